@@ -1,0 +1,123 @@
+"""The object `config`: every flag, its environment variable, its legal values, in one table.
+
+Always imported as `from gradc.config import config`.  A flag is read when it is needed, so that changing
+it takes effect at the next `function(...)`; `config.change_flags(floatX="float32")` is a context manager
+and a decorator.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gradc.errors import GraphError
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag: default, environment variable (or None), legal values (or a parser), and what it does."""
+
+    default: Any
+    env: str | None
+    legal: tuple[Any, ...] | Callable[[str], Any]
+    doc: str
+    changes_code: bool = False
+
+
+def _path(text: str) -> str:
+    return os.path.expanduser(text)
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"expected a positive integer, got {text!r}")
+    return value
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("0", "1", "true", "false", "yes", "no", ""):
+        raise ValueError(f"expected 0 or 1, got {text!r}")
+    return text.lower() in ("1", "true", "yes")
+
+
+FLAGS: dict[str, Flag] = {
+    "floatX": Flag("float64", "GRADC_FLOATX", ("float64", "float32"), "dtype of constructors without prefix"),
+    "cast_policy": Flag("custom", None, ("custom", "numpy+floatX"), "dtype of Python numbers in expressions"),
+    "mode": Flag("c", "GRADC_MODE", ("c", "interpret"), "default mode of `function`"),
+    "on_unused_input": Flag("raise", None, ("raise", "warn", "ignore"), "what `function` does about unused inputs"),
+    "warn_float64": Flag("ignore", None, ("ignore", "warn", "raise"), "what to do when a float64 value is made"),
+    "cache_dir": Flag("", "GRADC_CACHE_DIR", _path, "kernel cache; empty: $XDG_CACHE_HOME/gradc or ~/.cache/gradc"),
+    "cache_errors": Flag(False, "GRADC_CACHE_ERRORS", _switch, "raise CacheError instead of warning"),
+    "cc": Flag("", "GRADC_CC", str, "C compiler; empty: $CC, then cc, gcc, clang on PATH"),
+    "cc_flags": Flag("", "GRADC_FLAGS", str, "further compiler flags, split at blanks", True),
+    "cc_timeout": Flag(600, "GRADC_CC_TIMEOUT", _positive_int, "seconds before a compiler run is given up"),
+    "target": Flag("", "GRADC_TARGET", str, "ISA to compile for (x86-64, x86-64-v2, -v3, -v4); empty: this CPU", True),
+    "math": Flag("fast", "GRADC_MATH", ("fast", "accurate"), "vector math (<= 4 ulp) or scalar libm (<= 2 ulp)", True),
+    "deterministic": Flag(False, "GRADC_DETERMINISTIC", _switch, "gemm by gradc's own loops, same bits always", True),
+    "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm"),
+    "errors": Flag("short", "GRADC_ERRORS", ("short", "full"), "length of error messages"),
+    "log": Flag("", "GRADC_LOG", str, "comma list of topics to log on stderr: compile, passes, cache"),
+}
+
+
+class Config:
+    """Flags as attributes; unknown names and illegal values raise GraphError and name what is legal."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_values", {})
+        for name, flag in FLAGS.items():
+            text = os.environ.get(flag.env) if flag.env else None
+            self._values[name] = flag.default if text is None else self._parse(name, text, flag.env or name)
+
+    @staticmethod
+    def _parse(name: str, value: Any, where: str) -> Any:
+        legal = FLAGS[name].legal
+        if isinstance(legal, tuple):
+            if value not in legal:
+                raise GraphError(f"{where} must be one of {', '.join(map(repr, legal))}, got {value!r}")
+            return value
+        if not isinstance(value, str) and type(value) is type(FLAGS[name].default):
+            return value
+        try:
+            return legal(value)
+        except (TypeError, ValueError) as error:
+            raise GraphError(f"{where} has a bad value: {error}") from None
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in FLAGS:
+            raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}")
+        self._values[name] = self._parse(name, value, f"gradc.config.{name}")
+
+    def __repr__(self) -> str:
+        rows = (f"  {name} = {self._values[name]!r}  # {flag.doc}" for name, flag in FLAGS.items())
+        return "gradc.config\n" + "\n".join(rows)
+
+    @contextmanager
+    def change_flags(self, **flags: Any) -> Iterator[None]:
+        """Set flags within a `with` block (or a decorated function); restores them on exit."""
+        old = {name: getattr(self, name) for name in flags}
+        try:
+            for name, value in flags.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            self._values.update(old)
+
+    def code_flags(self) -> dict[str, Any]:
+        """The flags that change generated code; part of every kernel's key."""
+        return {name: self._values[name] for name, flag in FLAGS.items() if flag.changes_code}
+
+
+config = Config()

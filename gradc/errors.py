@@ -1,0 +1,191 @@
+"""Every exception class of gradc, in one tree, each with a fixed code.
+
+A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
+Here: classes and `at`, which formats a user's source line.  Not here: the texts, which belong to the
+place that detects the fault.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class GradcError(Exception):
+    """Root of all errors raised by gradc."""
+
+    code = "E000"
+
+
+class GraphError(GradcError):
+    """The expression graph can't be built or compiled as asked."""
+
+    code = "E100"
+
+
+class MissingInputError(GraphError):
+    """A variable is needed to compute the outputs, but is neither an input nor a constant."""
+
+    code = "E101"
+
+
+class UnusedInputError(GraphError):
+    """An input of `function` is not used by any output."""
+
+    code = "E102"
+
+
+class InconsistencyError(GraphError):
+    """A replacement would make the graph cyclic or otherwise meaningless."""
+
+    code = "E103"
+
+
+class TypeMismatchError(GraphError, TypeError):
+    """A variable or value has a type (dtype, rank) that its place does not accept."""
+
+    code = "E104"
+
+
+class ShapeError(GradcError, ValueError):
+    """Shapes do not fit, at build or at call."""
+
+    code = "E110"
+
+
+class NotScalarConstantError(GradcError):
+    """A value was needed at build time, but the variable is not a scalar constant."""
+
+    code = "E111"
+
+
+class AdvancedIndexingError(GradcError, TypeError):
+    """An index that needs advanced indexing was given where only a basic one is accepted."""
+
+    code = "E112"
+
+
+class GradientError(GradcError):
+    """A derivative can't be built."""
+
+    code = "E200"
+
+
+class NonScalarCostError(GradientError, TypeError):
+    """`grad` was asked for the gradient of something that is not a scalar."""
+
+    code = "E201"
+
+
+class DisconnectedInputError(GradientError, ValueError):
+    """The cost does not depend on a variable that `grad` was asked to differentiate by."""
+
+    code = "E202"
+
+
+class NullTypeGradError(GradientError, TypeError):
+    """The gradient by a variable is undefined."""
+
+    code = "E203"
+
+
+class NotDifferentiableError(GradientError):
+    """An operation on the path has no derivative."""
+
+    code = "E204"
+
+
+class InternalError(GradcError):
+    """A bug in gradc; please report it together with the printed Program."""
+
+    code = "E300"
+
+
+class ProgramCheckError(InternalError):
+    """A Program is not well formed after a pass."""
+
+    code = "E301"
+
+
+class KernelCheckError(InternalError):
+    """A loop-IR Kernel is not well formed."""
+
+    code = "E302"
+
+
+class NoRuleError(InternalError):
+    """An op kind has no entry in a table."""
+
+    code = "E303"
+
+
+class CompileError(GradcError):
+    """The C compiler failed; carries its command line and output."""
+
+    code = "E400"
+
+    def __init__(self, message: str, command: tuple[str, ...] = (), output: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+        self.output = output
+
+
+class ToolchainNotFoundError(CompileError):
+    """C code was asked for, but no C compiler was found."""
+
+    code = "E401"
+
+
+class CacheError(CompileError):
+    """The kernel cache is unusable; raised only when GRADC_CACHE_ERRORS=1, else a warning."""
+
+    code = "E402"
+
+
+class ExecutionError(GradcError):
+    """A call of a compiled function failed."""
+
+    code = "E500"
+
+
+class BadArgumentError(ExecutionError, TypeError):
+    """An argument of a call has the wrong dtype, rank or kind."""
+
+    code = "E501"
+
+
+class IndexOutOfBoundsError(ExecutionError, IndexError):
+    """An index is outside the array at run time."""
+
+    code = "E502"
+
+
+class AssertionFailedError(ExecutionError, AssertionError):
+    """A user's `Assert` failed at run time."""
+
+    code = "E503"
+
+
+class LinAlgError(ExecutionError, np.linalg.LinAlgError):
+    """A factorisation failed at run time."""
+
+    code = "E504"
+
+
+class GradcWarning(UserWarning):
+    """Root of gradc's warnings."""
+
+
+class ToolchainWarning(GradcWarning):
+    """No C compiler was found: functions run in the (slow) interpreter."""
+
+
+class CacheWarning(GradcWarning):
+    """The kernel cache can't be used as asked; the computation goes on without it."""
+
+
+SourceLine = tuple[str, int]
+
+
+def at(source: SourceLine | None) -> str:
+    """Text ` (model.py:12)` for a source line, or nothing."""
+    return f" ({source[0]}:{source[1]})" if source else ""

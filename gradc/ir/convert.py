@@ -1,0 +1,123 @@
+"""Between the two graphs: `to_program` (expression graph -> Program) and its inverse `inline`.
+
+Resolved here: graph-only ops (`GradientOf` becomes its argument), whole shape vectors (become one size per
+axis), user Ops (become `Callback`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import GraphError, MissingInputError, SourceLine, at
+from gradc.ir import graph, ops
+from gradc.ir.graph import Variable
+from gradc.ir.program import Builder, Program, Var
+
+
+class Converted:
+    """A Program, and the user lines that its equations' `sources` index."""
+
+    __slots__ = ("program", "lines")
+
+    def __init__(self, program: Program, lines: list[SourceLine]) -> None:
+        self.program = program
+        self.lines = lines
+
+
+def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
+               given: dict[Variable, Variable] | None = None) -> Converted:
+    """The Program computing `outputs` from `inputs`.
+
+    `given` maps variables to what stands in for them (a function's `givens`).
+    Raises MissingInputError naming a variable that is needed but not supplied.
+    """
+    builder = Builder()
+    env: dict[int, Var] = {}
+    lines: dict[SourceLine, int] = {}
+    for v in inputs:
+        if id(v) in env:
+            raise GraphError(f"{graph.describe(v)} is given twice as an input{at(v.source)}; leave one out")
+        env[id(v)] = builder.input(v.type, v.name)
+    replaced = {id(old): new for old, new in (given or {}).items()}
+
+    def leaf(v: Variable) -> Var:
+        found = env.get(id(v))
+        if found is not None:
+            return found
+        if isinstance(v, graph.Constant) and isinstance(v.data, np.ndarray):
+            builder.sources = ()
+            var = builder.equation(ops.Constant(ops.ConstantValue(v.data)), (), v.name).outs[0]
+            env[id(v)] = var
+            return var
+        raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is not "
+                                f"an input{at(v.source)}; add it to the inputs or give it a value in `givens`")
+
+    work: list[Any] = [(v, False) for v in reversed(outputs)]
+    while work:
+        item, ready = work.pop()
+        if id(item) in env:
+            continue
+        if id(item) in replaced:
+            new = replaced[id(item)]
+            if id(new) in env:
+                env[id(item)] = env[id(new)]
+            elif ready:
+                raise GraphError(f"givens replace {graph.describe(item)} by something that depends on it{at(new.source)}")
+            else:
+                work.append((item, True))
+                work.append((new, False))
+            continue
+        node = item.owner
+        if node is None:
+            leaf(item)
+            continue
+        if not ready:
+            work.append((item, True))
+            work.extend((v, False) for v in reversed(node.inputs) if id(v) not in env)
+            continue
+        builder.sources = () if node.source is None else (lines.setdefault(node.source, len(lines)),)
+        for out, var in zip(node.outputs, _convert(builder, node, [env[id(v)] for v in node.inputs])):
+            env[id(out)] = var
+            if out.name and var.name is None:
+                var.name = out.name
+    return Converted(builder.program([env[id(v)] for v in outputs]), list(lines))
+
+
+def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[Var]:
+    op = node.op
+    if type(op) is ops.GradientOf:
+        return args[:1]
+    if type(op) is ops.ShapeOf and op.axis is None:
+        sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
+                 for k in range(args[0].type.ndim)]  # type: ignore[attr-defined]
+        if not sizes:
+            return [builder.constant(np.zeros(0, "int64"))]
+        return [builder.apply(ops.Concat(0), *sizes)]
+    if isinstance(op, ops.OpKind):
+        return builder.equation(op, args).outs
+    if hasattr(op, "expand"):               # OpFromGraph and friends: their body, once gradients are taken
+        return op.expand(builder, args)
+    return builder.equation(ops.Callback(op), args).outs
+
+
+def inline(program: Program, variables: Sequence[Variable]) -> list[Variable]:
+    """`program`'s outputs as expressions of `variables`, which stand for its inputs."""
+    env: dict[Var, Variable] = dict(zip(program.inputs, variables))
+    for eqn in program.eqns:
+        if type(eqn.op) is ops.Constant:
+            data = eqn.op.value.data
+            made = [eqn.out.type.constant_class(eqn.out.type, data, name=eqn.out.name)]
+        else:
+            op = eqn.op.op if type(eqn.op) is ops.Callback else eqn.op
+            args = [env[a] for a in eqn.args]
+            if isinstance(op, ops.OpKind):
+                made = graph.Apply(op, args, [o.type for o in eqn.outs]).outputs
+            else:
+                made = op.make_node(*args).outputs
+            for variable, out in zip(made, eqn.outs):
+                variable.name = out.name
+        env.update(zip(eqn.outs, made))
+    return [env[v] for v in program.outputs]

@@ -1,0 +1,55 @@
+"""Stable SHA-256 of a Program: equal for equal equations, types, constants and (sanitised) names.
+
+No ids, no `hash()`, no set order: the same in every process.  User lines are not part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from gradc.ir import ops
+from gradc.ir.program import Program
+from gradc.ir.scalars import Row
+from gradc.ir.types import TensorType
+
+_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
+
+
+def sanitised(name: str | None) -> str:
+    """The part of a user's name that can appear in C."""
+    return _IDENTIFIER.sub("_", name) if name else ""
+
+
+def digest(program: Program) -> str:
+    """Hex SHA-256 of `program`; computed once."""
+    if program._digest is None:
+        number = {v: k for k, v in enumerate(program.inputs)}
+        h = hashlib.sha256()
+        parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
+        for eqn in program.eqns:
+            for out in eqn.outs:
+                number[out] = len(number)
+            if type(eqn.op) is ops.Constant:
+                data = eqn.op.value.data
+                parts.append(f"constant {data.dtype.str} {data.shape} {sanitised(eqn.out.name)}")
+                h.update(data.tobytes())
+            else:
+                parts.append(f"{_op(eqn.op)} {[number[a] for a in eqn.args]} "
+                             f"{[sanitised(o.name) for o in eqn.outs]}")
+        parts.append(f"return {[number[v] for v in program.outputs]}")
+        h.update("\n".join(parts).encode())
+        program._digest = h.hexdigest()
+    return program._digest
+
+
+def _type(t: object) -> str:
+    return t.short() if isinstance(t, TensorType) else repr(t)
+
+
+def _op(op: ops.OpKind) -> str:
+    if type(op) is ops.Map and isinstance(op.fn, Row):
+        return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c}"
+    if type(op) is ops.Callback:
+        return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {op.op}"
+    return repr(op)

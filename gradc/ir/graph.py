@@ -1,0 +1,427 @@
+"""The expression graph: Variable, Constant, Apply, Op, and walks over them.
+
+Users hold these objects; identity matters (two equal `x + 1` may carry different names), so nothing here
+is interned and nothing is mutated once built.  Every Apply and every input knows the user's own line.
+In: Python calls.  Out: an append-only DAG, turned into a Program by `ir.convert`.
+No walk recurses over graph depth.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at
+from gradc.ir import infer, ops
+from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_MODULE_OF_FILE: dict[str, bool] = {}
+
+
+def user_line() -> SourceLine | None:
+    """(file, line) of the innermost frame outside gradc: where the user wrote it."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        inside = _MODULE_OF_FILE.get(name)
+        if inside is None:
+            inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
+        if not inside:
+            return name, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+class Scratch:
+    """`variable.tag`: attributes a user or a library hangs on a variable; empty until used."""
+
+    def __repr__(self) -> str:
+        return f"Scratch({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+class Variable:
+    """A symbolic value: output `index` of Apply `owner`, or an input (owner is None).
+
+    Operators and methods live in the tensor layer's subclass.  `==` is identity; use `gradc.tensor.eq`.
+    """
+
+    def __init__(self, type: Type, owner: Apply | None = None, index: int | None = None,
+                 name: str | None = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeMismatchError(f"the name of a variable is a string, got {name!r}")
+        self.type = type
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self.source: SourceLine | None = owner.source if owner is not None else user_line()
+
+    @property
+    def tag(self) -> Scratch:
+        """Free attributes of this variable."""
+        tag = self.__dict__.get("_tag")
+        if tag is None:
+            tag = self.__dict__["_tag"] = Scratch()
+        return tag
+
+    def clone(self, name: str | None = None) -> Variable:
+        """A new input of the same type and, unless given, the same name."""
+        return self.type.variable_class(self.type, name=self.name if name is None else name)
+
+    def get_parents(self) -> list[Apply]:
+        return [] if self.owner is None else [self.owner]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (_flatten(self),)
+
+    def __copy__(self) -> Variable:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        return _unpickle(_flatten(self))
+
+
+class Constant(Variable):
+    """A variable whose value is known when the graph is built; `data` is read-only."""
+
+    def __init__(self, type: Type, data: Any, name: str | None = None) -> None:
+        super().__init__(type, name=name)
+        self.data = data
+
+    @property
+    def value(self) -> Any:
+        return self.data
+
+    def clone(self, name: str | None = None) -> Constant:
+        return self.__class__(self.type, self.data, self.name if name is None else name)
+
+    def signature(self) -> tuple[Any, ...]:
+        """Equal for equal constants (type and bytes)."""
+        if isinstance(self.data, np.ndarray):
+            return (self.type, self.data.tobytes())
+        return (self.type, id(self.data))
+
+
+class Apply:
+    """One application of an op: `outputs = op(inputs)`, with the user's line."""
+
+    __slots__ = ("op", "inputs", "outputs", "source", "tag", "__weakref__")
+
+    def __init__(self, op: Any, inputs: Sequence[Variable], outputs: Sequence[Variable | Type],
+                 source: SourceLine | None = None) -> None:
+        self.op = op
+        self.inputs = list(inputs)
+        self.source = user_line() if source is None else source
+        self.tag = None
+        made = []
+        for i, out in enumerate(outputs):
+            if isinstance(out, Variable):
+                out.owner, out.index = self, i
+                made.append(out)
+            else:
+                made.append(out.variable_class(out, self, i))
+        self.outputs = made
+
+    @property
+    def nin(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def nout(self) -> int:
+        return len(self.outputs)
+
+    @property
+    def out(self) -> Variable:
+        return self.outputs[0]
+
+    def default_output(self) -> Variable:
+        """The one output; GraphError if there are several."""
+        if len(self.outputs) != 1:
+            raise GraphError(f"{self.op} has {len(self.outputs)} outputs; pick one from .outputs{at(self.source)}")
+        return self.outputs[0]
+
+    def get_parents(self) -> list[Variable]:
+        return list(self.inputs)
+
+    def clone_with_new_inputs(self, inputs: Sequence[Variable]) -> Apply:
+        """The same op on other inputs; result types are inferred anew, names are kept."""
+        if isinstance(self.op, ops.OpKind):
+            node = Apply(self.op, inputs, infer.output_types(self.op, inputs), self.source)
+        else:
+            node = self.op.make_node(*inputs)
+        for old, new in zip(self.outputs, node.outputs):
+            new.name = old.name
+        return node
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(str(i) for i in self.inputs)})"
+
+
+class Op:
+    """Base class of user-defined operations (`make_node, perform, grad | L_op, R_op, infer_shape`).
+
+    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`.
+    """
+
+    __props__: tuple[str, ...] = ()
+    itypes: Sequence[Type] | None = None
+    otypes: Sequence[Type] | None = None
+
+    def make_node(self, *inputs: Any) -> Apply:
+        """Check the inputs and build the Apply; needed unless `itypes` and `otypes` are set."""
+        if self.itypes is None or self.otypes is None:
+            raise GraphError(f"{type(self).__name__} defines neither make_node nor itypes and otypes")
+        if len(inputs) != len(self.itypes):
+            raise GraphError(f"{type(self).__name__} takes {len(self.itypes)} inputs, got {len(inputs)}")
+        for k, (value, want) in enumerate(zip(inputs, self.itypes)):
+            if not (isinstance(value, Variable) and want.accepts(value.type)):  # type: ignore[attr-defined]
+                raise TypeMismatchError(f"{type(self).__name__}: input {k} must be {want}, got "
+                                        f"{getattr(value, 'type', value)!r}")
+        return Apply(self, inputs, list(self.otypes))
+
+    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+        """Compute the outputs into `output_storage[k][0]`."""
+        raise GraphError(f"{type(self).__name__} does not define perform")
+
+    def __call__(self, *inputs: Any, name: str | None = None, return_list: bool = False) -> Any:
+        node = self.make_node(*inputs)
+        if name is not None and len(node.outputs) == 1:
+            node.outputs[0].name = name
+        return node.outputs[0] if len(node.outputs) == 1 and not return_list else node.outputs
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, p) for p in self.__props__)
+
+    def __eq__(self, other: object) -> bool:
+        if not self.__props__:
+            return self is other
+        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values())) if self.__props__ else id(self)
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{p}={getattr(self, p)!r}" for p in self.__props__)
+        return f"{type(self).__name__}{{{inside}}}" if inside else type(self).__name__
+
+
+def apply(op: ops.OpKind, *inputs: Variable) -> Any:
+    """Apply one of gradc's own op kinds: the output, or the list of outputs where there are several.
+
+    Types are inferred and checked here; errors name the user's line.
+    """
+    source = user_line()
+    node = Apply(op, inputs, infer.output_types(op, inputs, source), source)
+    return node.outputs[0] if len(node.outputs) == 1 else node.outputs
+
+
+# --------------------------------------------------------------------------------------------- walks
+
+
+def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> list[Apply]:
+    """Apply nodes that compute `outputs`, each after those it needs; nothing above `stop` is visited."""
+    stopped = {id(v) for v in stop}
+    order: list[Apply] = []
+    state: dict[int, int] = {}           # Apply id -> 1 open, 2 done
+    for output in outputs:
+        if output.owner is None or id(output) in stopped:
+            continue
+        stack = [output.owner]
+        while stack:
+            node = stack[-1]
+            key = id(node)
+            seen = state.get(key)
+            if seen is None:
+                state[key] = 1
+                for v in reversed(node.inputs):
+                    if v.owner is not None and id(v.owner) not in state and id(v) not in stopped:
+                        stack.append(v.owner)
+            else:
+                stack.pop()
+                if seen == 1:
+                    state[key] = 2
+                    order.append(node)
+    return order
+
+
+def ancestors(graphs: Iterable[Variable], blockers: Collection[Variable] | None = None) -> Iterator[Variable]:
+    """Every variable that `graphs` depend on, themselves included, each once; not above `blockers`."""
+    blocked = {id(b) for b in blockers or ()}
+    seen: set[int] = set()
+    stack = list(graphs)[::-1]
+    while stack:
+        variable = stack.pop()
+        if id(variable) in seen:
+            continue
+        seen.add(id(variable))
+        yield variable
+        if variable.owner is not None and id(variable) not in blocked:
+            stack.extend(reversed(variable.owner.inputs))
+
+
+def graph_inputs(graphs: Iterable[Variable], blockers: Collection[Variable] | None = None) -> Iterator[Variable]:
+    """The ancestors without an owner (constants and shared variables included)."""
+    return (v for v in ancestors(graphs, blockers) if v.owner is None)
+
+
+def explicit_graph_inputs(graphs: Iterable[Variable]) -> Iterator[Variable]:
+    """The inputs a user has to supply: neither constants nor shared variables."""
+    return (v for v in graph_inputs(graphs) if not isinstance(v, Constant) and not hasattr(v, "container"))
+
+
+def applys_between(ins: Collection[Variable], outs: Iterable[Variable]) -> list[Apply]:
+    return toposort(outs, stop=ins)
+
+
+def vars_between(ins: Collection[Variable], outs: Iterable[Variable]) -> Iterator[Variable]:
+    return ancestors(outs, blockers=ins)
+
+
+def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **_: Any) -> Any:
+    """Copies of `output` (one or a list) in which variables are replaced; untouched parts are shared.
+
+    `replace`: dict or list of pairs (old, new); types must agree (TypeMismatchError).
+    """
+    pairs = list(replace.items()) if hasattr(replace, "items") else list(replace or ())
+    memo: dict[int, Variable] = {}
+    for old, new in pairs:
+        new = to_variable(new)
+        if not (old.type == new.type or getattr(old.type, "accepts", lambda _: False)(new.type)):
+            raise TypeMismatchError(f"can't replace {describe(old)} of type {old.type} by {describe(new)} of "
+                                    f"type {new.type}{at(new.source)}; cast it first")
+        memo[id(old)] = new
+    outputs = [output] if isinstance(output, Variable) else list(output)
+    for node in toposort(outputs, stop=[old for old, _ in pairs]):
+        inputs = [memo.get(id(v), v) for v in node.inputs]
+        if any(a is not b for a, b in zip(inputs, node.inputs)):
+            for old, new in zip(node.outputs, node.clone_with_new_inputs(inputs).outputs):
+                memo.setdefault(id(old), new)
+    result = [memo.get(id(v), v) for v in outputs]
+    return result[0] if isinstance(output, Variable) else result
+
+
+graph_replace = clone_replace
+
+
+def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
+                       in_xs: Sequence[Variable] = (), in_ys: Sequence[Variable] = ()) -> bool:
+    """Do `xs` compute the same as `ys`, op for op, when `in_xs[k]` is taken for `in_ys[k]`?"""
+    if len(xs) != len(ys) or len(in_xs) != len(in_ys):
+        return False
+    same: dict[int, int] = {id(a): id(b) for a, b in zip(in_xs, in_ys)}
+
+    def match(a: Variable, b: Variable) -> bool:
+        if id(a) in same:
+            return same[id(a)] == id(b)
+        if isinstance(a, Constant) and isinstance(b, Constant):
+            return a.signature() == b.signature()
+        return a is b
+
+    stack = list(zip(xs, ys))
+    while stack:
+        a, b = stack[-1]
+        if id(a) in same or a.owner is None or b.owner is None:
+            if not match(a, b):
+                return False
+            stack.pop()
+            continue
+        left, right = a.owner, b.owner
+        if left.op != right.op or a.index != b.index or len(left.inputs) != len(right.inputs):
+            return False
+        open_pairs = [(p, q) for p, q in zip(left.inputs, right.inputs) if p.owner is not None and id(p) not in same]
+        if open_pairs:
+            stack.extend(open_pairs)
+            continue
+        if not all(match(p, q) for p, q in zip(left.inputs, right.inputs)):
+            return False
+        for p, q in zip(left.outputs, right.outputs):
+            same[id(p)] = id(q)
+        stack.pop()
+    return True
+
+
+def describe(variable: Variable) -> str:
+    """A variable in an error message: its name, or the op that made it."""
+    if variable.name:
+        return variable.name
+    if variable.owner is not None:
+        return f"the result of {variable.owner.op}"
+    return f"an unnamed variable of type {variable.type}"
+
+
+to_variable: Callable[[Any], Variable]
+
+
+def _identity(value: Any) -> Variable:
+    if not isinstance(value, Variable):
+        raise MissingInputError(f"expected a variable, got {value!r}")
+    return value
+
+
+to_variable = _identity     # the tensor layer puts as_tensor_variable here
+
+
+# ------------------------------------------------------------------------------- pickling without recursion
+
+
+def _flatten(root: Variable) -> list[Any]:
+    """The graph above `root` as one flat list, so that deep graphs pickle."""
+    number: dict[int, int] = {}
+    rows: list[Any] = []
+
+    def leaf(v: Variable) -> None:
+        number[id(v)] = len(rows)
+        state = {k: value for k, value in v.__dict__.items() if k not in ("owner", "index")}
+        rows.append(("leaf", v.__class__, state))
+
+    for node in toposort([root]):
+        for v in node.inputs:
+            if v.owner is None and id(v) not in number:
+                leaf(v)
+        base = len(rows)
+        for k, out in enumerate(node.outputs):
+            number[id(out)] = base + k
+        rows.append(("apply", node.op, [number[id(v)] for v in node.inputs], node.source,
+                     [(o.__class__, {k: value for k, value in o.__dict__.items() if k not in ("owner", "index")})
+                      for o in node.outputs]))
+        rows.extend([None] * (len(node.outputs) - 1))
+    if root.owner is None:
+        leaf(root)
+    rows.append(number[id(root)])
+    return rows
+
+
+def _unpickle(rows: list[Any]) -> Variable:
+    made: list[Any] = []
+    for row in rows[:-1]:
+        if row is None:
+            continue
+        if row[0] == "leaf":
+            v = row[1].__new__(row[1])
+            v.__dict__.update(copy.copy(row[2]), owner=None, index=None)
+            made.append(v)
+        else:
+            outs = []
+            for cls, state in row[4]:
+                v = cls.__new__(cls)
+                v.__dict__.update(copy.copy(state), owner=None, index=None)
+                outs.append(v)
+            made.extend(Apply(row[1], [made[k] for k in row[2]], outs, row[3]).outputs)
+    return made[rows[-1]]
+
+
+class NullVariable(Variable):
+    """A gradient that is undefined or disconnected."""
+
+
+NullType.variable_class = NullVariable
+DisconnectedType.variable_class = NullVariable
+Type.variable_class = Variable
+Type.constant_class = Constant
+TensorType.variable_class = Variable
+TensorType.constant_class = Constant

@@ -1,0 +1,254 @@
+"""Run a Program in NumPy, equation by equation: the oracle of all tests, and the mode without a compiler.
+
+Table: `_RUN`, one entry per op kind.  Semantics to match exactly in C stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, NoRuleError, ShapeError
+from gradc.ir import ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
+
+
+def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = False) -> list[Any]:
+    """Outputs of `program` for input `values` (arrays of the inputs' types).
+
+    With `holomorphic=True` dtypes are not enforced, so that complex values flow through (complex step).
+    Errors carry the equation that failed as attribute `eqn`.
+    """
+    env: dict[Var, Any] = dict(zip(program.inputs, values))
+    with np.errstate(all="ignore"):
+        for eqn in program.eqns:
+            try:
+                results = run_equation(eqn, [env[a] for a in eqn.args], holomorphic)
+            except (ShapeError, IndexOutOfBoundsError, AssertionFailedError) as error:
+                error.eqn = eqn  # type: ignore[union-attr]
+                raise
+            env.update(zip(eqn.outs, results))
+    return [env[v] for v in program.outputs]
+
+
+def run_equation(eqn: Eqn, args: list[Any], holomorphic: bool = False) -> Sequence[Any]:
+    """The values of one equation's results."""
+    try:
+        run = _RUN[type(eqn.op)]
+    except KeyError:
+        raise NoRuleError(f"{eqn.op} has no entry in ir/interp.py") from None
+    result = run(eqn.op, args, eqn)
+    if isinstance(result, list):
+        return result
+    t = eqn.outs[0].type
+    if isinstance(t, TensorType) and not (holomorphic and np.iscomplexobj(result)):
+        result = np.asarray(result, dtype=t.dtype)
+    return [result]
+
+
+def _constant(op: ops.Constant, args: list[Any], eqn: Eqn) -> Any:
+    return op.value.data
+
+
+def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[TensorType]) -> None:
+    """A size 1 broadcasts only where the type says 1: else sizes must be equal (never a wrong gradient)."""
+    ndim = max((np.ndim(a) for a in args), default=0)
+    for axis in range(-ndim, 0):
+        sizes = [(np.shape(a)[axis], k) for k, (a, t) in enumerate(zip(args, types))
+                 if t.ndim >= -axis and t.shape[axis] != 1]
+        if len({s for s, _ in sizes}) > 1:
+            first = sizes[0]
+            other = next(s for s in sizes if s[0] != first[0])
+            raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ (arguments "
+                             f"{first[1]} and {other[1]}); a size 1 broadcasts only if the type says 1")
+
+
+def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:
+    row = get_row(op.fn)
+    types = [a.type for a in eqn.args]
+    check_broadcast(row.name, eqn, args, types)  # type: ignore[arg-type]
+    compute, _ = row.dtypes(*[t.dtype for t in types])  # type: ignore[attr-defined]
+    skip = row.rule in ("select",)
+    converted = [a if (skip and k == 0) or np.iscomplexobj(a) else np.asarray(a, dtype=compute)
+                 for k, a in enumerate(args)]
+    if row.rule == "second":
+        converted[0] = args[0]
+    return row.numpy(*converted)
+
+
+def _cast(op: ops.Cast, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    if np.iscomplexobj(x) and op.dtype not in ("complex64", "complex128"):
+        return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
+    if x.dtype.kind == "f" and op.dtype[0] in "iu":
+        return float_to_int(x, op.dtype)
+    return x.astype(op.dtype)
+
+
+def float_to_int(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Truncation; nan gives 0 and values out of range saturate (C leaves both undefined, and NumPy follows C)."""
+    info = np.iinfo(dtype)
+    inside = (x > info.min - 1.0) & (x < info.max + 1.0) if info.bits < 64 else (x >= float(info.min)) & (
+        x < float(info.max))
+    result = np.where(inside, x, 0.0).astype(dtype)
+    result = np.where(~inside & (x > 0), np.asarray(info.max, dtype), result)
+    return np.where(~inside & (x < 0), np.asarray(info.min, dtype), result).astype(dtype)
+
+
+_FOLD = {"add": np.sum, "mul": np.prod, "maximum": np.max, "minimum": np.min, "and_": np.bitwise_and.reduce,
+         "or_": np.bitwise_or.reduce}
+
+
+def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    if op.fn in ("maximum", "minimum"):
+        for axis in op.axes:
+            if x.shape[axis] == 0:
+                raise ShapeError(f"{op} over dimension {axis} of size 0 has no value")
+    if op.fn in ("add", "mul"):
+        return _FOLD[op.fn](x, axis=op.axes, dtype=x.dtype)
+    if np.iscomplexobj(x):      # complex step: order by the real part
+        return _complex_extreme(x, op.axes, np.argmax if op.fn == "maximum" else np.argmin)
+    return _FOLD[op.fn](x, axis=op.axes)
+
+
+def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., Any]) -> np.ndarray:
+    kept = [k for k in range(x.ndim) if k not in axes]
+    flat = x.transpose(*kept, *axes).reshape(*[x.shape[k] for k in kept], -1)
+    return np.take_along_axis(flat, pick(flat.real, axis=-1)[..., None], -1)[..., 0]
+
+
+def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    return {"add": np.cumsum, "mul": np.cumprod}[op.fn](x, axis=op.axis, dtype=x.dtype)
+
+
+def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    if x.shape[op.axis] == 0:
+        raise ShapeError(f"{op} over dimension {op.axis} of size 0 has no value")
+    return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if np.iscomplexobj(x) else x, axis=op.axis)
+
+
+def _contract(op: ops.Contract, args: list[Any], eqn: Eqn) -> Any:
+    x, y = args
+    sizes: dict[int, int] = {}
+    for labels, a in ((op.a, x), (op.b, y)):
+        for label, size in zip(labels, np.shape(a)):
+            if sizes.setdefault(label, size) != size:
+                raise ShapeError(f"dot: shapes {np.shape(x)} and {np.shape(y)} do not fit: sizes {sizes[label]} and "
+                                 f"{size} differ")
+    dtype = np.result_type(x, y)
+    return np.einsum(np.asarray(x, dtype), list(op.a), np.asarray(y, dtype), list(op.b), list(op.out), optimize=True)
+
+
+def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    shape = tuple(int(s) for s in args[1:])
+    if any(s < 0 for s in shape):
+        raise ShapeError(f"alloc: sizes must not be negative, got {shape}")
+    fixed = eqn.args[0].type.shape  # type: ignore[attr-defined]
+    for k in range(1, x.ndim + 1):
+        if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
+            raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}; a size 1 broadcasts "
+                             f"only if the type says 1")
+    return np.broadcast_to(x, shape).copy()
+
+
+def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    kept = [p for p in op.perm if p >= 0]
+    dropped = tuple(k for k in range(x.ndim) if k not in kept)
+    y = x.transpose(*kept, *dropped).reshape([x.shape[p] for p in kept])
+    return y[tuple(None if p < 0 else slice(None) for p in op.perm)]
+
+
+def _reshape(op: ops.Reshape, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    shape = tuple(int(s) for s in args[1:])
+    if any(s < 0 for s in shape) or int(np.prod(shape, dtype=np.int64)) != x.size:
+        raise ShapeError(f"reshape: an array of shape {x.shape} does not fill shape {shape}")
+    return x.reshape(shape)
+
+
+def index_of(items: ops.Items, dynamic: Sequence[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """The NumPy index of a basic index with its dynamic entries filled in."""
+    rest = iter(dynamic)
+    index: list[Any] = []
+    for axis, item in enumerate(items):
+        bounds = [int(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+        if item.is_single:
+            k = bounds[0]
+            if not -shape[axis] <= k < shape[axis]:
+                raise IndexOutOfBoundsError(f"index {k} is out of bounds for dimension {axis} of size {shape[axis]}")
+            index.append(k)
+        else:
+            if bounds[2] == 0:
+                raise ShapeError("a slice has step 0")
+            index.append(slice(*bounds))
+    return tuple(index)
+
+
+def _slice(op: ops.Slice, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    return x[index_of(op.items, args[1:], x.shape)].copy()
+
+
+def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
+    x, v = np.asarray(args[0]), np.asarray(args[1])
+    index = index_of(op.items, args[2:], x.shape)
+    result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
+    place = result[index]
+    fixed = eqn.args[1].type.shape  # type: ignore[attr-defined]
+    for k in range(1, v.ndim + 1):
+        if fixed[-k] != 1 and v.shape[-k] != np.shape(place)[-k]:
+            raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape "
+                             f"{np.shape(place)}")
+    result[index] = v if op.mode == "set" else place + v
+    return result
+
+
+def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
+    try:
+        return np.concatenate([np.asarray(a) for a in args], axis=op.axis)
+    except ValueError:
+        raise ShapeError(f"join: shapes {', '.join(str(np.shape(a)) for a in args)} do not fit along axis {op.axis}"
+                         ) from None
+
+
+def _iota(op: ops.Iota, args: list[Any], eqn: Eqn) -> Any:
+    return np.arange(max(int(args[0]), 0), dtype="int64")
+
+
+def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
+    shape = np.shape(args[0])
+    return np.asarray(shape if op.axis is None else shape[op.axis], dtype="int64")
+
+
+def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
+    if not all(np.all(c) for c in args[1:]):
+        raise AssertionFailedError(op.message)
+    return args[0]
+
+
+def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
+    return args[0]
+
+
+def _callback(op: ops.Callback, args: list[Any], eqn: Eqn) -> list[Any]:
+    storage: list[list[Any]] = [[None] for _ in eqn.outs]
+    op.op.perform(None, [np.array(a) if isinstance(a, np.ndarray) else a for a in args], storage)
+    return [v.type.filter(cell[0], name=f"result {k} of {op}")  # type: ignore[attr-defined]
+            for k, (v, cell) in enumerate(zip(eqn.outs, storage))]
+
+
+_RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
+    ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
+    ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: _callback, ops.GradientOf: _gradient_of,
+}

@@ -1,0 +1,292 @@
+"""The closed set of op kinds: fields only, no behaviour.
+
+Shared by the expression graph and by Programs.  Data are arguments, everything static is a field.  What an
+op *means* stands in the tables: types in `ir.infer`, values in `ir.interp`, derivatives in
+`autodiff.rules`, loops in `loops.lower`; a completeness test holds each kind against each table.
+
+kind                 arguments               result
+Constant(value)      -                       the array `value`
+Map(fn)              one per row argument    elementwise; NumPy broadcasting, of *static* 1s (and missing axes) only
+Cast(dtype)          x                       x in another dtype
+Reduce(fn, axes)     x                       axes removed, folded by a binary row
+Cumulate(fn, axis)   x                       running fold along axis
+ArgReduce(fn, axis)  x                       int64 index of the first maximum or minimum along axis
+Contract(a, b, out)  x, y                    einsum of two operands; each field names its axes by small ints
+Broadcast()          x, size...              x broadcast to the sizes (int64 scalars)
+Transpose(perm)      x                       axes in a new order; -1 makes an axis of size 1, an axis of static size 1
+                                             may be left out (Aesara's DimShuffle)
+Reshape(ndim)        x, size...              same elements in C order, new sizes (none negative)
+Slice(items)         x, dynamic...           basic indexing; see `Item`
+Scatter(mode, items) x, v, dynamic...        a copy of x in which the part x[items] is set to v, or v is added to it
+Concat(axis)         x, y, ...               joined along axis
+Iota()               n                       0, 1, ..., n-1 as int64
+ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
+Assert(message)      x, condition...         x, after checking that all conditions are true
+Callback(op)         the op's inputs         a user-defined Op, called in Python
+
+Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `control`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class OpKind:
+    """Base of all op kinds."""
+
+    __slots__ = ()
+
+
+class ConstantValue:
+    """An immutable array that compares and hashes by dtype, shape and bytes (so nan equals nan)."""
+
+    __slots__ = ("data", "_key", "_hash")
+
+    def __init__(self, data: np.ndarray) -> None:
+        data = np.require(data, requirements=["C", "A"])
+        if data.flags.writeable:
+            data = data.copy()
+            data.flags.writeable = False
+        self.data = data
+        self._key = (data.dtype.name, data.shape, data.tobytes())
+        self._hash = hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConstantValue) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        if self.data.size <= 6:
+            return str(self.data.tolist())
+        return f"<{self.data.dtype} array of shape {self.data.shape}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(OpKind):
+    value: ConstantValue
+
+    def __str__(self) -> str:
+        return f"constant {self.value!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Map(OpKind):
+    """`fn` names a row of `ir.scalars` (or is the row itself, for a user's CFunction)."""
+
+    fn: Any
+
+    def __str__(self) -> str:
+        return self.fn if isinstance(self.fn, str) else self.fn.name
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(OpKind):
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"cast to {self.dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(OpKind):
+    """`fn`: add, mul, maximum, minimum, and_, or_; `axes`: ascending, non-negative."""
+
+    fn: str
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return {"add": "sum", "mul": "prod", "maximum": "max", "minimum": "min", "and_": "all",
+                "or_": "any"}.get(self.fn, self.fn)
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulate(OpKind):
+    fn: str
+    axis: int
+
+    def __str__(self) -> str:
+        return {"add": "cumsum", "mul": "cumprod"}.get(self.fn, self.fn)
+
+
+@dataclass(frozen=True, slots=True)
+class ArgReduce(OpKind):
+    """`fn`: maximum or minimum; the first of equals; the first nan wins."""
+
+    fn: str
+    axis: int
+
+    def __str__(self) -> str:
+        return "argmax" if self.fn == "maximum" else "argmin"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract(OpKind):
+    """out[...] = sum over labels not in `out` of x[a] * y[b]; e.g. matmul is ((0, 1), (1, 2), (0, 2)).
+
+    Each label stands at most once per operand; a label of `out` stands in `a` or `b`.
+    """
+
+    a: tuple[int, ...]
+    b: tuple[int, ...]
+    out: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return "dot"
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(OpKind):
+    def __str__(self) -> str:
+        return "alloc"
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(OpKind):
+    perm: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"dimshuffle({', '.join('x' if p < 0 else str(p) for p in self.perm)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(OpKind):
+    ndim: int
+
+    def __str__(self) -> str:
+        return "reshape"
+
+
+class _Dynamic:
+    """Marks an entry of an Item that is the next of the op's dynamic arguments (an int64 scalar)."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "?"
+
+    def __reduce__(self) -> str:
+        return "DYNAMIC"
+
+
+DYNAMIC = _Dynamic()
+Bound = Any     # int | None | DYNAMIC
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One axis of a basic index: a single position (`Item(at=k)`), or a range with NumPy's slice rules.
+
+    `at`, `start`, `stop`, `step` are an int, None, or DYNAMIC; DYNAMIC entries are taken from the op's
+    arguments in the order axis by axis, (at) or (start, stop, step).  Negative values count from the end.
+    """
+
+    at: Bound = None
+    start: Bound = None
+    stop: Bound = None
+    step: Bound = None
+
+    @property
+    def is_single(self) -> bool:
+        return self.at is not None
+
+    @property
+    def is_all(self) -> bool:
+        """Is this `:`, all of the axis in order?"""
+        return self.at is None and self.start is None and self.stop is None and self.step in (None, 1)
+
+    def bounds(self) -> tuple[Bound, ...]:
+        return (self.at,) if self.at is not None else (self.start, self.stop, self.step)
+
+    def __str__(self) -> str:
+        if self.at is not None:
+            return str(self.at)
+        text = ":".join("" if b is None else str(b) for b in (self.start, self.stop))
+        return text if self.step in (None, 1) else f"{text}:{self.step}"
+
+
+Items = tuple[Item, ...]    # axes past the last item are taken whole
+
+
+def dynamic_count(items: Items) -> int:
+    """How many dynamic arguments an index takes."""
+    return sum(b is DYNAMIC for item in items for b in item.bounds())
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(OpKind):
+    items: Items
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.items))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter(OpKind):
+    """`mode`: "set" or "inc"; v has the shape of x[items] (or broadcasts to it by static 1s)."""
+
+    mode: str
+    items: Items
+
+    def __str__(self) -> str:
+        return f"{self.mode}_subtensor[{', '.join(map(str, self.items))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(OpKind):
+    axis: int
+
+    def __str__(self) -> str:
+        return "join"
+
+
+@dataclass(frozen=True, slots=True)
+class Iota(OpKind):
+    def __str__(self) -> str:
+        return "arange"
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeOf(OpKind):
+    axis: int | None
+
+    def __str__(self) -> str:
+        return "shape" if self.axis is None else f"shape[{self.axis}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Assert(OpKind):
+    message: str
+
+    def __str__(self) -> str:
+        return "assert"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback(OpKind):
+    op: Any
+
+    def __str__(self) -> str:
+        return str(self.op)
+
+
+@dataclass(frozen=True, slots=True)
+class GradientOf(OpKind):
+    """Graph only: the identity with a gradient of its own.
+
+    `kind`: "zero", "disconnected", "consider_constant", ("clip", lo, hi) or ("scale", factor).
+    """
+
+    kind: Any
+
+    def __str__(self) -> str:
+        return self.kind if isinstance(self.kind, str) else f"grad_{self.kind[0]}"
+
+
+KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
+                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Callback)

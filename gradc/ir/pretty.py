@@ -1,0 +1,72 @@
+"""Text form of a Program: one equation a line, round numbers, aligned types.
+
+    program (x: f64[?,?]) ->
+      a: f64[?,?] = exp(x)
+      b: f64[]    = sum[0, 1](a)
+      return b
+"""
+
+from __future__ import annotations
+
+from gradc.ir import ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.types import TensorType
+
+
+def _type(var: Var) -> str:
+    return var.type.short() if isinstance(var.type, TensorType) else str(var.type)
+
+
+def op_text(op: ops.OpKind) -> str:
+    """An op with its static fields."""
+    match op:
+        case ops.Reduce(_, axes):
+            return f"{op}[{', '.join(map(str, axes))}]"
+        case ops.Cumulate(_, axis) | ops.ArgReduce(_, axis):
+            return f"{op}[{axis}]"
+        case ops.Contract(a, b, out):
+            letters = "ijklmnopqrstuvwxyzabcdefgh"
+            a, b, out = ("".join(letters[k] for k in part) for part in (a, b, out))
+            return f"dot[{a},{b}->{out}]"
+        case ops.Concat(axis):
+            return f"join[{axis}]"
+    return str(op)
+
+
+def names_of(program: Program) -> dict[Var, str]:
+    """A unique readable name for every Var: the user's if it has one, else v1, v2, ..."""
+    names: dict[Var, str] = {}
+    taken: set[str] = set()
+    count = 0
+    for var in [*program.inputs, *(o for e in program.eqns for o in e.outs)]:
+        name = var.name
+        if not name or name in taken:
+            count += 1
+            while f"v{count}" in taken:
+                count += 1
+            name = f"v{count}"
+        names[var] = name
+        taken.add(name)
+    return names
+
+
+def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
+    """The right-hand side of one equation."""
+    if type(eqn.op) is ops.Constant:
+        return repr(eqn.op.value)
+    if type(eqn.op) is ops.Slice:
+        return f"{names[eqn.args[0]]}{eqn.op}" + (f" with {', '.join(names[a] for a in eqn.args[1:])}"
+                                                  if len(eqn.args) > 1 else "")
+    return f"{op_text(eqn.op)}({', '.join(names[a] for a in eqn.args)})"
+
+
+def pretty(program: Program) -> str:
+    """The whole Program as text."""
+    names = names_of(program)
+    head = ", ".join(f"{names[v]}: {_type(v)}" for v in program.inputs)
+    rows = [(", ".join(f"{names[o]}: {_type(o)}" for o in e.outs), equation_text(e, names)) for e in program.eqns]
+    width = min(40, max((len(left) for left, _ in rows), default=0))
+    lines = [f"program ({head}) ->"]
+    lines += [f"  {left:<{width}} = {right}" for left, right in rows]
+    lines.append(f"  return {', '.join(names.get(v, repr(v)) for v in program.outputs)}")
+    return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""Program: the compiler's value representation, a flat, closed list of equations in SSA form.
+
+    program = Program(inputs: Var*, eqns: Eqn*, outputs: Var*)      topological order
+    eqn     = Eqn(op, args: Var*, outs: Var*, sources: int*)        sources = indices of user lines
+    var     = Var(number, type, data)                               data: the array, for results of Constant
+
+Immutable once built.  `Builder` makes Programs; it interns (equal op, equal arguments: same result), so
+common subexpressions are never built twice.  Checked by `ir.check`, run by `ir.interp`, printed by
+`ir.pretty`, digested by `ir.digest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import InternalError
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.types import TensorType, Type
+
+
+class Var:
+    """A value of one Program: compared by identity, printed by number."""
+
+    __slots__ = ("number", "type", "data", "name")
+
+    def __init__(self, number: int, type: Type, data: np.ndarray | None = None, name: str | None = None) -> None:
+        self.number = number
+        self.type = type
+        self.data = data
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"%{self.number}"
+
+
+class Eqn:
+    """`outs = op(args)`."""
+
+    __slots__ = ("op", "args", "outs", "sources")
+
+    def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
+                 sources: tuple[int, ...] = ()) -> None:
+        self.op = op
+        self.args = args
+        self.outs = outs
+        self.sources = sources
+
+    @property
+    def out(self) -> Var:
+        return self.outs[0]
+
+    def __repr__(self) -> str:
+        return f"{', '.join(map(repr, self.outs))} = {self.op}({', '.join(map(repr, self.args))})"
+
+
+class Program:
+    """A closed list of equations.  `inputs` and `outputs` may repeat no Var resp. any Var."""
+
+    __slots__ = ("inputs", "eqns", "outputs", "_digest")
+
+    def __init__(self, inputs: Sequence[Var], eqns: Sequence[Eqn], outputs: Sequence[Var]) -> None:
+        self.inputs = tuple(inputs)
+        self.eqns = tuple(eqns)
+        self.outputs = tuple(outputs)
+        self._digest: str | None = None     # filled by ir.digest
+
+    def producers(self) -> dict[Var, Eqn]:
+        """Var -> the equation that makes it."""
+        return {out: eqn for eqn in self.eqns for out in eqn.outs}
+
+    def use_counts(self) -> dict[Var, int]:
+        """How many times each Var is used, outputs included."""
+        counts: dict[Var, int] = {}
+        for eqn in self.eqns:
+            for a in eqn.args:
+                counts[a] = counts.get(a, 0) + 1
+        for v in self.outputs:
+            counts[v] = counts.get(v, 0) + 1
+        return counts
+
+
+class Builder:
+    """Builds one Program; every method returns the Var (or Vars) of the result.
+
+    Interning: applying an equal op to the same Vars returns the Var made before.  Callbacks and Asserts
+    are not interned away (each use keeps its own user line) unless literally equal.
+    """
+
+    __slots__ = ("inputs", "eqns", "_interned", "_next", "sources", "_const", "producer")
+
+    def __init__(self) -> None:
+        self.inputs: list[Var] = []
+        self.eqns: list[Eqn] = []
+        self._interned: dict[Any, Eqn] = {}
+        self._const: dict[Any, Var] = {}
+        self._next = 0
+        self.sources: tuple[int, ...] = ()      # given to every equation made from now on
+        self.producer: dict[Var, Eqn] = {}
+
+    def input(self, type: Type, name: str | None = None) -> Var:
+        """A new input of the Program."""
+        var = Var(self._next, type, name=name)
+        self._next += 1
+        self.inputs.append(var)
+        return var
+
+    def apply(self, op: ops.OpKind, *args: Var) -> Any:
+        """`op(*args)`: one Var, or a tuple where the op has several results."""
+        outs = self.equation(op, args).outs
+        return outs[0] if len(outs) == 1 else outs
+
+    def equation(self, op: ops.OpKind, args: Sequence[Var], name: str | None = None) -> Eqn:
+        """The (new or interned) equation for `op(*args)`."""
+        key = (op, *[a.number for a in args])
+        eqn = self._interned.get(key)
+        if eqn is not None:
+            if self.sources and self.sources != eqn.sources:
+                eqn.sources = tuple(dict.fromkeys(eqn.sources + self.sources))
+            if name and eqn.outs[0].name is None:
+                eqn.outs[0].name = name
+            return eqn
+        types = infer.output_types(op, args)
+        number = self._next
+        data = op.value.data if type(op) is ops.Constant else None
+        outs = tuple([Var(number + k, t, data, name if k == 0 else None) for k, t in enumerate(types)])
+        self._next = number + len(outs)
+        eqn = Eqn(op, tuple(args), outs, self.sources)
+        self._interned[key] = eqn
+        self.eqns.append(eqn)
+        for out in outs:
+            self.producer[out] = eqn
+        return eqn
+
+    def constant(self, value: Any, dtype: str | None = None) -> Var:
+        """A constant; Python numbers take the dtype given (or autocast's)."""
+        data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
+        return self.equation(ops.Constant(ops.ConstantValue(data)), ()).outs[0]
+
+    def map(self, fn: str, *args: Var) -> Var:
+        """Elementwise `fn`."""
+        return self.equation(ops.Map(fn), args).outs[0]
+
+    def cast(self, x: Var, dtype: str) -> Var:
+        """x in another dtype; x itself if it has it already."""
+        if x.type.dtype == dtype:  # type: ignore[attr-defined]
+            return x
+        return self.equation(ops.Cast(dtype), (x,)).outs[0]
+
+    def size(self, x: Var, axis: int) -> Var:
+        """The size of x along axis as an int64 scalar: a constant where the type knows it."""
+        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        if static is not None:
+            return self.constant(static, "int64")
+        return self.equation(ops.ShapeOf(axis), (x,)).outs[0]
+
+    def program(self, outputs: Iterable[Var]) -> Program:
+        """The finished Program; equations that nothing needs are dropped."""
+        outputs = tuple(outputs)
+        needed = set(outputs)
+        kept: list[Eqn] = []
+        for eqn in reversed(self.eqns):
+            if any(o in needed for o in eqn.outs):
+                kept.append(eqn)
+                needed.update(eqn.args)
+        kept.reverse()
+        return Program(self.inputs, kept, outputs)
+
+
+def rebuild(program: Program, builder: Builder, replace: dict[Var, Var], eqns: Sequence[Eqn] | None = None) -> None:
+    """Copy equations into `builder`; `replace` maps old Vars to new ones and is extended."""
+    for eqn in program.eqns if eqns is None else eqns:
+        builder.sources = eqn.sources
+        try:
+            args = [replace[a] for a in eqn.args]
+        except KeyError as missing:
+            raise InternalError(f"{eqn}: {missing} has no replacement yet") from None
+        new = builder.equation(eqn.op, args, eqn.outs[0].name)
+        for old_out, new_out in zip(eqn.outs, new.outs):
+            replace[old_out] = new_out
+
+
+def copy_inputs(program: Program, builder: Builder) -> dict[Var, Var]:
+    """Make the same inputs in `builder`; the first entries of a replacement map."""
+    return {v: builder.input(v.type, v.name) for v in program.inputs}
+
+
+def tensor(var: Var) -> TensorType:
+    """The type of a Var that is known to be a tensor."""
+    assert type(var.type) is TensorType
+    return var.type

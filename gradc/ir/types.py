@@ -1,0 +1,219 @@
+"""Types of variables: `TensorType(dtype, shape)` and the types of things that are no tensors.
+
+A static shape is a tuple with one entry per dimension: an int if known when the graph is built, else None.
+Size-1 broadcasting happens for a static 1 only.  Types are values: equal fields, equal types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError
+from gradc.ir import dtypes
+
+StaticShape = tuple["int | None", ...]
+
+
+class Type:
+    """Base of all types; calling one makes a fresh variable of it."""
+
+    __slots__ = ()
+    variable_class: ClassVar[Any] = None   # set by the layer that owns the class
+    constant_class: ClassVar[Any] = None
+
+    def __call__(self, name: str | None = None) -> Any:
+        """A new variable of this type, with the caller's source line."""
+        return self.variable_class(self, name=name)
+
+    make_variable = __call__
+
+
+class TensorType(Type):
+    """Dtype and partly known shape of an n-dimensional array.
+
+    `shape` entries: an int, or None for "known only at run time".  `broadcastable=` of Aesara is
+    accepted: True means a static 1.
+    """
+
+    __slots__ = ("dtype", "shape", "_hash")
+
+    def __init__(self, dtype: object, shape: Iterable[int | bool | None] | None = None, *,
+                 broadcastable: Iterable[bool] | None = None) -> None:
+        if (shape is None) == (broadcastable is None):
+            raise TypeMismatchError("TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))")
+        self.dtype = dtypes.check_dtype(dtype)
+        if broadcastable is not None:
+            self.shape: StaticShape = tuple(1 if b else None for b in broadcastable)
+        else:
+            assert shape is not None
+            # Aesara's old positional `broadcastable` patterns are tuples of bools.
+            self.shape = tuple((1 if s else None) if isinstance(s, (bool, np.bool_)) else
+                               None if s is None else int(s) for s in shape)
+            if any(s is not None and s < 0 for s in self.shape):
+                raise ShapeError(f"a static shape has no negative entries, got {self.shape}")
+        self._hash = hash((self.dtype, self.shape))
+
+    @classmethod
+    def make(cls, dtype: str, shape: StaticShape) -> TensorType:
+        """Constructor for callers that hold a canonical dtype and shape already."""
+        new = object.__new__(cls)
+        new.dtype = dtype
+        new.shape = shape
+        new._hash = hash((dtype, shape))
+        return new
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is TensorType and self._hash == other._hash
+                                 and self.dtype == other.dtype and self.shape == other.shape)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TensorType.make, (self.dtype, self.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        """Per dimension: is its size known to be 1?"""
+        return tuple(s == 1 for s in self.shape)
+
+    @property
+    def numpy_dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
+
+    def clone(self, dtype: object = None, shape: Iterable[int | None] | None = None) -> TensorType:
+        """This type with another dtype or shape."""
+        return TensorType(self.dtype if dtype is None else dtype, self.shape if shape is None else shape)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join("?" if s is None else str(s) for s in self.shape)
+        return f"TensorType({self.dtype}, ({sizes}{',' if len(self.shape) == 1 else ''}))"
+
+    __str__ = __repr__
+
+    def short(self) -> str:
+        """Text such as `f64[?,4]`, as used in reprs and printed Programs."""
+        return f"{dtypes.SHORT[self.dtype]}[{','.join('?' if s is None else str(s) for s in self.shape)}]"
+
+    def accepts(self, other: Type) -> bool:
+        """Can a value of type `other` stand where this type is declared (same dtype, compatible shape)?"""
+        return (isinstance(other, TensorType) and other.dtype == self.dtype and other.ndim == self.ndim
+                and all(a is None or a == b for a, b in zip(self.shape, other.shape)))
+
+    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
+               name: str = "value") -> np.ndarray:
+        """`value` as an aligned, C-contiguous, native array of this type; a copy only where needed.
+
+        Accepted as in Aesara: an array whose dtype casts safely to this one, any Python number or list whose
+        values this dtype holds exactly, and Python floats for float32.  With `allow_downcast=True` every
+        dtype, with `strict=True` only arrays of exactly this dtype.
+        Raises BadArgumentError for dtype and rank, ShapeError for a size that contradicts the static shape.
+        """
+        want = self.numpy_dtype
+        if isinstance(value, np.ndarray) and value.dtype == want:
+            data = value
+        elif strict:
+            raise BadArgumentError(f"{name}: expected an array of dtype {self.dtype} (strict), "
+                                   f"got {_describe(value)}")
+        else:
+            data = self._convert(value, allow_downcast, name)
+        if data.ndim != self.ndim:
+            raise BadArgumentError(f"{name}: expected {self.ndim} dimension(s) ({self.short()}), "
+                                   f"got {data.ndim} with shape {data.shape}")
+        for axis, (size, fixed) in enumerate(zip(data.shape, self.shape)):
+            if fixed is not None and size != fixed:
+                raise ShapeError(f"{name}: expected size {fixed} in dimension {axis} ({self.short()}), "
+                                 f"got shape {data.shape}")
+        return np.require(data, dtype=want.newbyteorder("="), requirements=["C", "A"])
+
+    def _convert(self, value: Any, allow_downcast: bool | None, name: str) -> np.ndarray:
+        want = self.numpy_dtype
+        try:
+            data = np.asarray(value)
+        except (TypeError, ValueError) as error:
+            raise BadArgumentError(f"{name}: expected something that makes an array of dtype {self.dtype}, "
+                                   f"got {_describe(value)} ({error})") from None
+        if data.dtype == want:
+            return data
+        if data.dtype.kind not in "biufc":
+            raise BadArgumentError(f"{name}: expected numbers for dtype {self.dtype}, got {_describe(value)}")
+        typed = isinstance(value, (np.ndarray, np.generic))
+        if np.can_cast(data.dtype, want, "safe") or allow_downcast or data.size == 0 and not typed:
+            return data.astype(want)
+        if not typed and want.kind == "f" and data.dtype.kind in "iuf" and allow_downcast is None:
+            return data.astype(want)              # Python floats and lists, also for float32
+        if not typed or data.dtype.kind in "iu" and want.kind in "iu":
+            with np.errstate(all="ignore"):
+                cast = data.astype(want)
+            if want.kind != "b" and data.dtype.kind != "c" and not (want.kind in "iu" and data.dtype.kind == "f") \
+                    and np.array_equal(cast, data, equal_nan=want.kind == "f"):
+                return cast
+        raise BadArgumentError(
+            f"{name}: expected dtype {self.dtype}, got {_describe(value)}, which may lose precision; "
+            f"cast it, or compile with allow_input_downcast=True")
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of dtype {value.dtype} and shape {value.shape}"
+    if isinstance(value, (int, float, complex, np.generic)):
+        return f"{value!r} of type {type(value).__name__}"
+    return f"a {type(value).__name__}"
+
+
+class NullType(Type):
+    """Type of a gradient that is undefined; carries the reason."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is NullType
+
+    def __hash__(self) -> int:
+        return hash(NullType)
+
+    def __repr__(self) -> str:
+        return "NullType"
+
+
+class DisconnectedType(Type):
+    """Type of a gradient by a variable that the cost does not depend on."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is DisconnectedType
+
+    def __hash__(self) -> int:
+        return hash(DisconnectedType)
+
+    def __repr__(self) -> str:
+        return "DisconnectedType"
+
+
+class Generic(Type):
+    """Type of any Python object; it flows only into user Ops."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Generic
+
+    def __hash__(self) -> int:
+        return hash(Generic)
+
+    def __repr__(self) -> str:
+        return "Generic"
+
+    def filter(self, value: Any, **_: Any) -> Any:
+        return value

@@ -1,0 +1,46 @@
+/* The contract between a generated unit and the program that calls it (csrc/dispatch.c, or a user's main).
+ *
+ * A unit defines two functions, both hidden: gradc_prepare computes output shapes and the arena's size from
+ * the input sizes (and integer scalars) and checks that they fit; gradc_entry computes.  Both return 0, or
+ * the number (from 1) of the check that failed, with up to four values for its message in frame->error;
+ * GRADC_NO_MEMORY means that an allocation failed.
+ *
+ * All input and output data are C-contiguous, aligned, in native byte order; nothing overlaps an output.
+ */
+#ifndef GRADC_RUNTIME_H
+#define GRADC_RUNTIME_H
+
+#include <stdint.h>
+
+typedef struct gradc_frame gradc_frame;
+
+/* A section runs blocks lo..hi-1 of its outermost loop; returns 0 or the number of a failed check. */
+typedef int (*gradc_section)(gradc_frame *frame, const void *context, int64_t lo, int64_t hi);
+
+enum { GRADC_NO_MEMORY = -1 };
+
+/* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
+typedef struct gradc_blas {
+    void (*dgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
+                  int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+    void (*sgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                  int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+} gradc_blas;
+
+struct gradc_frame {
+    const void *const *inputs;    /* data of each input                                               */
+    const int64_t *sizes;         /* sizes of all inputs, one input after the other                   */
+    void *const *outputs;         /* data of each output, allocated between prepare and entry         */
+    int64_t *shapes;              /* written by prepare: sizes of all outputs, one after the other    */
+    const void *const *constants; /* arrays too large to stand in the C text                          */
+    char *arena;                  /* scratch memory, 64-byte aligned, arena_bytes long                */
+    int64_t arena_bytes;          /* written by prepare                                               */
+    int64_t error[4];             /* values for the message of a failed check                         */
+    /* Run section over blocks 0..blocks-1, possibly on several threads: at least `grain` blocks a call;
+     * the error of the lowest failing block is returned. */
+    int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
+    const gradc_blas *blas;       /* NULL if the unit calls no gemm                                   */
+    void *host;                   /* belongs to the caller                                            */
+};
+
+#endif

@@ -1,0 +1,58 @@
+"""Count code lines: no blanks, comments or docstrings.  Prints one line a file and the sums; run by `make loc`."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
+           tokenize.ENDMARKER}
+
+
+def python_lines(text: str) -> int:
+    """Lines of Python `text` that hold a token which is no comment and no docstring."""
+    lines = {number for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type not in _SILENT
+             for number in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                lines -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return len(lines)
+
+
+def c_lines(text: str) -> int:
+    """Lines of C `text` that are neither blank nor inside a comment."""
+    kept, inside = 0, False
+    for line in text.splitlines():
+        code = ""
+        while line:
+            if inside:
+                _, found, line = line.partition("*/")
+                inside = not found
+            else:
+                before, found, line = line.partition("/*")
+                code += before
+                inside = bool(found)
+        kept += bool(code.partition("//")[0].strip())
+    return kept
+
+
+def main() -> None:
+    """Print the table."""
+    root = Path(__file__).resolve().parent.parent
+    for folder, count in (("gradc", python_lines), ("csrc", c_lines), ("tests", python_lines),
+                          ("benchmarks", python_lines), ("examples", python_lines)):
+        total = 0
+        for path in sorted((root / folder).rglob("*.[ch]" if count is c_lines else "*.py")):
+            lines = count(path.read_text(encoding="utf-8"))
+            total += lines
+            if folder in ("gradc", "csrc") and lines:
+                print(f"{lines:7d}  {path.relative_to(root)}")
+        print(f"{total:7d}  {folder} in all\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,17 +2,21 @@
 
 A row's derivative is written against a namespace `o` given as an argument, so that the same lambda runs
 on NumPy arrays (tests), on symbolic variables (`autodiff`) and on Programs.  `o.NAME` calls the row NAME;
-`o.const(value, like)` makes a constant in the dtype of `like`.  Broadcasting is undone once, in
-`autodiff/rules/elemwise.py`, never here.
+`o.const(value, like)` makes a constant in the dtype of `like` if that is floating, else the smallest
+integer dtype that holds the value.  Broadcasting is undone once, in `autodiff/rules/elemwise.py`, never here.
 
 C templates: `{0} {1} {2}` the arguments, already in the row's compute dtype; `{s}` the libm suffix (`f`
 for float32); `{t}` the short dtype name (f64, i32, u8, bool) for helpers such as `gradc_mod_{t}`.
 A template is a string for all dtypes, or a dict by kind: "f" floats, "i" signed, "u" unsigned, "b" bool.
+Each argument stands at most once; the printer puts primary expressions there (a name, a non-negative
+literal, or something in parentheses) and converts the value to the result's C type before it goes on
+(C computes int8 + int8 as int).  Bools are 0 or 1.
 C text must equal the NumPy form including nan, inf, -0.0, integer division and wrap-around.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,20 +24,34 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
-from gradc.ir import dtypes
+from gradc.ir import dtypes, special
 
 # Rule of the dtypes: name -> function (argument dtypes) -> (compute dtype, result dtype).
 # The arguments are converted to the compute dtype first ("switch" leaves its condition bool).
 
 
 def _common(*d: str) -> tuple[str, str]:
+    """One dtype for arguments and result; `+` and `*` of bools are or and and."""
     c = dtypes.upcast(*d)
     return c, c
 
 
-def _arithmetic(*d: str) -> tuple[str, str]:
-    """As common, but bool is refused by NumPy's `-`; bool + bool is bool (or), bool * bool bool (and)."""
-    return _common(*d)
+def _signed(*d: str) -> tuple[str, str]:
+    """As common, but not for bools, of which NumPy knows no `-`."""
+    c = dtypes.upcast(*d)
+    if c == "bool":
+        raise TypeMismatchError("`-`, neg and sgn are not defined for bools; use xor or invert, or cast to an integer")
+    return c, c
+
+
+def _integral(*d: str) -> tuple[str, str]:
+    """As common, with bools taken as int8."""
+    c = dtypes.upcast(*d)
+    return ("int8", "int8") if c == "bool" else (c, c)
+
+
+def _real(c: str) -> str:
+    return {"complex64": "float32", "complex128": "float64"}.get(c, c)
 
 
 def _floating(*d: str) -> tuple[str, str]:
@@ -64,6 +82,24 @@ def _bitwise(*d: str) -> tuple[str, str]:
     return c, c
 
 
+def _shift(*d: str) -> tuple[str, str]:
+    return _integral(*_bitwise(*d))
+
+
+def _same(d: str) -> tuple[str, str]:
+    return d, d
+
+
+def _magnitude(d: str) -> tuple[str, str]:
+    """A complex argument gives a real result."""
+    return d, _real(d)
+
+
+def _phase(d: str) -> tuple[str, str]:
+    c = dtypes.floating(d)
+    return c, _real(c)
+
+
 def _select(cond: str, *d: str) -> tuple[str, str]:
     return _common(*d)
 
@@ -73,13 +109,21 @@ def _second(a: str, b: str) -> tuple[str, str]:
 
 
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
-    "common": _common, "floating": _floating, "division": _division, "comparison": _comparison,
-    "predicate": _predicate, "bitwise": _bitwise, "select": _select, "second": _second,
+    "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
+    "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
+    "magnitude": _magnitude, "phase": _phase, "select": _select, "second": _second,
 }
 
 # Cost of one element in units of an addition, measured with libmvec on AVX-512 (ecosystem.md): what fusion weighs
 # against a store and a load (which count about 4).
-COST = {"free": 0, "add": 1, "divide": 4, "root": 5, "exp": 10, "special": 60}
+COST = {"free": 0, "add": 1, "divide": 4, "root": 5, "exp": 10, "power": 25, "special": 60}
+
+
+# Where tests sample a row's arguments (all of them).
+DOMAINS: dict[str, tuple[float, float]] = {
+    "all": (-4.0, 4.0), "positive": (0.1, 8.0), "negative": (-8.0, -0.05), "unit": (-0.95, 0.95),
+    "above_one": (1.05, 8.0), "above_minus_one": (-0.9, 8.0), "zero_to_two": (0.05, 1.95),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +137,10 @@ class Row:
     c: str | dict[str, str]
     d: Any = None                      # tuple of lambdas (o, g, out, *args) -> cotangent; None = not differentiable (zero)
     cost: str = "add"
-    identity: Any = None               # neutral element, for Reduce
+    identity: Any = None               # neutral element, for Reduce; see `neutral`
     commutative: bool = False
     ulp: float = 0.0                   # bound of the C form against the exact value, in float64
-    domain: str = "all"                # where tests sample: all, positive, unit (-1,1), ...
+    domain: str = "all"                # where tests sample: a key of DOMAINS
     vector: bool = True                # has a vectorisable C form
     pretty: str | None = None          # pp's template, e.g. "({0} + {1})"; None: name(args)
 
@@ -106,7 +150,22 @@ class Row:
 
     @property
     def weight(self) -> int:
+        """Cost of one element, see `COST`."""
         return COST[self.cost]
+
+    def neutral(self, dtype: str) -> Any:
+        """The neutral element of a fold in `dtype`, as a NumPy scalar (maximum: -inf or the lowest integer)."""
+        kind = np.dtype(dtype)
+        if self.identity == "ones":
+            return kind.type(True) if dtype == "bool" else np.invert(kind.type(0))
+        if self.identity in ("lowest", "highest"):
+            low = self.identity == "lowest"
+            if dtype == "bool":
+                return kind.type(not low)
+            if kind.kind in "iu":
+                return kind.type(np.iinfo(kind).min if low else np.iinfo(kind).max)
+            return kind.type(-np.inf if low else np.inf)
+        return kind.type(self.identity)
 
 
 _MEMO: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
@@ -142,18 +201,246 @@ def get_row(fn: Any) -> Row:
         raise NoRuleError(f"there is no scalar function {fn!r} in ir/scalars.py") from None
 
 
-# (the ROWS helper completes the table below)
+# ------------------------------------------------------------------------------------------------- the table
+# Derivatives: one entry per argument, (o, g, out, *args) -> cotangent of that argument; linear in g.
+# None: the derivative is zero wherever it exists.  A string: there is none, and why.
+
+
+def _zero(o: Any, g: Any) -> Any:
+    return o.const(0, g)
+
+
+def _keep(o: Any, condition: Any, g: Any) -> Any:
+    """g where the condition holds, else 0 (a product would make nan of 0 * inf)."""
+    return o.switch(condition, g, _zero(o, g))
+
+
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+_HALF_ROOT_PI = math.sqrt(math.pi) / 2
+
+
+def _one_minus_square(o: Any, g: Any, x: Any) -> Any:
+    """1 - x**2 without cancellation near 1."""
+    return o.mul(o.sub(o.const(1, g), x), o.add(o.const(1, g), x))
+
+
+def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
+    """x - y, and 0 (not nan) for equal infinities."""
+    return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
+
+
+def _gauss(o: Any, g: Any, x: Any) -> Any:
+    """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
+    return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
+
+
+def _inverse_gauss(o: Any, g: Any, out: Any) -> Any:
+    """sqrt(pi)/2 * exp(out**2), the derivative of erfinv where it takes the value out."""
+    return o.mul(o.const(_HALF_ROOT_PI, g), o.exp(o.square(out)))
+
+
+# --- arithmetic
+
 row("add", 2, "common", np.add, {"f": "{0} + {1}", "i": "{0} + {1}", "u": "{0} + {1}", "b": "{0} | {1}"},
-    d=(lambda o, g, out, x, y: g, lambda o, g, out, x, y: g), identity=0, commutative=True, pretty="({0} + {1})")
+    d=(lambda o, g, out, x, y: g,
+       lambda o, g, out, x, y: g),
+    identity=0, commutative=True, ulp=0.5, pretty="({0} + {1})")
+row("sub", 2, "signed", np.subtract, "{0} - {1}",
+    d=(lambda o, g, out, x, y: g,
+       lambda o, g, out, x, y: o.neg(g)),
+    ulp=0.5, pretty="({0} - {1})")
 row("mul", 2, "common", np.multiply, {"f": "{0} * {1}", "i": "{0} * {1}", "u": "{0} * {1}", "b": "{0} & {1}"},
-    d=(lambda o, g, out, x, y: o.mul(g, y), lambda o, g, out, x, y: o.mul(g, x)), identity=1, commutative=True,
-    pretty="({0} * {1})")
-row("sub", 2, "common", np.subtract, "{0} - {1}",
-    d=(lambda o, g, out, x, y: g, lambda o, g, out, x, y: o.neg(g)), pretty="({0} - {1})")
-row("neg", 1, "common", np.negative, "-{0}", d=(lambda o, g, out, x: o.neg(g),), pretty="(-{0})")
-row("exp", 1, "floating", np.exp, "exp{s}({0})", d=(lambda o, g, out, x: o.mul(g, out),), cost="exp")
+    d=(lambda o, g, out, x, y: o.mul(g, y),
+       lambda o, g, out, x, y: o.mul(g, x)),
+    identity=1, commutative=True, ulp=0.5, pretty="({0} * {1})")
 row("true_divide", 2, "division", np.true_divide, "{0} / {1}",
+    # by y: -g*x/y**2, written so that y**2 neither overflows nor loses bits in denormals
     d=(lambda o, g, out, x, y: o.true_divide(g, y),
-       lambda o, g, out, x, y: o.neg(o.true_divide(o.mul(g, x), o.mul(y, y)))), cost="divide", pretty="({0} / {1})")
+       lambda o, g, out, x, y: o.neg(o.true_divide(o.mul(g, out), y))),
+    cost="divide", ulp=0.5, pretty="({0} / {1})")
+row("floor_divide", 2, "integral", np.floor_divide, "gradc_floor_divide_{t}({0}, {1})",
+    d=(None, None), cost="special", vector=False, ulp=0.5, pretty="({0} // {1})")
+row("mod", 2, "integral", np.mod, "gradc_mod_{t}({0}, {1})",
+    d=(lambda o, g, out, x, y: g,
+       lambda o, g, out, x, y: o.neg(o.mul(g, o.floor_divide(x, y)))),
+    cost="special", vector=False, ulp=0.5)
+row("pow", 2, "integral", special.power,
+    {"f": "pow{s}({0}, {1})", "i": "gradc_pow_{t}({0}, {1})", "u": "gradc_pow_{t}({0}, {1})"},
+    d=(lambda o, g, out, x, y: o.mul(o.mul(g, y), o.pow(x, o.sub(y, o.const(1, y)))),
+       lambda o, g, out, x, y: o.switch(o.eq(x, o.const(0, x)), _zero(o, g), o.mul(o.mul(g, out), o.log(x)))),
+    cost="power", ulp=1.0, domain="positive", pretty="({0} ** {1})")
+row("neg", 1, "signed", np.negative, "-{0}", d=(lambda o, g, out, x: o.neg(g),), pretty="(-{0})")
+row("abs", 1, "magnitude", np.abs, {"f": "fabs{s}({0})", "i": "gradc_abs_{t}({0})", "u": "{0}", "b": "{0}"},
+    d=(lambda o, g, out, x: o.mul(g, o.sgn(x)),), pretty="|{0}|")
+row("sgn", 1, "signed", np.sign, "gradc_sgn_{t}({0})", d=(None,))
+row("square", 1, "integral", np.square, "gradc_square_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(2, g), x)),), ulp=0.5)
+row("sqrt", 1, "floating", np.sqrt, "sqrt{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(o.mul(g, o.const(0.5, g)), out),), cost="root", ulp=0.5, domain="positive")
+row("reciprocal", 1, "floating", np.reciprocal, "1 / {0}",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, o.mul(out, out))),), cost="divide", ulp=0.5)
+
+# --- exponentials and logarithms
+
+row("exp", 1, "floating", np.exp, "exp{s}({0})", d=(lambda o, g, out, x: o.mul(g, out),), cost="exp", ulp=4)
+row("exp2", 1, "floating", np.exp2, "exp2{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.const(math.log(2), g))),), cost="exp", ulp=4)
+row("expm1", 1, "floating", np.expm1, "expm1{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.add(out, o.const(1, g))),), cost="exp", ulp=4)
+row("log", 1, "floating", np.log, "log{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, x),), cost="exp", ulp=4, domain="positive")
+row("log2", 1, "floating", np.log2, "log2{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.mul(x, o.const(math.log(2), g))),), cost="exp", ulp=4,
+    domain="positive")
+row("log10", 1, "floating", np.log10, "log10{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.mul(x, o.const(math.log(10), g))),), cost="exp", ulp=4,
+    domain="positive")
+row("log1p", 1, "floating", np.log1p, "log1p{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.add(o.const(1, g), x)),), cost="exp", ulp=4, domain="above_minus_one")
+
+# --- trigonometric and hyperbolic functions and their inverses
+
+row("sin", 1, "floating", np.sin, "sin{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cos(x)),), cost="exp", ulp=4)
+row("cos", 1, "floating", np.cos, "cos{s}({0})",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, o.sin(x))),), cost="exp", ulp=4)
+row("tan", 1, "floating", np.tan, "tan{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.add(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
+row("arcsin", 1, "floating", np.arcsin, "asin{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.sqrt(_one_minus_square(o, g, x))),), cost="exp", ulp=4, domain="unit")
+row("arccos", 1, "floating", np.arccos, "acos{s}({0})",
+    d=(lambda o, g, out, x: o.neg(o.true_divide(g, o.sqrt(_one_minus_square(o, g, x)))),), cost="exp", ulp=4,
+    domain="unit")
+row("arctan", 1, "floating", np.arctan, "atan{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.add(o.const(1, g), o.square(x))),), cost="exp", ulp=4)
+row("arctan2", 2, "floating", special.arctan2, "atan2{s}({0}, {1})",
+    d=(lambda o, g, out, y, x: o.true_divide(o.mul(g, x), o.add(o.square(x), o.square(y))),
+       lambda o, g, out, y, x: o.neg(o.true_divide(o.mul(g, y), o.add(o.square(x), o.square(y))))),
+    cost="power", ulp=4)
+row("sinh", 1, "floating", np.sinh, "sinh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cosh(x)),), cost="exp", ulp=4)
+row("cosh", 1, "floating", np.cosh, "cosh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.sinh(x)),), cost="exp", ulp=4)
+row("tanh", 1, "floating", np.tanh, "tanh{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
+row("arcsinh", 1, "floating", np.arcsinh, "asinh{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, o.sqrt(o.add(o.const(1, g), o.square(x)))),), cost="exp", ulp=4)
+row("arccosh", 1, "floating", np.arccosh, "acosh{s}({0})",
+    # two roots: right for large x, and nan below 1 where the function is nan
+    d=(lambda o, g, out, x: o.true_divide(g, o.mul(o.sqrt(o.sub(x, o.const(1, g))), o.sqrt(o.add(x, o.const(1, g))))),),
+    cost="exp", ulp=4, domain="above_one")
+row("arctanh", 1, "floating", np.arctanh, "atanh{s}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, _one_minus_square(o, g, x)),), cost="exp", ulp=4, domain="unit")
+row("deg2rad", 1, "floating", special.deg2rad, "gradc_deg2rad_{t}({0})", d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
+row("rad2deg", 1, "floating", special.rad2deg, "gradc_rad2deg_{t}({0})", d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
+
+# --- rounding: zero derivative
+
+row("floor", 1, "floating", np.floor, "floor{s}({0})", d=(None,))
+row("ceil", 1, "floating", np.ceil, "ceil{s}({0})", d=(None,))
+row("trunc", 1, "floating", np.trunc, "trunc{s}({0})", d=(None,))
+row("round_half_to_even", 1, "same", special.round_half_to_even,
+    {"f": "rint{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
+row("round_half_away_from_zero", 1, "same", special.round_half_away_from_zero,
+    {"f": "round{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
+
+# --- extremes: at a tie each argument gets the whole gradient
+
+row("maximum", 2, "common", np.maximum, "gradc_maximum_{t}({0}, {1})",
+    d=(lambda o, g, out, x, y: _keep(o, o.eq(out, x), g),
+       lambda o, g, out, x, y: _keep(o, o.eq(out, y), g)),
+    identity="lowest", commutative=True)
+row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
+    d=(lambda o, g, out, x, y: _keep(o, o.eq(out, x), g),
+       lambda o, g, out, x, y: _keep(o, o.eq(out, y), g)),
+    identity="highest", commutative=True)
+row("clip", 3, "common", special.clip, "gradc_clip_{t}({0}, {1}, {2})",
+    d=(lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
+       lambda o, g, out, x, lo, hi: _keep(o, o.lt(x, lo), g),
+       lambda o, g, out, x, lo, hi: _keep(o, o.gt(x, hi), g)))
+
+# --- comparison
+
+row("eq", 2, "comparison", np.equal, "{0} == {1}", d=(None, None), commutative=True)
+row("neq", 2, "comparison", np.not_equal, "{0} != {1}", d=(None, None), commutative=True)
+row("lt", 2, "comparison", np.less, "{0} < {1}", d=(None, None))
+row("le", 2, "comparison", np.less_equal, "{0} <= {1}", d=(None, None))
+row("gt", 2, "comparison", np.greater, "{0} > {1}", d=(None, None))
+row("ge", 2, "comparison", np.greater_equal, "{0} >= {1}", d=(None, None))
+row("isnan", 1, "predicate", np.isnan, "gradc_isnan_{t}({0})", d=(None,))
+row("isinf", 1, "predicate", np.isinf, "gradc_isinf_{t}({0})", d=(None,))
+
+# --- bits of integers, logic of bools
+
+row("and_", 2, "bitwise", np.bitwise_and, "{0} & {1}", d=(None, None), identity="ones", commutative=True,
+    pretty="({0} & {1})")
+row("or_", 2, "bitwise", np.bitwise_or, "{0} | {1}", d=(None, None), identity=0, commutative=True,
+    pretty="({0} | {1})")
+row("xor", 2, "bitwise", np.bitwise_xor, "{0} ^ {1}", d=(None, None), identity=0, commutative=True,
+    pretty="({0} ^ {1})")
+row("invert", 1, "bitwise", np.invert, {"i": "~{0}", "u": "~{0}", "b": "!{0}"}, d=(None,), pretty="(~{0})")
+row("left_shift", 2, "shift", np.left_shift, "gradc_left_shift_{t}({0}, {1})", d=(None, None),
+    pretty="({0} << {1})")
+row("right_shift", 2, "shift", np.right_shift, "gradc_right_shift_{t}({0}, {1})", d=(None, None),
+    pretty="({0} >> {1})")
+
+# --- choice
+
+row("switch", 3, "select", np.where, "{0} ? {1} : {2}",
+    d=(None,
+       lambda o, g, out, c, x, y: _keep(o, c, g),
+       lambda o, g, out, c, x, y: o.switch(c, _zero(o, g), g)))
 row("second", 2, "second", lambda a, b: np.broadcast_arrays(a, b)[1].copy(), "{1}", cost="free",
     d=(None, lambda o, g, out, x, y: g), pretty="fill({0}, {1})")
+row("identity", 1, "same", np.positive, "{0}", d=(lambda o, g, out, x: g,), cost="free")
+
+# --- stable forms
+
+row("sigmoid", 1, "floating", special.sigmoid, "gradc_sigmoid_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.sub(o.const(1, g), out))),), cost="exp", ulp=6)
+row("softplus", 1, "floating", special.softplus, "gradc_softplus_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.sigmoid(x)),), cost="power", ulp=6)
+row("log1mexp", 1, "floating", special.log1mexp, "gradc_log1mexp_{t}({0})",
+    # -exp(x)/(1-exp(x)); 0-x and not -x, so that 0 gives -inf
+    d=(lambda o, g, out, x: o.neg(o.true_divide(g, o.expm1(o.sub(o.const(0, g), x)))),), cost="power", ulp=8,
+    domain="negative")
+row("logaddexp", 2, "floating", special.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
+    d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
+       lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
+    cost="power", ulp=6, commutative=True)
+row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.add(o.log(x), o.const(1, g))),), cost="exp", ulp=6, domain="positive")
+row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
+    d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
+       lambda o, g, out, x, y: _keep(o, o.neq(x, o.const(0, x)), o.true_divide(o.mul(g, x), y))),
+    cost="exp", ulp=6, domain="positive")
+
+# --- error functions and the gamma family
+
+row("erf", 1, "floating", special.erf, "erf{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, _gauss(o, g, x)),), cost="special", ulp=4)
+row("erfc", 1, "floating", special.erfc, "erfc{s}({0})",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, _gauss(o, g, x))),), cost="special", ulp=6)
+row("erfinv", 1, "floating", special.erfinv, "gradc_erfinv_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, _inverse_gauss(o, g, out)),), cost="special", ulp=8, domain="unit",
+    vector=False)
+row("erfcinv", 1, "floating", special.erfcinv, "gradc_erfcinv_{t}({0})",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_gauss(o, g, out))),), cost="special", ulp=8,
+    domain="zero_to_two", vector=False)
+row("erfcx", 1, "floating", special.erfcx, "gradc_erfcx_{t}({0})",
+    # The two terms cancel for large x, where the result tends to -1/(sqrt(pi) x^2)
+    d=(lambda o, g, out, x: o.mul(g, o.sub(o.mul(o.mul(o.const(2, g), x), out), o.const(_TWO_OVER_ROOT_PI, g))),),
+    cost="special", ulp=8, vector=False)
+row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive", vector=False)
+row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.psi(x)),), cost="special", ulp=10, domain="positive", vector=False)
+row("psi", 1, "floating", special.psi, "gradc_psi_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.tri_gamma(x)),), cost="special", ulp=10, domain="positive", vector=False)
+row("tri_gamma", 1, "floating", special.tri_gamma, "gradc_tri_gamma_{t}({0})",
+    d=("gradc has no row for the derivative of tri_gamma (polygamma of order 2)",), cost="special", ulp=10,
+    domain="positive", vector=False)
+
+# --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
+
+row("real", 1, "magnitude", np.real, "{0}", d=(lambda o, g, out, x: g,), cost="free")
+row("imag", 1, "magnitude", np.imag, "gradc_imag_{t}({0})", d=(None,))
+row("conj", 1, "same", np.conj, "{0}", d=(lambda o, g, out, x: g,), cost="free")
+row("angle", 1, "phase", np.angle, "atan2{s}(0, {0})", d=(None,), cost="power", ulp=4)

@@ -77,13 +77,13 @@ class Variable:
         return [] if self.owner is None else [self.owner]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (_flatten(self),)
+        return _unpickle, (flatten([self]),)
 
     def __copy__(self) -> Variable:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        return _unpickle(_flatten(self))
+        return unflatten(flatten([self]))[0]
 
 
 class Constant(Variable):
@@ -369,34 +369,42 @@ to_variable = _identity     # the tensor layer puts as_tensor_variable here
 # ------------------------------------------------------------------------------- pickling without recursion
 
 
-def _flatten(root: Variable) -> list[Any]:
-    """The graph above `root` as one flat list, so that deep graphs pickle."""
+_NOT_PICKLED = ("owner", "index", "_functions")      # _functions: what `Variable.eval` has compiled
+
+
+def _state(v: Variable) -> dict[str, Any]:
+    return {k: value for k, value in v.__dict__.items() if k not in _NOT_PICKLED}
+
+
+def flatten(roots: Sequence[Variable]) -> list[Any]:
+    """The graph above `roots` as one flat list of rows, so that deep graphs pickle; inverse: `unflatten`."""
     number: dict[int, int] = {}
     rows: list[Any] = []
 
     def leaf(v: Variable) -> None:
-        number[id(v)] = len(rows)
-        state = {k: value for k, value in v.__dict__.items() if k not in ("owner", "index")}
-        rows.append(("leaf", v.__class__, state))
+        if id(v) not in number:
+            number[id(v)] = len(rows)
+            rows.append(("leaf", v.__class__, _state(v)))
 
-    for node in toposort([root]):
+    for node in toposort(roots):
         for v in node.inputs:
-            if v.owner is None and id(v) not in number:
+            if v.owner is None:
                 leaf(v)
         base = len(rows)
         for k, out in enumerate(node.outputs):
             number[id(out)] = base + k
         rows.append(("apply", node.op, [number[id(v)] for v in node.inputs], node.source,
-                     [(o.__class__, {k: value for k, value in o.__dict__.items() if k not in ("owner", "index")})
-                      for o in node.outputs]))
+                     [(o.__class__, _state(o)) for o in node.outputs]))
         rows.extend([None] * (len(node.outputs) - 1))
-    if root.owner is None:
-        leaf(root)
-    rows.append(number[id(root)])
+    for root in roots:
+        if root.owner is None:
+            leaf(root)
+    rows.append([number[id(root)] for root in roots])
     return rows
 
 
-def _unpickle(rows: list[Any]) -> Variable:
+def unflatten(rows: list[Any]) -> list[Variable]:
+    """The roots of a graph given by `flatten`'s rows."""
     made: list[Any] = []
     for row in rows[:-1]:
         if row is None:
@@ -412,7 +420,11 @@ def _unpickle(rows: list[Any]) -> Variable:
                 v.__dict__.update(copy.copy(state), owner=None, index=None)
                 outs.append(v)
             made.extend(Apply(row[1], [made[k] for k in row[2]], outs, row[3]).outputs)
-    return made[rows[-1]]
+    return [made[k] for k in rows[-1]]
+
+
+def _unpickle(rows: list[Any]) -> Variable:
+    return unflatten(rows)[0]
 
 
 class NullVariable(Variable):

@@ -1,0 +1,449 @@
+"""`function`: from expressions to a callable; `In`, `Out`, and what hangs on the callable.
+
+The callable is `gradc.runtime._dispatch.Function`, a C type, when the function runs in C; in the interpreter it
+is `InterpretedFunction`, the same behaviour in Python.  The methods both share (`repr`, `f[x]`, `copy`,
+pickling, ...) stand in `_Methods` and are registered on the C type at the end of the module, as is
+`Variable.eval`.  Not here: checks of the request (ingest), stages (pipeline).
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.compile import pipeline
+from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
+from gradc.compile.mode import Mode, get_mode
+from gradc.errors import (
+    AssertionFailedError,
+    BadArgumentError,
+    ExecutionError,
+    GradcError,
+    GraphError,
+    IndexOutOfBoundsError,
+    ShapeError,
+    SourceLine,
+    ToolchainNotFoundError,
+    ToolchainWarning,
+    at,
+)
+from gradc.ir import graph, interp
+from gradc.ir.convert import inline
+from gradc.ir.fgraph import FunctionGraph
+from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.types import TensorType
+
+__all__ = ["In", "InterpretedFunction", "Out", "function"]
+
+
+def function(inputs: Any, outputs: Any = None, mode: Mode | str | None = None, updates: Any = None,
+             givens: Any = None, no_default_updates: Any = False, accept_inplace: bool = False,
+             name: str | None = None, rebuild_strict: bool = True, allow_input_downcast: bool | None = None,
+             profile: Any = None, on_unused_input: str | None = None, trust_input: bool = False) -> Any:
+    """A callable that computes `outputs` from `inputs`.
+
+    inputs:   list of variables or In(...)
+    outputs:  a variable, a list or dict of them (also Out(...)), or None; calls return an array, list, dict or []
+    updates:  dict or pairs (shared variable, expression): assigned after each call that succeeds, all or none
+    givens:   dict or pairs (variable, expression that stands in for it)
+    mode:     "c" (default), "interpret", a Mode, or one of Aesara's names (`gradc.compile.mode`)
+    allow_input_downcast: True accepts any dtype, None Python numbers that lose nothing, False only safe dtypes
+    on_unused_input: "raise", "warn" or "ignore"
+    accept_inplace, profile: accepted for compatibility; memory is planned by gradc, times stand in `f.info`
+
+    Raises: TypeMismatchError, UnusedInputError, MissingInputError, GraphError for a request that makes no sense;
+    CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
+    """
+    if name is not None and not isinstance(name, str):
+        raise GraphError(f"the name of a function is a string, got {name!r}")
+    with pipeline.paused_gc():
+        ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
+                          on_unused_input, rebuild_strict)
+        maker = Maker(ingested, get_mode(mode), name, mode is not None)
+        return maker.make(trust_input)
+
+
+class Info(dict[str, Any]):
+    """What is known about a compiled function; prints as a table."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{key:<10} {_info_text(value)}" for key, value in self.items())
+
+
+def _info_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {1e3 * v:.2f} ms" for k, v in value.items())
+    return str(value)
+
+
+class Maker:
+    """Everything a function was made from; `f.maker`."""
+
+    def __init__(self, ingested: Ingested, mode: Mode, name: str | None, by_name: bool) -> None:
+        self.ingested = ingested
+        self.mode = mode
+        self.name = name
+        self.by_name = by_name
+        self.inputs: list[In] = ingested.ins
+        self.outputs: list[Out] = [Out(v) for v in ingested.outputs]
+        self.compiled = pipeline.Compiled(ingested, name or "f", mode)
+        self._fgraph: FunctionGraph | None = None
+
+    def make(self, trust_input: bool) -> Any:
+        """The callable, by the route that the mode and this machine allow."""
+        reason = self._reason_against_c()
+        made = self._interpreted(reason) if reason is not None else self._native()
+        made.trust_input = trust_input
+        return made
+
+    def _reason_against_c(self) -> str | None:
+        """None if the function can run in C; else why not (an error if C was asked for by name)."""
+        if self.mode.linker != "c":
+            return ""
+        return "the C route is not built yet"
+
+    def _interpreted(self, reason: str) -> InterpretedFunction:
+        info = Info(mode="interpret" + (f" ({reason})" if reason else ""), seconds=self.compiled.seconds)
+        return InterpretedFunction(self, info)
+
+    def _native(self) -> Any:
+        raise GraphError("the C route is not built yet")
+
+    @property
+    def fgraph(self) -> FunctionGraph:
+        """The optimised graph: `inputs`, `outputs`, `apply_nodes`, `toposort()`; made when first asked for."""
+        if self._fgraph is None:
+            arguments = self.ingested.arguments
+            ins = [a.variable if hasattr(a.variable, "container") else a.variable.clone() for a in arguments]
+            self._fgraph = FunctionGraph(ins, inline(self.compiled.optimized, ins), clone=False)
+        return self._fgraph
+
+    def c_source(self) -> str:
+        """The C text of the function's unit; GraphError if it runs in the interpreter."""
+        raise GraphError(f"{self.name or 'the function'} runs in the interpreter and has no C source")
+
+    # -- the call path's slow parts
+
+    def convert(self, position: int, value: Any) -> Any:
+        """`value` as an array for input `position`; BadArgumentError or ShapeError saying what is wrong."""
+        a = self.ingested.arguments[position]
+        where = self._where(position)
+        try:
+            return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where)
+        except GradcError as error:
+            raise type(error)(f"{error}{at(a.variable.source)}") from None
+
+    def _where(self, position: int) -> str:
+        a = self.ingested.arguments[position]
+        which = f' "{a.name}"' if a.name else ""
+        of = f" to function {self.name}" if self.name else ""
+        return f"Bad input argument{which}{of} at index {position} (0-based)"
+
+
+class _Methods:
+    """Methods of every compiled function; registered on the C type, inherited by the Python one."""
+
+    maker: Maker
+    info: Info
+    name: str | None
+    trust_input: bool
+
+    def __repr__(self) -> str:
+        ingested = self.maker.ingested
+        ins = ", ".join(f"{a.name}: {_short(a.type)}" if a.name else _short(a.type)
+                        for a in ingested.arguments if a.storage is None)
+        keys = ingested.keys or [v.name for v in ingested.outputs]
+        outs = ", ".join(f"{k}: {_short(v.type)}" if k else _short(v.type) for k, v in zip(keys, ingested.outputs))
+        return f"Function {self.maker.name or 'f'}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
+
+    def __getitem__(self, key: Any) -> Any:
+        """The stored value of a shared variable or of an input with a default, by variable or name."""
+        return _cell(self.maker.ingested, key)[1][0]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        argument, cell = _cell(self.maker.ingested, key)
+        new = argument.type.filter(value, strict=argument.strict, allow_downcast=argument.allow_downcast,
+                                   name=f"the new value of {describe(argument.variable)}")
+        cell[0] = new.copy() if isinstance(new, np.ndarray) else new
+
+    @property
+    def value(self) -> _Values:
+        """Stored values by variable or name: `f.value["x"]`."""
+        return _Values(self)
+
+    def c_source(self) -> str:
+        """The C text of the function; made anew when it came from the cache."""
+        return self.maker.c_source()
+
+    def copy(self, share_memory: bool = False, swap: Mapping[Any, Any] | None = None, delete_updates: bool = False,
+             name: str | None = None, profile: Any = None) -> Any:
+        """The same function again; `swap` maps shared variables to others of the same type.
+
+        `delete_updates=True` leaves the updates out; shared variables stay shared in any case.
+        """
+        return _again(self.maker, _swapped(swap), delete_updates, name or self.maker.name, self.trust_input)
+
+    def free(self) -> None:
+        """Give back what can be made again: the intermediate stages of compilation."""
+        self.maker.compiled.forget()
+        self.maker._fgraph = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (_recipe(self),)
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return _restore(_recipe(self))
+
+
+class _Values:
+    """Mapping view of a function's stored values."""
+
+    def __init__(self, of: _Methods) -> None:
+        self._of = of
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._of[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._of[key] = value
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([a.variable for a in self._of.maker.ingested.arguments
+                     if a.storage is not None or a.default is not None])
+
+    def __contains__(self, key: Any) -> bool:
+        return any(key is v or isinstance(key, str) and key == v.name for v in self)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+_UPDATING = threading.RLock()       # one interpreted function with updates at a time
+
+
+class InterpretedFunction(_Methods):
+    """A function that runs its Program in NumPy, equation by equation."""
+
+    def __init__(self, maker: Maker, info: Info) -> None:
+        self.maker = maker
+        self.info = info
+        self.name = maker.name
+        self.trust_input = False
+        ingested = maker.ingested
+        self._positions = [k for k, a in enumerate(ingested.arguments) if a.storage is None]
+        names = [ingested.arguments[k].name for k in self._positions]
+        self._by_name = {n: k for n, k in zip(names, self._positions) if n and names.count(n) == 1}
+        maker.compiled.optimized        # faults of the optimiser show here, not at the first call
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        values = self._arguments(args, named)
+        if self.maker.ingested.updates:
+            with _UPDATING:
+                return self._run(values)
+        return self._run(values)
+
+    def _arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        """Checked values of the explicit arguments, at their places; the others are None."""
+        arguments = self.maker.ingested.arguments
+        values: list[Any] = [None] * len(arguments)
+        given = [False] * len(arguments)
+        if len(args) > len(self._positions):
+            raise BadArgumentError(f"{_title(self)} takes {len(self._positions)} argument(s), got {len(args)}")
+        for k, value in zip(self._positions, args):
+            values[k], given[k] = value, True
+        for key, value in named.items():
+            if key not in self._by_name:
+                known = ", ".join(self._by_name) or "none"
+                raise BadArgumentError(f"{_title(self)} has no input named {key!r}; its named inputs: {known}")
+            k = self._by_name[key]
+            if given[k]:
+                raise BadArgumentError(f"{_title(self)} got two values for its input {key!r}")
+            values[k], given[k] = value, True
+        for k in self._positions:
+            if given[k]:
+                if not (self.trust_input and isinstance(values[k], np.ndarray)):
+                    values[k] = self.maker.convert(k, values[k])
+            elif arguments[k].default is not None:
+                values[k] = arguments[k].default[0]  # type: ignore[index]
+            else:
+                missing = arguments[k].name or f"at index {k}"
+                raise BadArgumentError(f"{_title(self)} needs a value for its input {missing}; it takes "
+                                       f"{len(self._positions)} argument(s), got {len(args) + len(named)}")
+        return values
+
+    def _run(self, values: list[Any]) -> Any:
+        ingested = self.maker.ingested
+        for k, a in enumerate(ingested.arguments):
+            if a.storage is not None:
+                values[k] = a.storage[0]
+        program = self.maker.compiled.optimized
+        try:
+            results = interp.evaluate(program, values)
+        except GradcError as error:
+            eqn = getattr(error, "eqn", None)
+            if eqn is None:
+                raise
+            lines = ingested.lines_of(eqn.sources)
+            raise type(error)(explain(str(error), [np.shape(v) for v in values], ingested, lines)) from None
+        taken = {id(v) for v in values}
+        fresh = []
+        for value in results:
+            if isinstance(value, np.ndarray) and (id(value) in taken or not value.flags.owndata
+                                                  or not value.flags.writeable or not value.flags.c_contiguous):
+                value = value.copy()
+            taken.add(id(value))
+            fresh.append(value)
+        news = [(cell, _typed(fresh[k], ingested, place))
+                for (k, cell), (_, place) in zip(ingested.updates, ingested.update_inputs)]
+        for cell, value in news:
+            cell[0] = value
+        return _packed(fresh[:ingested.results], ingested)
+
+
+def _typed(value: Any, ingested: Ingested, place: int) -> Any:
+    a = ingested.arguments[place]
+    return a.type.filter(value, name=f"the update of {describe(a.variable)}")
+
+
+def _packed(results: list[Any], ingested: Ingested) -> Any:
+    if ingested.result == "one":
+        return results[0]
+    if ingested.result == "dict":
+        return dict(zip(ingested.keys, results))
+    return results
+
+
+def explain(message: str, shapes: Sequence[tuple[int, ...]], ingested: Ingested, lines: Sequence[SourceLine]) -> str:
+    """A run-time error in a few lines: what, with which shapes, where the user wrote it."""
+    text = [message]
+    named = [f"{a.name or f'input {k}'} {_short(a.type)} of shape {tuple(s)}"
+             for k, (a, s) in enumerate(zip(ingested.arguments, shapes)) if isinstance(a.type, TensorType) and a.type.ndim]
+    if named:
+        more = f", and {len(named) - 4} more" if len(named) > 4 else ""
+        text.append(f"  inputs: {', '.join(named[:4])}{more}")
+    text += [f"  where: {file}:{line}" for file, line in lines[:3]]
+    return "\n".join(text)
+
+
+def _title(f: _Methods) -> str:
+    return f"function {f.maker.name}" if f.maker.name else "the function"
+
+
+def _short(t: Any) -> str:
+    return t.short() if isinstance(t, TensorType) else str(t)
+
+
+def _facts(info: Info, ingested: Ingested) -> list[str]:
+    facts = []
+    if ingested.updates:
+        facts.append(f"{len(ingested.updates)} update{'s' if len(ingested.updates) > 1 else ''}")
+    if str(info["mode"]).startswith("interpret"):
+        return [*facts, "interpreted"]
+    count = info["sections"]
+    return [f"{count} section{'' if count == 1 else 's'}", *facts, "cached" if info["cached"] else "compiled",
+            info["isa"]]
+
+
+def _cell(ingested: Ingested, key: Any) -> tuple[Argument, list[Any]]:
+    for a in ingested.arguments:
+        if key is a.variable or isinstance(key, str) and key == a.name:
+            cell = a.storage if a.storage is not None else a.default
+            if cell is None:
+                raise GraphError(f"input {describe(a.variable)} has no stored value: it has no default")
+            return a, cell
+    raise GraphError(f"the function has no input or shared variable {key!r}")
+
+
+# ----------------------------------------------------------------------------------- copies, pickles, eval
+
+
+def _swapped(swap: Mapping[Any, Any] | None) -> dict[Variable, Variable]:
+    for old, new in (swap or {}).items():
+        if not (hasattr(old, "container") and hasattr(new, "container")):
+            raise GraphError("swap maps shared variables of the function to other shared variables")
+        if old.type != new.type:
+            raise GraphError(f"swap: {describe(old)} is {_short(old.type)}, {describe(new)} is {_short(new.type)}")
+    return dict(swap or {})
+
+
+def _again(maker: Maker, swap: dict[Variable, Variable], delete_updates: bool, name: str | None, trust: bool) -> Any:
+    old = maker.ingested
+    updates = {} if delete_updates else {swap.get(t, t): e for t, e in old.wanted.items()}
+    givens = {**{v: e for v, e in old.given.items() if v not in swap}, **swap}
+    outputs: Any = old.outputs
+    if old.result == "one":
+        outputs = old.outputs[0]
+    elif old.result == "dict":
+        outputs = dict(zip(old.keys, old.outputs))
+    elif old.result == "none":
+        outputs = None
+    return function(_current(old), outputs, maker.mode if maker.by_name else None, updates, givens, True, name=name,
+                    on_unused_input="ignore", rebuild_strict=False, trust_input=trust)
+
+
+def _current(ingested: Ingested) -> list[In]:
+    """The inputs with the defaults that hold now."""
+    ins = []
+    for in_, a in zip(ingested.ins, ingested.arguments):
+        value = in_.value if hasattr(in_.value, "container") or a.default is None else a.default[0]
+        ins.append(In(in_.variable, a.name, value, in_.update, in_.mutable, a.strict, a.allow_downcast, False,
+                      in_.implicit, in_.borrow, in_.shared))
+    return ins
+
+
+def _recipe(f: _Methods) -> dict[str, Any]:
+    """What pickles: the graph as flat rows, and the options."""
+    maker, ingested = f.maker, f.maker.ingested
+    ins = _current(ingested)
+    changing = [k for k, in_ in enumerate(ins) if in_.update is not None]
+    groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing], ingested.outputs,
+              list(ingested.wanted), list(ingested.wanted.values()), list(ingested.given), list(ingested.given.values())]
+    roots = [v for group in groups for v in group]
+    return {"rows": graph.flatten(roots), "groups": [len(g) for g in groups], "changing": changing,
+            "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],
+            "result": ingested.result, "keys": ingested.keys, "name": maker.name,
+            "mode": maker.mode if maker.by_name else None, "trust": f.trust_input}
+
+
+def _restore(recipe: dict[str, Any]) -> Any:
+    roots = iter(graph.unflatten(recipe["rows"]))
+    variables, news, outputs, targets, values, olds, replacements = [
+        [next(roots) for _ in range(n)] for n in recipe["groups"]]
+    update = dict(zip(recipe["changing"], news))
+    ins = [In(v, name, value, update.get(k), mutable, strict, downcast, False, implicit, borrow)
+           for k, (v, (name, value, mutable, strict, downcast, implicit, borrow))
+           in enumerate(zip(variables, recipe["ins"]))]
+    outs: Any = {"one": lambda: outputs[0], "dict": lambda: dict(zip(recipe["keys"], outputs)),
+                 "none": lambda: None, "list": lambda: outputs}[recipe["result"]]()
+    return function(ins, outs, recipe["mode"], dict(zip(targets, values)), dict(zip(olds, replacements)), True,
+                    name=recipe["name"], on_unused_input="ignore", rebuild_strict=False, trust_input=recipe["trust"])
+
+
+def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    """The value of this variable for values of the inputs it needs: `y.eval({x: 2.0})` (names work too).
+
+    Compiles a function the first time, and keeps it with the variable.
+    """
+    given = dict(inputs_to_values or {})
+    if any(isinstance(key, str) for key in given):
+        names = {v.name: v for v in graph.explicit_graph_inputs([self]) if v.name}
+        missing = [key for key in given if isinstance(key, str) and key not in names]
+        if missing:
+            raise GraphError(f"{describe(self)} depends on no input named {missing[0]!r}; named inputs: "
+                             f"{', '.join(names) or 'none'}")
+        given = {names[key] if isinstance(key, str) else key: value for key, value in given.items()}
+    kept = self.__dict__.setdefault("_functions", {})
+    key = (*given, *sorted((k, str(v)) for k, v in options.items()))
+    if key not in kept:
+        kept[key] = function(list(given), self, **options)
+    return kept[key](*given.values())
+
+
+Variable.eval = _eval  # type: ignore[attr-defined]

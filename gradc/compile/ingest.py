@@ -1,0 +1,364 @@
+"""Close a user's function over its inputs, shared variables, updates and givens: the first stage.
+
+In: what the user wrote (`function`'s arguments).  Out: `Ingested`: one Program whose inputs are the explicit
+arguments, then the shared variables, and whose outputs are the user's, then the new values of what is
+updated; with the specifications the call path needs.  Every complaint about a malformed request is made here.
+Not here: optimisation, C, calling.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradc.config import config
+from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
+from gradc.ir import graph
+from gradc.ir.convert import to_program
+from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.program import Program
+from gradc.ir.types import TensorType
+
+
+class In:
+    """An input of `function` with options: default `value`, `update`, its own `name`, conversion rules.
+
+    value:           what is used when the call gives nothing (also a SharedVariable: its storage is used)
+    update:          expression whose value becomes the new default after each call
+    strict:          accept only arrays of exactly this dtype
+    allow_downcast:  True: convert any dtype; None: only Python numbers that lose nothing (floats for float32)
+    mutable, borrow: accepted; gradc decides about memory itself, and never writes into an argument
+    """
+
+    def __init__(self, variable: Variable, name: str | None = None, value: Any = None, update: Any = None,
+                 mutable: bool | None = None, strict: bool = False, allow_downcast: bool | None = None,
+                 autoname: bool = True, implicit: bool | None = None, borrow: bool | None = None,
+                 shared: bool = False) -> None:
+        if not isinstance(variable, Variable):
+            raise TypeMismatchError(f"In expects a variable, got {_kind(variable)}")
+        if mutable and borrow is False:
+            raise GraphError(f"In({describe(variable)}): mutable=True implies borrow=True; leave borrow out")
+        self.variable = variable
+        self.name = variable.name if name is None and autoname else name
+        self.value = value
+        self.update = update
+        self.mutable = update is not None if mutable is None else bool(mutable)
+        self.borrow = self.mutable if borrow is None else bool(borrow)
+        self.strict = bool(strict)
+        self.allow_downcast = allow_downcast
+        self.implicit = hasattr(value, "container") if implicit is None else bool(implicit)
+        self.shared = shared
+
+    def __repr__(self) -> str:
+        value = "" if self.value is None else f", value={self.value!r}"
+        return f"In({describe(self.variable)}{value})"
+
+
+class Out:
+    """An output of `function`; `borrow` is accepted: results are fresh arrays in any case."""
+
+    def __init__(self, variable: Variable, borrow: bool = False) -> None:
+        if not isinstance(variable, Variable):
+            raise TypeMismatchError(f"Out expects a variable, got {_kind(variable)}")
+        self.variable = variable
+        self.borrow = borrow
+
+    def __repr__(self) -> str:
+        return f"Out({describe(self.variable)})"
+
+
+@dataclass(slots=True)
+class Argument:
+    """One input of the Program: how a call finds and checks its value."""
+
+    variable: Variable
+    name: str | None
+    type: Any
+    strict: bool = False
+    allow_downcast: bool | None = None
+    storage: list[Any] | None = None     # of a shared variable: not an argument of the call
+    default: list[Any] | None = None     # used where the call gives nothing
+
+
+@dataclass(slots=True)
+class Ingested:
+    """A closed request: the Program and what is needed to call it."""
+
+    program: Program
+    lines: list[SourceLine]
+    arguments: list[Argument]
+    results: int                                # outputs of the user; the Program's further ones are updates
+    result: str                                 # "one", "list", "dict", "none"
+    keys: list[str] = field(default_factory=list)
+    updates: list[tuple[int, list[Any]]] = field(default_factory=list)      # output position -> storage
+    update_inputs: list[tuple[int, int]] = field(default_factory=list)      # output position -> input position
+    outputs: list[Variable] = field(default_factory=list)
+    ins: list[In] = field(default_factory=list)
+    shared: list[Variable] = field(default_factory=list)
+    wanted: dict[Variable, Variable] = field(default_factory=dict)      # updates: shared variable -> new value
+    given: dict[Variable, Variable] = field(default_factory=dict)
+
+    def lines_of(self, equations: Iterable[int]) -> list[SourceLine]:
+        """The user's lines behind equations of the Program, each once."""
+        eqns = self.program.eqns
+        return list(dict.fromkeys(self.lines[s] for k in equations for s in eqns[k].sources))
+
+
+def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,
+           allow_input_downcast: bool | None = None, on_unused_input: str | None = None,
+           rebuild_strict: bool = True) -> Ingested:
+    """The Program of a `function` request; raises GraphError, TypeMismatchError, UnusedInputError,
+    MissingInputError with what was found and where."""
+    ins = _inputs(inputs)
+    outs, kind, keys = _outputs(outputs)
+    position = {in_.variable: k for k, in_ in enumerate(ins)}
+    given = _givens(givens, position, rebuild_strict)
+    wanted = _updates(updates)
+    roots = [*outs, *wanted.values(), *(in_.update for in_ in ins if in_.update is not None)]
+    shared = _shared_variables(roots, given, wanted, no_default_updates, position)
+
+    arguments, ends = [], []
+    for in_ in ins:
+        arguments.append(_argument(in_, allow_input_downcast))
+    for variable in shared:
+        arguments.append(Argument(variable, variable.name, variable.type,
+                                  storage=variable.container.storage))  # type: ignore[attr-defined]
+    where = {a.variable: k for k, a in enumerate(arguments)}
+    news: list[Variable] = []
+    for in_, argument in zip(ins, arguments):
+        if in_.update is not None:
+            news.append(_new_value(in_.variable, in_.update))
+            cell = argument.storage if argument.storage is not None else argument.default
+            ends.append((where[in_.variable], cell))
+    for variable, expression in wanted.items():
+        news.append(expression)
+        ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
+    converted = to_program([a.variable for a in arguments], [*outs, *news], given)
+    ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outputs=outs, ins=ins,
+                        shared=shared, wanted=wanted, given=given)
+    for k, (place, cell) in enumerate(ends):
+        ingested.updates.append((len(outs) + k, cell))  # type: ignore[arg-type]
+        ingested.update_inputs.append((len(outs) + k, place))
+    _refuse_unused(ingested, [*outs, *news], given, on_unused_input)
+    return ingested
+
+
+# ------------------------------------------------------------------------------------- what the user wrote
+
+
+def _inputs(inputs: Any) -> list[In]:
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeMismatchError(f"the inputs of a function are a list, also where there is only one; got "
+                                f"{_kind(inputs)}")
+    ins: list[In] = []
+    seen: dict[Variable, int] = {}
+    for k, item in enumerate(inputs):
+        in_ = item if isinstance(item, In) else In(item) if isinstance(item, Variable) else None
+        if in_ is None:
+            raise TypeMismatchError(f"input {k} of the function must be a variable or In(...), got {_kind(item)}")
+        v = in_.variable
+        if isinstance(v, Constant):
+            raise TypeMismatchError(f"input {k} of the function is the constant {v.data!r}; an input needs a variable")
+        if hasattr(v, "container"):
+            raise TypeMismatchError(f"input {k} of the function is the shared variable {describe(v)}{at(v.source)}, "
+                                    f"which is an implicit input already; to feed another value use `givens`")
+        if v in seen:
+            raise UnusedInputError(f"{describe(v)} stands twice in the inputs, at {seen[v]} and {k}{at(v.source)}; the "
+                                   f"first value would be ignored; leave one out")
+        seen[v] = k
+        ins.append(in_)
+    return ins
+
+
+def _outputs(outputs: Any) -> tuple[list[Variable], str, list[str]]:
+    if outputs is None:
+        return [], "none", []
+    if isinstance(outputs, dict):
+        for key in outputs:
+            if not isinstance(key, str):
+                raise TypeMismatchError(f"the keys of a dict of outputs must be strings, got {key!r}")
+        return [_output(v, repr(k)) for k, v in outputs.items()], "dict", list(outputs)
+    if isinstance(outputs, (list, tuple)):
+        return [_output(v, str(k)) for k, v in enumerate(outputs)], "list", []
+    return [_output(outputs, "0")], "one", []
+
+
+def _output(item: Any, where: str) -> Variable:
+    variable = item.variable if isinstance(item, Out) else item
+    if not isinstance(variable, Variable):
+        raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
+    if not isinstance(variable.type, TensorType):
+        raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
+                                f"{at(variable.source)}")
+    return variable
+
+
+def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
+    if given is None:
+        return []
+    if hasattr(given, "items"):
+        return list(given.items())
+    if not isinstance(given, (list, tuple)):
+        raise TypeMismatchError(f"{what} must be a dict or a list of pairs, got {_kind(given)}")
+    for pair in given:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise TypeMismatchError(f"{what} must be a dict or a list of pairs (variable, expression), got the entry "
+                                    f"{pair!r}")
+    return [(pair[0], pair[1]) for pair in given]
+
+
+def _givens(givens: Any, inputs: dict[Variable, int], strict: bool) -> dict[Variable, Variable]:
+    result: dict[Variable, Variable] = {}
+    for old, new in _pairs("givens", givens):
+        if not isinstance(old, Variable):
+            raise TypeMismatchError(f"givens replace variables; got {_kind(old)} as the one to replace")
+        if old in inputs:
+            raise GraphError(f"givens replace {describe(old)}, which is an input of the function, too{at(old.source)}; "
+                             f"use a new variable as the input and write the replacement in terms of it")
+        if old in result:
+            raise GraphError(f"givens replace {describe(old)} twice{at(old.source)}")
+        result[old] = _fitting(old, new, "givens", strict)
+    return result
+
+
+def _updates(updates: Any) -> dict[Variable, Variable]:
+    result: dict[Variable, Variable] = {}
+    for target, expression in _pairs("updates", updates):
+        if not hasattr(target, "container") or not isinstance(target, Variable):
+            raise TypeMismatchError(f"updates change shared variables; got {_kind(target)} as the one to update")
+        if target in result:
+            raise GraphError(f"{describe(target)} has two updates; a shared variable is updated once per call")
+        result[target] = _new_value(target, expression)
+    return result
+
+
+def _new_value(target: Variable, expression: Any) -> Variable:
+    return _fitting(target, expression, "an update", True)
+
+
+def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Variable:
+    """`expression` as a variable that can stand for `target`; TypeMismatchError naming both types."""
+    if not isinstance(expression, Variable):
+        try:
+            return target.type.constant_class(target.type, target.type.filter(expression, name=what))
+        except TypeError as error:
+            raise TypeMismatchError(f"{what} of {describe(target)}, which is {_short(target)}: {error}") from None
+    have, want = expression.type, target.type
+    if have == want or isinstance(want, TensorType) and want.accepts(have):
+        return expression
+    if isinstance(want, TensorType) and isinstance(have, TensorType) and have.dtype == want.dtype \
+            and have.ndim == want.ndim and not strict:
+        return expression
+    advice = "cast it first"
+    if isinstance(want, TensorType) and isinstance(have, TensorType) and have.dtype == want.dtype:
+        advice = "reshape it or state its sizes with specify_shape first"
+    raise TypeMismatchError(f"{what} must have the type of what it stands for: {describe(target)} is {_short(target)}, "
+                            f"but {describe(expression)} is {_short(expression)}{at(expression.source)}; {advice}")
+
+
+def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
+                      no_default_updates: Any, inputs: dict[Variable, int]) -> list[Variable]:
+    """Shared variables that `roots` need, in the order found, and those that are updated; adds default updates."""
+    if not isinstance(no_default_updates, (bool, list, tuple)):
+        raise TypeMismatchError(f"no_default_updates is True, False, or a list of shared variables, got "
+                                f"{_kind(no_default_updates)}")
+    excluded = None if no_default_updates is True else set(no_default_updates or ())
+    found: dict[Variable, None] = {}
+    seen: set[Variable] = set()
+    stack: list[Variable] = list(reversed(roots))
+    waiting = list(updates)
+    while stack or waiting:
+        if not stack:
+            stack.append(waiting.pop(0))
+        v = stack.pop()
+        if v in seen:
+            continue
+        seen.add(v)
+        if v in given:
+            stack.append(given[v])
+        elif v.owner is not None:
+            if v not in inputs:
+                stack.extend(reversed(v.owner.inputs))
+        elif hasattr(v, "container"):
+            found[v] = None
+            default = getattr(v, "default_update", None)
+            if default is not None and excluded is not None and v not in excluded and v not in updates:
+                updates[v] = _new_value(v, default)
+                stack.append(updates[v])
+    for target in updates:
+        found.setdefault(target, None)
+    return list(found)
+
+
+def _argument(in_: In, allow_downcast: bool | None) -> Argument:
+    v = in_.variable
+    argument = Argument(v, in_.name, v.type, in_.strict,
+                        allow_downcast if in_.allow_downcast is None else in_.allow_downcast)
+    if in_.value is None:
+        if in_.update is not None or in_.implicit:
+            raise GraphError(f"In({describe(v)}) has {'an update' if in_.update is not None else 'implicit=True'}, but "
+                             f"no value to begin with{at(v.source)}; give value=...")
+        return argument
+    if hasattr(in_.value, "container"):
+        cell = in_.value.container.storage
+    else:
+        cell = [v.type.filter(in_.value, strict=argument.strict, allow_downcast=argument.allow_downcast,
+                              name=f"the default of {describe(v)}")]
+        if isinstance(v.type, TensorType):
+            cell[0] = cell[0].copy()
+    if in_.implicit:
+        argument.storage = cell
+    else:
+        argument.default = cell
+    return argument
+
+
+def _refuse_unused(ingested: Ingested, roots: Iterable[Variable], given: dict[Variable, Variable],
+                   policy: str | None) -> None:
+    policy = config.on_unused_input if policy is None else policy
+    if policy not in ("raise", "warn", "ignore"):
+        raise GraphError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {policy!r}")
+    if policy == "ignore":
+        return
+    program = ingested.program
+    used = set(program.outputs)
+    for eqn in program.eqns:
+        used.update(eqn.args)
+    unused = [(k, a) for k, (a, var) in enumerate(zip(ingested.arguments, program.inputs))
+              if var not in used and a.storage is None]
+    if not unused:
+        return
+    reached: set[Variable] = set()      # what the graph names, though no value is needed (a static shape)
+    stack = list(roots)
+    while stack:
+        v = stack.pop()
+        if v not in reached:
+            reached.add(v)
+            if v in given:
+                stack.append(given[v])
+            elif v.owner is not None:
+                stack.extend(v.owner.inputs)
+    for k, argument in unused:
+        if argument.variable in reached:
+            continue
+        v = argument.variable
+        message = (f"input {k}, {describe(v)}{at(v.source)}, is not needed to compute the outputs; leave it out, or "
+                   f"pass on_unused_input='warn' or 'ignore'")
+        if policy == "raise":
+            raise UnusedInputError(message)
+        warnings.warn(message, GradcWarning, stacklevel=5)
+
+
+def _kind(value: Any) -> str:
+    """What the user gave, in an error message."""
+    if isinstance(value, Variable):
+        return f"the variable {describe(value)} of type {value.type}"
+    if isinstance(value, (str, int, float, complex, bool, type(None))):
+        return repr(value)
+    return f"a {type(value).__name__}"
+
+
+def _short(v: Variable) -> str:
+    return v.type.short() if isinstance(v.type, TensorType) else str(v.type)

@@ -1,0 +1,174 @@
+"""The pipeline: an ingested request becomes a loaded kernel, through the five representations in order.
+
+    1 key        digest of the ingested Program and everything that changes code -> one SHA-256
+    2 obtain     runtime.build: a cached kernel, or (on a miss) one compiler run over what stages 3-5 make
+    3 optimize   passes: Program -> Program
+    4 lower      loops: Program -> Kernel (loop IR)
+    5 generate   codegen: Kernel -> C text and manifest
+
+On a warm hit only 1 and 2 run.  In: `Ingested`.  Out: `Compiled`, which also makes the later stages again on
+demand (`f.maker.fgraph`, `f.c_source()`).  Not here: the request (ingest), the call (function).
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gradc.compile.ingest import Ingested
+from gradc.compile.mode import Mode
+from gradc.config import config
+from gradc.ir import digest, ops
+from gradc.ir.program import Eqn, Program
+
+try:                                    # the parts are being written
+    from gradc.passes import phases
+except ImportError:
+    phases = None  # type: ignore[assignment]
+try:
+    from gradc.codegen import unit
+    from gradc.loops import lower
+    from gradc.runtime import build, toolchain
+except ImportError:
+    build = None  # type: ignore[assignment]
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Compiled:
+    """What came of a request: the kernel (or None for the interpreter), and the stages on the way."""
+
+    def __init__(self, ingested: Ingested, name: str, mode: Mode) -> None:
+        self.ingested = ingested
+        self.name = name
+        self.mode = mode
+        self.loaded: Any = None
+        self.key = ""
+        self.seconds: dict[str, float] = {}
+        self._optimized: Program | None = None
+        self._kernel: Any = None
+
+    @property
+    def optimized(self) -> Program:
+        """The Program that is run; the sources of its equations number the ingested Program's equations."""
+        if self._optimized is None:
+            program = numbered(self.ingested.program)
+            if self.mode.optimizer is not None and phases is not None:
+                with self._stage("optimize"):
+                    program = phases.optimize(program)
+            self._optimized = program
+        return self._optimized
+
+    def kernel(self) -> Any:
+        """The loop IR."""
+        if self._kernel is None:
+            program = self.optimized
+            with self._stage("lower"):
+                self._kernel = lower.lower(program, self.name)
+        return self._kernel
+
+    def unit(self) -> Any:
+        """The C unit: text, manifest, constants."""
+        kernel = self.kernel()
+        with self._stage("generate"):
+            return unit.generate(kernel)
+
+    def load(self) -> None:
+        """Stages 1 and 2, and on a miss the others."""
+        with paused_gc():
+            with self._stage("key"):
+                self.key = key_of(self.ingested, self.name, self.mode)
+            with self._stage("obtain"):
+                self.loaded = build.obtain(self.key, self.unit)
+
+    def forget(self) -> None:
+        """Drop the intermediate stages (they are made again on demand)."""
+        self._optimized = self._kernel = None
+
+    @contextmanager
+    def _stage(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+        log("compile", f"{self.name}: {stage} {1e3 * self.seconds[stage]:.2f} ms")
+
+
+def numbered(program: Program) -> Program:
+    """`program` with each equation's own number as its source: the numbers an entry in the cache can hold."""
+    return Program(program.inputs, [Eqn(e.op, e.args, e.outs, (k,)) for k, e in enumerate(program.eqns)],
+                   program.outputs)
+
+
+def unsupported(program: Program) -> str | None:
+    """Why `program` can't be compiled to C, or None."""
+    return lower.unsupported(program)
+
+
+def key_of(ingested: Ingested, name: str, mode: Mode) -> str:
+    """The cache key (architecture.md §3(p)): everything that changes the generated code."""
+    parts = [digest.digest(ingested.program), ingested.results, ingested.update_inputs, mode.optimizer, mode.excluded,
+             sorted(config.code_flags().items()), build_id(), toolchain.isa(), digest.sanitised(name)]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+_BUILD_ID: list[str] = []
+
+
+def build_id() -> str:
+    """Identity of this gradc: what setup.py wrote, or in a source tree path, size and mtime of every source."""
+    if not _BUILD_ID:
+        csrc = os.path.join(os.path.dirname(_ROOT), "csrc")
+        written = os.path.join(_ROOT, "_build_id.txt")
+        if not os.path.isdir(csrc) and os.path.exists(written):
+            with open(written, encoding="ascii") as file:
+                _BUILD_ID.append(file.read().strip())
+        else:
+            _BUILD_ID.append(hashlib.sha256(repr(_stat_list([_ROOT, csrc])).encode()).hexdigest())
+    return _BUILD_ID[0]
+
+
+def _stat_list(roots: list[str]) -> list[tuple[str, int, int]]:
+    rows = []
+    while roots:
+        folder = roots.pop()
+        if not os.path.isdir(folder):
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name != "__pycache__":
+                        roots.append(entry.path)
+                elif entry.name.endswith((".py", ".h", ".c", ".o")):
+                    stat = entry.stat()
+                    rows.append((entry.path, stat.st_size, stat.st_mtime_ns))
+    return sorted(rows)
+
+
+@contextmanager
+def paused_gc() -> Iterator[None]:
+    """No cyclic garbage collection while graphs grow: a walk over all live objects buys nothing there."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def log(topic: str, text: str) -> None:
+    """One line on stderr if config.log names the topic."""
+    if config.log and topic in config.log.split(","):
+        print(f"gradc {topic}: {text}", file=sys.stderr)
+
+
+def has_callbacks(program: Program) -> bool:
+    """Does `program` call back into Python?"""
+    return any(type(eqn.op) is ops.Callback for eqn in program.eqns)

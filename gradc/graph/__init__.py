@@ -1,0 +1,22 @@
+"""Facade: graphs, their walks, and the base class of user-defined operations."""
+
+from gradc.graph import basic, fg, op
+from gradc.graph.basic import (
+    Apply,
+    Constant,
+    Variable,
+    ancestors,
+    applys_between,
+    clone_replace,
+    equal_computations,
+    explicit_graph_inputs,
+    graph_inputs,
+    graph_replace,
+    vars_between,
+)
+from gradc.graph.fg import FunctionGraph
+from gradc.graph.op import Op
+
+__all__ = ["Apply", "Constant", "FunctionGraph", "Op", "Variable", "ancestors", "applys_between", "basic",
+           "clone_replace", "equal_computations", "explicit_graph_inputs", "fg", "graph_inputs", "graph_replace", "op",
+           "vars_between"]

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def scores(x: Any, parameters: list[Any]) -> Any:
 def initial(sizes: list[int]) -> Iterator[Any]:
     """Shared weights and biases, small and random, for layers of these sizes."""
     rng = np.random.default_rng(1)
-    for layer, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (rows, columns) in enumerate(pairwise(sizes)):
         yield gradc.shared(rng.normal(0.0, rows**-0.5, (rows, columns)), name=f"W{layer}")
         yield gradc.shared(np.zeros(columns), name=f"b{layer}")
 
@@ -136,7 +137,7 @@ def report(results: list[Result], before: dict[str, float]) -> str:
     if all(r.cached for r in results):
         lines.append("\nWarm start: every kernel came from the cache, no C compiler ran.")
     else:
-        lines.append("\nCold start: kernels were compiled and are now in the cache; run the demo again for a warm start.")
+        lines.append("\nCold start: kernels were compiled and are in the cache now; a second run starts warm.")
     for r in results:
         if r.cached and r.name in before:
             lines.append(f"  {r.name}: {milliseconds(before[r.name])} when it was compiled, "

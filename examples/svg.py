@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 COLOURS = ("#1f5fa8", "#c44e1a", "#2f7d3b", "#7a4fa3")
@@ -23,6 +24,11 @@ def _document(width: float, height: float, body: Sequence[str]) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "middle", colour: str = "#222") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {_FONT} fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1.0) -> str:
+    return (f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+            f'stroke="{colour}" stroke-width="{width}"/>')
 
 
 def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
@@ -45,13 +51,13 @@ def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], x_label
             value = digit * 10.0**exponent
             if low <= math.log10(value) <= high:
                 _, y = place(0, value)
-                body.append(f'<line x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+                body.append(_line(left, y, width - right, y, "#ddd"))
                 body.append(_text(left - 6, y + 4, f"{value:g}", "end"))
     step = 10.0 ** math.floor(math.log10(x_max))
     step *= 0.2 if x_max / step < 2 else 0.5 if x_max / step < 5 else 1
     for count in range(int(x_max / step) + 1):
         x, _ = place(count * step, 10**high)
-        body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{height - bottom}" y2="{height - bottom + 5}" stroke="#222"/>')
+        body.append(_line(x, height - bottom, x, height - bottom + 5, "#222"))
         body.append(_text(x, height - bottom + 18, f"{count * step:g}"))
     body.append(f'<rect x="{left}" y="{top}" width="{width - left - right}" height="{height - top - bottom}" '
                 f'fill="none" stroke="#222"/>')
@@ -60,7 +66,7 @@ def curves(title: str, series: dict[str, Sequence[tuple[float, float]]], x_label
         path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
         body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
         y = top + 20 + 18 * row
-        body.append(f'<line x1="{width - 190}" x2="{width - 166}" y1="{y - 4}" y2="{y - 4}" stroke="{colour}" stroke-width="3"/>')
+        body.append(_line(width - 190, y - 4, width - 166, y - 4, colour, 3))
         body.append(_text(width - 160, y, name, "start"))
     return _document(width, height, body)
 
@@ -138,7 +144,7 @@ def _draw(title: str, boxes: list[_Box]) -> str:
                 layers[bend.layer].append(bend)
             edges.append([start, *bends, made])
     for chain in edges:
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in pairwise(chain):
             upper.below.append(lower)
             lower.above.append(upper)
     gap, row_height, top = 18.0, 58.0, 64.0

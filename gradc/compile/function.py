@@ -37,6 +37,11 @@ from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
 
+try:                                    # absent if gradc was installed without a C compiler
+    from gradc.runtime import _dispatch as dispatch
+except ImportError:
+    dispatch = None  # type: ignore[assignment]
+
 __all__ = ["In", "InterpretedFunction", "Out", "function"]
 
 
@@ -63,7 +68,7 @@ def function(inputs: Any, outputs: Any = None, mode: Mode | str | None = None, u
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
-        maker = Maker(ingested, get_mode(mode), name, mode is not None)
+        maker = Maker(ingested, mode, name)
         return maker.make(trust_input)
 
 
@@ -83,11 +88,12 @@ def _info_text(value: Any) -> str:
 class Maker:
     """Everything a function was made from; `f.maker`."""
 
-    def __init__(self, ingested: Ingested, mode: Mode, name: str | None, by_name: bool) -> None:
+    def __init__(self, ingested: Ingested, asked: Mode | str | None, name: str | None) -> None:
         self.ingested = ingested
-        self.mode = mode
+        self.asked = asked
+        self.mode = mode = get_mode(asked)
+        self.strict = asked == "c" or isinstance(asked, Mode)       # C was asked for by name
         self.name = name
-        self.by_name = by_name
         self.inputs: list[In] = ingested.ins
         self.outputs: list[Out] = [Out(v) for v in ingested.outputs]
         self.compiled = pipeline.Compiled(ingested, name or "f", mode)
@@ -95,23 +101,57 @@ class Maker:
 
     def make(self, trust_input: bool) -> Any:
         """The callable, by the route that the mode and this machine allow."""
-        reason = self._reason_against_c()
-        made = self._interpreted(reason) if reason is not None else self._native()
+        made = self._native() if self.mode.linker == "c" else self._interpreted("")
         made.trust_input = trust_input
         return made
 
-    def _reason_against_c(self) -> str | None:
-        """None if the function can run in C; else why not (an error if C was asked for by name)."""
-        if self.mode.linker != "c":
-            return ""
-        return "the C route is not built yet"
+    def _native(self) -> Any:
+        """The C route; the interpreter, with the reason, where it can't be taken and was not asked for by name."""
+        if dispatch is None:
+            return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc`) or "
+                                          "`pip install gradc[compiler]`, then install gradc again")
+        try:
+            self.compiled.load()
+        except ToolchainNotFoundError as error:
+            return self._without_compiler(str(error))
+        except pipeline.Unsupported as reason:
+            if self.strict:
+                raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {reason}; use "
+                                 f'mode="interpret"') from None
+            return self._interpreted(str(reason))
+        return self._dispatched()
+
+    def _without_compiler(self, message: str) -> InterpretedFunction:
+        if self.strict:
+            raise ToolchainNotFoundError(message)
+        if message not in _SAID:
+            _SAID.add(message)
+            warnings.warn_explicit(f"functions run in the interpreter: {message}", ToolchainWarning, *_caller())
+        return self._interpreted("no C compiler")
+
+    def _dispatched(self) -> Any:
+        ingested, loaded = self.ingested, self.compiled.loaded
+        arguments = ingested.arguments
+        names = [a.name for a in arguments]
+        outputs = ingested.program.outputs
+        manifest = loaded.manifest
+        made = dispatch.Function(
+            name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
+            inputs=[(a.name if names.count(a.name) == 1 else None, a.type.dtype,
+                     tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default) for a in arguments],
+            outputs=[(v.type.dtype, v.type.ndim) for v in outputs],  # type: ignore[attr-defined]
+            constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
+            updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep)
+        made.maker = self
+        made.name = self.name
+        made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, sections=manifest.get("sections", 0),
+                         isa=_isa_name(toolchain.isa()), path=loaded.path, seconds=self.compiled.seconds)
+        self.compiled.forget()
+        return made
 
     def _interpreted(self, reason: str) -> InterpretedFunction:
         info = Info(mode="interpret" + (f" ({reason})" if reason else ""), seconds=self.compiled.seconds)
         return InterpretedFunction(self, info)
-
-    def _native(self) -> Any:
-        raise GraphError("the C route is not built yet")
 
     @property
     def fgraph(self) -> FunctionGraph:
@@ -123,8 +163,11 @@ class Maker:
         return self._fgraph
 
     def c_source(self) -> str:
-        """The C text of the function's unit; GraphError if it runs in the interpreter."""
-        raise GraphError(f"{self.name or 'the function'} runs in the interpreter and has no C source")
+        """The C text of the function's unit; GraphError if it has no C form."""
+        try:
+            return self.compiled.unit().text
+        except pipeline.Unsupported as reason:
+            raise GraphError(f"{self.name or 'the function'} has no C form: {reason}") from None
 
     # -- the call path's slow parts
 
@@ -136,6 +179,20 @@ class Maker:
             return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where)
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
+
+    def fail(self, number: int, values: Sequence[int], sizes: Sequence[int], during: str) -> Exception:
+        """The exception for a failed check of the kernel."""
+        shapes, rest = [], list(sizes)
+        for a in self.ingested.arguments:
+            shapes.append(tuple(rest[:a.type.ndim]))
+            del rest[:a.type.ndim]
+        if number < 0:
+            return MemoryError(f"{self.name or 'the function'} could not allocate its memory, for inputs of shapes "
+                               f"{', '.join(map(str, shapes))}")
+        check = self.compiled.loaded.manifest["checks"][number - 1]
+        lines = self.ingested.lines_of(check["sources"])
+        message = check["message"].format(*values)
+        return _RUNTIME_ERRORS[check["error"]](explain(message, shapes, self.ingested, lines))
 
     def _where(self, position: int) -> str:
         a = self.ingested.arguments[position]
@@ -278,8 +335,25 @@ class InterpretedFunction(_Methods):
                                        f"{len(self._positions)} argument(s), got {len(args) + len(named)}")
         return values
 
+    def bind(self, *args: Any, out: Any = None, **named: Any) -> InterpretedCall:
+        """A call with fixed memory: arrays are read anew at each `call()`, results go to `call.out`.
+
+        Raises BadArgumentError for functions with updates, and for arrays that would have to be copied.
+        """
+        if self.maker.ingested.updates:
+            raise BadArgumentError(f"{_title(self)} has updates and can't be bound; call it")
+        values = self._arguments(args, named)
+        held = [*args, *named.values()]
+        for value in held:
+            if isinstance(value, np.ndarray) and value.ndim and not any(value is v for v in values):
+                raise BadArgumentError(f"{_title(self)} can't be bound to an array of dtype {value.dtype} and shape "
+                                       f"{value.shape} that has to be copied first; give a C-contiguous one of the "
+                                       f"input's dtype")
+        return InterpretedCall(self, values, out)
+
     def _run(self, values: list[Any]) -> Any:
         ingested = self.maker.ingested
+        values = list(values)
         for k, a in enumerate(ingested.arguments):
             if a.storage is not None:
                 values[k] = a.storage[0]
@@ -305,6 +379,57 @@ class InterpretedFunction(_Methods):
         for cell, value in news:
             cell[0] = value
         return _packed(fresh[:ingested.results], ingested)
+
+
+class InterpretedCall:
+    """What `bind` returns in the interpreter: `call()` computes on the same arrays again and fills `call.out`."""
+
+    def __init__(self, of: InterpretedFunction, values: list[Any], out: Any) -> None:
+        self._of = of
+        self._values = values
+        self._lock = threading.Lock()
+        first = of._run(values)
+        self.out = first if out is None else out
+        for given, made in zip(self._list(self.out), self._list(first)):
+            if not isinstance(given, np.ndarray) or given.dtype != made.dtype or given.shape != made.shape:
+                raise BadArgumentError(f"out must be an array of dtype {made.dtype} and shape {made.shape}, got "
+                                       f"{getattr(given, 'dtype', type(given).__name__)} {np.shape(given)}")
+            if any(isinstance(v, np.ndarray) and np.may_share_memory(given, v) for v in values):
+                raise BadArgumentError("out overlaps an argument; give it memory of its own")
+
+    def _list(self, results: Any) -> list[Any]:
+        kind = self._of.maker.ingested.result
+        return [results] if kind == "one" else list(results.values()) if kind == "dict" else list(results)
+
+    def __call__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise ExecutionError("this bound call is running in another thread; bind once per thread")
+        try:
+            for given, made in zip(self._list(self.out), self._list(self._of._run(self._values))):
+                given[...] = made
+        finally:
+            self._lock.release()
+
+
+_RUNTIME_ERRORS: dict[str, type[Exception]] = {
+    "ShapeError": ShapeError, "IndexOutOfBoundsError": IndexOutOfBoundsError, "ExecutionError": ExecutionError,
+    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError,
+}
+_SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
+
+
+def _caller() -> tuple[str, int]:
+    """The user's line, for a warning."""
+    return graph.user_line() or ("gradc", 0)
+
+
+def _isa_name(flags: Sequence[str]) -> str:
+    """Short name of the vector instructions in use."""
+    have = set(flags)
+    for name, needed in (("avx512", "avx512f"), ("avx2", "avx2"), ("sse4.2", "sse4.2")):
+        if any(needed in flag for flag in have):
+            return name
+    return "baseline"
 
 
 def _typed(value: Any, ingested: Ingested, place: int) -> Any:
@@ -384,7 +509,7 @@ def _again(maker: Maker, swap: dict[Variable, Variable], delete_updates: bool, n
         outputs = dict(zip(old.keys, old.outputs))
     elif old.result == "none":
         outputs = None
-    return function(_current(old), outputs, maker.mode if maker.by_name else None, updates, givens, True, name=name,
+    return function(_current(old), outputs, maker.asked, updates, givens, True, name=name,
                     on_unused_input="ignore", rebuild_strict=False, trust_input=trust)
 
 
@@ -409,7 +534,7 @@ def _recipe(f: _Methods) -> dict[str, Any]:
     return {"rows": graph.flatten(roots), "groups": [len(g) for g in groups], "changing": changing,
             "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],
             "result": ingested.result, "keys": ingested.keys, "name": maker.name,
-            "mode": maker.mode if maker.by_name else None, "trust": f.trust_input}
+            "mode": maker.asked, "trust": f.trust_input}
 
 
 def _restore(recipe: dict[str, Any]) -> Any:
@@ -446,4 +571,8 @@ def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **o
     return kept[key](*given.values())
 
 
+if dispatch is not None:
+    for _name, _method in vars(_Methods).items():
+        if callable(_method) or isinstance(_method, property):
+            setattr(dispatch.Function, _name, _method)
 Variable.eval = _eval  # type: ignore[attr-defined]

@@ -39,6 +39,11 @@ try:
 except ImportError:
     build = None  # type: ignore[assignment]
 
+    class Unsupported(Exception):  # type: ignore[no-redef]
+        """The Program has no C form."""
+else:
+    from gradc.loops.sizes import Unsupported
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -97,7 +97,8 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[V
             return [builder.constant(np.zeros(0, "int64"))]
         return [builder.apply(ops.Concat(0), *sizes)]
     if isinstance(op, ops.OpKind):
-        return builder.equation(op, args).outs
+        same = all([a.type is v.type for a, v in zip(args, node.inputs)])       # nothing replaced: types are known
+        return builder.equation(op, args, None, [o.type for o in node.outputs] if same else None).outs
     if hasattr(op, "expand"):               # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     return builder.equation(ops.Callback(op), args).outs

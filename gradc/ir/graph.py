@@ -8,7 +8,6 @@ No walk recurses over graph depth.
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -369,7 +368,8 @@ to_variable = _identity     # the tensor layer puts as_tensor_variable here
 # ------------------------------------------------------------------------------- pickling without recursion
 
 
-_NOT_PICKLED = ("owner", "index", "_functions")      # _functions: what `Variable.eval` has compiled
+# `_functions` is what `Variable.eval` has compiled; `default_update` is an expression, flattened with the rest.
+_NOT_PICKLED = ("owner", "index", "_functions", "default_update")
 
 
 def _state(v: Variable) -> dict[str, Any]:
@@ -380,26 +380,40 @@ def flatten(roots: Sequence[Variable]) -> list[Any]:
     """The graph above `roots` as one flat list of rows, so that deep graphs pickle; inverse: `unflatten`."""
     number: dict[int, int] = {}
     rows: list[Any] = []
+    updated: list[Variable] = []        # leaves with a default update, which may lead to further leaves
 
     def leaf(v: Variable) -> None:
         if id(v) not in number:
             number[id(v)] = len(rows)
             rows.append(("leaf", v.__class__, _state(v)))
+            if v.__dict__.get("default_update") is not None:
+                updated.append(v)
 
-    for node in toposort(roots):
-        for v in node.inputs:
+    def walk(variables: Sequence[Variable]) -> None:
+        for node in toposort(variables):
+            if id(node.outputs[0]) in number:
+                continue
+            for v in node.inputs:
+                if v.owner is None:
+                    leaf(v)
+            base = len(rows)
+            for k, out in enumerate(node.outputs):
+                number[id(out)] = base + k
+            rows.append(("apply", node.op, [number[id(v)] for v in node.inputs], node.source,
+                         [(o.__class__, _state(o)) for o in node.outputs]))
+            rows.extend([None] * (len(node.outputs) - 1))
+        for v in variables:
             if v.owner is None:
                 leaf(v)
-        base = len(rows)
-        for k, out in enumerate(node.outputs):
-            number[id(out)] = base + k
-        rows.append(("apply", node.op, [number[id(v)] for v in node.inputs], node.source,
-                     [(o.__class__, _state(o)) for o in node.outputs]))
-        rows.extend([None] * (len(node.outputs) - 1))
-    for root in roots:
-        if root.owner is None:
-            leaf(root)
-    rows.append([number[id(root)] for root in roots])
+
+    walk(roots)
+    defaults = []
+    while updated:
+        v = updated.pop()
+        new = v.__dict__["default_update"]
+        walk([new])
+        defaults.append((number[id(v)], number[id(new)]))
+    rows.append((defaults, [number[id(root)] for root in roots]))
     return rows
 
 
@@ -411,16 +425,19 @@ def unflatten(rows: list[Any]) -> list[Variable]:
             continue
         if row[0] == "leaf":
             v = row[1].__new__(row[1])
-            v.__dict__.update(copy.copy(row[2]), owner=None, index=None)
+            v.__dict__.update(row[2], owner=None, index=None)
             made.append(v)
         else:
             outs = []
             for cls, state in row[4]:
                 v = cls.__new__(cls)
-                v.__dict__.update(copy.copy(state), owner=None, index=None)
+                v.__dict__.update(state, owner=None, index=None)
                 outs.append(v)
             made.extend(Apply(row[1], [made[k] for k in row[2]], outs, row[3]).outputs)
-    return [made[k] for k in rows[-1]]
+    defaults, roots = rows[-1]
+    for k, new in defaults:
+        made[k].__dict__["default_update"] = made[new]
+    return [made[k] for k in roots]
 
 
 def _unpickle(rows: list[Any]) -> Variable:

@@ -112,8 +112,9 @@ class Builder:
         outs = self.equation(op, args).outs
         return outs[0] if len(outs) == 1 else outs
 
-    def equation(self, op: ops.OpKind, args: Sequence[Var], name: str | None = None) -> Eqn:
-        """The (new or interned) equation for `op(*args)`."""
+    def equation(self, op: ops.OpKind, args: Sequence[Var], name: str | None = None,
+                 types: Sequence[Type] | None = None) -> Eqn:
+        """The (new or interned) equation for `op(*args)`; `types` of the results where they are known already."""
         key = (op, *[a.number for a in args])
         eqn = self._interned.get(key)
         if eqn is not None:
@@ -122,7 +123,8 @@ class Builder:
             if name and eqn.outs[0].name is None:
                 eqn.outs[0].name = name
             return eqn
-        types = infer.output_types(op, args)
+        if types is None:
+            types = infer.output_types(op, args)
         number = self._next
         data = op.value.data if type(op) is ops.Constant else None
         outs = tuple([Var(number + k, t, data, name if k == 0 else None) for k, t in enumerate(types)])

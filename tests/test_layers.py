@@ -1,0 +1,110 @@
+"""The layers of gradc: who may import whom, and that imports stand at the top, absolute and by name."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "gradc"
+
+BASE = {"errors", "config"}
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "config": {"errors"},
+    "ir": BASE,
+    "tensor": BASE | {"ir"},
+    "printing": BASE | {"ir", "tensor"},
+    "autodiff": BASE | {"ir", "tensor"},
+    "control": BASE | {"ir", "tensor", "autodiff"},
+    "passes": BASE | {"ir"},
+    "loops": BASE | {"ir"},
+    "codegen": BASE | {"ir", "loops"},
+    "runtime": BASE,
+    "compile": BASE | {"ir", "tensor", "printing", "autodiff", "control", "passes", "loops", "codegen", "runtime"},
+}
+FACADES = {"", "gradient", "ifelse", "scan", "graph", "compat", "__main__"}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    return ".".join(("gradc", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def package(module: str) -> str:
+    """First component below gradc: the layer that a module belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def edges(path: Path) -> Iterator[tuple[str, int]]:
+    """(imported module, line) for each import of gradc's own modules."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            base = node.module or ""
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                place = ROOT.joinpath(*inner.split(".")[1:])
+                yield inner if place.with_suffix(".py").exists() or place.is_dir() else base, node.lineno
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_name)
+def test_imports_follow_the_layers(path: Path) -> None:
+    layer = package(module_name(path))
+    for target, line in edges(path):
+        if target.split(".")[0] != "gradc":
+            continue
+        wanted = package(target)
+        if layer in FACADES:
+            assert wanted != "compat" or layer == "compat", f"{path}:{line}: nothing imports compat"
+        else:
+            assert wanted == layer or wanted in ALLOWED[layer], f"{path}:{line}: {layer} must not import {target}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_name)
+def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            for inner in ast.walk(node):
+                assert not isinstance(inner, (ast.Import, ast.ImportFrom)), f"{path}:{inner.lineno}: deferred import"
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: relative import"
+            assert all(alias.name != "*" for alias in node.names), f"{path}:{node.lineno}: import *"
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_name)
+def test_modules_say_what_they_hold(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if text.strip():
+        assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+
+
+def test_no_module_cycles() -> None:
+    """Inside a layer, too, imports make no cycle."""
+    graph = {module_name(p): {t for t, _ in edges(p) if t.split(".")[0] == "gradc"} for p in modules()}
+    state: dict[str, int] = {}
+    for start in graph:
+        stack = [(start, iter(graph[start]))]
+        if state.setdefault(start, 1) == 2:
+            continue
+        while stack:
+            module, rest = stack[-1]
+            for target in rest:
+                if target not in graph or target == module:
+                    continue
+                assert state.get(target) != 1, f"{module} and {target} import each other"
+                if target not in state:
+                    state[target] = 1
+                    stack.append((target, iter(graph[target])))
+                    break
+            else:
+                state[module] = 2
+                stack.pop()

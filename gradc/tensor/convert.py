@@ -1,0 +1,270 @@
+"""From Python values to tensor variables: `as_tensor_variable, constant, cast`, and sizes from shapes.
+
+Here: the dtype of a Python number (through `dtypes.autocast`), lists of variables, casts, and the taking
+apart of shapes (an int, a tuple of ints and scalars, a vector) into the int64 scalars that op kinds take.
+Not here: the classes of the variables made (`variable.py` registers them with `TensorType`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.config import config
+from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes, graph, ops
+from gradc.ir.graph import Apply, Constant, Variable, apply, describe
+from gradc.ir.types import TensorType
+
+# Data and type of the Python numbers seen so far; read-only arrays, so that constants can share them.
+_NUMBERS: dict[tuple[Any, ...], tuple[TensorType, np.ndarray]] = {}
+_NUMBERS_LIMIT = 10_000
+
+
+def is_tensor(x: Any) -> bool:
+    """Is `x` a variable of tensor type?"""
+    return isinstance(x, Variable) and type(x.type) is TensorType
+
+
+def _number(value: Any) -> Any:
+    """A constant for a Python number; its array comes from the table where possible."""
+    key = (value.__class__, value, config.floatX)
+    found = _NUMBERS.get(key)
+    if found is None:
+        data = dtypes.autocast(value)
+        data.flags.writeable = False
+        found = (TensorType.make(data.dtype.name, ()), data)
+        if value and len(_NUMBERS) < _NUMBERS_LIMIT:     # 0.0 and -0.0 are equal keys, so no zeros
+            _NUMBERS[key] = found
+    return found[0].constant_class(*found)
+
+
+def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: object = None) -> Any:
+    """A constant tensor holding `x` (a number, a nested list of numbers, or an array).
+
+    Dtype: `dtype` if given; Python ints the smallest signed type that holds them, Python floats float32
+    where that is exact, else float64; arrays and NumPy scalars keep theirs; an empty list is floatX.
+    Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have.
+    """
+    if dtype is None and (x.__class__ is int or x.__class__ is float):
+        result = _number(x)
+        if ndim:
+            result = constant(result.data.reshape((1,) * ndim))
+        result.name = name
+        return result
+    if isinstance(x, Constant):
+        if dtype is None and ndim is None and name is None:
+            return x
+        x = x.data
+    if isinstance(x, Variable):
+        raise TypeMismatchError(f"constant takes a value, got the variable {describe(x)}{at(x.source)}; use "
+                                f"as_tensor_variable")
+    try:
+        if dtype is not None:
+            data = np.asarray(x).astype(dtypes.check_dtype(dtype), copy=False)
+        elif isinstance(x, (list, tuple)) and not len(x):
+            data = np.asarray(x, dtype=config.floatX)
+        else:
+            data = dtypes.autocast(x)
+    except ValueError as error:
+        raise TypeMismatchError(f"expected a number or an array of numbers, got {x!r} ({error})") from None
+    if data.dtype.name not in dtypes.ITEMSIZE:
+        advice = "cast it to float32" if data.dtype.kind == "f" else "expected numbers"
+        raise TypeMismatchError(f"expected a dtype out of {', '.join(dtypes.ALL)}, got {data.dtype} from a "
+                                f"{type(x).__name__}; {advice}")
+    if ndim is not None and ndim != data.ndim:
+        if ndim < data.ndim:
+            raise ShapeError(f"expected a constant of {ndim} dimension(s), got one of {data.ndim}, shape {data.shape}")
+        data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
+    data = np.array(data, dtype=data.dtype.newbyteorder("="), order="C")
+    data.flags.writeable = False
+    kind = TensorType.make(data.dtype.name, data.shape)
+    return kind.constant_class(kind, data, name=name)
+
+
+def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None, dtype: object = None) -> Any:
+    """`x` as a tensor variable: variables pass, numbers and arrays become constants, lists are stacked.
+
+    With `ndim`, missing dimensions are added on the left.  With `dtype`, a variable of another dtype is an
+    error (cast it), a value is converted.
+    Raises: TypeMismatchError if `x` can't be a tensor, ShapeError if it has more than `ndim` dimensions.
+    """
+    if isinstance(x, Variable):
+        variable = x
+        if type(variable.type) is not TensorType:
+            raise TypeMismatchError(f"expected a tensor, got {describe(x)} of type {x.type}{at(x.source)}")
+    elif isinstance(x, Apply):
+        variable = as_tensor_variable(x.default_output())
+    elif isinstance(x, (list, tuple)) and _has_variable(x):
+        variable = stack_new_axis(x)
+    elif isinstance(x, np.ndarray) and x.dtype == object and x.ndim:
+        return as_tensor_variable(x.tolist(), name, ndim, dtype)
+    else:
+        return constant(x, name, ndim, dtype)
+    if dtype is not None and variable.type.dtype != dtypes.check_dtype(dtype):  # type: ignore[attr-defined]
+        raise TypeMismatchError(f"expected dtype {dtype}, got {describe(variable)} of type {variable.type}"
+                                f"{at(variable.source)}; cast it")
+    have = variable.type.ndim  # type: ignore[attr-defined]
+    if ndim is not None and ndim != have:
+        if ndim < have:
+            raise ShapeError(f"expected {ndim} dimension(s), got {describe(variable)}, which has {have}"
+                             f"{at(variable.source)}")
+        variable = apply(ops.Transpose((-1,) * (ndim - have) + tuple(range(have))), variable)
+    return variable
+
+
+as_tensor = as_tensor_variable
+
+
+def _has_variable(items: Sequence[Any]) -> bool:
+    return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and _has_variable(i))
+               for i in items)
+
+
+def stack_new_axis(items: Sequence[Any]) -> Any:
+    """Tensors of equal rank along a new first axis (nested lists give one axis per level)."""
+    rows = [as_tensor_variable(i) for i in items]
+    ndim = rows[0].type.ndim
+    for r in rows:
+        if r.type.ndim != ndim:
+            raise ShapeError(f"a list that is to make a tensor holds tensors of {ndim} and of {r.type.ndim} "
+                             f"dimensions{at(r.source)}")
+    lifted = [apply(ops.Transpose((-1, *range(ndim))), r) for r in rows]
+    if len(lifted) > 1 or len({r.type.dtype for r in rows}) > 1:
+        return apply(ops.Concat(0), *lifted)
+    return lifted[0]
+
+
+def cast(x: Any, dtype: object) -> Any:
+    """`x` converted to `dtype` ("floatX" is resolved); `x` itself if it has that dtype.
+
+    Floats go to integers by truncation, nan gives 0, values out of range saturate.
+    Raises: TypeMismatchError for complex to real (take real(x) or abs(x)).
+    """
+    x = as_tensor_variable(x)
+    want = dtypes.check_dtype(dtype)
+    if x.type.dtype == want:
+        return x
+    return apply(ops.Cast(want), x)
+
+
+def get_scalar_constant_value(v: Any) -> np.ndarray:
+    """The value of a variable that is a scalar constant, looking through casts, broadcasts and fills.
+
+    Raises: NotScalarConstantError if the value is not known when the graph is built.
+    """
+    if isinstance(v, (bool, int, float, complex, np.generic)):
+        return np.asarray(v)
+    if isinstance(v, np.ndarray):
+        v = as_tensor_variable(v)
+    dtype = None
+    while isinstance(v, Variable):
+        if isinstance(v, Constant) and isinstance(v.data, np.ndarray):
+            data = v.data
+            if data.size and (data.ndim == 0 or (data == data.flat[0]).all()):
+                value = np.asarray(data.flat[0])
+                return value if dtype is None else value.astype(dtype)
+            break
+        if v.owner is None:
+            break
+        op = v.owner.op
+        if type(op) is ops.Cast:
+            dtype = dtype or op.dtype
+            v = v.owner.inputs[0]
+        elif type(op) in (ops.Transpose, ops.Broadcast, ops.Reshape, ops.GradientOf, ops.Assert):
+            v = v.owner.inputs[0]
+        elif type(op) is ops.Map and op.fn == "second":
+            v = v.owner.inputs[1]
+        elif type(op) is ops.Map and op.fn == "identity":
+            v = v.owner.inputs[0]
+        else:
+            break
+    raise NotScalarConstantError(f"{describe(v) if isinstance(v, Variable) else repr(v)} has no value when the "
+                                 f"graph is built")
+
+
+# ------------------------------------------------------------------------------------------- sizes and shapes
+
+
+def size_constant(value: int) -> Any:
+    """An int64 scalar constant."""
+    return constant(np.asarray(value, dtype="int64"))
+
+
+def size_of(x: Any, axis: int) -> Any:
+    """The size of tensor `x` along `axis` (non-negative) as an int64 scalar: a constant where it is known."""
+    static = x.type.shape[axis]
+    return size_constant(static) if static is not None else apply(ops.ShapeOf(axis), x)
+
+
+def sizes_of(x: Any) -> list[Any]:
+    """All sizes of tensor `x`."""
+    return [size_of(x, k) for k in range(x.type.ndim)]
+
+
+def _one_size(value: Any) -> Any:
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeMismatchError(f"a size is an integer, got {value!r}")
+    if isinstance(value, (int, np.integer)):
+        return size_constant(int(value))
+    if isinstance(value, (Variable, np.ndarray)):
+        v = as_tensor_variable(value)
+        if v.type.dtype in dtypes.INTEGERS and v.type.ndim <= 1 and all(s == 1 for s in v.type.shape):
+            if isinstance(v, Constant):
+                return size_constant(int(v.data.reshape(())))
+            if v.type.ndim:
+                lifted = v.owner is not None and v.owner.op == ops.Transpose((-1,))
+                v = v.owner.inputs[0] if lifted else apply(ops.Transpose(()), v)
+            return cast(v, "int64")
+        raise TypeMismatchError(f"a size is an integer scalar, got {describe(v)} of type {v.type}{at(v.source)}")
+    raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {value!r}")
+
+
+def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -> list[Any]:
+    """A shape taken apart into int64 scalars: from an int, a scalar, a vector, or a sequence of sizes.
+
+    A vector must be of known length, or `ndim` must say it.  Negative constants are refused unless
+    `allow_unknown` (a -1 of reshape).
+    """
+    if isinstance(shape, (list, tuple)):
+        result = [_one_size(s) for s in shape]
+    elif isinstance(shape, (int, np.integer)):
+        result = [_one_size(shape)]
+    else:
+        v = as_tensor_variable(shape)
+        if v.type.ndim == 0:
+            result = [_one_size(v)]
+        elif v.type.ndim != 1 or (v.type.dtype not in dtypes.INTEGERS and v.type.shape != (0,)):
+            raise TypeMismatchError(f"a shape is a vector of integers, got {describe(v)} of type {v.type}{at(v.source)}")
+        elif isinstance(v, Constant):
+            result = [size_constant(int(k)) for k in v.data]
+        elif v.owner is not None and type(v.owner.op) is ops.ShapeOf:
+            result = sizes_of(v.owner.inputs[0])
+        elif v.owner is not None and type(v.owner.op) is ops.Concat and \
+                all(p.type.shape == (1,) for p in v.owner.inputs):        # a list of scalars put together before
+            result = [_one_size(p) for p in v.owner.inputs]
+        else:
+            length = v.type.shape[0] if v.type.shape[0] is not None else ndim
+            if length is None:
+                raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give ndim=, "
+                                 f"or a tuple of scalars")
+            result = [cast(apply(ops.Slice((ops.Item(at=k),)), v), "int64") for k in range(length)]
+    if ndim is not None and len(result) != ndim:
+        raise ShapeError(f"expected a shape of {ndim} entries, got {len(result)}")
+    if not allow_unknown:
+        for s in result:
+            if isinstance(s, Constant) and s.data < 0:
+                raise ShapeError(f"sizes must not be negative, got {int(s.data)}")
+    return result
+
+
+def as_vector(parts: Sequence[Any]) -> Any:
+    """int64 scalars as one vector."""
+    if all(isinstance(p, Constant) for p in parts):
+        return constant(np.asarray([int(p.data) for p in parts], dtype="int64"))
+    return stack_new_axis(parts)
+
+
+graph.to_variable = as_tensor_variable

@@ -1,0 +1,581 @@
+"""Public elementwise functions: one short function per row of `ir.scalars`, and composites of rows.
+
+Every function takes what `as_tensor_variable` takes (variables, numbers, lists, arrays) and returns a new
+variable.  Shapes: all arguments the same; missing axes and axes of static size 1 broadcast; a size 1 known
+only at run time does not.  Errors are ShapeError (sizes that can't agree) and TypeMismatchError (dtypes the
+function does not take).  Derivatives, values and C of the rows stand in `ir.scalars`; error bounds too.
+Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
+bits give float32 and wider ones float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import TypeMismatchError
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Variable, apply
+from gradc.ir.types import TensorType
+from gradc.tensor.convert import as_tensor_variable, cast, constant
+
+_MAPS: dict[str, ops.Map] = {}      # row name -> its op kind, made on first use
+
+
+def elementwise(fn: str, *args: Any) -> Any:
+    """The row `fn` applied to `args`."""
+    op = _MAPS.get(fn)
+    if op is None:
+        op = _MAPS[fn] = ops.Map(fn)
+    return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else as_tensor_variable(a)
+                       for a in args])
+
+
+def _fold(fn: str, x: Any, y: Any, more: tuple[Any, ...]) -> Any:
+    result = elementwise(fn, x, y)
+    for z in more:
+        result = elementwise(fn, result, z)
+    return result
+
+
+def as_bool(x: Any) -> Any:
+    """`x != 0` as bool; bool tensors unchanged."""
+    x = as_tensor_variable(x)
+    return x if x.type.dtype == "bool" else apply(ops.Cast("bool"), x)
+
+
+# ---------------------------------------------------------------------------------------------- arithmetic
+
+
+def add(x: Any, y: Any, *more: Any) -> Any:
+    """Sum of the arguments.  Dtype: common; bool + bool is `or`."""
+    return _fold("add", x, y, more) if more else elementwise("add", x, y)
+
+
+def sub(x: Any, y: Any) -> Any:
+    """Difference x - y.  Dtype: common."""
+    return elementwise("sub", x, y)
+
+
+def mul(x: Any, y: Any, *more: Any) -> Any:
+    """Product of the arguments.  Dtype: common; bool * bool is `and`."""
+    return _fold("mul", x, y, more) if more else elementwise("mul", x, y)
+
+
+def true_divide(x: Any, y: Any) -> Any:
+    """Quotient x / y.  Dtype: floats common, integers of any width float64."""
+    return elementwise("true_divide", x, y)
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """Largest integer below x / y (Python's `//`).  Dtype: common.  An integer divided by 0 gives 0."""
+    return elementwise("floor_divide", x, y)
+
+
+def mod(x: Any, y: Any) -> Any:
+    """Remainder with the sign of y (Python's `%`).  Dtype: common.  An integer modulo 0 gives 0."""
+    return elementwise("mod", x, y)
+
+
+def divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """The pair (x // y, x % y)."""
+    return floor_divide(x, y), mod(x, y)
+
+
+def pow(x: Any, y: Any) -> Any:
+    """x to the power y.  Dtype: common; so int32 ** -1 stays int32 (and is 0 for abs(x) > 1)."""
+    return elementwise("pow", x, y)
+
+
+def neg(x: Any) -> Any:
+    """-x.  Dtype: same as x."""
+    return elementwise("neg", x)
+
+
+def abs(x: Any) -> Any:
+    """Absolute value; the gradient at 0 is 0.  Dtype: same as x, real for complex x."""
+    return elementwise("abs", x)
+
+
+def sgn(x: Any) -> Any:
+    """Sign of x: -1, 0 or 1 (nan stays nan).  Dtype: same as x."""
+    return elementwise("sgn", x)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x.  Dtype: floating."""
+    return elementwise("reciprocal", x)
+
+
+def sqrt(x: Any) -> Any:
+    """Square root; nan for x < 0; the gradient at 0 is inf.  Dtype: floating."""
+    return elementwise("sqrt", x)
+
+
+def square(x: Any) -> Any:
+    """x * x.  Dtype: same as x."""
+    return elementwise("square", x)
+
+
+def identity(x: Any) -> Any:
+    """A new variable with the value of x (so that it can have a name of its own)."""
+    return elementwise("identity", x)
+
+
+def second(x: Any, y: Any) -> Any:
+    """y broadcast to the shape of x and y together.  Dtype: that of y."""
+    return elementwise("second", x, y)
+
+
+# ------------------------------------------------------------------------------------ exponentials and powers
+
+
+def exp(x: Any) -> Any:
+    """e to the power x.  Dtype: floating."""
+    return elementwise("exp", x)
+
+
+def exp2(x: Any) -> Any:
+    """2 to the power x.  Dtype: floating."""
+    return elementwise("exp2", x)
+
+
+def expm1(x: Any) -> Any:
+    """exp(x) - 1, accurate near 0.  Dtype: floating."""
+    return elementwise("expm1", x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm; -inf at 0, nan below.  Dtype: floating."""
+    return elementwise("log", x)
+
+
+def log2(x: Any) -> Any:
+    """Logarithm to base 2.  Dtype: floating."""
+    return elementwise("log2", x)
+
+
+def log10(x: Any) -> Any:
+    """Logarithm to base 10.  Dtype: floating."""
+    return elementwise("log10", x)
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x), accurate near 0.  Dtype: floating."""
+    return elementwise("log1p", x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow.  Dtype: floating."""
+    return elementwise("sigmoid", x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow.  Dtype: floating."""
+    return elementwise("softplus", x)
+
+
+def log1mexp(x: Any) -> Any:
+    """log(1 - exp(x)) for x <= 0, accurate at both ends.  Dtype: floating.
+
+    Source: Maechler, "Accurately computing log(1 - exp(-|a|))", R package Rmpfr (2012).
+    """
+    return elementwise("log1mexp", x)
+
+
+def logaddexp(x: Any, y: Any, *more: Any) -> Any:
+    """log(exp(x) + exp(y) + ...), without overflow; as numpy.logaddexp at infinities.  Dtype: floating."""
+    return _fold("logaddexp", x, y, more)
+
+
+# ---------------------------------------------------------------------------------------------- trigonometry
+
+
+def sin(x: Any) -> Any:
+    """Sine of x in radians.  Dtype: floating."""
+    return elementwise("sin", x)
+
+
+def cos(x: Any) -> Any:
+    """Cosine of x in radians.  Dtype: floating."""
+    return elementwise("cos", x)
+
+
+def tan(x: Any) -> Any:
+    """Tangent of x in radians.  Dtype: floating."""
+    return elementwise("tan", x)
+
+
+def arcsin(x: Any) -> Any:
+    """Inverse sine in [-pi/2, pi/2]; nan outside [-1, 1].  Dtype: floating."""
+    return elementwise("arcsin", x)
+
+
+def arccos(x: Any) -> Any:
+    """Inverse cosine in [0, pi]; nan outside [-1, 1].  Dtype: floating."""
+    return elementwise("arccos", x)
+
+
+def arctan(x: Any) -> Any:
+    """Inverse tangent in [-pi/2, pi/2].  Dtype: floating."""
+    return elementwise("arctan", x)
+
+
+def arctan2(y: Any, x: Any) -> Any:
+    """Angle of the point (x, y) in [-pi, pi].  Dtype: floating."""
+    return elementwise("arctan2", y, x)
+
+
+def sinh(x: Any) -> Any:
+    """Hyperbolic sine.  Dtype: floating."""
+    return elementwise("sinh", x)
+
+
+def cosh(x: Any) -> Any:
+    """Hyperbolic cosine.  Dtype: floating."""
+    return elementwise("cosh", x)
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent.  Dtype: floating."""
+    return elementwise("tanh", x)
+
+
+def arcsinh(x: Any) -> Any:
+    """Inverse hyperbolic sine.  Dtype: floating."""
+    return elementwise("arcsinh", x)
+
+
+def arccosh(x: Any) -> Any:
+    """Inverse hyperbolic cosine; nan below 1.  Dtype: floating."""
+    return elementwise("arccosh", x)
+
+
+def arctanh(x: Any) -> Any:
+    """Inverse hyperbolic tangent; nan outside [-1, 1].  Dtype: floating."""
+    return elementwise("arctanh", x)
+
+
+def deg2rad(x: Any) -> Any:
+    """Degrees to radians.  Dtype: floating."""
+    return elementwise("deg2rad", x)
+
+
+def rad2deg(x: Any) -> Any:
+    """Radians to degrees.  Dtype: floating."""
+    return elementwise("rad2deg", x)
+
+
+# -------------------------------------------------------------------------------------------------- rounding
+
+
+def floor(x: Any) -> Any:
+    """Largest integer not above x, in x's own dtype."""
+    return elementwise("floor", x)
+
+
+def ceil(x: Any) -> Any:
+    """Smallest integer not below x, in x's own dtype."""
+    return elementwise("ceil", x)
+
+
+def trunc(x: Any) -> Any:
+    """x rounded towards 0, in its own dtype."""
+    return elementwise("trunc", x)
+
+
+def round_half_to_even(x: Any) -> Any:
+    """x rounded to the nearest integer, halves to even (as numpy.round), in its own dtype."""
+    return elementwise("round_half_to_even", x)
+
+
+def round_half_away_from_zero(x: Any) -> Any:
+    """x rounded to the nearest integer, halves away from 0 (as C's round), in its own dtype."""
+    return elementwise("round_half_away_from_zero", x)
+
+
+def round(x: Any, mode: str | None = None) -> Any:
+    """x rounded to the nearest integer; `mode` "half_to_even" (the default) or "half_away_from_zero"."""
+    if mode in (None, "half_to_even"):
+        return round_half_to_even(x)
+    if mode == "half_away_from_zero":
+        return round_half_away_from_zero(x)
+    raise TypeMismatchError(f"round: mode must be 'half_to_even' or 'half_away_from_zero', got {mode!r}")
+
+
+# ------------------------------------------------------------------------------------ comparison and selection
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Larger of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    return elementwise("maximum", x, y)
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """Smaller of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    return elementwise("minimum", x, y)
+
+
+def clip(x: Any, min: Any, max: Any) -> Any:
+    """x held within [min, max]; the gradient at a bound is 1.  Dtype: common."""
+    return elementwise("clip", x, min, max)
+
+
+def eq(x: Any, y: Any) -> Any:
+    """x == y, elementwise (the operator `==` is identity of variables).  Dtype: bool."""
+    return elementwise("eq", x, y)
+
+
+def neq(x: Any, y: Any) -> Any:
+    """x != y, elementwise.  Dtype: bool."""
+    return elementwise("neq", x, y)
+
+
+def lt(x: Any, y: Any) -> Any:
+    """x < y.  Dtype: bool."""
+    return elementwise("lt", x, y)
+
+
+def le(x: Any, y: Any) -> Any:
+    """x <= y.  Dtype: bool."""
+    return elementwise("le", x, y)
+
+
+def gt(x: Any, y: Any) -> Any:
+    """x > y.  Dtype: bool."""
+    return elementwise("gt", x, y)
+
+
+def ge(x: Any, y: Any) -> Any:
+    """x >= y.  Dtype: bool."""
+    return elementwise("ge", x, y)
+
+
+def isnan(x: Any) -> Any:
+    """Is x nan?  Dtype: bool."""
+    return elementwise("isnan", x)
+
+
+def isinf(x: Any) -> Any:
+    """Is x infinite, of either sign?  Dtype: bool."""
+    return elementwise("isinf", x)
+
+
+def isfinite(x: Any) -> Any:
+    """Is x neither nan nor infinite?  Dtype: bool."""
+    x = as_tensor_variable(x)
+    return invert(or_(isnan(x), isinf(x)))
+
+
+def isposinf(x: Any) -> Any:
+    """Is x equal to +inf?  Dtype: bool."""
+    return eq(x, float("inf"))
+
+
+def isneginf(x: Any) -> Any:
+    """Is x equal to -inf?  Dtype: bool."""
+    return eq(x, float("-inf"))
+
+
+def switch(cond: Any, ift: Any, iff: Any) -> Any:
+    """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff."""
+    return elementwise("switch", as_bool(cond), ift, iff)
+
+
+def where(cond: Any, ift: Any = None, iff: Any = None) -> Any:
+    """As `switch`; takes all three arguments.
+
+    Raises: TypeMismatchError with one argument (the indices where cond is true have no static number).
+    """
+    if ift is None or iff is None:
+        raise TypeMismatchError("where takes a condition and two values, where(cond, ift, iff)")
+    return switch(cond, ift, iff)
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """abs(a - b) <= atol + rtol * abs(b), elementwise; equal infinities are close.  Dtype: bool.
+
+    Source: numpy.isclose, whose values are matched.
+    """
+    a, b = as_tensor_variable(a), as_tensor_variable(b)
+    if a.type.dtype in dtypes.DISCRETE and b.type.dtype in dtypes.DISCRETE:
+        a, b = cast(a, "float64"), cast(b, "float64")
+    near = le(abs(sub(a, b)), add(np.float64(atol), mul(np.float64(rtol), abs(b))))
+    result = switch(and_(isfinite(a), isfinite(b)), near, eq(a, b))
+    return or_(result, and_(isnan(a), isnan(b))) if equal_nan else result
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values)."""
+    x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.DISCRETE:
+        return identity(x)
+    limits = np.finfo(x.type.dtype)
+    high = constant(limits.max if posinf is None else posinf, dtype=x.type.dtype)
+    low = constant(limits.min if neginf is None else neginf, dtype=x.type.dtype)
+    filled = switch(isnan(x), constant(nan, dtype=x.type.dtype), x)
+    return switch(isposinf(filled), high, switch(isneginf(filled), low, filled))
+
+
+# ------------------------------------------------------------------------------------------ bits and logic
+
+
+def and_(x: Any, y: Any, *more: Any) -> Any:
+    """Bitwise `and` of integers, logical `and` of bool.  Dtype: common, of bool and integers only."""
+    return _fold("and_", x, y, more)
+
+
+def or_(x: Any, y: Any, *more: Any) -> Any:
+    """Bitwise `or` of integers, logical `or` of bool.  Dtype: common, of bool and integers only."""
+    return _fold("or_", x, y, more)
+
+
+def xor(x: Any, y: Any) -> Any:
+    """Bitwise exclusive or of integers, `!=` of bool.  Dtype: common, of bool and integers only."""
+    return elementwise("xor", x, y)
+
+
+def invert(x: Any) -> Any:
+    """Bitwise complement of integers, logical `not` of bool."""
+    return elementwise("invert", x)
+
+
+def left_shift(x: Any, y: Any) -> Any:
+    """x * 2**y on integers; 0 for shifts of the width and more."""
+    return elementwise("left_shift", x, y)
+
+
+def right_shift(x: Any, y: Any) -> Any:
+    """x // 2**y on integers."""
+    return elementwise("right_shift", x, y)
+
+
+def logical_and(x: Any, y: Any) -> Any:
+    """Are both x and y not 0?  Dtype: bool."""
+    return and_(as_bool(x), as_bool(y))
+
+
+def logical_or(x: Any, y: Any) -> Any:
+    """Is x or y not 0?  Dtype: bool."""
+    return or_(as_bool(x), as_bool(y))
+
+
+def logical_xor(x: Any, y: Any) -> Any:
+    """Is exactly one of x and y not 0?  Dtype: bool."""
+    return xor(as_bool(x), as_bool(y))
+
+
+def logical_not(x: Any) -> Any:
+    """Is x 0?  Dtype: bool."""
+    return invert(as_bool(x))
+
+
+# -------------------------------------------------------------------------------------- special functions
+
+
+def erf(x: Any) -> Any:
+    """Error function.  Dtype: floating."""
+    return elementwise("erf", x)
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x), accurate for large x.  Dtype: floating."""
+    return elementwise("erfc", x)
+
+
+def erfinv(x: Any) -> Any:
+    """Inverse of erf on (-1, 1); +-inf at the ends.  Dtype: floating."""
+    return elementwise("erfinv", x)
+
+
+def erfcinv(x: Any) -> Any:
+    """Inverse of erfc on (0, 2).  Dtype: floating."""
+    return elementwise("erfcinv", x)
+
+
+def erfcx(x: Any) -> Any:
+    """exp(x**2) * erfc(x), without underflow.  Dtype: floating."""
+    return elementwise("erfcx", x)
+
+
+def gamma(x: Any) -> Any:
+    """Gamma function.  Dtype: floating."""
+    return elementwise("gamma", x)
+
+
+def gammaln(x: Any) -> Any:
+    """log(abs(gamma(x))).  Dtype: floating."""
+    return elementwise("gammaln", x)
+
+
+def psi(x: Any) -> Any:
+    """Derivative of gammaln (digamma).  Dtype: floating."""
+    return elementwise("psi", x)
+
+
+def tri_gamma(x: Any) -> Any:
+    """Derivative of psi.  Dtype: floating."""
+    return elementwise("tri_gamma", x)
+
+
+def xlogx(x: Any) -> Any:
+    """x * log(x), 0 at 0.  Dtype: floating."""
+    return elementwise("xlogx", x)
+
+
+def xlogy0(x: Any, y: Any) -> Any:
+    """x * log(y), 0 where x is 0.  Dtype: floating."""
+    return elementwise("xlogy0", x, y)
+
+
+# ----------------------------------------------------------------------------------------------- complex
+
+
+def real(x: Any) -> Any:
+    """Real part; a real x itself."""
+    x = as_tensor_variable(x)
+    return elementwise("real", x) if x.type.dtype in dtypes.COMPLEX else x
+
+
+def imag(x: Any) -> Any:
+    """Imaginary part; zeros for a real x."""
+    return elementwise("imag", x)
+
+
+def conj(x: Any) -> Any:
+    """Complex conjugate; a real x itself."""
+    x = as_tensor_variable(x)
+    return elementwise("conj", x) if x.type.dtype in dtypes.COMPLEX else x
+
+
+def angle(x: Any) -> Any:
+    """Argument of a complex number in [-pi, pi]; 0 or pi for real numbers.  Dtype: floating, real."""
+    return elementwise("angle", x)
+
+
+# ------------------------------------------------------------------------------------------------ old names
+
+# Second names that are current, and (in DEPRECATED) old ones that answer with a DeprecationWarning.
+power = pow
+sign = sgn
+fill = second
+copy = identity
+tensor_copy = identity
+not_equal = neq
+bitwise_and = and_
+bitwise_or = or_
+bitwise_xor = xor
+bitwise_not = invert
+expit = sigmoid
+log1pexp = softplus
+divide = true_divide
+remainder = mod
+digamma = psi
+trigamma = tri_gamma
+conjugate = conj
+
+DEPRECATED: dict[str, str] = {
+    "abs_": "abs", "inv": "reciprocal", "true_div": "true_divide", "int_div": "floor_divide",
+    "floor_div": "floor_divide", "sqr": "square",
+}

@@ -1,0 +1,326 @@
+"""Reductions along axes: sums, products, extremes and where they are, moments, cumulative sums, norms.
+
+`axis` is None (all axes), an int, or a list or tuple of ints; negative ones count from the end.  With
+`keepdims`, reduced axes stay with size 1 and broadcast against the argument.  Dtypes follow Aesara: sums and
+products of integers below 64 bits are int64 (uint64), means of integers float64, extremes and cumulative
+sums keep the dtype.  Here: composites of `Reduce, ArgReduce, Cumulate`.  Not here: log-sum-exp and softmax
+(`special.py`).
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.tensor import elemwise as ew
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
+
+# Python's own, shadowed below by the API's names.
+_all, _any, _max, _sorted = builtins.all, builtins.any, builtins.max, builtins.sorted
+
+
+def normalize_axes(axis: Any, x: Any, what: str) -> tuple[int, ...]:
+    """`axis` as ascending non-negative ints; all axes for None.
+
+    Raises: ShapeError for an axis out of range or given twice, TypeMismatchError for no integer.
+    """
+    ndim = x.type.ndim
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, Constant) or isinstance(axis, np.ndarray):
+        axis = np.asarray(axis.data).tolist()
+    result = []
+    for k in axis if isinstance(axis, (list, tuple)) else (axis,):
+        result.append(normalize_axis(k, ndim, what, x))
+    if len(set(result)) != len(result):
+        raise ShapeError(f"{what}: an axis is given twice in {axis}{at(x.source)}")
+    return tuple(_sorted(result))
+
+
+def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
+    """One axis as a non-negative int below `ndim`."""
+    if isinstance(axis, Constant):
+        axis = np.asarray(axis.data).item()
+    if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
+        got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else repr(axis)
+        raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}")
+    if not -ndim <= axis < ndim:
+        where = f" for {describe(x)}, which is {x.type.short()}{at(x.source)}" if x is not None else \
+            f" for {ndim} dimension(s)"
+        raise ShapeError(f"{what}: axis {axis} is out of range{where}")
+    return int(axis) % ndim
+
+
+def keep_axes(result: Any, axes: tuple[int, ...], ndim: int) -> Any:
+    """`result` of a reduction over `axes` with those axes put back as size 1."""
+    if not axes:
+        return result
+    kept = iter(range(result.type.ndim))
+    return apply(ops.Transpose(tuple(-1 if k in axes else next(kept) for k in range(ndim))), result)
+
+
+def _reduce(fn: str, x: Any, axis: Any, keepdims: bool, what: str) -> Any:
+    axes = normalize_axes(axis, x, what)
+    if not axes:
+        return ew.identity(x)
+    result = apply(ops.Reduce(fn, axes), x)
+    return keep_axes(result, axes, x.type.ndim) if keepdims else result
+
+
+def _sum_dtype(dtype: str) -> str:
+    """What sums and products of `dtype` are made in."""
+    if dtype in ("bool", *dtypes.SIGNED):
+        return "int64"
+    return "uint64" if dtype in dtypes.UNSIGNED else dtype
+
+
+def _accumulate(fn: str, what: str, x: Any, axis: Any, dtype: object, keepdims: bool, acc_dtype: object) -> Any:
+    x = as_tensor_variable(x)
+    result_dtype = dtypes.check_dtype(dtype) if dtype is not None else None
+    if acc_dtype is not None:
+        inner = dtypes.check_dtype(acc_dtype)
+    elif result_dtype is not None:
+        inner = dtypes.upcast(x.type.dtype, result_dtype)
+    else:
+        inner = _sum_dtype(x.type.dtype)
+    result = _reduce(fn, cast(x, inner), axis, keepdims, what)
+    return result if result_dtype is None else cast(result, result_dtype)
+
+
+def sum(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None) -> Any:
+    """Sum of the elements along `axis`; 0 of none.
+
+    Dtype: integers below 64 bits and bool give int64 (uint64); else same as x.  `dtype` is that of the
+    result, `acc_dtype` that of the accumulator (default: the result's, at least x's).
+    Error: as pairwise summation.
+    """
+    return _accumulate("add", "sum", x, axis, dtype, keepdims, acc_dtype)
+
+
+def prod(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None,
+         no_zeros_in_input: bool = False) -> Any:
+    """Product of the elements along `axis`; 1 of none.  Dtypes as `sum`.
+
+    The gradient is exact where elements are 0, so `no_zeros_in_input` changes nothing.
+    """
+    return _accumulate("mul", "prod", x, axis, dtype, keepdims, acc_dtype)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Largest element along `axis`, nan if there is one; every tied element gets the full gradient.
+
+    Dtype: same as x.  Raises: ShapeError at run time if there is no element.
+    """
+    x = as_tensor_variable(x)
+    return _reduce("maximum", x, axis, keepdims, "max")
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Smallest element along `axis`, nan if there is one; every tied element gets the full gradient.
+
+    Dtype: same as x.  Raises: ShapeError at run time if there is no element.
+    """
+    x = as_tensor_variable(x)
+    return _reduce("minimum", x, axis, keepdims, "min")
+
+
+def _argreduce(fn: str, what: str, x: Any, axis: Any, keepdims: bool) -> Any:
+    x = as_tensor_variable(x)
+    ndim = x.type.ndim
+    if ndim == 0:
+        normalize_axes(axis, x, what)
+        return constant(np.zeros((), "int64"))
+    axes = normalize_axes(axis, x, what)
+    if not axes:
+        raise ShapeError(f"{what} needs at least one axis, got {axis}")
+    if len(axes) > 1:       # position among the elements of all these axes, in C order
+        kept = tuple(k for k in range(ndim) if k not in axes)
+        if axes != tuple(range(ndim)):
+            x_in = apply(ops.Transpose(kept + axes), x)
+        else:
+            x_in = x
+        joint = size_of(x, axes[0])
+        for k in axes[1:]:
+            joint = multiply_sizes(joint, size_of(x, k))
+        flat = apply(ops.Reshape(len(kept) + 1), x_in, *[size_of(x, k) for k in kept], joint)
+        result = apply(ops.ArgReduce(fn, len(kept)), flat)
+    else:
+        result = apply(ops.ArgReduce(fn, axes[0]), x)
+    return keep_axes(result, axes, ndim) if keepdims else result
+
+
+def multiply_sizes(a: Any, b: Any) -> Any:
+    """Product of two int64 sizes; folded where both are known."""
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return constant(np.asarray(int(a.data) * int(b.data), "int64"))
+    if isinstance(a, Constant) and a.data == 1:
+        return b
+    if isinstance(b, Constant) and b.data == 1:
+        return a
+    return ew.mul(a, b)
+
+
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Index of the first largest element along `axis` (in the flattened x for None); the first nan wins.
+
+    Dtype: int64.  Several axes give the index into their elements in C order.
+    """
+    return _argreduce("maximum", "argmax", x, axis, keepdims)
+
+
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Index of the first smallest element along `axis`; otherwise as `argmax`."""
+    return _argreduce("minimum", "argmin", x, axis, keepdims)
+
+
+def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
+    """The pair (max, argmax)."""
+    return max(x, axis, keepdims), argmax(x, axis, keepdims)
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Are all elements along `axis` not 0?  True of none.  Dtype: bool."""
+    return _reduce("and_", ew.as_bool(x), axis, keepdims, "all")
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Is any element along `axis` not 0?  False of none.  Dtype: bool."""
+    return _reduce("or_", ew.as_bool(x), axis, keepdims, "any")
+
+
+def ptp(x: Any, axis: Any = None) -> Any:
+    """Largest minus smallest element along `axis`.  Dtype: same as x."""
+    x = as_tensor_variable(x)
+    return ew.sub(max(x, axis), min(x, axis))
+
+
+def _count(x: Any, axes: tuple[int, ...], dtype: str) -> Any:
+    """Number of elements along `axes` in `dtype`; sizes come from the whole shape, as pp shows them."""
+    if _all(x.type.shape[k] is not None for k in axes):
+        count = 1
+        for k in axes:
+            count *= x.type.shape[k]
+        return constant(np.asarray(count, dtype=dtype))
+    shape = cast(apply(ops.ShapeOf(None), x), dtype)
+    result = None
+    for k in axes:
+        size = apply(ops.Slice((ops.Item(at=k),)), shape)
+        result = size if result is None else ew.mul(result, size)
+    return result
+
+
+def _moment_dtype(dtype: str) -> str:
+    return "float32" if dtype in ("float32", "complex64") else "float64"
+
+
+def mean(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None) -> Any:
+    """Mean of the elements along `axis`; nan of none.
+
+    Dtype: same as x, float64 for integers and bool; `dtype` and `acc_dtype` as in `sum`.
+    """
+    x = as_tensor_variable(x)
+    if dtype is None and x.type.dtype in dtypes.DISCRETE:
+        dtype = "float64"
+    axes = normalize_axes(axis, x, "mean")
+    total = sum(x, axes, dtype, keepdims, acc_dtype)
+    if not axes:
+        return total
+    return ew.true_divide(total, _count(x, axes, _moment_dtype(total.type.dtype)))
+
+
+def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+    """Variance along `axis`: mean squared deviation from the mean, with n - ddof in the denominator.
+
+    Two passes (the mean first), so that no digits cancel.  With `corrected`, the rounding error of the mean
+    is taken out.  Dtype: floating as `mean`; real for complex x.
+    Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), eq. 1.7.
+    """
+    x = as_tensor_variable(x)
+    axes = normalize_axes(axis, x, "var")
+    deviation = ew.sub(x, mean(x, axes, keepdims=True))
+    if deviation.type.dtype in dtypes.COMPLEX:
+        squares = ew.add(ew.square(ew.real(deviation)), ew.square(ew.imag(deviation)))
+    else:
+        squares = ew.square(deviation)
+    total = sum(squares, axes, keepdims=keepdims)
+    count = _count(x, axes, total.type.dtype) if axes else constant(np.ones((), total.type.dtype))
+    if corrected:
+        rest = sum(deviation, axes, keepdims=keepdims)
+        total = ew.sub(total, ew.true_divide(ew.square(rest), count))
+    if not (isinstance(ddof, int) and ddof == 0):
+        count = ew.sub(count, cast(ddof, count.type.dtype))
+    return ew.true_divide(total, count)
+
+
+def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+    """Square root of `var`; the gradient at 0 is nan."""
+    return ew.sqrt(var(x, axis, ddof, keepdims, corrected))
+
+
+def _cumulate(fn: str, what: str, x: Any, axis: Any) -> Any:
+    x = as_tensor_variable(x)
+    if axis is None:
+        if x.type.ndim != 1:
+            total = constant(np.ones((), "int64"))
+            for s in sizes_of(x):
+                total = multiply_sizes(total, s)
+            x = apply(ops.Reshape(1), x, total)
+        axis = 0
+    return apply(ops.Cumulate(fn, normalize_axis(axis, x.type.ndim, what, x)), x)
+
+
+def cumsum(x: Any, axis: Any = None) -> Any:
+    """Running sum along `axis`, of the flattened x for None.  Dtype: same as x (int32 stays int32)."""
+    return _cumulate("add", "cumsum", x, axis)
+
+
+def cumprod(x: Any, axis: Any = None) -> Any:
+    """Running product along `axis`, of the flattened x for None.  Dtype: same as x."""
+    return _cumulate("mul", "cumprod", x, axis)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Vector norm along `axis` (all axes for None), or a matrix norm by entries.
+
+    `ord`: None or 2 Euclidean (of all elements along `axis`), 1, any p > 0, inf, -inf, 0 (number of non-zeros),
+    "fro".  With two axes, 1, -1, inf and -inf are the matrix norms of numpy.linalg.norm.
+    Dtype: floating.  The gradient at 0 is nan.  Raises: TypeMismatchError for other values of `ord`.
+    """
+    x = as_tensor_variable(x)
+    axes = normalize_axes(axis, x, "norm")
+    size = ew.abs(x)
+    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
+        squares = ew.square(size) if x.type.dtype in dtypes.CONTINUOUS else ew.square(cast(size, "float64"))
+        return ew.sqrt(sum(squares, axes, keepdims=keepdims))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        inner, outer = axes if np.abs(ord) == 1 else axes[::-1]
+        lines = sum(size, inner, keepdims=True)
+        result = (max if ord > 0 else min)(lines, outer, keepdims=True)
+        return result if keepdims else apply(
+            ops.Transpose(tuple(k for k in range(x.type.ndim) if k not in axes)), result)
+    if len(axes) == 1 and isinstance(ord, (int, float)):
+        if ord == np.inf:
+            return max(size, axes, keepdims)
+        if ord == -np.inf:
+            return min(size, axes, keepdims)
+        if ord == 0:
+            return sum(cast(ew.neq(x, 0), _moment_dtype(size.type.dtype)), axes, keepdims=keepdims)
+        if ord == 1:
+            return sum(size, axes, keepdims=keepdims)
+        return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
+    raise TypeMismatchError(f"norm: ord={ord!r} is not there for {len(axes)} axes; use None, 'fro', 1, inf, -inf, or one "
+                            f"axis and any number")
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Are all elements of a and b close (see `isclose`)?  Dtype: bool, 0-d."""
+    return all(ew.isclose(a, b, rtol, atol, equal_nan))
+
+
+amax = max
+amin = min

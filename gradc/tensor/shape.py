@@ -1,0 +1,657 @@
+"""Shapes: reading them, changing them, and putting tensors together.
+
+Here: composites of `ShapeOf, Transpose, Reshape, Broadcast, Concat, Slice`.  Sizes are ints or int64
+scalars; a shape may be an int, a tuple of sizes, or a vector.  Errors: ShapeError where sizes known at build
+don't fit; the rest is checked at run time and names the user's line.  Dtypes stay as they are, except that
+tensors put together take their common dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.tensor import elemwise as ew
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.reduce import multiply_sizes, normalize_axes, normalize_axis
+
+# ------------------------------------------------------------------------------------------- reading shapes
+
+
+def shape(x: Any) -> Any:
+    """The shape of x as an int64 vector; a constant where it is known when the graph is built."""
+    x = as_tensor_variable(x)
+    if None not in x.type.shape:
+        return constant(np.asarray(x.type.shape, dtype="int64"))
+    return apply(ops.ShapeOf(None), x)
+
+
+def shape_tuple(x: Any) -> tuple[Any, ...]:
+    """The sizes of x, one int64 scalar per dimension."""
+    return tuple(sizes_of(as_tensor_variable(x)))
+
+
+def size(x: Any) -> Any:
+    """Number of elements of x, an int64 scalar."""
+    return _product(sizes_of(as_tensor_variable(x)))
+
+
+def _product(factors: Sequence[Any]) -> Any:
+    result = size_constant(1)
+    for f in factors:
+        result = multiply_sizes(result, f)
+    return result
+
+
+def get_vector_length(v: Any) -> int:
+    """The length of a vector, where it is known when the graph is built.
+
+    Raises: ShapeError (a ValueError) if it is not, or if v is no vector.
+    """
+    v = as_tensor_variable(v)
+    if v.type.ndim != 1 or v.type.shape[0] is None:
+        raise ShapeError(f"Length of {describe(v)} cannot be determined{at(v.source)}: it is {v.type.short()}")
+    return v.type.shape[0]
+
+
+# ------------------------------------------------------------------------------------------- order of axes
+
+
+def dimshuffle(x: Any, *pattern: Any) -> Any:
+    """x with its axes in the order `pattern`; "x" makes an axis of size 1, an axis of static size 1 may go.
+
+    `x.dimshuffle(0, "x", 1)` and `x.dimshuffle((0, "x", 1))` are the same.
+    Raises: ShapeError for an axis that is out of range, used twice, or left out though not of static size 1.
+    """
+    x = as_tensor_variable(x)
+    if len(pattern) == 1 and isinstance(pattern[0], (list, tuple)):
+        pattern = tuple(pattern[0])
+    perm = tuple(-1 if p == "x" else normalize_axis(p, x.type.ndim, "dimshuffle", x) for p in pattern)
+    return _permute(x, perm)
+
+
+def _permute(x: Any, perm: tuple[int, ...]) -> Any:
+    if perm == tuple(range(x.type.ndim)):
+        return x
+    return apply(ops.Transpose(perm), x)
+
+
+def transpose(x: Any, *axes: Any) -> Any:
+    """x with its axes reversed, or in the order `axes` (one tuple, or one argument per axis)."""
+    x = as_tensor_variable(x)
+    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (list, tuple))):
+        axes = axes[0] or ()
+    if not axes:
+        return _permute(x, tuple(range(x.type.ndim))[::-1])
+    if len(axes) != x.type.ndim:
+        raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got {axes}{at(x.source)}")
+    return _permute(x, tuple(normalize_axis(k, x.type.ndim, "transpose", x) for k in axes))
+
+
+def matrix_transpose(x: Any) -> Any:
+    """x with its last two axes exchanged."""
+    return swapaxes(x, -1, -2)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """x with two axes exchanged."""
+    x = as_tensor_variable(x)
+    order = list(range(x.type.ndim))
+    i, j = (normalize_axis(k, x.type.ndim, "swapaxes", x) for k in (axis1, axis2))
+    order[i], order[j] = j, i
+    return _permute(x, tuple(order))
+
+
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """x with the axes `source` moved to the places `destination`; the others keep their order."""
+    x = as_tensor_variable(x)
+    ndim = x.type.ndim
+    old = [normalize_axis(k, ndim, "moveaxis", x) for k in (source if isinstance(source, (list, tuple)) else [source])]
+    new = [normalize_axis(k, ndim, "moveaxis", x)
+           for k in (destination if isinstance(destination, (list, tuple)) else [destination])]
+    if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
+        raise ShapeError(f"moveaxis: source {source} and destination {destination} must name equally many axes, each "
+                         f"once")
+    order = [k for k in range(ndim) if k not in old]
+    for place, axis in sorted(zip(new, old)):
+        order.insert(place, axis)
+    return _permute(x, tuple(order))
+
+
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """x without its axes of static size 1, or without those in `axis`."""
+    x = as_tensor_variable(x)
+    drop = [k for k, s in enumerate(x.type.shape) if s == 1] if axis is None else normalize_axes(axis, x, "squeeze")
+    return _permute(x, tuple(k for k in range(x.type.ndim) if k not in drop))
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    """x with new axes of size 1 at the places `axis` of the result."""
+    x = as_tensor_variable(x)
+    places = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    ndim = x.type.ndim + len(places)
+    new = {normalize_axis(k, ndim, "expand_dims") for k in places}
+    if len(new) != len(places):
+        raise ShapeError(f"expand_dims: an axis is given twice in {axis}")
+    old = iter(range(x.type.ndim))
+    return _permute(x, tuple(-1 if k in new else next(old) for k in range(ndim)))
+
+
+def shape_padleft(x: Any, n_ones: int = 1) -> Any:
+    """x with `n_ones` axes of size 1 put before the others."""
+    x = as_tensor_variable(x)
+    return _permute(x, (-1,) * n_ones + tuple(range(x.type.ndim)))
+
+
+def shape_padright(x: Any, n_ones: int = 1) -> Any:
+    """x with `n_ones` axes of size 1 put after the others."""
+    x = as_tensor_variable(x)
+    return _permute(x, tuple(range(x.type.ndim)) + (-1,) * n_ones)
+
+
+def shape_padaxis(x: Any, axis: int) -> Any:
+    """x with one new axis of size 1 at `axis`."""
+    return expand_dims(x, axis)
+
+
+def atleast_nd(*tensors: Any, n: int = 1, left: bool = True) -> Any:
+    """The tensors with at least `n` dimensions: axes of size 1 put before (or after) the others."""
+    made = []
+    for t in tensors:
+        x = as_tensor_variable(t)
+        missing = max(n - x.type.ndim, 0)
+        made.append(shape_padleft(x, missing) if left else shape_padright(x, missing))
+    return made[0] if len(made) == 1 else made
+
+
+atleast_Nd = atleast_nd
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """The tensors, scalars as vectors of one element."""
+    return atleast_nd(*tensors, n=1)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """The tensors with at least 2 dimensions, new ones on the left."""
+    return atleast_nd(*tensors, n=2)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """The tensors with at least 3 dimensions, new ones on the left (numpy.atleast_3d puts one on the right)."""
+    return atleast_nd(*tensors, n=3)
+
+
+# --------------------------------------------------------------------------------------------- reshaping
+
+
+def _nonnegative(s: Any) -> bool:
+    """Is this size known not to be negative: a constant, a size, or a product or sum of such?"""
+    work, steps = [s], 0
+    while work:
+        v = work.pop()
+        steps += 1
+        if isinstance(v, Constant):
+            if v.data < 0:
+                return False
+        elif v.owner is None or steps > 50:
+            return False
+        elif type(v.owner.op) is ops.Map and v.owner.op.fn in ("add", "mul", "maximum", "floor_divide"):
+            work.extend(v.owner.inputs)
+        elif type(v.owner.op) is not ops.ShapeOf:
+            return False
+    return True
+
+
+def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
+    """The elements of x in C order with another shape; one size may be -1, "what is left".
+
+    `newshape`: an int, a tuple of ints and scalars, or a vector (of known length, or with `ndim`).
+    Raises: ShapeError if the numbers of elements differ, at build where they are known, else at run time.
+    """
+    x = as_tensor_variable(x)
+    new = sizes(newshape, ndim=ndim, allow_unknown=True)
+    unknown = [k for k, s in enumerate(new) if isinstance(s, Constant) and s.data == -1]
+    if any(isinstance(s, Constant) and s.data < -1 for s in new) or len(unknown) > 1:
+        text = ", ".join(str(s.data) if isinstance(s, Constant) else describe(s) for s in new)
+        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})")
+    if unknown:
+        rest = new[:unknown[0]] + new[unknown[0] + 1:]
+        new[unknown[0]] = _what_is_left(x, rest)
+    else:
+        doubtful = [k for k, s in enumerate(new) if not _nonnegative(s)]
+        if doubtful:        # a size that may turn out to be -1 at run time
+            known = [_or_one(s) if k in doubtful else s for k, s in enumerate(new)]
+            left = ew.floor_divide(size(x), ew.maximum(_product(known), size_constant(1)))
+            for k in doubtful:
+                new[k] = ew.switch(ew.eq(new[k], size_constant(-1)), left, new[k])
+    return apply(ops.Reshape(len(new)), x, *new)
+
+
+def _or_one(s: Any) -> Any:
+    return ew.switch(ew.eq(s, size_constant(-1)), size_constant(1), s)
+
+
+def _what_is_left(x: Any, rest: Sequence[Any]) -> Any:
+    """Number of elements of x divided by the product of the sizes `rest`; sizes that x has itself cancel."""
+    mine = sizes_of(x)
+    others = []
+    for s in rest:
+        owner = s.owner
+        same = next((k for k, m in enumerate(mine) if owner is not None and m.owner is not None
+                     and type(owner.op) is ops.ShapeOf and owner.op == m.owner.op
+                     and owner.inputs[0] is m.owner.inputs[0]), None)
+        if same is None:
+            others.append(s)
+        else:
+            del mine[same]
+    total, used = _product(mine), _product(others)
+    if isinstance(total, Constant) and isinstance(used, Constant):
+        have, want = int(total.data), int(used.data)
+        if want == 0 or have % want:
+            raise ShapeError(f"reshape: the {have} elements of {describe(x)} can't be divided into pieces of {want}"
+                             f"{at(x.source)}")
+        return size_constant(have // want)
+    if isinstance(used, Constant) and used.data == 1:
+        return total
+    return ew.floor_divide(total, used)
+
+
+def flatten(x: Any, ndim: int = 1) -> Any:
+    """x with its trailing axes joined into one, so that `ndim` remain."""
+    x = as_tensor_variable(x)
+    have = x.type.ndim
+    if not isinstance(ndim, (int, np.integer)) or ndim < 1 or ndim > max(have, 1):
+        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {ndim}{at(x.source)}")
+    if ndim == have:
+        return x
+    mine = sizes_of(x)
+    return apply(ops.Reshape(int(ndim)), x, *mine[:ndim - 1], _product(mine[ndim - 1:]))
+
+
+def ravel(x: Any) -> Any:
+    """x as a vector, in C order."""
+    return flatten(x, 1)
+
+
+# ------------------------------------------------------------------------------------------- broadcasting
+
+
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """x repeated to `shape`: axes of static size 1 and missing axes on the left grow, others must fit."""
+    return apply(ops.Broadcast(), as_tensor_variable(x), *sizes(shape))
+
+
+def broadcast_shape_sizes(shapes: Sequence[Sequence[Any]]) -> list[Any]:
+    """The sizes that int64 size lists broadcast to; symbolic sizes must be equal at run time."""
+    ndim = max((len(s) for s in shapes), default=0)
+    result = []
+    for axis in range(-ndim, 0):
+        here = [s[axis] for s in shapes if len(s) >= -axis]
+        known = {int(s.data) for s in here if isinstance(s, Constant)} - {1}
+        if len(known) > 1:
+            raise ShapeError(f"sizes {' and '.join(map(str, sorted(known)))} of dimension {axis + ndim} don't "
+                             f"broadcast")
+        open_sizes = [s for s in here if not isinstance(s, Constant)]
+        first = size_constant(known.pop()) if known else open_sizes[0] if open_sizes else size_constant(1)
+        conditions = [ew.eq(first, s) for s in open_sizes if s is not first]
+        if conditions:
+            first = apply(ops.Assert(f"the sizes of dimension {axis + ndim} differ; a size 1 broadcasts only if it is "
+                                     f"known when the graph is built"), first, *conditions)
+        result.append(first)
+    return result
+
+
+def broadcast_shape(*arrays: Any, arrays_are_shapes: bool = False) -> tuple[Any, ...]:
+    """The shape that the arrays (or shapes) broadcast to, as a tuple of int64 scalars."""
+    lists = [sizes(a) if arrays_are_shapes else sizes_of(as_tensor_variable(a)) for a in arrays]
+    return tuple(broadcast_shape_sizes(lists))
+
+
+def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+    """The arrays, each repeated to the shape they broadcast to."""
+    tensors = [as_tensor_variable(a) for a in arrays]
+    new = broadcast_shape_sizes([sizes_of(t) for t in tensors])
+    return tuple(apply(ops.Broadcast(), t, *new) for t in tensors)
+
+
+def specify_shape(x: Any, shape: Any) -> Any:
+    """x, known to have `shape` (None entries: not known), which is checked at run time."""
+    x = as_tensor_variable(x)
+    entries = list(shape) if isinstance(shape, (list, tuple)) else sizes(shape)
+    if len(entries) != x.type.ndim:
+        raise ShapeError(f"specify_shape: {describe(x)} has {x.type.ndim} dimension(s), the shape {len(entries)}"
+                         f"{at(x.source)}")
+    mine = sizes_of(x)
+    new = [m if e is None else sizes(e)[0] for e, m in zip(entries, mine)]
+    conditions = []
+    for k, (have, want) in enumerate(zip(mine, new)):
+        if want is have:
+            continue
+        if isinstance(have, Constant) and isinstance(want, Constant):
+            if have.data != want.data:
+                raise ShapeError(f"specify_shape: {describe(x)} is {x.type.short()}, dimension {k} can't be "
+                                 f"{int(want.data)}{at(x.source)}")
+        else:
+            conditions.append(ew.eq(have, want))
+    if not conditions:
+        return x
+    checked = apply(ops.Assert(f"specify_shape: {describe(x)} does not have the shape it was said to have"), x,
+                    *conditions)
+    return apply(ops.Reshape(len(new)), checked, *new)
+
+
+def addbroadcast(x: Any, *axes: int) -> Any:
+    """x with the given axes known to be of size 1 (checked at run time), so that they broadcast."""
+    x = as_tensor_variable(x)
+    ones = normalize_axes(list(axes), x, "addbroadcast")
+    return specify_shape(x, [1 if k in ones else None for k in range(x.type.ndim)])
+
+
+def unbroadcast(x: Any, *axes: int) -> Any:
+    """x with the size of the given axes not known when the graph is built, so that they don't broadcast."""
+    x = as_tensor_variable(x)
+    forget = [k for k in normalize_axes(list(axes), x, "unbroadcast") if x.type.shape[k] == 1]
+    if not forget:
+        return x
+    return apply(ops.Reshape(x.type.ndim), x,
+                 *[apply(ops.ShapeOf(k), x) if k in forget else size_of(x, k) for k in range(x.type.ndim)])
+
+
+def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:
+    """x with exactly the axes marked in `broadcastable` known to be of size 1."""
+    x = as_tensor_variable(x)
+    if len(broadcastable) != x.type.ndim:
+        raise ShapeError(f"patternbroadcast: {describe(x)} has {x.type.ndim} dimension(s), got {tuple(broadcastable)}"
+                         f"{at(x.source)}")
+    x = addbroadcast(x, *[k for k, b in enumerate(broadcastable) if b])
+    return unbroadcast(x, *[k for k, b in enumerate(broadcastable) if not b])
+
+
+# --------------------------------------------------------------------------------- putting together, taking apart
+
+
+def join(axis: Any, *tensors: Any) -> Any:
+    """The tensors one after the other along `axis`.  Dtype: common.
+
+    Raises: ShapeError if ranks or the other sizes differ, TypeMismatchError for an axis that is a variable.
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise ShapeError("join takes at least one tensor")
+    made = [as_tensor_variable(t) for t in tensors]
+    ndim = made[0].type.ndim
+    if ndim == 0:
+        raise ShapeError(f"join: {describe(made[0])} is a scalar and can't be joined{at(made[0].source)}; use stack")
+    axis = normalize_axis(axis, ndim, "join", made[0])
+    return made[0] if len(made) == 1 else apply(ops.Concat(axis), *made)
+
+
+def concatenate(tensors: Sequence[Any], axis: Any = 0) -> Any:
+    """The tensors of a list one after the other along `axis`; `join` with the arguments the other way."""
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {tensors!r}")
+    return join(axis, *tensors)
+
+
+def stack(tensors: Any, *more: Any, axis: int = 0) -> Any:
+    """Tensors of equal shape along a new axis.  Dtype: common.  `stack(list, axis)` is accepted too."""
+    if more and isinstance(tensors, (list, tuple)):
+        if len(more) > 1:
+            raise TypeMismatchError("stack takes a list of tensors and an axis")
+        axis = more[0]
+    elif more or isinstance(tensors, Variable) and tensors.type.ndim == 0:  # type: ignore[attr-defined]
+        tensors = (tensors, *more)
+    if not isinstance(tensors, (list, tuple)):
+        tensors = list(as_tensor_variable(tensors))
+    if not tensors:
+        raise ShapeError("stack takes at least one tensor")
+    made = [as_tensor_variable(t) for t in tensors]
+    ndim = made[0].type.ndim
+    for t in made:
+        if t.type.ndim != ndim:
+            raise ShapeError(f"stack: {describe(made[0])} has {ndim} dimension(s), {describe(t)} {t.type.ndim}"
+                             f"{at(t.source)}")
+    axis = normalize_axis(axis, ndim + 1, "stack")
+    if all(isinstance(t, Constant) for t in made):
+        return constant(np.stack([t.data for t in made], axis))
+    return join(axis, *[expand_dims(t, axis) for t in made])
+
+
+def stacklists(nested: Any) -> Any:
+    """A nested list of tensors as one tensor with one more axis per level."""
+    if isinstance(nested, (list, tuple)):
+        return stack([stacklists(n) for n in nested])
+    return as_tensor_variable(nested)
+
+
+def hstack(tensors: Sequence[Any]) -> Any:
+    """The tensors side by side: along axis 1, vectors along axis 0."""
+    made = [atleast_1d(t) for t in tensors]
+    return join(0 if made[0].type.ndim == 1 else 1, *made)
+
+
+def vstack(tensors: Sequence[Any]) -> Any:
+    """The tensors below each other along axis 0; vectors become rows."""
+    return join(0, *[atleast_2d(t) for t in tensors])
+
+
+horizontal_stack = hstack
+vertical_stack = vstack
+
+
+def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Any]:
+    """x cut along `axis` into parts of the sizes `splits_size` (a list, or a vector of `n_splits` entries).
+
+    Raises: ShapeError if the sizes don't add up to that of x, at build where known, else an
+    AssertionFailedError at run time.
+    """
+    x = as_tensor_variable(x)
+    axis = normalize_axis(axis, x.type.ndim, "split", x)
+    parts = sizes(splits_size, ndim=n_splits)
+    bounds = [size_constant(0)]
+    for p in parts:
+        last = bounds[-1]
+        both = isinstance(p, Constant) and isinstance(last, Constant)
+        bounds.append(size_constant(int(p.data) + int(last.data)) if both else ew.add(last, p))
+    whole = size_of(x, axis)
+    if isinstance(whole, Constant) and isinstance(bounds[-1], Constant):
+        if whole.data != bounds[-1].data:
+            raise ShapeError(f"split: sizes that add up to {int(bounds[-1].data)} don't fit dimension {axis} of "
+                             f"{describe(x)}, which is {x.type.short()}{at(x.source)}")
+    else:
+        x = apply(ops.Assert(f"split: the sizes don't add up to dimension {axis} of {describe(x)}"), x,
+                  ew.eq(whole, bounds[-1]))
+    return [slice_axis(x, axis, a, b) for a, b in zip(bounds, bounds[1:])]
+
+
+def slice_axis(x: Any, axis: int, start: Any, stop: Any, step: Any = None) -> Any:
+    """x[..., start:stop:step, ...] along `axis`; bounds are None, ints or int64 scalars."""
+    entries: list[Any] = []
+    dynamic: list[Any] = []
+    for bound in (start, stop, step):
+        if isinstance(bound, Constant):
+            bound = int(bound.data)
+        if isinstance(bound, Variable):
+            dynamic.append(cast(bound, "int64"))
+            bound = ops.DYNAMIC
+        entries.append(bound)
+    items = (ops.Item(),) * axis + (ops.Item(start=entries[0], stop=entries[1], step=entries[2]),)
+    return apply(ops.Slice(items), x, *dynamic)
+
+
+def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
+    """x repeated `reps` times along each axis, as numpy.tile; `ndim` says the rank for a vector of reps."""
+    x = as_tensor_variable(x)
+    times = sizes(reps, ndim=None if isinstance(reps, (list, tuple, int, np.integer)) else ndim)
+    want = max(x.type.ndim, len(times), ndim or 0)
+    x = shape_padleft(x, want - x.type.ndim)
+    times = [size_constant(1)] * (want - len(times)) + times
+    mine = sizes_of(x)
+    perm = [p for k in range(want) for p in (-1, k)]
+    spread = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x), *[s for pair in zip(times, mine) for s in pair])
+    return apply(ops.Reshape(want), spread, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
+
+    `repeats` is one number, or a list of numbers, one per element.
+    Raises: AdvancedIndexingError for a vector of repeats that is not known when the graph is built.
+    """
+    x = as_tensor_variable(x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    axis = normalize_axis(axis, x.type.ndim, "repeat", x)
+    times = as_tensor_variable(repeats)
+    if times.type.dtype not in dtypes.INTEGERS or times.type.ndim > 1:
+        raise TypeMismatchError(f"repeat: repeats must be an integer or a vector of integers, got {describe(times)} of "
+                                f"type {times.type}")
+    if times.type.ndim == 1 and times.type.shape != (1,):
+        if not isinstance(times, Constant):
+            raise AdvancedIndexingError(f"repeat: the repeats of each element must be known when the graph is built, "
+                                        f"{describe(times)} is a variable{at(times.source)}; give one number, or a list")
+        if x.type.shape[axis] not in (None, len(times.data)):
+            raise ShapeError(f"repeat: {len(times.data)} repeats for {x.type.shape[axis]} elements of {describe(x)}")
+        pieces = split(x, [1] * len(times.data), axis=axis)
+        return join(axis, *[repeat(p, int(t), axis) for p, t in zip(pieces, times.data)])
+    n = sizes(times)[0]
+    mine = sizes_of(x)
+    spread = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
+    return apply(ops.Reshape(x.type.ndim), spread, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
+
+
+def roll(x: Any, shift: Any, axis: int | None = None) -> Any:
+    """x with its elements moved by `shift` places along `axis`, those past the end coming in at the start.
+
+    With axis None the flattened x is rolled.
+    """
+    x = as_tensor_variable(x)
+    if axis is None:
+        if x.type.ndim == 1:
+            return roll(x, shift, 0)
+        return apply(ops.Reshape(x.type.ndim), roll(flatten(x), shift, 0), *sizes_of(x))
+    axis = normalize_axis(axis, x.type.ndim, "roll", x)
+    n = size_of(x, axis)
+    by = as_tensor_variable(shift)
+    if isinstance(n, Constant) and isinstance(by, Constant):
+        cut = size_constant((-int(by.data)) % max(int(n.data), 1))
+    else:
+        cut = ew.mod(ew.neg(cast(by, "int64")), ew.maximum(n, size_constant(1)))
+    return join(axis, slice_axis(x, axis, cut, None), slice_axis(x, axis, None, cut))
+
+
+# --------------------------------------------------------------------------------------- diagonals, triangles
+
+
+def _positions(n: Any) -> Any:
+    return apply(ops.Iota(), n)
+
+
+def offsets(n: Any, m: Any) -> Any:
+    """The n by m matrix of column minus row numbers (int64)."""
+    return ew.sub(shape_padleft(_positions(m)), shape_padright(_positions(n)))
+
+
+def _zero(dtype: str) -> Any:
+    return constant(np.zeros((), dtype))
+
+
+def tril(x: Any, k: Any = 0) -> Any:
+    """The lower triangle of the last two axes, up to diagonal k; 0 elsewhere."""
+    x = _at_least_matrix(x, "tril")
+    keep = ew.le(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), k)
+    return ew.switch(keep, x, _zero(x.type.dtype))
+
+
+def triu(x: Any, k: Any = 0) -> Any:
+    """The upper triangle of the last two axes, from diagonal k on; 0 elsewhere."""
+    x = _at_least_matrix(x, "triu")
+    keep = ew.ge(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), k)
+    return ew.switch(keep, x, _zero(x.type.dtype))
+
+
+def _at_least_matrix(x: Any, what: str) -> Any:
+    x = as_tensor_variable(x)
+    if x.type.ndim < 2:
+        raise ShapeError(f"{what} takes at least 2 dimensions, {describe(x)} is {x.type.short()}{at(x.source)}")
+    return x
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal over two axes, as the last axis of the result (numpy.diagonal).
+
+    The two axes are joined into one of n*m elements, in which a diagonal has the constant stride m + 1.
+    """
+    x = _at_least_matrix(x, "diagonal")
+    if not isinstance(offset, (int, np.integer)):
+        raise TypeMismatchError(f"diagonal: offset must be an int, got {offset!r}")
+    ndim = x.type.ndim
+    i, j = normalize_axis(axis1, ndim, "diagonal", x), normalize_axis(axis2, ndim, "diagonal", x)
+    if i == j:
+        raise ShapeError(f"diagonal: axis1 and axis2 must differ, both are {i}")
+    rest = tuple(k for k in range(ndim) if k not in (i, j))
+    flat_sizes = [size_of(x, k) for k in rest]
+    n, m = size_of(x, i), size_of(x, j)
+    flat = apply(ops.Reshape(ndim - 1), _permute(x, (*rest, i, j)), *flat_sizes, multiply_sizes(n, m))
+    down, right = max(-int(offset), 0), max(int(offset), 0)
+    if isinstance(n, Constant) and isinstance(m, Constant):
+        rows, columns = int(n.data), int(m.data)
+        length = max(min(rows - down, columns - right), 0)
+        start = down * columns + right
+        return slice_axis(flat, ndim - 2, start if length else 0, start + (length - 1) * (columns + 1) + 1 if length else 0,
+                          columns + 1)
+    zero, one = size_constant(0), size_constant(1)
+    length = ew.maximum(ew.minimum(ew.sub(n, size_constant(down)) if down else n,
+                                   ew.sub(m, size_constant(right)) if right else m), zero)
+    step = ew.add(m, one)
+    first = ew.add(ew.mul(m, size_constant(down)), size_constant(right)) if offset else zero
+    return slice_axis(flat, ndim - 2, first, ew.add(first, ew.mul(length, step)), step)
+
+
+def diag(x: Any, k: int = 0) -> Any:
+    """The matrix with vector x on diagonal k, or the diagonal k of a matrix (numpy.diag)."""
+    x = as_tensor_variable(x)
+    if x.type.ndim == 2:
+        return diagonal(x, k)
+    if x.type.ndim != 1:
+        raise ShapeError(f"diag takes a vector or a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
+    square = _diagonal_matrix(x)
+    if k == 0:
+        return square
+    n = size_of(x, 0)
+    beside = apply(ops.Broadcast(), _zero(x.type.dtype), n, size_constant(abs(k)))
+    wide = join(1, beside, square) if k > 0 else join(1, square, beside)
+    below = apply(ops.Broadcast(), _zero(x.type.dtype), size_constant(abs(k)), _plus(n, abs(k)))
+    return join(0, wide, below) if k > 0 else join(0, below, wide)
+
+
+def _plus(n: Any, k: int) -> Any:
+    return size_constant(int(n.data) + k) if isinstance(n, Constant) else ew.add(n, size_constant(k))
+
+
+def _diagonal_matrix(x: Any) -> Any:
+    n = size_of(x, 0)
+    return ew.switch(ew.eq(offsets(n, n), 0), shape_padleft(x), _zero(x.type.dtype))
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sum of the diagonal over two axes.  Dtype: as `sum`."""
+    d = diagonal(x, offset, axis1, axis2)
+    if d.type.dtype in dtypes.DISCRETE:
+        d = cast(d, "uint64" if d.type.dtype in dtypes.UNSIGNED else "int64")
+    return apply(ops.Reduce("add", (d.type.ndim - 1,)), d)
+
+
+def fill_diagonal(x: Any, value: Any) -> Any:
+    """A copy of the matrix x with `value` on its diagonal.  Dtype: same as x."""
+    x = _at_least_matrix(x, "fill_diagonal")
+    if x.type.ndim != 2:
+        raise ShapeError(f"fill_diagonal takes a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
+    return ew.switch(ew.eq(offsets(size_of(x, 0), size_of(x, 1)), 0), cast(value, x.type.dtype), x)

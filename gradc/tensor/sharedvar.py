@@ -1,0 +1,124 @@
+"""Shared variables: variables with a value of their own that functions read and update.
+
+The value lies in `container.storage`, a list of one item: a C-contiguous, aligned, native array of exactly
+the variable's dtype and rank (or any object, for a Generic variable).  Compiled functions read and replace
+that item.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import TypeMismatchError
+from gradc.ir import dtypes
+from gradc.ir.graph import Variable
+from gradc.ir.types import Generic, TensorType, Type
+from gradc.tensor.variable import TensorVariable
+
+
+class Container:
+    """Holds one value of a type; `storage[0]` is the value."""
+
+    __slots__ = ("type", "storage", "strict", "allow_downcast", "name")
+
+    def __init__(self, type: Type, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
+                 name: str | None = None) -> None:
+        self.type = type
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+        self.name = name
+        self.storage: list[Any] = [None]
+        self.set(value, borrow=True)
+
+    @property
+    def data(self) -> Any:
+        return self.storage[0]
+
+    def set(self, value: Any, borrow: bool = False) -> None:
+        """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
+        new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,  # type: ignore[attr-defined]
+                               name=f"shared variable {self.name}" if self.name else "shared variable")
+        self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)
+
+    def __repr__(self) -> str:
+        return f"<{self.storage[0]!r}>"
+
+
+class SharedVariable(Variable):
+    """A variable with a value: `get_value`, `set_value`.  `default_update`: its new value after each call."""
+
+    def __init__(self, type: Type, value: Any, name: str | None = None, *, strict: bool = False,
+                 allow_downcast: bool | None = None, container: Container | None = None) -> None:
+        super().__init__(type, name=name)
+        self.container = container if container is not None else Container(
+            type, value, strict=strict, allow_downcast=allow_downcast, name=name)
+        self.default_update: Any = None
+
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+        """The value: a copy, or the storage itself with `borrow=True` (then don't change it)."""
+        value = self.container.storage[0]
+        return value if borrow else copy.deepcopy(value)
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        """Replace the value; `borrow=True` keeps the array given rather than a copy of it.
+
+        Raises: BadArgumentError (a TypeError) for another dtype or rank, ShapeError for another static size.
+        """
+        self.container.name = self.name
+        self.container.set(new_value, borrow)
+
+    def zero(self, borrow: bool = False) -> None:
+        """Set every element to 0."""
+        self.container.storage[0] = np.zeros_like(self.container.storage[0])
+
+    def clone(self, name: str | None = None) -> SharedVariable:
+        """Another variable with the same storage."""
+        new = type(self)(self.type, None, self.name if name is None else name, container=self.container)
+        new.default_update = self.default_update
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedVariable:
+        found = memo.get(id(self))
+        if found is None:
+            found = memo[id(self)] = type(self)(self.type, copy.deepcopy(self.container.storage[0]), self.name)
+            found.container.strict = self.container.strict
+            found.container.allow_downcast = self.container.allow_downcast
+            found.default_update = self.default_update
+        return found
+
+
+class TensorSharedVariable(SharedVariable, TensorVariable):
+    """A shared variable that holds an array."""
+
+
+def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
+           borrow: bool = False, shape: Any = None, broadcastable: Any = None, **_: Any) -> Any:
+    """A shared variable that holds `value`.
+
+    Dtype: that of arrays and NumPy scalars; Python ints int64, floats float64, bools bool.  The shape is not
+    fixed: only the number of dimensions is (or `shape`, with None for sizes that may change).  Anything that
+    is no number or array of numbers, lists too, becomes a Generic variable.
+    `borrow=True` keeps the array given rather than a copy of it.
+    Raises: TypeMismatchError for a variable (compile and call a function first).
+    """
+    if isinstance(value, Variable):
+        raise TypeMismatchError(f"shared takes a value, got the variable {value}; compute it first, with .eval() or a "
+                                f"function")
+    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+        data = np.asarray(value, dtype={bool: "bool", int: "int64", float: "float64"}.get(type(value), "complex128"))
+    elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in dtypes.ITEMSIZE:
+        data = np.asarray(value)
+    else:
+        if not borrow:
+            value = copy.deepcopy(value)
+        return SharedVariable(Generic(), value, name)
+    if broadcastable is not None:
+        kind = TensorType(data.dtype.name, broadcastable=broadcastable)
+    else:
+        kind = TensorType(data.dtype.name, (None,) * data.ndim if shape is None else shape)
+    if not borrow:
+        data = np.array(data, dtype=data.dtype.newbyteorder("="), order="C")
+    return TensorSharedVariable(kind, data, name, strict=strict, allow_downcast=allow_downcast)

@@ -1,0 +1,123 @@
+"""Log-sum-exp and the softmax family, built stably, and names of the gamma and error functions.
+
+The largest element is subtracted before exponentials are taken.  It is held constant for derivatives
+(`GradientOf("consider_constant")`): mathematically the result does not depend on it, so the derivatives of
+every order are those of the whole, and they stay finite where the result does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradc.errors import ShapeError
+from gradc.ir import ops
+from gradc.ir.graph import apply
+from gradc.tensor import elemwise as ew
+from gradc.tensor import reduce as red
+from gradc.tensor.convert import as_tensor_variable, cast, constant
+from gradc.tensor.elemwise import (erf, erfc, erfcinv, erfcx, erfinv, expit, gamma, gammaln, log1mexp, logaddexp, psi,
+                                   softplus, tri_gamma, xlogx, xlogy0)
+
+__all__ = ["logsumexp", "softmax", "log_softmax", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
+           "gammaln", "log1mexp", "logaddexp", "psi", "softplus", "tri_gamma", "xlogx", "xlogy0", "factorial", "poch"]
+
+
+def _floating(x: Any) -> Any:
+    """x as a tensor that exponentials can be taken of."""
+    x = as_tensor_variable(x)
+    want = ew.exp(x).type.dtype
+    return cast(x, want)
+
+
+def _peak(x: Any, axes: tuple[int, ...]) -> Any:
+    """The largest element along `axes`, kept as axes of size 1, without derivative."""
+    return apply(ops.GradientOf("consider_constant"), red.keep_axes(apply(ops.Reduce("maximum", axes), x), axes,
+                                                                  x.type.ndim))
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Log of the sum of exponentials along `axis`.
+
+    Shapes: as `sum`.  Dtype: floating.  Error: a few ulp of the largest element.  inf and nan: -inf for
+    elements that are all -inf, inf if one is; nan if one is.
+    Raises: ShapeError if axis is out of range, and at run time if there is no element.
+    """
+    x = _floating(x)
+    axes = red.normalize_axes(axis, x, "logsumexp")
+    if not axes:
+        return ew.identity(x)
+    peak = _peak(x, axes)
+    peak = ew.switch(ew.isinf(peak), constant(0, dtype=x.type.dtype), peak)     # inf - inf is nan
+    total = red.sum(ew.exp(ew.sub(x, peak)), axes, keepdims=True)
+    result = ew.add(ew.log(total), peak)
+    if keepdims:
+        return result
+    return apply(ops.Transpose(tuple(k for k in range(x.type.ndim) if k not in axes)), result)
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis` (all axes for None).
+
+    Dtype: floating.  Error: a few ulp.  inf and nan: nan along an axis that holds inf or nan, or only -inf.
+    """
+    x = _floating(x)
+    axes = _some_axes(x, axis, "softmax")
+    powers = ew.exp(ew.sub(x, _peak(x, axes)))
+    return ew.true_divide(powers, red.sum(powers, axes, keepdims=True))
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """x - log(sum(exp(x))) along `axis` (all axes for None), without under- or overflow.
+
+    Dtype: floating.  inf and nan: nan along an axis that holds inf or nan, or only -inf.
+    """
+    x = _floating(x)
+    axes = _some_axes(x, axis, "log_softmax")
+    shifted = ew.sub(x, _peak(x, axes))
+    return ew.sub(shifted, ew.log(red.sum(ew.exp(shifted), axes, keepdims=True)))
+
+
+def _some_axes(x: Any, axis: Any, what: str) -> tuple[int, ...]:
+    axes = red.normalize_axes(axis, x, what) if x.type.ndim else ()
+    if not axes:
+        raise ShapeError(f"{what} takes at least one dimension, got {x.type.short()}")
+    return axes
+
+
+def log_of(p: Any) -> Any:
+    """log(p) of probabilities; of those made by `softmax` or `sigmoid` the stable form, from their argument."""
+    p = as_tensor_variable(p)
+    op = None if p.owner is None else p.owner.op
+    if type(op) is ops.Map and op.fn == "sigmoid":
+        return ew.neg(ew.softplus(ew.neg(p.owner.inputs[0])))
+    if type(op) is ops.Map and op.fn == "true_divide":
+        powers, total = p.owner.inputs
+        if powers.owner is not None and powers.owner.op == ops.Map("exp") and _sums(total, powers):
+            return ew.sub(powers.owner.inputs[0], ew.log(total))
+    return ew.log(p)
+
+
+def _sums(total: Any, powers: Any) -> bool:
+    """Is `total` the sum of `powers` over some axes, kept?"""
+    if total.owner is not None and type(total.owner.op) is ops.Transpose:
+        total = total.owner.inputs[0]
+    return total.owner is not None and type(total.owner.op) is ops.Reduce and total.owner.op.fn == "add" \
+        and total.owner.inputs[0] is powers
+
+
+def log_of_complement(p: Any) -> Any:
+    """log(1 - p); for p made by `sigmoid` the stable form."""
+    p = as_tensor_variable(p)
+    if p.owner is not None and p.owner.op == ops.Map("sigmoid"):
+        return ew.neg(ew.softplus(p.owner.inputs[0]))
+    return ew.log1p(ew.neg(p))
+
+
+def factorial(n: Any) -> Any:
+    """gamma(n + 1)."""
+    return ew.gamma(ew.add(n, 1))
+
+
+def poch(z: Any, m: Any) -> Any:
+    """Rising factorial gamma(z + m) / gamma(z)."""
+    return ew.true_divide(ew.gamma(ew.add(z, m)), ew.gamma(z))

@@ -27,16 +27,22 @@ def digest(program: Program) -> str:
         number = {v: k for k, v in enumerate(program.inputs)}
         h = hashlib.sha256()
         parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
+        texts: dict[ops.OpKind, str] = {}
         for eqn in program.eqns:
+            op = eqn.op
             for out in eqn.outs:
                 number[out] = len(number)
-            if type(eqn.op) is ops.Constant:
-                data = eqn.op.value.data
-                parts.append(f"constant {data.dtype.str} {data.shape} {sanitised(eqn.out.name)}")
+                if out.name:
+                    parts.append(sanitised(out.name))
+            if type(op) is ops.Constant:
+                data = op.value.data
+                parts.append(f"constant {data.dtype.str} {data.shape}")
                 h.update(data.tobytes())
             else:
-                parts.append(f"{_op(eqn.op)} {[number[a] for a in eqn.args]} "
-                             f"{[sanitised(o.name) for o in eqn.outs]}")
+                text = texts.get(op)
+                if text is None:
+                    text = texts[op] = _op(op)
+                parts.append(f"{text} {[number[a] for a in eqn.args]}")
         parts.append(f"return {[number[v] for v in program.outputs]}")
         h.update("\n".join(parts).encode())
         program._digest = h.hexdigest()

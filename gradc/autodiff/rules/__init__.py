@@ -1,0 +1,5 @@
+"""Derivative rules, one module per family of op kinds; importing this package fills the tables."""
+
+from gradc.autodiff.rules import contract, elemwise, index, reduce, shape
+
+__all__ = ["contract", "elemwise", "index", "reduce", "shape"]

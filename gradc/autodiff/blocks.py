@@ -1,0 +1,50 @@
+"""Identities with a gradient of their own: they change derivatives, never values.
+
+Each returns its argument as a new variable; `ir.convert` takes it out of the Program again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradc.errors import GradientError
+from gradc.ir import ops
+from gradc.ir.graph import Variable, apply, to_variable
+
+
+def consider_constant(x: Any) -> Variable:
+    """x, taken as a constant: the gradient through it is zero (but connected)."""
+    return apply(ops.GradientOf("consider_constant"), to_variable(x))
+
+
+def zero_grad(x: Any) -> Variable:
+    """x, with gradient zero (but connected)."""
+    return apply(ops.GradientOf("zero"), to_variable(x))
+
+
+def disconnected_grad(x: Any) -> Variable:
+    """x, without any gradient: for `grad` it is not connected to what computes it."""
+    return apply(ops.GradientOf("disconnected"), to_variable(x))
+
+
+def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
+    """x, whose cotangent is clipped to [lower_bound, upper_bound], element by element.
+
+    Raises: GradientError if lower_bound > upper_bound.
+    """
+    lower, upper = _number("lower_bound", lower_bound), _number("upper_bound", upper_bound)
+    if lower > upper:
+        raise GradientError(f"grad_clip: lower_bound must not exceed upper_bound, got {lower} and {upper}")
+    return apply(ops.GradientOf(("clip", lower, upper)), to_variable(x))
+
+
+def grad_scale(x: Any, multiplier: float) -> Variable:
+    """x, whose cotangent is multiplied by `multiplier` (-1 reverses the gradient)."""
+    return apply(ops.GradientOf(("scale", _number("multiplier", multiplier))), to_variable(x))
+
+
+def _number(what: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise GradientError(f"{what} must be a number, got {value!r} of type {type(value).__name__}") from None

@@ -1,0 +1,153 @@
+"""`Rop`: forward mode, one sweep over the expression graph with a tangent per variable.
+
+A user's Op without `R_op` is differentiated by two reverse passes: J v is the derivative by u of <J^T u, v>.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from gradc.autodiff.reverse import grad
+from gradc.autodiff.rules.elemwise import complex_reason, undefined
+from gradc.autodiff.rules.user import user_jvp, user_vjp
+from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
+from gradc.autodiff.table import JVP, connection
+from gradc.errors import DisconnectedInputError, GradientError, NoRuleError, NullTypeGradError, ShapeError, at
+from gradc.ir import ops
+from gradc.ir.graph import Apply, NullVariable, Variable, describe, to_variable, toposort
+from gradc.ir.types import DisconnectedType, NullType, TensorType
+
+
+def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
+        return_disconnected: str = "zero") -> Any:
+    """The Jacobian of `f` by `wrt` times the vector `eval_points`.
+
+    disconnected_outputs: "raise", "warn" or "ignore" when an output does not depend on `wrt`.
+    return_disconnected: "zero", "none" or "disconnected": what stands for its derivative then.
+
+    Shapes: eval_points as wrt (None: zero); the result as f (a list of them if f is a list).
+    Raises: ShapeError if wrt and eval_points differ in number or rank, DisconnectedInputError, NullTypeGradError.
+    Source: aesara.gradient.Rop; B. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6
+        (1994) 147-160.
+    """
+    if disconnected_outputs not in ("raise", "warn", "ignore"):
+        raise GradientError(f"disconnected_outputs must be one of 'raise', 'warn', 'ignore', got "
+                            f"{disconnected_outputs!r}")
+    answer = return_disconnected.lower()
+    if answer not in ("zero", "none", "disconnected"):
+        raise GradientError(f"return_disconnected must be one of 'zero', 'none', 'disconnected', got "
+                            f"{return_disconnected!r}")
+    outputs = [f] if isinstance(f, Variable) else list(f)
+    sources = [wrt] if isinstance(wrt, Variable) else list(wrt)
+    points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
+    if len(sources) != len(points):
+        raise ShapeError(f"Rop: expected one evaluation point per variable of wrt, got {len(points)} for "
+                         f"{len(sources)}")
+    o = Symbolic()
+    forward = _Forward(o, sources, [_point(o, x, t) for x, t in zip(sources, points)])
+    forward.run(outputs)
+    result: list[Variable | None] = []
+    for y in outputs:
+        o.source = y.source
+        t = forward.tangents.get(id(y))
+        if t is not None and isinstance(t.type, NullType):
+            raise NullTypeGradError(f"the derivative of {describe(y)}{at(y.source)} is undefined: {t.type.why}")
+        if id(y) not in forward.connected:
+            message = (f"Rop was asked for the derivative of {describe(y)}{at(y.source)}, which does not depend on "
+                       f"{' or '.join(map(describe, sources))}, or only by operations that pass no derivative; pass "
+                       f"disconnected_outputs='ignore' to get zeros")
+            if disconnected_outputs == "raise":
+                raise DisconnectedInputError(message)
+            if disconnected_outputs == "warn":
+                warnings.warn(message, stacklevel=2)
+            if answer == "none":
+                result.append(None)
+                continue
+            if answer == "disconnected":
+                result.append(NullVariable(DisconnectedType()))
+                continue
+        result.append(o.full_like(y, 0) if t is None else t)
+    return result[0] if isinstance(f, Variable) else result
+
+
+class _Forward:
+    """The forward pass: which variables depend on the sources, and their tangents (absent: zero)."""
+
+    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Variable | None]) -> None:
+        self.o = o
+        self.sources = sources
+        self.connected = {id(x) for x in sources}
+        self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
+
+    def run(self, outputs: Sequence[Variable]) -> None:
+        """Compute the tangents of `outputs`."""
+        for node in toposort(outputs, stop=self.sources):
+            pattern = connection(node)
+            live = [id(x) in self.connected for x in node.inputs]
+            if True not in live:
+                continue
+            for j, y in enumerate(node.outputs):
+                if pattern is None or any(used and row[j] for used, row in zip(live, pattern)):
+                    self.connected.add(id(y))
+            self._step(node)
+
+    def _step(self, node: Apply) -> None:
+        ts = [self.tangents.get(id(x)) for x in node.inputs]
+        if all(t is None for t in ts):
+            return
+        o, op = self.o, node.op
+        o.source = node.source
+        null = next((t for t in ts if t is not None and isinstance(t.type, NullType)), None)
+        results: Sequence[Variable | None]
+        if null is not None:
+            results = [null if is_continuous(y) else None for y in node.outputs]
+        elif not isinstance(op, ops.OpKind):
+            results = user_jvp(o, node, ts) or self._twice_reverse(node, ts)
+        elif not is_continuous(node.outputs[0]):
+            return                                      # integers and bools: derivative zero
+        elif is_complex(node):
+            results = [undefined(complex_reason(node))]
+        else:
+            rule = JVP.get(type(op))
+            if rule is None:
+                raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
+            results = [rule(o, node, ts)]
+        for y, t in zip(node.outputs, results):
+            if t is not None and id(y) in self.connected and id(y) not in self.tangents:
+                tensor = type(t.type) is TensorType
+                self.tangents[id(y)] = o.cast(t, cotangent_dtype(y)) if tensor else t
+
+    def _twice_reverse(self, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
+        """J v by the gradient of <J^T u, v> by u, which is linear in u."""
+        o = self.o
+        us: list[Variable | None] = [y.type() if is_continuous(y) else None for y in node.outputs]
+        products = []
+        for x, t, g in zip(node.inputs, tangents, user_vjp(o, node, us)):
+            if t is None or g is None or not is_continuous(x):
+                continue
+            if isinstance(g.type, NullType):
+                return [g if u is not None else None for u in us]
+            product = o.mul(g, t)  # type: ignore[attr-defined]
+            products.append(o.apply(ops.Reduce("add", tuple(range(product.type.ndim))), product))
+        total = o.add_terms(products)
+        if total is None:
+            return [None] * len(us)
+        wrt = [u for u in us if u is not None]
+        found = iter(grad(total, wrt, disconnected_inputs="ignore", return_disconnected="none", add_names=False))
+        return [next(found) if u is not None else None for u in us]
+
+
+def _point(o: Symbolic, x: Any, t: Any) -> Variable | None:
+    """An evaluation point, checked against its variable; None for one that carries no derivative."""
+    if not isinstance(x, Variable):
+        raise GradientError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+    if t is None or not is_continuous(x):
+        return None
+    t = to_variable(t)
+    if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:  # type: ignore[attr-defined]
+        raise ShapeError(f"Rop: the evaluation point of {describe(x)}{at(x.source)} must have its rank: expected "
+                         f"{x.type}, got {t.type}{at(t.source)}")
+    o.source = x.source
+    return o.cast(t, cotangent_dtype(x))

@@ -1,0 +1,328 @@
+"""`grad` and `Lop`: one backward pass over the expression graph.
+
+In: a scalar cost (or known gradients) and the variables to differentiate by.  Out: ordinary expressions,
+which can be differentiated again.  Rules come from the tables; nothing is simplified here.  No recursion.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
+from gradc.autodiff.rules.elemwise import complex_reason, undefined
+from gradc.autodiff.rules.user import user_vjp
+from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
+from gradc.autodiff.table import VJP, connection
+from gradc.errors import (
+    DisconnectedInputError,
+    GradientError,
+    NonScalarCostError,
+    NoRuleError,
+    NullTypeGradError,
+    ShapeError,
+    TypeMismatchError,
+    at,
+)
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Apply, NullVariable, Variable, describe, to_variable, toposort
+from gradc.ir.types import DisconnectedType, NullType, TensorType
+
+
+def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] | None = None,
+         disconnected_inputs: str = "raise", add_names: bool = True,
+         known_grads: Mapping[Variable, Any] | None = None, return_disconnected: str = "zero",
+         null_gradients: str = "raise") -> Any:
+    """The gradient of the scalar `cost` by `wrt`, a variable or a list of them: an expression, or a list.
+
+    consider_constant: variables that are taken as constants: nothing above them gets a gradient through them.
+    disconnected_inputs: "raise", "warn" or "ignore" when the cost does not depend on a variable of `wrt`.
+    known_grads: variable -> its gradient, which is used instead of a computed one; `cost` may then be None.
+    return_disconnected: "zero", "none" or "disconnected": what stands for the gradient by such a variable.
+    null_gradients: "raise" or "return" where a gradient is undefined.
+    add_names: name the gradient of a named cost by a named variable `(dcost/dx)`.
+
+    Shapes: as wrt.   Dtype: as wrt if that is floating, else floatX (integers get zeros).
+    Raises: NonScalarCostError (a TypeError) if the cost is not 0-dimensional, DisconnectedInputError (a
+        ValueError), NullTypeGradError, NotDifferentiableError.
+    Source: aesara.gradient.grad, whose behaviour is matched.
+    """
+    _one_of("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
+    _one_of("return_disconnected", return_disconnected.lower(), ("zero", "none", "disconnected"))
+    _one_of("null_gradients", null_gradients, ("raise", "return"))
+    single, targets = _targets(wrt)
+    o = Symbolic()
+    fixed: dict[int, Variable] = {}
+    starts: list[tuple[Variable, Variable | None]] = []
+    if cost is not None:
+        cost = _check_cost(cost)
+        o.source = cost.source
+        starts.append((cost, o.full_like(cost, 1)))
+    elif not known_grads:
+        raise GradientError("grad needs a cost, or known_grads; both are missing")
+    for variable, g in (known_grads or {}).items():
+        fixed[id(variable)] = g = _known(o, variable, g)
+        starts.append((variable, g))
+    backward = _Backward(o, starts, targets, consider_constant, fixed)
+    result = []
+    for x in targets:
+        g = backward.gradient(x)
+        if g is None:
+            g = _disconnected(o, x, cost, list(known_grads or ()), disconnected_inputs,
+                              return_disconnected.lower())
+        elif isinstance(g.type, NullType) and null_gradients == "raise":
+            raise NullTypeGradError(f"the gradient by {describe(x)}{at(x.source)} is undefined: {g.type.why}; pass "
+                                    f"null_gradients='return' to get it as a variable of NullType")
+        elif add_names and g.name is None and cost is not None and cost.name and x.name and g.owner is not None:
+            g.name = f"(d{cost.name}/d{x.name})"
+        result.append(g)
+    return result[0] if single else result
+
+
+def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable] | None = None,
+        disconnected_inputs: str = "raise") -> Any:
+    """The row vector `eval_points` times the Jacobian of `f` by `wrt`.
+
+    Shapes: eval_points as f; the result as wrt (a list of them if wrt is a list).
+    Raises: ShapeError if f and eval_points differ in number or rank, DisconnectedInputError.
+    Source: aesara.gradient.Lop.
+    """
+    _one_of("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
+    outputs = [f] if isinstance(f, Variable) else list(f)
+    points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
+    if len(outputs) != len(points):
+        raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}")
+    single, targets = _targets(wrt)
+    o = Symbolic()
+    starts = [(y, _known(o, y, g)) for y, g in zip(outputs, points)]
+    backward = _Backward(o, starts, targets, consider_constant, {})
+    result = []
+    for x in targets:
+        g = backward.gradient(x)
+        if g is None:
+            g = _disconnected(o, x, None, outputs, disconnected_inputs, "zero")
+        elif isinstance(g.type, NullType):
+            raise NullTypeGradError(f"the gradient by {describe(x)}{at(x.source)} is undefined: {g.type.why}")
+        result.append(g)
+    return result[0] if single else result
+
+
+class _Backward:
+    """The backward pass: which variables are connected to the start, and their cotangents."""
+
+    def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Variable | None]], targets: Sequence[Variable],
+                 constants: Iterable[Variable] | None, fixed: dict[int, Variable]) -> None:
+        self.o = o
+        self.fixed = fixed                              # known gradients, not added to
+        self.stop = {id(v) for v in constants or ()}
+        self.cotangents: dict[int, Variable] = {}
+        self.connected: set[int] = set()
+        self._patterns: dict[int, Any] = {}
+        order = self._visit([v for v, _ in starts])
+        self._needed = self._leads_to(order, {id(x) for x in targets})
+        for variable, g in starts:
+            if id(variable) in fixed:
+                self.cotangents[id(variable)] = fixed[id(variable)]
+            elif g is not None:
+                self._accumulate(variable, g)
+        for node in reversed(order):
+            self._step(node)
+
+    def gradient(self, x: Variable) -> Variable | None:
+        """The gradient by x; None if the start does not depend on x."""
+        if id(x) in self.fixed:
+            return self.fixed[id(x)]
+        if id(x) not in self.connected:
+            return None
+        g = self.cotangents.get(id(x))
+        if g is not None and (isinstance(g.type, NullType) or is_continuous(x)):
+            return g
+        self.o.source = x.source
+        return self.o.full_like(x, 0)
+
+    def _inputs(self, node: Apply) -> Iterable[tuple[int, Variable]]:
+        """The inputs that a connected output of `node` depends on."""
+        pattern = self._patterns[id(node)]
+        if pattern is None:
+            return enumerate(node.inputs)
+        if len(node.outputs) == 1:
+            return ((k, x) for k, x in enumerate(node.inputs) if pattern[k][0])
+        live = [j for j, y in enumerate(node.outputs) if id(y) in self.connected]
+        return ((k, x) for k, x in enumerate(node.inputs) if any(pattern[k][j] for j in live))
+
+    def _visit(self, starts: Sequence[Variable]) -> list[Apply]:
+        """Nodes the start depends on, in topological order; marks the variables that are connected to it."""
+        order: list[Apply] = []
+        state: dict[int, bool] = {}                     # node -> is it in `order`
+        connected, patterns = self.connected, self._patterns
+        stack = list(starts)
+        while stack:                                    # mark
+            v = stack.pop()
+            if id(v) in connected:
+                continue
+            connected.add(id(v))
+            node = v.owner
+            if node is None or id(v) in self.stop:
+                continue
+            if id(node) not in patterns:
+                patterns[id(node)] = connection(node)
+            stack.extend(x for _, x in self._inputs(node))
+        for root in starts:
+            if root.owner is None or id(root) in self.stop:
+                continue
+            work = [root.owner]
+            while work:                                 # sort
+                node = work[-1]
+                done = state.get(id(node))
+                if done is None:
+                    state[id(node)] = False
+                    for _, x in self._inputs(node):
+                        if x.owner is not None and id(x) not in self.stop and id(x.owner) not in state:
+                            work.append(x.owner)
+                else:
+                    work.pop()
+                    if not done:
+                        state[id(node)] = True
+                        order.append(node)
+        return order
+
+    def _leads_to(self, order: Sequence[Apply], needed: set[int]) -> set[int]:
+        """The variables a target is computed into."""
+        stop = self.stop
+        for node in order:
+            for _, x in self._inputs(node):
+                if id(x) in needed:
+                    needed.update(id(y) for y in node.outputs if id(y) not in stop)
+                    break
+        return needed
+
+    def _step(self, node: Apply) -> None:
+        """From the cotangents of the outputs to those of the inputs."""
+        cotangents = self.cotangents
+        gs = [cotangents.get(id(y)) if id(y) not in self.stop else None for y in node.outputs]
+        if all(g is None for g in gs):
+            return
+        needed = self._needed
+        wanted = [False] * len(node.inputs)
+        for k, x in self._inputs(node):
+            wanted[k] = id(x) in needed and is_continuous(x)
+        if True not in wanted:
+            return
+        null = next((g for g in gs if g is not None and isinstance(g.type, NullType)), None)
+        o = self.o
+        o.source = node.source
+        op = node.op
+        terms: Sequence[Variable | None]
+        if null is not None:
+            terms = [null] * len(wanted)
+        elif not isinstance(op, ops.OpKind):
+            terms = user_vjp(o, node, gs)
+        elif not is_continuous(node.outputs[0]):
+            return                                      # integers and bools pass no gradient
+        elif is_complex(node):
+            terms = [undefined(complex_reason(node))] * len(wanted)
+        else:
+            rule = VJP.get(type(op))
+            if rule is None:
+                raise NoRuleError(f"{op} has no entry in autodiff/rules")
+            terms = rule(o, node, gs[0], wanted)
+        for x, term, want in zip(node.inputs, terms, wanted):
+            if want and term is not None:
+                self._accumulate(x, term)
+
+    def _accumulate(self, x: Variable, term: Variable) -> None:
+        key = id(x)
+        if key in self.fixed:
+            return
+        old = self.cotangents.get(key)
+        if type(term.type) is not TensorType:
+            self.cotangents[key] = term
+            return
+        dtype = cotangent_dtype(x)
+        if term.type.dtype != dtype:
+            term = self.o.cast(term, dtype)
+        if old is None:
+            self.cotangents[key] = term
+        elif type(old.type) is TensorType:
+            self.cotangents[key] = self.o.add(old, term)  # type: ignore[attr-defined]
+
+
+def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {value!r}")
+
+
+def _targets(wrt: Any) -> tuple[bool, list[Variable]]:
+    """(is it a single variable?, the variables to differentiate by)."""
+    single = isinstance(wrt, Variable)
+    targets = [wrt] if single else list(wrt)
+    for x in targets:
+        if not isinstance(x, Variable):
+            raise TypeMismatchError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+    return single, targets
+
+
+def _check_cost(cost: Any) -> Variable:
+    cost = to_variable(cost)
+    if isinstance(cost.type, NullType):
+        raise GradientError(f"can't differentiate an undefined cost: {cost.type.why}{at(cost.source)}")
+    if not isinstance(cost.type, TensorType) or cost.type.ndim != 0:
+        what = cost.type.short() if isinstance(cost.type, TensorType) else str(cost.type)
+        raise NonScalarCostError(f"Cost must be a scalar. {describe(cost)} is {what}{at(cost.source)}; reduce it, e.g. "
+                                 f"with sum or mean, or use Lop")
+    if cost.type.dtype in dtypes.COMPLEX:
+        raise GradientError(f"the cost must be real, {describe(cost)} is {cost.type.short()}{at(cost.source)}; take "
+                            f"its real part or its absolute value")
+    return cost
+
+
+def _known(o: Symbolic, variable: Any, g: Any) -> Variable:
+    """A gradient given by the user, checked against its variable."""
+    if not isinstance(variable, Variable):
+        raise TypeMismatchError(f"expected a variable with a known gradient, got {variable!r}")
+    g = to_variable(g)
+    if isinstance(g.type, (NullType, DisconnectedType)):
+        return g
+    if not isinstance(g.type, TensorType) or not isinstance(variable.type, TensorType) \
+            or g.type.ndim != variable.type.ndim:
+        raise ShapeError(f"the known gradient of {describe(variable)} must have its rank: expected "
+                         f"{variable.type}, got {g.type}{at(g.source)}")
+    o.source = variable.source
+    return o.cast(g, cotangent_dtype(variable))
+
+
+def _disconnected(o: Symbolic, x: Variable, cost: Variable | None, outputs: Sequence[Variable], how: str,
+                  answer: str) -> Variable | None:
+    """What `grad` does and returns when the cost does not depend on x."""
+    if how != "ignore":
+        message = _why_disconnected(x, [cost] if cost is not None else outputs)
+        if how == "raise":
+            raise DisconnectedInputError(message)
+        warnings.warn(message, stacklevel=4)
+    if answer == "none":
+        return None
+    if answer == "disconnected" or not isinstance(x.type, TensorType):
+        return NullVariable(DisconnectedType())
+    o.source = x.source
+    return o.full_like(x, 0)
+
+
+def _why_disconnected(x: Variable, outputs: Sequence[Variable]) -> str:
+    """The message for a variable that the cost does not depend on, with the op that cuts it off."""
+    what = " and ".join(f"{describe(y)}{at(y.source)}" for y in outputs)
+    start = (f"grad was asked for the gradient by {describe(x)}{at(x.source)}, which is not part of the graph of "
+             f"{what}, or is used there only by operations that pass no gradient")
+    depends = {id(x)}
+    for node in toposort(outputs):
+        pattern = connection(node)
+        for k, y in enumerate(node.inputs):
+            if id(y) in depends:
+                if pattern is not None and not any(pattern[k]):
+                    return (f"{start}: it is used only by {node.op}{at(node.source)}; pass "
+                            f"disconnected_inputs='ignore' to get zeros")
+                depends.update(id(z) for z in node.outputs)
+    if not any(id(y) in depends for y in outputs):
+        return f"{start}: it does not occur in it; pass disconnected_inputs='ignore' to get zeros"
+    return f"{start}: it is used only above variables of consider_constant; pass disconnected_inputs='ignore'"
+

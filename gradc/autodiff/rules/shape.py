@@ -1,0 +1,97 @@
+"""Rules of Constant, Broadcast, Transpose, Reshape, Concat, Iota and ShapeOf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradc.autodiff.symbolic import Symbolic
+from gradc.autodiff.table import Cotangents, jvp, vjp
+from gradc.ir import ops
+from gradc.ir.graph import Apply, Variable
+
+
+def _without(node: Apply, first: Variable | None) -> Cotangents:
+    return [first] + [None] * (len(node.inputs) - 1)
+
+
+@vjp(ops.Broadcast)
+def broadcast_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+    """Summed back over the axes that were broadcast."""
+    return _without(node, o.sum_to(g, node.inputs[0]))
+
+
+@vjp(ops.Transpose)
+def transpose_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+    """The inverse order; axes that were put in go, axes that were left out come back."""
+    perm, (x,) = node.op.perm, node.inputs
+    # g may not know that an axis put in has size 1 (a known gradient of the user's): summing drops it too
+    unknown = tuple(k for k, p in enumerate(perm) if p < 0 and g.type.shape[k] != 1)  # type: ignore[attr-defined]
+    if unknown:
+        g = o.apply(ops.Reduce("add", unknown), g)
+        perm = tuple(p for k, p in enumerate(perm) if k not in unknown)
+    place = {p: k for k, p in enumerate(perm)}
+    inverse = tuple(place.get(k, -1) for k in range(x.type.ndim))  # type: ignore[attr-defined]
+    return [o.apply(ops.Transpose(inverse), g)]
+
+
+@vjp(ops.Reshape)
+def reshape_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+    """Reshaped back."""
+    x = node.inputs[0]
+    ndim = x.type.ndim  # type: ignore[attr-defined]
+    return _without(node, o.apply(ops.Reshape(ndim), g, *[o.size(x, k) for k in range(ndim)]))
+
+
+@vjp(ops.Concat)
+def concat_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+    """The slice of g that came from each argument."""
+    axis = node.op.axis
+    result: list[Variable | None] = []
+    start: Any = 0                                  # an int as long as all sizes are static
+    for x, want in zip(node.inputs, wanted):
+        size = x.type.shape[axis]  # type: ignore[attr-defined]
+        if isinstance(start, int) and size is not None:
+            stop: Any = start + size
+        else:
+            stop = o.add(start if isinstance(start, Variable) else o.number(start, "int64"), o.size(x, axis))
+        bounds = [b for b in (start, stop) if isinstance(b, Variable)]
+        item = ops.Item(*(None, *(ops.DYNAMIC if isinstance(b, Variable) else b for b in (start, stop))))
+        result.append(o.apply(ops.Slice((ops.Item(),) * axis + (item,)), g, *bounds) if want else None)
+        start = stop
+    return result
+
+
+@jvp(ops.Concat)
+def concat_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+    """Joined tangents, zeros where there is none."""
+    if all(t is None for t in tangents):
+        return None
+    dtype = node.outputs[0].type.dtype  # type: ignore[attr-defined]
+    return o.apply(node.op, *[o.cast(o.full_like(x, 0), dtype) if t is None else t
+                              for x, t in zip(node.inputs, tangents)])
+
+
+@jvp(ops.Broadcast)
+@jvp(ops.Transpose)
+@jvp(ops.Reshape)
+@jvp(ops.Slice)
+def same_op_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+    """Linear in the first argument: the same op on its tangent."""
+    return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])
+
+
+@vjp(ops.Constant)
+@vjp(ops.Iota)
+@vjp(ops.ShapeOf)
+def nothing_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+    """No argument whose value counts."""
+    return [None] * len(node.inputs)
+
+
+@jvp(ops.Constant)
+@jvp(ops.Iota)
+@jvp(ops.ShapeOf)
+def nothing_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+    """No argument whose value counts."""
+    return None

@@ -1,0 +1,133 @@
+"""`Symbolic`, the namespace `o` that derivatives are written against, on expression graphs.
+
+`o.exp(x)`, `o.mul(x, y)`, ...: one method per row of `ir.scalars`, so that a row's derivative builds nodes;
+`o.apply` and the methods below it serve the rules of structural op kinds.  Every node gets the user's line
+of the node that is being differentiated.  Operands are Variables; nothing is converted here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradc.config import config
+from gradc.errors import SourceLine
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.graph import Apply, Variable
+from gradc.ir.scalars import ROWS
+from gradc.ir.types import TensorType
+
+
+class Symbolic:
+    """Builds nodes of the expression graph; one object per gradient, holding its constants."""
+
+    def __init__(self) -> None:
+        self.source: SourceLine | None = None       # given to every node made from now on
+        self._constants: dict[tuple[float, str], Variable] = {}
+
+    def apply(self, op: ops.OpKind, *inputs: Variable) -> Variable:
+        """`op(*inputs)` for an op with one output."""
+        node = Apply(op, inputs, infer.output_types(op, inputs), self.source or _NOWHERE)
+        node.source = self.source
+        return node.outputs[0]
+
+    def const(self, value: float, like: Variable) -> Variable:
+        """A constant in the dtype of `like` if that is floating, else the smallest integer dtype for it."""
+        dtype = like.type.dtype  # type: ignore[attr-defined]
+        return self.number(value, dtype if dtype in dtypes.CONTINUOUS else dtypes.autocast(value).dtype.name)
+
+    def number(self, value: float, dtype: str) -> Variable:
+        """A 0-d constant."""
+        found = self._constants.get((value, dtype))
+        if found is None:
+            data = np.asarray(value, dtype=dtype)
+            data.flags.writeable = False
+            kind = TensorType.make(dtype, ())
+            found = self._constants[value, dtype] = kind.constant_class(kind, data)
+        return found
+
+    def full_like(self, x: Variable, value: float) -> Variable:
+        """`value` in the shape of x and the dtype of its cotangent (floatX for integers and bools)."""
+        return self.second(x, self.number(value, cotangent_dtype(x)))  # type: ignore[attr-defined]
+
+    def cast(self, x: Variable, dtype: str) -> Variable:
+        """x in another dtype; x itself if it has it."""
+        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)  # type: ignore[attr-defined]
+
+    def size(self, x: Variable, axis: int) -> Variable:
+        """The size of x along `axis`, as an int64 scalar."""
+        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        return self.apply(ops.ShapeOf(axis), x) if static is None else self.number(static, "int64")
+
+    def sum_to(self, x: Variable, like: Variable) -> Variable:
+        """x summed over the axes along which `like` was broadcast to it: missing axes and static 1s."""
+        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        if have == want:
+            return x
+        pad = len(have) - len(want)
+        ones = [k for k, s in enumerate(want) if s == 1 and have[pad + k] != 1]
+        axes = (*range(pad), *(pad + k for k in ones))
+        if axes:
+            x = self.apply(ops.Reduce("add", axes), x)
+        return self.insert_axes(x, ones, len(want)) if ones else x
+
+    def insert_axes(self, x: Variable, axes: Any, ndim: int) -> Variable:
+        """x with axes of size 1 put in at the positions `axes` of the result, which has `ndim` axes."""
+        rest = iter(range(ndim))
+        return self.apply(ops.Transpose(tuple(-1 if k in axes else next(rest) for k in range(ndim))), x)
+
+    def flip(self, x: Variable, axis: int) -> Variable:
+        """x in reverse order along `axis`."""
+        return self.apply(ops.Slice((ops.Item(),) * axis + (ops.Item(step=-1),)), x)
+
+    def fit(self, x: Variable, like: Variable) -> Variable:
+        """x, which broadcasts to `like`, in the full shape of `like`."""
+        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        if len(have) == len(want) and all(a == b or a != 1 for a, b in zip(have, want)):
+            return x
+        return self.second(like, x)  # type: ignore[attr-defined]
+
+    def add_terms(self, terms: list[Variable]) -> Variable | None:
+        """The sum of `terms`, None if there are none."""
+        total = terms[0] if terms else None
+        for term in terms[1:]:
+            total = self.add(total, term)  # type: ignore[attr-defined]
+        return total
+
+
+_NOWHERE: SourceLine = ("", 0)      # keeps Apply from looking for a user's line
+
+
+def cotangent_dtype(x: Variable) -> str:
+    """The dtype of a gradient by x: that of x if it is floating, else floatX."""
+    dtype = x.type.dtype  # type: ignore[attr-defined]
+    return dtype if dtype in dtypes.CONTINUOUS else config.floatX
+
+
+def is_continuous(x: Variable) -> bool:
+    """Can x carry a gradient?"""
+    return type(x.type) is TensorType and x.type.dtype in dtypes.CONTINUOUS
+
+
+def is_complex(node: Apply) -> bool:
+    """Does `node` take or make a complex value?"""
+    for v in (*node.outputs, *node.inputs):
+        if type(v.type) is TensorType and v.type.dtype in dtypes.COMPLEX:
+            return True
+    return False
+
+
+def _method(name: str) -> Any:
+    op = ops.Map(name)
+
+    def method(self: Symbolic, *args: Variable) -> Variable:
+        return self.apply(op, *args)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"The row {name} of ir.scalars."
+    return method
+
+
+for _name in ROWS:
+    setattr(Symbolic, _name, _method(_name))

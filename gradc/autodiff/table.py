@@ -1,0 +1,65 @@
+"""The tables of derivative rules, one entry per op kind, and which arguments an op depends on at all.
+
+    VJP[kind](o, node, g, wanted) -> one cotangent per input; None where it is zero or not wanted
+    JVP[kind](o, node, tangents)  -> the tangent of the result; None if it is zero
+
+`o` is `autodiff.symbolic.Symbolic`, `node` the Apply, `g` the cotangent of its one output, `wanted` says
+per input whether its cotangent is used, a tangent is None where it is zero.  Rules stand in
+`autodiff/rules/`; user-defined Ops, which may have several outputs, in `autodiff/rules/user.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.ir import ops
+from gradc.ir.graph import Apply, Variable
+
+Rule = Callable[..., Any]
+Cotangents = Sequence["Variable | None"]
+
+VJP: dict[type, Rule] = {}
+JVP: dict[type, Rule] = {}
+
+
+def vjp(kind: type) -> Callable[[Rule], Rule]:
+    """Decorator: this is the reverse rule of op kind `kind`."""
+    def register(rule: Rule) -> Rule:
+        VJP[kind] = rule
+        return rule
+    return register
+
+
+def jvp(kind: type) -> Callable[[Rule], Rule]:
+    """Decorator: this is the forward rule of op kind `kind`."""
+    def register(rule: Rule) -> Rule:
+        JVP[kind] = rule
+        return rule
+    return register
+
+
+# How many leading arguments the value of the result depends on, differentiably or with zero derivative; the
+# arguments after them are sizes, positions and conditions.  Kinds that are not here: all of them.
+_LEADING: dict[type, int] = {ops.Broadcast: 1, ops.Reshape: 1, ops.Slice: 1, ops.Scatter: 2, ops.Assert: 1,
+                             ops.Iota: 0, ops.ShapeOf: 0}
+
+
+def connection(node: Apply) -> Sequence[Sequence[bool]] | None:
+    """`pattern[input][output]`: does that output depend on that input?  None: every output on every input.
+
+    A function that depends on its argument with derivative zero (floor, eq, argmax) is connected; one that
+    uses only the shape of it is not.
+    """
+    op = node.op
+    kind = type(op)
+    leading = _LEADING.get(kind)
+    if leading is not None:
+        return [[k < leading] for k in range(len(node.inputs))]
+    if kind is ops.Map:
+        return [[False], [True]] if op.fn == "second" else None
+    if kind is ops.GradientOf:
+        return [[op.kind != "disconnected"]]
+    if isinstance(op, ops.OpKind) or not hasattr(op, "connection_pattern"):
+        return None
+    return op.connection_pattern(node)

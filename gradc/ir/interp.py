@@ -231,7 +231,7 @@ def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
 
 def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
     if not all(np.all(c) for c in args[1:]):
-        raise AssertionFailedError(op.message)
+        raise (ShapeError if op.error == "shape" else AssertionFailedError)(op.message)
     return args[0]
 
 

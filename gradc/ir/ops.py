@@ -261,7 +261,10 @@ class ShapeOf(OpKind):
 
 @dataclass(frozen=True, slots=True)
 class Assert(OpKind):
+    """`error`: "assert" (AssertionFailedError), or "shape" (ShapeError: a comparison of sizes)."""
+
     message: str
+    error: str = "assert"
 
     def __str__(self) -> str:
         return "assert"

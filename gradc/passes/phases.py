@@ -1,0 +1,91 @@
+"""The ordered list of passes: the only place that states their order, with the reason of each.
+
+`optimize(program)` is the whole optimiser.  `config.log` with the topic "passes" prints one line per phase on
+stderr and checks the Program after each; tests pass `checked=True`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from gradc.config import config
+from gradc.ir import ops
+from gradc.ir.check import check
+from gradc.ir.program import Program
+from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
+from gradc.passes.dce import drop_unused
+from gradc.passes.pattern import Table
+from gradc.passes.rewrite import Fired, Rewriter, State, sweep
+
+_BASE = fold.RULES + shapes.RULES + canonicalize.RULES
+
+# (name, rules, why it stands here)
+PHASES: tuple[tuple[str, Table, str], ...] = (
+    ("canonicalize", Table(_BASE),
+     "one form for equal expressions, so that later rules need one pattern each"),
+    ("stabilize", Table(stabilize.RULES + _BASE),
+     "before specialize, which takes apart the forms that are looked for; its results are canonicalized again"),
+    ("specialize", Table(specialize.RULES + _BASE),
+     "last: cheaper equivalents of canonical forms are not canonical"),
+)
+
+
+def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool | None = None) -> Program:
+    """`program` with fewer and better equations.
+
+    log      a list to which (phase, rule) is added for each rule that fires
+    checked  run `ir.check` after each phase; default: if config.log has the topic "passes"
+    Raises: ProgramCheckError if a rule broke the Program (a bug in gradc).
+    """
+    tell = "passes" in config.log.split(",")
+    if checked is None:
+        checked = tell
+    program = drop_unused(program)          # first: rules cost time, and unused equations state no sizes
+    started = time.perf_counter()
+    state = State(program)
+    if log is not None or tell:
+        state.fired = [] if log is None else log
+    for name, table, _ in PHASES:
+        fired = len(state.fired or ())
+        count = len(program.eqns)
+        program = sweep(program, table, state, name)
+        program = drop_unused(program)
+        if checked:
+            check(program, name)
+        if tell:
+            now = time.perf_counter()
+            print(f"gradc passes: {name}: {count} -> {len(program.eqns)} equations, "
+                  f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
+            started = now
+    program = keep_size_checks(program, state)
+    if checked:
+        check(program, "keep_size_checks")
+    return program
+
+
+def keep_size_checks(program: Program, state: State) -> Program:
+    """Comparisons of sizes that rules dropped, put back as an Assert on the smallest output.
+
+    After all rules, because rules may use every equality that holds in the original Program.
+    """
+    sizes = state.sizes
+    sizes.constraints = sizes.constraints[:state.checks]
+    if not sizes.constraints or not program.outputs:
+        return program
+    b = Rewriter(state, _NO_RULES, "checks", program)
+    for eqn in program.eqns:
+        b.adopt(eqn, eqn.args)
+    lost = shapes.restore_checks(sizes, b, program)
+    if not lost:
+        return program
+    outputs: list[Any] = list(program.outputs)
+    k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
+    old = outputs[k]
+    for a, c, message in lost:
+        outputs[k] = b.raw(ops.Assert(message, "shape"), (outputs[k], b.map("eq", a, c)))
+    return b.program([outputs[k] if v is old else v for v in outputs])
+
+
+_NO_RULES = Table(fold.RULES[:1])

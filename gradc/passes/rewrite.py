@@ -1,0 +1,349 @@
+"""The driver: Program -> Program by one table of rules.
+
+One forward sweep over the flat equation list.  Each equation is offered to the rules once its arguments are
+rewritten; what a rule builds goes through the same rules, so every equation that is kept is in normal form
+with respect to what it is made from, and one sweep reaches the fixed point.  Rules never look at users of a
+value, hence nothing has to be looked at again.  Chains of firings are cut by a limit of depth and of number,
+after which equations are taken as they are.
+
+`Rewriter` is a Builder: rules call `map, apply, cast, constant` on it as on any Builder.  Equations in which
+nothing changes keep their Var; Vars made during one `optimize` have numbers of their own, so what is known of
+a Var by number (kind, dimensions) holds from sweep to sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.program import Builder, Eqn, Program, Var
+from gradc.ir.scalars import ROWS
+from gradc.ir.types import TensorType
+from gradc.passes.pattern import Table, kind_of
+from gradc.passes.shapes import Dims, Sizes, analyse, size_var
+
+DEPTH_LIMIT = 40            # nested firings: what a rule builds may fire rules, and so on
+FIRINGS_PER_EQUATION = 20   # and a bound for the whole sweep
+
+Fired = tuple[str, str]     # (phase, rule)
+
+
+class State:
+    """What is known across the sweeps of one `optimize`: kinds and dimensions by Var number, replacements."""
+
+    __slots__ = ("sizes", "kinds", "replaced", "producer", "next", "fired", "checks", "inputs")
+
+    def __init__(self, program: Program) -> None:
+        self.sizes: Sizes = analyse(program)
+        self.checks = len(self.sizes.constraints)
+        self.kinds: dict[int, Any] = {v.number: None for v in program.inputs}
+        self.producer: dict[Var, Eqn] = {}
+        self.replaced: dict[Var, Var] = {}
+        self.inputs = frozenset(program.inputs)
+        self.next = 1 + max([v.number for v in program.inputs] + [o.number for e in program.eqns for o in e.outs],
+                            default=-1)
+        self.fired: list[Fired] | None = None
+        for eqn in program.eqns:
+            kind = kind_of(eqn.op)
+            for out in eqn.outs:
+                self.kinds[out.number] = kind
+                self.producer[out] = eqn
+
+    def latest(self, var: Var) -> Var:
+        """What `var` has been replaced by so far."""
+        replaced = self.replaced
+        while var in replaced:
+            var = replaced[var]
+        return var
+
+
+class Rewriter(Builder):
+    """A Builder whose equations pass through the rules of one table."""
+
+    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget")
+
+    def __init__(self, state: State, table: Table, phase: str, program: Program) -> None:
+        super().__init__()
+        self.inputs = list(program.inputs)
+        self.state = state
+        self.table = table
+        self.phase = phase
+        self.sizes = state.sizes
+        self.kinds = state.kinds
+        self.depth = 0
+        self.budget = FIRINGS_PER_EQUATION * len(program.eqns) + 1000
+        self._next = state.next
+
+    # -------------------------------------------------------------------------- what rules build with
+
+    def apply(self, op: ops.OpKind, *args: Var) -> Any:
+        """`op(*args)` after rewriting: one Var, or a tuple where the op has several results."""
+        cls = type(op)
+        kinds = self.kinds
+        if cls is ops.Map:
+            root: Any = op.fn  # type: ignore[attr-defined]
+            if len(args) == 2 and root in COMMUTATIVE:
+                args = ordered(args)
+        else:
+            root = cls
+        signature = (root, *[kinds[a.number] for a in args[:3]])
+        entries = self.table.memo.get(signature)
+        if entries is None:
+            entries = self.table.find(signature)
+        if entries:
+            new = self.fire(entries, op, args)
+            if new is not None:
+                return new
+        return self.raw(op, args)
+
+    def map(self, fn: str, *args: Var) -> Var:
+        """Elementwise `fn`, rewritten."""
+        return self.apply(ops.Map(fn), *args)
+
+    def cast(self, x: Var, dtype: str) -> Var:
+        """x in another dtype, rewritten."""
+        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)  # type: ignore[attr-defined]
+
+    def constant(self, value: Any, dtype: str | None = None) -> Var:
+        """A constant (arrays with equal elements become a Broadcast of a scalar)."""
+        key = (type(value), value, dtype) if type(value) in (int, float) and value else None
+        if key is not None and key in self._const:
+            return self._const[key]
+        data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
+        var = self.apply(ops.Constant(ops.ConstantValue(data)))
+        if key is not None:
+            self._const[key] = var
+        return var
+
+    def like(self, value: float, x: Var) -> Var:
+        """A scalar constant in the dtype of x."""
+        return self.constant(value, x.type.dtype)  # type: ignore[attr-defined]
+
+    def size(self, x: Var, axis: int) -> Var:
+        """The size of x along axis, as far as possible as a size of inputs."""
+        return size_var(self, self.sizes.dims[x.number][axis])
+
+    def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
+        """`op(*args)` as it stands."""
+        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])  # type: ignore[attr-defined]
+        eqn = self._interned.get(key)
+        if eqn is None:
+            eqn = self.place(key, op, args, infer.output_types(op, args))
+        elif self.sources != eqn.sources:
+            eqn.sources = tuple(dict.fromkeys(eqn.sources + self.sources))
+        outs = eqn.outs
+        return outs[0] if len(outs) == 1 else outs
+
+    def place(self, key: Any, op: ops.OpKind, args: Sequence[Var], types: Sequence[Any]) -> Eqn:
+        """A new equation at the end."""
+        number = self._next
+        data = op.value.data if type(op) is ops.Constant else None
+        outs = tuple([Var(number + k, t, data) for k, t in enumerate(types)])
+        self._next = number + len(outs)
+        eqn = Eqn(op, tuple(args), outs, self.sources)
+        kind = kind_of(op)
+        dims = self.sizes.of(op, args, types[0], self.producer) if type(types[0]) is TensorType else None
+        if dims is None:
+            for out in outs:
+                self.sizes.of_input(out)
+        else:
+            self.sizes.dims[number] = dims
+        for out in outs:
+            self.kinds[out.number] = kind
+            self.producer[out] = eqn
+            self.state.producer[out] = eqn
+        self._interned[key] = eqn
+        self.eqns.append(eqn)
+        return eqn
+
+    # -------------------------------------------------------------------------- what rules ask
+
+    def eqn(self, var: Var, kind: Any = None) -> Eqn | None:
+        """The equation that makes `var`; with `kind`, only if it is of that op kind or row."""
+        eqn = self.producer.get(var)
+        if eqn is None or (kind is not None and self.kinds[var.number] != kind):
+            return None
+        return eqn
+
+    def dims(self, var: Var) -> Dims:
+        """Dimensions of `var` (see `shapes.Sizes`)."""
+        return self.sizes.dims[var.number]
+
+    def same_shape(self, a: Var, b: Var) -> bool:
+        """Have a and b the same shape, whatever the inputs?  (And the same dimensions that broadcast.)"""
+        return self.sizes.same(self.sizes.dims[a.number], self.sizes.dims[b.number]) \
+            and _ones(a.type) == _ones(b.type)
+
+    def broadcast(self, x: Var, dims: Dims) -> Var:
+        """x broadcast to the dimensions `dims`."""
+        if self.sizes.same(self.sizes.dims[x.number], dims):
+            return x
+        return self.apply(ops.Broadcast(), x, *[size_var(self, d) for d in dims])
+
+    # -------------------------------------------------------------------------- across equations
+
+    def latest(self, var: Var) -> Var:
+        """What `var` is replaced by, from the first sweep to now."""
+        return self.state.latest(var)
+
+    def current(self, var: Var) -> Var:
+        """`var`, or what it is replaced by, as a Var that this Program defines."""
+        var = self.latest(var)
+        here, inputs = self.producer, self.state.inputs
+        work = [var]
+        while work:
+            v = work[-1]
+            if v in here or v in inputs:
+                work.pop()
+                continue
+            eqn = self.state.producer[v]
+            args = tuple([self.latest(a) for a in eqn.args])
+            missing = [a for a in args if a not in here and a not in inputs]
+            if missing:
+                work.extend(missing)
+                continue
+            work.pop()
+            self.adopt(eqn, args)
+        return self.latest(var)
+
+    def adopt(self, eqn: Eqn, args: tuple[Var, ...]) -> Eqn:
+        """Take an equation over with its results; or the one that is there already for the same op and `args`."""
+        op = eqn.op
+        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])  # type: ignore[attr-defined]
+        found = self._interned.get(key)
+        if found is not None:
+            if eqn.sources != found.sources:
+                found.sources = tuple(dict.fromkeys(found.sources + eqn.sources))
+            for old, new in zip(eqn.outs, found.outs):
+                if old is not new:
+                    self.state.replaced[old] = new
+            return found
+        new = Eqn(op, args, eqn.outs, eqn.sources)
+        self._interned[key] = new
+        self.eqns.append(new)
+        for out in eqn.outs:
+            self.producer[out] = new
+            self.state.producer[out] = new
+        return new
+
+    def fire(self, entries: Any, op: ops.OpKind, args: Sequence[Var]) -> Any:
+        """The result of the first rule that applies, or None."""
+        if self.depth >= DEPTH_LIMIT or self.budget <= 0:
+            return None
+        sources = self.sources
+        self.depth += 1
+        try:
+            for rule, attempt in entries:
+                new = attempt(self, op, args)
+                if new is not None:
+                    new = self.fit(new, op, args)
+                    if new is not None:
+                        self.budget -= 1
+                        if self.state.fired is not None:
+                            self.state.fired.append((self.phase, rule.name))
+                        return new
+                self.sources = sources
+        finally:
+            self.depth -= 1
+            self.sources = sources
+        return None
+
+    def fit(self, new: Var, op: ops.OpKind, args: Sequence[Var]) -> Var | None:
+        """`new` in the dtype and shape of `op(*args)`; None where it can't stand for that."""
+        want = infer.output_types(op, args)[0]
+        have = new.type
+        if type(want) is not TensorType:
+            return new
+        if have.dtype != want.dtype:  # type: ignore[attr-defined]
+            new = self.cast(new, want.dtype)
+        if have.shape != want.shape:  # type: ignore[attr-defined]
+            dims = self.sizes.of(op, args, want, self.producer)
+            if dims is not None:
+                new = self.broadcast(new, dims)
+            if _ones(new.type) != _ones(want):
+                return None
+        elif None in want.shape:
+            dims = self.sizes.of(op, args, want, self.producer)
+            if dims is not None and not self.sizes.same(self.sizes.dims[new.number], dims):
+                return None
+        return new
+
+
+def ordered(args: Sequence[Var]) -> tuple[Var, ...]:
+    """Two arguments of a commutative row in canonical order: constants first, then by number."""
+    a, b = args
+    if (a.data is None, a.number) > (b.data is None, b.number):
+        return b, a
+    return a, b
+
+
+def _ones(type: Any) -> tuple[bool, ...]:
+    return tuple([s == 1 for s in type.shape])
+
+
+def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
+    """`program` after one pass of the rules in `table`."""
+    b = Rewriter(state, table, phase, program)
+    kinds, memo, replaced = state.kinds, table.memo, state.replaced
+    dims = state.sizes.dims
+    for eqn in program.eqns:
+        op, args, outs = eqn.op, eqn.args, eqn.outs
+        for a in args:
+            if a in replaced:
+                args = tuple([state.latest(a) for a in args])
+                break
+        if type(op) is ops.Map:
+            root: Any = op.fn
+            if len(args) == 2 and root in COMMUTATIVE:
+                args = ordered(args)
+            key = (root, *[a.number for a in args])
+        else:
+            root = type(op)
+            key = (op, *[a.number for a in args])
+        found = b._interned.get(key)
+        if found is None:
+            signature = (root, *[kinds[a.number] for a in args[:3]])
+            entries = memo.get(signature)
+            if entries is None:
+                entries = table.find(signature)
+            if entries:
+                b.sources = eqn.sources
+                new = b.fire(entries, op, args)
+                if new is not None:
+                    if new is not outs[0]:
+                        replaced[outs[0]] = new
+                        if outs[0].name and new.name is None and new.number >= state.next:
+                            new.name = outs[0].name
+                    continue
+                found = b._interned.get(key)
+        if found is not None:
+            if found.sources != eqn.sources:
+                found.sources = tuple(dict.fromkeys(found.sources + eqn.sources))
+            if found.outs is not outs:
+                for old, out in zip(outs, found.outs):
+                    if old is not out:
+                        replaced[old] = out
+            continue
+        if args is not eqn.args and any([x.type != y.type for x, y in zip(args, eqn.args)]):
+            types = infer.output_types(op, args)
+            if any([t != o.type for t, o in zip(types, outs)]):
+                b.sources = eqn.sources
+                new_eqn = b.place(key, op, args, types)
+                for old, out in zip(outs, new_eqn.outs):
+                    replaced[old] = out
+                    out.name = old.name
+                continue
+        new_eqn = Eqn(op, args, outs, eqn.sources)
+        b._interned[key] = new_eqn
+        b.eqns.append(new_eqn)
+        for out in outs:
+            b.producer[out] = new_eqn
+            state.producer[out] = new_eqn
+    state.next = b._next
+    return b.program([state.latest(v) for v in program.outputs])
+
+
+COMMUTATIVE = frozenset(name for name, row in ROWS.items() if row.commutative)

@@ -1,0 +1,494 @@
+"""Run-time sizes: which dimensions are equal, and what a size is in terms of the inputs.
+
+Here: `Sizes`, which gives every Var a tuple of *dimensions*; the rules that put sizes of inputs in the place of
+`ShapeOf` of intermediates, so that afterwards ShapeOf stands only on inputs and on results of Callbacks; and
+`restore_checks`.  In and out: a Program under rewriting (`rewrite.Rewriter`).
+
+A dimension is an int >= 0 (known size) or a negative int, the symbol of a size known only at run time.
+Equations that compare sizes when they run (Map, Contract, Concat, Broadcast) make dimensions equal; these
+equalities hold for the whole Program, because it fails as a whole where one does not hold.  Rules may
+therefore drop an equation together with its comparison; `restore_checks` compares what the rewritten
+Program still checks with what the original one did, and puts back what was lost as an Assert on sizes.
+What an unneeded *value* would have raised (an index out of bounds, a user's Assert) is not raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.types import TensorType
+from gradc.passes.pattern import On, Rule
+
+Dim = int
+Dims = tuple[Dim, ...]
+
+
+class Sizes:
+    """Dimensions of the Vars of one Program and of all that it is rewritten to.
+
+    `dims[var.number]` is the tuple of a Var (None where there is no tensor).  `keys[-symbol - 1]` says what a
+    symbol stands for:
+        ("shape", var, axis)             size of an input, or of a Callback's result
+        ("value", var)                   the value of an integer scalar
+        ("count", var)                   the same, but negative values count as 0 (Iota)
+        ("length", item, bounds, dim)    length of a slice; bounds are the dynamic arguments
+        ("sum", dims)                    of a Concat
+    """
+
+    __slots__ = ("dims", "keys", "constraints", "_parent", "_symbols")
+
+    def __init__(self) -> None:
+        self.dims: dict[int, Dims] = {}
+        self.keys: list[tuple[Any, ...]] = []
+        self.constraints: list[tuple[Dim, Dim, Eqn | None]] = []
+        self._parent: dict[Dim, Dim] = {}
+        self._symbols: dict[tuple[Any, ...], Dim] = {}
+
+    # ------------------------------------------------------------------------------ symbols
+
+    def symbol(self, key: tuple[Any, ...]) -> Dim:
+        """The symbol for `key`, made when it is new."""
+        found = self._symbols.get(key)
+        if found is None:
+            self.keys.append(key)
+            found = self._symbols[key] = -len(self.keys)
+        return found
+
+    def known(self, key: tuple[Any, ...]) -> Dim | None:
+        """The symbol for `key`, if there is one."""
+        return self._symbols.get(key)
+
+    def find(self, dim: Dim) -> Dim:
+        """The representative of all dimensions that are equal to `dim`: an int, else the oldest symbol."""
+        parent = self._parent
+        if dim in parent:
+            root = parent[dim]
+            while root in parent:
+                root = parent[root]
+            while dim != root:
+                parent[dim], dim = root, parent[dim]
+        return dim
+
+    def unify(self, a: Dim, b: Dim, eqn: Eqn | None = None) -> Dim:
+        """Note that `eqn` fails unless a and b are equal."""
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return a
+        self.constraints.append((a, b, eqn))
+        if a < b:               # ints are above symbols, older symbols above younger ones
+            a, b = b, a
+        if b < 0:
+            self._parent[b] = a
+        return a
+
+    def same(self, a: Dims, b: Dims) -> bool:
+        """Are these the same shapes at run time?"""
+        if a == b:
+            return True
+        if len(a) != len(b):
+            return False
+        return all(x == y or self.find(x) == self.find(y) for x, y in zip(a, b))
+
+    def value_dim(self, var: Var, producer: dict[Var, Eqn], kind: str = "value") -> Dim:
+        """The dimension that an integer scalar states."""
+        while True:
+            if var.data is not None:
+                n = int(var.data)
+                return max(n, 0) if kind == "count" else n if n >= 0 else self.symbol((kind, var))
+            eqn = producer.get(var)
+            if eqn is None:
+                return self.symbol((kind, var))
+            if type(eqn.op) is ops.ShapeOf and eqn.op.axis is not None:
+                return self.find(self.dims[eqn.args[0].number][eqn.op.axis])
+            if type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.INTEGERS \
+                    and eqn.op.dtype == "int64" and eqn.args[0].type.dtype != "uint64":
+                var = eqn.args[0]
+                continue
+            return self.symbol((kind, var))
+
+    # ------------------------------------------------------------------------------ inference
+
+    def of_input(self, var: Var) -> None:
+        """Dimensions of an input, or of a result that nothing is known about."""
+        if type(var.type) is TensorType:
+            self.dims[var.number] = tuple([self.symbol(("shape", var, k)) if s is None else s
+                                           for k, s in enumerate(var.type.shape)])
+
+    def of(self, op: ops.OpKind, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+           eqn: Eqn | None = None) -> Dims | None:
+        """Dimensions of `op(*args)`, whose type is `out`; None if only the result itself can tell."""
+        rule = _DIMS.get(type(op))
+        if rule is None:
+            return None
+        return rule(self, op, args, out, producer, eqn)
+
+    def settle(self) -> None:
+        """Put representatives everywhere, so that equal shapes are equal tuples."""
+        if self._parent:
+            memo: dict[Dims, Dims] = {}
+            for number, dims in self.dims.items():
+                found = memo.get(dims)
+                if found is None:
+                    found = memo[dims] = tuple([self.find(d) for d in dims])
+                self.dims[number] = found
+
+
+def analyse(program: Program) -> Sizes:
+    """Dimensions of every Var of `program`, with all equalities that its equations check."""
+    sizes = Sizes()
+    producer: dict[Var, Eqn] = {}
+    for v in program.inputs:
+        sizes.of_input(v)
+    dims, table = sizes.dims, _DIMS
+    for eqn in program.eqns:
+        out = eqn.outs[0]
+        rule = table.get(type(eqn.op))
+        if rule is None:
+            for v in eqn.outs:
+                sizes.of_input(v)
+        else:
+            dims[out.number] = rule(sizes, eqn.op, eqn.args, out.type, producer, eqn)
+        for v in eqn.outs:
+            producer[v] = eqn
+    sizes.settle()
+    return sizes
+
+
+def _map(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+    dims = sizes.dims
+    first: Dims = ()
+    for a in args:
+        d = dims[a.number]
+        if d:
+            if not first:
+                first = d
+            elif d is not first and d != first:
+                break
+    else:
+        return first
+    result = []
+    ndim = len(out.shape)
+    for axis in range(-ndim, 0):
+        dim: Dim | None = None
+        for a in args:
+            shape = a.type.shape  # type: ignore[attr-defined]
+            if len(shape) >= -axis and shape[axis] != 1:
+                d = dims[a.number][axis]
+                dim = d if dim is None else dim if dim == d else sizes.unify(dim, d, eqn)
+        result.append(1 if dim is None else dim)
+    return tuple(result)
+
+
+def _first(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    return sizes.dims[args[0].number]
+
+
+def _constant(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    return op.value.data.shape
+
+
+def _reduce(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    return tuple([d for k, d in enumerate(sizes.dims[args[0].number]) if k not in op.axes])
+
+
+def _argreduce(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    d = sizes.dims[args[0].number]
+    return d[:op.axis] + d[op.axis + 1:]
+
+
+def _contract(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+    label: dict[int, Dim] = {}
+    for labels, a in zip((op.a, op.b), args):
+        for k, d in zip(labels, sizes.dims[a.number]):
+            old = label.get(k)
+            label[k] = d if old is None or old == d else sizes.unify(old, d, eqn)
+    return tuple([label[k] for k in op.out])
+
+
+def _broadcast(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+               eqn: Eqn | None) -> Dims:
+    result = [sizes.value_dim(s, producer) for s in args[1:]]
+    shape, dims = args[0].type.shape, sizes.dims[args[0].number]  # type: ignore[attr-defined]
+    for k in range(1, len(shape) + 1):
+        if shape[-k] != 1:
+            result[-k] = sizes.unify(result[-k], dims[-k], eqn)
+    return tuple(result)
+
+
+def _transpose(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    d = sizes.dims[args[0].number]
+    return tuple([1 if p < 0 else d[p] for p in op.perm])
+
+
+def _reshape(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+             eqn: Eqn | None) -> Dims:
+    return tuple([sizes.value_dim(s, producer) for s in args[1:]])
+
+
+def _slice(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+    return _part(sizes, op.items, sizes.dims[args[0].number], args[1:])
+
+
+def _part(sizes: Sizes, items: ops.Items, dims: Dims, dynamic: Sequence[Var]) -> Dims:
+    """Dimensions of what a basic index picks."""
+    result: list[Dim] = []
+    used = 0
+    for item, dim in zip(items, dims):
+        count = sum(b is ops.DYNAMIC for b in item.bounds())
+        if not item.is_single:
+            dim = sizes.find(dim)
+            static = infer.slice_length(item, dim if dim >= 0 else None)
+            if item.is_all:
+                result.append(dim)
+            elif static is not None:
+                result.append(static)
+            else:
+                result.append(sizes.symbol(("length", item, tuple(dynamic[used:used + count]), dim)))
+        used += count
+    return tuple(result) + dims[len(items):]
+
+
+def _scatter(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+    x, v = args[0], args[1]
+    shape = v.type.shape  # type: ignore[attr-defined]
+    if shape:
+        part = _part(sizes, op.items, sizes.dims[x.number], args[2:])
+        for k in range(1, len(shape) + 1):
+            if shape[-k] != 1:
+                sizes.unify(part[-k], sizes.dims[v.number][-k], eqn)
+    return sizes.dims[x.number]
+
+
+def _concat(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+    result = list(sizes.dims[args[0].number])
+    along = [result[op.axis]]
+    for a in args[1:]:
+        for k, d in enumerate(sizes.dims[a.number]):
+            if k == op.axis:
+                along.append(d)
+            elif result[k] != d:
+                result[k] = sizes.unify(result[k], d, eqn)
+    if len(along) > 1:
+        known = sum(d for d in along if d >= 0)
+        unknown = tuple([sizes.find(d) for d in along if d < 0])
+        result[op.axis] = sizes.symbol(("sum", (*unknown, known))) if unknown else known
+    return tuple(result)
+
+
+def _iota(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+          eqn: Eqn | None) -> Dims:
+    return (sizes.value_dim(args[0], producer, "count"),)
+
+
+def _shapeof(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+    return () if op.axis is not None else (len(sizes.dims[args[0].number]),)
+
+
+_DIMS: dict[type, Callable[..., Dims]] = {
+    ops.Map: _map, ops.Cast: _first, ops.Cumulate: _first, ops.Assert: _first, ops.Constant: _constant,
+    ops.Reduce: _reduce, ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast,
+    ops.Transpose: _transpose, ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat,
+    ops.Iota: _iota, ops.ShapeOf: _shapeof,
+}
+
+
+# --------------------------------------------------------------------------------------- sizes as equations
+
+
+def size_var(b: Any, dim: Dim) -> Var:
+    """The size `dim` as an int64 scalar of the Program that `b` builds."""
+    sizes = b.sizes
+    dim = sizes.find(dim)
+    if dim >= 0:
+        return b.constant(dim, "int64")
+    needed: set[Dim] = set()
+    work = [dim]
+    while work:                     # a symbol depends on older ones only; no recursion over long chains
+        d = work.pop()
+        if d < 0 and d not in needed:
+            needed.add(d)
+            key = sizes.keys[-d - 1]
+            if key[0] == "length":
+                work.append(sizes.find(key[3]))
+            elif key[0] == "sum":
+                work.extend(sizes.find(k) for k in key[1])
+    made: dict[Dim, Var] = {}
+
+    def get(d: Dim) -> Var:
+        d = sizes.find(d)
+        return b.constant(d, "int64") if d >= 0 else made[d]
+
+    for d in sorted(needed, reverse=True):
+        key = sizes.keys[-d - 1]
+        match key[0]:
+            case "shape":
+                made[d] = b.raw(ops.ShapeOf(key[2]), (b.current(key[1]),))
+            case "value":
+                made[d] = b.cast(b.current(key[1]), "int64")
+            case "count":
+                made[d] = b.map("maximum", b.constant(0, "int64"), b.cast(b.current(key[1]), "int64"))
+            case "sum":
+                total = get(key[1][0])
+                for k in key[1][1:]:
+                    if k:
+                        total = b.map("add", total, get(k))
+                made[d] = total
+            case _:
+                made[d] = length(b, key[1], [b.current(v) for v in key[2]], get(key[3]))
+    return made[dim]
+
+
+def length(b: Any, item: ops.Item, dynamic: Sequence[Var], n: Var) -> Var:
+    """Length of a slice of an axis of size n, as `len(range(*slice(start, stop, step).indices(n)))`.
+
+    Source: the algorithm of PySlice_AdjustIndices in the Python documentation, "Slice Objects".
+    """
+    rest = iter(dynamic)
+    start, stop, step = [b.cast(next(rest), "int64") if x is ops.DYNAMIC else x for x in item.bounds()]
+
+    def const(k: int) -> Var:
+        return b.constant(k, "int64")
+
+    def bound(x: Any, lowest: Var, highest: Var) -> Var:
+        if isinstance(x, int):
+            if x < 0:
+                return b.map("maximum", b.map("add", const(x), n), lowest)
+            return b.map("minimum", const(x), highest)
+        wrapped = b.map("switch", b.map("lt", x, const(0)), b.map("add", x, n), x)
+        return b.map("minimum", b.map("maximum", wrapped, lowest), highest)
+
+    def count(up: bool, stride: Var) -> Var:
+        if up:
+            first = const(0) if start is None else bound(start, const(0), n)
+            last = n if stop is None else bound(stop, const(0), n)
+            span = last if start is None else b.map("sub", last, first)
+        else:
+            top = b.map("sub", n, const(1))
+            first = top if start is None else bound(start, const(-1), top)
+            last = const(-1) if stop is None else bound(stop, const(-1), top)
+            span = b.map("sub", first, last)
+            stride = b.map("neg", stride)
+        if stride.data is None or int(stride.data) != 1:
+            span = b.map("floor_divide", b.map("add", span, b.map("sub", stride, const(1))), stride)
+        return b.map("maximum", const(0), span)
+
+    if step is None or isinstance(step, int):
+        return count(step is None or step > 0, const(1 if step is None else step))
+    positive = b.map("lt", const(0), step)
+    return b.map("switch", positive, count(True, step), count(False, step))
+
+
+def _shape_of(b: Any, op: ops.ShapeOf, args: Sequence[Var]) -> Var | None:
+    x = args[0]
+    if op.axis is None:
+        return None
+    dim = b.sizes.find(b.sizes.dims[x.number][op.axis])
+    if dim < 0 and b.sizes.keys[-dim - 1] == ("shape", x, op.axis):
+        return None
+    return size_var(b, dim)
+
+
+def _sample_map(b: Any) -> Any:
+    x = b.input(TensorType("float64", (None, 3)))
+    y = b.input(TensorType("float64", (None, None)))
+    return b.apply(ops.ShapeOf(1), b.map("add", y, b.map("exp", x))), \
+        b.apply(ops.ShapeOf(0), b.apply(ops.Transpose((1, -1, 0)), y))
+
+
+def _sample_slice(b: Any) -> Any:
+    x = b.input(TensorType("float64", (None, None)))
+    i = b.input(TensorType("int64", ()))
+    item = ops.Item
+    cuts = [(item(start=1),), (item(stop=-2),), (item(start=-2, stop=9),), (item(step=2),), (item(step=-1),),
+            (item(start=5, stop=0, step=-3),), (item(start=-1, stop=1, step=-2),), (item(at=0), item(start=1, step=3))]
+    outs = [b.apply(ops.ShapeOf(0), b.apply(ops.Slice(c), x)) for c in cuts]
+    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(start=ops.DYNAMIC),)), x, i)))
+    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(stop=ops.DYNAMIC, step=-2),)), x, i)))
+    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(start=ops.DYNAMIC, stop=3),)), x, i)))
+    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Iota(), i)))
+    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Concat(0), x, b.apply(ops.Slice(cuts[0]), x), x)))
+    return tuple(outs)
+
+
+RULES = (
+    Rule("size_of_result", On((ops.ShapeOf,)), _shape_of, sample=(_sample_map, _sample_slice),
+         why="sizes follow from the sizes of the inputs, so that no value is computed for its shape"),
+)
+
+
+# ------------------------------------------------------------------------------------------- lost checks
+
+
+def restore_checks(before: Sizes, rewriter: Any, program: Program) -> list[tuple[Var, Var, str]]:
+    """Comparisons of sizes that the original Program made (`before`) and `program` makes no more.
+
+    Result: (size, size, message) for each; the size Vars are made by `rewriter`.
+    """
+    if not before.constraints:
+        return []
+    after = analyse(program)
+    memo: dict[Dim, Dim | None] = {}
+
+    def translate(dim: Dim) -> Dim | None:
+        work = [dim]
+        while work:
+            d = work[-1]
+            if d >= 0:
+                memo[d] = d
+            if d in memo:
+                work.pop()
+                continue
+            key = before.keys[-d - 1]
+            inner = [key[3]] if key[0] == "length" else list(key[1]) if key[0] == "sum" else []
+            missing = [k for k in inner if k not in memo]
+            if missing:
+                work.extend(missing)
+                continue
+            work.pop()
+            match key[0]:
+                case "shape":
+                    new = ("shape", rewriter.latest(key[1]), key[2])
+                case "value" | "count":
+                    new = (key[0], rewriter.latest(key[1]))
+                case "length":
+                    new = ("length", key[1], tuple(rewriter.latest(v) for v in key[2]), _find(after, memo[key[3]]))
+                case _:
+                    new = ("sum", tuple(_find(after, memo[k]) for k in key[1]))
+            memo[d] = after.known(new)
+        return memo[dim]
+
+    lost: list[tuple[Var, Var, str]] = []
+    for a, c, eqn in before.constraints:
+        x, y = translate(a), translate(c)
+        if x is not None and y is not None and after.find(x) == after.find(y):
+            continue
+        lost.append((_original(before, rewriter, a), _original(before, rewriter, c), _message(before, a, c, eqn)))
+    return lost
+
+
+def _find(sizes: Sizes, dim: Dim | None) -> Dim | None:
+    return None if dim is None else sizes.find(dim)
+
+
+def _original(before: Sizes, rewriter: Any, dim: Dim) -> Var:
+    """The size of one side of an equality, not of its representative (which would compare a size with itself)."""
+    parent, before._parent = before._parent, {}
+    try:
+        return size_var(rewriter, dim)
+    finally:
+        before._parent = parent
+
+
+def _message(sizes: Sizes, a: Dim, b: Dim, eqn: Eqn | None) -> str:
+    def text(dim: Dim) -> str:
+        if dim >= 0:
+            return f"size {dim}"
+        key = sizes.keys[-dim - 1]
+        if key[0] == "shape":
+            return f"dimension {key[2]} of {key[1].name or 'an input'}"
+        return "a computed size"
+    what = f"{eqn.op}: " if eqn is not None else ""
+    return f"{what}{text(a)} and {text(b)} differ; a size 1 broadcasts only if the type says 1"

@@ -1,0 +1,583 @@
+"""Rules that replace a form which overflows, underflows or cancels by one that does not.
+
+Because gradients are built before these rules run, both an expression and what differentiation made of it have
+to be recognised.  The first half does that for expressions, by patterns.  The second half does it for
+gradients, which are products and quotients in any order: `factors` collects from a product what is
+mathematically positive,
+
+    E(u) = exp(u)      P(u) = 1 + exp(u)      S(u) = sum of exp(u) along axes, put back in place
+
+and rules combine them as the algebra of these three allows, where the literal product is inf/inf or 0/0:
+
+    E E^-1 = 1    P P^-1 = 1    S S^-1 = 1    P(u)^-1 = sigmoid(-u)    E(u) P(-u) = P(u)    E(u) / S(u) = softmax
+
+No rule here is exact; each gives the value of exact arithmetic where the literal form loses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.program import Eqn, Var
+from gradc.ir.types import TensorType
+from gradc.passes.pattern import On, Rule, r, var
+
+x, y, z = var("x"), var("y"), var("z")
+
+_LIMIT = "the literal form over- or underflows where this does not"
+_CANCEL = "the literal form cancels; this keeps full relative precision"
+
+EXPRESSIONS = (
+    Rule("log_one_plus", r.log(1 + x), r.log1p(x), exact=False, why=_CANCEL),
+    Rule("log_one_minus", r.log(1 - x), r.log1p(-x), exact=False, why=_CANCEL),
+    Rule("exp_minus_one", r.exp(x) - 1, r.expm1(x), exact=False, why=_CANCEL),
+    Rule("minus_one_plus_exp", -1 + r.exp(x), r.expm1(x), exact=False, why=_CANCEL),
+    Rule("one_minus_exp", 1 - r.exp(x), -r.expm1(x), exact=False, why=_CANCEL),
+    Rule("log1p_of_exp", r.log1p(r.exp(x)), r.softplus(x), exact=False, why=_LIMIT),
+    Rule("log1p_of_neg_exp", r.log1p(-r.exp(x)), r.log1mexp(x), exact=False,
+         why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),
+    Rule("log_of_neg_expm1", r.log(-r.expm1(x)), r.log1mexp(x), exact=False,
+         why="Machler, Accurately Computing log(1-exp(-|a|)); the literal form loses exp(x) below 1e-16"),
+    Rule("log_of_exp_plus_exp", r.log(r.exp(x) + r.exp(y)), r.logaddexp(x, y), exact=False, why=_LIMIT),
+    Rule("log_of_exp", r.log(r.exp(x)), x, exact=False, why=_LIMIT),
+    Rule("log_of_sigmoid", r.log(r.sigmoid(x)), -r.softplus(-x), exact=False, why=_LIMIT),
+    Rule("one_minus_sigmoid", 1 - r.sigmoid(x), r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
+)
+
+
+# ---------------------------------------------------------------------------------- factors of a product
+# A factor is (letter, Var u, extra) with a power; extra is (axes, perm) for S.
+
+Factor = tuple[Any, ...]
+Powers = dict[Factor, int]
+
+_DEPTH = 6          # how far into a product to look
+_MOST = 6           # how many factors to handle
+
+
+def opposite(b: Any, u: Var) -> Var | None:
+    """The Var that is -u, if there is one already."""
+    eqn = b.eqn(u, "neg")
+    if eqn is not None:
+        return eqn.args[0]
+    eqn = b._interned.get(("neg", u.number))
+    return None if eqn is None else eqn.outs[0]
+
+
+def _is_one(v: Var) -> bool:
+    return v.data is not None and not v.data.ndim and bool(v.data == 1)
+
+
+def _aligned(axes: tuple[int, ...], perm: tuple[int, ...] | None, ndim: int) -> bool:
+    """Does the sum along `axes`, transposed by `perm`, broadcast against what was summed?"""
+    kept = [k for k in range(ndim) if k not in axes]
+    perm = tuple(range(len(kept))) if perm is None else perm
+    full = (-1,) * (ndim - len(perm)) + perm
+    return full == tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
+
+
+def atom(b: Any, v: Var) -> tuple[Factor, int] | None:
+    """v as one of the positive factors, with its power."""
+    eqn = b.producer.get(v)
+    if eqn is None or v.type.dtype not in dtypes.FLOATS:  # type: ignore[attr-defined]
+        return None
+    kind = b.kinds[v.number]
+    if kind == "exp":
+        return ("E", eqn.args[0]), 1
+    if kind == "add":
+        first, second = eqn.args
+        if _is_one(first) and b.kinds[second.number] == "exp" and second.type == v.type:
+            return ("P", b.producer[second].args[0]), 1
+    elif kind is ops.Reduce:
+        if eqn.op.fn == "add" and b.kinds[eqn.args[0].number] == "exp":
+            u = b.producer[eqn.args[0]].args[0]
+            if u.type.dtype == v.type.dtype:
+                return ("S", u, eqn.op.axes, None), 1
+    elif kind is ops.Transpose:
+        inner = b.eqn(eqn.args[0], ops.Reduce)
+        if inner is not None:
+            found = atom(b, eqn.args[0])
+            if found is not None:
+                return ("S", found[0][1], found[0][2], eqn.op.perm), 1
+    return None
+
+
+def factors(b: Any, v: Var, depth: int = _DEPTH) -> Powers:
+    """The positive factors of v and their powers; empty if v has none."""
+    result: Powers = {}
+    work = [(v, 1, depth)]
+    while work:
+        v, power, left = work.pop()
+        kind = b.kinds[v.number]
+        if kind not in _PRODUCT or not left:
+            continue
+        if kind == "sigmoid":               # sigmoid(x) = 1 / P(-x)
+            u = b.producer[v].args[0]
+            key: Factor = ("Q", u)
+            result[key] = result.get(key, 0) + power
+            continue
+        found = atom(b, v)
+        if found is not None:
+            result[found[0]] = result.get(found[0], 0) + power * found[1]
+            if len(result) > _MOST:
+                return {}
+            continue
+        eqn = b.producer[v]
+        match kind:
+            case "mul":
+                work += [(a, power, left - 1) for a in eqn.args]
+            case "true_divide":
+                work += [(eqn.args[0], power, left - 1), (eqn.args[1], -power, left - 1)]
+            case "neg":
+                work.append((eqn.args[0], power, left - 1))
+            case "square":
+                work.append((eqn.args[0], 2 * power, left - 1))
+            case ops.Transpose:
+                if -1 in eqn.op.perm and b.kinds[eqn.args[0].number] in ("mul", "true_divide", "neg", "square"):
+                    for key, p in factors(b, eqn.args[0], left - 1).items():
+                        if key[0] == "S":
+                            key = ("S", key[1], key[2], _compose(key[3], eqn.op.perm))
+                            result[key] = result.get(key, 0) + p * power
+    return result
+
+
+_PRODUCT = {"exp", "add", "mul", "true_divide", "neg", "square", "sigmoid", ops.Reduce, ops.Transpose}
+
+
+def _compose(inner: tuple[int, ...] | None, outer: tuple[int, ...]) -> tuple[int, ...]:
+    return outer if inner is None else tuple(-1 if p < 0 else inner[p] for p in outer)
+
+
+def strip(b: Any, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -> Var | None:
+    """v without the factors in `remove` (which is counted down); None stands for 1."""
+    if not remove or not depth:
+        return v
+    kind = b.kinds[v.number]
+    if kind not in _PRODUCT:
+        return v
+    found = (("Q", b.producer[v].args[0]), 1) if kind == "sigmoid" else atom(b, v)
+    if found is not None:
+        key, p = found[0], found[1] * power
+        left = remove.get(key, 0)
+        if left and (left > 0) == (p > 0) and abs(left) >= abs(p):
+            if left == p:
+                del remove[key]
+            else:
+                remove[key] = left - p
+            return None
+        return v
+    eqn = b.producer[v]
+    match kind:
+        case "mul":
+            left, right = [strip(b, a, remove, power, depth - 1) for a in eqn.args]
+            if left is eqn.args[0] and right is eqn.args[1]:
+                return v
+            return left if right is None else right if left is None else b.map("mul", left, right)
+        case "true_divide":
+            top = strip(b, eqn.args[0], remove, power, depth - 1)
+            bottom = strip(b, eqn.args[1], remove, -power, depth - 1)
+            if top is eqn.args[0] and bottom is eqn.args[1]:
+                return v
+            if bottom is None:
+                return top
+            return b.map("true_divide", b.like(1, v) if top is None else top, bottom)
+        case "neg":
+            inner = strip(b, eqn.args[0], remove, power, depth - 1)
+            return v if inner is eqn.args[0] else b.like(-1, v) if inner is None else b.map("neg", inner)
+        case "square":
+            found = atom(b, eqn.args[0])
+            if found is None and b.kinds[eqn.args[0].number] == "sigmoid":
+                found = (("Q", b.producer[eqn.args[0]].args[0]), 1)
+            if found is None:
+                return v
+            key, p = found[0], power
+            left_count = remove.get(key, 0) * (1 if p > 0 else -1)
+            if left_count >= 2:
+                remove[key] -= 2 * p
+                if not remove[key]:
+                    del remove[key]
+                return None
+            if left_count == 1:
+                del remove[key]
+                return eqn.args[0]
+            return v
+        case ops.Transpose:
+            perm = eqn.op.perm
+            inside: Powers = {}
+            lifted: dict[Factor, Factor] = {}
+            for key in factors(b, eqn.args[0], depth - 1):
+                if key[0] == "S":
+                    outer = ("S", key[1], key[2], _compose(key[3], perm))
+                    if outer in remove:
+                        inside[key] = remove.pop(outer)
+                        lifted[key] = outer
+            if not inside:
+                return v
+            inner = strip(b, eqn.args[0], inside, power, depth - 1)
+            for key, p in inside.items():
+                remove[lifted[key]] = p
+            return None if inner is None else v if inner is eqn.args[0] else b.apply(ops.Transpose(perm), inner)
+    return v
+
+
+def shifted(b: Any, u: Var) -> bool:
+    """Is u of the form w - max(w), so that exp(u) can't overflow?"""
+    eqn = b.eqn(u, "sub")
+    if eqn is None:
+        return False
+    v = eqn.args[1]
+    for _ in range(4):
+        inner = b.producer.get(v)
+        if inner is None:
+            return False
+        if type(inner.op) is ops.Reduce:
+            return inner.op.fn == "maximum"
+        if b.kinds[v.number] == "switch":
+            v = inner.args[2]
+        elif type(inner.op) in (ops.Transpose, ops.Broadcast):
+            v = inner.args[0]
+        else:
+            return False
+    return False
+
+
+def shift(b: Any, u: Var, axes: tuple[int, ...]) -> tuple[Var, Var]:
+    """(m, u - m in place) with m the maximum along `axes`, 0 where that is infinite (so that inf - inf is avoided)."""
+    top = b.apply(ops.Reduce("maximum", axes), u)
+    m = b.map("switch", b.map("isinf", top), b.like(0.0, u), top)
+    ndim = u.type.ndim  # type: ignore[attr-defined]
+    kept = [k for k in range(ndim) if k not in axes]
+    perm = tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
+    return m, b.map("sub", u, b.apply(ops.Transpose(perm), m))
+
+
+def never_empty(b: Any, u: Var, axes: tuple[int, ...]) -> bool:
+    """A maximum needs an element: are the sizes along `axes` known to be at least 1, or is an error as good?
+
+    The sum of nothing is 0 and its logarithm -inf; a maximum of nothing fails.  A static 0 keeps the literal form.
+    """
+    return all(s != 0 for s in (u.type.shape[k] for k in axes))  # type: ignore[attr-defined]
+
+
+# ---------------------------------------------------------------------------------- rules on products
+
+
+def _combine(b: Any, powers: Powers) -> tuple[Powers, Powers, list[tuple[Any, ...]]] | None:
+    """(factors to take out, factors to put in, softmaxes (u, axes, perm, power) to put in), or None."""
+    out: Powers = {}
+    into: Powers = {}
+    soft: list[tuple[Any, ...]] = []
+    powers = dict(powers)
+
+    def take(key: Factor, p: int) -> None:
+        out[key] = out.get(key, 0) + p
+        powers[key] -= p
+        if not powers[key]:
+            del powers[key]
+
+    for key in list(powers):                # 1 / (1 + exp(u)) = sigmoid(-u) =: Q(-u); any negative power of P
+        if key[0] == "P" and powers.get(key, 0) < 0:
+            p = powers[key]
+            take(key, p)
+            q = ("Q-", key[1])
+            into[q] = into.get(q, 0) - p
+    for key in list(powers):                # exp(u) sigmoid(-u) = sigmoid(u)
+        if key[0] != "E":
+            continue
+        u, n = key[1], powers.get(key, 0)
+        minus = opposite(b, u)
+        while n:
+            if n > 0 and into.get(("Q-", u), 0) > 0:
+                _move(into, ("Q-", u), ("Q", u))
+            elif n > 0 and minus is not None and powers.get(("Q", minus), 0) > 0:
+                take(("Q", minus), 1)
+                into[("Q", u)] = into.get(("Q", u), 0) + 1
+            elif n < 0 and minus is not None and into.get(("Q-", minus), 0) > 0:   # sigmoid(u) / exp(u)
+                _move(into, ("Q-", minus), ("Q", minus))
+            elif n < 0 and powers.get(("Q", u), 0) > 0:
+                take(("Q", u), 1)
+                into[("Q-", u)] = into.get(("Q-", u), 0) + 1
+            else:
+                break
+            step = 1 if n > 0 else -1
+            take(key, step)
+            n -= step
+    for key in list(powers):                # exp(u) / sum(exp(u))
+        if key[0] == "S" and powers.get(key, 0) < 0:
+            u = key[1]
+            e = powers.get(("E", u), 0)
+            if e > 0 and not shifted(b, u) and _aligned(key[2], key[3], u.type.ndim) and never_empty(b, u, key[2]):
+                p = min(e, -powers[key])
+                take(("E", u), p)
+                take(key, -p)
+                soft.append((u, key[2], key[3], p))
+    return (out, into, soft) if out else None
+
+
+def _move(into: Powers, old: Factor, new: Factor) -> None:
+    into[old] -= 1
+    if not into[old]:
+        del into[old]
+    into[new] = into.get(new, 0) + 1
+
+
+def _sigmoid(b: Any, key: Factor) -> Var:
+    u = key[1]
+    return b.map("sigmoid", u if key[0] == "Q" else b.map("neg", u))
+
+
+def _power(b: Any, v: Var, p: int) -> Var:
+    result = v
+    for _ in range(p - 1):
+        result = b.map("square", v) if result is v else b.map("mul", result, v)
+    return result
+
+
+def softmax(b: Any, u: Var, axes: tuple[int, ...]) -> Var:
+    """exp(u - m) / sum(exp(u - m)) along `axes`."""
+    _, w = shift(b, u, axes)
+    e = b.map("exp", w)
+    ndim = u.type.ndim  # type: ignore[attr-defined]
+    kept = [k for k in range(ndim) if k not in axes]
+    perm = tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
+    return b.map("true_divide", e, b.apply(ops.Transpose(perm), b.apply(ops.Reduce("add", axes), e)))
+
+
+def _sides(b: Any, op: ops.Map, args: Sequence[Var]) -> tuple[Powers, Powers]:
+    left, right = factors(b, args[0]), factors(b, args[1])
+    return left, right if op.fn == "mul" else {k: -p for k, p in right.items()}
+
+
+def _product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+    """Combine the positive factors of a product or quotient."""
+    left, right = _sides(b, op, args)
+    if not right and not left:
+        return None
+    powers = dict(left)
+    cancelled: Powers = {}
+    for key, p in right.items():
+        q = powers.get(key, 0)
+        if q * p < 0:                       # a factor of one side against its inverse on the other
+            cancelled[key] = min(abs(p), abs(q))
+        powers[key] = p + q
+        if not powers[key]:
+            del powers[key]
+    combined = _combine(b, powers)
+    if combined is None and not cancelled:
+        return None
+    want = infer.output_types(op, args)[0]
+    if any(a.type.dtype != want.dtype for a in args):
+        return None
+    out, into, soft = combined or ({}, {}, [])
+    sides = []
+    for own, v, sign in ((left, args[0], 1), (right, args[1], 1 if op.fn == "mul" else -1)):
+        remove: Powers = {}
+        for key, p in own.items():
+            n = cancelled.get(key, 0) * (1 if p > 0 else -1)
+            rest = p - n
+            taken = out.get(key, 0)
+            if taken and rest and (taken > 0) == (rest > 0):
+                m = min(abs(taken), abs(rest)) * (1 if rest > 0 else -1)
+                out[key] = taken - m
+                n += m
+            if n:
+                remove[key] = n * sign
+        stripped = strip(b, v, remove, 1) if remove else v
+        if remove:
+            return None                     # too deep to take out
+        sides.append(stripped)
+    parts: list[Var] = []
+    for u, axes, _, p in soft:
+        parts.append(_power(b, softmax(b, u, axes), p))
+    for key, p in into.items():
+        parts.append(_power(b, _sigmoid(b, key), p))
+    top, bottom = sides
+    if op.fn == "mul":
+        rest = [v for v in sides if v is not None]
+        result = rest[0] if len(rest) == 1 else b.map("mul", *rest) if rest else None
+    elif bottom is None:
+        result = top
+    else:
+        result = b.map("true_divide", b.like(1, args[0]) if top is None else top, bottom)
+    if parts:
+        product = parts[0]
+        for p in parts[1:]:
+            product = b.map("mul", product, p)
+        if result is None or _is_one(result):
+            result = product
+        else:
+            result = b.map("mul", result, product)
+    return b.like(1, args[0]) if result is None else result
+
+
+def _distribute(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+    """(s + t) * e -> s * e + t * e where s * e combines: e.g. s = g / sum(exp(u)), e = exp(u)."""
+    for k in (0, 1):
+        kind = b.kinds[args[k].number]
+        if kind not in ("add", "sub"):
+            continue
+        e = args[1 - k]
+        outer = factors(b, e)
+        if not outer or atom(b, args[k]) is not None:
+            continue
+        for term in b.producer[args[k]].args:
+            inner = factors(b, term)
+            if not inner:
+                continue
+            powers = dict(inner)
+            good = False
+            for key, p in outer.items():
+                q = powers.get(key, 0)
+                good = good or q * p < 0
+                powers[key] = p + q
+            if good or (_combine(b, {k: p for k, p in powers.items() if p}) or ({}, {}, []))[2]:
+                s, t = b.producer[args[k]].args
+                return b.map(kind, b.map("mul", s, e), b.map("mul", t, e))
+    return None
+
+
+def _sum_of_quotient(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
+    """sum(t / S) -> sum(t) / S, where S is itself a sum along the same axes."""
+    if op.fn != "add":
+        return None
+    v = args[0]
+    found = {key: p for key, p in factors(b, v).items()
+             if key[0] == "S" and key[2] == op.axes and p < 0
+             and _aligned(key[2], key[3], v.type.ndim) and key[1].type.ndim == v.type.ndim}  # type: ignore
+    if not found:
+        return None
+    remove = dict(found)
+    rest = strip(b, v, remove, 1)
+    if remove:
+        return None
+    dims = b.dims(v)
+    rest = b.broadcast(b.like(1, v) if rest is None else rest, dims)
+    result = b.apply(op, rest)
+    for key, p in found.items():
+        s = b.apply(ops.Reduce("add", key[2]), b.map("exp", key[1]))
+        for _ in range(-p):
+            result = b.map("true_divide", result, s)
+    return result
+
+
+def _log_of_product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+    """log of a product of positive factors alone -> the sum of their logs, e.g. log(softmax(x))."""
+    v = args[0]
+    powers = factors(b, v)
+    if not powers:
+        return None
+    remove = dict(powers)
+    rest = strip(b, v, remove, 1)
+    if remove or rest is not None:
+        return None
+    result: Var | None = None
+    for key, p in powers.items():
+        match key[0]:
+            case "E":
+                term = key[1]
+            case "P":
+                term = b.map("softplus", key[1])
+            case "Q":
+                term, p = b.map("softplus", b.map("neg", key[1])), -p
+            case _:
+                s = b.apply(ops.Reduce("add", key[2]), b.map("exp", key[1]))
+                term = b.map("log", s)
+                if key[3] is not None:
+                    term = b.apply(ops.Transpose(key[3]), term)
+        if abs(p) != 1:
+            term = b.map("mul", b.like(abs(p), v), term)
+        if result is None:
+            result = b.map("neg", term) if p < 0 else term
+        else:
+            result = b.map("sub" if p < 0 else "add", result, term)
+    return result
+
+
+def _log_sum_exp(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+    """log(sum(exp(u))) -> m + log(sum(exp(u - m)))."""
+    found = atom(b, args[0])
+    if found is None or found[0][0] != "S":
+        return None
+    u, axes = found[0][1], found[0][2]
+    if shifted(b, u) or not never_empty(b, u, axes) or not axes:
+        return None
+    if found[0][3] is not None:
+        inner = b.producer[args[0]].args[0]
+        return b.apply(ops.Transpose(found[0][3]), b.map("log", inner))
+    m, w = shift(b, u, axes)
+    return b.map("add", m, b.map("log", b.apply(ops.Reduce("add", axes), b.map("exp", w))))
+
+
+def _matrix(b: Any) -> Var:
+    return b.input(TensorType("float64", (None, 4)))
+
+
+def _keep(b: Any, v: Var) -> Var:
+    return b.apply(ops.Transpose((0, -1)), v)
+
+
+def _sample_logistic(b: Any) -> Any:
+    v, g = _matrix(b), _matrix(b)
+    e = b.map("exp", b.map("neg", v))
+    p = b.map("add", b.constant(1.0, "float64"), e)
+    up = b.map("exp", v)
+    q = b.map("add", b.constant(1.0, "float64"), up)
+    square = b.map("mul", p, p)
+    return (b.map("true_divide", g, p), b.map("true_divide", up, q), b.map("mul", b.map("true_divide", g, square), e),
+            b.map("mul", e, b.map("true_divide", b.map("neg", g), square)), b.map("mul", b.map("true_divide", g, q), up))
+
+
+def _sample_softmax(b: Any) -> Any:
+    v, g = _matrix(b), _matrix(b)
+    e = b.map("exp", v)
+    s = b.apply(ops.Reduce("add", (1,)), e)
+    p = b.map("true_divide", e, _keep(b, s))
+    gs = b.apply(ops.Slice((ops.Item(), ops.Item(at=0))), g)
+    total = b.apply(ops.Reduce("add", (0, 1)), e)
+    return (p, b.map("mul", _keep(b, b.map("true_divide", gs, s)), e), b.map("true_divide", e, total),
+            b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
+
+
+def _sample_softmax_grad(b: Any) -> Any:
+    v, g = _matrix(b), _matrix(b)
+    e = b.map("exp", v)
+    s = _keep(b, b.apply(ops.Reduce("add", (1,)), e))
+    back = b.apply(ops.Reduce("add", (1,)), b.map("true_divide", b.map("mul", g, e), b.map("mul", s, s)))
+    return b.map("mul", b.map("sub", b.map("true_divide", g, s), _keep(b, back)), e)
+
+
+def _sample_log(b: Any) -> Any:
+    v = _matrix(b)
+    e = b.map("exp", v)
+    s = b.apply(ops.Reduce("add", (1,)), e)
+    sig = b.map("sigmoid", v)
+    return (b.map("log", b.map("true_divide", e, _keep(b, s))), b.map("log", b.map("square", sig)),
+            b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
+
+
+def _sample_logsumexp(b: Any) -> Any:
+    v = _matrix(b)
+    e = b.map("exp", v)
+    return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),
+            b.map("log", _keep(b, b.apply(ops.Reduce("add", (1,)), e))))
+
+
+_GRADIENT = "exp(u) is positive: quotients that are inf/inf or 0/0 in floating point have this value in exact arithmetic"
+
+PRODUCTS = (
+    Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose)), _log_sum_exp, exact=False, why=_LIMIT,
+         sample=_sample_logsumexp, ulps=64),
+    Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid")), _log_of_product,
+         exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
+    Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT)), _product, exact=False, why=_GRADIENT,
+         sample=(_sample_logistic, _sample_softmax), ulps=64),
+    Rule("distribute_positive", On(("mul",), some=("add", "sub")), _distribute, exact=False, why=_GRADIENT,
+         sample=_sample_softmax_grad, ulps=1e4),
+    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg")), _sum_of_quotient, exact=False,
+         why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
+)
+
+RULES = EXPRESSIONS + PRODUCTS

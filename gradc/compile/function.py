@@ -159,7 +159,7 @@ class Maker:
         if self._fgraph is None:
             arguments = self.ingested.arguments
             ins = [a.variable if hasattr(a.variable, "container") else a.variable.clone() for a in arguments]
-            self._fgraph = FunctionGraph(ins, inline(self.compiled.optimized, ins), clone=False)
+            self._fgraph = FunctionGraph(ins, inline(self.compiled.optimized, ins, bare=True), clone=False)
         return self._fgraph
 
     def c_source(self) -> str:

@@ -104,13 +104,18 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[V
     return builder.equation(ops.Callback(op), args).outs
 
 
-def inline(program: Program, variables: Sequence[Variable]) -> list[Variable]:
-    """`program`'s outputs as expressions of `variables`, which stand for its inputs."""
+def inline(program: Program, variables: Sequence[Variable], *, bare: bool = False) -> list[Variable]:
+    """`program`'s outputs as expressions of `variables`, which stand for its inputs.
+
+    `bare` marks the constants for printing without `TensorConstant{}` (the graph of a compiled function).
+    """
     env: dict[Var, Variable] = dict(zip(program.inputs, variables))
     for eqn in program.eqns:
         if type(eqn.op) is ops.Constant:
             data = eqn.op.value.data
             made = [eqn.out.type.constant_class(eqn.out.type, data, name=eqn.out.name)]
+            if bare:
+                made[0].bare = True
         else:
             op = eqn.op.op if type(eqn.op) is ops.Callback else eqn.op
             args = [env[a] for a in eqn.args]

@@ -88,6 +88,8 @@ class Variable:
 class Constant(Variable):
     """A variable whose value is known when the graph is built; `data` is read-only."""
 
+    bare = False        # print a scalar as `2.0`, not `TensorConstant{2.0}`; set in graphs of compiled functions
+
     def __init__(self, type: Type, data: Any, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self.data = data

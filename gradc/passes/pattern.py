@@ -318,8 +318,8 @@ Attempt = Callable[..., "Var | None"]
 class Table:
     """Rules by what they look at; `find(signature)` is memoised.
 
-    A signature is (root, kind of argument 0, 1, 2): the row name of a Map or the op class, then the kinds of up
-    to three arguments.  An entry is (rule, attempt).
+    A signature of a Map is (row name, kind of each argument), and for two arguments, whether they are the same
+    Var; of other ops (op class, kinds of up to three arguments).  An entry is (rule, attempt).
     """
 
     __slots__ = ("rules", "memo", "_by_root", "_anywhere")
@@ -359,6 +359,8 @@ class Table:
 
 def _structural(on: On) -> Callable[[Any], bool]:
     def fits(kinds: Any) -> bool:
+        if kinds and isinstance(kinds[-1], bool):
+            kinds = kinds[:-1]
         return ((not on.first or bool(kinds) and kinds[0] in on.first)
                 and (not on.second or len(kinds) > 1 and kinds[1] in on.second)
                 and (not on.some or any(k in on.some for k in kinds))
@@ -366,7 +368,10 @@ def _structural(on: On) -> Callable[[Any], bool]:
     return fits
 
 
-def _elementwise(order: Pattern) -> Callable[[Any], bool]:
+def _elementwise(order: Call) -> Callable[[Any], bool]:
+    args = order.args
+    same = len(args) == 2 and isinstance(args[0], Any_) and isinstance(args[1], Any_) and args[0].name == args[1].name
+
     def fits(kinds: Any) -> bool:
-        return all(_accepts(a, k) for a, k in zip(order.args, kinds))  # type: ignore[attr-defined]
+        return all(_accepts(a, k) for a, k in zip(args, kinds)) and (not same or kinds[2])
     return fits

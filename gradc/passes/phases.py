@@ -51,7 +51,6 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
         fired = len(state.fired or ())
         count = len(program.eqns)
         program = sweep(program, table, state, name)
-        program = drop_unused(program)
         if checked:
             check(program, name)
         if tell:
@@ -74,17 +73,18 @@ def keep_size_checks(program: Program, state: State) -> Program:
     sizes.constraints = sizes.constraints[:state.checks]
     if not sizes.constraints or not program.outputs:
         return program
+    lost = shapes.lost_checks(sizes, state.latest, program)
+    if not lost:
+        return program
     b = Rewriter(state, _NO_RULES, "checks", program)
     for eqn in program.eqns:
         b.adopt(eqn, eqn.args)
-    lost = shapes.restore_checks(sizes, b, program)
-    if not lost:
-        return program
     outputs: list[Any] = list(program.outputs)
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
-    for a, c, message in lost:
-        outputs[k] = b.raw(ops.Assert(message, "shape"), (outputs[k], b.map("eq", a, c)))
+    for first, second, message in lost:
+        same = b.map("eq", *[shapes.size_var(b, dim, merged=False) for dim in (first, second)])
+        outputs[k] = b.raw(ops.Assert(message, "shape"), (outputs[k], same))
     return b.program([outputs[k] if v is old else v for v in outputs])
 
 

@@ -63,7 +63,7 @@ class State:
 class Rewriter(Builder):
     """A Builder whose equations pass through the rules of one table."""
 
-    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget")
+    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget", "memo")
 
     def __init__(self, state: State, table: Table, phase: str, program: Program) -> None:
         super().__init__()
@@ -74,6 +74,7 @@ class Rewriter(Builder):
         self.sizes = state.sizes
         self.kinds = state.kinds
         self.depth = 0
+        self.memo: dict[int, Any] = {}      # for rules: what they found out about a Var of this sweep
         self.budget = FIRINGS_PER_EQUATION * len(program.eqns) + 1000
         self._next = state.next
 
@@ -87,9 +88,11 @@ class Rewriter(Builder):
             root: Any = op.fn  # type: ignore[attr-defined]
             if len(args) == 2 and root in COMMUTATIVE:
                 args = ordered(args)
+            signature: Any = (root, *[kinds[a.number] for a in args])
+            if len(args) == 2:
+                signature += (args[0] is args[1],)
         else:
-            root = cls
-        signature = (root, *[kinds[a.number] for a in args[:3]])
+            signature = (cls, *[kinds[a.number] for a in args[:3]])
         entries = self.table.memo.get(signature)
         if entries is None:
             entries = self.table.find(signature)
@@ -277,7 +280,7 @@ def ordered(args: Sequence[Var]) -> tuple[Var, ...]:
     a, b = args
     if (a.data is None, a.number) > (b.data is None, b.number):
         return b, a
-    return a, b
+    return args  # type: ignore[return-value]
 
 
 def _ones(type: Any) -> tuple[bool, ...]:
@@ -288,24 +291,32 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
     """`program` after one pass of the rules in `table`."""
     b = Rewriter(state, table, phase, program)
     kinds, memo, replaced = state.kinds, table.memo, state.replaced
-    dims = state.sizes.dims
+    interned, producer, eqns, producers = b._interned, b.producer, b.eqns, state.producer
     for eqn in program.eqns:
         op, args, outs = eqn.op, eqn.args, eqn.outs
+        moved = False
         for a in args:
             if a in replaced:
                 args = tuple([state.latest(a) for a in args])
+                moved = True
                 break
         if type(op) is ops.Map:
             root: Any = op.fn
-            if len(args) == 2 and root in COMMUTATIVE:
-                args = ordered(args)
-            key = (root, *[a.number for a in args])
+            if len(args) == 2:
+                x, y = args
+                if root in COMMUTATIVE and (x.number > y.number or y.data is not None):
+                    args = x, y = ordered(args)
+                key: Any = (root, x.number, y.number)
+                signature: Any = (root, kinds[x.number], kinds[y.number], x is y)
+            else:
+                key = (root, *[a.number for a in args])
+                signature = (root, *[kinds[a.number] for a in args])
         else:
             root = type(op)
             key = (op, *[a.number for a in args])
-        found = b._interned.get(key)
-        if found is None:
             signature = (root, *[kinds[a.number] for a in args[:3]])
+        found = interned.get(key)
+        if found is None:
             entries = memo.get(signature)
             if entries is None:
                 entries = table.find(signature)
@@ -318,7 +329,7 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                         if outs[0].name and new.name is None and new.number >= state.next:
                             new.name = outs[0].name
                     continue
-                found = b._interned.get(key)
+                found = interned.get(key)
         if found is not None:
             if found.sources != eqn.sources:
                 found.sources = tuple(dict.fromkeys(found.sources + eqn.sources))
@@ -327,7 +338,7 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                     if old is not out:
                         replaced[old] = out
             continue
-        if args is not eqn.args and any([x.type != y.type for x, y in zip(args, eqn.args)]):
+        if moved and _retyped(args, eqn.args):
             types = infer.output_types(op, args)
             if any([t != o.type for t, o in zip(types, outs)]):
                 b.sources = eqn.sources
@@ -337,13 +348,17 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                     out.name = old.name
                 continue
         new_eqn = Eqn(op, args, outs, eqn.sources)
-        b._interned[key] = new_eqn
-        b.eqns.append(new_eqn)
+        interned[key] = new_eqn
+        eqns.append(new_eqn)
         for out in outs:
-            b.producer[out] = new_eqn
-            state.producer[out] = new_eqn
+            producer[out] = producers[out] = new_eqn
     state.next = b._next
     return b.program([state.latest(v) for v in program.outputs])
+
+
+def _retyped(new: Sequence[Var], old: Sequence[Var]) -> bool:
+    return len(new) != len(old) or any([x.type is not y.type and x.type != y.type
+                                        for x, y in zip(new, old) if x is not y])
 
 
 COMMUTATIVE = frozenset(name for name, row in ROWS.items() if row.commutative)

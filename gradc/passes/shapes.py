@@ -2,13 +2,13 @@
 
 Here: `Sizes`, which gives every Var a tuple of *dimensions*; the rules that put sizes of inputs in the place of
 `ShapeOf` of intermediates, so that afterwards ShapeOf stands only on inputs and on results of Callbacks; and
-`restore_checks`.  In and out: a Program under rewriting (`rewrite.Rewriter`).
+`lost_checks`.  In and out: a Program under rewriting (`rewrite.Rewriter`).
 
 A dimension is an int >= 0 (known size) or a negative int, the symbol of a size known only at run time.
 Equations that compare sizes when they run (Map, Contract, Concat, Broadcast) make dimensions equal; these
 equalities hold for the whole Program, because it fails as a whole where one does not hold.  Rules may
-therefore drop an equation together with its comparison; `restore_checks` compares what the rewritten
-Program still checks with what the original one did, and puts back what was lost as an Assert on sizes.
+therefore drop an equation together with its comparison; `lost_checks` compares what the rewritten
+Program still checks with what the original one did, and what was lost is put back as an Assert on sizes.
 What an unneeded *value* would have raised (an index out of bounds, a user's Assert) is not raised.
 """
 
@@ -298,10 +298,14 @@ _DIMS: dict[type, Callable[..., Dims]] = {
 # --------------------------------------------------------------------------------------- sizes as equations
 
 
-def size_var(b: Any, dim: Dim) -> Var:
-    """The size `dim` as an int64 scalar of the Program that `b` builds."""
+def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
+    """The size `dim` as an int64 scalar of the Program that `b` builds.
+
+    With `merged=False` not one of the sizes known to be equal to it, but this one.
+    """
     sizes = b.sizes
-    dim = sizes.find(dim)
+    find = sizes.find if merged else _itself
+    dim = find(dim)
     if dim >= 0:
         return b.constant(dim, "int64")
     needed: set[Dim] = set()
@@ -312,13 +316,13 @@ def size_var(b: Any, dim: Dim) -> Var:
             needed.add(d)
             key = sizes.keys[-d - 1]
             if key[0] == "length":
-                work.append(sizes.find(key[3]))
+                work.append(find(key[3]))
             elif key[0] == "sum":
-                work.extend(sizes.find(k) for k in key[1])
+                work.extend(find(k) for k in key[1])
     made: dict[Dim, Var] = {}
 
     def get(d: Dim) -> Var:
-        d = sizes.find(d)
+        d = find(d)
         return b.constant(d, "int64") if d >= 0 else made[d]
 
     for d in sorted(needed, reverse=True):
@@ -339,6 +343,10 @@ def size_var(b: Any, dim: Dim) -> Var:
             case _:
                 made[d] = length(b, key[1], [b.current(v) for v in key[2]], get(key[3]))
     return made[dim]
+
+
+def _itself(dim: Dim) -> Dim:
+    return dim
 
 
 def length(b: Any, item: ops.Item, dynamic: Sequence[Var], n: Var) -> Var:
@@ -422,13 +430,11 @@ RULES = (
 # ------------------------------------------------------------------------------------------- lost checks
 
 
-def restore_checks(before: Sizes, rewriter: Any, program: Program) -> list[tuple[Var, Var, str]]:
+def lost_checks(before: Sizes, latest: Callable[[Var], Var], program: Program) -> list[tuple[Dim, Dim, str]]:
     """Comparisons of sizes that the original Program made (`before`) and `program` makes no more.
 
-    Result: (size, size, message) for each; the size Vars are made by `rewriter`.
+    `latest` says what a Var has been replaced by.  Result: (dimension, dimension, message) for each.
     """
-    if not before.constraints:
-        return []
     after = analyse(program)
     memo: dict[Dim, Dim | None] = {}
 
@@ -450,36 +456,27 @@ def restore_checks(before: Sizes, rewriter: Any, program: Program) -> list[tuple
             work.pop()
             match key[0]:
                 case "shape":
-                    new = ("shape", rewriter.latest(key[1]), key[2])
+                    new = ("shape", latest(key[1]), key[2])
                 case "value" | "count":
-                    new = (key[0], rewriter.latest(key[1]))
+                    new = (key[0], latest(key[1]))
                 case "length":
-                    new = ("length", key[1], tuple(rewriter.latest(v) for v in key[2]), _find(after, memo[key[3]]))
+                    new = ("length", key[1], tuple(latest(v) for v in key[2]), _find(after, memo[key[3]]))
                 case _:
                     new = ("sum", tuple(_find(after, memo[k]) for k in key[1]))
             memo[d] = after.known(new)
         return memo[dim]
 
-    lost: list[tuple[Var, Var, str]] = []
+    lost: list[tuple[Dim, Dim, str]] = []
     for a, c, eqn in before.constraints:
         x, y = translate(a), translate(c)
         if x is not None and y is not None and after.find(x) == after.find(y):
             continue
-        lost.append((_original(before, rewriter, a), _original(before, rewriter, c), _message(before, a, c, eqn)))
+        lost.append((a, c, _message(before, a, c, eqn)))
     return lost
 
 
 def _find(sizes: Sizes, dim: Dim | None) -> Dim | None:
     return None if dim is None else sizes.find(dim)
-
-
-def _original(before: Sizes, rewriter: Any, dim: Dim) -> Var:
-    """The size of one side of an equality, not of its representative (which would compare a size with itself)."""
-    parent, before._parent = before._parent, {}
-    try:
-        return size_var(rewriter, dim)
-    finally:
-        before._parent = parent
 
 
 def _message(sizes: Sizes, a: Dim, b: Dim, eqn: Eqn | None) -> str:

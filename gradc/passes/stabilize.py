@@ -107,41 +107,48 @@ def atom(b: Any, v: Var) -> tuple[Factor, int] | None:
 
 def factors(b: Any, v: Var, depth: int = _DEPTH) -> Powers:
     """The positive factors of v and their powers; empty if v has none."""
-    result: Powers = {}
-    work = [(v, 1, depth)]
-    while work:
-        v, power, left = work.pop()
-        kind = b.kinds[v.number]
-        if kind not in _PRODUCT or not left:
-            continue
-        if kind == "sigmoid":               # sigmoid(x) = 1 / P(-x)
-            u = b.producer[v].args[0]
-            key: Factor = ("Q", u)
-            result[key] = result.get(key, 0) + power
-            continue
-        found = atom(b, v)
-        if found is not None:
-            result[found[0]] = result.get(found[0], 0) + power * found[1]
-            if len(result) > _MOST:
-                return {}
-            continue
-        eqn = b.producer[v]
-        match kind:
-            case "mul":
-                work += [(a, power, left - 1) for a in eqn.args]
-            case "true_divide":
-                work += [(eqn.args[0], power, left - 1), (eqn.args[1], -power, left - 1)]
-            case "neg":
-                work.append((eqn.args[0], power, left - 1))
-            case "square":
-                work.append((eqn.args[0], 2 * power, left - 1))
-            case ops.Transpose:
-                if -1 in eqn.op.perm and b.kinds[eqn.args[0].number] in ("mul", "true_divide", "neg", "square"):
-                    for key, p in factors(b, eqn.args[0], left - 1).items():
-                        if key[0] == "S":
-                            key = ("S", key[1], key[2], _compose(key[3], eqn.op.perm))
-                            result[key] = result.get(key, 0) + p * power
-    return result
+    kind = b.kinds[v.number]
+    if kind not in _PRODUCT or not depth:
+        return _NONE
+    memo = b.memo
+    found: Powers | None = memo.get(v.number)
+    if found is None:
+        found = memo[v.number] = _factors(b, v, kind, depth)
+    return found
+
+
+_NONE: Powers = {}
+
+
+def _factors(b: Any, v: Var, kind: Any, depth: int) -> Powers:
+    if kind == "sigmoid":               # sigmoid(x) = 1 / P(-x)
+        return {("Q", b.producer[v].args[0]): 1}
+    single = atom(b, v)
+    if single is not None:
+        return {single[0]: single[1]}
+    args = b.producer[v].args
+    match kind:
+        case "mul" | "true_divide":
+            left, right = factors(b, args[0], depth - 1), factors(b, args[1], depth - 1)
+            if not right:
+                return left
+            sign = 1 if kind == "mul" else -1
+            result = dict(left)
+            for key, p in right.items():
+                result[key] = result.get(key, 0) + sign * p
+                if not result[key]:
+                    del result[key]
+            return result if len(result) <= _MOST else _NONE
+        case "neg":
+            return factors(b, args[0], depth - 1)
+        case "square":
+            return {key: 2 * p for key, p in factors(b, args[0], depth - 1).items()}
+        case ops.Transpose:
+            perm = b.producer[v].op.perm
+            if -1 in perm and b.kinds[args[0].number] in ("mul", "true_divide", "neg", "square"):
+                return {("S", key[1], key[2], _compose(key[3], perm)): p
+                        for key, p in factors(b, args[0], depth - 1).items() if key[0] == "S"}
+    return _NONE
 
 
 _PRODUCT = {"exp", "add", "mul", "true_divide", "neg", "square", "sigmoid", ops.Reduce, ops.Transpose}

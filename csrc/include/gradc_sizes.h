@@ -1,0 +1,89 @@
+/* Sizes and block counts: integer helpers of generated code's prologue and entry function. */
+#ifndef GRADC_SIZES_H
+#define GRADC_SIZES_H
+
+#include <stdint.h>
+
+/* Sections stay functions of their own: the compiler's time grows with the square of a function's length. */
+#define GRADC_NOINLINE __attribute__((noinline))
+
+/* a * b + c, rounded once where the CPU does so at no cost. */
+#ifdef __FMA__
+#define GRADC_FMA(a, b, c) __builtin_fma(a, b, c)
+#define GRADC_FMAF(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define GRADC_FMA(a, b, c) ((a) * (b) + (c))
+#define GRADC_FMAF(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* An index that may count from the end; it has been checked. */
+static inline int64_t gradc_position(int64_t at, int64_t n) { return at < 0 ? at + n : at; }
+
+/* A slice bound for a positive step: slice(start, None).indices(n)[0]. */
+static inline int64_t gradc_slice_start(int64_t n, int64_t start)
+{
+    if (start < 0)
+        start += n;
+    return start < 0 ? 0 : start > n ? n : start;
+}
+
+/* range(*slice(start, stop, step).indices(n)): flags 1: start is None, 2: stop is None. */
+static inline int64_t gradc_slice_limit(int64_t bound, int64_t n, int64_t step)
+{
+    if (bound < 0)
+        bound += n;
+    if (step > 0)
+        return bound < 0 ? 0 : bound > n ? n : bound;
+    return bound < -1 ? -1 : bound > n - 1 ? n - 1 : bound;
+}
+
+static inline int64_t gradc_slice_first(int64_t n, int64_t start, int64_t stop, int64_t step, int64_t flags)
+{
+    (void)stop;
+    if (flags & 1)
+        return step > 0 ? 0 : n - 1;
+    if (step < 0 && start < 0 && start + n < 0)
+        return -1;
+    return gradc_slice_limit(start, n, step);
+}
+
+static inline int64_t gradc_slice_count(int64_t n, int64_t start, int64_t stop, int64_t step, int64_t flags)
+{
+    const int64_t first = gradc_slice_first(n, start, stop, step, flags);
+    int64_t last;
+    if (flags & 2)
+        last = step > 0 ? n : -1;
+    else if (step < 0 && stop < 0 && stop + n < 0)
+        last = -1;
+    else
+        last = gradc_slice_limit(stop, n, step);
+    if (step > 0)
+        return last > first ? (last - first + step - 1) / step : 0;
+    return first > last ? (first - last - step - 1) / -step : 0;
+}
+
+/* How an outer loop of `extent` iterations is cut into blocks of `step` iterations.  Only sizes decide, never
+ * the number of threads, so results have the same bits on any number of threads. */
+typedef struct {
+    int64_t step;   /* iterations of a block */
+    int64_t count;  /* blocks, at least 1 */
+    int64_t grain;  /* blocks that are worth a hand-over to another thread */
+} gradc_cut;
+
+static inline gradc_cut gradc_cut_loop(int64_t extent, int64_t work, int64_t multiple, int64_t limit, double cost)
+{
+    enum { ELEMENTS = 16384 };          /* of one block, so that it stays in the cache it came to */
+    gradc_cut cut;
+    if (work < 1)
+        work = 1;
+    cut.step = (ELEMENTS + work - 1) / work;
+    if (limit > 0 && cut.step < (extent + limit - 1) / limit)
+        cut.step = (extent + limit - 1) / limit;
+    cut.step = (cut.step + multiple - 1) / multiple * multiple;
+    cut.count = extent > cut.step ? (extent + cut.step - 1) / cut.step : 1;
+    const double block_ns = cost * (double)cut.step * (double)work;
+    cut.grain = block_ns >= 20000.0 ? 1 : (int64_t)(20000.0 / (block_ns + 1.0)) + 1;
+    return cut;
+}
+
+#endif

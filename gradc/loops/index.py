@@ -1,0 +1,107 @@
+"""Views: how the elements of a value are found through Transpose, Broadcast, Slice and Reshape.
+
+A View of `root` has one entry per axis of the viewing value: (root axis, factor), meaning that the position on that
+root axis is factor * loop position + offset, or None where the axis is broadcast.  After a Reshape that is no
+mere regrouping of size-1 axes the root is seen as one flat axis (`flat`), its elements addressed directly.
+Offsets are sizes, or a Var: a position computed by the kernel itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gradc.ir.program import Var
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.sizes import Sizes
+
+Axis = tuple[int, SizeExpr] | None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """See the module's docstring.  `dims`: sizes of the viewing value; `offsets`: per root axis a tuple of terms."""
+
+    root: Var
+    dims: tuple[SizeExpr, ...]
+    axes: tuple[Axis, ...]
+    offsets: tuple[tuple[Any, ...], ...]
+    flat: bool = False
+
+    @staticmethod
+    def whole(root: Var, dims: tuple[SizeExpr, ...]) -> View:
+        """The value itself."""
+        return View(root, dims, tuple((k, 1) for k in range(len(dims))), ((),) * len(dims))
+
+    def is_whole(self) -> bool:
+        """Does this view the root element for element, in order (size-1 axes apart)?"""
+        kept = [a for a, d in zip(self.axes, self.dims) if d != 1]
+        return (not self.flat and None not in kept and not any(self.offsets)
+                and [a[0] for a in kept] == sorted({a[0] for a in kept}) and all(a[1] == 1 for a in kept))  # type: ignore
+
+    def transposed(self, perm: tuple[int, ...]) -> View:
+        return replace(self, dims=tuple(1 if p < 0 else self.dims[p] for p in perm),
+                       axes=tuple(None if p < 0 else self.axes[p] for p in perm))
+
+    def broadcast(self, dims: tuple[SizeExpr, ...], fixed: tuple[int | None, ...]) -> View:
+        """Seen at larger sizes; axes that are statically 1 (or missing) repeat."""
+        pad = len(dims) - len(self.dims)
+        return replace(self, dims=dims, axes=(None,) * pad + tuple(
+            None if f == 1 else a for a, f in zip(self.axes, fixed)))
+
+    def sliced(self, sizes: Sizes, ranges: list[tuple[Any, ...]]) -> View:
+        """`ranges`: per axis (position,) or (first, count, step); axes past the end are whole."""
+        dims: list[SizeExpr] = []
+        axes: list[Axis] = []
+        offsets = list(self.offsets)
+        for axis, dim, bounds in zip(self.axes, self.dims, ranges):
+            first = bounds[0]
+            if axis is not None:
+                root_axis, factor = axis
+                if first != 0:
+                    if isinstance(first, Var):
+                        offsets[root_axis] = (*offsets[root_axis], (first, factor))
+                    else:
+                        offsets[root_axis] = (*offsets[root_axis], sizes.define("mul", (factor, first), "offset"))
+            if len(bounds) == 3:
+                dims.append(bounds[1])
+                axes.append(None if axis is None else (axis[0], sizes.define("mul", (axis[1], bounds[2]), "stride")))
+        n = len(ranges)
+        return View(self.root, (*dims, *self.dims[n:]), (*axes, *self.axes[n:]), tuple(offsets), self.flat)
+
+    def reshaped(self, sizes: Sizes, dims: tuple[SizeExpr, ...], root_dims: tuple[SizeExpr, ...]) -> View | None:
+        """The same elements in new sizes, or None if that takes a copy."""
+        old = [(a, d) for a, d in zip(self.axes, self.dims) if d != 1]
+        if [d for _, d in old] == [d for d in dims if d != 1]:
+            rest = iter(old)
+            return replace(self, dims=dims, axes=tuple(None if d == 1 else next(rest)[0] for d in dims))
+        if self.flat:
+            if not self._flat_contiguous(sizes):
+                return None
+            return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), self.offsets, True)
+        if not self.is_whole() or [d for d in root_dims if d != 1] != [d for _, d in old]:
+            return None
+        return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
+
+    def _flat_contiguous(self, sizes: Sizes) -> bool:
+        strides = sizes.strides(self.dims)
+        return all(a is not None and a[1] == s or d == 1 for a, s, d in zip(self.axes, strides, self.dims))
+
+    def composed(self, outer: View, sizes: Sizes) -> View:
+        """This view (of v's operand) seen through `outer` (a view of v): a view of this view's root."""
+        axes: list[Axis] = []
+        offsets = list(self.offsets)
+        for k, inner in enumerate(self.axes):
+            if inner is None:
+                continue
+            for term in outer.offsets[k]:
+                root_axis, factor = inner
+                if isinstance(term, tuple):
+                    term = (term[0], sizes.define("mul", (term[1], factor), "stride"))
+                else:
+                    term = sizes.define("mul", (term, factor), "offset")
+                offsets[root_axis] = (*offsets[root_axis], term)
+        for axis in outer.axes:
+            inner = None if axis is None else self.axes[axis[0]]
+            axes.append(None if inner is None else (inner[0], sizes.define("mul", (inner[1], axis[1]), "stride")))
+        return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)

@@ -1,0 +1,99 @@
+"""Where stored values live: output memory, a slot of the arena, or a row per block of a parallel loop.
+
+Lifetimes are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the
+former value is dead; slots lie one after the other, each 64-byte aligned, at offsets that are sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gradc.ir import dtypes
+from gradc.ir.program import Var
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.schedule import GemmCall, Node, Schedule
+from gradc.loops.sizes import Sizes
+
+ALIGN = 64
+
+
+class Arena:
+    """Slots of one kernel's scratch memory."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._free: dict[SizeExpr, list[SizeExpr]] = {}
+        self.bytes: SizeExpr = 0
+
+    def take(self, size: SizeExpr) -> SizeExpr:
+        """Offset of a slot of `size` bytes, a multiple of ALIGN."""
+        free = self._free.get(size)
+        if free:
+            return free.pop()
+        offset = self.bytes
+        self.bytes = self._sizes.define("add", (offset, size), "arena")
+        return offset
+
+    def give_back(self, size: SizeExpr, offset: SizeExpr) -> None:
+        self._free.setdefault(size, []).append(offset)
+
+
+def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
+    """First and last top-level item at which each stored value's memory is in use."""
+    spans: dict[Var, tuple[int, int]] = {}
+
+    def touch(var: Var, item: int) -> None:
+        root = schedule.storage.get(var, var)
+        first, last = spans.get(root, (item, item))
+        spans[root] = min(first, item), max(last, item)
+
+    for var in schedule.stored:
+        node = schedule.node.get(var)
+        touch(var, node.item if node is not None else schedule.home[var])
+        for user, _ in schedule.uses.get(var, ()):
+            touch(var, user.index if isinstance(user, GemmCall) else user.item)
+    for item in schedule.items:
+        for node in statements(item):
+            if isinstance(node, Node) and node.target is not None:
+                touch(node.target.root, node.item)
+    return spans
+
+
+def statements(item: object) -> Iterable[object]:
+    """All Nodes (and CheckItems) below a top-level item, in order."""
+    stack = [item]
+    while stack:
+        top = stack.pop()
+        children = getattr(top, "children", None)
+        if children is None:
+            yield top
+        else:
+            stack.extend(reversed(children))
+
+
+def shared_levels(schedule: Schedule, var: Var) -> int:
+    """How many outer loops a stored value and all its uses share iteration by iteration."""
+    node = schedule.node.get(var)
+    if node is None or var in schedule.output_of or not node.path or node.kind == "write":
+        return 0
+    shared = node.available
+    for user, leaf in schedule.uses.get(var, ()):
+        if not isinstance(user, Node) or leaf.view.flat:
+            return 0
+        level = 0
+        while level < shared and level < len(user.path) and user.path[level] is node.path[level] \
+                and level in node.out_axes and leaf.view.axes[level] == (node.out_axes.index(level), 1) \
+                and not leaf.view.offsets[node.out_axes.index(level)]:
+            level += 1
+        shared = level
+    return shared
+
+
+def nbytes(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
+    """Bytes of a contiguous array."""
+    return sizes.define("mul", (sizes.product(dims), dtypes.ITEMSIZE[dtype]), "bytes")
+
+
+def lines(sizes: Sizes, size: SizeExpr) -> SizeExpr:
+    """Bytes rounded up to whole cache lines."""
+    return sizes.define("and_", (sizes.define("add", (size, ALIGN - 1), "bytes"), -ALIGN), "bytes")

@@ -1,0 +1,791 @@
+"""Which values share a loop nest, and which need memory: fusion.
+
+In: a Program with its Sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms),
+each node in its place, and the set of stored values.
+
+How it works, equation by equation in program order:
+ 1. views (Transpose, Broadcast, Slice, Reshape) only change how a value is found (`index.View`);
+ 2. a cheap elementwise value that needs no memory is *lazy*: it is computed again where it is used (`Tree`);
+ 3. every other value is a Node with a domain, the sizes of the loops around it.  It joins the first loop nest of
+    equal sizes in which all it needs is at hand in the same iteration; where it uses a value made in a nest, it joins
+    the outer loops they share (a row's sum, then the row's quotient); else it opens a nest;
+ 4. a value used outside the loops that made it, or not at the same iteration, is *stored*.
+No step mentions a particular function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
+from gradc.loops.index import Axis, View
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.sizes import Sizes, item_bounds
+
+GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
+LAZY_COST = 2           # at most so many additions' worth is computed again rather than stored
+
+# ---------------------------------------------------------------------------------------------- operands
+
+
+@dataclass(slots=True, eq=False)
+class Leaf:
+    """An operand that is found through a view with one entry per axis of the user's domain."""
+
+    root: Var
+    view: View
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """An operand that is computed where it is used."""
+
+    var: Var
+    op: ops.OpKind
+    operands: list[Any]
+
+
+Operand = Leaf | Tree
+
+
+def leaves(operand: Operand) -> Iterator[Leaf]:
+    """All leaves below an operand."""
+    if isinstance(operand, Leaf):
+        yield operand
+    else:
+        for o in operand.operands:
+            yield from leaves(o)
+
+
+# ------------------------------------------------------------------------------------------- nodes, loops
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One statement: out = op(operands) at each point of `domain`.
+
+    kind: map, reduce, argreduce, cumulate, or write (into a part of a stored value, found through `target`).
+    out_axes: per axis of out, its position in the domain (None for size 1).  reduced: positions folded away.
+    """
+
+    kind: str
+    out: Var
+    op: ops.OpKind
+    operands: list[Operand]
+    domain: tuple[SizeExpr, ...]
+    out_axes: tuple[int | None, ...] = ()
+    reduced: tuple[int, ...] = ()
+    fn: Any = None
+    target: View | None = None
+    path: tuple[Loop, ...] = ()
+    item: int = -1              # the top-level item it stands in
+
+    @property
+    def available(self) -> int:
+        """How many of its loops are still open when the value can be used."""
+        if self.kind == "write":
+            return 0
+        return min(self.reduced) if self.reduced else len(self.domain)
+
+    def leaves(self) -> Iterator[Leaf]:
+        for o in self.operands:
+            yield from leaves(o)
+
+    def weight(self) -> int:
+        """Cost in additions per point."""
+        return sum(map(_weight, self.operands)) + _op_weight(self.op)
+
+
+def _op_weight(op: ops.OpKind) -> int:
+    return max(1, get_row(op.fn).weight) if isinstance(op, ops.Map) else 1
+
+
+def _weight(operand: Operand) -> int:
+    if isinstance(operand, Leaf):
+        return 1
+    return _op_weight(operand.op) + sum(map(_weight, operand.operands))
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """One loop: `children` are Nodes whose domain ends here, and inner Loops, in order."""
+
+    size: SizeExpr
+    level: int
+    children: list[Any] = field(default_factory=list)
+    serial: bool = False
+    count: int = 0
+    index: int = -1          # position among its parent's children
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Scalar statements outside all loops."""
+
+    children: list[Any] = field(default_factory=list)
+    index: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class GemmCall:
+    """out[batch] = a[batch] b[batch] by BLAS; views have axes (batch..., row, column)."""
+
+    out: Var
+    a: Leaf
+    b: Leaf
+    batch: tuple[SizeExpr, ...]
+    m: SizeExpr
+    n: SizeExpr
+    k: SizeExpr
+    index: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class CheckItem:
+    """An Assert: scalar conditions that must hold."""
+
+    conditions: list[Operand]
+    message: str
+    sources: tuple[int, ...]
+    path: tuple[Loop, ...] = ()
+    item: int = -1
+
+    def leaves(self) -> Iterator[Leaf]:
+        for o in self.conditions:
+            yield from leaves(o)
+
+
+class Schedule:
+    """See the module's docstring."""
+
+    def __init__(self, program: Program, sizes: Sizes) -> None:
+        self.program = program
+        self.sizes = sizes
+        self.items: list[Any] = []
+        self.views: dict[Var, View] = {}                # of every Var so far
+        self.trees: dict[Var, Tree] = {}                # lazy values, views in their own axes
+        self.tree_cost: dict[Var, int] = {}
+        self.node: dict[Var, Node] = {}
+        self.home: dict[Var, int] = {}                  # item after which (or in which) a value exists
+        self.size_values: set[Var] = set()              # results of ShapeOf
+        self.stored: set[Var] = set()
+        self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
+        self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
+        self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
+        self._counts = program.use_counts()
+        self._outputs = set(program.outputs)
+        self._frame = set(program.inputs)
+        self._deep = self._find_forced()
+        for var in program.inputs:
+            self.views[var] = View.whole(var, sizes.of(var))
+        for eqn in program.eqns:
+            self._equation(eqn)
+        self._finish_outputs()
+        self._decide_storage()
+
+    # -- what must be stored from the start
+
+    def _find_forced(self) -> set[Var]:
+        """Values that are computed once whatever they cost: outputs and operands of opaque calls."""
+        forced = set(self.program.outputs)
+        for eqn in self.program.eqns:
+            if type(eqn.op) is ops.Contract and is_gemm(eqn):
+                forced.update(eqn.args)
+        return forced
+
+    # -- one equation
+
+    def _equation(self, eqn: Eqn) -> None:
+        op, out = eqn.op, eqn.outs[0]
+        match op:
+            case ops.Constant() | ops.Iota() | ops.ShapeOf():
+                self.views[out] = View.whole(out, self.sizes.of(out))
+                if type(op) is ops.Iota:
+                    self.trees[out] = Tree(out, op, [])
+                    self.tree_cost[out] = 0
+                elif type(op) is ops.ShapeOf:
+                    self.size_values.add(out)
+                else:
+                    self._frame.add(out)
+            case ops.Map("second" | "identity"):
+                view = self.views[eqn.args[-1]]
+                self.views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)  # type: ignore
+            case ops.Broadcast():
+                x = eqn.args[0]
+                self.views[out] = self.views[x].broadcast(self.sizes.of(out), x.type.shape)  # type: ignore
+            case ops.Transpose(perm):
+                self.views[out] = self.views[eqn.args[0]].transposed(perm)
+            case ops.Slice():
+                self.views[out] = self.views[eqn.args[0]].sliced(self.sizes, self._ranges(op, eqn.args[0], eqn.args[1:]))
+            case ops.Reshape():
+                self._reshape(eqn)
+            case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:  # type: ignore[attr-defined]
+                self.views[out] = self.views[eqn.args[0]]
+            case ops.Map() | ops.Cast():
+                self._map(eqn)
+            case ops.Reduce(fn, axes):
+                x = eqn.args[0]
+                self._reduce(out, op, "reduce", fn, self.views[x], [k not in axes for k in range(x.type.ndim)])  # type: ignore
+            case ops.ArgReduce(fn, axis):
+                x = eqn.args[0]
+                self._along("argreduce", eqn, self.views[x], axis)
+            case ops.Cumulate(fn, axis):
+                self._along("cumulate", eqn, self.views[eqn.args[0]], axis)
+            case ops.Contract():
+                self._contract(eqn, op)
+            case ops.Concat(axis):
+                self._concat(eqn, axis)
+            case ops.Scatter():
+                self._scatter(eqn, op)
+            case ops.Assert(message):
+                self._assert(eqn, message)
+
+    def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
+        dims = self.sizes.of(x)
+        ranges: list[tuple[Any, ...]] = []
+        for bounds, d in zip(item_bounds(self.sizes, op.items, dynamic), dims):
+            if len(bounds) == 3:
+                ranges.append(self.sizes.slice_range(*bounds, d))
+            elif isinstance(bounds[0], Var):
+                ranges.append((self._position(bounds[0], d),))
+            else:
+                ranges.append((self.sizes.position(bounds[0], d),))
+        return ranges
+
+    def _position(self, at: Var, length: SizeExpr) -> Var:
+        """A data-dependent index as a checked position, computed in a block."""
+        out = Var(-1, TensorType.make("int64", ()))
+        node = Node("map", out, ops.Map("position"), [self._operand(at, (), ())], (), fn=length)
+        self.views[out] = View.whole(out, ())
+        self._add(node)
+        return out
+
+    def _fresh(self, type: TensorType, dims: tuple[SizeExpr, ...], name: str | None) -> Var:
+        """A value of the schedule's own: a copy that views or outputs need."""
+        var = Var(-1, type, name=name)
+        self.sizes.dims[var] = dims
+        self.views[var] = View.whole(var, dims)
+        return var
+
+    def _reshape(self, eqn: Eqn) -> None:
+        x, out = eqn.args[0], eqn.outs[0]
+        view = self.views[x]
+        root_dims = self.sizes.of(view.root)
+        new = view.reshaped(self.sizes, self.sizes.of(out), root_dims)
+        lazy = view.root in self.trees
+        if new is not None and not (new.flat and lazy):
+            if new.flat:
+                self._store(view.root)
+            self.views[out] = new
+            return
+        copy = self._copy(view, x)
+        made = self.views[copy].reshaped(self.sizes, self.sizes.of(out), self.sizes.of(copy))
+        assert made is not None
+        self._store(copy)
+        self.views[out] = made
+
+    def _copy(self, view: View, like: Var) -> Var:
+        """A stored copy of what a view shows."""
+        copy = self._fresh(like.type.clone(), view.dims, like.name)  # type: ignore[attr-defined]
+        domain, places = drop_ones(view.dims)
+        node = Node("map", copy, ops.Map("identity"), [self._place(view, range(len(view.dims)), domain, places)], domain,
+                    places)
+        self._store(copy)
+        self._add(node)
+        return copy
+
+    def _store(self, var: Var) -> None:
+        if var not in self._frame:
+            self.stored.add(var)
+
+    # -- operands
+
+    def _operand(self, var: Var, domain: tuple[SizeExpr, ...], axis_of: Sequence[int | None]) -> Operand:
+        """`var`'s value at a point of `domain`; axis_of[k] is the axis of var that domain axis k walks (or None)."""
+        return self._through(self.views[var], domain, axis_of)
+
+    def _through(self, view: View, domain: tuple[SizeExpr, ...], axis_of: Sequence[int | None]) -> Operand:
+        axes: tuple[Axis, ...] = tuple(None if a is None else view.axes[a] for a in axis_of)
+        placed = View(view.root, domain, axes, view.offsets, view.flat)
+        return self._expand(placed)
+
+    def _expand(self, view: View) -> Operand:
+        tree = self.trees.get(view.root)
+        if tree is None:
+            return Leaf(view.root, view)
+        if type(tree.op) is ops.Iota:
+            return Tree(tree.var, tree.op, [Leaf(view.root, view)])
+        return Tree(tree.var, tree.op, [self._compose(o, view) for o in tree.operands])
+
+    def _compose(self, operand: Operand, outer: View) -> Operand:
+        if isinstance(operand, Leaf):
+            return Leaf(operand.root, operand.view.composed(outer, self.sizes))
+        return Tree(operand.var, operand.op, [self._compose(o, outer) for o in operand.operands])
+
+    def _place(self, view: View, axes: Sequence[int], domain: tuple[SizeExpr, ...],
+               places: Sequence[int | None]) -> Operand:
+        """A view whose axis k walks domain axis places[k]."""
+        axis_of: list[int | None] = [None] * len(domain)
+        for axis, place in zip(axes, places):
+            if place is not None:
+                axis_of[place] = axis
+        return self._through(view, domain, axis_of)
+
+    # -- kinds
+
+    def _map(self, eqn: Eqn) -> None:
+        out = eqn.outs[0]
+        dims = self.sizes.of(out)
+        domain, places = drop_ones(dims)
+        operands = []
+        full = len(dims)
+        for a in eqn.args:
+            pad = full - a.type.ndim  # type: ignore[attr-defined]
+            shape = a.type.shape  # type: ignore[attr-defined]
+            axis_of: list[int | None] = [None] * len(domain)
+            for k in range(len(shape)):
+                place = places[pad + k]
+                if place is not None and shape[k] != 1:
+                    axis_of[place] = k
+            operands.append(self._operand(a, domain, axis_of))
+        self.views[out] = View.whole(out, dims)
+        cost = _op_weight(eqn.op) + sum(map(self._lazy_cost, operands))
+        if cost <= LAZY_COST and out not in self._deep and sum(1 for o in operands for _ in leaves(o)) <= 3:
+            own: list[Operand] = []
+            for a in eqn.args:                      # the same operands in out's own axes
+                pad = full - a.type.ndim  # type: ignore[attr-defined]
+                axis_of = [None] * pad + [None if s == 1 else k for k, s in enumerate(a.type.shape)]  # type: ignore
+                own.append(self._operand(a, dims, axis_of))
+            self.trees[out] = Tree(out, eqn.op, own)
+            self.tree_cost[out] = cost
+            return
+        self._add(Node("map", out, eqn.op, operands, domain, places))
+
+    def _lazy_cost(self, operand: Operand) -> int:
+        return self.tree_cost.get(operand.var, 0) if isinstance(operand, Tree) else 0
+
+    def _reduce(self, out: Var, op: ops.OpKind, kind: str, fn: str, view: View, kept: list[bool]) -> None:
+        """Fold the axes of `view` that are not kept; loops in the order of the root's memory."""
+        self.views[out] = View.whole(out, self.sizes.of(out))
+        axes = [k for k, d in enumerate(view.dims) if d != 1]
+        axes = self._memory_order(view, axes)
+        domain = tuple(view.dims[k] for k in axes)
+        place = {axis: p for p, axis in enumerate(axes)}
+        out_axes = tuple(place.get(k) for k in range(len(kept)) if kept[k])
+        reduced = tuple(p for p, axis in enumerate(axes) if not kept[axis])
+        if not reduced:
+            self.views[out] = view.transposed(tuple(k for k in range(len(kept)) if kept[k]))
+            return
+        self._add(Node(kind, out, op, [self._through(view, domain, axes)], domain, out_axes, reduced, fn))
+
+    def _memory_order(self, view: View, axes: list[int]) -> list[int]:
+        """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
+        if view.root in self.trees or view.flat or view.root in self.node and view.root not in self.stored:
+            return axes
+        return sorted(axes, key=lambda k: -1 if view.axes[k] is None else view.axes[k][0])  # type: ignore[index]
+
+    def _along(self, kind: str, eqn: Eqn, view: View, axis: int) -> None:
+        """ArgReduce and Cumulate: the axis is the innermost loop."""
+        out = eqn.outs[0]
+        self.views[out] = View.whole(out, self.sizes.of(out))
+        axes = [k for k, d in enumerate(view.dims) if d != 1 and k != axis] + [axis]
+        domain = tuple(view.dims[k] for k in axes)
+        place: dict[int, int] = {a: p for p, a in enumerate(axes)}
+        last = len(axes) - 1
+        if kind == "argreduce":
+            out_axes = tuple(place.get(k) for k in range(len(view.dims)) if k != axis)
+            reduced: tuple[int, ...] = (last,)
+        else:
+            out_axes = tuple(place.get(k) for k in range(len(view.dims)))
+            reduced = ()
+        self._add(Node(kind, out, eqn.op, [self._through(view, domain, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
+
+    def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
+        if is_gemm(eqn) and self._gemm(eqn, op):
+            return
+        out = eqn.outs[0]
+        self.views[out] = View.whole(out, self.sizes.of(out))
+        size: dict[int, SizeExpr] = {}
+        for labels, a in ((op.a, eqn.args[0]), (op.b, eqn.args[1])):
+            size.update(zip(labels, self.sizes.of(a)))
+        big, small = (0, 1) if len(op.a) >= len(op.b) else (1, 0)
+        parts = (op.a, op.b)
+        view = self.views[eqn.args[big]]
+        order = [parts[big][k] for k in self._memory_order(view, list(range(len(parts[big]))))]
+        order = [x for x in parts[small] if x not in order] + order
+        order = [x for x in order if size[x] != 1]
+        domain = tuple(size[x] for x in order)
+        operands = [self._operand(a, domain, [labels.index(x) if x in labels else None for x in order])
+                    for labels, a in zip(parts, eqn.args)]
+        place = {x: p for p, x in enumerate(order)}
+        reduced = tuple(p for p, x in enumerate(order) if x not in op.out)
+        out_axes = tuple(place.get(x) for x in op.out)
+        if reduced:
+            self._add(Node("reduce", out, op, operands, domain, out_axes, reduced, "add"))
+        else:
+            self._add(Node("map", out, ops.Map("mul"), operands, domain, out_axes))
+
+    def _gemm(self, eqn: Eqn, op: ops.Contract) -> bool:
+        """A gemm for each batch index, if the operands lie in memory so that BLAS takes them."""
+        batch = [x for x in op.out if x in op.a and x in op.b]
+        m, n, k = gemm_labels(op)
+        if list(op.out) != [*batch, m, n]:
+            return False
+        size: dict[int, SizeExpr] = {}
+        for labels, a in ((op.a, eqn.args[0]), (op.b, eqn.args[1])):
+            size.update(zip(labels, self.sizes.of(a)))
+        out = eqn.outs[0]
+        calls = []
+        for labels, a, row, column in ((op.a, eqn.args[0], m, k), (op.b, eqn.args[1], k, n)):
+            view = self.views[a]
+            order = [labels.index(x) for x in (*batch, row, column)]
+            if view.root in self.trees or not self._blas_ready(view, order[-2:]):
+                view = self.views[self._copy(view, a)]
+            self._store(view.root)
+            calls.append(Leaf(view.root, View(view.root, tuple(view.dims[x] for x in order),
+                                              tuple(view.axes[x] for x in order), view.offsets, view.flat)))
+        self.views[out] = View.whole(out, self.sizes.of(out))
+        call = GemmCall(out, calls[0], calls[1], tuple(size[x] for x in batch), size[m], size[n], size[k])
+        call.index = len(self.items)
+        self.items.append(call)
+        self._store(out)
+        self.home[out] = call.index
+        for leaf in calls:
+            self.uses.setdefault(leaf.root, []).append((call, leaf))
+        return True
+
+    def _blas_ready(self, view: View, pair: Sequence[int]) -> bool:
+        """Does one of the two axes walk memory with stride 1, and the other with a fixed larger stride?"""
+        if view.flat or any(view.dims[x] == 1 or view.axes[x] is None for x in pair):
+            return False
+        last = len(self.sizes.of(view.root)) - 1
+        return any(view.axes[x] == (last, 1) for x in pair)
+
+    def _concat(self, eqn: Eqn, axis: int) -> None:
+        out = eqn.outs[0]
+        dims = self.sizes.of(out)
+        whole = self.views[out] = View.whole(out, dims)
+        self._store(out)
+        first: SizeExpr = 0
+        for a in eqn.args:
+            view = self.views[a]
+            count = view.dims[axis]
+            ranges = [(0, d, 1) for d in dims]
+            ranges[axis] = (first, count, 1)
+            self._write(out, view, whole.sliced(self.sizes, ranges), "set", out)
+            first = self.sizes.define("add", (first, count), "offset")
+
+    def _write(self, out: Var, value: View, target: View, mode: str, storage: Var) -> None:
+        """Write `value` into the part `target` of a stored value."""
+        value = value.broadcast(target.dims, tuple(d if isinstance(d, int) else None for d in value.dims))
+        domain, places = drop_ones(target.dims)
+        operand = self._place(value, range(len(target.dims)), domain, places)
+        axes: list[Axis] = [None] * len(domain)
+        for k, p in enumerate(places):
+            if p is not None:
+                axes[p] = target.axes[k]
+        self.storage[out] = storage
+        self._add(Node("write", out, ops.Map("identity"), [operand], domain, places, fn=mode,
+                       target=View(storage, domain, tuple(axes), target.offsets, target.flat)))
+
+    def _scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
+        x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
+        dims = self.sizes.of(out)
+        source = self.views[x]
+        ranges = self._ranges(op, x, eqn.args[2:])
+        if (source.is_whole() and source.root in self.storage and self._counts[x] == 1 and x not in self._outputs
+                and source.root is x):
+            base = self.storage[x]              # the last use of a value that is being put together: go on in place
+            self.home[out] = self.home[x]
+        else:
+            base = self._fresh(x.type.clone(), dims, out.name)  # type: ignore[attr-defined]
+            self._store(base)
+            self.storage[base] = base
+            self._write(base, source, View.whole(base, dims), "set", base)
+            self.home[out] = self.home[base]
+        target = View.whole(base, dims).sliced(self.sizes, ranges)
+        self.views[out] = View.whole(out, dims)
+        self.storage[out] = base
+        self._write_after(out, self.views[v], target, op.mode, base)
+        self._store(out)
+
+    def _write_after(self, out: Var, value: View, target: View, mode: str, base: Var) -> None:
+        """As `_write`, in a later item than all that wrote to or read from `base` so far."""
+        self.home[out] = max(self.home.get(out, -1), self.home.get(base, -1))
+        self._write(out, value, target, mode, base)
+        self.home[base] = max(self.home[base], self.home[out])
+
+    def _assert(self, eqn: Eqn, message: str) -> None:
+        self.views[eqn.outs[0]] = self.views[eqn.args[0]]
+        conditions = [self._operand(c, (), ()) for c in eqn.args[1:]]
+        item = CheckItem(conditions, message, eqn.sources)
+        self._register(item)
+        self._block_add(item, max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1))
+
+    # -- placing
+
+    def _register(self, node: Any) -> None:
+        """Note what a statement uses."""
+        for leaf in node.leaves():
+            self.uses.setdefault(leaf.root, []).append((node, leaf))
+            for terms in leaf.view.offsets:
+                for term in terms:
+                    if isinstance(term, tuple):
+                        self.uses.setdefault(term[0], []).append((node, Leaf(term[0], View.whole(term[0], ()))))
+        target = getattr(node, "target", None)
+        for terms in target.offsets if target is not None else ():
+            for term in terms:
+                if isinstance(term, tuple):
+                    self.uses.setdefault(term[0], []).append((node, Leaf(term[0], View.whole(term[0], ()))))
+
+    def _needs(self, node: Any) -> list[tuple[Var, View | None]]:
+        """What must exist: values with the view they are used through (None: not element by element)."""
+        result: list[tuple[Var, View | None]] = []
+        for leaf in node.leaves():
+            result.append((leaf.root, leaf.view))
+            result += [(t[0], None) for terms in leaf.view.offsets for t in terms if isinstance(t, tuple)]
+        target = getattr(node, "target", None)
+        if target is not None:
+            result += [(t[0], None) for terms in target.offsets for t in terms if isinstance(t, tuple)]
+            if node.fn == "inc" or target.root is not node.out:
+                result.append((target.root, None))
+        return result
+
+    def _add(self, node: Node) -> None:
+        self._register(node)
+        if node.kind == "write":
+            node_home = self.home.get(node.out, -1)
+        else:
+            node_home = -1
+            self.node[node.out] = node
+        needs = [(v, view) for v, view in self._needs(node) if v in self.home]
+        first = max((self.home[v] for v, _ in needs), default=-1)
+        if not node.domain:
+            self._block_add(node, max(first, node_home))
+            self.home[node.out] = max(node_home, node.item)
+            return
+        start = max(first, 0)
+        for position in range(start, len(self.items)):
+            item = self.items[position]
+            if type(item) is Loop and item.size == node.domain[0] and item.count < GROUP_LIMIT:
+                if node.kind == "write" and not self._write_fits(node, item, position):
+                    continue
+                if self._join(item, node, needs, position):
+                    node.item = position
+                    self.home[node.out] = max(node_home, position)
+                    return
+        loop = Loop(node.domain[0], 0)
+        loop.index = len(self.items)
+        self.items.append(loop)
+        self._open(loop, node)
+        node.item = loop.index
+        self.home[node.out] = max(node_home, node.item)
+
+    def _write_fits(self, node: Node, loop: Loop, position: int) -> bool:
+        """A part may be written in a loop only if nothing there touches the same memory."""
+        storage = self.storage[node.out]
+        return self.home.get(storage, -1) < position or node.fn == "set" and self._only_sets(storage, loop)
+
+    def _only_sets(self, storage: Var, loop: Loop) -> bool:
+        return storage not in self.uses
+
+    def _block_add(self, node: Any, first: int) -> None:
+        for position in range(max(first, 0), len(self.items)):
+            item = self.items[position]
+            if type(item) is Block and len(item.children) < GROUP_LIMIT:
+                item.children.append(node)
+                node.item = position
+                return
+        node.item = len(self.items)
+        self.items.append(Block([node], node.item))
+
+    def _open(self, loop: Loop, node: Node, path: tuple[Loop, ...] = ()) -> None:
+        """Put `node` into new loops below `loop`."""
+        path = (*path, loop)
+        loop.count += 1
+        for level in range(len(path), len(node.domain)):
+            inner = Loop(node.domain[level], level, index=len(path[-1].children), count=1)
+            path[-1].children.append(inner)
+            path = (*path, inner)
+        path[-1].children.append(node)
+        node.path = path
+        if node.kind == "cumulate" or node.kind == "argreduce":
+            path[-1].serial = True
+
+    def _join(self, top: Loop, node: Node, needs: list[tuple[Var, View | None]], position: int) -> bool:
+        """Put `node` into the nest of `top`, if it fits there."""
+        inside = [(v, view) for v, view in needs if self.home[v] == position]
+        path: list[Loop] = []
+        loop = top
+        related = False
+        low = 0
+        while True:
+            level = loop.level
+            for v, view in inside:
+                if not self._same_iteration(v, view, loop, level):
+                    if level == 0:
+                        return False
+                    # not in this inner loop: a later sibling of it will do
+                    return self._sibling(path, node, low + 1, related)
+            related = related or bool(inside)
+            path.append(loop)
+            if len(path) == len(node.domain):
+                if not related and any(type(c) is Loop for c in loop.children):
+                    return False            # would leave its vector loop for a scalar place beside an inner loop
+                for p in path:
+                    p.count += 1
+                loop.children.append(node)
+                node.path = tuple(path)
+                if node.kind in ("cumulate", "argreduce"):
+                    loop.serial = True
+                return True
+            # the inner loop to go on with: not before anything it needs
+            low = 0
+            below: list[tuple[Var, View | None]] = []
+            for v, view in inside:
+                made = self.node[v].path
+                if len(made) > level + 1:
+                    low = max(low, made[level + 1].index)
+                    below.append((v, view))
+                else:
+                    low = max(low, loop.children.index(self.node[v]))
+            inside = [(v, w) for v, w in below if self.node[v].path[level + 1].index == low]
+            found = None
+            for child in loop.children[low:]:
+                if type(child) is Loop and child.size == node.domain[level + 1]:
+                    found = child
+                    break
+            if found is None:
+                return self._sibling(path, node, low, related)
+            if found.index != low:
+                inside = []
+            loop = found
+
+    def _sibling(self, path: list[Loop], node: Node, low: int, related: bool) -> bool:
+        """Go on in an inner loop at `low` or later, or open one."""
+        loop = path[-1]
+        level = loop.level
+        for child in loop.children[low:]:
+            if type(child) is Loop and child.size == node.domain[level + 1] and len(node.domain) == level + 2:
+                for p in (*path, child):
+                    p.count += 1
+                child.children.append(node)
+                node.path = (*path, child)
+                if node.kind in ("cumulate", "argreduce"):
+                    child.serial = True
+                return True
+        if not related:
+            return False
+        for p in path[:-1]:
+            p.count += 1
+        self._open(loop, node, tuple(path[:-1]))
+        return True
+
+    def _same_iteration(self, v: Var, view: View | None, loop: Loop, level: int) -> bool:
+        """Is v made in `loop` and at hand in the same iteration of it?"""
+        made = self.node.get(v)
+        if made is None or view is None or view.flat or level >= len(made.path) or made.path[level] is not loop:
+            return False
+        if made.available <= level:
+            return False
+        if level not in made.out_axes:
+            return False
+        axis = made.out_axes.index(level)
+        return view.axes[level] == (axis, 1) and not view.offsets[axis]
+
+    # -- the end
+
+    def _finish_outputs(self) -> None:
+        """Each output gets its memory: the value's own, or a copy."""
+        for k, var in enumerate(self.program.outputs):
+            view = self.views[var]
+            root = self.storage.get(view.root, view.root)
+            whole = view.is_whole() or view.flat and not any(view.offsets) and view._flat_contiguous(self.sizes) \
+                and self.sizes.product(view.dims) == self.sizes.product(self.sizes.of(view.root))
+            if (not whole or root in self._frame or root in self.trees or root in self.output_of
+                    or root not in self.home or self.home[root] < 0):
+                copy = self._copy(view, var)
+                root = copy
+            self._store(root)
+            self.output_of[root] = k
+
+    def _decide_storage(self) -> None:
+        """A value is stored if any use is outside the loops that made it, or not element by element."""
+        for v, node in self.node.items():
+            if v in self.stored:
+                continue
+            if self._folds_into_memory(node):
+                self.stored.add(v)
+                continue
+            for user, leaf in self.uses.get(v, ()):
+                if not self.is_local(node, user, leaf.view):
+                    self.stored.add(v)
+                    break
+
+    @staticmethod
+    def _folds_into_memory(node: Node) -> bool:
+        """A fold over an outer axis with kept axes inside needs memory to fold into."""
+        if node.kind != "reduce":
+            return False
+        first = min(node.reduced)
+        return any(p not in node.reduced for p in range(first, len(node.domain)))
+
+    def is_local(self, node: Node, user: Any, view: View) -> bool:
+        """Can `user` take the value of `node` from a local variable?"""
+        if self._folds_into_memory(node):
+            return False
+        if not node.domain or node.available == 0:      # a scalar: within one block only
+            return not node.domain and isinstance(user, (Node, CheckItem)) and user.item == node.item
+        if not isinstance(user, Node) or view.flat:
+            return False
+        count = node.available
+        if len(user.path) < count or any(a is not b for a, b in zip(node.path[:count], user.path)):
+            return False
+        for level in range(count):
+            if level not in node.out_axes:
+                return False
+            axis = node.out_axes.index(level)
+            if view.axes[level] != (axis, 1) or view.offsets[axis]:
+                return False
+        return True
+
+
+def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int | None, ...]]:
+    """The sizes that are not 1, and for each axis its place among them."""
+    domain = tuple(d for d in dims if d != 1)
+    places: list[int | None] = []
+    for d in dims:
+        places.append(None if d == 1 else sum(p is not None for p in places))
+    return domain, tuple(places)
+
+
+def gemm_labels(op: ops.Contract) -> tuple[int, int, int]:
+    """The row, column and inner label of a Contract that `is_gemm`."""
+    m = next(x for x in op.a if x not in op.b)
+    n = next(x for x in op.b if x not in op.a)
+    k = next(x for x in op.a if x in op.b and x not in op.out)
+    return m, n, k
+
+
+def is_gemm(eqn: Eqn) -> bool:
+    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1."""
+    op = eqn.op
+    assert type(op) is ops.Contract
+    left, right = eqn.args[0].type, eqn.args[1].type
+    dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+    if dtype not in dtypes.FLOATS or left.dtype != dtype or right.dtype != dtype:  # type: ignore[attr-defined]
+        return False
+    m = [x for x in op.a if x not in op.b]
+    n = [x for x in op.b if x not in op.a]
+    k = [x for x in op.a if x in op.b and x not in op.out]
+    if not (len(m) == len(n) == len(k) == 1 and m[0] in op.out and n[0] in op.out):
+        return False
+    size = dict(zip(op.a, left.shape)) | dict(zip(op.b, right.shape))  # type: ignore[attr-defined]
+    return 1 not in (size[m[0]], size[n[0]], size[k[0]])
+
+

@@ -1,0 +1,498 @@
+"""Symbolic sizes: what each dimension of each Var is, and which sizes have to agree at run time.
+
+In: a Program.  Out: `Sizes`: dims per Var (ints, or names of sizes), the prologue that computes the named
+sizes from input sizes and integer scalars, and the checks.  Equal names mean equal sizes, which is what fusion asks.
+A size that depends on computed data is refused (`Unsupported`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.errors import NoRuleError
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.scalars import get_row
+from gradc.loops import nodes
+from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
+
+Dims = tuple[SizeExpr, ...]
+
+
+class Unsupported(Exception):
+    """The Program has something that has no C form; the text says what."""
+
+
+class Sizes:
+    """Sizes of one Program; see the module's docstring."""
+
+    def __init__(self, program: Program, inputs: Sequence[nodes.Buffer], names: dict[Var, str],
+                 fresh: Callable[[str], str]) -> None:
+        self.prologue: list[Define | Check] = []
+        self.checks: list[CheckInfo] = []
+        self.dims: dict[Var, Dims] = {}
+        self.scalar: dict[Var, SizeExpr] = {}       # integer scalars known before any loop runs
+        self._same: dict[str, SizeExpr] = {}        # union-find: size name -> the size it must equal
+        self._defined: dict[Any, str] = {}
+        self._fresh = fresh                         # makes a name unique
+        self._lengths: set[str] = set()             # sizes that can't be negative
+        self._names = names
+        self._inputs = dict(zip(program.inputs, inputs))
+        self._eqn: Eqn | None = None
+        self._producers = program.producers()
+        for var in program.inputs:
+            shape = var.type.shape  # type: ignore[attr-defined]
+            self.dims[var] = tuple(size if size is not None else self._fresh(f"{names[var]}_n{axis}")
+                                   for axis, size in enumerate(shape))
+            self._lengths.update(d for d in self.dims[var] if isinstance(d, str))
+        for eqn in program.eqns:
+            self._eqn = eqn
+            rule = _DIMS.get(type(eqn.op))
+            if rule is None:
+                raise Unsupported(f"{eqn.op} is called in Python")
+            dims = rule(self, eqn.op, eqn.args)
+            # static knowledge of the type is at least as good as a name
+            out = eqn.outs[0]
+            self.dims[out] = tuple(d if s is None else s for d, s in zip(dims, out.type.shape))  # type: ignore
+
+    def find(self, size: SizeExpr) -> SizeExpr:
+        """The representative of a size."""
+        while isinstance(size, str) and size in self._same:
+            size = self._same[size]
+        return size
+
+    def of(self, var: Var) -> Dims:
+        """Sizes of a Var, representatives."""
+        if not self._same:
+            return self.dims[var]
+        return tuple(self.find(d) for d in self.dims[var])
+
+    # -- arithmetic; equal expressions get equal names
+
+    def define(self, fn: str, args: tuple[SizeExpr, ...], base: str = "size") -> SizeExpr:
+        """The size `fn(args)`, an int if it can be computed now."""
+        args = tuple(self.find(a) for a in args)
+        if all(isinstance(a, int) for a in args):
+            return self._fold(fn, args)
+        if fn in ("add", "mul"):
+            args = tuple(sorted(args, key=lambda a: (isinstance(a, str), a)))
+            neutral = 0 if fn == "add" else 1
+            rest = tuple(a for a in args if a != neutral)
+            if fn == "mul" and 0 in args:
+                return 0
+            if len(rest) == 1:
+                return rest[0]
+        if fn == "sub" and args[1] == 0 or fn == "floor_divide" and args[1] == 1:
+            return args[0]
+        if fn == "sub" and args[0] == args[1]:
+            return 0
+        key = (fn, args)
+        name = self._defined.get(key)
+        if name is None:
+            name = self._defined[key] = self._fresh(base)
+            self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
+            if fn == "maximum" and 0 in args or fn in ("add", "mul") and all(self._not_negative(a) for a in args):
+                self._lengths.add(name)
+        return self.find(name)
+
+    def _not_negative(self, size: SizeExpr) -> bool:
+        return size in self._lengths if isinstance(size, str) else size >= 0
+
+    @staticmethod
+    def _fold(fn: str, args: tuple[Any, ...]) -> int:
+        match fn:
+            case "add":
+                return args[0] + args[1]
+            case "sub":
+                return args[0] - args[1]
+            case "mul":
+                return args[0] * args[1]
+            case "maximum":
+                return max(args)
+            case "minimum":
+                return min(args)
+            case "and_":
+                return args[0] & args[1]
+            case "floor_divide":
+                return args[0] // args[1] if args[1] else 0
+            case "slice_start":
+                return slice(args[1], None, 1).indices(args[0])[0]
+        raise NoRuleError(f"no size arithmetic for {fn}")
+
+    def product(self, sizes: Sequence[SizeExpr], base: str = "size") -> SizeExpr:
+        """Product of sizes."""
+        result: SizeExpr = 1
+        for s in sizes:
+            result = self.define("mul", (result, s), base)
+        return result
+
+    def strides(self, dims: Dims) -> Dims:
+        """Strides in elements of a C-contiguous array."""
+        result: list[SizeExpr] = []
+        step: SizeExpr = 1
+        for d in reversed(dims):
+            result.append(step)
+            step = self.define("mul", (step, d))
+        return tuple(reversed(result))
+
+    # -- agreement
+
+    def check(self, condition: nodes.Expr, error: str, message: str, values: Sequence[SizeExpr]) -> None:
+        """Add a run-time check to the prologue."""
+        sources = self._eqn.sources if self._eqn else ()
+        self.checks.append(CheckInfo(error, message, sources))
+        self.prologue.append(Check(condition, len(self.checks), tuple(Size(v) for v in values)))
+
+    def unify(self, a: SizeExpr, b: SizeExpr, what: Callable[[], str]) -> SizeExpr:
+        """Both must be equal: a check now, one representative from here on."""
+        a, b = self.find(a), self.find(b)
+        if a == b:
+            return a
+        self.check(Fn("eq", (Size(a), Size(b)), "bool"), "ShapeError", what(), (a, b))
+        if isinstance(a, str):
+            self._same[a] = b
+            return b
+        if isinstance(b, str):
+            self._same[b] = a
+        return a
+
+    def host(self, var: Var) -> SizeExpr:
+        """The value of an integer scalar as a size; Unsupported if it depends on computed data."""
+        found = self.scalar.get(var)
+        if found is not None:
+            return self.find(found)
+        value = self._host(var)
+        if value is None:
+            raise Unsupported(f"a size or index range depends on computed data ({self._names.get(var, var)})")
+        self.scalar[var] = value
+        return self.find(value)
+
+    def try_host(self, var: Var) -> SizeExpr | None:
+        """As `host`, but None instead of Unsupported."""
+        try:
+            return self.host(var)
+        except Unsupported:
+            return None
+
+    def _host(self, root: Var) -> SizeExpr | None:
+        stack = [root]
+        while stack:
+            var = stack[-1]
+            if var in self.scalar:
+                stack.pop()
+                continue
+            if var.data is not None and var.data.ndim == 0:
+                self.scalar[var] = int(var.data)
+                continue
+            if var.type.ndim or var.type.dtype not in dtypes.DISCRETE:  # type: ignore[attr-defined]
+                return None
+            if var in self._inputs:
+                name = self._fresh(self._names[var])
+                load: nodes.Expr = Load(self._inputs[var], Index())
+                if var.type.dtype != "int64":  # type: ignore[attr-defined]
+                    load = Fn("cast", (load,), "int64")
+                self.prologue.append(Define(name, load))
+                self.scalar[var] = name
+                continue
+            eqn = self._producers[var]
+            if type(eqn.op) is ops.ShapeOf:
+                self.scalar[var] = self.of(eqn.args[0])[eqn.op.axis]  # type: ignore[index]
+                continue
+            if type(eqn.op) is ops.Slice and eqn.args[0] in self._inputs and len(eqn.args) == 1:
+                value = self._host_element(eqn)
+                if value is None:
+                    return None
+                self.scalar[var] = value
+                continue
+            if type(eqn.op) not in (ops.Map, ops.Cast):
+                return None
+            missing = [a for a in eqn.args if a not in self.scalar]
+            if missing:
+                stack.extend(missing)
+                continue
+            value = self._host_equation(eqn, tuple(self.find(self.scalar[a]) for a in eqn.args))
+            if value is None:
+                return None
+            self.scalar[var] = value
+        return self.scalar[root]
+
+    def _host_element(self, eqn: Eqn) -> SizeExpr | None:
+        """`v[k]` of an integer input vector, k constant."""
+        source = eqn.args[0]
+        if source.type.dtype not in dtypes.DISCRETE or source.type.ndim != 1:  # type: ignore[attr-defined]
+            return None
+        at, (length,) = eqn.op.items[0].at, self.of(source)  # type: ignore[attr-defined]
+        if not isinstance(at, int):
+            return None
+        position = at if at >= 0 else self.define("add", (length, at))
+        load: nodes.Expr = Load(self._inputs[source], Index((), position))
+        if load.dtype != "int64":
+            load = Fn("cast", (load,), "int64")
+        key = ("element", source.number, at)
+        if key not in self._defined:
+            self.bounds_check(at, length)
+            self._defined[key] = name = self._fresh("element")
+            self.prologue.append(Define(name, load))
+        return self._defined[key]
+
+    def _host_equation(self, eqn: Eqn, args: tuple[SizeExpr, ...]) -> SizeExpr | None:
+        out = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+        if out not in dtypes.DISCRETE:
+            return None
+        if type(eqn.op) is ops.Cast:
+            if out == "int64" or isinstance(args[0], int) and 0 <= args[0] < 128:
+                return args[0]
+            inner: nodes.Expr = Fn("cast", (Fn("cast", (Size(args[0]),), out),), "int64")
+        else:
+            row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
+            if row.name in ("add", "sub", "mul", "maximum", "minimum", "floor_divide") and out == "int64":
+                return self.define(row.name, args)
+            if row.name == "identity":
+                return args[0]
+            compute, result = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
+            cast = [Size(a) if compute == "int64" else Fn("cast", (Size(a),), compute) for a in args]
+            if row.rule == "select":
+                cast[0] = Fn("neq", (Size(args[0]), Lit(0, "int64")), "bool")
+            inner = Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
+            if result != "int64":
+                inner = Fn("cast", (inner,), "int64")
+        key = ("host", eqn.outs[0].number)
+        if key not in self._defined:
+            self._defined[key] = name = self._fresh("size")
+            self.prologue.append(Define(name, inner))
+        return self._defined[key]
+
+    # -- slices
+
+    def bounds_check(self, at: SizeExpr, length: SizeExpr) -> None:
+        """An index `at` (negative counts from the end) must be inside an axis of `length`."""
+        if isinstance(at, int):
+            low = -at if at < 0 else at + 1
+            if isinstance(length, int):
+                return          # checked at build
+            condition: nodes.Expr = Fn("ge", (Size(length), Lit(low, "int64")), "bool")
+        else:
+            condition = Fn("and_", (Fn("lt", (Size(at), Size(length)), "bool"),
+                                    Fn("ge", (Fn("add", (Size(at), Size(length)), "int64"), Lit(0, "int64")), "bool")),
+                           "bool")
+        self.check(condition, "IndexOutOfBoundsError", "index {0} is out of bounds for a dimension of size {1}",
+                   (at, length))
+
+    def position(self, at: SizeExpr, length: SizeExpr) -> SizeExpr:
+        """A checked index as an offset from the start."""
+        self.bounds_check(at, length)
+        if isinstance(at, int):
+            return at if at >= 0 else self.define("add", (length, at), "position")
+        return self._define_fn("position", "position", (at, length))
+
+    def _define_fn(self, base: str, fn: str, args: tuple[SizeExpr, ...]) -> SizeExpr:
+        key = (fn, args)
+        if key not in self._defined:
+            self._defined[key] = name = self._fresh(base)
+            self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
+        return self._defined[key]
+
+    def slice_range(self, start: SizeExpr | None, stop: SizeExpr | None, step: SizeExpr | None,
+                    length: SizeExpr) -> tuple[SizeExpr, SizeExpr, SizeExpr]:
+        """(first position, number of elements, step) of a slice, by NumPy's rules."""
+        step = 1 if step is None else self.find(step)
+        bounds = (start, stop, step, length)
+        if all(b is None or isinstance(b, int) for b in bounds):
+            r = range(*slice(start, stop, step).indices(length))  # type: ignore[arg-type, misc]
+            return (r.start if len(r) else 0), len(r), step
+        if step == 1:
+            first = 0 if start is None else self._clamp(start, length)
+            if stop is None:
+                count = self.define("maximum", (self.define("sub", (length, self._cut(start, length))), 0), "length")
+                return first, count, 1
+            if first == 0 and isinstance(stop, int) and stop < 0:
+                return 0, self.define("maximum", (self.define("sub", (length, -stop)), 0), "length"), 1
+            last = self._clamp(stop, length)
+            return first, self.define("maximum", (self.define("sub", (last, first)), 0), "length"), 1
+        if not isinstance(step, int):
+            self.check(Fn("neq", (Size(step), Lit(0, "int64")), "bool"), "ShapeError", "a slice has step 0", ())
+        flags = (start is None) + 2 * (stop is None)
+        args = (length, 0 if start is None else start, 0 if stop is None else stop, step, flags)
+        return (self._define_fn("first", "slice_first", args), self._define_fn("length", "slice_count", args), step)
+
+    def _cut(self, start: SizeExpr | None, length: SizeExpr) -> SizeExpr:
+        """What `start` leaves out, before clamping at the far end."""
+        if start is None:
+            return 0
+        if isinstance(start, int) and start >= 0:
+            return start
+        return self._clamp(start, length)
+
+    def _clamp(self, bound: SizeExpr, length: SizeExpr) -> SizeExpr:
+        bound = self.find(bound)
+        if isinstance(bound, int):
+            if bound >= 0:
+                return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
+            return self.define("maximum", (self.define("add", (length, bound)), 0), "bound")
+        return self.define("slice_start", (length, bound), "bound")
+
+
+# ------------------------------------------------------------------------------------- dims per op kind
+
+
+def _text(sizes: Sizes, what: str, args: Sequence[Var]) -> Callable[[], str]:
+    shapes = ", ".join(f"{sizes._names.get(a, a)} is {a.type.short()}" for a in args)  # type: ignore[attr-defined]
+    return lambda: f"{what}: sizes {{0}} and {{1}} differ ({shapes}); a size 1 broadcasts only if the type says 1"
+
+
+def broadcast_dims(sizes: Sizes, what: str, args: Sequence[Var]) -> Dims:
+    """Dims of an elementwise result; the sizes that don't broadcast are made to agree."""
+    all_dims = [sizes.of(a) for a in args]
+    first = all_dims[0]
+    if all(d == first for d in all_dims):
+        return first
+    ndim = max(map(len, all_dims))
+    result: list[SizeExpr] = []
+    for axis in range(-ndim, 0):
+        size: SizeExpr = 1
+        for a, d in zip(args, all_dims):
+            if len(d) < -axis or a.type.shape[axis] == 1:  # type: ignore[attr-defined]
+                continue
+            size = d[axis] if size == 1 else sizes.unify(size, d[axis], _text(sizes, what, args))
+        result.append(size)
+    return tuple(result)
+
+
+def _map(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    return broadcast_dims(sizes, str(op), args)
+
+
+def _same(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    return sizes.of(args[0])
+
+
+def _nonempty(sizes: Sizes, op: Any, dims: Dims, axes: Sequence[int]) -> None:
+    for axis in axes:
+        if isinstance(dims[axis], str):
+            sizes.check(Fn("gt", (Size(dims[axis]), Lit(0, "int64")), "bool"), "ShapeError",
+                        f"{op} over dimension {axis} of size 0 has no value", ())
+        elif dims[axis] == 0:
+            sizes.check(Lit(False, "bool"), "ShapeError", f"{op} over dimension {axis} of size 0 has no value", ())
+
+
+def _reduce(sizes: Sizes, op: ops.Reduce, args: Sequence[Var]) -> Dims:
+    dims = sizes.of(args[0])
+    if op.fn in ("maximum", "minimum"):
+        _nonempty(sizes, op, dims, op.axes)
+    return tuple(d for k, d in enumerate(dims) if k not in op.axes)
+
+
+def _argreduce(sizes: Sizes, op: ops.ArgReduce, args: Sequence[Var]) -> Dims:
+    dims = sizes.of(args[0])
+    _nonempty(sizes, op, dims, (op.axis,))
+    return dims[:op.axis] + dims[op.axis + 1:]
+
+
+def _contract(sizes: Sizes, op: ops.Contract, args: Sequence[Var]) -> Dims:
+    found: dict[int, SizeExpr] = {}
+    for labels, arg in ((op.a, args[0]), (op.b, args[1])):
+        for label, d in zip(labels, sizes.of(arg)):
+            found[label] = sizes.unify(found[label], d, _text(sizes, "dot", args)) if label in found else d
+    return tuple(sizes.find(found[label]) for label in op.out)
+
+
+def _not_negative(sizes: Sizes, what: str, values: Sequence[SizeExpr]) -> None:
+    for v in values:
+        if isinstance(v, int) and v < 0:
+            sizes.check(Lit(False, "bool"), "ShapeError", f"{what}: a size must not be negative, got {v}", ())
+        elif isinstance(v, str) and v not in sizes._lengths:
+            sizes.check(Fn("ge", (Size(v), Lit(0, "int64")), "bool"), "ShapeError",
+                        f"{what}: a size must not be negative, got {{0}}", (v,))
+
+
+def _broadcast(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    x = args[0]
+    target = tuple(sizes.host(a) for a in args[1:])
+    _not_negative(sizes, "alloc", target)
+    for k, (d, fixed) in enumerate(zip(reversed(sizes.of(x)), reversed(x.type.shape))):  # type: ignore
+        if fixed != 1:
+            sizes.unify(d, target[-1 - k], _text(sizes, "alloc", args[:1]))
+    return target
+
+
+def _transpose(sizes: Sizes, op: ops.Transpose, args: Sequence[Var]) -> Dims:
+    dims = sizes.of(args[0])
+    return tuple(1 if p < 0 else dims[p] for p in op.perm)
+
+
+def _reshape(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    target = tuple(sizes.host(a) for a in args[1:])
+    _not_negative(sizes, "reshape", target)
+    have, want = sizes.product(sizes.of(args[0])), sizes.product(target)
+    if have != want:
+        sizes.check(Fn("eq", (Size(have), Size(want)), "bool"), "ShapeError",
+                    "reshape: an array of {0} elements does not fill a shape of {1} elements", (have, want))
+    return target
+
+
+def item_bounds(sizes: Sizes, items: ops.Items, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
+    """Bounds of each item with dynamic ones as sizes; a data-dependent single index stays a Var."""
+    rest = iter(dynamic)
+    result: list[tuple[Any, ...]] = []
+    for item in items:
+        if item.is_single:
+            at = item.at
+            if at is ops.DYNAMIC:
+                var = next(rest)
+                host = sizes.try_host(var)
+                at = var if host is None else host
+            result.append((at,))
+        else:
+            result.append(tuple(sizes.host(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()))
+    return result
+
+
+def _slice(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    dims = sizes.of(args[0])
+    result: list[SizeExpr] = []
+    for bounds, d in zip(item_bounds(sizes, op.items, args[1:]), dims):
+        if len(bounds) == 3:
+            result.append(sizes.slice_range(*bounds, d)[1])
+        elif not isinstance(bounds[0], Var):
+            sizes.bounds_check(bounds[0], d)
+    return tuple(result) + dims[len(op.items):]
+
+
+def _scatter(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    place = _slice(sizes, op, [args[0], *args[2:]])
+    v = args[1]
+    for d, p, fixed in zip(reversed(sizes.of(v)), reversed(place), reversed(v.type.shape)):  # type: ignore
+        if fixed != 1:
+            sizes.unify(d, p, _text(sizes, f"{op.mode}_subtensor", args[1:2]))
+    return sizes.of(args[0])
+
+
+def _concat(sizes: Sizes, op: ops.Concat, args: Sequence[Var]) -> Dims:
+    result = list(sizes.of(args[0]))
+    for a in args[1:]:
+        for k, d in enumerate(sizes.of(a)):
+            result[k] = (sizes.define("add", (result[k], d), "length") if k == op.axis
+                         else sizes.unify(result[k], d, _text(sizes, "join", args)))
+    return tuple(result)
+
+
+def _iota(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    n = sizes.host(args[0])
+    return (n if isinstance(n, str) and n in sizes._lengths else sizes.define("maximum", (n, 0), "length"),)
+
+
+def _constant(sizes: Sizes, op: ops.Constant, args: Sequence[Var]) -> Dims:
+    return op.value.data.shape
+
+
+def _scalar(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
+    return ()
+
+
+_DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims]] = {
+    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
+    ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _scalar, ops.Assert: _same,
+}

@@ -12,8 +12,21 @@ from gradc.config import config
 
 __version__ = "0.1.0"
 
-try:                                    # until the tensor layer is complete
-    from gradc import tensor
+try:                                    # until all parts are complete
+    from gradc import compile, errors, gradient, graph, printing, tensor
     from gradc.compile.function import In, Out, function
+    from gradc.compile.mode import Mode, get_default_mode, get_mode
+    from gradc.errors import GradcError
+    from gradc.gradient import Lop, Rop, grad
+    from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
+    from gradc.graph.fg import FunctionGraph
+    from gradc.graph.op import Op
+    from gradc.printing import debugprint, dprint, pp, pprint
+    from gradc.tensor.sharedvar import shared
+
+    tensor.grad = grad                  # the tensor layer knows no gradients; users expect these names there
+    tensor.Lop = Lop
+    tensor.Rop = Rop
+    tensor.consider_constant = gradient.consider_constant
 except Exception as error:
     print("gradc is incomplete:", repr(error))

@@ -150,4 +150,5 @@ def _point(o: Symbolic, x: Any, t: Any) -> Variable | None:
         raise ShapeError(f"Rop: the evaluation point of {describe(x)}{at(x.source)} must have its rank: expected "
                          f"{x.type}, got {t.type}{at(t.source)}")
     o.source = x.source
-    return o.cast(t, cotangent_dtype(x))
+    # `second` checks at run time that the point has the shape of x, and keeps x an input of what comes out
+    return o.second(x, o.cast(t, cotangent_dtype(x)))  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ pickling, ...) stand in `_Methods` and are registered on the C type at the end o
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -256,7 +257,7 @@ class _Methods:
         return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return _restore(_recipe(self))
+        return _restore(copy.deepcopy(_recipe(self), memo))
 
 
 class _Values:
@@ -345,7 +346,8 @@ class InterpretedFunction(_Methods):
         values = self._arguments(args, named)
         held = [*args, *named.values()]
         for value in held:
-            if isinstance(value, np.ndarray) and value.ndim and not any(value is v for v in values):
+            if isinstance(value, np.ndarray) and value.ndim and not any(
+                    isinstance(v, np.ndarray) and v.ctypes.data == value.ctypes.data for v in values):
                 raise BadArgumentError(f"{_title(self)} can't be bound to an array of dtype {value.dtype} and shape "
                                        f"{value.shape} that has to be copied first; give a C-contiguous one of the "
                                        f"input's dtype")

@@ -55,6 +55,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is not "
                                 f"an input{at(v.source)}; add it to the inputs or give it a value in `givens`")
 
+    waiting: set[int] = set()               # replaced variables whose replacement is being converted
     work: list[Any] = [(v, False) for v in reversed(outputs)]
     while work:
         item, ready = work.pop()
@@ -64,9 +65,10 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
             new = replaced[id(item)]
             if id(new) in env:
                 env[id(item)] = env[id(new)]
-            elif ready:
+            elif ready or id(item) in waiting:
                 raise GraphError(f"givens replace {graph.describe(item)} by something that depends on it{at(new.source)}")
             else:
+                waiting.add(id(item))
                 work.append((item, True))
                 work.append((new, False))
             continue

@@ -371,11 +371,11 @@ to_variable = _identity     # the tensor layer puts as_tensor_variable here
 
 
 # `_functions` is what `Variable.eval` has compiled; `default_update` is an expression, flattened with the rest.
-_NOT_PICKLED = ("owner", "index", "_functions", "default_update")
+_NOT_PICKLED = ("owner", "index", "_functions")
 
 
 def _state(v: Variable) -> dict[str, Any]:
-    return {k: value for k, value in v.__dict__.items() if k not in _NOT_PICKLED}
+    return {k: None if k == "default_update" else value for k, value in v.__dict__.items() if k not in _NOT_PICKLED}
 
 
 def flatten(roots: Sequence[Variable]) -> list[Any]:

@@ -142,6 +142,7 @@ ELEMENTWISE = (
     Rule("neg_of_constant_times", -(c * x), (-c) * x),
     Rule("plus_neg", x + (-y), x - y),
     Rule("minus_neg", x - (-y), x + y),
+    Rule("neg_minus", (-x) - y, -(x + y), exact=False, why="only the sign of a zero difference changes"),
     Rule("abs_neg", r.abs(-x), r.abs(x)),
     Rule("square_neg", r.square(-x), r.square(x), dtype="any"),
     Rule("times_itself", x * x, r.square(x)),
@@ -194,6 +195,12 @@ def _cast(b: Any, op: ops.Cast, args: Sequence[Var]) -> Var | None:
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None:
         return b.apply(ops.Broadcast(), b.cast(inner.args[0], op.dtype), *inner.args[1:])
+    inner = b.eqn(v, ops.Transpose)
+    if inner is not None and inner.op.perm == (-1,):
+        return b.apply(inner.op, b.cast(inner.args[0], op.dtype))
+    inner = b.eqn(v, ops.Concat)
+    if inner is not None and len(inner.args) <= 8 and all(a.type.shape == (1,) for a in inner.args):
+        return b.apply(inner.op, *[b.cast(a, op.dtype) for a in inner.args])    # a shape vector: element by element
     return None
 
 
@@ -202,7 +209,9 @@ CASTS = (
          sample=lambda b: (b.apply(ops.Cast("float64"), v := matrix(b)),
                            b.apply(ops.Cast("int16"), b.apply(ops.Cast("int64"), matrix(b, "int8"))),
                            b.apply(ops.Cast("int8"), b.apply(ops.Broadcast(), b.apply(ops.Slice((ops.Item(at=0),)), v),
-                                                             b.size(v, 0), b.size(v, 1))))),
+                                                             b.size(v, 0), b.size(v, 1))),
+                           b.apply(ops.Cast("float32"), b.apply(ops.Concat(0), *[
+                               b.apply(ops.Transpose((-1,)), b.size(v, k)) for k in (0, 1)])))),
 )
 
 
@@ -211,8 +220,9 @@ CASTS = (
 
 def _transpose(b: Any, op: ops.Transpose, args: Sequence[Var]) -> Var | None:
     v = args[0]
-    if op.perm == tuple(range(v.type.ndim)):  # type: ignore[attr-defined]
-        return v
+    shape = v.type.shape  # type: ignore[attr-defined]
+    if len(op.perm) == len(shape) and all(p == k or (p < 0 and shape[k] == 1) for k, p in enumerate(op.perm)):
+        return v            # also: an axis of size 1 is dropped and made again at its place
     inner = b.eqn(v, ops.Transpose)
     if inner is not None:
         return b.apply(ops.Transpose(tuple(-1 if p < 0 else inner.op.perm[p] for p in op.perm)), inner.args[0])
@@ -220,6 +230,9 @@ def _transpose(b: Any, op: ops.Transpose, args: Sequence[Var]) -> Var | None:
     if inner is not None and not inner.args[0].type.ndim:
         sizes = [b.constant(1, "int64") if p < 0 else inner.args[1 + p] for p in op.perm]
         return b.apply(ops.Broadcast(), inner.args[0], *sizes)
+    inner = b.eqn(v, "neg")
+    if inner is not None:
+        return b.map("neg", b.apply(op, inner.args[0]))
     return None
 
 
@@ -382,6 +395,8 @@ def _sample_transpose(b: Any) -> Any:
     return (b.apply(ops.Transpose((1, 0)), b.apply(ops.Transpose((1, 0)), v)), b.apply(ops.Transpose((0, 1)), v),
             b.apply(ops.Transpose((1, -1, 0)), b.apply(ops.Transpose((1, 0)), v)),
             b.apply(ops.Transpose((0, 2)), b.apply(ops.Transpose((1, -1, 0)), v)),
+            b.apply(ops.Transpose((0, -1)), matrix(b, shape=(None, 1))),
+            b.apply(ops.Transpose((1, 0)), b.map("neg", v)),
             b.apply(ops.Transpose((1, -1, 0)), zeros))
 
 

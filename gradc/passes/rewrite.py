@@ -63,7 +63,7 @@ class State:
 class Rewriter(Builder):
     """A Builder whose equations pass through the rules of one table."""
 
-    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget", "memo")
+    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget", "memo", "before", "_uses")
 
     def __init__(self, state: State, table: Table, phase: str, program: Program) -> None:
         super().__init__()
@@ -77,6 +77,8 @@ class Rewriter(Builder):
         self.memo: dict[int, Any] = {}      # for rules: what they found out about a Var of this sweep
         self.budget = FIRINGS_PER_EQUATION * len(program.eqns) + 1000
         self._next = state.next
+        self.before = program
+        self._uses: dict[Var, int] | None = None
 
     # -------------------------------------------------------------------------- what rules build with
 
@@ -170,6 +172,12 @@ class Rewriter(Builder):
         if eqn is None or (kind is not None and self.kinds[var.number] != kind):
             return None
         return eqn
+
+    def uses(self) -> dict[Var, int]:
+        """How often each Var is used in the Program that is being rewritten; counted on the first question."""
+        if self._uses is None:
+            self._uses = self.before.use_counts()
+        return self._uses
 
     def dims(self, var: Var) -> Dims:
         """Dimensions of `var` (see `shapes.Sizes`)."""
@@ -291,6 +299,7 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
     """`program` after one pass of the rules in `table`."""
     b = Rewriter(state, table, phase, program)
     kinds, memo, replaced = state.kinds, table.memo, state.replaced
+    meaning = state.sizes.meaning
     interned, producer, eqns, producers = b._interned, b.producer, b.eqns, state.producer
     for eqn in program.eqns:
         op, args, outs = eqn.op, eqn.args, eqn.outs
@@ -326,6 +335,8 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 if new is not None:
                     if new is not outs[0]:
                         replaced[outs[0]] = new
+                        if outs[0] in meaning:
+                            meaning.setdefault(new, meaning[outs[0]])
                         if outs[0].name and new.name is None and new.number >= state.next:
                             new.name = outs[0].name
                     continue
@@ -337,6 +348,8 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 for old, out in zip(outs, found.outs):
                     if old is not out:
                         replaced[old] = out
+                        if old in meaning:
+                            meaning.setdefault(out, meaning[old])
             continue
         if moved and _retyped(args, eqn.args):
             types = infer.output_types(op, args)

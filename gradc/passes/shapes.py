@@ -34,16 +34,19 @@ class Sizes:
         ("shape", var, axis)             size of an input, or of a Callback's result
         ("value", var)                   the value of an integer scalar
         ("count", var)                   the same, but negative values count as 0 (Iota)
-        ("length", item, bounds, dim)    length of a slice; bounds are the dynamic arguments
+        ("less", k, dim)                 dim - k, at least 0: length of x[k:], x[:-k]
+        ("most", k, dim)                 dim, at most k: length of x[-k:], x[:k]
+        ("length", item, bounds, dim)    length of any other slice; bounds are the dynamic arguments
         ("sum", dims)                    of a Concat
     """
 
-    __slots__ = ("dims", "keys", "constraints", "_parent", "_symbols")
+    __slots__ = ("dims", "keys", "constraints", "meaning", "_parent", "_symbols")
 
     def __init__(self) -> None:
         self.dims: dict[int, Dims] = {}
         self.keys: list[tuple[Any, ...]] = []
         self.constraints: list[tuple[Dim, Dim, Eqn | None]] = []
+        self.meaning: dict[Var, Dim] = {}       # scalars that were made to state a dimension
         self._parent: dict[Dim, Dim] = {}
         self._symbols: dict[tuple[Any, ...], Dim] = {}
 
@@ -98,6 +101,8 @@ class Sizes:
             if var.data is not None:
                 n = int(var.data)
                 return max(n, 0) if kind == "count" else n if n >= 0 else self.symbol((kind, var))
+            if var in self.meaning:
+                return self.find(self.meaning[var])
             eqn = producer.get(var)
             if eqn is None:
                 return self.symbol((kind, var))
@@ -246,9 +251,39 @@ def _part(sizes: Sizes, items: ops.Items, dims: Dims, dynamic: Sequence[Var]) ->
             elif static is not None:
                 result.append(static)
             else:
-                result.append(sizes.symbol(("length", item, tuple(dynamic[used:used + count]), dim)))
+                result.append(_length_dim(sizes, item, tuple(dynamic[used:used + count]), dim))
         used += count
     return tuple(result) + dims[len(items):]
+
+
+def _length_dim(sizes: Sizes, item: ops.Item, dynamic: tuple[Var, ...], dim: Dim) -> Dim:
+    """Dimension of a slice; slices that are equally long for every size get one symbol where that is easy to see."""
+    start, stop, step = item.bounds()
+    if not dynamic and step in (None, 1):
+        start = start or 0
+        if start >= 0 and (stop is None or stop < 0):
+            return _less(sizes, start - (stop or 0), dim)
+        if (start < 0) != (stop is not None) and start * (stop or 0) == 0:
+            return _most(sizes, -start if stop is None else stop, dim)
+    if not dynamic and step == -1 and start is None and stop is None:
+        return dim
+    return sizes.symbol(("length", item, dynamic, dim))
+
+
+def _less(sizes: Sizes, k: int, dim: Dim) -> Dim:
+    if k == 0:
+        return dim
+    if dim >= 0:
+        return max(dim - k, 0)
+    key = sizes.keys[-dim - 1]
+    return sizes.symbol(("less", k + key[1], key[2]) if key[0] == "less" else ("less", k, dim))
+
+
+def _most(sizes: Sizes, k: int, dim: Dim) -> Dim:
+    if dim >= 0:
+        return min(dim, k)
+    key = sizes.keys[-dim - 1]
+    return sizes.symbol(("most", min(k, key[1]), key[2]) if key[0] == "most" else ("most", k, dim))
 
 
 def _scatter(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
@@ -315,10 +350,7 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
         if d < 0 and d not in needed:
             needed.add(d)
             key = sizes.keys[-d - 1]
-            if key[0] == "length":
-                work.append(find(key[3]))
-            elif key[0] == "sum":
-                work.extend(find(k) for k in key[1])
+            work += [find(k) for k in _inner(key)]
     made: dict[Dim, Var] = {}
 
     def get(d: Dim) -> Var:
@@ -334,6 +366,10 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
                 made[d] = b.cast(b.current(key[1]), "int64")
             case "count":
                 made[d] = b.map("maximum", b.constant(0, "int64"), b.cast(b.current(key[1]), "int64"))
+            case "less":
+                made[d] = b.map("maximum", b.constant(0, "int64"), b.map("sub", get(key[2]), b.constant(key[1], "int64")))
+            case "most":
+                made[d] = b.map("minimum", b.constant(key[1], "int64"), get(key[2]))
             case "sum":
                 total = get(key[1][0])
                 for k in key[1][1:]:
@@ -342,7 +378,16 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
                 made[d] = total
             case _:
                 made[d] = length(b, key[1], [b.current(v) for v in key[2]], get(key[3]))
+        if merged and made[d].data is None:
+            sizes.meaning[made[d]] = d
     return made[dim]
+
+
+def _inner(key: tuple[Any, ...]) -> tuple[Dim, ...]:
+    """The dimensions that a symbol is made of."""
+    if key[0] == "sum":
+        return key[1]
+    return (key[-1],) if key[0] in ("less", "most", "length") else ()
 
 
 def _itself(dim: Dim) -> Dim:
@@ -448,8 +493,7 @@ def lost_checks(before: Sizes, latest: Callable[[Var], Var], program: Program) -
                 work.pop()
                 continue
             key = before.keys[-d - 1]
-            inner = [key[3]] if key[0] == "length" else list(key[1]) if key[0] == "sum" else []
-            missing = [k for k in inner if k not in memo]
+            missing = [k for k in _inner(key) if k not in memo]
             if missing:
                 work.extend(missing)
                 continue
@@ -459,6 +503,8 @@ def lost_checks(before: Sizes, latest: Callable[[Var], Var], program: Program) -
                     new = ("shape", latest(key[1]), key[2])
                 case "value" | "count":
                     new = (key[0], latest(key[1]))
+                case "less" | "most":
+                    new = (key[0], key[1], _find(after, memo[key[2]]))
                 case "length":
                     new = ("length", key[1], tuple(latest(v) for v in key[2]), _find(after, memo[key[3]]))
                 case _:

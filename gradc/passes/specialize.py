@@ -43,7 +43,9 @@ def _sigmoid_pair(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
                 rest.append(strip(b, v, remove) if wanted else v)
                 if remove:
                     return None
-            s = b.map("sigmoid", minus.args[0])
+            uses = b.uses()                 # if one of the two is needed elsewhere, take that one
+            mine, other_way = [b.map("sigmoid", u) for u in (minus.args[0], key[1])]
+            s = other_way if uses.get(other_way, 0) > uses.get(mine, 0) else mine
             pair = b.map("mul", s, b.map("sub", b.like(1, s), s))
             kept = [v for v in rest if v is not None]
             if not kept:

@@ -1,0 +1,54 @@
+/* What the parts of the extension gradc.runtime._dispatch know of each other.  No Python here: pool.c, blas.c and
+ * cpu.c run without the GIL and can be tested from plain C. */
+#ifndef GRADC_PRIVATE_H
+#define GRADC_PRIVATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gradc_runtime.h"
+
+/* pool.c ------------------------------------------------------------------------------------------------- */
+
+/* The function behind frame->parallel. */
+int gradc_pool_run(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
+int gradc_pool_threads(void);
+void gradc_pool_set_threads(int n);             /* n >= 1 */
+/* Registers the fork handlers and takes the number of threads from GRADC_NUM_THREADS, OMP_NUM_THREADS or the CPUs
+ * this process may use; returns NULL, or the name of a variable whose value was not understood. */
+const char *gradc_pool_start(void);
+enum { GRADC_MAX_THREADS = 1024 };
+
+/* blas.c ------------------------------------------------------------------------------------------------- */
+
+extern const gradc_blas gradc_blas_chosen;      /* resolved at the first gemm */
+extern const gradc_blas gradc_blas_own;         /* gradc's own loops: same bits on every machine */
+
+typedef struct gradc_blas_description {
+    const char *provider;       /* numpy, scipy, system, fallback                                  */
+    const char *path;           /* file of the library, "" for the fallback                        */
+    const char *version;        /* what the library says of itself, or ""                          */
+    const char *symbol;         /* name under which its dgemm was found                            */
+    int threads;                /* threads the library uses, 0 if it does not say                  */
+} gradc_blas_description;
+
+/* kind: auto, numpy, scipy, system, fallback; path: NULL, or the library to take.  Returns 0, or -1 if there is no
+ * such library here (what was chosen before stays). */
+int gradc_blas_choose(const char *kind, const char *path);
+void gradc_blas_describe(gradc_blas_description *out);
+/* An address inside NumPy's extension module: its library and site-packages are searched from there. */
+void gradc_blas_start(const void *inside_numpy);
+
+/* gemm.c: the fallback ----------------------------------------------------------------------------------- */
+
+void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
+                 const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
+/* cpu.c -------------------------------------------------------------------------------------------------- */
+
+/* Writes the names of this CPU's usable instruction sets (as after gcc's -m) to `names`; returns their number. */
+size_t gradc_cpu_features(const char **names, size_t room);
+
+#endif

@@ -30,8 +30,7 @@ def compile_module(job: dict[str, Any]) -> None:
         extra_link_args=job["link_flags"],
         py_limited_api=True,
     )
-    folder, name = os.path.split(job["output"])
-    ffi.compile(tmpdir=folder, target=name)
+    os.replace(ffi.compile(tmpdir=os.path.dirname(job["output"])), job["output"])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from typing import Any
 
-import _cffi_backend
+import _cffi_backend  # noqa: F401  (each wrapper imports it: once, here, outside the loading lock)
 import numpy as np
 
 from gradc.config import config
@@ -155,6 +155,8 @@ def _find(stores: Sequence[cache.Store], key: str, *, again: bool) -> tuple[cach
                 unfit = (*looked.unfit, looked.entry.path)
                 first = cache.Lookup(None, unfit, f"it can't be loaded here: {error}")
                 continue
+            for path in looked.unfit:
+                cache.unlink(path)
             return first, _loaded(looked.entry, module, looked.entry.path, cached=True, seconds=0.0, reason="hit")
     assert first is not None
     return first, None
@@ -175,9 +177,7 @@ def _objection(manifest: dict[str, Any]) -> str:
 # ---- making ------------------------------------------------------------------------------------------
 
 
-def _make(
-    store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Lookup
-) -> Loaded:
+def _make(store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Lookup) -> Loaded:
     """Compile in `store`, or in the private one if that turns out to be unusable."""
     try:
         return _compile_into(store, key, unit, compiler, found)
@@ -238,9 +238,7 @@ def _compile_into(
     return _loaded(entry, module, path, cached=False, seconds=seconds, reason=found.reason)
 
 
-def _compile(
-    compiler: toolchain.Toolchain, unit: Unit, source: str, output: str, store: cache.Store, key: str
-) -> str:
+def _compile(compiler: toolchain.Toolchain, unit: Unit, source: str, output: str, store: cache.Store, key: str) -> str:
     """Make the shared object; returns the route taken, `object` or `child`."""
     folder = os.path.dirname(output)
     environment = toolchain.environment(folder)
@@ -252,7 +250,7 @@ def _compile(
         if ended.status == 0 and _has_content(output):
             return "object"
         _raise_if_full(folder, ended.output)
-        if ended.status is None or not _compiles_alone(argv, source, output, environment):
+        if ended.status is None or not _compiles_alone(argv, output, environment):
             raise _compile_error(argv, ended, _kept(store, key, unit))
     child_argv, child_environment = _child(compiler, unit, source, output, environment)
     child_ended = _run(child_argv, child_environment)
@@ -271,11 +269,11 @@ def _run(argv: Sequence[str], environment: dict[str, str]) -> Finished:
         raise CompileError(f"the C compiler {argv[0]} can't be run: {error}", tuple(argv)) from error
 
 
-def _compiles_alone(argv: Sequence[str], source: str, output: str, environment: dict[str, str]) -> bool:
+def _compiles_alone(argv: Sequence[str], output: str, environment: dict[str, str]) -> bool:
     """Is the unit itself fine, so that the wrapper object is what does not fit?"""
     alone = [word for word in argv if word != _WRAPPER and word != "-shared" and not word.startswith("-Wl,")]
     alone[alone.index(output)] = output + ".o"
-    return _run([*alone, "-c"], environment).status == 0 and source in alone
+    return _run([*alone, "-c"], environment).status == 0
 
 
 def _child(
@@ -373,15 +371,13 @@ def _import_from_memory(entry: cache.Entry) -> Any:
     try:
         fd = os.memfd_create(_MODULE, os.MFD_CLOEXEC)
         with open(fd, "wb", closefd=False) as file:
-            file.write(memoryview(entry.data))
+            file.write(entry.data.data)
     except OSError as error:
         raise ImportError(str(error)) from error
     return _import(f"/proc/self/fd/{fd}")
 
 
-def _loaded(
-    entry: cache.Entry, module: Any, path: str, *, cached: bool, seconds: float, reason: str
-) -> Loaded:
+def _loaded(entry: cache.Entry, module: Any, path: str, *, cached: bool, seconds: float, reason: str) -> Loaded:
     ffi, lib = module.ffi, module.lib
     build = dict(entry.manifest)
     manifest = build.pop("unit")

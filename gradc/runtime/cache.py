@@ -118,7 +118,7 @@ def unpack(path: str, data: np.ndarray) -> Entry | None:
     code, constants, text, digest, magic = _FOOTER.unpack(data[size - _FOOTER.size :].tobytes())
     if magic != _MAGIC or code + constants + text + _FOOTER.size != size or text > _MAX_MANIFEST:
         return None
-    view = memoryview(data)
+    view = data.data
     if hashlib.sha256(view[: size - _DIGEST_TAIL]).digest() != digest:
         return None
     try:
@@ -158,7 +158,7 @@ def _read(path: str) -> tuple[np.ndarray | None, os.stat_result]:
         if size < _FOOTER.size or os.pread(fd, len(_MAGIC), size - len(_MAGIC)) != _MAGIC:
             return None, info
         data = aligned(size)
-        view = memoryview(data)
+        view = data.data
         done = 0
         while done < size:
             count = os.preadv(fd, [view[done:]], done)
@@ -258,13 +258,16 @@ def fault(error: OSError, path: str = "") -> None:
     reason = str(error) or type(error).__name__
     place = f" {path}" if path and path not in reason else ""
     message = f"the kernel cache{place} can't be used as asked: {reason}; the kernel is kept for this process only"
+    report(message, f"{path}\0{type(error).__name__}\0{error.errno}")
+
+
+def report(message: str, reason: str) -> None:
+    """A CacheWarning, unless one for `reason` was given before.
+
+    Raises: CacheError instead, with config.cache_errors.
+    """
     if config.cache_errors:
-        raise CacheError(message) from error
-    warn_once(message, f"{path}\0{type(error).__name__}\0{error.errno}")
-
-
-def warn_once(message: str, reason: str) -> None:
-    """A CacheWarning, unless one for `reason` was given before."""
+        raise CacheError(message)
     if reason not in _WARNED:
         _WARNED.add(reason)
         warnings.warn(message, CacheWarning, stacklevel=2)
@@ -369,7 +372,8 @@ class Store:
             except OSError as error:  # a link (ELOOP), another owner, a bad disk
                 reason = str(error)
                 unfit.append(path)
-                warn_once(f"a kernel cache entry was refused: {reason}", path)
+                if not again:
+                    report(f"a kernel cache entry was refused and is made anew: {reason}", path)
                 continue
             entry = unpack(path, data) if data is not None else None
             if entry is None or entry.manifest.get("key") != key:
@@ -408,10 +412,7 @@ class Store:
     @staticmethod
     def _damaged(path: str) -> None:
         COUNTERS["corrupt"] += 1
-        message = f"the kernel cache entry {path} is damaged and is made anew"
-        if config.cache_errors:
-            raise CacheError(message)
-        warn_once(message, path)
+        report(f"the kernel cache entry {path} is damaged and is made anew", path)
 
     def publish(self, key: str, staged: str, unfit: Sequence[str], taken: Callable[[str], bool]) -> str:
         """Move a complete staged file to a name of `key` that nothing has (nor had, by `taken`), drop unfit ones."""
@@ -475,7 +476,19 @@ class Store:
                 _release(fd)
 
     def keep_failed(self, key: str, text: str) -> str:
-        """Keep the C text that the compiler rejected; its path, or the empty string if it can't be kept."""
+        """Keep the C text that the compiler rejected; its path, or the empty string if it can't be kept.
+
+        It goes beside the entries (the newest few stay), or into the temporary directory if this store is private
+        and so goes away with the process.
+        """
+        if _PRIVATE and _PRIVATE[0] == self.path:
+            path = os.path.join(temporary_directory(), f"gradc-{os.urandom(6).hex()}.c")
+            try:
+                with open(path, "x", encoding="utf-8") as file:
+                    file.write(text)
+            except OSError:
+                return ""
+            return path
         try:
             folder = self.folder("failed")
             path = os.path.join(folder, f"{key}.c")

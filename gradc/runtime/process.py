@@ -53,7 +53,7 @@ def run(
             (os.POSIX_SPAWN_DUP2, writer, 2),
         ]
         env = os.environ if environment is None else environment
-        pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setpgroup=0)
+        pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setpgroup=0)
     except BaseException:
         os.close(reader)
         raise

@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,7 @@ from gradc.errors import CompileError, GraphError, ToolchainNotFoundError
 from gradc.runtime.process import run
 
 try:
-    from gradc.runtime import _dispatch
+    from gradc.runtime import _dispatch  # type: ignore[attr-defined]
 except ImportError:  # installed without a C compiler: no kernel can run, but the messages still work
     _dispatch = None  # type: ignore[assignment]
 
@@ -280,7 +279,7 @@ def _zig() -> tuple[str, ...] | None:
     spec = importlib.machinery.PathFinder.find_spec("ziglang")
     if spec is None or not spec.submodule_search_locations:
         return None
-    program = _which(os.path.join(list(spec.submodule_search_locations)[0], "zig"), "")
+    program = _which(os.path.join(next(iter(spec.submodule_search_locations)), "zig"), "")
     return (program, "cc") if program is not None else None
 
 
@@ -339,8 +338,3 @@ def _linux_features() -> set[str]:
     except OSError:
         pass
     return set()
-
-
-def interpreter() -> str | None:
-    """The Python that runs the child process of the compile-everything route, or None (an embedded one)."""
-    return sys.executable or None

@@ -200,13 +200,16 @@ class _Backward:
     def _step(self, node: Apply) -> None:
         """From the cotangents of the outputs to those of the inputs."""
         cotangents = self.cotangents
-        gs = [cotangents.get(id(y)) if id(y) not in self.stop else None for y in node.outputs]
-        if all(g is None for g in gs):
+        gs = [cotangents.get(id(y)) for y in node.outputs]
+        if self.stop:
+            gs = [None if id(y) in self.stop else g for y, g in zip(node.outputs, gs)]
+        if gs[0] is None and all(g is None for g in gs):
             return
         needed = self._needed
         wanted = [False] * len(node.inputs)
         for k, x in self._inputs(node):
-            wanted[k] = id(x) in needed and is_continuous(x)
+            if id(x) in needed and is_continuous(x):
+                wanted[k] = True
         if True not in wanted:
             return
         null = next((g for g in gs if g is not None and isinstance(g.type, NullType)), None)

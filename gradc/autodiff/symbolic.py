@@ -25,12 +25,11 @@ class Symbolic:
     def __init__(self) -> None:
         self.source: SourceLine | None = None       # given to every node made from now on
         self._constants: dict[tuple[float, str], Variable] = {}
+        self._types: dict[Any, Any] = {}                # (row, argument types) -> result type
 
     def apply(self, op: ops.OpKind, *inputs: Variable) -> Variable:
         """`op(*inputs)` for an op with one output."""
-        node = Apply(op, inputs, infer.output_types(op, inputs), self.source or _NOWHERE)
-        node.source = self.source
-        return node.outputs[0]
+        return Apply(op, inputs, infer.output_types(op, inputs, self.source), self.source).outputs[0]
 
     def const(self, value: float, like: Variable) -> Variable:
         """A constant in the dtype of `like` if that is floating, else the smallest integer dtype for it."""
@@ -96,9 +95,6 @@ class Symbolic:
         return total
 
 
-_NOWHERE: SourceLine = ("", 0)      # keeps Apply from looking for a user's line
-
-
 def cotangent_dtype(x: Variable) -> str:
     """The dtype of a gradient by x: that of x if it is floating, else floatX."""
     dtype = x.type.dtype  # type: ignore[attr-defined]
@@ -122,7 +118,11 @@ def _method(name: str) -> Any:
     op = ops.Map(name)
 
     def method(self: Symbolic, *args: Variable) -> Variable:
-        return self.apply(op, *args)
+        key = (name, *[a.type for a in args])
+        result = self._types.get(key)
+        if result is None:
+            result = self._types[key] = infer.output_types(op, args, self.source)[0]
+        return Apply(op, args, (result,), self.source).outputs[0]
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"The row {name} of ir.scalars."

@@ -352,9 +352,10 @@ row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
        lambda o, g, out, x, y: _keep(o, o.eq(out, y), g)),
     identity="highest", commutative=True)
 row("clip", 3, "common", special.clip, "gradc_clip_{t}({0}, {1}, {2})",
+    # hi wins where lo > hi
     d=(lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
-       lambda o, g, out, x, lo, hi: _keep(o, o.lt(x, lo), g),
-       lambda o, g, out, x, lo, hi: _keep(o, o.gt(x, hi), g)))
+       lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.lt(x, lo), o.le(lo, hi)), g),
+       lambda o, g, out, x, lo, hi: _keep(o, o.gt(o.maximum(x, lo), hi), g)))
 
 # --- comparison
 
@@ -389,7 +390,7 @@ row("switch", 3, "select", np.where, "{0} ? {1} : {2}",
        lambda o, g, out, c, x, y: o.switch(c, _zero(o, g), g)))
 row("second", 2, "second", lambda a, b: np.broadcast_arrays(a, b)[1].copy(), "{1}", cost="free",
     d=(None, lambda o, g, out, x, y: g), pretty="fill({0}, {1})")
-row("identity", 1, "same", np.positive, "{0}", d=(lambda o, g, out, x: g,), cost="free")
+row("identity", 1, "same", np.array, "{0}", d=(lambda o, g, out, x: g,), cost="free")
 
 # --- stable forms
 

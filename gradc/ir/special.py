@@ -58,7 +58,10 @@ def power(x: Array, y: Array) -> Array:
 def arctan2(y: Array, x: Array) -> Array:
     """Angle of the point (x, y); the analytic continuation for complex arguments."""
     if np.iscomplexobj(y) or np.iscomplexobj(x):
-        return -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y))
+        flat = np.abs(np.real(x)) >= np.abs(np.real(y))
+        turn = np.where(np.real(x) < 0, np.copysign(np.pi, np.real(y)), 0.0)
+        upright = np.copysign(np.pi / 2, np.real(y))
+        return np.where(flat, np.arctan(y / np.where(flat, x, 1)) + turn, upright - np.arctan(x / np.where(flat, 1, y)))
     return np.arctan2(y, x)
 
 

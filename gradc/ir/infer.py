@@ -86,6 +86,9 @@ def _constant(op: ops.Constant, args: Args, source: Any) -> list[Type]:
     return [TensorType.make(data.dtype.name, data.shape)]
 
 
+_BROADCAST: dict[tuple[StaticShape, ...], StaticShape] = {}     # results of broadcast_shapes seen so far
+
+
 def _map(op: ops.Map, args: Args, source: Any) -> list[Type]:
     row = get_row(op.fn)
     if len(args) != row.nin:
@@ -98,8 +101,14 @@ def _map(op: ops.Map, args: Args, source: Any) -> list[Type]:
     first = types[0].shape
     for t in types:
         if t.shape != first:
-            return [TensorType.make(dtype, broadcast_shapes([t.shape for t in types], row.name, args, source))]
-    return [TensorType.make(dtype, first)]
+            shapes = tuple([t.shape for t in types])
+            shape = _BROADCAST.get(shapes)
+            if shape is None:
+                shape = broadcast_shapes(shapes, row.name, args, source)
+                if len(_BROADCAST) < 10_000:
+                    _BROADCAST[shapes] = shape
+            return [TensorType.make(dtype, shape)]
+    return [types[0] if types[0].dtype == dtype else TensorType.make(dtype, first)]
 
 
 def _cast(op: ops.Cast, args: Args, source: Any) -> list[Type]:

@@ -19,7 +19,7 @@ from gradc.ir.graph import Apply, Constant, Variable, apply, describe
 from gradc.ir.types import TensorType
 
 # Data and type of the Python numbers seen so far; read-only arrays, so that constants can share them.
-_NUMBERS: dict[tuple[Any, ...], tuple[TensorType, np.ndarray]] = {}
+_NUMBERS: dict[Any, tuple[TensorType, np.ndarray]] = {}
 _NUMBERS_LIMIT = 10_000
 
 
@@ -28,15 +28,15 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, Variable) and type(x.type) is TensorType
 
 
-def _number(value: Any) -> Any:
-    """A constant for a Python number; its array comes from the table where possible."""
-    key = (value.__class__, value, config.floatX)
+def number(value: int | float) -> Any:
+    """A constant for a Python int or float; its array comes from the table where possible."""
+    key = value if value.__class__ is int else (value, config.floatX)
     found = _NUMBERS.get(key)
     if found is None:
         data = dtypes.autocast(value)
         data.flags.writeable = False
         found = (TensorType.make(data.dtype.name, ()), data)
-        if value and len(_NUMBERS) < _NUMBERS_LIMIT:     # 0.0 and -0.0 are equal keys, so no zeros
+        if (value or value.__class__ is int) and len(_NUMBERS) < _NUMBERS_LIMIT:     # 0.0 and -0.0 are equal keys
             _NUMBERS[key] = found
     return found[0].constant_class(*found)
 
@@ -49,7 +49,7 @@ def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: ob
     Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have.
     """
     if dtype is None and (x.__class__ is int or x.__class__ is float):
-        result = _number(x)
+        result = number(x)
         if ndim:
             result = constant(result.data.reshape((1,) * ndim))
         result.name = name

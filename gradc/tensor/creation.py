@@ -208,7 +208,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
         a, b, s = (v.data.item() for v in (first, last, by))
         count = size_constant(len(range(a, b, s)) if discrete else max(int(np.ceil((b - a) / s)), 0))
     elif discrete:
-        count = _count_steps(cast(first, "int64"), cast(last, "int64"), cast(by, "int64"))
+        count = _count_steps(*[_converted(v, "int64") for v in (first, last, by)])
     else:
         span = ew.true_divide(ew.sub(cast(last, common), first), by)
         count = cast(ew.ceil(span), "int64")
@@ -218,7 +218,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     unit = isinstance(by, Constant) and by.data == 1
     if not unit:
         # NumPy's step is the rounded difference of the first two elements.
-        delta = cast(by, work) if discrete else ew.sub(ew.add(cast(first, work), by), first)
+        delta = _converted(by, work) if discrete else ew.sub(ew.add(_converted(first, work), by), first)
         result = ew.mul(result, delta)
     if not (isinstance(first, Constant) and first.data == 0):
         result = ew.add(_converted(first, work), result)

@@ -18,7 +18,7 @@ from gradc.errors import TypeMismatchError
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Variable, apply
 from gradc.ir.types import TensorType
-from gradc.tensor.convert import as_tensor_variable, cast, constant
+from gradc.tensor.convert import as_tensor_variable, cast, constant, number
 
 _MAPS: dict[str, ops.Map] = {}      # row name -> its op kind, made on first use
 
@@ -28,7 +28,8 @@ def elementwise(fn: str, *args: Any) -> Any:
     op = _MAPS.get(fn)
     if op is None:
         op = _MAPS[fn] = ops.Map(fn)
-    return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else as_tensor_variable(a)
+    return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else
+                       number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
                        for a in args])
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from gradc.compile import pipeline
 from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
 from gradc.compile.mode import Mode, get_mode
+from gradc.config import config
 from gradc.errors import (
     AssertionFailedError,
     BadArgumentError,
@@ -37,6 +38,7 @@ from gradc.ir.convert import inline
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
+from gradc.runtime import toolchain
 
 try:                                    # absent if gradc was installed without a C compiler
     from gradc.runtime import _dispatch as dispatch
@@ -139,14 +141,19 @@ class Maker:
         made = dispatch.Function(
             name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
             inputs=[(a.name if names.count(a.name) == 1 else None, a.type.dtype,
-                     tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default) for a in arguments],
+                     tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default, a.strict)
+                    for a in arguments],
             outputs=[(v.type.dtype, v.type.ndim) for v in outputs],  # type: ignore[attr-defined]
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
-            updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep)
+            updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep,
+            deterministic=config.deterministic)
         made.maker = self
         made.name = self.name
-        made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, sections=manifest.get("sections", 0),
-                         isa=_isa_name(toolchain.isa()), path=loaded.path, seconds=self.compiled.seconds)
+        if manifest["blas"]:
+            _choose_blas()
+        made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, cache=loaded.reason,
+                         sections=manifest["sections"], isa=_isa_name(toolchain.isa()), path=loaded.path,
+                         seconds={**self.compiled.seconds, "compiler": loaded.seconds})
         self.compiled.forget()
         return made
 
@@ -190,10 +197,9 @@ class Maker:
         if number < 0:
             return MemoryError(f"{self.name or 'the function'} could not allocate its memory, for inputs of shapes "
                                f"{', '.join(map(str, shapes))}")
-        check = self.compiled.loaded.manifest["checks"][number - 1]
-        lines = self.ingested.lines_of(check["sources"])
-        message = check["message"].format(*values)
-        return _RUNTIME_ERRORS[check["error"]](explain(message, shapes, self.ingested, lines))
+        error, message, equations = self.compiled.loaded.manifest["checks"][number - 1]
+        lines = self.ingested.lines_of(equations)
+        return _RUNTIME_ERRORS[error](explain(message.format(*values), shapes, self.ingested, lines))
 
     def _where(self, position: int) -> str:
         a = self.ingested.arguments[position]
@@ -418,6 +424,19 @@ _RUNTIME_ERRORS: dict[str, type[Exception]] = {
     "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError,
 }
 _SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
+
+
+_BLAS = ["auto"]                    # the provider chosen last
+
+
+def _choose_blas() -> None:
+    """Follow config.blas where a gemm is about to be used."""
+    if config.blas != _BLAS[0]:
+        try:
+            dispatch.blas_set(config.blas)
+        except ValueError as error:
+            raise GraphError(f"config.blas = {config.blas!r}: {error}") from None
+        _BLAS[0] = config.blas
 
 
 def _caller() -> tuple[str, int]:

@@ -22,27 +22,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gradc.codegen import unit
 from gradc.compile.ingest import Ingested
 from gradc.compile.mode import Mode
 from gradc.config import config
-from gradc.ir import digest, ops
+from gradc.ir import digest
 from gradc.ir.program import Eqn, Program
+from gradc.loops import lower
+from gradc.loops.nodes import Kernel
+from gradc.loops.sizes import Unsupported
+from gradc.passes import phases
+from gradc.runtime import build, toolchain
 
-try:                                    # the parts are being written
-    from gradc.passes import phases
-except ImportError:
-    phases = None  # type: ignore[assignment]
-try:
-    from gradc.codegen import unit
-    from gradc.loops import lower
-    from gradc.runtime import build, toolchain
-except ImportError:
-    build = None  # type: ignore[assignment]
-
-    class Unsupported(Exception):  # type: ignore[no-redef]
-        """The Program has no C form."""
-else:
-    from gradc.loops.sizes import Unsupported
+__all__ = ["Compiled", "Unsupported", "build_id", "key_of", "numbered", "paused_gc"]
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -65,25 +57,28 @@ class Compiled:
         """The Program that is run; the sources of its equations number the ingested Program's equations."""
         if self._optimized is None:
             program = numbered(self.ingested.program)
-            if self.mode.optimizer is not None and phases is not None:
+            if self.mode.optimizer is not None:
                 with self._stage("optimize"):
-                    program = phases.optimize(program)
+                    program = phases.optimize(program, checked=self.mode.checked or None)
             self._optimized = program
         return self._optimized
 
-    def kernel(self) -> Any:
-        """The loop IR."""
+    def kernel(self) -> Kernel:
+        """The loop IR; Unsupported with the reason if the Program has no C form."""
         if self._kernel is None:
             program = self.optimized
             with self._stage("lower"):
                 self._kernel = lower.lower(program, self.name)
         return self._kernel
 
-    def unit(self) -> Any:
-        """The C unit: text, manifest, constants."""
+    def unit(self) -> build.Unit:
+        """The C unit, with what the call path must know: the checks by number, the count of sections."""
         kernel = self.kernel()
         with self._stage("generate"):
-            return unit.generate(kernel)
+            made = unit.generate(kernel)
+        manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
+                    "sections": made.sections, "blas": made.uses_blas}
+        return build.Unit(made.text, manifest, made.constants, made.optimize)
 
     def load(self) -> None:
         """Stages 1 and 2, and on a miss the others."""
@@ -109,11 +104,6 @@ def numbered(program: Program) -> Program:
     """`program` with each equation's own number as its source: the numbers an entry in the cache can hold."""
     return Program(program.inputs, [Eqn(e.op, e.args, e.outs, (k,)) for k, e in enumerate(program.eqns)],
                    program.outputs)
-
-
-def unsupported(program: Program) -> str | None:
-    """Why `program` can't be compiled to C, or None."""
-    return lower.unsupported(program)
 
 
 def key_of(ingested: Ingested, name: str, mode: Mode) -> str:
@@ -173,7 +163,3 @@ def log(topic: str, text: str) -> None:
     if config.log and topic in config.log.split(","):
         print(f"gradc {topic}: {text}", file=sys.stderr)
 
-
-def has_callbacks(program: Program) -> bool:
-    """Does `program` call back into Python?"""
-    return any(type(eqn.op) is ops.Callback for eqn in program.eqns)

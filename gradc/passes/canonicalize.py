@@ -31,6 +31,9 @@ def matrix(b: Any, dtype: str = "float64", shape: tuple[int | None, ...] = (None
     return b.input(TensorType(dtype, shape))
 
 
+_POWER = "pow is within an ulp of the exact value, products and quotients within half an ulp each"
+
+
 # ------------------------------------------------------------------------------------------------ elementwise
 
 
@@ -134,6 +137,10 @@ ELEMENTWISE = (
     Rule("power_one_int", r.pow(x, 1), x, dtype="int"),
     Rule("power_zero", On(("pow",), second=("#0",)), lambda b, op, args: b.like(1, args[0]),
          sample=lambda b: b.map("pow", matrix(b), b.constant(0.0, "float64"))),
+    Rule("power_two", r.pow(x, 2), r.square(x), exact=False, why=_POWER),
+    Rule("power_two_int", r.pow(x, 2), r.square(x), dtype="int"),
+    Rule("power_minus_one", r.pow(x, -1), 1 / x, exact=False, why=_POWER),
+    Rule("power_minus_two", r.pow(x, -2), 1 / r.square(x), exact=False, why=_POWER),
     Rule("times_minus_one", -1 * x, -x),
     Rule("neg_neg", -(-x), x, dtype="any"),
     Rule("neg_times", (-x) * y, -(x * y)),

@@ -61,14 +61,10 @@ def _sample_sigmoid(b: Any) -> Any:
 
 
 RULES = (
-    Rule("power_two", r.pow(x, 2), r.square(x), exact=False, why=_POWER),
-    Rule("power_two_int", r.pow(x, 2), r.square(x), dtype="int"),
     Rule("power_three", r.pow(x, 3), x * r.square(x), exact=False, why=_POWER),
     Rule("power_three_int", r.pow(x, 3), x * r.square(x), dtype="int"),
     Rule("power_four", r.pow(x, 4), r.square(r.square(x)), exact=False, why=_POWER),
     Rule("power_four_int", r.pow(x, 4), r.square(r.square(x)), dtype="int"),
-    Rule("power_minus_one", r.pow(x, -1), 1 / x, exact=False, why=_POWER),
-    Rule("power_minus_two", r.pow(x, -2), 1 / r.square(x), exact=False, why=_POWER),
     Rule("power_half", r.pow(x, 0.5), r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_one_and_half", r.pow(x, 1.5), x * r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_two_and_half", r.pow(x, 2.5), r.square(x) * r.sqrt(x), exact=False, why=_ROOT),

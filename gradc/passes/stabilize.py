@@ -16,11 +16,11 @@ No rule here is exact; each gives the value of exact arithmetic where the litera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gradc.ir import dtypes, infer, ops
-from gradc.ir.program import Eqn, Var
+from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import On, Rule, r, var
 
@@ -226,7 +226,12 @@ def strip(b: Any, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -
             inner = strip(b, eqn.args[0], inside, power, depth - 1)
             for key, p in inside.items():
                 remove[lifted[key]] = p
-            return None if inner is None else v if inner is eqn.args[0] else b.apply(ops.Transpose(perm), inner)
+            if inner is None or inner is eqn.args[0]:
+                return None if inner is None else v
+            gone = eqn.args[0].type.ndim - inner.type.ndim      # leading axes that the factor alone had
+            if inner.type.ndim == 0:
+                return inner
+            return b.apply(ops.Transpose(tuple(p - gone if p >= gone else -1 for p in perm)), inner)
     return v
 
 

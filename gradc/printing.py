@@ -301,8 +301,8 @@ def _roots(obj: Any) -> tuple[list[Variable], list[Apply] | None, dict[int, Any]
     if hasattr(graph, "outputs") and hasattr(graph, "toposort"):
         return list(graph.outputs), list(graph.toposort()), {
             id(v): v.container.storage for v in getattr(graph, "inputs", ()) if hasattr(v, "container")}
-    raise TypeMismatchError(f"debugprint takes a variable, an Apply, a function, a FunctionGraph or a list of such, got "
-                            f"a {type(obj).__name__}")
+    raise TypeMismatchError(f"debugprint takes a variable, an Apply, a function, a FunctionGraph or a list of such, "
+                            f"got a {type(obj).__name__}")
 
 
 def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = None, id_type: str = "CHAR",

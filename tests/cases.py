@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,9 @@ class Case:
         return floats if self.wrt is None else self.wrt
 
 
-def compute(inputs: Sequence[Any], outputs: Sequence[Any], values: Sequence[Any], *, holomorphic: bool = False) -> list[Any]:
+def compute(
+    inputs: Sequence[Any], outputs: Sequence[Any], values: Sequence[Any], *, holomorphic: bool = False
+) -> list[Any]:
     """Values of `outputs` by the interpreter."""
     return evaluate(to_program(inputs, outputs).program, values, holomorphic=holomorphic)
 
@@ -139,7 +142,9 @@ def bools(shape: tuple[int, ...] = (3, 4)) -> Arg:
     return Arg(shape, "bools", "bool")
 
 
-def _unary(name: str, reference: Callable[..., Any], domain: str = "all", grad: str = "complex", rtol: float = 1e-12) -> Case:
+def _unary(
+    name: str, reference: Callable[..., Any], domain: str = "all", grad: str = "complex", rtol: float = 1e-12
+) -> Case:
     return Case(name, getattr(at, name), reference, (Arg((3, 4), domain),), grad, rtol=rtol)
 
 
@@ -148,71 +153,131 @@ def _round_away(x: np.ndarray) -> np.ndarray:
 
 
 UNARY: list[Case] = [
-    _unary("neg", np.negative), _unary("abs", np.abs, "nonzero", "difference"),
-    _unary("sgn", np.sign, "nonzero", "none"), _unary("sign", np.sign, "nonzero", "none"),
-    _unary("reciprocal", np.reciprocal, "nonzero"), _unary("sqrt", np.sqrt, "positive"), _unary("square", np.square),
-    _unary("identity", np.copy), _unary("copy", np.copy), _unary("tensor_copy", np.copy),
-    _unary("exp", np.exp), _unary("exp2", np.exp2), _unary("expm1", np.expm1),
-    _unary("log", np.log, "positive"), _unary("log2", np.log2, "positive"), _unary("log10", np.log10, "positive"),
+    _unary("neg", np.negative),
+    _unary("abs", np.abs, "nonzero", "difference"),
+    _unary("sgn", np.sign, "nonzero", "none"),
+    _unary("sign", np.sign, "nonzero", "none"),
+    _unary("reciprocal", np.reciprocal, "nonzero"),
+    _unary("sqrt", np.sqrt, "positive"),
+    _unary("square", np.square),
+    _unary("identity", np.copy),
+    _unary("copy", np.copy),
+    _unary("tensor_copy", np.copy),
+    _unary("exp", np.exp),
+    _unary("exp2", np.exp2),
+    _unary("expm1", np.expm1),
+    _unary("log", np.log, "positive"),
+    _unary("log2", np.log2, "positive"),
+    _unary("log10", np.log10, "positive"),
     _unary("log1p", np.log1p, "positive"),
-    _unary("sigmoid", sp.expit), _unary("expit", sp.expit), _unary("softplus", lambda x: np.logaddexp(0, x)),
+    _unary("sigmoid", sp.expit),
+    _unary("expit", sp.expit),
+    _unary("softplus", lambda x: np.logaddexp(0, x)),
     _unary("log1pexp", lambda x: np.logaddexp(0, x)),
     _unary("log1mexp", lambda x: np.log(-np.expm1(x)), "negative"),
-    _unary("sin", np.sin), _unary("cos", np.cos), _unary("tan", np.tan, "unit"), _unary("arcsin", np.arcsin, "unit"),
-    _unary("arccos", np.arccos, "unit"), _unary("arctan", np.arctan), _unary("sinh", np.sinh), _unary("cosh", np.cosh),
-    _unary("tanh", np.tanh), _unary("arcsinh", np.arcsinh), _unary("arccosh", np.arccosh, "above1"),
-    _unary("arctanh", np.arctanh, "unit"), _unary("deg2rad", np.deg2rad), _unary("rad2deg", np.rad2deg),
-    _unary("floor", np.floor, "off_integer", "none"), _unary("ceil", np.ceil, "off_integer", "none"),
-    _unary("trunc", np.trunc, "off_integer", "none"), _unary("round", np.round, "off_integer", "none"),
+    _unary("sin", np.sin),
+    _unary("cos", np.cos),
+    _unary("tan", np.tan, "unit"),
+    _unary("arcsin", np.arcsin, "unit"),
+    _unary("arccos", np.arccos, "unit"),
+    _unary("arctan", np.arctan),
+    _unary("sinh", np.sinh),
+    _unary("cosh", np.cosh),
+    _unary("tanh", np.tanh),
+    _unary("arcsinh", np.arcsinh),
+    _unary("arccosh", np.arccosh, "above1"),
+    _unary("arctanh", np.arctanh, "unit"),
+    _unary("deg2rad", np.deg2rad),
+    _unary("rad2deg", np.rad2deg),
+    _unary("floor", np.floor, "off_integer", "none"),
+    _unary("ceil", np.ceil, "off_integer", "none"),
+    _unary("trunc", np.trunc, "off_integer", "none"),
+    _unary("round", np.round, "off_integer", "none"),
     _unary("round_half_to_even", np.round, "off_integer", "none"),
     _unary("round_half_away_from_zero", _round_away, "off_integer", "none"),
-    _unary("isnan", np.isnan, grad="none"), _unary("isinf", np.isinf, grad="none"),
-    _unary("isfinite", np.isfinite, grad="none"), _unary("isposinf", np.isposinf, grad="none"),
-    _unary("isneginf", np.isneginf, grad="none"), _unary("nan_to_num", np.nan_to_num),
-    _unary("erf", sp.erf), _unary("erfc", sp.erfc, rtol=1e-11), _unary("erfinv", sp.erfinv, "unit", "difference"),
-    _unary("erfcinv", sp.erfcinv, "open02", "difference", rtol=1e-11), _unary("erfcx", sp.erfcx, "positive", "difference"),
-    _unary("gamma", sp.gamma, "positive", rtol=1e-11), _unary("gammaln", sp.gammaln, "positive", rtol=1e-10),
-    _unary("psi", sp.psi, "positive", rtol=1e-11), _unary("digamma", sp.psi, "positive", rtol=1e-11),
+    _unary("isnan", np.isnan, grad="none"),
+    _unary("isinf", np.isinf, grad="none"),
+    _unary("isfinite", np.isfinite, grad="none"),
+    _unary("isposinf", np.isposinf, grad="none"),
+    _unary("isneginf", np.isneginf, grad="none"),
+    _unary("nan_to_num", np.nan_to_num),
+    _unary("erf", sp.erf),
+    _unary("erfc", sp.erfc, rtol=1e-11),
+    _unary("erfinv", sp.erfinv, "unit", "difference"),
+    _unary("erfcinv", sp.erfcinv, "open02", "difference", rtol=1e-11),
+    _unary("erfcx", sp.erfcx, "positive", "difference"),
+    _unary("gamma", sp.gamma, "positive", rtol=1e-11),
+    _unary("gammaln", sp.gammaln, "positive", rtol=1e-10),
+    _unary("psi", sp.psi, "positive", rtol=1e-11),
+    _unary("digamma", sp.psi, "positive", rtol=1e-11),
     _unary("tri_gamma", lambda x: sp.polygamma(1, x), "positive", "difference", rtol=1e-11),
     _unary("trigamma", lambda x: sp.polygamma(1, x), "positive", "difference", rtol=1e-11),
     _unary("xlogx", lambda x: sp.xlogy(x, x), "positive"),
-    _unary("real", np.real, grad="none"), _unary("imag", np.imag, grad="none"), _unary("conj", np.conj, grad="none"),
-    _unary("conjugate", np.conj, grad="none"), _unary("angle", np.angle, "nonzero", "none"),
-    Case("invert", at.invert, np.invert, (ints(),), "none"), Case("bitwise_not", at.bitwise_not, np.invert, (ints(),), "none"),
+    _unary("real", np.real, grad="none"),
+    _unary("imag", np.imag, grad="none"),
+    _unary("conj", np.conj, grad="none"),
+    _unary("conjugate", np.conj, grad="none"),
+    _unary("angle", np.angle, "nonzero", "none"),
+    Case("invert", at.invert, np.invert, (ints(),), "none"),
+    Case("bitwise_not", at.bitwise_not, np.invert, (ints(),), "none"),
     Case("invert", at.invert, np.invert, (bools(),), "none", label="bool"),
     Case("logical_not", at.logical_not, np.logical_not, (ints(),), "none"),
 ]
 
 
-def _binary(name: str, reference: Callable[..., Any], domain: str = "all", domain2: str | None = None,
-            grad: str = "complex", **rest: Any) -> Case:
+def _binary(
+    name: str,
+    reference: Callable[..., Any],
+    domain: str = "all",
+    domain2: str | None = None,
+    grad: str = "complex",
+    **rest: Any,
+) -> Case:
     """A matrix with a matrix, so that a row for broadcasting can differ."""
     return Case(name, getattr(at, name), reference, (Arg((3, 4), domain), Arg((3, 4), domain2 or domain)), grad, **rest)
 
 
 BINARY: list[Case] = [
-    _binary("add", np.add), _binary("sub", np.subtract), _binary("mul", np.multiply),
-    _binary("true_divide", np.true_divide, "all", "nonzero"), _binary("divide", np.true_divide, "all", "nonzero"),
+    _binary("add", np.add),
+    _binary("sub", np.subtract),
+    _binary("mul", np.multiply),
+    _binary("true_divide", np.true_divide, "all", "nonzero"),
+    _binary("divide", np.true_divide, "all", "nonzero"),
     _binary("floor_divide", np.floor_divide, "off_integer", "nonzero", "none"),
     _binary("mod", np.mod, "distinct", "nonzero", "difference", wrt=(0,)),
     _binary("remainder", np.mod, "distinct", "nonzero", "difference", wrt=(0,)),
     Case("divmod", at.divmod, np.divmod, (Arg(domain="off_integer"), Arg(domain="nonzero")), "none"),
-    _binary("pow", np.power, "positive", "all"), _binary("power", np.power, "positive", "all"),
-    _binary("arctan2", np.arctan2, "nonzero", grad="difference"), _binary("logaddexp", np.logaddexp, "distinct"),
+    _binary("pow", np.power, "positive", "all"),
+    _binary("power", np.power, "positive", "all"),
+    _binary("arctan2", np.arctan2, "nonzero", grad="difference"),
+    _binary("logaddexp", np.logaddexp, "distinct"),
     _binary("xlogy0", sp.xlogy, "nonzero", "positive"),
     _binary("maximum", np.maximum, "distinct", "all", "difference"),
     _binary("minimum", np.minimum, "distinct", "all", "difference"),
-    _binary("second", lambda a, b: b + 0 * a), _binary("fill", lambda a, b: b + 0 * a),
-    _binary("eq", np.equal, "small", grad="none"), _binary("neq", np.not_equal, "small", grad="none"),
+    _binary("second", lambda a, b: b + 0 * a),
+    _binary("fill", lambda a, b: b + 0 * a),
+    _binary("eq", np.equal, "small", grad="none"),
+    _binary("neq", np.not_equal, "small", grad="none"),
     _binary("not_equal", np.not_equal, "small", grad="none"),
-    _binary("lt", np.less, "small", grad="none"), _binary("le", np.less_equal, "small", grad="none"),
-    _binary("gt", np.greater, "small", grad="none"), _binary("ge", np.greater_equal, "small", grad="none"),
+    _binary("lt", np.less, "small", grad="none"),
+    _binary("le", np.less_equal, "small", grad="none"),
+    _binary("gt", np.greater, "small", grad="none"),
+    _binary("ge", np.greater_equal, "small", grad="none"),
     _binary("isclose", np.isclose, "small", grad="none"),
-    *[Case(name, getattr(at, name), reference, (ints(), ints()), "none")
-      for name, reference in (("and_", np.bitwise_and), ("or_", np.bitwise_or), ("xor", np.bitwise_xor),
-                              ("bitwise_and", np.bitwise_and), ("bitwise_or", np.bitwise_or),
-                              ("bitwise_xor", np.bitwise_xor), ("logical_and", np.logical_and),
-                              ("logical_or", np.logical_or), ("logical_xor", np.logical_xor))],
+    *[
+        Case(name, getattr(at, name), reference, (ints(), ints()), "none")
+        for name, reference in (
+            ("and_", np.bitwise_and),
+            ("or_", np.bitwise_or),
+            ("xor", np.bitwise_xor),
+            ("bitwise_and", np.bitwise_and),
+            ("bitwise_or", np.bitwise_or),
+            ("bitwise_xor", np.bitwise_xor),
+            ("logical_and", np.logical_and),
+            ("logical_or", np.logical_or),
+            ("logical_xor", np.logical_xor),
+        )
+    ],
     Case("and_", at.and_, np.logical_and, (bools(), bools()), "none", label="bool"),
     Case("left_shift", at.left_shift, np.left_shift, (ints(), ints(domain="small")), "none"),
     Case("right_shift", at.right_shift, np.right_shift, (ints(), ints(domain="small")), "none"),
@@ -221,27 +286,50 @@ BINARY: list[Case] = [
     Case("add", lambda a, b: at.add(a, b, a), lambda a, b: a + b + a, (M, V), label="three, broadcast"),
     Case("mul", lambda a, b: a * b, lambda a, b: a * b, (M, S), label="scalar"),
     Case("mul", lambda a, b: a * b, lambda a, b: a * b, (M, Arg((3, 1), static=(None, 1))), label="column"),
-    Case("switch", at.switch, np.where, (bools(), M, M)), Case("where", at.where, np.where, (bools(), M, M)),
-    Case("clip", lambda x: at.clip(x, -1.1, 1.3), lambda x: np.clip(x, -1.1, 1.3), (Arg(domain="distinct"),), "difference"),
+    Case("switch", at.switch, np.where, (bools(), M, M)),
+    Case("where", at.where, np.where, (bools(), M, M)),
+    Case(
+        "clip",
+        lambda x: at.clip(x, -1.1, 1.3),
+        lambda x: np.clip(x, -1.1, 1.3),
+        (Arg(domain="distinct"),),
+        "difference",
+    ),
 ]
 
 _AXES: tuple[Any, ...] = (None, 0, -1, (0, 2))
 
 
-def _reduction(name: str, reference: Callable[..., Any], domain: str = "all", grad: str = "complex",
-               axes: Sequence[Any] = _AXES, arg: Arg | None = None, **options: Any) -> list[Case]:
+def _reduction(
+    name: str,
+    reference: Callable[..., Any],
+    domain: str = "all",
+    grad: str = "complex",
+    axes: Sequence[Any] = _AXES,
+    arg: Arg | None = None,
+    **options: Any,
+) -> list[Case]:
     one = arg or Arg((2, 3, 4), domain)
     made = []
     for axis in axes:
         for keepdims in (False, True):
+
             def build(x: Any, axis: Any = axis, keepdims: bool = keepdims) -> Any:
                 return getattr(at, name)(x, axis=axis, keepdims=keepdims, **options)
 
             def ref(x: np.ndarray, axis: Any = axis, keepdims: bool = keepdims) -> Any:
                 return reference(x, axis=axis, keepdims=keepdims, **options)
 
-            made.append(Case(name, build, ref, (one,), grad,
-                             label=f"axis={axis}{', keepdims' if keepdims else ''}{arg.dtype if arg else ''}"))
+            made.append(
+                Case(
+                    name,
+                    build,
+                    ref,
+                    (one,),
+                    grad,
+                    label=f"axis={axis}{', keepdims' if keepdims else ''}{arg.dtype if arg else ''}",
+                )
+            )
     return made
 
 
@@ -254,33 +342,68 @@ def _norm1(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> np.ndarra
 
 
 REDUCTIONS: list[Case] = [
-    *_reduction("sum", np.sum), *_reduction("prod", np.prod), *_reduction("mean", np.mean), *_reduction("var", np.var),
-    *_reduction("std", np.std), *_reduction("max", np.max, "distinct", "difference"),
-    *_reduction("min", np.min, "distinct", "difference"), *_reduction("amax", np.max, "distinct", "difference"),
+    *_reduction("sum", np.sum),
+    *_reduction("prod", np.prod),
+    *_reduction("mean", np.mean),
+    *_reduction("var", np.var),
+    *_reduction("std", np.std),
+    *_reduction("max", np.max, "distinct", "difference"),
+    *_reduction("min", np.min, "distinct", "difference"),
+    *_reduction("amax", np.max, "distinct", "difference"),
     *_reduction("amin", np.min, "distinct", "difference"),
     *_reduction("argmax", np.argmax, "distinct", "none", (None, 0, -1)),
     *_reduction("argmin", np.argmin, "distinct", "none", (None, 0, -1)),
-    *_reduction("all", np.all, grad="none", arg=bools((2, 3, 4))), *_reduction("any", np.any, grad="none", arg=bools((2, 3, 4))),
+    *_reduction("all", np.all, grad="none", arg=bools((2, 3, 4))),
+    *_reduction("any", np.any, grad="none", arg=bools((2, 3, 4))),
     *_reduction("all", np.all, grad="none", arg=ints((2, 3, 4), "small")),
-    *_reduction("sum", np.sum, grad="none", arg=ints((2, 3, 4))), *_reduction("mean", np.mean, grad="none", arg=ints((2, 3, 4))),
+    *_reduction("sum", np.sum, grad="none", arg=ints((2, 3, 4))),
+    *_reduction("mean", np.mean, grad="none", arg=ints((2, 3, 4))),
     *_reduction("sum", np.sum, grad="none", arg=bools((2, 3, 4))),
     *_reduction("prod", np.prod, grad="none", arg=ints((2, 3, 4), "small", "int8")),
-    *_reduction("logsumexp", _logsumexp, "distinct"), *_reduction("norm", _norm1),
+    *_reduction("logsumexp", _logsumexp, "distinct"),
+    *_reduction("norm", _norm1),
     *_reduction("var", np.var, ddof=1, axes=(1,)),
     Case("ptp", lambda x: at.ptp(x, axis=1), lambda x: np.ptp(x, axis=1), (Arg(domain="distinct"),), "difference"),
-    Case("max_and_argmax", lambda x: at.max_and_argmax(x, axis=1), lambda x: [x.max(1), x.argmax(1)],
-         (Arg(domain="distinct"),), "none"),
-    *[Case(name, lambda x, f=getattr(at, name), axis=axis: f(x, axis=axis), lambda x, f=getattr(np, name), axis=axis:
-           f(x, axis=axis), label=f"axis={axis}") for name in ("cumsum", "cumprod") for axis in (None, 0, 1)],
-    *[Case("norm", lambda x, p=p: at.norm(x, p), lambda x, p=p: np.linalg.norm(x, p), (Arg((4,), "distinct"),), "difference",
-           label=f"vector {p}") for p in (None, 1, 2, 3, np.inf, -np.inf)],
-    *[Case("norm", lambda x, p=p: at.norm(x, p, axis=(0, 1)), lambda x, p=p: np.linalg.norm(x, p), (Arg((4, 3), "distinct"),),
-           "difference", label=f"matrix {p}") for p in ("fro", 1, -1, np.inf, -np.inf)],
+    Case(
+        "max_and_argmax",
+        lambda x: at.max_and_argmax(x, axis=1),
+        lambda x: [x.max(1), x.argmax(1)],
+        (Arg(domain="distinct"),),
+        "none",
+    ),
+    *[
+        Case(name, partial(getattr(at, name), axis=axis), partial(getattr(np, name), axis=axis), label=f"axis={axis}")
+        for name in ("cumsum", "cumprod")
+        for axis in (None, 0, 1)
+    ],
+    *[
+        Case(
+            "norm",
+            partial(at.norm, ord=p),
+            partial(np.linalg.norm, ord=p),
+            (Arg((4,), "distinct"),),
+            "difference",
+            label=f"vector {p}",
+        )
+        for p in (None, 1, 2, 3, np.inf, -np.inf)
+    ],
+    *[
+        Case(
+            "norm",
+            partial(at.norm, ord=p),
+            partial(np.linalg.norm, ord=p),
+            (Arg((4, 3), "distinct"),),
+            "difference",
+            label=f"matrix {p}",
+        )
+        for p in ("fro", 1, -1, np.inf, -np.inf)
+    ],
     Case("allclose", at.allclose, np.allclose, (M, M), "none"),
 ]
 
 SHAPES: list[Case] = [
-    Case("shape", at.shape, lambda x: np.array(x.shape), (T3,), "none"), Case("size", at.size, np.size, (T3,), "none"),
+    Case("shape", at.shape, lambda x: np.array(x.shape), (T3,), "none"),
+    Case("size", at.size, np.size, (T3,), "none"),
     Case("shape_tuple", at.shape_tuple, lambda x: list(x.shape), (T3,), "none"),
     Case("dimshuffle", lambda x: at.dimshuffle(x, 1, "x", 0), lambda x: x.T[:, None, :]),
     Case("transpose", at.transpose, np.transpose, (T3,)),
@@ -288,49 +411,110 @@ SHAPES: list[Case] = [
     Case("matrix_transpose", at.matrix_transpose, lambda x: np.swapaxes(x, -1, -2), (T3,)),
     Case("swapaxes", lambda x: at.swapaxes(x, 0, -1), lambda x: np.swapaxes(x, 0, -1), (T3,)),
     Case("moveaxis", lambda x: at.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, 0, -1), (T3,)),
-    Case("moveaxis", lambda x: at.moveaxis(x, (0, 1), (2, 0)), lambda x: np.moveaxis(x, (0, 1), (2, 0)), (T3,), label="two"),
+    Case(
+        "moveaxis",
+        lambda x: at.moveaxis(x, (0, 1), (2, 0)),
+        lambda x: np.moveaxis(x, (0, 1), (2, 0)),
+        (T3,),
+        label="two",
+    ),
     Case("squeeze", at.squeeze, np.squeeze, (Arg((3, 1, 4), static=(None, 1, None)),)),
     Case("expand_dims", lambda x: at.expand_dims(x, (0, -1)), lambda x: np.expand_dims(x, (0, -1))),
     Case("shape_padleft", lambda x: at.shape_padleft(x, 2), lambda x: x[None, None]),
     Case("shape_padright", lambda x: at.shape_padright(x, 2), lambda x: x[..., None, None]),
     Case("shape_padaxis", lambda x: at.shape_padaxis(x, 1), lambda x: x[:, None]),
-    Case("atleast_1d", at.atleast_1d, np.atleast_1d, (S,)), Case("atleast_2d", at.atleast_2d, np.atleast_2d, (V,)),
-    Case("atleast_3d", at.atleast_3d, lambda x: x[None], (M,)), Case("atleast_nd", lambda x: at.atleast_nd(x, n=3), lambda x: x[None]),
+    Case("atleast_1d", at.atleast_1d, np.atleast_1d, (S,)),
+    Case("atleast_2d", at.atleast_2d, np.atleast_2d, (V,)),
+    Case("atleast_3d", at.atleast_3d, lambda x: x[None], (M,)),
+    Case("atleast_nd", lambda x: at.atleast_nd(x, n=3), lambda x: x[None]),
     Case("atleast_Nd", lambda x: at.atleast_Nd(x, n=3, left=False), lambda x: x[..., None]),
     Case("reshape", lambda x: at.reshape(x, (2, -1)), lambda x: x.reshape(2, -1)),
-    Case("reshape", lambda x: at.reshape(x, x.shape[::-1], ndim=2), lambda x: x.reshape(x.shape[::-1]), label="symbolic vector"),
-    Case("reshape", lambda x, n: x.reshape((n, 2)), lambda x, n: x.reshape(n, 2), (M, Arg((), "minus_one", "int32")),
-         label="-1 at run time"),
-    Case("flatten", at.flatten, np.ravel, (T3,)), Case("ravel", at.ravel, np.ravel, (T3,)),
+    Case(
+        "reshape",
+        lambda x: at.reshape(x, x.shape[::-1], ndim=2),
+        lambda x: x.reshape(x.shape[::-1]),
+        label="symbolic vector",
+    ),
+    Case(
+        "reshape",
+        lambda x, n: x.reshape((n, 2)),
+        lambda x, n: x.reshape(n, 2),
+        (M, Arg((), "minus_one", "int32")),
+        label="-1 at run time",
+    ),
+    Case("flatten", at.flatten, np.ravel, (T3,)),
+    Case("ravel", at.ravel, np.ravel, (T3,)),
     Case("flatten", lambda x: at.flatten(x, 2), lambda x: x.reshape(2, -1), (T3,), label="ndim=2"),
     Case("broadcast_to", lambda x: at.broadcast_to(x, (2, 3, 4)), lambda x: np.broadcast_to(x, (2, 3, 4))),
     Case("broadcast_arrays", at.broadcast_arrays, np.broadcast_arrays, (M, V)),
-    Case("broadcast_shape", at.broadcast_shape, lambda *a: list(np.broadcast_shapes(*[x.shape for x in a])), (M, V), "none"),
+    Case(
+        "broadcast_shape",
+        at.broadcast_shape,
+        lambda *a: list(np.broadcast_shapes(*[x.shape for x in a])),
+        (M, V),
+        "none",
+    ),
     Case("specify_shape", lambda x: at.specify_shape(x, (3, None)), np.copy),
     Case("addbroadcast", lambda x, y: at.addbroadcast(x, 1) + y, np.add, (Arg((3, 1)), M)),
     Case("unbroadcast", lambda x: at.unbroadcast(x, 1), np.copy, (Arg((3, 1), static=(None, 1)),)),
     Case("patternbroadcast", lambda x, y: at.patternbroadcast(x, (False, True)) + y, np.add, (Arg((3, 1)), M)),
     Case("join", lambda a, b: at.join(0, a, b), lambda a, b: np.concatenate([a, b]), (M, Arg((2, 4)))),
-    Case("concatenate", lambda a, b: at.concatenate([a, b], axis=1), lambda a, b: np.concatenate([a, b], 1), (M, Arg((3, 2)))),
+    Case(
+        "concatenate",
+        lambda a, b: at.concatenate([a, b], axis=1),
+        lambda a, b: np.concatenate([a, b], 1),
+        (M, Arg((3, 2))),
+    ),
     Case("stack", lambda a, b: at.stack([a, b], axis=1), lambda a, b: np.stack([a, b], 1), (M, M)),
     Case("stacklists", lambda a, b: at.stacklists([[a, b], [b, a]]), lambda a, b: np.array([[a, b], [b, a]]), (S, S)),
-    *[Case(name, lambda a, b, f=getattr(at, name): f([a, b]), lambda a, b, f=getattr(np, ref): f([a, b]), (V, V))
-      for name, ref in (("hstack", "hstack"), ("vstack", "vstack"), ("horizontal_stack", "hstack"), ("vertical_stack", "vstack"))],
+    *[
+        Case(name, lambda a, b: at.hstack([a, b]), lambda a, b: np.hstack([a, b]), (V, V))
+        for name in ("hstack", "horizontal_stack")
+    ],
+    *[
+        Case(name, lambda a, b: at.vstack([a, b]), lambda a, b: np.vstack([a, b]), (V, V))
+        for name in ("vstack", "vertical_stack")
+    ],
     Case("split", lambda x: at.split(x, [1, 3], axis=1), lambda x: np.split(x, [1], axis=1)),
-    Case("split", lambda x, n: at.split(x, at.stack([n, x.shape[1] - n]), 2, axis=1), lambda x, n: np.split(x, [int(n)], axis=1),
-         (M, Arg((), "two", "int64")), label="symbolic"),
+    Case(
+        "split",
+        lambda x, n: at.split(x, at.stack([n, x.shape[1] - n]), 2, axis=1),
+        lambda x, n: np.split(x, [int(n)], axis=1),
+        (M, Arg((), "two", "int64")),
+        label="symbolic",
+    ),
     Case("tile", lambda x: at.tile(x, (2, 3)), lambda x: np.tile(x, (2, 3))),
     Case("tile", lambda x: at.tile(x, (2, 1, 2)), lambda x: np.tile(x, (2, 1, 2)), label="more axes"),
     Case("repeat", lambda x: at.repeat(x, 2, axis=1), lambda x: np.repeat(x, 2, axis=1)),
     Case("repeat", lambda x: at.repeat(x, 2), lambda x: np.repeat(x, 2), label="flat"),
     Case("repeat", lambda x: at.repeat(x, [1, 0, 2], axis=0), lambda x: np.repeat(x, [1, 0, 2], axis=0), label="each"),
-    *[Case("roll", lambda x, k=k, axis=axis: at.roll(x, k, axis), lambda x, k=k, axis=axis: np.roll(x, k, axis),
-           label=f"{k}, axis={axis}") for k in (-5, 0, 1) for axis in (None, 1)],
-    *[Case("diag", lambda x, k=k: at.diag(x, k), lambda x, k=k: np.diag(x, k), (arg,), label=f"{k}, {len(arg.shape)}-d")
-      for k in (-1, 0, 2) for arg in (V, M)],
-    *[Case("diagonal", lambda x, k=k: at.diagonal(x, k, 1, 2), lambda x, k=k: np.diagonal(x, k, 1, 2), (T3,), label=f"{k}")
-      for k in (-3, -1, 0, 1, 5)],
-    Case("trace", at.trace, np.trace), Case("tril", lambda x: at.tril(x, 1), lambda x: np.tril(x, 1)),
+    *[
+        Case(
+            "roll",
+            partial(at.roll, shift=k, axis=axis),
+            partial(np.roll, shift=k, axis=axis),
+            label=f"{k}, axis={axis}",
+        )
+        for k in (-5, 0, 1)
+        for axis in (None, 1)
+    ],
+    *[
+        Case("diag", partial(at.diag, k=k), partial(np.diag, k=k), (arg,), label=f"{k}, {len(arg.shape)}-d")
+        for k in (-1, 0, 2)
+        for arg in (V, M)
+    ],
+    *[
+        Case(
+            "diagonal",
+            partial(at.diagonal, offset=k, axis1=1, axis2=2),
+            partial(np.diagonal, offset=k, axis1=1, axis2=2),
+            (T3,),
+            label=f"{k}",
+        )
+        for k in (-3, -1, 0, 1, 5)
+    ],
+    Case("trace", at.trace, np.trace),
+    Case("tril", lambda x: at.tril(x, 1), lambda x: np.tril(x, 1)),
     Case("triu", lambda x: at.triu(x, -1), lambda x: np.triu(x, -1), (T3,)),
     Case("fill_diagonal", lambda x: at.fill_diagonal(x, 7), lambda x: x * (1 - np.eye(4)) + 7 * np.eye(4), (SQUARE,)),
 ]
@@ -341,19 +525,41 @@ SAMPLERS["two"] = lambda rng, shape: np.full(shape, 2)
 CREATION: list[Case] = [
     Case("alloc", lambda x: at.alloc(x, 3, 4), lambda x: np.broadcast_to(x, (3, 4)), (V,)),
     Case("full", lambda x: at.full((2, 3), x), lambda x: np.full((2, 3), x), (S,)),
-    Case("zeros", lambda x: at.zeros(x.shape) + x, np.copy), Case("ones", lambda x: at.ones((3, 4)) * x, np.copy),
+    Case("zeros", lambda x: at.zeros(x.shape) + x, np.copy),
+    Case("ones", lambda x: at.ones((3, 4)) * x, np.copy),
     Case("empty", lambda: at.empty((2, 3)).shape, lambda: np.array((2, 3)), (), "none"),
-    Case("zeros_like", at.zeros_like, np.zeros_like, grad="none"), Case("ones_like", at.ones_like, np.ones_like, grad="none"),
+    Case("zeros_like", at.zeros_like, np.zeros_like, grad="none"),
+    Case("ones_like", at.ones_like, np.ones_like, grad="none"),
     Case("full_like", lambda x: at.full_like(x, 3), lambda x: np.full_like(x, 3), grad="none"),
     Case("empty_like", lambda x: at.empty_like(x).shape, lambda x: np.array(x.shape), grad="none"),
-    *[Case("arange", lambda a=a: at.arange(*a), lambda a=a: np.arange(*a), (), "none", label=str(a))
-      for a in ((5,), (2, 9, 3), (5, 0, -2), (0.0, 1.0, 0.1), (3, 3), (-1,))],
-    Case("arange", lambda n: at.arange(1, n, 2), lambda n: np.arange(1, n, 2), (Arg((), "two", "int64"),), "none", label="symbolic"),
-    Case("arange", lambda a: at.arange(0.0, a, 0.3), lambda a: np.arange(0.0, a, 0.3), (Arg((), "positive"),), "none",
-         label="symbolic float"),
+    *[
+        Case("arange", partial(at.arange, *a), partial(np.arange, *a), (), "none", label=str(a))
+        for a in ((5,), (2, 9, 3), (5, 0, -2), (0.0, 1.0, 0.1), (3, 3), (-1,))
+    ],
+    Case(
+        "arange",
+        lambda n: at.arange(1, n, 2),
+        lambda n: np.arange(1, n, 2),
+        (Arg((), "two", "int64"),),
+        "none",
+        label="symbolic",
+    ),
+    Case(
+        "arange",
+        lambda a: at.arange(0.0, a, 0.3),
+        lambda a: np.arange(0.0, a, 0.3),
+        (Arg((), "positive"),),
+        "none",
+        label="symbolic float",
+    ),
     Case("linspace", lambda a, b: at.linspace(a, b, 7), lambda a, b: np.linspace(a, b, 7), (S, S)),
-    Case("linspace", lambda a: at.linspace(a, 2.0, 5, endpoint=False), lambda a: np.linspace(a, 2.0, 5, endpoint=False), (V,),
-         label="open"),
+    Case(
+        "linspace",
+        lambda a: at.linspace(a, 2.0, 5, endpoint=False),
+        lambda a: np.linspace(a, 2.0, 5, endpoint=False),
+        (V,),
+        label="open",
+    ),
     Case("eye", lambda: at.eye(3, 4, 1), lambda: np.eye(3, 4, 1), (), "none"),
     Case("identity_like", at.identity_like, lambda x: np.eye(3, 4), (M,), "none"),
     Case("tri", lambda: at.tri(3, 4, -1), lambda: np.tri(3, 4, -1), (), "none"),
@@ -365,60 +571,137 @@ CREATION: list[Case] = [
     Case("constant", lambda x: at.constant([1.0, 2.0]) * x, lambda x: np.array([1.0, 2.0]) * x, (S,)),
 ]
 
-_INDICES = ("0", "-1", "1:3", "::2", "::-1", "3:0:-1", "...,0", "0,...", ":,None,1", "-2:", ":-1", ":,1:1", "None,1:,None,:2", "...")
+_INDICES = (
+    "0",
+    "-1",
+    "1:3",
+    "::2",
+    "::-1",
+    "3:0:-1",
+    "...,0",
+    "0,...",
+    ":,None,1",
+    "-2:",
+    ":-1",
+    ":,1:1",
+    "None,1:,None,:2",
+    "...",
+)
 
 
-def _index(text: str) -> Callable[[Any], Any]:
-    return eval(f"lambda x: x[{text}]")
+def _part(text: str, names: str = "x") -> Callable[..., Any]:
+    """x[text] of variables or arrays; `k` is an int where x is an array."""
+    return eval(f"lambda {names}: x[{text}]")
 
 
-def _numpy_part(mode: str, text: str) -> Callable[[np.ndarray], np.ndarray]:
+def _build_change(mode: str, text: str) -> Callable[[Any], Any]:
+    change, part = getattr(at, f"{mode}_subtensor"), _part(text)
+    return lambda x: change(part(x), part(x) * 3)
+
+
+def _numpy_change(mode: str, text: str) -> Callable[[np.ndarray], np.ndarray]:
+    statement = f"y[{text}] {'=' if mode == 'set' else '+='} x[{text}] * 3"
+
     def run(x: np.ndarray) -> np.ndarray:
         y = x.copy()
-        if mode == "set":
-            exec(f"y[{text}] = x[{text}] * 3", {"x": x, "y": y})
-        else:
-            exec(f"y[{text}] += x[{text}] * 3", {"x": x, "y": y})
+        exec(statement, {"x": x, "y": y})
         return y
+
     return run
 
 
+def _int_index(text: str) -> Callable[[np.ndarray, Any], np.ndarray]:
+    part = _part(text, "x, k")
+    return lambda x, k: part(x, int(k))
+
+
 INDEXING: list[Case] = [
-    *[Case("getitem", _index(text), _index(text), label=text) for text in _INDICES],
-    *[Case("set_subtensor", lambda x, i=_index(text): at.set_subtensor(i(x), i(x) * 3), _numpy_part("set", text), label=text)
-      for text in _INDICES],
-    *[Case("inc_subtensor", lambda x, i=_index(text): at.inc_subtensor(i(x), i(x) * 3), _numpy_part("inc", text), label=text)
-      for text in _INDICES],
-    *[Case("getitem", lambda x, k, i=eval(f"lambda x, k: x[{text}]"): i(x, k), lambda x, k, i=eval(f"lambda x, k: x[{text}]"):
-           i(x, int(k)), (M, Arg((), "two", "int32")), label=text) for text in ("k", "-k", "k:", ":-k", "::k", "::-k", "0:k, k")],
-    Case("set_subtensor", lambda x, v: at.set_subtensor(x[1], v), lambda x, v: np.vstack([x[:1], v, x[2:]]), (M, V), label="value"),
-    Case("set_subtensor", lambda x: at.set_subtensor(x[1:], 2), lambda x: np.vstack([x[:1], np.full((2, 4), 2.0)]), label="number"),
-    Case("set_subtensor", lambda x, v: at.set_subtensor(x[1:].T, v), lambda x, v: np.vstack([x[:1], v.T]), (M, Arg((4, 2))),
-         label="transposed"),
+    *[Case("getitem", _part(text), _part(text), label=text) for text in _INDICES],
+    *[
+        Case(f"{mode}_subtensor", _build_change(mode, text), _numpy_change(mode, text), label=text)
+        for mode in ("set", "inc")
+        for text in _INDICES
+    ],
+    *[
+        Case("getitem", _part(text, "x, k"), _int_index(text), (M, Arg((), "two", "int32")), label=text)
+        for text in ("k", "-k", "k:", ":-k", "::k", "::-k", "0:k, k")
+    ],
+    Case(
+        "set_subtensor",
+        lambda x, v: at.set_subtensor(x[1], v),
+        lambda x, v: np.vstack([x[:1], v, x[2:]]),
+        (M, V),
+        label="value",
+    ),
+    Case(
+        "set_subtensor",
+        lambda x: at.set_subtensor(x[1:], 2),
+        lambda x: np.vstack([x[:1], np.full((2, 4), 2.0)]),
+        label="number",
+    ),
+    Case(
+        "set_subtensor",
+        lambda x, v: at.set_subtensor(x[1:].T, v),
+        lambda x, v: np.vstack([x[:1], v.T]),
+        (M, Arg((4, 2))),
+        label="transposed",
+    ),
 ]
 
 PRODUCTS: list[Case] = [
-    *[Case("dot", at.dot, np.dot, args, label=" ".join(str(a.shape) for a in args))
-      for args in ((V, V), (M, V), (Arg((3,)), M), (M, M43), (T3, M43), (S, M), (T3, V), (M43, T3))],
-    *[Case("matmul", at.matmul, np.matmul, args, label=" ".join(str(a.shape) for a in args))
-      for args in ((V, V), (M, V), (Arg((3,)), M), (M, M43), (T3, M43), (T3, Arg((2, 4, 5))), (Arg((1, 2, 3), static=(1, None, None)), T3),
-                   (Arg((1, 2, 3), static=(1, None, None)), Arg((1, 3, 4), static=(1, None, None))))],
-    Case("outer", at.outer, np.outer, (V, M)), Case("inner", at.inner, np.inner, (T3, M)), Case("vdot", at.vdot, np.vdot, (M, M)),
+    *[
+        Case("dot", at.dot, np.dot, args, label=" ".join(str(a.shape) for a in args))
+        for args in ((V, V), (M, V), (Arg((3,)), M), (M, M43), (T3, M43), (S, M), (T3, V), (M43, T3))
+    ],
+    *[
+        Case("matmul", at.matmul, np.matmul, args, label=" ".join(str(a.shape) for a in args))
+        for args in (
+            (V, V),
+            (M, V),
+            (Arg((3,)), M),
+            (M, M43),
+            (T3, M43),
+            (T3, Arg((2, 4, 5))),
+            (Arg((1, 2, 3), static=(1, None, None)), T3),
+            (Arg((1, 2, 3), static=(1, None, None)), Arg((1, 3, 4), static=(1, None, None))),
+        )
+    ],
+    Case("outer", at.outer, np.outer, (V, M)),
+    Case("inner", at.inner, np.inner, (T3, M)),
+    Case("vdot", at.vdot, np.vdot, (M, M)),
     Case("vecdot", at.vecdot, lambda x, y: (x * y).sum(-1), (M, M)),
     Case("matvec", at.matvec, lambda x, y: (x @ y[..., None])[..., 0], (T3, V)),
     Case("vecmat", at.vecmat, lambda x, y: (x[..., None, :] @ y)[..., 0, :], (Arg((3,)), T3)),
-    *[Case("tensordot", lambda x, y, a=a: at.tensordot(x, y, a), lambda x, y, a=a: np.tensordot(x, y, a), args, label=str(a))
-      for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))],
+    *[
+        Case("tensordot", partial(at.tensordot, axes=a), partial(np.tensordot, axes=a), args, label=str(a))
+        for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))
+    ],
     Case("batched_dot", at.batched_dot, np.matmul, (T3, Arg((2, 4, 3)))),
     Case("batched_dot", at.batched_dot, lambda x, y: (x * y).sum(1), (M, M), label="vectors"),
     Case("batched_dot", at.batched_dot, lambda x, y: x[:, None] * y, (Arg((3,)), M), label="scalars"),
-    Case("batched_tensordot", lambda x, y: at.batched_tensordot(x, y, [[1, 2], [2, 1]]), lambda x, y: np.einsum("bij,bji->b", x, y),
-         (T3, Arg((2, 4, 3)))),
-    *[Case("einsum", lambda *t, s=s: at.einsum(s, *t), lambda *t, s=s: np.einsum(s, *t), args, label=s)
-      for s, args in (("ij,jk->ik", (M, M43)), ("ij,jk", (M, M43)), ("ij->ji", (M,)), ("ij->", (M,)), ("ij->j", (M,)),
-                      ("ii->i", (SQUARE,)), ("ii", (SQUARE,)), ("bij,jk,k->bi", (T3, M43, Arg((3,)))),
-                      ("...ij,jk->...ik", (T3, M43)), ("i,j->ij", (V, V)), ("ij,kl->ik", (M, M43)),
-                      ("bij,bjk,kl,l->bi", (T3, Arg((2, 4, 3)), M, V)))],
+    Case(
+        "batched_tensordot",
+        lambda x, y: at.batched_tensordot(x, y, [[1, 2], [2, 1]]),
+        lambda x, y: np.einsum("bij,bji->b", x, y),
+        (T3, Arg((2, 4, 3))),
+    ),
+    *[
+        Case("einsum", partial(at.einsum, s), partial(np.einsum, s), args, label=s)
+        for s, args in (
+            ("ij,jk->ik", (M, M43)),
+            ("ij,jk", (M, M43)),
+            ("ij->ji", (M,)),
+            ("ij->", (M,)),
+            ("ij->j", (M,)),
+            ("ii->i", (SQUARE,)),
+            ("ii", (SQUARE,)),
+            ("bij,jk,k->bi", (T3, M43, Arg((3,)))),
+            ("...ij,jk->...ik", (T3, M43)),
+            ("i,j->ij", (V, V)),
+            ("ij,kl->ik", (M, M43)),
+            ("bij,bjk,kl,l->bi", (T3, Arg((2, 4, 3)), M, V)),
+        )
+    ],
 ]
 
 
@@ -427,42 +710,120 @@ def _classes(p: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 NNET: list[Case] = [
-    *[Case("softmax", lambda x, a=a: at.softmax(x, axis=a), lambda x, a=a: sp.softmax(x, axis=a), (Arg(domain="distinct"),),
-           label=f"axis={a}") for a in (-1, 0, None)],
-    *[Case("log_softmax", lambda x, a=a: at.log_softmax(x, axis=a), lambda x, a=a: sp.log_softmax(x, axis=a),
-           (Arg(domain="distinct"),), label=f"axis={a}") for a in (-1, 0, None)],
+    *[
+        Case(
+            name,
+            partial(getattr(at, name), axis=a),
+            partial(getattr(sp, name), axis=a),
+            (Arg(domain="distinct"),),
+            label=f"axis={a}",
+        )
+        for name in ("softmax", "log_softmax")
+        for a in (-1, 0, None)
+    ],
     Case("nnet.relu", nnet.relu, lambda x: np.maximum(x, 0), (Arg(domain="nonzero"),), "difference"),
-    Case("nnet.relu", lambda x: nnet.relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x), (Arg(domain="nonzero"),), "difference",
-         label="leaky"),
-    Case("nnet.elu", lambda x: nnet.elu(x, 1.5), lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0))),
-         (Arg(domain="nonzero"),), "difference"),
-    Case("nnet.selu", nnet.selu, lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
-         (Arg(domain="nonzero"),), "difference"),
+    Case(
+        "nnet.relu",
+        lambda x: nnet.relu(x, 0.1),
+        lambda x: np.where(x > 0, x, 0.1 * x),
+        (Arg(domain="nonzero"),),
+        "difference",
+        label="leaky",
+    ),
+    Case(
+        "nnet.elu",
+        lambda x: nnet.elu(x, 1.5),
+        lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0))),
+        (Arg(domain="nonzero"),),
+        "difference",
+    ),
+    Case(
+        "nnet.selu",
+        nnet.selu,
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+        (Arg(domain="nonzero"),),
+        "difference",
+    ),
     Case("nnet.softsign", nnet.softsign, lambda x: x / (1 + np.abs(x)), (Arg(domain="nonzero"),), "difference"),
-    Case("nnet.hard_sigmoid", nnet.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1), (Arg(domain="unit"),), "difference"),
-    Case("nnet.categorical_crossentropy", nnet.categorical_crossentropy, _classes,
-         (Arg((3, 4), "probabilities"), ints((3,), "small")), label="classes"),
-    Case("nnet.crossentropy_categorical_1hot", nnet.crossentropy_categorical_1hot, _classes,
-         (Arg((3, 4), "probabilities"), ints((3,), "small"))),
-    Case("nnet.categorical_crossentropy", lambda x, k: nnet.categorical_crossentropy(at.softmax(x), k),
-         lambda x, k: _classes(sp.softmax(x, axis=1), k), (Arg(domain="distinct"), ints((3,), "small")), label="softmax, classes"),
-    Case("nnet.categorical_crossentropy", nnet.categorical_crossentropy, lambda p, t: -(t * np.log(p)).sum(-1),
-         (Arg((3, 4), "probabilities"), Arg((3, 4), "probabilities")), label="probabilities"),
-    Case("nnet.categorical_crossentropy", lambda x, t: nnet.categorical_crossentropy(at.softmax(x), t),
-         lambda x, t: -(t * sp.log_softmax(x, axis=1)).sum(-1), (Arg(domain="distinct"), Arg((3, 4), "probabilities")),
-         label="softmax, probabilities"),
-    Case("nnet.binary_crossentropy", nnet.binary_crossentropy, lambda p, t: -(t * np.log(p) + (1 - t) * np.log1p(-p)),
-         (Arg(domain="open01"), Arg(domain="open01"))),
-    Case("nnet.binary_crossentropy", lambda x, t: nnet.binary_crossentropy(at.sigmoid(x), t),
-         lambda x, t: np.logaddexp(0, x) - t * x, (M, Arg(domain="open01")), label="sigmoid"),
-    Case("nnet.sigmoid_binary_crossentropy", nnet.sigmoid_binary_crossentropy, lambda x, t: np.logaddexp(0, x) - t * x,
-         (M, Arg(domain="open01"))),
+    Case(
+        "nnet.hard_sigmoid",
+        nnet.hard_sigmoid,
+        lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+        (Arg(domain="unit"),),
+        "difference",
+    ),
+    Case(
+        "nnet.categorical_crossentropy",
+        nnet.categorical_crossentropy,
+        _classes,
+        (Arg((3, 4), "probabilities"), ints((3,), "small")),
+        label="classes",
+    ),
+    Case(
+        "nnet.crossentropy_categorical_1hot",
+        nnet.crossentropy_categorical_1hot,
+        _classes,
+        (Arg((3, 4), "probabilities"), ints((3,), "small")),
+    ),
+    Case(
+        "nnet.categorical_crossentropy",
+        lambda x, k: nnet.categorical_crossentropy(at.softmax(x), k),
+        lambda x, k: _classes(sp.softmax(x, axis=1), k),
+        (Arg(domain="distinct"), ints((3,), "small")),
+        label="softmax, classes",
+    ),
+    Case(
+        "nnet.categorical_crossentropy",
+        nnet.categorical_crossentropy,
+        lambda p, t: -(t * np.log(p)).sum(-1),
+        (Arg((3, 4), "probabilities"), Arg((3, 4), "probabilities")),
+        label="probabilities",
+    ),
+    Case(
+        "nnet.categorical_crossentropy",
+        lambda x, t: nnet.categorical_crossentropy(at.softmax(x), t),
+        lambda x, t: -(t * sp.log_softmax(x, axis=1)).sum(-1),
+        (Arg(domain="distinct"), Arg((3, 4), "probabilities")),
+        label="softmax, probabilities",
+    ),
+    Case(
+        "nnet.binary_crossentropy",
+        nnet.binary_crossentropy,
+        lambda p, t: -(t * np.log(p) + (1 - t) * np.log1p(-p)),
+        (Arg(domain="open01"), Arg(domain="open01")),
+    ),
+    Case(
+        "nnet.binary_crossentropy",
+        lambda x, t: nnet.binary_crossentropy(at.sigmoid(x), t),
+        lambda x, t: np.logaddexp(0, x) - t * x,
+        (M, Arg(domain="open01")),
+        label="sigmoid",
+    ),
+    Case(
+        "nnet.sigmoid_binary_crossentropy",
+        nnet.sigmoid_binary_crossentropy,
+        lambda x, t: np.logaddexp(0, x) - t * x,
+        (M, Arg(domain="open01")),
+    ),
 ]
 
 CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *SHAPES, *CREATION, *INDEXING, *PRODUCTS, *NNET]
 
 # Public names that are no functions of tensors, or are tested on their own.
-NO_CASE: frozenset[str] = frozenset({
-    "TensorType", "TensorVariable", "TensorConstant", "SharedVariable", "TensorSharedVariable", "shared", "nnet", "special",
-    "tensor", "get_scalar_constant_value", "get_vector_length", "mgrid", "ogrid",
-})
+NO_CASE: frozenset[str] = frozenset(
+    {
+        "TensorType",
+        "TensorVariable",
+        "TensorConstant",
+        "SharedVariable",
+        "TensorSharedVariable",
+        "shared",
+        "nnet",
+        "special",
+        "tensor",
+        "get_scalar_constant_value",
+        "get_vector_length",
+        "mgrid",
+        "ogrid",
+    }
+)

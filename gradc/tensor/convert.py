@@ -169,16 +169,15 @@ def get_scalar_constant_value(v: Any) -> np.ndarray:
             break
         if v.owner is None:
             break
-        op = v.owner.op
+        op, inputs = v.owner.op, v.owner.inputs
         if type(op) is ops.Cast:
             dtype = dtype or op.dtype
-            v = v.owner.inputs[0]
-        elif type(op) in (ops.Transpose, ops.Broadcast, ops.Reshape, ops.GradientOf, ops.Assert):
-            v = v.owner.inputs[0]
-        elif type(op) is ops.Map and op.fn == "second":
-            v = v.owner.inputs[1]
-        elif type(op) is ops.Map and op.fn == "identity":
-            v = v.owner.inputs[0]
+            v = inputs[0]
+        elif type(op) in (ops.Transpose, ops.Broadcast, ops.Reshape, ops.GradientOf, ops.Assert) or \
+                op == ops.Map("identity"):
+            v = inputs[0]
+        elif op == ops.Map("second"):
+            v = inputs[1]
         else:
             break
     raise NotScalarConstantError(f"{describe(v) if isinstance(v, Variable) else repr(v)} has no value when the "
@@ -237,7 +236,8 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
         if v.type.ndim == 0:
             result = [_one_size(v)]
         elif v.type.ndim != 1 or (v.type.dtype not in dtypes.INTEGERS and v.type.shape != (0,)):
-            raise TypeMismatchError(f"a shape is a vector of integers, got {describe(v)} of type {v.type}{at(v.source)}")
+            raise TypeMismatchError(f"a shape is a vector of integers, got {describe(v)} of type {v.type}"
+                                    f"{at(v.source)}")
         elif isinstance(v, Constant):
             result = [size_constant(int(k)) for k in v.data]
         elif v.owner is not None and type(v.owner.op) is ops.ShapeOf:
@@ -248,8 +248,8 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
         else:
             length = v.type.shape[0] if v.type.shape[0] is not None else ndim
             if length is None:
-                raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give ndim=, "
-                                 f"or a tuple of scalars")
+                raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give "
+                                 f"ndim=, or a tuple of scalars")
             result = [cast(apply(ops.Slice((ops.Item(at=k),)), v), "int64") for k in range(length)]
     if ndim is not None and len(result) != ndim:
         raise ShapeError(f"expected a shape of {ndim} entries, got {len(result)}")
@@ -258,13 +258,6 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
             if isinstance(s, Constant) and s.data < 0:
                 raise ShapeError(f"sizes must not be negative, got {int(s.data)}")
     return result
-
-
-def as_vector(parts: Sequence[Any]) -> Any:
-    """int64 scalars as one vector."""
-    if all(isinstance(p, Constant) for p in parts):
-        return constant(np.asarray([int(p.data) for p in parts], dtype="int64"))
-    return stack_new_axis(parts)
 
 
 graph.to_variable = as_tensor_variable

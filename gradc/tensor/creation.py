@@ -316,7 +316,7 @@ def meshgrid(*vectors: Any, indexing: str = "xy", sparse: bool = False) -> list[
     """Coordinate matrices of vectors, as numpy.meshgrid."""
     if indexing not in ("xy", "ij"):
         raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
-    made = [shp.flatten(as_tensor_variable(v)) if as_tensor_variable(v).type.ndim else shp.atleast_1d(v) for v in vectors]
+    made = [shp.flatten(shp.atleast_1d(v)) for v in vectors]
     place = list(range(len(made)))
     if indexing == "xy" and len(made) > 1:
         place[0], place[1] = 1, 0

@@ -127,8 +127,8 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
                      for k in range(node.inputs[0].type.ndim))  # type: ignore[attr-defined]
         for place, p in enumerate(perm):
             if p < 0 and place in padded and value.type.shape[padded[place]] != 1:
-                raise ShapeError(f"{what}: dimension {place} of the place has size 1, that of the new part is not known "
-                                 f"to be 1{at(value.source)}")
+                raise ShapeError(f"{what}: dimension {place} of the place has size 1, that of the new part is not "
+                                 f"known to be 1{at(value.source)}")
         value = value if back == tuple(range(have)) else apply(ops.Transpose(back), value)
         part = node.inputs[0]
         node = part.owner

@@ -18,9 +18,23 @@ from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
 from gradc.tensor.elemwise import sigmoid, softplus
 from gradc.tensor.special import log_of, log_of_complement, log_softmax, softmax
 
-__all__ = ["sigmoid", "softplus", "softmax", "logsoftmax", "log_softmax", "relu", "elu", "selu", "softsign",
-           "hard_sigmoid", "ultra_fast_sigmoid", "categorical_crossentropy", "crossentropy_categorical_1hot",
-           "binary_crossentropy", "sigmoid_binary_crossentropy"]
+__all__ = [
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "crossentropy_categorical_1hot",
+    "elu",
+    "hard_sigmoid",
+    "log_softmax",
+    "logsoftmax",
+    "relu",
+    "selu",
+    "sigmoid",
+    "sigmoid_binary_crossentropy",
+    "softmax",
+    "softplus",
+    "softsign",
+    "ultra_fast_sigmoid",
+]
 
 logsoftmax = log_softmax
 

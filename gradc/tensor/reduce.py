@@ -313,8 +313,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         if ord == 1:
             return sum(size, axes, keepdims=keepdims)
         return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
-    raise TypeMismatchError(f"norm: ord={ord!r} is not there for {len(axes)} axes; use None, 'fro', 1, inf, -inf, or one "
-                            f"axis and any number")
+    raise TypeMismatchError(f"norm: ord={ord!r} is not there for {len(axes)} axes; use None, 'fro', 1, inf, -inf, or "
+                            f"one axis and any number")
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

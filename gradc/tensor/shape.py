@@ -9,6 +9,7 @@ tensors put together take their common dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def transpose(x: Any, *axes: Any) -> Any:
     """x with its axes reversed, or in the order `axes` (one tuple, or one argument per axis)."""
     x = as_tensor_variable(x)
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (list, tuple))):
-        axes = axes[0] or ()
+        axes = tuple(axes[0] or ())
     if not axes:
         return _permute(x, tuple(range(x.type.ndim))[::-1])
     if len(axes) != x.type.ndim:
@@ -267,7 +268,8 @@ def flatten(x: Any, ndim: int = 1) -> Any:
     x = as_tensor_variable(x)
     have = x.type.ndim
     if not isinstance(ndim, (int, np.integer)) or ndim < 1 or ndim > max(have, 1):
-        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {ndim}{at(x.source)}")
+        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {ndim}"
+                         f"{at(x.source)}")
     if ndim == have:
         return x
     mine = sizes_of(x)
@@ -406,7 +408,7 @@ def stack(tensors: Any, *more: Any, axis: int = 0) -> Any:
         if len(more) > 1:
             raise TypeMismatchError("stack takes a list of tensors and an axis")
         axis = more[0]
-    elif more or isinstance(tensors, Variable) and tensors.type.ndim == 0:  # type: ignore[attr-defined]
+    elif more or (isinstance(tensors, Variable) and tensors.type.ndim == 0):  # type: ignore[attr-defined]
         tensors = (tensors, *more)
     if not isinstance(tensors, (list, tuple)):
         tensors = list(as_tensor_variable(tensors))
@@ -468,7 +470,7 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     else:
         x = apply(ops.Assert(f"split: the sizes don't add up to dimension {axis} of {describe(x)}"), x,
                   ew.eq(whole, bounds[-1]))
-    return [slice_axis(x, axis, a, b) for a, b in zip(bounds, bounds[1:])]
+    return [slice_axis(x, axis, a, b) for a, b in pairwise(bounds)]
 
 
 def slice_axis(x: Any, axis: int, start: Any, stop: Any, step: Any = None) -> Any:
@@ -495,7 +497,8 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
     times = [size_constant(1)] * (want - len(times)) + times
     mine = sizes_of(x)
     perm = [p for k in range(want) for p in (-1, k)]
-    spread = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x), *[s for pair in zip(times, mine) for s in pair])
+    spread = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x),
+                   *[s for pair in zip(times, mine) for s in pair])
     return apply(ops.Reshape(want), spread, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
 
 
@@ -516,7 +519,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if times.type.ndim == 1 and times.type.shape != (1,):
         if not isinstance(times, Constant):
             raise AdvancedIndexingError(f"repeat: the repeats of each element must be known when the graph is built, "
-                                        f"{describe(times)} is a variable{at(times.source)}; give one number, or a list")
+                                        f"{describe(times)} is a variable{at(times.source)}; give one number or a list")
         if x.type.shape[axis] not in (None, len(times.data)):
             raise ShapeError(f"repeat: {len(times.data)} repeats for {x.type.shape[axis]} elements of {describe(x)}")
         pieces = split(x, [1] * len(times.data), axis=axis)
@@ -604,9 +607,9 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if isinstance(n, Constant) and isinstance(m, Constant):
         rows, columns = int(n.data), int(m.data)
         length = max(min(rows - down, columns - right), 0)
-        start = down * columns + right
-        return slice_axis(flat, ndim - 2, start if length else 0, start + (length - 1) * (columns + 1) + 1 if length else 0,
-                          columns + 1)
+        start = down * columns + right if length else 0
+        stop = start + max(length - 1, 0) * (columns + 1) + min(length, 1)
+        return slice_axis(flat, ndim - 2, start, stop, columns + 1)
     zero, one = size_constant(0), size_constant(1)
     length = ew.maximum(ew.minimum(ew.sub(n, size_constant(down)) if down else n,
                                    ew.sub(m, size_constant(right)) if right else m), zero)

@@ -22,7 +22,7 @@ from gradc.tensor.variable import TensorVariable
 class Container:
     """Holds one value of a type; `storage[0]` is the value."""
 
-    __slots__ = ("type", "storage", "strict", "allow_downcast", "name")
+    __slots__ = ("allow_downcast", "name", "storage", "strict", "type")
 
     def __init__(self, type: Type, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
                  name: str | None = None) -> None:

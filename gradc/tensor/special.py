@@ -15,11 +15,46 @@ from gradc.ir.graph import apply
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.convert import as_tensor_variable, cast, constant
-from gradc.tensor.elemwise import (erf, erfc, erfcinv, erfcx, erfinv, expit, gamma, gammaln, log1mexp, logaddexp, psi,
-                                   softplus, tri_gamma, xlogx, xlogy0)
+from gradc.tensor.elemwise import (
+    erf,
+    erfc,
+    erfcinv,
+    erfcx,
+    erfinv,
+    expit,
+    gamma,
+    gammaln,
+    log1mexp,
+    logaddexp,
+    psi,
+    softplus,
+    tri_gamma,
+    xlogx,
+    xlogy0,
+)
 
-__all__ = ["logsumexp", "softmax", "log_softmax", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
-           "gammaln", "log1mexp", "logaddexp", "psi", "softplus", "tri_gamma", "xlogx", "xlogy0", "factorial", "poch"]
+__all__ = [
+    "erf",
+    "erfc",
+    "erfcinv",
+    "erfcx",
+    "erfinv",
+    "expit",
+    "factorial",
+    "gamma",
+    "gammaln",
+    "log1mexp",
+    "log_softmax",
+    "logaddexp",
+    "logsumexp",
+    "poch",
+    "psi",
+    "softmax",
+    "softplus",
+    "tri_gamma",
+    "xlogx",
+    "xlogy0",
+]
 
 
 def _floating(x: Any) -> Any:

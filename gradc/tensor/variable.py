@@ -73,8 +73,8 @@ class TensorVariable(Variable):
         # Only results that look like conditions: `if x:` tests for None in much existing code.
         if self.owner is not None and self.type.dtype == "bool":  # type: ignore[attr-defined]
             raise TypeMismatchError(f"a symbolic condition has no truth value when the graph is built"
-                                    f"{at(self.source)}; use switch(condition, a, b) or ifelse, and_ and or_ instead of "
-                                    f"`and` and `or`")
+                                    f"{at(self.source)}; use switch(condition, a, b) or ifelse, and `&` and `|` "
+                                    f"instead of `and` and `or`")
         return True
 
     def __len__(self) -> int:
@@ -303,16 +303,16 @@ class TensorVariable(Variable):
         if fn is None or method != "__call__" or options:
             what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
             extra = f" with {', '.join(options)}=" if options else ""
-            raise TypeMismatchError(f"numpy.{what}{extra} does not work on variables{at(self.source)}; use the functions "
-                                    f"of gradc.tensor")
+            raise TypeMismatchError(f"numpy.{what}{extra} does not work on variables{at(self.source)}; use the "
+                                    f"functions of gradc.tensor")
         result = fn(*inputs)
         return result if dtype is None else convert.cast(result, dtype)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         fn = _ARRAY_FUNCTIONS.get(func)
         if fn is None:
-            raise TypeMismatchError(f"numpy.{func.__name__} does not work on variables{at(self.source)}; use the functions "
-                                    f"of gradc.tensor")
+            raise TypeMismatchError(f"numpy.{func.__name__} does not work on variables{at(self.source)}; use the "
+                                    f"functions of gradc.tensor")
         return fn(*args, **_without_none(options))
 
 
@@ -342,8 +342,8 @@ def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
 _METHODS: tuple[Callable[..., Any], ...] = (
     red.sum, red.prod, red.mean, red.var, red.std, red.min, red.max, red.argmin, red.argmax, red.all, red.any, red.ptp,
     red.cumsum, red.cumprod, contract.dot, shape.flatten, shape.ravel, shape.diagonal, shape.trace, shape.squeeze,
-    shape.swapaxes, shape.repeat, ew.conj, ew.conjugate, ew.round, creation.zeros_like, creation.ones_like, ew.exp, ew.log,
-    ew.sqrt, ew.square, ew.tanh, ew.floor, ew.ceil, ew.trunc,
+    shape.swapaxes, shape.repeat, ew.conj, ew.round, creation.zeros_like, creation.ones_like, ew.exp, ew.log, ew.sqrt,
+    ew.square, ew.tanh, ew.floor, ew.ceil, ew.trunc,
 )
 for _fn in _METHODS:
     setattr(TensorVariable, _fn.__name__, _method(_fn))
@@ -380,7 +380,8 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
     "min": red.min, "amin": red.min, "argmax": red.argmax, "argmin": red.argmin, "all": red.all, "any": red.any,
     "ptp": red.ptp, "cumsum": red.cumsum, "cumprod": red.cumprod, "allclose": red.allclose, "isclose": ew.isclose,
     "where": ew.where, "clip": ew.clip, "round": ew.round, "around": ew.round, "real": ew.real, "imag": ew.imag,
-    "angle": ew.angle, "nan_to_num": ew.nan_to_num, "copy": ew.identity, "isposinf": ew.isposinf, "isneginf": ew.isneginf,
+    "angle": ew.angle, "nan_to_num": ew.nan_to_num, "copy": ew.identity, "isposinf": ew.isposinf,
+    "isneginf": ew.isneginf,
     "dot": contract.dot, "inner": contract.inner, "outer": contract.outer, "vdot": contract.vdot,
     "tensordot": contract.tensordot, "einsum": contract.einsum,
     "shape": shape.shape, "ndim": lambda x: convert.as_tensor_variable(x).ndim, "size": shape.size,

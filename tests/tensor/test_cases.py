@@ -10,6 +10,7 @@ from gradc.tensor import creation, nnet
 from tests.cases import CASES, NO_CASE, compute
 
 _IDS = [c.id for c in CASES]
+_HOLOMORPHIC = [c for c in CASES if c.grad == "complex"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=_IDS)
@@ -29,7 +30,7 @@ def test_value_equals_numpy(case):
         np.testing.assert_allclose(result, want, rtol=case.rtol, atol=1e-13)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.grad == "complex"], ids=[c.id for c in CASES if c.grad == "complex"])
+@pytest.mark.parametrize("case", _HOLOMORPHIC, ids=[c.id for c in _HOLOMORPHIC])
 def test_real_part_survives_a_complex_argument(case):
     """What the complex step needs: imaginary parts flow through every op of the graph."""
     variables, values = case.variables(), case.sample()

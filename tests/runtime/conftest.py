@@ -17,10 +17,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for name in ("CC", "GRADC_CC", "GRADC_CACHE_DIR", "GRADC_FLAGS", "GRADC_TARGET", "GRADC_CACHE_ERRORS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(cache, "_WARNED", set())
+    monkeypatch.setattr(cache, "_PRIVATE", [])
     monkeypatch.setattr(cache, "COUNTERS", dict.fromkeys(cache.COUNTERS, 0))
     folder = tmp_path / "kernels"
     with config.change_flags(cache_dir=str(folder), cc="", cc_flags="", target="", cache_errors=False):
         yield folder
+    for path in cache._PRIVATE[:1]:
+        cache.remove_tree(path)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import stat
@@ -12,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernels import entry_path, finish, key_of, python, start
 
 from gradc.config import config
 from gradc.errors import CacheError, CacheWarning
 from gradc.runtime import cache
+from tests.runtime.kernels import entry_path, finish, key_of, python, start
 
 KEY = key_of("a kernel")
 CODE = bytes(range(256)) * 8  # stands for a shared object: nothing here loads it
@@ -345,9 +347,6 @@ def test_a_lock_excludes_and_leaves_no_file(own_cache: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("fault", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
 def test_without_working_locks_one_goes_on(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    import errno
-    import fcntl
-
     def refuse(fd: int, operation: int) -> None:
         raise OSError(getattr(errno, fault), fault)
 

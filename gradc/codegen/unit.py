@@ -82,12 +82,9 @@ class _Unit:
             lines.append("/* Checks that the inputs' shapes fit. */")
             lines.append("static int measure(gradc_frame *frame)")
         lines.append("{")
-        used = _names_in(self.kernel.prologue) | set(self.needed)
+        kept, used = _live(self.kernel.prologue, set(self.needed))
         position = 0
-        inputs: dict[Buffer, None] = {}
-        for s in self.kernel.prologue:
-            for load in _loads(s):
-                inputs[load.buffer] = None
+        inputs = {load.buffer: None for s in kept for load in _loads(s)}
         for b in self.kernel.inputs:
             shape = self.kernel.meta["shapes"][b]
             for d in shape:
@@ -97,9 +94,7 @@ class _Unit:
         for b in inputs:
             lines.append(f"    const {C_TYPE[b.dtype]} *{safe(b.name)} = frame->inputs[{b.position}];")
         printer = Printer()
-        for s in self.kernel.prologue:
-            if not (isinstance(s, Define) and s.name not in used):
-                printer.statement(s)
+        printer.statements(kept)
         lines += printer.lines
         lines += [f"    sz->{safe(n)} = {safe(n)};" for n in self.needed]
         lines += ["    return 0;", "}", ""]
@@ -343,8 +338,14 @@ def _sizes_in(body: Any) -> list[str]:
     return found
 
 
-def _names_in(prologue: Any) -> set[str]:
-    return set(_sizes_in(prologue))
+def _live(prologue: tuple[Any, ...], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
+    """The statements whose results are used, and all names they use."""
+    kept = []
+    for s in reversed(prologue):
+        if not isinstance(s, Define) or s.name in used:
+            kept.append(s)
+            used.update(_sizes_in([s]))
+    return tuple(reversed(kept)), used
 
 
 def _loads(statement: Any) -> list[Load]:

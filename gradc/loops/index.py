@@ -33,11 +33,11 @@ class View:
         """The value itself."""
         return View(root, dims, tuple((k, 1) for k in range(len(dims))), ((),) * len(dims))
 
-    def is_whole(self) -> bool:
-        """Does this view the root element for element, in order (size-1 axes apart)?"""
-        kept = [a for a, d in zip(self.axes, self.dims) if d != 1]
-        return (not self.flat and None not in kept and not any(self.offsets)
-                and [a[0] for a in kept] == sorted({a[0] for a in kept}) and all(a[1] == 1 for a in kept))  # type: ignore
+    def is_whole(self, root_dims: tuple[SizeExpr, ...]) -> bool:
+        """Does this view all of the root, element for element, in order (size-1 axes apart)?"""
+        kept = [(a, d) for a, d in zip(self.axes, self.dims) if d != 1]
+        want = [((k, 1), d) for k, d in enumerate(root_dims) if d != 1]
+        return not self.flat and kept == want and not any(self.offsets)
 
     def transposed(self, perm: tuple[int, ...]) -> View:
         return replace(self, dims=tuple(1 if p < 0 else self.dims[p] for p in perm),
@@ -79,7 +79,7 @@ class View:
             if not self._flat_contiguous(sizes):
                 return None
             return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), self.offsets, True)
-        if not self.is_whole() or [d for d in root_dims if d != 1] != [d for _, d in old]:
+        if not self.is_whole(root_dims):
             return None
         return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
 

@@ -291,7 +291,7 @@ class Schedule:
 
     def _copy(self, view: View, like: Var) -> Var:
         """A stored copy of what a view shows."""
-        copy = self._fresh(like.type.clone(), view.dims, like.name)  # type: ignore[attr-defined]
+        copy = self._fresh(like.type.clone(), view.dims, like.name or "copy")  # type: ignore[attr-defined]
         domain, places = drop_ones(view.dims)
         node = Node("map", copy, ops.Map("identity"), [self._place(view, range(len(view.dims)), domain, places)], domain,
                     places)
@@ -498,7 +498,7 @@ class Schedule:
         dims = self.sizes.of(out)
         source = self.views[x]
         ranges = self._ranges(op, x, eqn.args[2:])
-        if (source.is_whole() and source.root in self.storage and self._counts[x] == 1 and x not in self._outputs
+        if (source.is_whole(self.sizes.of(source.root)) and source.root in self.storage and self._counts[x] == 1 and x not in self._outputs
                 and source.root is x):
             base = self.storage[x]              # the last use of a value that is being put together: go on in place
             self.home[out] = self.home[x]
@@ -705,7 +705,7 @@ class Schedule:
         for k, var in enumerate(self.program.outputs):
             view = self.views[var]
             root = self.storage.get(view.root, view.root)
-            whole = view.is_whole() or view.flat and not any(view.offsets) and view._flat_contiguous(self.sizes) \
+            whole = view.is_whole(self.sizes.of(view.root)) or view.flat and not any(view.offsets) and view._flat_contiguous(self.sizes) \
                 and self.sizes.product(view.dims) == self.sizes.product(self.sizes.of(view.root))
             if (not whole or root in self._frame or root in self.trees or root in self.output_of
                     or root not in self.home or self.home[root] < 0):

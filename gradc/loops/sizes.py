@@ -37,6 +37,7 @@ class Sizes:
         self._defined: dict[Any, str] = {}
         self._fresh = fresh                         # makes a name unique
         self._lengths: set[str] = set()             # sizes that can't be negative
+        self._at_least: dict[str, int] = {}         # sizes known from checks
         self._names = names
         self._inputs = dict(zip(program.inputs, inputs))
         self._eqn: Eqn | None = None
@@ -83,6 +84,8 @@ class Sizes:
                 return 0
             if len(rest) == 1:
                 return rest[0]
+        if fn == "maximum" and args[1] == 0 and args[0] in self._lengths:
+            return args[0]
         if fn == "sub" and args[1] == 0 or fn == "floor_divide" and args[1] == 1:
             return args[0]
         if fn == "sub" and args[0] == args[1]:
@@ -269,8 +272,9 @@ class Sizes:
         """An index `at` (negative counts from the end) must be inside an axis of `length`."""
         if isinstance(at, int):
             low = -at if at < 0 else at + 1
-            if isinstance(length, int):
-                return          # checked at build
+            if isinstance(length, int) or self._at_least.get(length, 0) >= low:
+                return          # checked at build, or before
+            self._at_least[length] = low
             condition: nodes.Expr = Fn("ge", (Size(length), Lit(low, "int64")), "bool")
         else:
             condition = Fn("and_", (Fn("lt", (Size(at), Size(length)), "bool"),
@@ -336,9 +340,14 @@ class Sizes:
 # ------------------------------------------------------------------------------------- dims per op kind
 
 
-def _text(sizes: Sizes, what: str, args: Sequence[Var]) -> Callable[[], str]:
-    shapes = ", ".join(f"{sizes._names.get(a, a)} is {a.type.short()}" for a in args)  # type: ignore[attr-defined]
-    return lambda: f"{what}: sizes {{0}} and {{1}} differ ({shapes}); a size 1 broadcasts only if the type says 1"
+def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
+    def text() -> str:
+        shapes = ", ".join(f"{sizes._names.get(a, a)} is {a.type.short()}" for a in args)  # type: ignore[attr-defined]
+        where = "" if axis is None else f" of dimension {axis}"
+        return (f"{what}: sizes {{0}} and {{1}}{where} differ ({shapes}); a size 1 broadcasts only if the "
+                f"type says 1")
+
+    return text
 
 
 def broadcast_dims(sizes: Sizes, what: str, args: Sequence[Var]) -> Dims:
@@ -354,7 +363,7 @@ def broadcast_dims(sizes: Sizes, what: str, args: Sequence[Var]) -> Dims:
         for a, d in zip(args, all_dims):
             if len(d) < -axis or a.type.shape[axis] == 1:  # type: ignore[attr-defined]
                 continue
-            size = d[axis] if size == 1 else sizes.unify(size, d[axis], _text(sizes, what, args))
+            size = d[axis] if size == 1 else sizes.unify(size, d[axis], _text(sizes, what, args, axis + ndim))
         result.append(size)
     return tuple(result)
 

@@ -10,7 +10,8 @@ def drop_unused(program: Program) -> Program:
     needed: set[Var] = set(program.outputs)
     kept: list[Eqn] = []
     for eqn in reversed(program.eqns):
-        if not needed.isdisjoint(eqn.outs):
+        outs = eqn.outs
+        if outs[0] in needed or (len(outs) > 1 and not needed.isdisjoint(outs)):
             kept.append(eqn)
             needed.update(eqn.args)
     if len(kept) == len(program.eqns):

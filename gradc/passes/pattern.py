@@ -10,7 +10,7 @@ look-up.  Not here: the driver (`rewrite.py`) and the rules (`canonicalize.py`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,7 @@ class On:
 
     `roots`: op kinds, row names, or ANY_MAP.  `first`, `second`: the producer of that argument must be one of
     these (op kind or row name); `some`: that of one of the (first three) arguments; `every`: that of each of
-    them.  Empty: no condition.
+    them.  Empty: no condition.  `needs`: the rule can't fire in a Program without an equation of one of these.
     """
 
     roots: tuple[Any, ...]
@@ -133,6 +133,7 @@ class On:
     second: tuple[Any, ...] = ()
     some: tuple[Any, ...] = ()
     every: tuple[Any, ...] = ()
+    needs: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +163,22 @@ class Rule:
     def __post_init__(self) -> None:
         if not self.exact and not self.why:
             raise InternalError(f"the rule {self.name} is inexact without a sentence that says why it may be")
+
+
+    def possible(self, present: Collection[Any]) -> bool:
+        """Can this rule fire in a Program whose equations are of the kinds `present`, before any other rule has?"""
+        if isinstance(self.before, On):
+            needs, roots = self.before.needs, self.before.roots
+            return ((not needs or any(k in present for k in needs))
+                    and (ANY_MAP in roots or any(k in present for k in roots)))
+        work = [self.before]
+        while work:
+            p = work.pop()
+            if isinstance(p, Call):
+                if p.fn not in present:
+                    return False
+                work.extend(p.args)
+        return True
 
 
 # ---------------------------------------------------------------------------------------------- kinds

@@ -8,27 +8,39 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.check import check
-from gradc.ir.program import Program
+from gradc.ir.program import Eqn, Program
 from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
-from gradc.passes.pattern import Table
+from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES
 
-# (name, rules, why it stands here)
-PHASES: tuple[tuple[str, Table, str], ...] = (
-    ("canonicalize", Table(_BASE),
-     "one form for equal expressions, so that later rules need one pattern each"),
-    ("stabilize", Table(stabilize.RULES + _BASE),
-     "before specialize, which takes apart the forms that are looked for; its results are canonicalized again"),
-    ("specialize", Table(specialize.RULES + _BASE),
-     "last: cheaper equivalents of canonical forms are not canonical"),
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A sweep: its own rules (the sweep is left out where none of them can fire), all rules, and why it stands here."""
+
+    name: str
+    own: tuple[Rule, ...]
+    table: Table
+    why: str
+
+
+PHASES: tuple[Phase, ...] = (
+    Phase("canonicalize", _BASE, Table(_BASE),
+          "first: one form for equal expressions, so that later rules need one pattern each"),
+    Phase("stabilize", stabilize.RULES, Table(stabilize.RULES + _BASE),
+          "before specialize, which takes apart the forms that are looked for; its results are canonicalized again"),
+    Phase("specialize", specialize.RULES, Table(specialize.RULES + _BASE),
+          "last: cheaper equivalents of canonical forms are not canonical"),
 )
 
 
@@ -47,21 +59,34 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
     state = State(program)
     if log is not None or tell:
         state.fired = [] if log is None else log
-    for name, table, _ in PHASES:
+    for phase in PHASES:
         fired = len(state.fired or ())
         count = len(program.eqns)
-        program = sweep(program, table, state, name)
+        present = {state.kinds[eqn.outs[0].number] for eqn in program.eqns}
+        if phase is not PHASES[0] and not any(rule.possible(present) for rule in phase.own):
+            continue
+        program = sweep(program, phase.table, state, phase.name)
         if checked:
-            check(program, name)
+            check(program, phase.name)
         if tell:
             now = time.perf_counter()
-            print(f"gradc passes: {name}: {count} -> {len(program.eqns)} equations, "
+            print(f"gradc passes: {phase.name}: {count} -> {len(program.eqns)} equations, "
                   f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
             started = now
-    program = keep_size_checks(program, state)
+    program = with_lines(keep_size_checks(program, state), state)
     if checked:
         check(program, "keep_size_checks")
     return program
+
+
+def with_lines(program: Program, state: State) -> Program:
+    """The user lines of merged equations, put into the equations."""
+    merged = state.merged
+    if not merged:
+        return program
+    eqns = [Eqn(e.op, e.args, e.outs, tuple(dict.fromkeys(e.sources + merged[e.outs[0]]))) if e.outs[0] in merged else e
+            for e in program.eqns]
+    return Program(program.inputs, eqns, program.outputs)
 
 
 def keep_size_checks(program: Program, state: State) -> Program:

@@ -22,6 +22,7 @@ from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Builder, Eqn, Program, Var
 from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType
+from gradc.passes.dce import drop_unused
 from gradc.passes.pattern import Table, kind_of
 from gradc.passes.shapes import Dims, Sizes, analyse, size_var
 
@@ -34,7 +35,7 @@ Fired = tuple[str, str]     # (phase, rule)
 class State:
     """What is known across the sweeps of one `optimize`: kinds and dimensions by Var number, replacements."""
 
-    __slots__ = ("sizes", "kinds", "replaced", "producer", "next", "fired", "checks", "inputs")
+    __slots__ = ("sizes", "kinds", "replaced", "producer", "next", "fired", "checks", "inputs", "merged")
 
     def __init__(self, program: Program) -> None:
         self.sizes: Sizes = analyse(program)
@@ -42,6 +43,7 @@ class State:
         self.kinds: dict[int, Any] = {v.number: None for v in program.inputs}
         self.producer: dict[Var, Eqn] = {}
         self.replaced: dict[Var, Var] = {}
+        self.merged: dict[Var, tuple[int, ...]] = {}    # user lines of equations that others were merged into
         self.inputs = frozenset(program.inputs)
         self.next = 1 + max([v.number for v in program.inputs] + [o.number for e in program.eqns for o in e.outs],
                             default=-1)
@@ -51,6 +53,12 @@ class State:
             for out in eqn.outs:
                 self.kinds[out.number] = kind
                 self.producer[out] = eqn
+
+    def merge(self, eqn: Eqn, sources: tuple[int, ...]) -> None:
+        """Note that `eqn` also stands for lines `sources` (it may belong to the original Program: not changed)."""
+        out = eqn.outs[0]
+        old = self.merged.get(out, eqn.sources)
+        self.merged[out] = tuple(dict.fromkeys(old + sources))
 
     def latest(self, var: Var) -> Var:
         """What `var` has been replaced by so far."""
@@ -138,7 +146,7 @@ class Rewriter(Builder):
         if eqn is None:
             eqn = self.place(key, op, args, infer.output_types(op, args))
         elif self.sources != eqn.sources:
-            eqn.sources = tuple(dict.fromkeys(eqn.sources + self.sources))
+            self.state.merge(eqn, self.sources)
         outs = eqn.outs
         return outs[0] if len(outs) == 1 else outs
 
@@ -227,12 +235,12 @@ class Rewriter(Builder):
         found = self._interned.get(key)
         if found is not None:
             if eqn.sources != found.sources:
-                found.sources = tuple(dict.fromkeys(found.sources + eqn.sources))
+                self.state.merge(found, eqn.sources)
             for old, new in zip(eqn.outs, found.outs):
                 if old is not new:
                     self.state.replaced[old] = new
             return found
-        new = Eqn(op, args, eqn.outs, eqn.sources)
+        new = eqn if args is eqn.args else Eqn(op, args, eqn.outs, eqn.sources)
         self._interned[key] = new
         self.eqns.append(new)
         for out in eqn.outs:
@@ -343,7 +351,7 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 found = interned.get(key)
         if found is not None:
             if found.sources != eqn.sources:
-                found.sources = tuple(dict.fromkeys(found.sources + eqn.sources))
+                state.merge(found, eqn.sources)
             if found.outs is not outs:
                 for old, out in zip(outs, found.outs):
                     if old is not out:
@@ -360,13 +368,16 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                     replaced[old] = out
                     out.name = old.name
                 continue
-        new_eqn = Eqn(op, args, outs, eqn.sources)
-        interned[key] = new_eqn
-        eqns.append(new_eqn)
+        if args is not eqn.args:
+            eqn = Eqn(op, args, outs, eqn.sources)
+            for out in outs:
+                producers[out] = eqn
+        interned[key] = eqn
+        eqns.append(eqn)
         for out in outs:
-            producer[out] = producers[out] = new_eqn
+            producer[out] = eqn
     state.next = b._next
-    return b.program([state.latest(v) for v in program.outputs])
+    return drop_unused(Program(program.inputs, eqns, [state.latest(v) for v in program.outputs]))
 
 
 def _retyped(new: Sequence[Var], old: Sequence[Var]) -> bool:

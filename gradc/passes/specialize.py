@@ -70,7 +70,7 @@ RULES = (
     Rule("power_two_and_half", r.pow(x, 2.5), r.square(x) * r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_minus_half", r.pow(x, -0.5), 1 / r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_minus_one_and_half", r.pow(x, -1.5), 1 / (x * r.sqrt(x)), exact=False, why=_ROOT),
-    Rule("sigmoid_and_its_mirror", On(("mul",), some=("sigmoid", "mul", "neg")), _sigmoid_pair, exact=False,
+    Rule("sigmoid_and_its_mirror", On(("mul",), some=("sigmoid", "mul", "neg"), needs=("sigmoid",)), _sigmoid_pair, exact=False,
          why="1 - s is exact where s > 1/2; the product is within an ulp of 1 (absolute) where s is nearly 1",
          sample=_sample_sigmoid),
 )

@@ -579,16 +579,18 @@ def _sample_logsumexp(b: Any) -> Any:
 
 _GRADIENT = "exp(u) is positive: quotients that are inf/inf or 0/0 in floating point have this value in exact arithmetic"
 
+_POSITIVE = ("exp", "sigmoid")
+
 PRODUCTS = (
-    Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose)), _log_sum_exp, exact=False, why=_LIMIT,
+    Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose), needs=("exp",)), _log_sum_exp, exact=False, why=_LIMIT,
          sample=_sample_logsumexp, ulps=64),
-    Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid")), _log_of_product,
+    Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid"), needs=_POSITIVE), _log_of_product,
          exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
-    Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT)), _product, exact=False, why=_GRADIENT,
+    Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product, exact=False, why=_GRADIENT,
          sample=(_sample_logistic, _sample_softmax), ulps=64),
-    Rule("distribute_positive", On(("mul",), some=("add", "sub")), _distribute, exact=False, why=_GRADIENT,
+    Rule("distribute_positive", On(("mul",), some=("add", "sub"), needs=_POSITIVE), _distribute, exact=False, why=_GRADIENT,
          sample=_sample_softmax_grad, ulps=1e4),
-    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg")), _sum_of_quotient, exact=False,
+    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg"), needs=_POSITIVE), _sum_of_quotient, exact=False,
          why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
 )
 

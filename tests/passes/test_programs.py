@@ -209,11 +209,11 @@ def test_log_names_phase_and_rule() -> None:
     log: list[tuple[str, str]] = []
     optimize(convert.to_program([x], [at.log(1 + x)]).program, log)
     assert ("stabilize", "log_one_plus") in log
-    assert {phase for phase, _ in log} <= {name for name, _, _ in PHASES}
+    assert {phase for phase, _ in log} <= {p.name for p in PHASES}
 
 
 def test_every_phase_has_a_reason() -> None:
-    assert all(len(why.split()) > 4 and "crash" not in why for _, _, why in PHASES)
+    assert all(len(why.split()) > 4 and "crash" not in why for why in [p.why for p in PHASES])
 
 
 def test_failing_equations_are_not_folded_away() -> None:

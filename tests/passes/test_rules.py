@@ -158,7 +158,7 @@ def test_rule_keeps_values(rule: Rule) -> None:
 
 
 def test_every_rule_is_in_a_phase_and_named_once() -> None:
-    used = {rule.name for _, table, _ in PHASES for rule in table.rules}
+    used = {rule.name for phase in PHASES for rule in phase.table.rules}
     assert used == {rule.name for rule in RULES}
     assert len({rule.name for rule in RULES}) == len(RULES)
 

@@ -71,7 +71,8 @@ typedef struct input {
 typedef struct output {
     PyArray_Descr *descr;
     Py_ssize_t first;                   /* its first entry in frame.shapes                */
-    int ndim;
+    int ndim, turn;
+    PyObject *recent[2];                /* the last 0-d arrays: reused once the user has dropped them */
 } output;
 
 /* One for each container that some Function updates; found by the container's address. */
@@ -159,7 +160,7 @@ static void free_kept(void *unused)
 /* The thread's block, larger if need be; a block of its own for a call inside a call. */
 static char *get_arena(int64_t bytes)
 {
-    if (kept.in_use || bytes > ARENA_KEPT)
+    if (kept.in_use || bytes < 0 || bytes > ARENA_KEPT)
         return get_block(bytes);
     kept.too_large = bytes < kept.bytes / 4 ? kept.too_large + 1 : 0;
     if (bytes > kept.bytes || kept.too_large > ARENA_PATIENCE) {
@@ -612,18 +613,33 @@ static PyObject *new_output(const Function *self, Py_ssize_t j, const int64_t *s
     return made;
 }
 
-/* Has this array, the last but one value of a shared variable, become ours alone, and does the new value fit? */
-static int is_reusable(PyObject *spare, const output *out, const int64_t *shape)
+/* Is this array ours alone, as it was made, and of the shape that is needed? */
+static int is_reusable(PyObject *old, const output *out, const int64_t *shape)
 {
-    PyArrayObject *a = (PyArrayObject *)spare;
-    if (Py_REFCNT(spare) != 1 || PyArray_TYPE(a) != out->descr->type_num || PyArray_NDIM(a) != out->ndim
+    PyArrayObject *a = (PyArrayObject *)old;
+    if (Py_REFCNT(old) != 1 || PyArray_DESCR(a) != out->descr || PyArray_NDIM(a) != out->ndim
         || !PyArray_CHKFLAGS(a, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA)
-        || !PyArray_ISNOTSWAPPED(a) || PyArray_BASE(a) || ((PyArrayObject_fields *)a)->weakreflist)
+        || PyArray_BASE(a) || ((PyArrayObject_fields *)a)->weakreflist)
         return 0;
     for (int d = 0; d < out->ndim; ++d)
         if (PyArray_DIM(a, d) != shape[d])
             return 0;
     return 1;
+}
+
+/* A 0-d array: making one costs more than the rest of a call, so the last two are kept. */
+static PyObject *scalar_output(Function *self, Py_ssize_t j)
+{
+    output *out = &self->outputs[j];
+    for (int k = 0; k < 2; ++k)
+        if (out->recent[k] && is_reusable(out->recent[k], out, NULL))
+            return Py_NewRef(out->recent[k]);
+    PyObject *made = new_output(self, j, NULL);
+    if (made) {
+        Py_XSETREF(out->recent[out->turn], Py_NewRef(made));
+        out->turn ^= 1;
+    }
+    return made;
 }
 
 static int new_outputs(Function *self, work *w)
@@ -637,7 +653,11 @@ static int new_outputs(Function *self, work *w)
         }
     }
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
-        if (!w->results[j] && !(w->results[j] = new_output(self, j, w->shapes + self->outputs[j].first)))
+        const output *out = &self->outputs[j];
+        if (!w->results[j])
+            w->results[j] = out->ndim || j >= self->n_results ? new_output(self, j, w->shapes + out->first)
+                                                              : scalar_output(self, j);
+        if (!w->results[j])
             return -1;
         w->out_data[j] = PyArray_DATA((PyArrayObject *)w->results[j]);
     }
@@ -821,8 +841,11 @@ static void function_dealloc(Function *self)
         Py_XDECREF(self->inputs[i].storage);
         Py_XDECREF(self->inputs[i].descr);
     }
-    for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j)
+    for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j) {
+        Py_XDECREF(self->outputs[j].recent[0]);
+        Py_XDECREF(self->outputs[j].recent[1]);
         Py_XDECREF(self->outputs[j].descr);
+    }
     Py_XDECREF(self->title);
     Py_XDECREF(self->keys);
     Py_XDECREF(self->constant_arrays);

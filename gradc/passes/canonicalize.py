@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ir import dtypes, infer, ops
+from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, On, Rule, r, scalar, var
+from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, r, result_type, scalar, var
 from gradc.passes.shapes import size_var
 
 x, y, z = var("x"), var("y"), var("z")
@@ -37,51 +37,51 @@ _POWER = "pow is within an ulp of the exact value, products and quotients within
 # ------------------------------------------------------------------------------------------------ elementwise
 
 
-def _retype(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
     row = get_row(op.fn)
     if row.rule == "second":
         return None
-    compute, _ = row.dtypes(*[a.type.dtype for a in args])  # type: ignore[attr-defined]
+    compute, _ = row.dtypes(*[a.type.dtype for a in args])
     first = 1 if row.rule == "select" else 0
     new = list(args)
     changed = False
     for k in range(first, len(args)):
         a = args[k]
-        if a.data is not None and a.type.dtype != compute and not a.data.ndim:  # type: ignore[attr-defined]
+        if a.data is not None and a.type.dtype != compute and not a.data.ndim:
             new[k] = b.cast(a, compute)
             changed = True
     return b.map(op.fn, *new) if changed else None
 
 
-def _second(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
-    return b.broadcast(args[1], b.sizes.of(op, args, infer.output_types(op, args)[0], b.producer))
+def _second(b: Any, op: ops.Map, args: Args) -> Var | None:
+    return b.broadcast(args[1], b.sizes.of(op, args, result_type(op, args), b.producer))
 
 
-def _identity(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _identity(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[0]
 
 
-def _real(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
-    return args[0] if args[0].type.dtype not in dtypes.COMPLEX else None  # type: ignore[attr-defined]
+def _real(b: Any, op: ops.Map, args: Args) -> Var | None:
+    return args[0] if args[0].type.dtype not in dtypes.COMPLEX else None
 
 
-def _switch_constant(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _switch_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[0].data else args[2]
 
 
-def _switch_same(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _switch_same(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[1] is args[2] else None
 
 
-def _logic_constant(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
     """and(True, x) -> x; and(False, x) -> False; the same for or; bool only."""
-    if any(a.type.dtype != "bool" for a in args):  # type: ignore[attr-defined]
+    if any(a.type.dtype != "bool" for a in args):
         return None
     value = bool(args[0].data)
     return args[1] if value == (op.fn == "and_") else args[0]
 
 
-def _add_zero(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _add_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
     """0 + x -> x for integers, (-0.0) + x -> x for floats; 0.0 + x is not x, for x = -0.0."""
     zero = args[0].data
     if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and np.signbit(zero)):
@@ -89,7 +89,7 @@ def _add_zero(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _sub_zero(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _sub_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
     zero = args[1].data
     return args[0] if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and not np.signbit(zero)) else None
 
@@ -100,13 +100,13 @@ def _ordinary(value: float) -> bool:
 
 
 def _merge(fn: str) -> Any:
-    def when(b: Any, c: Var, d: Var, x: Var) -> bool:
+    def when(b: Any, c: Any, d: Any, x: Any) -> bool:
         p, q = float(c.data), float(d.data)
         return _ordinary(p) and _ordinary(q) and _ordinary(p * q if fn == "mul" else p / q)
     return when
 
 
-def _divide(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _divide(b: Any, op: ops.Map, args: Args) -> Var | None:
     """x / c -> x * (1/c) where 1/c is exact."""
     divisor = args[1].data
     if divisor.dtype.kind != "f" or not 1e-30 < abs(divisor) < 1e30 or abs(np.frexp(divisor)[0]) != 0.5:
@@ -142,7 +142,7 @@ ELEMENTWISE = (
     Rule("power_minus_one", r.pow(x, -1), 1 / x, exact=False, why=_POWER),
     Rule("power_minus_two", r.pow(x, -2), 1 / r.square(x), exact=False, why=_POWER),
     Rule("times_minus_one", -1 * x, -x),
-    Rule("neg_neg", -(-x), x, dtype="any"),
+    Rule("neg_neg", r.neg(r.neg(x)), x, dtype="any"),
     Rule("neg_times", (-x) * y, -(x * y)),
     Rule("neg_divided", (-x) / y, -(x / y)),
     Rule("divided_by_neg", x / (-y), -(x / y)),
@@ -192,12 +192,12 @@ def _holds(wide: str, narrow: str) -> bool:
     return np.can_cast(narrow, wide, "safe") and not (narrow in ("int64", "uint64") and wide in dtypes.CONTINUOUS)
 
 
-def _cast(b: Any, op: ops.Cast, args: Sequence[Var]) -> Var | None:
+def _cast(b: Any, op: ops.Cast, args: Args) -> Var | None:
     v = args[0]
-    if v.type.dtype == op.dtype:  # type: ignore[attr-defined]
+    if v.type.dtype == op.dtype:
         return v
     inner = b.eqn(v, ops.Cast)
-    if inner is not None and _holds(v.type.dtype, inner.args[0].type.dtype):  # type: ignore[attr-defined]
+    if inner is not None and _holds(v.type.dtype, inner.args[0].type.dtype):
         return b.cast(inner.args[0], op.dtype)
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None:
@@ -225,9 +225,9 @@ CASTS = (
 # ------------------------------------------------------------------------------------------------ views
 
 
-def _transpose(b: Any, op: ops.Transpose, args: Sequence[Var]) -> Var | None:
+def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
     v = args[0]
-    shape = v.type.shape  # type: ignore[attr-defined]
+    shape = v.type.shape
     if len(op.perm) == len(shape) and all(p == k or (p < 0 and shape[k] == 1) for k, p in enumerate(op.perm)):
         return v            # also: an axis of size 1 is dropped and made again at its place
     inner = b.eqn(v, ops.Transpose)
@@ -243,9 +243,9 @@ def _transpose(b: Any, op: ops.Transpose, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _broadcast(b: Any, op: ops.Broadcast, args: Sequence[Var]) -> Var | None:
+def _broadcast(b: Any, op: ops.Broadcast, args: Args) -> Var | None:
     v = args[0]
-    want = infer.output_types(op, args)[0]
+    want = result_type(op, args)
     dims = b.sizes.of(op, args, want, b.producer)
     if b.sizes.same(b.dims(v), dims) and _ones(v.type) == _ones(want):
         return v
@@ -259,9 +259,9 @@ def _ones(type: Any) -> tuple[bool, ...]:
     return tuple(s == 1 for s in type.shape)
 
 
-def _reshape(b: Any, op: ops.Reshape, args: Sequence[Var]) -> Var | None:
+def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
     v = args[0]
-    want = infer.output_types(op, args)[0]
+    want = result_type(op, args)
     dims = b.sizes.of(op, args, want, b.producer)
     have = b.dims(v)
     if b.sizes.same(have, dims) and _ones(v.type) == _ones(want):
@@ -272,7 +272,7 @@ def _reshape(b: Any, op: ops.Reshape, args: Sequence[Var]) -> Var | None:
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None and not inner.args[0].type.ndim and None not in want.shape and None not in v.type.shape:
         return b.apply(ops.Broadcast(), inner.args[0], *args[1:])
-    old = [k for k, s in enumerate(v.type.shape) if s != 1]  # type: ignore[attr-defined]
+    old = [k for k, s in enumerate(v.type.shape) if s != 1]
     new = [k for k, s in enumerate(want.shape) if s != 1]
     if b.sizes.same(tuple(have[k] for k in old), tuple(dims[k] for k in new)):
         source = dict(zip(new, old))        # only axes of size 1 come or go
@@ -280,7 +280,7 @@ def _reshape(b: Any, op: ops.Reshape, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _slice(b: Any, op: ops.Slice, args: Sequence[Var]) -> Var | None:
+def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
     v = args[0]
     if all(item.is_all for item in op.items):
         return v
@@ -288,7 +288,7 @@ def _slice(b: Any, op: ops.Slice, args: Sequence[Var]) -> Var | None:
     if kind is ops.Broadcast:
         inner = b.eqn(v)
         if not inner.args[0].type.ndim and not _may_fail(b, op, v):
-            dims = b.sizes.of(op, args, infer.output_types(op, args)[0], b.producer)
+            dims = b.sizes.of(op, args, result_type(op, args), b.producer)
             return b.broadcast(inner.args[0], dims)
     elif kind is ops.Transpose:
         inner = b.eqn(v)
@@ -299,13 +299,13 @@ def _slice(b: Any, op: ops.Slice, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _may_fail(b: Any, op: ops.Slice, v: Var) -> bool:
+def _may_fail(b: Any, op: ops.Slice, v: Any) -> bool:
     """Can one of the single positions be out of bounds?"""
     return any(item.is_single and not (isinstance(item.at, int) and size is not None)
-               for item, size in zip(op.items, v.type.shape))  # type: ignore[attr-defined]
+               for item, size in zip(op.items, v.type.shape))
 
 
-def _slice_concat(b: Any, op: ops.Slice, v: Var) -> Var | None:
+def _slice_concat(b: Any, op: ops.Slice, v: Any) -> Var | None:
     """x.shape[0] and the like: one position, or a plain range, of a join of parts of known sizes."""
     inner = b.eqn(v)
     axis = inner.op.axis
@@ -338,7 +338,7 @@ def _slice_concat(b: Any, op: ops.Slice, v: Var) -> Var | None:
     return kept[0] if len(kept) == 1 else b.apply(inner.op, *kept)
 
 
-def _concat(b: Any, op: ops.Concat, args: Sequence[Var]) -> Var | None:
+def _concat(b: Any, op: ops.Concat, args: Args) -> Var | None:
     if len(args) == 1:
         return args[0]
     if not any(b.kinds[a.number] is ops.Concat for a in args):
@@ -355,7 +355,7 @@ def _concat(b: Any, op: ops.Concat, args: Sequence[Var]) -> Var | None:
     return b.apply(op, *flat)
 
 
-def _scatter(b: Any, op: ops.Scatter, args: Sequence[Var]) -> Var | None:
+def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
     """x[:] = v -> v broadcast to the shape of x; x[:] += v -> x + v."""
     if not all(item.is_all for item in op.items):
         return None
@@ -363,7 +363,7 @@ def _scatter(b: Any, op: ops.Scatter, args: Sequence[Var]) -> Var | None:
     return b.broadcast(new, b.dims(v)) if op.mode == "set" else b.map("add", v, new)
 
 
-def _assert(b: Any, op: ops.Assert, args: Sequence[Var]) -> Var | None:
+def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
     kept = [a for a in args[1:] if a.data is None or not a.data.all()]
     if len(kept) == len(args) - 1:
         return None
@@ -436,9 +436,9 @@ VIEWS = (
 # ------------------------------------------------------------------------------------------------ reductions
 
 
-def _reduce(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
+def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     v = args[0]
-    shape = v.type.shape  # type: ignore[attr-defined]
+    shape = v.type.shape
     if not op.axes:
         return v
     single = tuple(k for k in op.axes if shape[k] == 1)
@@ -451,8 +451,8 @@ def _reduce(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
     if kind is ops.Reduce:
         inner = b.eqn(v)
         if inner.op.fn == op.fn:
-            kept = [k for k in range(inner.args[0].type.ndim) if k not in inner.op.axes]
-            axes = tuple(sorted((*inner.op.axes, *(kept[k] for k in op.axes))))
+            left = [k for k in range(inner.args[0].type.ndim) if k not in inner.op.axes]
+            axes = tuple(sorted((*inner.op.axes, *(left[k] for k in op.axes))))
             return b.apply(ops.Reduce(op.fn, axes), inner.args[0])
     elif kind is ops.Broadcast:
         return _reduce_broadcast(b, op, v)
@@ -472,16 +472,16 @@ def _reduce(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _reduce_broadcast(b: Any, op: ops.Reduce, v: Var) -> Var | None:
+def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     """sum(broadcast(c)) -> c * size, max(broadcast(c)) -> c: where a reduced axis is one that c is repeated along."""
     inner = b.eqn(v)
     small = inner.args[0]
-    pad = v.type.ndim - small.type.ndim  # type: ignore[attr-defined]
+    pad = v.type.ndim - small.type.ndim
     repeated = [k for k in op.axes if k < pad or small.type.shape[k - pad] == 1]
     if not repeated or op.fn == "mul":
         return None
     if op.fn != "add":
-        if any(not isinstance(v.type.shape[k], int) or v.type.shape[k] < 1 for k in repeated):  # type: ignore
+        if any(not isinstance(v.type.shape[k], int) or v.type.shape[k] < 1 for k in repeated):
             return None             # max of nothing is an error, which must stay
         factor = None
     else:
@@ -513,16 +513,16 @@ def prod_of(b: Any, dims: Sequence[int]) -> Var:
     return total
 
 
-def _reduce_neg(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
+def _reduce_neg(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     inner = b.eqn(args[0])
     return b.map("neg", b.apply(op, inner.args[0]))
 
 
-def _reduce_scaled(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
+def _reduce_scaled(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     """sum(c * x) -> c * sum(x)."""
     k, v = b.eqn(args[0]).args
     if k.data is None or k.data.ndim or k.type.dtype != v.type.dtype or v.type.ndim != args[0].type.ndim:
-        return None  # type: ignore[attr-defined]
+        return None
     if k.type.dtype in dtypes.FLOATS and not 1e-30 < abs(float(k.data)) < 1e30:
         return None
     return b.map("mul", k, b.apply(op, v))
@@ -548,7 +548,8 @@ def _sample_reduce_sum(b: Any) -> Any:
     ones = b.apply(ops.Broadcast(), b.constant(1.0, "float64"), n, m)
     rows = b.apply(ops.Broadcast(), row, n, b.size(row, 1))
     return (b.apply(ops.Reduce("add", (0, 1)), ones), b.apply(ops.Reduce("add", (1,)), ones),
-            b.apply(ops.Reduce("add", (0,)), rows), b.apply(ops.Reduce("add", (0,)), b.apply(ops.Reduce("add", (1,)), v)))
+            b.apply(ops.Reduce("add", (0,)), rows),
+            b.apply(ops.Reduce("add", (0,)), b.apply(ops.Reduce("add", (1,)), v)))
 
 
 REDUCTIONS = (
@@ -568,11 +569,11 @@ REDUCTIONS = (
 # ------------------------------------------------------------------------------------------------ contractions
 
 
-def _contract(b: Any, op: ops.Contract, args: Sequence[Var]) -> Var | None:
+def _contract(b: Any, op: ops.Contract, args: Args) -> Var | None:
     """Transposes go into the labels; axes along which an operand is repeated go away."""
     labels = [op.a, op.b]
     operands = list(args)
-    dtype = dtypes.upcast(*(a.type.dtype for a in args))  # type: ignore[attr-defined]
+    dtype = dtypes.upcast(*(a.type.dtype for a in args))
     changed = False
     for k in (0, 1):
         inner = b.eqn(operands[k], ops.Transpose)
@@ -593,12 +594,13 @@ def _contract(b: Any, op: ops.Contract, args: Sequence[Var]) -> Var | None:
     for k in (0, 1):
         inner = b.eqn(operands[k], ops.Broadcast)
         if inner is not None and not inner.args[0].type.ndim and dtype in dtypes.FLOATS:
-            return _contract_uniform(b, op, operands[1 - k], labels[1 - k], operands[k], labels[k], inner.args[0], dtype)
+            return _contract_uniform(b, op, operands[1 - k], labels[1 - k], operands[k], labels[k], inner.args[0],
+                                     dtype)
     return None
 
 
-def _contract_uniform(b: Any, op: ops.Contract, v: Var, mine: tuple[int, ...], full: Var, theirs: tuple[int, ...],
-                      value: Var, dtype: str) -> Var | None:
+def _contract_uniform(b: Any, op: ops.Contract, v: Any, mine: tuple[int, ...], full: Any, theirs: tuple[int, ...],
+                      value: Any, dtype: str) -> Var | None:
     """Contraction of v with an array that has `value` everywhere: value * (sizes summed over) * sum of v."""
     if value.data is not None and not np.isfinite(value.data):
         return None
@@ -631,9 +633,10 @@ def _sample_contract_uniform(b: Any) -> Any:
     n, m = b.size(v, 0), b.size(v, 1)
     ones = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), m, b.constant(4, "int64"))
     vector = b.apply(ops.Broadcast(), b.constant(1.0, "float64"), n)
-    return (b.apply(ops.Contract((0, 1), (1, 2), (0, 2)), v, ones), b.apply(ops.Contract((0,), (0, 1), (1,)), vector, v),
-            b.apply(ops.Contract((0,), (1, 2), (0, 2)), vector, v), b.apply(ops.Contract((0, 1), (2, 1), (0,)), v, b.apply(
-                ops.Transpose((1, 0)), ones)))
+    return (b.apply(ops.Contract((0, 1), (1, 2), (0, 2)), v, ones),
+            b.apply(ops.Contract((0,), (0, 1), (1,)), vector, v),
+            b.apply(ops.Contract((0,), (1, 2), (0, 2)), vector, v),
+            b.apply(ops.Contract((0, 1), (2, 1), (0,)), v, b.apply(ops.Transpose((1, 0)), ones)))
 
 
 CONTRACTIONS = (

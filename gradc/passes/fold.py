@@ -7,28 +7,27 @@ Broadcasts become Broadcasts of Maps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradc.errors import GradcError
-from gradc.ir import dtypes, infer, interp, ops
+from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, On, Rule
+from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, result_type
 
 LIMIT = 64 * 1024
 
 _CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Constant)
 
 
-def _fold(b: Any, op: ops.OpKind, args: Sequence[Var]) -> Var | None:
+def _fold(b: Any, op: ops.OpKind, args: Args) -> Var | None:
     if any(a.data is None for a in args):
         return None
-    want = infer.output_types(op, args)[0]
-    size = dtypes.ITEMSIZE[want.dtype]  # type: ignore[attr-defined]
-    for s in want.shape:  # type: ignore[attr-defined]
+    want = result_type(op, args)
+    size = dtypes.ITEMSIZE[want.dtype]
+    for s in want.shape:
         if s is None:
             return None
         size *= s
@@ -42,7 +41,7 @@ def _fold(b: Any, op: ops.OpKind, args: Sequence[Var]) -> Var | None:
     return b.apply(ops.Constant(ops.ConstantValue(np.asarray(value))))
 
 
-def _uniform(b: Any, op: ops.Constant, args: Sequence[Var]) -> Var | None:
+def _uniform(b: Any, op: ops.Constant, args: Args) -> Var | None:
     data = op.value.data
     if data.ndim == 0 or data.size == 0:
         return None
@@ -54,23 +53,23 @@ def _uniform(b: Any, op: ops.Constant, args: Sequence[Var]) -> Var | None:
     return b.raw(ops.Broadcast(), (scalar, *[b.constant(s, "int64") for s in data.shape]))
 
 
-def _map_of_broadcast(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
-    """f(broadcast(c), x) -> f(c, x) where x has the whole shape; f(broadcast(c), broadcast(d)) -> broadcast(f(c, d))."""
+def _map_of_broadcast(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """f(broadcast(c), x) -> f(c, x) if x has the whole shape; f(broadcast(c), broadcast(d)) -> broadcast(f(c, d))."""
     if op.fn == "second":
         return None
     eqns = [b.eqn(a, ops.Broadcast) for a in args]
     inner = [a if e is None else e.args[0] for a, e in zip(args, eqns)]
-    types = [infer.output_types(op, a)[0] for a in (args, inner)]
+    types = [result_type(op, a) for a in (args, inner)]
     dims = [b.sizes.of(op, a, t, b.producer) for a, t in zip((args, inner), types)]
     ones = [[s == 1 for s in t.shape] for t in types]
     if b.sizes.same(dims[0], dims[1]) and ones[0] == ones[1]:
         return b.map(op.fn, *inner)
-    if all(e is not None or not a.type.shape for a, e in zip(args, eqns)):  # type: ignore[attr-defined]
+    if all(e is not None or not a.type.shape for a, e in zip(args, eqns)):
         return b.broadcast(b.map(op.fn, *inner), dims[0])
     for k, e in enumerate(eqns):        # one at a time: the others may be needed for their shape
         if e is not None and len(args) > 1:
             fewer = [e.args[0] if j == k else a for j, a in enumerate(args)]
-            t = infer.output_types(op, fewer)[0]
+            t = result_type(op, fewer)
             if b.sizes.same(dims[0], b.sizes.of(op, fewer, t, b.producer)) and [s == 1 for s in t.shape] == ones[0]:
                 return b.map(op.fn, *fewer)
     return None

@@ -15,9 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradc.errors import InternalError
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
+
+# Arguments of an equation that a structural rule looks at.  Any, because their types are TensorTypes there.
+Args = Sequence[Any]
+
+
+def result_type(op: ops.OpKind, args: Args) -> Any:
+    """The type of `op(*args)`, an op with one result."""
+    return infer.output_types(op, args)[0]
+
 
 # ------------------------------------------------------------------------------------------------ patterns
 
@@ -281,8 +290,8 @@ def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
     when, after, want = rule.when, rule.after, rule.dtype
     row = get_row(root.fn)
 
-    def attempt(b: Any, op: ops.OpKind, args: Sequence[Var]) -> Var | None:
-        vals = list(args)
+    def attempt(b: Any, op: ops.OpKind, args: Args) -> Var | None:
+        vals: list[Any] = list(args)
         producer = b.producer
         sources = b.sources
         compute, dtype = row.dtypes(*[a.type.dtype for a in args])
@@ -339,7 +348,7 @@ class Table:
     Var; of other ops (op class, kinds of up to three arguments).  An entry is (rule, attempt).
     """
 
-    __slots__ = ("rules", "memo", "_by_root", "_anywhere")
+    __slots__ = ("_anywhere", "_by_root", "memo", "rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
@@ -378,10 +387,10 @@ def _structural(on: On) -> Callable[[Any], bool]:
     def fits(kinds: Any) -> bool:
         if kinds and isinstance(kinds[-1], bool):
             kinds = kinds[:-1]
-        return ((not on.first or bool(kinds) and kinds[0] in on.first)
-                and (not on.second or len(kinds) > 1 and kinds[1] in on.second)
+        return ((not on.first or (bool(kinds) and kinds[0] in on.first))
+                and (not on.second or (len(kinds) > 1 and kinds[1] in on.second))
                 and (not on.some or any(k in on.some for k in kinds))
-                and (not on.every or bool(kinds) and all(k in on.every for k in kinds)))
+                and (not on.every or (bool(kinds) and all(k in on.every for k in kinds))))
     return fits
 
 

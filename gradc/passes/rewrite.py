@@ -35,7 +35,7 @@ Fired = tuple[str, str]     # (phase, rule)
 class State:
     """What is known across the sweeps of one `optimize`: kinds and dimensions by Var number, replacements."""
 
-    __slots__ = ("sizes", "kinds", "replaced", "producer", "next", "fired", "checks", "inputs", "merged")
+    __slots__ = ("checks", "fired", "inputs", "kinds", "merged", "next", "producer", "replaced", "sizes")
 
     def __init__(self, program: Program) -> None:
         self.sizes: Sizes = analyse(program)
@@ -71,7 +71,7 @@ class State:
 class Rewriter(Builder):
     """A Builder whose equations pass through the rules of one table."""
 
-    __slots__ = ("state", "table", "phase", "sizes", "kinds", "depth", "budget", "memo", "before", "_uses")
+    __slots__ = ("_uses", "before", "budget", "depth", "kinds", "memo", "phase", "sizes", "state", "table")
 
     def __init__(self, state: State, table: Table, phase: str, program: Program) -> None:
         super().__init__()
@@ -240,13 +240,13 @@ class Rewriter(Builder):
                 if old is not new:
                     self.state.replaced[old] = new
             return found
-        new = eqn if args is eqn.args else Eqn(op, args, eqn.outs, eqn.sources)
-        self._interned[key] = new
-        self.eqns.append(new)
+        taken = eqn if args is eqn.args else Eqn(op, args, eqn.outs, eqn.sources)
+        self._interned[key] = taken
+        self.eqns.append(taken)
         for out in eqn.outs:
-            self.producer[out] = new
-            self.state.producer[out] = new
-        return new
+            self.producer[out] = taken
+            self.state.producer[out] = taken
+        return taken
 
     def fire(self, entries: Any, op: ops.OpKind, args: Sequence[Var]) -> Any:
         """The result of the first rule that applies, or None."""

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.ir import dtypes, infer, ops
-from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import On, Rule
+from gradc.passes.pattern import Args, On, Rule
 
 Dim = int
 Dims = tuple[Dim, ...]
@@ -40,7 +40,7 @@ class Sizes:
         ("sum", dims)                    of a Concat
     """
 
-    __slots__ = ("dims", "keys", "constraints", "meaning", "_parent", "_symbols")
+    __slots__ = ("_parent", "_symbols", "constraints", "dims", "keys", "meaning")
 
     def __init__(self) -> None:
         self.dims: dict[int, Dims] = {}
@@ -95,7 +95,7 @@ class Sizes:
             return False
         return all(x == y or self.find(x) == self.find(y) for x, y in zip(a, b))
 
-    def value_dim(self, var: Var, producer: dict[Var, Eqn], kind: str = "value") -> Dim:
+    def value_dim(self, var: Any, producer: dict[Var, Eqn], kind: str = "value") -> Dim:
         """The dimension that an integer scalar states."""
         while True:
             if var.data is not None:
@@ -108,10 +108,11 @@ class Sizes:
                 return self.symbol((kind, var))
             if type(eqn.op) is ops.ShapeOf and eqn.op.axis is not None:
                 return self.find(self.dims[eqn.args[0].number][eqn.op.axis])
-            if type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.INTEGERS \
-                    and eqn.op.dtype == "int64" and eqn.args[0].type.dtype != "uint64":
-                var = eqn.args[0]
-                continue
+            if type(eqn.op) is ops.Cast and eqn.op.dtype == "int64":
+                source = tensor(eqn.args[0]).dtype
+                if source in dtypes.INTEGERS and source != "uint64":
+                    var = eqn.args[0]
+                    continue
             return self.symbol((kind, var))
 
     # ------------------------------------------------------------------------------ inference
@@ -154,7 +155,7 @@ def analyse(program: Program) -> Sizes:
         if rule is None:
             for v in eqn.outs:
                 sizes.of_input(v)
-        else:
+        elif isinstance(out.type, TensorType):
             dims[out.number] = rule(sizes, eqn.op, eqn.args, out.type, producer, eqn)
         for v in eqn.outs:
             producer[v] = eqn
@@ -162,15 +163,15 @@ def analyse(program: Program) -> Sizes:
     return sizes
 
 
-def _map(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+def _map(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
     dims = sizes.dims
     first: Dims = ()
     for a in args:
-        d = dims[a.number]
-        if d:
+        other = dims[a.number]
+        if other:
             if not first:
-                first = d
-            elif d is not first and d != first:
+                first = other
+            elif other is not first and other != first:
                 break
     else:
         return first
@@ -179,7 +180,7 @@ def _map(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: 
     for axis in range(-ndim, 0):
         dim: Dim | None = None
         for a in args:
-            shape = a.type.shape  # type: ignore[attr-defined]
+            shape = a.type.shape
             if len(shape) >= -axis and shape[axis] != 1:
                 d = dims[a.number][axis]
                 dim = d if dim is None else dim if dim == d else sizes.unify(dim, d, eqn)
@@ -187,24 +188,24 @@ def _map(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: 
     return tuple(result)
 
 
-def _first(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _first(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     return sizes.dims[args[0].number]
 
 
-def _constant(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _constant(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     return op.value.data.shape
 
 
-def _reduce(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _reduce(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     return tuple([d for k, d in enumerate(sizes.dims[args[0].number]) if k not in op.axes])
 
 
-def _argreduce(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _argreduce(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     d = sizes.dims[args[0].number]
     return d[:op.axis] + d[op.axis + 1:]
 
 
-def _contract(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+def _contract(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
     label: dict[int, Dim] = {}
     for labels, a in zip((op.a, op.b), args):
         for k, d in zip(labels, sizes.dims[a.number]):
@@ -213,27 +214,27 @@ def _contract(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, produ
     return tuple([label[k] for k in op.out])
 
 
-def _broadcast(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+def _broadcast(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: dict[Var, Eqn],
                eqn: Eqn | None) -> Dims:
     result = [sizes.value_dim(s, producer) for s in args[1:]]
-    shape, dims = args[0].type.shape, sizes.dims[args[0].number]  # type: ignore[attr-defined]
+    shape, dims = args[0].type.shape, sizes.dims[args[0].number]
     for k in range(1, len(shape) + 1):
         if shape[-k] != 1:
             result[-k] = sizes.unify(result[-k], dims[-k], eqn)
     return tuple(result)
 
 
-def _transpose(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _transpose(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     d = sizes.dims[args[0].number]
     return tuple([1 if p < 0 else d[p] for p in op.perm])
 
 
-def _reshape(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+def _reshape(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: dict[Var, Eqn],
              eqn: Eqn | None) -> Dims:
     return tuple([sizes.value_dim(s, producer) for s in args[1:]])
 
 
-def _slice(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+def _slice(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
     return _part(sizes, op.items, sizes.dims[args[0].number], args[1:])
 
 
@@ -286,9 +287,9 @@ def _most(sizes: Sizes, k: int, dim: Dim) -> Dim:
     return sizes.symbol(("most", min(k, key[1]), key[2]) if key[0] == "most" else ("most", k, dim))
 
 
-def _scatter(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+def _scatter(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
     x, v = args[0], args[1]
-    shape = v.type.shape  # type: ignore[attr-defined]
+    shape = v.type.shape
     if shape:
         part = _part(sizes, op.items, sizes.dims[x.number], args[2:])
         for k in range(1, len(shape) + 1):
@@ -297,7 +298,7 @@ def _scatter(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, produc
     return sizes.dims[x.number]
 
 
-def _concat(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
+def _concat(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
     result = list(sizes.dims[args[0].number])
     along = [result[op.axis]]
     for a in args[1:]:
@@ -313,12 +314,12 @@ def _concat(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, produce
     return tuple(result)
 
 
-def _iota(sizes: Sizes, op: Any, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
+def _iota(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: dict[Var, Eqn],
           eqn: Eqn | None) -> Dims:
     return (sizes.value_dim(args[0], producer, "count"),)
 
 
-def _shapeof(sizes: Sizes, op: Any, args: Sequence[Var], *rest: Any) -> Dims:
+def _shapeof(sizes: Sizes, op: Any, args: Args, *rest: Any) -> Dims:
     return () if op.axis is not None else (len(sizes.dims[args[0].number]),)
 
 
@@ -367,7 +368,8 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
             case "count":
                 made[d] = b.map("maximum", b.constant(0, "int64"), b.cast(b.current(key[1]), "int64"))
             case "less":
-                made[d] = b.map("maximum", b.constant(0, "int64"), b.map("sub", get(key[2]), b.constant(key[1], "int64")))
+                rest = b.map("sub", get(key[2]), b.constant(key[1], "int64"))
+                made[d] = b.map("maximum", b.constant(0, "int64"), rest)
             case "most":
                 made[d] = b.map("minimum", b.constant(key[1], "int64"), get(key[2]))
             case "sum":
@@ -434,7 +436,7 @@ def length(b: Any, item: ops.Item, dynamic: Sequence[Var], n: Var) -> Var:
     return b.map("switch", positive, count(True, step), count(False, step))
 
 
-def _shape_of(b: Any, op: ops.ShapeOf, args: Sequence[Var]) -> Var | None:
+def _shape_of(b: Any, op: ops.ShapeOf, args: Args) -> Var | None:
     x = args[0]
     if op.axis is None:
         return None
@@ -500,7 +502,7 @@ def lost_checks(before: Sizes, latest: Callable[[Var], Var], program: Program) -
             work.pop()
             match key[0]:
                 case "shape":
-                    new = ("shape", latest(key[1]), key[2])
+                    new: tuple[Any, ...] = ("shape", latest(key[1]), key[2])
                 case "value" | "count":
                     new = (key[0], latest(key[1]))
                 case "less" | "most":

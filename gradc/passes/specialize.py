@@ -6,13 +6,12 @@ is written with one exp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import On, Rule, r, var
+from gradc.passes.pattern import Args, On, Rule, r, var
 from gradc.passes.stabilize import factors, strip
 
 x, y = var("x"), var("y")
@@ -21,7 +20,7 @@ _POWER = "pow is within an ulp of the exact value, products and roots within hal
 _ROOT = _POWER + "; a root of -inf is nan where pow(-inf, c) is inf, and keeps the sign of -0.0"
 
 
-def _sigmoid_pair(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _sigmoid_pair(b: Any, op: ops.Map, args: Args) -> Var | None:
     """g * sigmoid(x) * sigmoid(-x) -> g * (s * (1 - s)), s = sigmoid(x): one exp instead of two."""
     left, right = factors(b, args[0]), factors(b, args[1])
     for side, other in ((left, right), (right, left)):
@@ -70,7 +69,8 @@ RULES = (
     Rule("power_two_and_half", r.pow(x, 2.5), r.square(x) * r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_minus_half", r.pow(x, -0.5), 1 / r.sqrt(x), exact=False, why=_ROOT),
     Rule("power_minus_one_and_half", r.pow(x, -1.5), 1 / (x * r.sqrt(x)), exact=False, why=_ROOT),
-    Rule("sigmoid_and_its_mirror", On(("mul",), some=("sigmoid", "mul", "neg"), needs=("sigmoid",)), _sigmoid_pair, exact=False,
+    Rule("sigmoid_and_its_mirror", On(("mul",), some=("sigmoid", "mul", "neg"), needs=("sigmoid",)), _sigmoid_pair,
+         exact=False,
          why="1 - s is exact where s > 1/2; the product is within an ulp of 1 (absolute) where s is nearly 1",
          sample=_sample_sigmoid),
 )

@@ -16,13 +16,12 @@ No rule here is exact; each gives the value of exact arithmetic where the litera
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from gradc.ir import dtypes, infer, ops
-from gradc.ir.program import Var
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import On, Rule, r, var
+from gradc.passes.pattern import Args, On, Rule, r, result_type, var
 
 x, y, z = var("x"), var("y"), var("z")
 
@@ -58,7 +57,7 @@ _DEPTH = 6          # how far into a product to look
 _MOST = 6           # how many factors to handle
 
 
-def opposite(b: Any, u: Var) -> Var | None:
+def opposite(b: Any, u: Any) -> Var | None:
     """The Var that is -u, if there is one already."""
     eqn = b.eqn(u, "neg")
     if eqn is not None:
@@ -67,7 +66,7 @@ def opposite(b: Any, u: Var) -> Var | None:
     return None if eqn is None else eqn.outs[0]
 
 
-def _is_one(v: Var) -> bool:
+def _is_one(v: Any) -> bool:
     return v.data is not None and not v.data.ndim and bool(v.data == 1)
 
 
@@ -79,10 +78,10 @@ def _aligned(axes: tuple[int, ...], perm: tuple[int, ...] | None, ndim: int) -> 
     return full == tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
 
 
-def atom(b: Any, v: Var) -> tuple[Factor, int] | None:
+def atom(b: Any, v: Any) -> tuple[Factor, int] | None:
     """v as one of the positive factors, with its power."""
     eqn = b.producer.get(v)
-    if eqn is None or v.type.dtype not in dtypes.FLOATS:  # type: ignore[attr-defined]
+    if eqn is None or v.type.dtype not in dtypes.FLOATS:
         return None
     kind = b.kinds[v.number]
     if kind == "exp":
@@ -105,7 +104,7 @@ def atom(b: Any, v: Var) -> tuple[Factor, int] | None:
     return None
 
 
-def factors(b: Any, v: Var, depth: int = _DEPTH) -> Powers:
+def factors(b: Any, v: Any, depth: int = _DEPTH) -> Powers:
     """The positive factors of v and their powers; empty if v has none."""
     kind = b.kinds[v.number]
     if kind not in _PRODUCT or not depth:
@@ -120,7 +119,7 @@ def factors(b: Any, v: Var, depth: int = _DEPTH) -> Powers:
 _NONE: Powers = {}
 
 
-def _factors(b: Any, v: Var, kind: Any, depth: int) -> Powers:
+def _factors(b: Any, v: Any, kind: Any, depth: int) -> Powers:
     if kind == "sigmoid":               # sigmoid(x) = 1 / P(-x)
         return {("Q", b.producer[v].args[0]): 1}
     single = atom(b, v)
@@ -158,7 +157,7 @@ def _compose(inner: tuple[int, ...] | None, outer: tuple[int, ...]) -> tuple[int
     return outer if inner is None else tuple(-1 if p < 0 else inner[p] for p in outer)
 
 
-def strip(b: Any, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -> Var | None:
+def strip(b: Any, v: Any, remove: Powers, power: int = 1, depth: int = _DEPTH) -> Var | None:
     """v without the factors in `remove` (which is counted down); None stands for 1."""
     if not remove or not depth:
         return v
@@ -168,12 +167,12 @@ def strip(b: Any, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -
     found = (("Q", b.producer[v].args[0]), 1) if kind == "sigmoid" else atom(b, v)
     if found is not None:
         key, p = found[0], found[1] * power
-        left = remove.get(key, 0)
-        if left and (left > 0) == (p > 0) and abs(left) >= abs(p):
-            if left == p:
+        wanted = remove.get(key, 0)
+        if wanted and (wanted > 0) == (p > 0) and abs(wanted) >= abs(p):
+            if wanted == p:
                 del remove[key]
             else:
-                remove[key] = left - p
+                remove[key] = wanted - p
             return None
         return v
     eqn = b.producer[v]
@@ -228,14 +227,14 @@ def strip(b: Any, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -
                 remove[lifted[key]] = p
             if inner is None or inner is eqn.args[0]:
                 return None if inner is None else v
-            gone = eqn.args[0].type.ndim - inner.type.ndim      # leading axes that the factor alone had
-            if inner.type.ndim == 0:
+            gone = tensor(eqn.args[0]).ndim - tensor(inner).ndim    # leading axes that the factor alone had
+            if tensor(inner).ndim == 0:
                 return inner
             return b.apply(ops.Transpose(tuple(p - gone if p >= gone else -1 for p in perm)), inner)
     return v
 
 
-def shifted(b: Any, u: Var) -> bool:
+def shifted(b: Any, u: Any) -> bool:
     """Is u of the form w - max(w), so that exp(u) can't overflow?"""
     eqn = b.eqn(u, "sub")
     if eqn is None:
@@ -256,22 +255,19 @@ def shifted(b: Any, u: Var) -> bool:
     return False
 
 
-def shift(b: Any, u: Var, axes: tuple[int, ...]) -> tuple[Var, Var]:
+def shift(b: Any, u: Any, axes: tuple[int, ...]) -> tuple[Var, Var]:
     """(m, u - m in place) with m the maximum along `axes`, 0 where that is infinite (so that inf - inf is avoided)."""
     top = b.apply(ops.Reduce("maximum", axes), u)
     m = b.map("switch", b.map("isinf", top), b.like(0.0, u), top)
-    ndim = u.type.ndim  # type: ignore[attr-defined]
+    ndim = u.type.ndim
     kept = [k for k in range(ndim) if k not in axes]
     perm = tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
     return m, b.map("sub", u, b.apply(ops.Transpose(perm), m))
 
 
-def never_empty(b: Any, u: Var, axes: tuple[int, ...]) -> bool:
-    """A maximum needs an element: are the sizes along `axes` known to be at least 1, or is an error as good?
-
-    The sum of nothing is 0 and its logarithm -inf; a maximum of nothing fails.  A static 0 keeps the literal form.
-    """
-    return all(s != 0 for s in (u.type.shape[k] for k in axes))  # type: ignore[attr-defined]
+def never_empty(b: Any, u: Any, axes: tuple[int, ...]) -> bool:
+    """A maximum needs an element: a size along `axes` that is known to be 0 keeps the literal form."""
+    return all(s != 0 for s in (u.type.shape[k] for k in axes))
 
 
 # ---------------------------------------------------------------------------------- rules on products
@@ -341,29 +337,29 @@ def _sigmoid(b: Any, key: Factor) -> Var:
     return b.map("sigmoid", u if key[0] == "Q" else b.map("neg", u))
 
 
-def _power(b: Any, v: Var, p: int) -> Var:
+def _power(b: Any, v: Any, p: int) -> Var:
     result = v
     for _ in range(p - 1):
         result = b.map("square", v) if result is v else b.map("mul", result, v)
     return result
 
 
-def softmax(b: Any, u: Var, axes: tuple[int, ...]) -> Var:
+def softmax(b: Any, u: Any, axes: tuple[int, ...]) -> Var:
     """exp(u - m) / sum(exp(u - m)) along `axes`."""
     _, w = shift(b, u, axes)
     e = b.map("exp", w)
-    ndim = u.type.ndim  # type: ignore[attr-defined]
+    ndim = u.type.ndim
     kept = [k for k in range(ndim) if k not in axes]
     perm = tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
     return b.map("true_divide", e, b.apply(ops.Transpose(perm), b.apply(ops.Reduce("add", axes), e)))
 
 
-def _sides(b: Any, op: ops.Map, args: Sequence[Var]) -> tuple[Powers, Powers]:
+def _sides(b: Any, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
     left, right = factors(b, args[0]), factors(b, args[1])
     return left, right if op.fn == "mul" else {k: -p for k, p in right.items()}
 
 
-def _product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     """Combine the positive factors of a product or quotient."""
     left, right = _sides(b, op, args)
     if not right and not left:
@@ -380,7 +376,7 @@ def _product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
     combined = _combine(b, powers)
     if combined is None and not cancelled:
         return None
-    want = infer.output_types(op, args)[0]
+    want = result_type(op, args)
     if any(a.type.dtype != want.dtype for a in args):
         return None
     out, into, soft = combined or ({}, {}, [])
@@ -408,16 +404,16 @@ def _product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
         parts.append(_power(b, _sigmoid(b, key), p))
     top, bottom = sides
     if op.fn == "mul":
-        rest = [v for v in sides if v is not None]
-        result = rest[0] if len(rest) == 1 else b.map("mul", *rest) if rest else None
+        kept = [v for v in sides if v is not None]
+        result = kept[0] if len(kept) == 1 else b.map("mul", *kept) if kept else None
     elif bottom is None:
         result = top
     else:
         result = b.map("true_divide", b.like(1, args[0]) if top is None else top, bottom)
     if parts:
         product = parts[0]
-        for p in parts[1:]:
-            product = b.map("mul", product, p)
+        for part in parts[1:]:
+            product = b.map("mul", product, part)
         if result is None or _is_one(result):
             result = product
         else:
@@ -425,7 +421,7 @@ def _product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
     return b.like(1, args[0]) if result is None else result
 
 
-def _distribute(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _distribute(b: Any, op: ops.Map, args: Args) -> Var | None:
     """(s + t) * e -> s * e + t * e where s * e combines: e.g. s = g / sum(exp(u)), e = exp(u)."""
     for k in (0, 1):
         kind = b.kinds[args[k].number]
@@ -451,14 +447,14 @@ def _distribute(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
     return None
 
 
-def _sum_of_quotient(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
+def _sum_of_quotient(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     """sum(t / S) -> sum(t) / S, where S is itself a sum along the same axes."""
     if op.fn != "add":
         return None
     v = args[0]
     found = {key: p for key, p in factors(b, v).items()
              if key[0] == "S" and key[2] == op.axes and p < 0
-             and _aligned(key[2], key[3], v.type.ndim) and key[1].type.ndim == v.type.ndim}  # type: ignore
+             and _aligned(key[2], key[3], v.type.ndim) and key[1].type.ndim == v.type.ndim}
     if not found:
         return None
     remove = dict(found)
@@ -475,7 +471,7 @@ def _sum_of_quotient(b: Any, op: ops.Reduce, args: Sequence[Var]) -> Var | None:
     return result
 
 
-def _log_of_product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
     """log of a product of positive factors alone -> the sum of their logs, e.g. log(softmax(x))."""
     v = args[0]
     powers = factors(b, v)
@@ -508,7 +504,7 @@ def _log_of_product(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
     return result
 
 
-def _log_sum_exp(b: Any, op: ops.Map, args: Sequence[Var]) -> Var | None:
+def _log_sum_exp(b: Any, op: ops.Map, args: Args) -> Var | None:
     """log(sum(exp(u))) -> m + log(sum(exp(u - m)))."""
     found = atom(b, args[0])
     if found is None or found[0][0] != "S":
@@ -527,7 +523,7 @@ def _matrix(b: Any) -> Var:
     return b.input(TensorType("float64", (None, 4)))
 
 
-def _keep(b: Any, v: Var) -> Var:
+def _keep(b: Any, v: Any) -> Var:
     return b.apply(ops.Transpose((0, -1)), v)
 
 
@@ -538,8 +534,9 @@ def _sample_logistic(b: Any) -> Any:
     up = b.map("exp", v)
     q = b.map("add", b.constant(1.0, "float64"), up)
     square = b.map("mul", p, p)
-    return (b.map("true_divide", g, p), b.map("true_divide", up, q), b.map("mul", b.map("true_divide", g, square), e),
-            b.map("mul", e, b.map("true_divide", b.map("neg", g), square)), b.map("mul", b.map("true_divide", g, q), up))
+    return (b.map("true_divide", g, p), b.map("true_divide", up, q), b.map("mul", b.map("true_divide", g, q), up),
+            b.map("mul", b.map("true_divide", g, square), e),
+            b.map("mul", e, b.map("true_divide", b.map("neg", g), square)))
 
 
 def _sample_softmax(b: Any) -> Any:
@@ -577,21 +574,22 @@ def _sample_logsumexp(b: Any) -> Any:
             b.map("log", _keep(b, b.apply(ops.Reduce("add", (1,)), e))))
 
 
-_GRADIENT = "exp(u) is positive: quotients that are inf/inf or 0/0 in floating point have this value in exact arithmetic"
+_GRADIENT = "exp(u) is positive: where the literal quotient is inf/inf or 0/0, exact arithmetic gives this"
+_EMPTY = _LIMIT + "; a maximum of nothing is an error where the sum of nothing was 0"
 
 _POSITIVE = ("exp", "sigmoid")
 
 PRODUCTS = (
-    Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose), needs=("exp",)), _log_sum_exp, exact=False, why=_LIMIT,
-         sample=_sample_logsumexp, ulps=64),
-    Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid"), needs=_POSITIVE), _log_of_product,
-         exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
-    Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product, exact=False, why=_GRADIENT,
-         sample=(_sample_logistic, _sample_softmax), ulps=64),
-    Rule("distribute_positive", On(("mul",), some=("add", "sub"), needs=_POSITIVE), _distribute, exact=False, why=_GRADIENT,
-         sample=_sample_softmax_grad, ulps=1e4),
-    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg"), needs=_POSITIVE), _sum_of_quotient, exact=False,
-         why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
+    Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose), needs=("exp",)), _log_sum_exp,
+         exact=False, why=_EMPTY, sample=_sample_logsumexp, ulps=64),
+    Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid"), needs=_POSITIVE),
+         _log_of_product, exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
+    Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product,
+         exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax), ulps=64),
+    Rule("distribute_positive", On(("mul",), some=("add", "sub"), needs=_POSITIVE), _distribute,
+         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
+    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg"), needs=_POSITIVE), _sum_of_quotient,
+         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
 )
 
 RULES = EXPRESSIONS + PRODUCTS

@@ -190,8 +190,9 @@ def test_small_arguments_keep_their_digits(build: Any, fn: Any) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
-@pytest.mark.parametrize("power, most", [(2, {"square"}), (0.5, {"sqrt"}), (3, {"square", "mul"}),
-                                         (1.5, {"sqrt", "mul"}), (-1, {"true_divide"}), (-2, {"square", "true_divide"})])
+@pytest.mark.parametrize("power, most", [
+    (2, {"square"}), (0.5, {"sqrt"}), (3, {"square", "mul"}), (1.5, {"sqrt", "mul"}), (-1, {"true_divide"}),
+    (-2, {"square", "true_divide"})])
 def test_powers_become_products(power: float, most: set[str]) -> None:
     x = at.dvector("x")
     _, after = compiled([x], [x ** power])

@@ -30,7 +30,8 @@ TYPES = (TensorType("float64", (None, None)), TensorType("float64", (None, None)
 def programs(draw: Any) -> Program:
     b = Builder()
     made: list[Var] = [b.input(t, f"x{k}") for k, t in enumerate(TYPES)]
-    made += [b.constant(draw(st.sampled_from(NUMBERS)), "float64"), b.constant(draw(st.sampled_from((0, 1, 2, 3))), "int8")]
+    made.append(b.constant(draw(st.sampled_from(NUMBERS)), "float64"))
+    made.append(b.constant(draw(st.sampled_from((0, 1, 2, 3))), "int8"))
     for _ in range(draw(st.integers(1, 25))):
         x = draw(st.sampled_from(made[-8:] + made))
         y = draw(st.sampled_from(made))
@@ -161,7 +162,8 @@ def test_work_is_linear_in_equations() -> None:
     assert counts[1] < 2.1 * counts[0]
 
 
-@pytest.mark.parametrize("fns", [("neg", "exp"), ("square",), ("add", "mul"), ("sigmoid", "sub"), ("true_divide", "exp")])
+@pytest.mark.parametrize("fns", [("neg", "exp"), ("square",), ("add", "mul"), ("sigmoid", "sub"),
+                                 ("true_divide", "exp")])
 def test_deep_chains(fns: tuple[str, ...]) -> None:
     b = Builder()
     x = v = b.input(TensorType("float64", (None,)))

@@ -24,8 +24,8 @@ from gradc.passes.rewrite import State, sweep
 
 RULES = (*fold.RULES, *shapes.RULES, *canonicalize.RULES, *stabilize.RULES, *specialize.RULES)
 
-SPECIAL = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 0.5, -2.0, 40.0, -40.0,
-           1e3, -1e3)
+SPECIAL = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 0.5, -2.0, 40.0,
+           -40.0, 1e3, -1e3)
 ORDINARY = (0.3, 1.7, -0.9, 2.5, -2.2, 0.05, 1.0, -1.0, 0.61, -0.37)
 SCALARS = (3.7, 0.25, -2.0)
 
@@ -33,8 +33,8 @@ SCALARS = (3.7, 0.25, -2.0)
 ROOTS = {r.name for r in specialize.RULES if "root of -inf" in r.why}
 # Here the literal form is a number by accident of rounding: exact arithmetic gives nan, or one of inf, nan.
 ACCIDENTS = {"log1p_of_neg_exp", "sigmoid_and_its_mirror", "one_over_times", "reduce", "sum_of_scaled", "contract",
-             "distribute_positive", "sum_of_quotient",
-             "positive_factors", "constant_over_constant", "constant_times_constant"}
+             "distribute_positive", "sum_of_quotient", "positive_factors", "constant_over_constant",
+             "constant_times_constant"}
 
 
 def variables(pattern: Pattern) -> list[str]:

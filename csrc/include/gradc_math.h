@@ -408,12 +408,40 @@ static inline double gradc_tri_gamma_f64(double x)
     return root * root - total;
 }
 
+/* special.polygamma: Hurwitz zeta by summation and the Euler-Maclaurin formula. */
+static inline double gradc_polygamma_f64(double n, double x)
+{
+    static const double bernoulli[] = {
+        0.16666666666666666, -0.03333333333333333, 0.023809523809523808, -0.03333333333333333,
+        0.07575757575757576, -0.2531135531135531, 1.1666666666666667, -7.092156862745098,
+        54.971177944862156, -529.1242424242424, 6192.123188405797};
+    if (n == 0)
+        return gradc_psi_f64(x);
+    if (n == 1)
+        return gradc_tri_gamma_f64(x);
+    if (!(n >= 2 && n <= 150 && n == floor(n) && x >= -1000))
+        return NAN;
+    double s = n + 1, u = x, total = 0;
+    while (u < 12 + n) {
+        total += pow(u, -s);
+        u += 1;
+    }
+    total += pow(u, -n) / n + pow(u, -s) / 2;
+    double term = s * pow(u, -s - 1) / 2;
+    for (int k = 1; k <= (int)(sizeof bernoulli / sizeof *bernoulli); ++k) {
+        total += bernoulli[k - 1] * term;
+        term *= (s + 2 * k - 1) * (s + 2 * k) / (u * u * (2 * k + 1) * (2 * k + 2));
+    }
+    return (fmod(n, 2) == 0 ? -1 : 1) * tgamma(s) * total;
+}
+
 /* In float32 these are computed in float64. */
 static inline float gradc_erfcx_f32(float x) { return (float)gradc_erfcx_f64(x); }
 static inline float gradc_erfinv_f32(float x) { return (float)gradc_erfinv_f64(x); }
 static inline float gradc_erfcinv_f32(float x) { return (float)gradc_erfcinv_f64(x); }
 static inline float gradc_psi_f32(float x) { return (float)gradc_psi_f64(x); }
 static inline float gradc_tri_gamma_f32(float x) { return (float)gradc_tri_gamma_f64(x); }
+static inline float gradc_polygamma_f32(float n, float x) { return (float)gradc_polygamma_f64(n, x); }
 
 #undef GRADC_PI
 #endif

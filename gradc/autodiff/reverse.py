@@ -267,7 +267,8 @@ def _targets(wrt: Any) -> tuple[bool, list[Variable]]:
 
 
 def _check_cost(cost: Any) -> Variable:
-    cost = to_variable(cost)
+    if not isinstance(cost, Variable):
+        cost = to_variable(cost)
     if isinstance(cost.type, NullType):
         raise GradientError(f"can't differentiate an undefined cost: {cost.type.why}{at(cost.source)}")
     if not isinstance(cost.type, TensorType) or cost.type.ndim != 0:
@@ -284,9 +285,9 @@ def _known(o: Symbolic, variable: Any, g: Any) -> Variable:
     """A gradient given by the user, checked against its variable."""
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"expected a variable with a known gradient, got {variable!r}")
-    g = to_variable(g)
-    if isinstance(g.type, (NullType, DisconnectedType)):
+    if isinstance(g, Variable) and isinstance(g.type, NullType):
         return g
+    g = to_variable(g)
     if not isinstance(g.type, TensorType) or not isinstance(variable.type, TensorType) \
             or g.type.ndim != variable.type.ndim:
         raise ShapeError(f"the known gradient of {describe(variable)} must have its rank: expected "

@@ -436,8 +436,12 @@ row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",
 row("psi", 1, "floating", special.psi, "gradc_psi_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.tri_gamma(x)),), cost="special", ulp=10, domain="positive", vector=False)
 row("tri_gamma", 1, "floating", special.tri_gamma, "gradc_tri_gamma_{t}({0})",
-    d=("gradc has no row for the derivative of tri_gamma (polygamma of order 2)",), cost="special", ulp=10,
+    d=(lambda o, g, out, x: o.mul(g, o.polygamma(o.const(2, g), x)),), cost="special", ulp=10,
     domain="positive", vector=False)
+row("polygamma", 2, "floating", special.polygamma, "gradc_polygamma_{t}({0}, {1})",
+    d=("polygamma has no derivative by its order, an integer",
+       lambda o, g, out, n, x: o.mul(g, o.polygamma(o.add(n, o.const(1, n)), x))),
+    cost="special", ulp=20, domain="positive", vector=False)
 
 # --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
 

@@ -442,6 +442,33 @@ def _tri_gamma_analytic(z: Array) -> Array:
     return total + i + i * i * (0.5 + i * _horner(_BERNOULLI, i * i))
 
 
+def _polygamma(n: Array, x: Array) -> Array:
+    """The n-th derivative of psi: psi, tri_gamma, and (-1)**(n+1) n! zeta(n+1, x) for integers n >= 2.
+
+    The zeta sum is added up to x >= 12 + n, its rest comes from the Euler-Maclaurin formula (NIST DLMF 25.11.43).
+    Infinite at 0 and at negative integers; nan for other orders and below -1000.
+    """
+    n, x = np.broadcast_arrays(np.real(n), x)
+    s = n + 1
+    legal = (n >= 2) & (n == np.floor(n)) & (n <= 150) & (x.real >= -1000)
+    u, total = np.where(legal, x, 1.0), np.zeros_like(x)
+    while True:
+        low = legal & (u.real < 12 + n)
+        if not low.any():
+            break
+        total = np.where(low, total + u ** -s, total)
+        u = np.where(low, u + 1, u)
+    total = total + u ** -n / n + u ** -s / 2
+    term = s * u ** (-s - 1) / 2
+    for k, b in enumerate(_BERNOULLI, 1):
+        total = total + b * term
+        term = term * (s + 2 * k - 1) * (s + 2 * k) / (u * u * (2 * k + 1) * (2 * k + 2))
+    sign = np.where(n % 2 == 0, -1.0, 1.0)
+    factorial = np.array([math.gamma(v) for v in np.where(legal, s, 1.0).ravel()]).reshape(s.shape)
+    value = np.where(legal, sign * factorial * total, np.nan)
+    return np.where(n == 0, psi(x), np.where(n == 1, tri_gamma(x), value))
+
+
 # -------------------------------------------------------------------------------------------------- constants
 
 # Wichura's coefficients (AS 241): center, tail and far tail.
@@ -516,3 +543,4 @@ gamma = _real_or_complex(_gamma_real, _gamma_analytic)
 gammaln = _real_or_complex(_gammaln_real, _gammaln_analytic)
 psi = _real_or_complex(_psi_real, _psi_analytic)
 tri_gamma = _real_or_complex(_tri_gamma_real, _tri_gamma_analytic)
+polygamma = _real_or_complex(_polygamma, _polygamma)

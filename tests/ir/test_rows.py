@@ -113,6 +113,8 @@ def sample(row, dtype, special, seed=0):
         return [np.array(column, k) for k, column in zip(kinds, zip(*itertools.product(*values)))]
     rng = np.random.default_rng(seed)
     lo, hi = DOMAINS[row.domain]
+    if row.name == "polygamma":             # its order is an integer
+        return [rng.integers(0, 8, 501).astype(dtype), rng.uniform(lo, hi, 501).astype(dtype)]
     return [rng.integers(0, 2, 501).astype(bool) if k == "bool" else
             rng.uniform(lo, hi, 501).astype(k) if np.dtype(k).kind == "f" else
             rng.integers(np.iinfo(k).min, np.iinfo(k).max, 501, dtype=k, endpoint=True) for k in kinds]
@@ -298,7 +300,8 @@ MP = {"add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: 
       "logaddexp": lambda x, y: mpmath.log(mpmath.exp(x) + mpmath.exp(y)), "xlogx": lambda x: x * mpmath.log(x),
       "xlogy0": lambda x, y: x * mpmath.log(y), "erf": mpmath.erf, "erfc": mpmath.erfc, "erfinv": mpmath.erfinv,
       "erfcinv": lambda x: mpmath.erfinv(1 - x), "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
-      "gamma": mpmath.gamma, "gammaln": mpmath.loggamma, "psi": mpmath.digamma, "tri_gamma": lambda x: mpmath.psi(1, x)}
+      "gamma": mpmath.gamma, "gammaln": mpmath.loggamma, "psi": mpmath.digamma, "tri_gamma": lambda x: mpmath.psi(1, x),
+      "polygamma": lambda n, x: mpmath.psi(int(n), x)}
 EXACT = {row.name for row in ROWS.values() if row.ulp == 0} | {"floor_divide", "mod"}
 
 

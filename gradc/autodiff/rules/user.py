@@ -52,7 +52,7 @@ def _check(node: Apply, what: str, result: Any, like: Sequence[Variable]) -> lis
                             f"{at(node.source)}")
     checked: list[Variable | None] = []
     for k, (term, x) in enumerate(zip(result, like)):
-        if term is not None:
+        if term is not None and not isinstance(term, Variable):
             term = to_variable(term)
         if term is None or isinstance(term.type, DisconnectedType):
             checked.append(None)

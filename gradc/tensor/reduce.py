@@ -293,10 +293,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """
     x = as_tensor_variable(x)
     axes = normalize_axes(axis, x, "norm")
-    size = ew.abs(x)
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
-        squares = ew.square(size) if x.type.dtype in dtypes.CONTINUOUS else ew.square(cast(size, "float64"))
-        return ew.sqrt(sum(squares, axes, keepdims=keepdims))
+        real = ew.abs(x) if x.type.dtype in dtypes.COMPLEX else x
+        floats = real if real.type.dtype in dtypes.CONTINUOUS else cast(real, "float64")
+        return ew.sqrt(sum(ew.square(floats), axes, keepdims=keepdims))
+    size = ew.abs(x)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         inner, outer = axes if np.abs(ord) == 1 else axes[::-1]
         lines = sum(size, inner, keepdims=True)

@@ -289,8 +289,12 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     return apply(ops.Broadcast(), as_tensor_variable(x), *sizes(shape))
 
 
-def broadcast_shape_sizes(shapes: Sequence[Sequence[Any]]) -> list[Any]:
-    """The sizes that int64 size lists broadcast to; symbolic sizes must be equal at run time."""
+def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any]:
+    """The sizes that int64 size lists broadcast to.
+
+    Symbolic sizes must be equal at run time: `checked` makes that part of the sizes, else it is left to the
+    `Broadcast` that they are for.
+    """
     ndim = max((len(s) for s in shapes), default=0)
     result = []
     for axis in range(-ndim, 0):
@@ -301,7 +305,7 @@ def broadcast_shape_sizes(shapes: Sequence[Sequence[Any]]) -> list[Any]:
                              f"broadcast")
         open_sizes = [s for s in here if not isinstance(s, Constant)]
         first = size_constant(known.pop()) if known else open_sizes[0] if open_sizes else size_constant(1)
-        conditions = [ew.eq(first, s) for s in open_sizes if s is not first]
+        conditions = [ew.eq(first, s) for s in open_sizes if s is not first] if checked else []
         if conditions:
             first = apply(ops.Assert(f"the sizes of dimension {axis + ndim} differ; a size 1 broadcasts only if it is "
                                      f"known when the graph is built"), first, *conditions)
@@ -312,13 +316,13 @@ def broadcast_shape_sizes(shapes: Sequence[Sequence[Any]]) -> list[Any]:
 def broadcast_shape(*arrays: Any, arrays_are_shapes: bool = False) -> tuple[Any, ...]:
     """The shape that the arrays (or shapes) broadcast to, as a tuple of int64 scalars."""
     lists = [sizes(a) if arrays_are_shapes else sizes_of(as_tensor_variable(a)) for a in arrays]
-    return tuple(broadcast_shape_sizes(lists))
+    return tuple(_broadcast_sizes(lists, checked=True))
 
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
     """The arrays, each repeated to the shape they broadcast to."""
     tensors = [as_tensor_variable(a) for a in arrays]
-    new = broadcast_shape_sizes([sizes_of(t) for t in tensors])
+    new = _broadcast_sizes([sizes_of(t) for t in tensors], checked=False)
     return tuple(apply(ops.Broadcast(), t, *new) for t in tensors)
 
 

@@ -31,7 +31,7 @@ class Call:
     def answers(self) -> list[np.ndarray]:
         """Outputs of one call (and the state after it) as NumPy arrays."""
         outputs = self.function(*self.arguments)
-        listed = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        listed = list(outputs) if isinstance(outputs, list | tuple) else [] if outputs is None else [outputs]
         return [np.asarray(value) for value in [*listed, *(self.state() if self.state else [])]]
 
 

@@ -10,6 +10,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SHA256 = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"
 
@@ -32,6 +34,7 @@ def test_data_set_is_the_published_one():
     assert text.count(b"\n") == 1797
 
 
+@pytest.mark.slow
 def test_demo_learns_and_starts_warm_the_second_time(tmp_path):
     cold = run(tmp_path / "out", tmp_path / "cache")
     warm = run(tmp_path / "out", tmp_path / "cache")

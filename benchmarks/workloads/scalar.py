@@ -85,7 +85,8 @@ def _casadi_bound(casadi: Any, arrays: Arrays) -> Call:
     given, result = np.full(1, 4.0), np.zeros(1)
     buffers.set_arg(0, memoryview(given))
     buffers.set_res(0, memoryview(result))
-    return Call(trigger, (), lambda: [result])
+    alive = (buffers, given, result)        # the trigger itself keeps none of them
+    return Call(trigger, (), lambda: [alive[-1]])
 
 
 def _bound_numpy(arrays: Arrays) -> Call:

@@ -67,33 +67,44 @@ class Pattern:
         return Call("neg", (self,))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Plain classes: each dataclass would cost a millisecond of `import gradc`.
+
+
 class Any_(Pattern):
     """Matches every Var; the same name must match the same Var."""
 
-    name: str
+    __slots__ = __match_args__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Scalar(Pattern):
     """Matches a 0-d constant of any value, under a name."""
 
-    name: str
+    __slots__ = __match_args__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Number(Pattern):
     """Matches the 0-d constant of this value (with the sign of a zero)."""
 
-    value: float
+    __slots__ = __match_args__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Call(Pattern):
     """Matches `Map(fn)` of matching arguments; commutative rows in either order."""
 
-    fn: str
-    args: tuple[Pattern, ...]
+    __slots__ = __match_args__ = ("fn", "args")
+
+    def __init__(self, fn: str, args: tuple[Pattern, ...]) -> None:
+        self.fn = fn
+        self.args = args
 
 
 def lift(value: Any) -> Pattern:
@@ -227,17 +238,17 @@ _CALL, _SAME, _NUMBER, _SCALAR = range(4)
 Step = tuple[int, int, Any]
 
 
-def orders(pattern: Pattern) -> list[Pattern]:
+def orders(pattern: Pattern) -> list[Any]:
     """`pattern` with the arguments of commutative rows in every order that can occur.
 
     Constants stand first in Programs (canonical order), so they do in patterns.
     """
     if not isinstance(pattern, Call):
         return [pattern]
-    choices: list[tuple[Pattern, ...]] = [()]
+    choices: list[tuple[Any, ...]] = [()]
     for a in pattern.args:
         choices = [c + (o,) for c in choices for o in orders(a)]
-    result: list[Pattern] = []
+    result: list[Any] = []
     for c in choices:
         if get_row(pattern.fn).commutative and len(c) == 2:
             constant = [isinstance(a, (Number, Scalar)) for a in c]
@@ -348,37 +359,41 @@ class Table:
     Var; of other ops (op class, kinds of up to three arguments).  An entry is (rule, attempt).
     """
 
-    __slots__ = ("_anywhere", "_by_root", "memo", "rules")
+    __slots__ = ("_compiled", "_ranked", "memo", "rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self.memo: dict[Any, tuple[tuple[Rule, Attempt], ...]] = {}
-        self._by_root: dict[Any, list[tuple[int, Rule, Callable[[Any], bool], Attempt]]] = {}
-        self._anywhere: list[tuple[int, Rule, Callable[[Any], bool], Attempt]] = []
+        self._ranked: dict[Any, list[tuple[int, Rule]]] = {}
+        self._compiled: dict[Any, list[tuple[int, Rule, Callable[[Any], bool], Attempt]]] = {}
         names: set[str] = set()
         for rank, rule in enumerate(self.rules):
             if rule.name in names:
                 raise InternalError(f"two rules are called {rule.name}")
             names.add(rule.name)
-            if isinstance(rule.before, On):
-                for root in rule.before.roots:
-                    entry = (rank, rule, _structural(rule.before), rule.after)
-                    if root is ANY_MAP:
-                        self._anywhere.append(entry)
-                    else:
-                        self._by_root.setdefault(root, []).append(entry)
-            else:
-                for order in orders(rule.before):
-                    entry = (rank, rule, _elementwise(order), compile_pattern(rule, order))  # type: ignore[arg-type]
-                    self._by_root.setdefault(order.fn, []).append(entry)  # type: ignore[attr-defined]
+            for root in rule.before.roots if isinstance(rule.before, On) else (rule.before.fn,):
+                self._ranked.setdefault(root, []).append((rank, rule))
+
+    def _entries(self, root: Any) -> list[tuple[int, Rule, Callable[[Any], bool], Attempt]]:
+        """The rules of one root, compiled when the root is first met."""
+        found = self._compiled.get(root)
+        if found is None:
+            found = self._compiled[root] = []
+            for rank, rule in self._ranked.get(root, ()):
+                if isinstance(rule.before, On):
+                    found.append((rank, rule, _structural(rule.before), rule.after))
+                else:
+                    found += [(rank, rule, _elementwise(order), compile_pattern(rule, order))
+                              for order in orders(rule.before)]
+        return found
 
     def find(self, signature: tuple[Any, ...]) -> tuple[tuple[Rule, Attempt], ...]:
         """The rules that may fire at an equation of this signature, in order."""
-        candidates = list(self._by_root.get(signature[0], ()))
+        candidates = list(self._entries(signature[0]))
         if not isinstance(signature[0], type):
-            candidates += self._anywhere
-        found = tuple((rule, attempt) for _, rule, fits, attempt in sorted(candidates, key=lambda c: c[0])
-                      if fits(signature[1:]))
+            candidates += self._entries(ANY_MAP)
+        found = tuple([(rule, attempt) for _, rule, fits, attempt in sorted(candidates, key=lambda c: c[0])
+                       if fits(signature[1:])])
         self.memo[signature] = found
         return found
 

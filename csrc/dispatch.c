@@ -273,11 +273,17 @@ static void lay_out(const Function *self, char *block, work *w)
     memset(w->held, 0, (size_t)(self->n_inputs + self->n_outputs) * sizeof(PyObject *));
 }
 
+/* Sizes of inputs, then of outputs: neighbours in the tables. */
+static size_t bytes_of_sizes(const Function *self)
+{
+    return (size_t)(self->n_sizes + self->n_shapes) * sizeof(int64_t);
+}
+
 static Py_ssize_t bytes_of_work(const Function *self)
 {
-    return self->n_inputs * (Py_ssize_t)sizeof(slot)
-        + (3 * self->n_inputs + 2 * self->n_outputs + self->n_arguments) * 8 - self->n_inputs * 8
-        + (self->n_sizes + self->n_shapes) * 8;
+    Py_ssize_t pointers = 2 * self->n_inputs + 2 * self->n_outputs + self->n_arguments;
+    return self->n_inputs * (Py_ssize_t)sizeof(slot) + pointers * (Py_ssize_t)sizeof(void *)
+        + (Py_ssize_t)bytes_of_sizes(self);
 }
 
 static void release(const Function *self, work *w)
@@ -1139,7 +1145,7 @@ typedef struct {
     work w;
     char *block, *arena;
     int64_t arena_bytes;                /* allocated                                              */
-    int64_t *shapes;                    /* of the outputs, as bound                               */
+    int64_t *bound_sizes;               /* of inputs and outputs, as bound                        */
     Py_ssize_t *live;                   /* 0-d integer arguments: read anew, for sizes may depend on them */
     Py_ssize_t n_live;
     int changing;                       /* has live arguments or shared variables                 */
@@ -1150,11 +1156,12 @@ typedef struct {
 
 static int grow_arena(BoundCall *self)
 {
-    if (self->frame.arena_bytes <= self->arena_bytes && self->arena)
+    if (self->arena && self->frame.arena_bytes >= 0 && self->frame.arena_bytes <= self->arena_bytes)
         return 0;
     free(self->arena);
     self->arena_bytes = self->frame.arena_bytes > 64 ? self->frame.arena_bytes : 64;
     self->arena = self->frame.arena_bytes < 0 ? NULL : get_block(self->arena_bytes);
+    self->frame.arena = self->arena;
     if (self->arena)
         return 0;
     self->arena_bytes = 0;
@@ -1167,7 +1174,6 @@ static int refresh(BoundCall *self)
 {
     Function *f = self->function;
     work *w = &self->w;
-    int same = 1;
     for (Py_ssize_t k = 0; k < self->n_live; ++k) {
         Py_ssize_t i = self->live[k];
         memcpy(&w->scalars[i], PyArray_DATA((PyArrayObject *)w->held[i]), (size_t)f->inputs[i].itemsize);
@@ -1177,27 +1183,20 @@ static int refresh(BoundCall *self)
         const input *in = &f->inputs[i];
         if (in->ndim && PyList_GET_SIZE(in->storage) && PyList_GET_ITEM(in->storage, 0) == w->held[i])
             continue;
-        int64_t before[MAX_RANK];
-        memcpy(before, w->sizes + in->first, (size_t)in->ndim * sizeof(int64_t));
         if (take_stored(f, w, i, in->storage))
             return -1;
-        same &= !memcmp(before, w->sizes + in->first, (size_t)in->ndim * sizeof(int64_t));
     }
-    self->frame.arena = NULL;
     int rc = f->prepare(&self->frame);
     if (rc) {
         raise_check(f, &self->frame, rc, "prepare");
         return -1;
     }
-    if (!same || memcmp(self->shapes, w->shapes, (size_t)f->n_shapes * sizeof(int64_t))) {
+    if (memcmp(self->bound_sizes, w->sizes, bytes_of_sizes(f))) {
         PyErr_Format(ExecutionError, "bound call of function %U: a size has changed since it was bound; bind again",
                      f->title);
         return -1;
     }
-    if (grow_arena(self))
-        return -1;
-    self->frame.arena = self->arena;
-    return 0;
+    return grow_arena(self);
 }
 
 static PyObject *bound_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -1414,8 +1413,7 @@ static int bind_all(BoundCall *self, PyObject *const *args, Py_ssize_t n, PyObje
     }
     if (bind_outputs(self, out) || check_overlap(self) || grow_arena(self))
         return -1;
-    memcpy(self->shapes, self->w.shapes, (size_t)f->n_shapes * sizeof(int64_t));
-    self->frame.arena = self->arena;
+    memcpy(self->bound_sizes, self->w.sizes, bytes_of_sizes(f));
     self->changing = self->n_live || f->n_stored;
 
     PyObject **references = PyMem_Calloc((size_t)(f->n_outputs > 0 ? f->n_outputs : 1), sizeof(PyObject *));
@@ -1476,11 +1474,11 @@ static PyObject *function_bind(Function *f, PyObject *const *args, Py_ssize_t n,
         self->vectorcall = bound_call;
         self->function = (Function *)Py_NewRef((PyObject *)f);
         self->block = table_of(f->work_bytes, 1);
-        self->shapes = table_of(f->n_shapes, sizeof(int64_t));
+        self->bound_sizes = table_of(1, bytes_of_sizes(f) + 1);
         self->live = table_of(f->n_inputs, sizeof(Py_ssize_t));
         if (self->block)
             lay_out(f, self->block, &self->w);
-        if (!self->block || !self->shapes || !self->live || bind_all(self, values ? values : args, n, names, out))
+        if (!self->block || !self->bound_sizes || !self->live || bind_all(self, values ? values : args, n, names, out))
             Py_CLEAR(self);
         else
             self->w.given = NULL;
@@ -1510,7 +1508,7 @@ static void bound_dealloc(BoundCall *self)
     Py_XDECREF(self->out);
     Py_XDECREF(self->function);
     PyMem_Free(self->block);
-    PyMem_Free(self->shapes);
+    PyMem_Free(self->bound_sizes);
     PyMem_Free(self->live);
     free(self->arena);
     type->tp_free(self);

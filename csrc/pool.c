@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -38,7 +39,7 @@ static struct {
 
     /* the result, under `mutex` */
     int error;
-    int64_t error_block;
+    int64_t error_block, error_values[4];
 
     atomic_int state;           /* OPEN | number of workers inside the job          */
     atomic_uint generation;     /* grows with each job; workers wait for it         */
@@ -76,8 +77,7 @@ static void take_chunks(void)
             if (!job.error || lo < job.error_block) {
                 job.error = rc;
                 job.error_block = lo;
-                for (int i = 0; i < 4; ++i)
-                    job.frame->error[i] = local.error[i];
+                memcpy(job.error_values, local.error, sizeof local.error);
             }
             pthread_mutex_unlock(&mutex);
             break;
@@ -89,7 +89,7 @@ static int join_job(int index)
 {
     int now = atomic_load(&job.state);
     while (now & OPEN) {
-        /* helpers is read inside: while the job is open and we are not in it, it may be replaced by the next */
+        /* helpers is read inside: until we are in, the job may be replaced by the next */
         if (atomic_compare_exchange_weak(&job.state, &now, now + 1)) {
             if (index < job.helpers)
                 return 1;
@@ -206,6 +206,8 @@ int gradc_pool_run(gradc_frame *frame, gradc_section section, const void *contex
     atomic_store(&job.failed, 0);
     run_job((int)n - 1);
     int error = job.error;
+    if (error)
+        memcpy(frame->error, job.error_values, sizeof frame->error);
     pthread_mutex_unlock(&in_use);
     return error;
 }

@@ -31,7 +31,7 @@ CTYPES = {"bool": "unsigned char", "int8": "int8_t", "int16": "int16_t", "int32"
           "float64": "double"}
 
 
-@pytest.mark.parametrize("value", [4, 4.0, np.float64(4), np.float32(4), np.array(4.0), np.int8(4), True + 3, [[4.0]][0][0]])
+@pytest.mark.parametrize("value", [4, 4.0, np.float64(4), np.float32(4), np.array(4.0), np.int8(4)])
 def test_scalar_kinds_are_accepted(double: Any, value: Any) -> None:
     result = double(value)
     assert type(result) is np.ndarray and result.shape == () and result.dtype == np.float64

@@ -10,16 +10,17 @@ FAST_COMPILE                             as written, run equation by equation in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import Any
 
 from gradc.config import config
 from gradc.errors import GraphError
+from gradc.ir.record import record
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "numba": "c", "jax": "c", "auto": "c",
             "interpret": "interpret", "py": "interpret", "vm_nogc": "c", "cvm_nogc": "c"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mode:
     """`linker`: "c" or "interpret" (Aesara's names are mapped); `optimizer`: None leaves the Program as written.
 
@@ -41,15 +42,15 @@ class Mode:
 
     def including(self, *names: str) -> Mode:
         """This mode, with rules applied that were excluded before."""
-        return replace(self, excluded=tuple(n for n in self.excluded if n not in names))
+        return self.clone(excluded=tuple(n for n in self.excluded if n not in names))
 
     def excluding(self, *names: str) -> Mode:
         """This mode without the named rules; rules that gradc does not have need not be excluded."""
-        return replace(self, excluded=tuple(dict.fromkeys(self.excluded + names)))
+        return self.clone(excluded=tuple(dict.fromkeys(self.excluded + names)))
 
-    def clone(self, **changes: object) -> Mode:
+    def clone(self, **changes: Any) -> Mode:
         """A copy with other fields."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return Mode(**{n: changes.get(n, getattr(self, n)) for n in ("linker", "optimizer", "excluded", "checked")})
 
     def __str__(self) -> str:
         text = self.linker if self.optimizer else f"{self.linker}, not optimised"

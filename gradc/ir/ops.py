@@ -29,10 +29,11 @@ Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from gradc.ir.record import record
 
 
 class OpKind:
@@ -67,7 +68,7 @@ class ConstantValue:
         return f"<{self.data.dtype} array of shape {self.data.shape}>"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant(OpKind):
     value: ConstantValue
 
@@ -75,7 +76,7 @@ class Constant(OpKind):
         return f"constant {self.value!r}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Map(OpKind):
     """`fn` names a row of `ir.scalars` (or is the row itself, for a user's CFunction)."""
 
@@ -85,7 +86,7 @@ class Map(OpKind):
         return self.fn if isinstance(self.fn, str) else self.fn.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cast(OpKind):
     dtype: str
 
@@ -93,7 +94,7 @@ class Cast(OpKind):
         return f"cast to {self.dtype}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reduce(OpKind):
     """`fn`: add, mul, maximum, minimum, and_, or_; `axes`: ascending, non-negative."""
 
@@ -105,7 +106,7 @@ class Reduce(OpKind):
                 "or_": "any"}.get(self.fn, self.fn)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cumulate(OpKind):
     fn: str
     axis: int
@@ -114,7 +115,7 @@ class Cumulate(OpKind):
         return {"add": "cumsum", "mul": "cumprod"}.get(self.fn, self.fn)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArgReduce(OpKind):
     """`fn`: maximum or minimum; the first of equals; the first nan wins."""
 
@@ -125,7 +126,7 @@ class ArgReduce(OpKind):
         return "argmax" if self.fn == "maximum" else "argmin"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contract(OpKind):
     """out[...] = sum over labels not in `out` of x[a] * y[b]; e.g. matmul is ((0, 1), (1, 2), (0, 2)).
 
@@ -140,13 +141,13 @@ class Contract(OpKind):
         return "dot"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broadcast(OpKind):
     def __str__(self) -> str:
         return "alloc"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transpose(OpKind):
     perm: tuple[int, ...]
 
@@ -154,7 +155,7 @@ class Transpose(OpKind):
         return f"dimshuffle({', '.join('x' if p < 0 else str(p) for p in self.perm)})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reshape(OpKind):
     ndim: int
 
@@ -178,7 +179,7 @@ DYNAMIC = _Dynamic()
 Bound = Any     # int | None | DYNAMIC
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One axis of a basic index: a single position (`Item(at=k)`), or a range with NumPy's slice rules.
 
@@ -218,7 +219,7 @@ def dynamic_count(items: Items) -> int:
     return sum(b is DYNAMIC for item in items for b in item.bounds())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slice(OpKind):
     items: Items
 
@@ -226,7 +227,7 @@ class Slice(OpKind):
         return f"[{', '.join(map(str, self.items))}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scatter(OpKind):
     """`mode`: "set" or "inc"; v has the shape of x[items] (or broadcasts to it by static 1s)."""
 
@@ -237,7 +238,7 @@ class Scatter(OpKind):
         return f"{self.mode}_subtensor[{', '.join(map(str, self.items))}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Concat(OpKind):
     axis: int
 
@@ -245,13 +246,13 @@ class Concat(OpKind):
         return "join"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Iota(OpKind):
     def __str__(self) -> str:
         return "arange"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShapeOf(OpKind):
     axis: int | None
 
@@ -259,7 +260,7 @@ class ShapeOf(OpKind):
         return "shape" if self.axis is None else f"shape[{self.axis}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assert(OpKind):
     """`error`: "assert" (AssertionFailedError), or "shape" (ShapeError: a comparison of sizes)."""
 
@@ -270,7 +271,7 @@ class Assert(OpKind):
         return "assert"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Callback(OpKind):
     op: Any
 
@@ -278,7 +279,7 @@ class Callback(OpKind):
         return str(self.op)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GradientOf(OpKind):
     """Graph only: the identity with a gradient of its own.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 RESERVED = frozenset("""
 auto break case char const continue default do double else enum extern float for goto if inline int long register
 restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
@@ -23,6 +25,7 @@ KIND = {"bool": "b", **{f"int{b}": "i" for b in (8, 16, 32, 64)}, **{f"uint{b}":
 SUFFIX = {"float32": "f", "float64": ""}
 
 
+@cache
 def safe(name: str) -> str:
     """`name`, or with an underscore behind it where C or a header means something else by it."""
     if name in RESERVED or name.startswith(("gradc_", "GRADC_", "__", "_")) or name.endswith("_t"):

@@ -1,28 +1,42 @@
-"""Statements and expressions of the loop IR as C text; one short method per kind of node, no decisions.
+"""Statements and expressions of the loop IR as C text; one short function per kind of node, no decisions.
 
-In: nodes.  Out: lines.  The printer owns indentation.  Each expression is printed so that it can stand as an operand.
+In: nodes.  Out: lines, and the names of the sizes they use.  The printer owns indentation.  Each expression is printed
+so that it can stand as an operand.
 """
 
 from __future__ import annotations
 
 import math
-from functools import singledispatchmethod
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe
-from gradc.errors import NoRuleError
 from gradc.ir import dtypes
-from gradc.ir.scalars import get_row
+from gradc.ir.scalars import Row, get_row
 from gradc.loops.nodes import (
-    LANES, Accumulate, Assign, Check, Define, Fn, For, Gemm, Index, Let, Lit, Load, Local, Size, SizeExpr, Store,
+    Accumulate,
+    Assign,
+    Check,
+    Define,
+    Fn,
+    For,
+    Gemm,
+    Index,
+    Let,
+    Lit,
+    Load,
+    Local,
+    Size,
+    SizeExpr,
+    Store,
     Update,
 )
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
-UNROLLED = 64                                       # a reduction over a static size up to this needs no lanes
+ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
 def literal(value: Any, dtype: str) -> str:
@@ -53,65 +67,60 @@ def literal(value: Any, dtype: str) -> str:
     return str(value) if value >= 0 else f"({value})"
 
 
-class Printer:
-    """Prints one section."""
+@cache
+def row_template(row: str | Row, compute: str, result: str) -> tuple[str, str]:
+    """A row's C text with open places for its arguments: as an operand, and as a whole right-hand side."""
+    found = get_row(row)
+    template = found.c if isinstance(found.c, str) else found.c[KIND[compute]]
+    places = [f"{{{k}}}" for k in range(found.nin)]
+    text = template.format(*places, s=SUFFIX.get(compute, ""), t=dtypes.SHORT[compute])
+    if result in SMALL_INT:
+        return f"({C_TYPE[result]})({text})", f"({C_TYPE[result]})({text})"
+    is_call = text.endswith(")") and text.split("(", 1)[0].replace("_", "").isalnum() and _closes_at_end(text)
+    return (text if is_call or text in places else f"({text})"), text
 
-    def __init__(self) -> None:
+
+class Printer:
+    """Prints the body of one C function."""
+
+    def __init__(self, depth: int = 1) -> None:
         self.lines: list[str] = []
-        self.depth = 1
-        self.lane: str | None = None        # inside a loop with lanes: subscript of its accumulators
+        self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
+        self.checks = False                 # was a Check printed?
+        self.count = 0                      # statements printed
         self.lanes: set[str] = set()        # the accumulators that have lanes right now
-        self.lane_loops = 0
+        self._lane_loops = 0
+        self._indent = "    " * depth
 
     def line(self, text: str) -> None:
-        self.lines.append("    " * self.depth + text)
+        self.lines.append(self._indent + text)
 
     def statements(self, body: tuple[Any, ...]) -> None:
+        self.count += len(body)
         for s in body:
-            self.statement(s)
+            _STATEMENT[type(s)](self, s)
 
     # -- expressions
 
-    @singledispatchmethod
-    def expr(self, e: Any) -> str:
-        raise NoRuleError(f"{type(e).__name__} has no C form")
-
-    @expr.register
-    def _(self, e: Lit) -> str:
-        return literal(e.value, e.dtype)
-
-    @expr.register
-    def _(self, e: Local) -> str:
-        return safe(e.name)
-
-    @expr.register
-    def _(self, e: Size) -> str:
+    def expr(self, e: Any, whole: bool = False) -> str:
+        """An expression as an operand; `whole`: it may go without parentheses around it."""
+        kind = type(e)
+        if kind is Local:
+            return safe(e.name)
+        if kind is Fn:
+            if e.row == "cast":
+                return self.cast(e.args[0], e.dtype)
+            args = [self.expr(a) for a in e.args]
+            if e.row in SIZE_FUNCTIONS:
+                return f"gradc_{e.row}({', '.join(args)})"
+            return row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
+        if kind is Lit:
+            return literal(e.value, e.dtype)
+        if kind is Load:
+            text = f"{safe(e.buffer.name)}[{self.index(e.index)}]"
+            return f"({text} != 0)" if e.buffer.dtype == "bool" else text
+        assert kind is Size
         return self.size(e.size)
-
-    @expr.register
-    def _(self, e: Load) -> str:
-        text = f"{safe(e.buffer.name)}[{self.index(e.index)}]"
-        return f"({text} != 0)" if e.buffer.dtype == "bool" else text
-
-    @expr.register
-    def _(self, e: Fn) -> str:
-        if e.row == "cast":
-            return self.cast(e.args[0], e.dtype)
-        if e.row in SIZE_FUNCTIONS:
-            return f"gradc_{e.row}({', '.join(self.expr(a) for a in e.args)})"
-        return self.row(get_row(e.row), [self.expr(a) for a in e.args], e.args[-1].dtype, e.dtype)
-
-    def row(self, row: Any, args: list[str], compute: str, result: str) -> str:
-        """A row's C text with its arguments filled in."""
-        template = row.c
-        if isinstance(template, dict):
-            template = template[KIND[compute]]
-        text = template.format(*args, s=SUFFIX.get(compute, ""), t=dtypes.SHORT[compute])
-        if result in SMALL_INT:
-            return f"({C_TYPE[result]})({text})"
-        if text.endswith(")") and text.split("(", 1)[0].replace("_", "").isalnum() and _closes_at_end(text):
-            return text
-        return text if text in args else f"({text})"
 
     def cast(self, value: Any, dtype: str) -> str:
         text, source = self.expr(value), value.dtype
@@ -119,131 +128,127 @@ class Printer:
             return f"({text} != 0)"
         if source in dtypes.FLOATS and dtype in dtypes.INTEGERS:
             return f"gradc_{dtypes.SHORT[source]}_to_{dtypes.SHORT[dtype]}({text})"
-        return f"({C_TYPE[dtype]}){text}"
+        return f"(({C_TYPE[dtype]}){text})"
 
     def size(self, size: SizeExpr) -> str:
-        return str(size) if isinstance(size, int) and size >= 0 else f"({size})" if isinstance(size, int) else safe(size)
+        if isinstance(size, int):
+            return str(size) if size >= 0 else f"({size})"
+        self.sizes[size] = None
+        return safe(size)
 
     def index(self, index: Index) -> str:
-        parts = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
-        if index.offset != 0 or not parts:
-            parts.append(self.size(index.offset))
-        return " + ".join(parts)
+        if not index.terms:
+            return self.size(index.offset)
+        text = " + ".join([safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms])
+        return text if index.offset == 0 else f"{text} + {self.size(index.offset)}"
 
-    # -- statements
-
-    @singledispatchmethod
-    def statement(self, s: Any) -> None:
-        raise NoRuleError(f"{type(s).__name__} has no C form")
-
-    @statement.register
-    def _(self, s: Let) -> None:
-        const = "" if s.mutable else "const "
-        self.line(f"{const}{LOCAL_TYPE[s.dtype]} {safe(s.name)} = {_bare(self.expr(s.expr))};")
-
-    @statement.register
-    def _(self, s: Assign) -> None:
-        self.line(f"{safe(s.name)} = {_bare(self.expr(s.expr))};")
-
-    @statement.register
-    def _(self, s: Store) -> None:
-        self.line(f"{safe(s.buffer.name)}[{self.index(s.index)}] = {_bare(self.expr(s.expr))};")
-
-    @statement.register
-    def _(self, s: Accumulate) -> None:
-        place = f"{safe(s.buffer.name)}[{self.index(s.index)}]"
-        self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
-
-    @statement.register
-    def _(self, s: Update) -> None:
-        name = safe(s.name)
-        place = f"{name}_lanes[{self.lane}]" if s.name in self.lanes else name
-        self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
+    def address(self, load: Load) -> str:
+        index = self.index(load.index)
+        return safe(load.buffer.name) if index == "0" else f"{safe(load.buffer.name)} + {index}"
 
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
             return f"GRADC_FMA{'F' if dtype == 'float32' else ''}({self.expr(value.args[0])}, " \
                    f"{self.expr(value.args[1])}, {place})"
-        return _bare(self.row(get_row(row), [place, self.expr(value)], dtype, dtype))
+        return row_template(row, dtype, dtype)[1].format(place, self.expr(value))
 
-    @statement.register
-    def _(self, s: Check) -> None:
+    # -- statements
+
+    def let(self, s: Let) -> None:
+        const = "" if s.mutable else "const "
+        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {safe(s.name)} = {self.expr(s.expr, True)};")
+
+    def assign(self, s: Assign) -> None:
+        self.line(f"{safe(s.name)} = {self.expr(s.expr, True)};")
+
+    def define(self, s: Define) -> None:
+        self.line(f"const int64_t {safe(s.name)} = {self.expr(s.expr, True)};")
+
+    def store(self, s: Store) -> None:
+        self.line(f"{safe(s.buffer.name)}[{self.index(s.index)}] = {self.expr(s.expr, True)};")
+
+    def accumulate(self, s: Accumulate) -> None:
+        place = f"{safe(s.buffer.name)}[{self.index(s.index)}]"
+        self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
+
+    def update(self, s: Update) -> None:
+        name = safe(s.name)
+        place = f"{name}_lanes[lane]" if s.name in self.lanes else name
+        self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
+
+    def check(self, s: Check) -> None:
+        self.checks = True
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
-            self.line(f"    frame->error[{k}] = {self.expr(v)};")
+            self.line(f"    frame->error[{k}] = {self.expr(v, True)};")
         self.line(f"    return {s.number};")
         self.line("}")
 
-    @statement.register
-    def _(self, s: Define) -> None:
-        self.line(f"const int64_t {safe(s.name)} = {_bare(self.expr(s.expr))};")
-
-    @statement.register
-    def _(self, s: For) -> None:
-        if not s.folds:
-            self.loop(s, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
-        elif _has_loop(s) or isinstance(s.start, int) and isinstance(s.stop, int) and s.stop - s.start <= UNROLLED:
-            for f in s.folds:
-                self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
-            self.loop(s, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
-        else:
+    def for_(self, s: For) -> None:
+        if s.lanes:
             self.lane_loop(s)
+            return
+        for f in s.folds:
+            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
+        self.loop(s, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
 
     def loop(self, s: For, head: str, first: str | None = None) -> None:
         self.line(f"{head} {{")
-        self.depth += 1
+        outside, self._indent = self._indent, self._indent + "    "
         if first:
             self.line(first)
         self.statements(s.body)
-        self.depth -= 1
+        self._indent = outside
         self.line("}")
 
     def lane_loop(self, s: For) -> None:
-        """Element j goes to lane j % LANES; the lanes are folded in halves."""
-        self.lane_loops += 1
-        start = f"{s.var}_{self.lane_loops}"
-        base = f"{start} + lane"
+        """Element j goes to lane j % lanes; the lanes are folded in halves."""
+        lanes = s.lanes
+        self._lane_loops += 1
+        base = f"{s.var}_{self._lane_loops}"
         for f in s.folds:
-            t = LOCAL_TYPE[f.dtype]
-            self.line(f"{t} {safe(f.name)}_lanes[{LANES}];")
-            self.line(f"for (int lane = 0; lane < {LANES}; ++lane)")
+            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)}_lanes[{lanes}];")
+            self.line(f"for (int lane = 0; lane < {lanes}; ++lane)")
             self.line(f"    {safe(f.name)}_lanes[lane] = {literal(f.identity, f.dtype)};")
-        outer_lane, outer_lanes = self.lane, self.lanes
-        self.lane, self.lanes = "lane", {f.name for f in s.folds}
-        stop = self.size(s.stop)
-        self.line(f"int64_t {start} = {self.size(s.start)};")
-        self.line(f"for (; {start} + {LANES} <= {stop}; {start} += {LANES})")
-        self.depth += 1
-        self.loop(s, f"for (int64_t lane = 0; lane < {LANES}; ++lane)", f"const int64_t {s.var} = {base};")
-        self.depth -= 1
-        self.loop(s, f"for (int64_t lane = 0; {base} < {stop}; ++lane)", f"const int64_t {s.var} = {base};")
-        self.lane, self.lanes = outer_lane, outer_lanes
+        outer, self.lanes = self.lanes, {f.name for f in s.folds}
+        start, stop = self.size(s.start), self.size(s.stop)
+        first = f"const int64_t {s.var} = {base} + lane;"
+        if len(s.body) > ONE_COPY:
+            self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
+            outside, self._indent = self._indent, self._indent + "    "
+            self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")
+            self.loop(s, "for (int64_t lane = 0; lane < width; ++lane)", first)
+            self._indent = outside
+            self.line("}")
+        else:
+            self.line(f"int64_t {base} = {start};")
+            self.line(f"for (; {base} + {lanes} <= {stop}; {base} += {lanes})")
+            outside, self._indent = self._indent, self._indent + "    "
+            self.loop(s, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
+            self._indent = outside
+            self.loop(s, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
+        self.lanes = outer
         for f in s.folds:
             name = f"{safe(f.name)}_lanes"
-            self.line(f"for (int half = {LANES // 2}; half > 0; half /= 2)")
+            folded = row_template(f.row, f.dtype, f.dtype)[1].format(f"{name}[lane]", f"{name}[lane + half]")
+            self.line(f"for (int half = {lanes // 2}; half > 0; half /= 2)")
             self.line("    for (int lane = 0; lane < half; ++lane)")
-            folded = _bare(self.row(get_row(f.row), [f"{name}[lane]", f"{name}[lane + half]"], f.dtype, f.dtype))
             self.line(f"        {name}[lane] = {folded};")
             self.line(f"const {LOCAL_TYPE[f.dtype]} {safe(f.name)} = {name}[0];")
 
-    @statement.register
-    def _(self, s: Gemm) -> None:
+    def gemm(self, s: Gemm) -> None:
         letter, one, zero = ("s", "1.0f", "0.0f") if s.dtype == "float32" else ("d", "1.0", "0.0")
-        lda = self.size(s.m) if s.trans_a else self.size(s.k)
-        ldb = self.size(s.k) if s.trans_b else self.size(s.n)
-        self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {self.size(s.m)}, {self.size(s.n)}, "
-                  f"{self.size(s.k)}, {one}, {self.address(s.a)}, {lda}, {self.address(s.b)}, {ldb}, {zero},")
-        self.line(f"                  {self.address(s.out)}, {self.size(s.n)});")
-
-    def address(self, load: Load) -> str:
-        index = self.index(load.index)
-        return safe(load.buffer.name) if index == "0" else f"{safe(load.buffer.name)} + {index}"
+        m, n, k = self.size(s.m), self.size(s.n), self.size(s.k)
+        self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {one}, "
+                  f"{self.address(s.a)}, {self.size(s.step_a)},")
+        self.line(f"                   {self.address(s.b)}, {self.size(s.step_b)}, {zero}, {self.address(s.out)}, {n});")
 
 
-def _has_loop(s: For) -> bool:
-    """A loop around loops folds into plain locals: lanes pay where the body is one vector."""
-    return any(type(child) is For for child in s.body)
+_STATEMENT = {
+    Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
+    Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
+}
 
 
 def _closes_at_end(text: str) -> bool:
@@ -254,8 +259,3 @@ def _closes_at_end(text: str) -> bool:
         if depth == 0 and c == ")":
             return k == len(text) - 1
     return False
-
-
-def _bare(text: str) -> str:
-    """Without the parentheses around a whole expression."""
-    return text[1:-1] if text.startswith("(") and _closes_at_end(text) else text

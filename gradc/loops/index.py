@@ -75,15 +75,16 @@ class View:
         if [d for _, d in old] == [d for d in dims if d != 1]:
             rest = iter(old)
             return replace(self, dims=dims, axes=tuple(None if d == 1 else next(rest)[0] for d in dims))
-        if self.flat:
-            if not self._flat_contiguous(sizes):
-                return None
+        if self.flat_contiguous(sizes):
             return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), self.offsets, True)
         if not self.is_whole(root_dims):
             return None
         return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
 
-    def _flat_contiguous(self, sizes: Sizes) -> bool:
+    def flat_contiguous(self, sizes: Sizes) -> bool:
+        """Is this a view after a Reshape whose elements lie one after the other?"""
+        if not self.flat:
+            return False
         strides = sizes.strides(self.dims)
         return all(a is not None and a[1] == s or d == 1 for a, s, d in zip(self.axes, strides, self.dims))
 

@@ -6,12 +6,11 @@ former value is dead; slots lie one after the other, each 64-byte aligned, at of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gradc.ir import dtypes
 from gradc.ir.program import Var
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.schedule import GemmCall, Node, Schedule
+from gradc.loops.places import GemmCall, Node, statements
+from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
 
 ALIGN = 64
@@ -59,18 +58,6 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
     return spans
 
 
-def statements(item: object) -> Iterable[object]:
-    """All Nodes (and CheckItems) below a top-level item, in order."""
-    stack = [item]
-    while stack:
-        top = stack.pop()
-        children = getattr(top, "children", None)
-        if children is None:
-            yield top
-        else:
-            stack.extend(reversed(children))
-
-
 def shared_levels(schedule: Schedule, var: Var) -> int:
     """How many outer loops a stored value and all its uses share iteration by iteration."""
     node = schedule.node.get(var)
@@ -97,3 +84,9 @@ def nbytes(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
 def lines(sizes: Sizes, size: SizeExpr) -> SizeExpr:
     """Bytes rounded up to whole cache lines."""
     return sizes.define("and_", (sizes.define("add", (size, ALIGN - 1), "bytes"), -ALIGN), "bytes")
+
+
+def padded(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
+    """Elements of an array, rounded up to whole cache lines."""
+    per_line = ALIGN // dtypes.ITEMSIZE[dtype]
+    return sizes.define("and_", (sizes.define("add", (sizes.product(dims), per_line - 1)), -per_line), "stride")

@@ -15,12 +15,10 @@ that depend on computed data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gradc.ir.scalars import Row
-
-LANES = 32          # accumulators of a reduction loop; the order of the sum is theirs, whatever the vector width
 
 SizeExpr = int | str
 
@@ -32,7 +30,8 @@ class Buffer:
     """Memory of one array: C-contiguous, `shape` in elements.
 
     place: input, output, constant (position = its number in the frame), arena (offset = a size in bytes),
-    or block (arena memory with one copy per block of the parallel loop; `offset` is that of block 0).
+    or block (arena memory with one copy per block of the parallel loop; `offset` is that of block 0, and the
+    next copy follows after `stride` elements).
     """
 
     name: str
@@ -41,6 +40,7 @@ class Buffer:
     place: str
     position: int = -1
     offset: SizeExpr = 0
+    stride: SizeExpr = 0
 
 
 # ------------------------------------------------------------------------------------------------ expressions
@@ -141,7 +141,7 @@ class Accumulate:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """An accumulator of a For with lanes: after the loop, `name` holds the fold of all values given to it."""
+    """An accumulator of a For: after the loop, `name` holds the fold of all values given to it."""
 
     name: str
     row: str
@@ -151,7 +151,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Give a value to the accumulator `name` of the enclosing For with lanes (fma: row add, expr = a * b)."""
+    """Give a value to the accumulator `name` of the enclosing For (a product is added with one rounding)."""
 
     name: str
     row: str
@@ -160,14 +160,18 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """for var in start..stop-1.  With folds it runs in LANES lanes (sequential semantics all the same)."""
+    """for var in start..stop-1, with accumulators.
+
+    lanes: each accumulator is so many, element j goes to lane j % lanes, and they are folded in halves after the
+    loop: the order of a sum is theirs, whatever the vector width.  0: one plain accumulator each.
+    """
 
     var: str
     start: SizeExpr
     stop: SizeExpr
     body: tuple[Any, ...]
     folds: tuple[Fold, ...] = ()
-    comment: str = ""
+    lanes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,10 @@ class Define:
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
-    """out = op(a) op(b), row-major; a is m x k, b is k x n, each transposed in memory if its flag says so."""
+    """out = op(a) op(b), row-major; op(a) is m x k, op(b) is k x n; transposed in memory if the flag says so.
+
+    step_a, step_b: elements from one row in memory to the next.
+    """
 
     a: Load
     b: Load
@@ -199,6 +206,8 @@ class Gemm:
     k: SizeExpr
     trans_a: bool
     trans_b: bool
+    step_a: SizeExpr
+    step_b: SizeExpr
 
     @property
     def dtype(self) -> str:
@@ -207,16 +216,15 @@ class Gemm:
 
 @dataclass(frozen=True, slots=True)
 class Combine:
-    """Fold the per-block parts of a reduction into its result, in an order that only sizes decide.
+    """Fold the per-block parts of reductions into their results, in an order that only sizes decide.
 
-    parts: `blocks` rows of `width` elements; target[w] = fold over b of parts[b][w]; with one block nothing is to
-    be done, it wrote to the target itself.
+    `parts` holds a row of `width` elements per block.  targets: (buffer, position in the row, elements).
     """
 
-    target: Buffer
     parts: Buffer
     row: str
     width: SizeExpr
+    targets: tuple[tuple[Buffer, SizeExpr, SizeExpr], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +234,6 @@ class Blocks:
     multiple: a block is a multiple of so many iterations.  limit: at most so many blocks (0: any number).
     """
 
-    name: str
     extent: SizeExpr
     work: SizeExpr
     multiple: int
@@ -244,7 +251,7 @@ class Section:
     writes: tuple[Buffer, ...] = ()
     blocks: Blocks | None = None
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
-    note: str = ""
+    in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +263,7 @@ class CheckInfo:
     sources: tuple[int, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """One compiled function."""
 
@@ -270,7 +277,6 @@ class Kernel:
     checks: tuple[CheckInfo, ...] = ()
     program_text: str = ""
     uses_blas: bool = False
-    meta: dict[str, Any] = field(default_factory=dict)
 
 
 Stmt = For | Let | Assign | Store | Accumulate | Update | Check | Gemm

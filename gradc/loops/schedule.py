@@ -15,150 +15,33 @@ No step mentions a particular function.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from gradc.ir import dtypes, ops
+from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
+from gradc.loops.places import (
+    Block,
+    CheckItem,
+    GemmCall,
+    Leaf,
+    Loop,
+    Node,
+    Operand,
+    Tree,
+    drop_ones,
+    gemm_labels,
+    is_gemm,
+    leaves,
+    op_weight,
+)
 from gradc.loops.sizes import Sizes, item_bounds
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
 LAZY_COST = 2           # at most so many additions' worth is computed again rather than stored
-
-# ---------------------------------------------------------------------------------------------- operands
-
-
-@dataclass(slots=True, eq=False)
-class Leaf:
-    """An operand that is found through a view with one entry per axis of the user's domain."""
-
-    root: Var
-    view: View
-
-
-@dataclass(slots=True, eq=False)
-class Tree:
-    """An operand that is computed where it is used."""
-
-    var: Var
-    op: ops.OpKind
-    operands: list[Any]
-
-
-Operand = Leaf | Tree
-
-
-def leaves(operand: Operand) -> Iterator[Leaf]:
-    """All leaves below an operand."""
-    if isinstance(operand, Leaf):
-        yield operand
-    else:
-        for o in operand.operands:
-            yield from leaves(o)
-
-
-# ------------------------------------------------------------------------------------------- nodes, loops
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """One statement: out = op(operands) at each point of `domain`.
-
-    kind: map, reduce, argreduce, cumulate, or write (into a part of a stored value, found through `target`).
-    out_axes: per axis of out, its position in the domain (None for size 1).  reduced: positions folded away.
-    """
-
-    kind: str
-    out: Var
-    op: ops.OpKind
-    operands: list[Operand]
-    domain: tuple[SizeExpr, ...]
-    out_axes: tuple[int | None, ...] = ()
-    reduced: tuple[int, ...] = ()
-    fn: Any = None
-    target: View | None = None
-    path: tuple[Loop, ...] = ()
-    item: int = -1              # the top-level item it stands in
-
-    @property
-    def available(self) -> int:
-        """How many of its loops are still open when the value can be used."""
-        if self.kind == "write":
-            return 0
-        return min(self.reduced) if self.reduced else len(self.domain)
-
-    def leaves(self) -> Iterator[Leaf]:
-        for o in self.operands:
-            yield from leaves(o)
-
-    def weight(self) -> int:
-        """Cost in additions per point."""
-        return sum(map(_weight, self.operands)) + _op_weight(self.op)
-
-
-def _op_weight(op: ops.OpKind) -> int:
-    return max(1, get_row(op.fn).weight) if isinstance(op, ops.Map) else 1
-
-
-def _weight(operand: Operand) -> int:
-    if isinstance(operand, Leaf):
-        return 1
-    return _op_weight(operand.op) + sum(map(_weight, operand.operands))
-
-
-@dataclass(slots=True, eq=False)
-class Loop:
-    """One loop: `children` are Nodes whose domain ends here, and inner Loops, in order."""
-
-    size: SizeExpr
-    level: int
-    children: list[Any] = field(default_factory=list)
-    serial: bool = False
-    count: int = 0
-    index: int = -1          # position among its parent's children
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """Scalar statements outside all loops."""
-
-    children: list[Any] = field(default_factory=list)
-    index: int = -1
-
-
-@dataclass(slots=True, eq=False)
-class GemmCall:
-    """out[batch] = a[batch] b[batch] by BLAS; views have axes (batch..., row, column)."""
-
-    out: Var
-    a: Leaf
-    b: Leaf
-    batch: tuple[SizeExpr, ...]
-    m: SizeExpr
-    n: SizeExpr
-    k: SizeExpr
-    index: int = -1
-
-
-@dataclass(slots=True, eq=False)
-class CheckItem:
-    """An Assert: scalar conditions that must hold."""
-
-    conditions: list[Operand]
-    message: str
-    sources: tuple[int, ...]
-    path: tuple[Loop, ...] = ()
-    item: int = -1
-
-    def leaves(self) -> Iterator[Leaf]:
-        for o in self.conditions:
-            yield from leaves(o)
-
 
 class Schedule:
     """See the module's docstring."""
@@ -177,13 +60,16 @@ class Schedule:
         self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
+        self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
+        self._walks: dict[Any, tuple[int | None, ...]] = {}
         self._counts = program.use_counts()
         self._outputs = set(program.outputs)
         self._frame = set(program.inputs)
-        self._deep = self._find_forced()
+        self._forced = self._find_forced()
         for var in program.inputs:
             self.views[var] = View.whole(var, sizes.of(var))
         for eqn in program.eqns:
+            self._sources = eqn.sources
             self._equation(eqn)
         self._finish_outputs()
         self._decide_storage()
@@ -260,7 +146,7 @@ class Schedule:
     def _position(self, at: Var, length: SizeExpr) -> Var:
         """A data-dependent index as a checked position, computed in a block."""
         out = Var(-1, TensorType.make("int64", ()))
-        node = Node("map", out, ops.Map("position"), [self._operand(at, (), ())], (), fn=length)
+        node = Node("map", out, ops.Map("position"), [self._operand(at, ())], (), fn=length, sources=self._sources)
         self.views[out] = View.whole(out, ())
         self._add(node)
         return out
@@ -293,8 +179,7 @@ class Schedule:
         """A stored copy of what a view shows."""
         copy = self._fresh(like.type.clone(), view.dims, like.name or "copy")  # type: ignore[attr-defined]
         domain, places = drop_ones(view.dims)
-        node = Node("map", copy, ops.Map("identity"), [self._place(view, range(len(view.dims)), domain, places)], domain,
-                    places)
+        node = Node("map", copy, ops.Map("identity"), [self._whole(view)], domain, places)
         self._store(copy)
         self._add(node)
         return copy
@@ -305,14 +190,18 @@ class Schedule:
 
     # -- operands
 
-    def _operand(self, var: Var, domain: tuple[SizeExpr, ...], axis_of: Sequence[int | None]) -> Operand:
-        """`var`'s value at a point of `domain`; axis_of[k] is the axis of var that domain axis k walks (or None)."""
-        return self._through(self.views[var], domain, axis_of)
+    def _operand(self, var: Var, axis_of: tuple[int | None, ...]) -> Operand:
+        """`var`'s value at a point of a domain; axis_of[k] is the axis of var that domain axis k walks (or None)."""
+        key = (var, axis_of)
+        found = self._operands.get(key)
+        if found is None:
+            found = self._operands[key] = self._through(self.views[var], axis_of)
+        return found
 
-    def _through(self, view: View, domain: tuple[SizeExpr, ...], axis_of: Sequence[int | None]) -> Operand:
-        axes: tuple[Axis, ...] = tuple(None if a is None else view.axes[a] for a in axis_of)
-        placed = View(view.root, domain, axes, view.offsets, view.flat)
-        return self._expand(placed)
+    def _through(self, view: View, axis_of: Sequence[int | None]) -> Operand:
+        axes = tuple([None if a is None else view.axes[a] for a in axis_of])
+        dims = tuple([1 if a is None else view.dims[a] for a in axis_of])
+        return self._expand(View(view.root, dims, axes, view.offsets, view.flat))
 
     def _expand(self, view: View) -> Operand:
         tree = self.trees.get(view.root)
@@ -327,14 +216,9 @@ class Schedule:
             return Leaf(operand.root, operand.view.composed(outer, self.sizes))
         return Tree(operand.var, operand.op, [self._compose(o, outer) for o in operand.operands])
 
-    def _place(self, view: View, axes: Sequence[int], domain: tuple[SizeExpr, ...],
-               places: Sequence[int | None]) -> Operand:
-        """A view whose axis k walks domain axis places[k]."""
-        axis_of: list[int | None] = [None] * len(domain)
-        for axis, place in zip(axes, places):
-            if place is not None:
-                axis_of[place] = axis
-        return self._through(view, domain, axis_of)
+    def _whole(self, view: View) -> Operand:
+        """A view whose axes that are not 1 walk the axes of a domain in order."""
+        return self._through(view, [k for k, d in enumerate(view.dims) if d != 1])
 
     # -- kinds
 
@@ -342,32 +226,31 @@ class Schedule:
         out = eqn.outs[0]
         dims = self.sizes.of(out)
         domain, places = drop_ones(dims)
-        operands = []
-        full = len(dims)
-        for a in eqn.args:
-            pad = full - a.type.ndim  # type: ignore[attr-defined]
-            shape = a.type.shape  # type: ignore[attr-defined]
-            axis_of: list[int | None] = [None] * len(domain)
-            for k in range(len(shape)):
-                place = places[pad + k]
-                if place is not None and shape[k] != 1:
-                    axis_of[place] = k
-            operands.append(self._operand(a, domain, axis_of))
+        operands = [self._operand(a, self._walk(a, len(dims), places, len(domain))) for a in eqn.args]
         self.views[out] = View.whole(out, dims)
-        cost = _op_weight(eqn.op) + sum(map(self._lazy_cost, operands))
-        if cost <= LAZY_COST and out not in self._deep and sum(1 for o in operands for _ in leaves(o)) <= 3:
-            own: list[Operand] = []
-            for a in eqn.args:                      # the same operands in out's own axes
-                pad = full - a.type.ndim  # type: ignore[attr-defined]
-                axis_of = [None] * pad + [None if s == 1 else k for k, s in enumerate(a.type.shape)]  # type: ignore
-                own.append(self._operand(a, dims, axis_of))
-            self.trees[out] = Tree(out, eqn.op, own)
+        cost = op_weight(eqn.op) + sum([self.tree_cost[o.var] for o in operands if type(o) is Tree])
+        if cost <= LAZY_COST and out not in self._forced and sum([1 for o in operands for _ in leaves(o)]) <= 3:
+            own = range(len(dims))                  # the same operands in out's own axes
+            self.trees[out] = Tree(out, eqn.op, [self._operand(a, self._walk(a, len(dims), own, len(dims)))
+                                                 for a in eqn.args])
             self.tree_cost[out] = cost
             return
         self._add(Node("map", out, eqn.op, operands, domain, places))
 
-    def _lazy_cost(self, operand: Operand) -> int:
-        return self.tree_cost.get(operand.var, 0) if isinstance(operand, Tree) else 0
+    def _walk(self, arg: Var, rank: int, places: Sequence[int | None], depth: int) -> tuple[int | None, ...]:
+        """Which axis of an elementwise argument each domain axis walks; size-1 and missing axes repeat."""
+        key = (arg.type, rank, tuple(places))
+        found = self._walks.get(key)
+        if found is None:
+            shape = arg.type.shape  # type: ignore[attr-defined]
+            pad = rank - len(shape)
+            axis_of: list[int | None] = [None] * depth
+            for k, s in enumerate(shape):
+                place = places[pad + k]
+                if place is not None and s != 1:
+                    axis_of[place] = k
+            found = self._walks[key] = tuple(axis_of)
+        return found
 
     def _reduce(self, out: Var, op: ops.OpKind, kind: str, fn: str, view: View, kept: list[bool]) -> None:
         """Fold the axes of `view` that are not kept; loops in the order of the root's memory."""
@@ -381,7 +264,7 @@ class Schedule:
         if not reduced:
             self.views[out] = view.transposed(tuple(k for k in range(len(kept)) if kept[k]))
             return
-        self._add(Node(kind, out, op, [self._through(view, domain, axes)], domain, out_axes, reduced, fn))
+        self._add(Node(kind, out, op, [self._through(view, axes)], domain, out_axes, reduced, fn))
 
     def _memory_order(self, view: View, axes: list[int]) -> list[int]:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
@@ -403,7 +286,7 @@ class Schedule:
         else:
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             reduced = ()
-        self._add(Node(kind, out, eqn.op, [self._through(view, domain, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
+        self._add(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         if is_gemm(eqn) and self._gemm(eqn, op):
@@ -420,7 +303,7 @@ class Schedule:
         order = [x for x in parts[small] if x not in order] + order
         order = [x for x in order if size[x] != 1]
         domain = tuple(size[x] for x in order)
-        operands = [self._operand(a, domain, [labels.index(x) if x in labels else None for x in order])
+        operands = [self._operand(a, tuple(labels.index(x) if x in labels else None for x in order))
                     for labels, a in zip(parts, eqn.args)]
         place = {x: p for p, x in enumerate(order)}
         reduced = tuple(p for p, x in enumerate(order) if x not in op.out)
@@ -484,7 +367,7 @@ class Schedule:
         """Write `value` into the part `target` of a stored value."""
         value = value.broadcast(target.dims, tuple(d if isinstance(d, int) else None for d in value.dims))
         domain, places = drop_ones(target.dims)
-        operand = self._place(value, range(len(target.dims)), domain, places)
+        operand = self._through(value, [k for k, d in enumerate(target.dims) if d != 1])
         axes: list[Axis] = [None] * len(domain)
         for k, p in enumerate(places):
             if p is not None:
@@ -498,8 +381,7 @@ class Schedule:
         dims = self.sizes.of(out)
         source = self.views[x]
         ranges = self._ranges(op, x, eqn.args[2:])
-        if (source.is_whole(self.sizes.of(source.root)) and source.root in self.storage and self._counts[x] == 1 and x not in self._outputs
-                and source.root is x):
+        if source.root is x and x in self.storage and self._counts[x] == 1 and x not in self._outputs:
             base = self.storage[x]              # the last use of a value that is being put together: go on in place
             self.home[out] = self.home[x]
         else:
@@ -522,7 +404,7 @@ class Schedule:
 
     def _assert(self, eqn: Eqn, message: str) -> None:
         self.views[eqn.outs[0]] = self.views[eqn.args[0]]
-        conditions = [self._operand(c, (), ()) for c in eqn.args[1:]]
+        conditions = [self._operand(c, ()) for c in eqn.args[1:]]
         item = CheckItem(conditions, message, eqn.sources)
         self._register(item)
         self._block_add(item, max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1))
@@ -705,8 +587,9 @@ class Schedule:
         for k, var in enumerate(self.program.outputs):
             view = self.views[var]
             root = self.storage.get(view.root, view.root)
-            whole = view.is_whole(self.sizes.of(view.root)) or view.flat and not any(view.offsets) and view._flat_contiguous(self.sizes) \
-                and self.sizes.product(view.dims) == self.sizes.product(self.sizes.of(view.root))
+            root_dims = self.sizes.of(view.root)
+            whole = view.is_whole(root_dims) or (view.flat_contiguous(self.sizes) and not any(view.offsets)
+                                                 and self.sizes.product(view.dims) == self.sizes.product(root_dims))
             if (not whole or root in self._frame or root in self.trees or root in self.output_of
                     or root not in self.home or self.home[root] < 0):
                 copy = self._copy(view, var)
@@ -719,7 +602,7 @@ class Schedule:
         for v, node in self.node.items():
             if v in self.stored:
                 continue
-            if self._folds_into_memory(node):
+            if self.folds_into_memory(node):
                 self.stored.add(v)
                 continue
             for user, leaf in self.uses.get(v, ()):
@@ -728,7 +611,7 @@ class Schedule:
                     break
 
     @staticmethod
-    def _folds_into_memory(node: Node) -> bool:
+    def folds_into_memory(node: Node) -> bool:
         """A fold over an outer axis with kept axes inside needs memory to fold into."""
         if node.kind != "reduce":
             return False
@@ -737,7 +620,7 @@ class Schedule:
 
     def is_local(self, node: Node, user: Any, view: View) -> bool:
         """Can `user` take the value of `node` from a local variable?"""
-        if self._folds_into_memory(node):
+        if self.folds_into_memory(node):
             return False
         if not node.domain or node.available == 0:      # a scalar: within one block only
             return not node.domain and isinstance(user, (Node, CheckItem)) and user.item == node.item
@@ -753,39 +636,3 @@ class Schedule:
             if view.axes[level] != (axis, 1) or view.offsets[axis]:
                 return False
         return True
-
-
-def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int | None, ...]]:
-    """The sizes that are not 1, and for each axis its place among them."""
-    domain = tuple(d for d in dims if d != 1)
-    places: list[int | None] = []
-    for d in dims:
-        places.append(None if d == 1 else sum(p is not None for p in places))
-    return domain, tuple(places)
-
-
-def gemm_labels(op: ops.Contract) -> tuple[int, int, int]:
-    """The row, column and inner label of a Contract that `is_gemm`."""
-    m = next(x for x in op.a if x not in op.b)
-    n = next(x for x in op.b if x not in op.a)
-    k = next(x for x in op.a if x in op.b and x not in op.out)
-    return m, n, k
-
-
-def is_gemm(eqn: Eqn) -> bool:
-    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1."""
-    op = eqn.op
-    assert type(op) is ops.Contract
-    left, right = eqn.args[0].type, eqn.args[1].type
-    dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-    if dtype not in dtypes.FLOATS or left.dtype != dtype or right.dtype != dtype:  # type: ignore[attr-defined]
-        return False
-    m = [x for x in op.a if x not in op.b]
-    n = [x for x in op.b if x not in op.a]
-    k = [x for x in op.a if x in op.b and x not in op.out]
-    if not (len(m) == len(n) == len(k) == 1 and m[0] in op.out and n[0] in op.out):
-        return False
-    size = dict(zip(op.a, left.shape)) | dict(zip(op.b, right.shape))  # type: ignore[attr-defined]
-    return 1 not in (size[m[0]], size[n[0]], size[k[0]])
-
-

@@ -1,0 +1,244 @@
+"""Where each operand and result lies: buffers, strides per loop, and loops that can be made one.
+
+In: a Schedule.  Out: `Accesses`: the Buffer of every stored value (output, arena slot, or a row per block) and, for each
+operand and result, an `Access`.  Not here: statements (`loops.lower`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import InternalError
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Program, Var
+from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
+from gradc.loops import memory
+from gradc.loops.index import View
+from gradc.loops.names import Namer
+from gradc.loops.nodes import Buffer, SizeExpr
+from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
+from gradc.loops.schedule import Schedule
+from gradc.loops.sizes import Sizes
+
+ROW_LIMIT = 16              # blocks of a nest that has a row of partial results, or scratch, for each
+
+
+@dataclass(slots=True, eq=False)
+class Access:
+    """Elements of a buffer: a stride per loop (0: the same element), and offset terms.
+
+    A term is a size, or (Var, stride) for a position that the kernel computes.
+    """
+
+    buffer: Buffer
+    strides: tuple[SizeExpr, ...]
+    offset: tuple[Any, ...] = ()
+
+
+class Accesses:
+    """See the module's docstring."""
+
+    def __init__(self, program: Program, schedule: Schedule, sizes: Sizes, inputs: list[Buffer], namer: Namer) -> None:
+        self.schedule = schedule
+        self.sizes = sizes
+        self.buffers: dict[Var, Buffer] = dict(zip(program.inputs, inputs))
+        self.constants: list[tuple[Buffer, Any]] = []
+        self.arena = memory.Arena(sizes)
+        self._namer = namer
+        self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
+        self._found: dict[Any, Access] = {}
+        self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
+        self._plan()
+
+    # -- buffers
+
+    def _plan(self) -> None:
+        """Memory of every stored value, item by item."""
+        s = self.schedule
+        spans = memory.lifetimes(s)
+        starts: dict[int, list[Var]] = {}
+        ends: dict[int, list[tuple[SizeExpr, SizeExpr]]] = {}
+        for var, (first, _) in spans.items():
+            starts.setdefault(first, []).append(var)
+        for item in range(len(s.items)):
+            for var in starts.get(item, ()):
+                name = self._namer(self.label(var))
+                dims = self.sizes.of(var)
+                dtype = tensor(var).dtype
+                if var in s.output_of:
+                    self.buffers[var] = Buffer(name, dtype, dims, "output", s.output_of[var])
+                    continue
+                shared = memory.shared_levels(s, var)
+                stride: SizeExpr = 0
+                if shared:
+                    self._levels[var] = shared
+                    dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
+                    stride = memory.padded(self.sizes, dims, dtype)
+                    size = memory.nbytes(self.sizes, (stride, ROW_LIMIT), dtype)
+                else:
+                    size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
+                offset = self.arena.take(size)
+                self.buffers[var] = Buffer(name, dtype, dims, "block" if shared else "arena", -1, offset, stride)
+                ends.setdefault(spans[var][1], []).append((size, offset))
+            for size, offset in ends.get(item, ()):
+                self.arena.give_back(size, offset)
+
+    @staticmethod
+    def _axes_inside(node: Node, shared: int) -> list[int]:
+        return [k for k, p in enumerate(node.out_axes) if p is None or p >= shared]
+
+    def scratch(self, name: str, dtype: str, width: SizeExpr, blocks: int) -> Buffer:
+        """A row of `width` elements for each of up to `blocks` blocks."""
+        size = memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype))
+        return Buffer(self._namer(name), dtype, (width,), "block", -1, self.arena.take(size), width)
+
+    def constant(self, root: Var) -> Buffer:
+        """The buffer of an array constant."""
+        found = self.buffers.get(root)
+        if found is None:
+            if root.data is None:
+                raise InternalError(f"{root} ({root.name}) has no memory; this is a bug in gradc, please report it")
+            data = np.ascontiguousarray(root.data)
+            found = self.buffers[root] = Buffer(self._namer(root.name or "constant"), data.dtype.name, data.shape,
+                                                "constant", len(self.constants))
+            self.constants.append((found, data))
+        return found
+
+    def label(self, var: Var) -> str:
+        """What to call a value: as the user did, or by the op that made it."""
+        if var.name:
+            return var.name
+        node = self.schedule.node.get(var)
+        return op_label(node.op) if node is not None else "part"
+
+    # -- accesses
+
+    def begin(self) -> None:
+        """A new item: its loops are numbered anew, and may be merged in their own way."""
+        self._found.clear()
+
+    def _stride_of(self, root: Var) -> tuple[SizeExpr, ...]:
+        """Stride per axis of a stored value; 0 for outer axes that a row buffer leaves out."""
+        found = self._steps.get(root)
+        if found is None:
+            dims = self.sizes.of(root)
+            shared = self._levels.get(root)
+            if shared is None:
+                found = self.sizes.strides(dims)
+            else:
+                kept = self._axes_inside(self.schedule.node[root], shared)
+                inner = dict(zip(kept, self.sizes.strides(tuple(dims[k] for k in kept))))
+                found = tuple(inner.get(k, 0) for k in range(len(dims)))
+            self._steps[root] = found
+        return found
+
+    def leaf(self, leaf: Leaf) -> Access:
+        """Where an operand lies."""
+        found = self._found.get(leaf)
+        if found is None:
+            root = self.schedule.storage.get(leaf.root, leaf.root)
+            found = self._found[leaf] = self._through(root, leaf.view)
+        return found
+
+    def _through(self, root: Var, view: View) -> Access:
+        buffer = self.constant(root)
+        steps: tuple[SizeExpr, ...] = (1,) if view.flat else self._stride_of(root)
+        product = self.sizes.define
+        strides = tuple([0 if a is None else steps[a[0]] if a[1] == 1 else product("mul", (steps[a[0]], a[1]))
+                         for a in view.axes])
+        offset: list[Any] = []
+        for step, terms in zip(steps, view.offsets):
+            for t in terms:
+                if isinstance(t, tuple):
+                    offset.append((t[0], product("mul", (t[1], step))))
+                elif t != 0:
+                    offset.append(product("mul", (t, step), "offset"))
+        return Access(buffer, strides, tuple(offset))
+
+    def result(self, node: Node) -> Access:
+        """Where a node's own result is stored."""
+        found = self._found.get(node)
+        if found is None:
+            if node.target is not None:
+                found = self._through(node.target.root, node.target)
+            else:
+                root = self.schedule.storage.get(node.out, node.out)
+                steps = self._stride_of(root)
+                strides: list[SizeExpr] = [0] * len(node.domain)
+                for axis, p in enumerate(node.out_axes):
+                    if p is not None:
+                        strides[p] = steps[axis]
+                found = Access(self.buffers[root], tuple(strides))
+            self._found[node] = found
+        return found
+
+    def in_memory(self, node: Node) -> bool:
+        """Does a node write to memory?"""
+        return node.kind == "write" or node.out in self.schedule.stored
+
+    def is_local(self, leaf: Leaf) -> bool:
+        """Is an operand taken from a local variable?"""
+        return leaf.root in self.schedule.node and leaf.root not in self.schedule.stored
+
+    def has_no_memory(self, root: Var) -> bool:
+        """A number, a size, or a loop variable."""
+        return (root.data is not None and root.data.size == 1 or root in self.schedule.trees
+                or root in self.schedule.size_values)
+
+    # -- merging loops
+
+    def merge(self, top: Loop) -> None:
+        """Make one loop of an outer and its only inner one where memory goes on across them in all accesses."""
+        while len(top.children) == 1 and type(top.children[0]) is Loop:
+            inner = top.children[0]
+            nodes = [n for n in statements(top) if isinstance(n, Node)]
+            touched: list[Any] = []
+            for n in nodes:
+                if len(n.domain) < 2 or n.kind in ("argreduce", "cumulate") or (0 in n.reduced) != (1 in n.reduced):
+                    return
+                for leaf in n.leaves():
+                    if leaf.root in self.schedule.trees:
+                        return                  # an Iota needs both indices
+                    if not self.has_no_memory(leaf.root) and not self.is_local(leaf):
+                        touched.append(leaf)
+                if self.in_memory(n):
+                    touched.append(n)
+            accesses = {t: self.leaf(t) if isinstance(t, Leaf) else self.result(t) for t in touched}
+            for a in accesses.values():
+                outer, step = a.strides[:2]
+                if outer != (0 if step == 0 else self.sizes.define("mul", (step, inner.size))):
+                    return
+            for t, a in accesses.items():
+                self._found[t] = Access(a.buffer, a.strides[1:], a.offset)
+            top.size = self.sizes.define("mul", (top.size, inner.size), "elements")
+            top.children = inner.children
+            top.serial = top.serial or inner.serial
+            for n in nodes:
+                n.domain = (top.size, *n.domain[2:])
+                n.reduced = tuple(sorted({max(0, p - 1) for p in n.reduced}))
+                n.out_axes = tuple(None if p == 0 else p if p is None else p - 1 for p in n.out_axes)
+                n.path = (top, *n.path[2:])
+            for loop in loops_below(top):
+                loop.level -= 1
+
+
+def tensor(var: Var) -> TensorType:
+    """The type of a value that is a tensor."""
+    assert isinstance(var.type, TensorType)
+    return var.type
+
+
+def op_label(op: ops.OpKind) -> str:
+    """What to call the result of an op that has no name."""
+    match op:
+        case ops.Map(fn):
+            return get_row(fn).name
+        case ops.Cast(dtype):
+            return f"as_{dtypes.SHORT[dtype]}"
+        case ops.Reduce() | ops.Contract() | ops.ArgReduce() | ops.Cumulate():
+            return str(op)
+    return type(op).__name__.lower()

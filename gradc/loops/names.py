@@ -1,0 +1,35 @@
+"""Readable unique names of one kernel: sizes and buffers in one space, the locals of each section in another."""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+class Namer:
+    """Makes names unique: new ones enter `own` and `also`, and are in neither `own` nor `avoid`."""
+
+    __slots__ = ("_also", "_avoid", "_count", "_own")
+
+    def __init__(self, own: set[str], also: set[str], avoid: set[str]) -> None:
+        self._own = own
+        self._also = also
+        self._avoid = avoid
+        self._count: dict[str, int] = {}
+
+    def __call__(self, base: str) -> str:
+        name = base = identifier(base)
+        k = self._count.get(base, 1)
+        while name in self._own or name in self._avoid:
+            k += 1
+            name = f"{base}_{k}"
+        self._count[base] = k
+        self._own.add(name)
+        self._also.add(name)
+        return name
+
+
+@cache
+def identifier(text: str) -> str:
+    """The part of a user's name that can stand in C."""
+    text = "".join(c if c.isalnum() and c.isascii() or c == "_" else "_" for c in text) or "v"
+    return f"v{text}" if text[0].isdigit() else text

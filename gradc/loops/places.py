@@ -1,0 +1,207 @@
+"""Places: the data that `loops.schedule` makes and `loops.lower` reads.
+
+An operand is found through a view (`Leaf`) or computed where it is used (`Tree`).  A statement (`Node`, `CheckItem`)
+stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks and `GemmCall`s, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Var
+from gradc.ir.scalars import get_row
+from gradc.loops.index import View
+from gradc.loops.nodes import SizeExpr
+
+# ---------------------------------------------------------------------------------------------- operands
+
+
+@dataclass(slots=True, eq=False)
+class Leaf:
+    """An operand that is found through a view with one entry per axis of the user's domain."""
+
+    root: Var
+    view: View
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """An operand that is computed where it is used."""
+
+    var: Var
+    op: ops.OpKind
+    operands: list[Any]
+
+
+Operand = Leaf | Tree
+
+
+def leaves(operand: Operand) -> Iterator[Leaf]:
+    """All leaves below an operand."""
+    if isinstance(operand, Leaf):
+        yield operand
+    else:
+        for o in operand.operands:
+            yield from leaves(o)
+
+
+# ------------------------------------------------------------------------------------------- nodes, loops
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One statement: out = op(operands) at each point of `domain`.
+
+    kind: map, reduce, argreduce, cumulate, or write (into a part of a stored value, found through `target`).
+    out_axes: per axis of out, its position in the domain (None for size 1).  reduced: positions folded away.
+    """
+
+    kind: str
+    out: Var
+    op: ops.OpKind
+    operands: list[Operand]
+    domain: tuple[SizeExpr, ...]
+    out_axes: tuple[int | None, ...] = ()
+    reduced: tuple[int, ...] = ()
+    fn: Any = None
+    target: View | None = None
+    path: tuple[Loop, ...] = ()
+    item: int = -1              # the top-level item it stands in
+    sources: tuple[int, ...] = ()
+
+    @property
+    def available(self) -> int:
+        """How many of its loops are still open when the value can be used."""
+        if self.kind == "write":
+            return 0
+        return min(self.reduced) if self.reduced else len(self.domain)
+
+    def leaves(self) -> Iterator[Leaf]:
+        for o in self.operands:
+            yield from leaves(o)
+
+    def weight(self) -> int:
+        """Cost in additions per point."""
+        return sum(map(_weight, self.operands)) + op_weight(self.op)
+
+
+def op_weight(op: ops.OpKind) -> int:
+    """Cost of one application in additions."""
+    return max(1, get_row(op.fn).weight) if isinstance(op, ops.Map) else 1
+
+
+def _weight(operand: Operand) -> int:
+    if isinstance(operand, Leaf):
+        return 1
+    return op_weight(operand.op) + sum(map(_weight, operand.operands))
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """One loop: `children` are Nodes whose domain ends here, and inner Loops, in order."""
+
+    size: SizeExpr
+    level: int
+    children: list[Any] = field(default_factory=list)
+    serial: bool = False
+    count: int = 0
+    index: int = -1          # position among its parent's children
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Scalar statements outside all loops."""
+
+    children: list[Any] = field(default_factory=list)
+    index: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class GemmCall:
+    """out[batch] = a[batch] b[batch] by BLAS; views have axes (batch..., row, column)."""
+
+    out: Var
+    a: Leaf
+    b: Leaf
+    batch: tuple[SizeExpr, ...]
+    m: SizeExpr
+    n: SizeExpr
+    k: SizeExpr
+    index: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class CheckItem:
+    """An Assert: scalar conditions that must hold."""
+
+    conditions: list[Operand]
+    message: str
+    sources: tuple[int, ...]
+    path: tuple[Loop, ...] = ()
+    item: int = -1
+
+    def leaves(self) -> Iterator[Leaf]:
+        for o in self.conditions:
+            yield from leaves(o)
+
+
+def statements(item: object) -> Iterable[object]:
+    """All Nodes (and CheckItems) below a top-level item, in order."""
+    stack = [item]
+    while stack:
+        top = stack.pop()
+        children = getattr(top, "children", None)
+        if children is None:
+            yield top
+        else:
+            stack.extend(reversed(children))
+
+
+def loops_below(top: Loop) -> list[Loop]:
+    """All loops inside `top`."""
+    result: list[Loop] = []
+    stack = [c for c in top.children if type(c) is Loop]
+    while stack:
+        loop = stack.pop()
+        result.append(loop)
+        stack.extend(c for c in loop.children if type(c) is Loop)
+    return result
+
+
+def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int | None, ...]]:
+    """The sizes that are not 1, and for each axis its place among them."""
+    domain = tuple(d for d in dims if d != 1)
+    places: list[int | None] = []
+    for d in dims:
+        places.append(None if d == 1 else sum(p is not None for p in places))
+    return domain, tuple(places)
+
+
+def gemm_labels(op: ops.Contract) -> tuple[int, int, int]:
+    """The row, column and inner label of a Contract that `is_gemm`."""
+    m = next(x for x in op.a if x not in op.b)
+    n = next(x for x in op.b if x not in op.a)
+    k = next(x for x in op.a if x in op.b and x not in op.out)
+    return m, n, k
+
+
+def is_gemm(eqn: Eqn) -> bool:
+    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1."""
+    op = eqn.op
+    assert type(op) is ops.Contract
+    left, right = eqn.args[0].type, eqn.args[1].type
+    dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+    if dtype not in dtypes.FLOATS or left.dtype != dtype or right.dtype != dtype:  # type: ignore[attr-defined]
+        return False
+    m = [x for x in op.a if x not in op.b]
+    n = [x for x in op.b if x not in op.a]
+    k = [x for x in op.a if x in op.b and x not in op.out]
+    if not (len(m) == len(n) == len(k) == 1 and m[0] in op.out and n[0] in op.out):
+        return False
+    size = dict(zip(op.a, left.shape)) | dict(zip(op.b, right.shape))  # type: ignore[attr-defined]
+    return 1 not in (size[m[0]], size[n[0]], size[k[0]])
+
+

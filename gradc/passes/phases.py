@@ -73,6 +73,7 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
             print(f"gradc passes: {phase.name}: {count} -> {len(program.eqns)} equations, "
                   f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
             started = now
+    program = specialize.share_reciprocals(program, state)      # after all rules: it makes products of quotients
     program = with_lines(keep_size_checks(program, state), state)
     if checked:
         check(program, "keep_size_checks")

@@ -5,7 +5,7 @@ PEERS  ?= aesara numba casadi jax pytensor torch
 
 py     := $(VENV)/bin/python
 stamp  := $(VENV)/.gradc-ready
-pip    := $(py) -m pip install --quiet --disable-pip-version-check
+pip    := $(py) -m pip install -qq --disable-pip-version-check
 # gradc's tests and examples run with the settings of the machine, minus those that would change what is measured.
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
 
@@ -58,7 +58,7 @@ bench-peers: $(stamp) $(PEERS:%=.venv-peers/%/.ready)  ## full table with Aesara
 # One environment a peer, for Aesara needs numpy < 2. A peer that can't be installed is left out of the table, with a note.
 .venv-peers/%/.ready: benchmarks/peers/%.txt
 	@$(PYTHON) -m venv .venv-peers/$* \
-	  && .venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@ \
+	  && .venv-peers/$*/bin/python -m pip install -qq --disable-pip-version-check -r $< && touch $@ \
 	  || echo "note: peer $* could not be installed; its column stays empty"
 
 docs: $(stamp)  ## run the examples of README.md and docs/

@@ -72,7 +72,7 @@ def measure_row(row: Row, peer: str, library: Any, hand: Any, seconds: float) ->
         except Exception as error:      # a peer may fail in any way; the table says so and goes on
             fault = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
             if peer == name:
-                traceback.print_exc(file=sys.stderr)
+                traceback.print_exc(limit=-2, file=sys.stderr)
         if fault:
             result["faults"][name] = fault
         else:

@@ -211,7 +211,7 @@ def _compile_into(
             "key": key,
             "isa": toolchain.isa(),
             "compiler": compiler.record(),
-            "flags": toolchain.unit_flags(unit.optimize),
+            "flags": toolchain.unit_flags(compiler, unit.optimize),
             "source": hashlib.sha256(unit.text.encode()).hexdigest(),
             "route": route,
             "unit": unit.manifest,
@@ -223,9 +223,7 @@ def _compile_into(
             file.write(packed)
             file.flush()
             os.fsync(fd)
-        data = cache.aligned(len(packed))
-        data[:] = np.frombuffer(packed, np.uint8)
-        entry = cache.unpack(staged, data)
+        entry = cache.unpack(staged, packed)
         assert entry is not None
         try:
             module = _load(entry)
@@ -294,8 +292,8 @@ def _child(
         "source": source,
         "output": output,
         "include": include,
-        "compile_flags": [flag for flag in toolchain.unit_flags(unit.optimize) if flag != "-shared"],
-        "link_flags": toolchain.link_flags(),
+        "compile_flags": [flag for flag in toolchain.unit_flags(compiler, unit.optimize) if flag != "-shared"],
+        "link_flags": toolchain.link_flags(compiler),
     }
     command = shlex.join(compiler.command)
     environment = {**environment, "CC": command, "LDSHARED": f"{command} -shared"}
@@ -371,7 +369,7 @@ def _import_from_memory(entry: cache.Entry) -> Any:
     try:
         fd = os.memfd_create(_MODULE, os.MFD_CLOEXEC)
         with open(fd, "wb", closefd=False) as file:
-            file.write(entry.data.data)
+            file.write(entry.data)
     except OSError as error:
         raise ImportError(str(error)) from error
     return _import(f"/proc/self/fd/{fd}")

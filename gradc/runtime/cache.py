@@ -64,12 +64,12 @@ class Unsafe(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified entry; `constants` are read-only views of `data`, the bytes that were verified."""
+    """A verified entry; `data` are the bytes that were verified."""
 
     path: str
     manifest: dict[str, Any]
     constants: list[np.ndarray]
-    data: np.ndarray
+    data: bytes
     digest: bytes
 
 
@@ -110,65 +110,64 @@ def pack(shared_object: bytes, manifest: dict[str, Any], constants: Sequence[np.
     return b"".join([*parts, digest.digest(), _MAGIC])
 
 
-def unpack(path: str, data: np.ndarray) -> Entry | None:
-    """The entry held by `data` (64-byte aligned bytes), or None if it is damaged in any way."""
+def unpack(path: str, data: bytes) -> Entry | None:
+    """The entry held by `data`, or None if it is damaged in any way.  Its constants are read-only and aligned."""
     size = len(data)
     if size < _FOOTER.size:
         return None
-    code, constants, text, digest, magic = _FOOTER.unpack(data[size - _FOOTER.size :].tobytes())
+    code, constants, text, digest, magic = _FOOTER.unpack_from(data, size - _FOOTER.size)
     if magic != _MAGIC or code + constants + text + _FOOTER.size != size or text > _MAX_MANIFEST:
         return None
-    view = data.data
+    view = memoryview(data)
     if hashlib.sha256(view[: size - _DIGEST_TAIL]).digest() != digest:
         return None
     try:
-        manifest = json.loads(bytes(view[code + constants : code + constants + text]))
+        manifest = json.loads(data[code + constants : code + constants + text])
         if manifest["schema"] != SCHEMA:
             return None
-        arrays = [_constant(data, **described) for described in manifest.pop("constants")]
+        described = manifest.pop("constants")
+        arrays = _constants(view[: code + constants], code, described) if described else []
     except (ValueError, KeyError, TypeError):
         return None
     return Entry(path, manifest, arrays, data, digest)
 
 
-def _constant(data: np.ndarray, dtype: str, shape: list[int], offset: int) -> np.ndarray:
-    array = np.ndarray(tuple(shape), np.dtype(dtype), data, offset)
-    array.flags.writeable = False
-    return array
+def _constants(view: memoryview, code: int, described: list[dict[str, Any]]) -> list[np.ndarray]:
+    """Arrays over one copy of the constants, placed so that offsets in the entry are addresses modulo 64."""
+    start = code - code % _ALIGN
+    raw = np.empty(len(view) - start + _ALIGN, np.uint8)
+    shift = -raw.__array_interface__["data"][0] % _ALIGN
+    raw[shift : shift + len(view) - start] = np.frombuffer(view, np.uint8, offset=start)
+    raw.flags.writeable = False
+    return [
+        np.ndarray(tuple(item["shape"]), np.dtype(item["dtype"]), raw, item["offset"] - start + shift)
+        for item in described
+    ]
 
 
-def aligned(size: int) -> np.ndarray:
-    """`size` uninitialised bytes at an address that is a multiple of 64."""
-    raw = np.empty(size + _ALIGN, np.uint8)
-    start = -raw.__array_interface__["data"][0] % _ALIGN
-    return raw[start : start + size]
-
-
-def _read(path: str) -> tuple[np.ndarray | None, os.stat_result]:
+def _read(path: str) -> bytes | None:
     """All bytes of an entry (None: can't be one), read through a descriptor whose owner and mode were checked."""
     # O_NONBLOCK: a FIFO in an entry's place must not hang us.
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
-            return None, info
+            return None
         _require_safe(path, info)
         size = info.st_size
         # The magic number first: a huge foreign file is not read.
         if size < _FOOTER.size or os.pread(fd, len(_MAGIC), size - len(_MAGIC)) != _MAGIC:
-            return None, info
-        data = aligned(size)
-        view = data.data
-        done = 0
-        while done < size:
-            count = os.preadv(fd, [view[done:]], done)
-            if count == 0:
-                return None, info
-            done += count
+            return None
+        data = os.read(fd, size)
+        while len(data) < size:  # the system reads at most 2 GiB at a time
+            more = os.read(fd, size - len(data))
+            if not more:
+                return None
+            data += more
         age = time.time() - info.st_mtime
         if not 0 <= age <= _DAY:
             _touch(fd)
-        return data, info
+        return data
     finally:
         os.close(fd)
 
@@ -286,11 +285,11 @@ def _require_safe(path: str, info: os.stat_result) -> None:
 
 def _require_safe_ancestors(path: str) -> None:
     """Nobody but us and root (whoever owns `/`: in a container that may be another number) may move `path` away."""
-    trusted = (os.geteuid(), 0, os.stat("/").st_uid)
+    us = os.geteuid()
     folder = os.path.dirname(path)
     while True:
         info = os.stat(folder)
-        if info.st_uid not in trusted:
+        if info.st_uid not in (us, 0) and info.st_uid != os.stat("/").st_uid:
             raise Unsafe(f"{folder}, above the cache, belongs to user {info.st_uid}, not to you")
         if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
             raise Unsafe(f"{folder}, above the cache, can be written by everyone")
@@ -366,7 +365,7 @@ class Store:
         unfit: list[str] = []
         for path in self._candidates(folder, key):
             try:
-                data, _ = _read(path)
+                data = _read(path)
             except FileNotFoundError:
                 continue
             except OSError as error:  # a link (ELOOP), another owner, a bad disk
@@ -422,10 +421,11 @@ class Store:
         while path in unfit or taken(path) or os.path.lexists(path):
             number = max([number, *self._numbers(folder, key)]) + 1
             path = os.path.join(folder, f"{key}.{number}.so")
-        os.rename(staged, path)
+        size = os.path.getsize(staged)
+        os.rename(staged, path)  # from here on others may use it, and replace it
         for old in unfit:
             unlink(old)
-        if self._is_trim_due(os.path.getsize(path)):
+        if self._is_trim_due(size):
             self.trim(keep=path)
         return path
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import select
 import time
+from _signal import SIGKILL, SIGPIPE  # `signal` wraps these in enums, which costs an import
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_KILL = 9  # SIGKILL on every POSIX system; the module `signal` costs an import
 _TICK = 0.05
 
 
@@ -53,7 +53,8 @@ def run(
             (os.POSIX_SPAWN_DUP2, writer, 2),
         ]
         env = os.environ if environment is None else environment
-        pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setpgroup=0)
+        # Python ignores SIGPIPE, which children would inherit.
+        pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setpgroup=0, setsigdef=[SIGPIPE])
     except BaseException:
         os.close(reader)
         raise
@@ -106,7 +107,7 @@ def _reap(pid: int) -> tuple[bool, int | None]:
 
 def _kill(pid: int) -> None:
     try:
-        os.killpg(pid, _KILL)
+        os.killpg(pid, SIGKILL)
         os.waitpid(pid, 0)
     except (ProcessLookupError, ChildProcessError, PermissionError):
         pass

@@ -49,6 +49,7 @@ CODE_FLAGS = (
     "-fno-math-errno",
     "-fno-trapping-math",
     "-fwrapv",
+    "-ffp-contract=off",  # what gcc does in ISO mode; clang would fuse multiplications and additions
 )
 _FAST_MATH = frozenset(("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-mdaz-ftz"))
 # Variables that make a compiler write files elsewhere or change what is linked.
@@ -181,7 +182,7 @@ def cpu_isa() -> tuple[str, ...]:
     return tuple(name for name in LEVELS["x86-64-v4"] if name in features)
 
 
-def unit_flags(optimize: str = "-O3") -> list[str]:
+def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
     """The flags that make a unit's code what it is: language, optimisation, instruction sets, user's flags.
 
     Raises: CompileError if config.cc_flags asks for fast-math.
@@ -192,7 +193,9 @@ def unit_flags(optimize: str = "-O3") -> list[str]:
             f"config.cc_flags (GRADC_FLAGS) has {', '.join(sorted(bad))}, which would flush denormals to zero in the "
             "whole process; remove it"
         )
-    return ["-std=c11", optimize, *CODE_FLAGS, *(f"-m{name}" for name in isa()), *extra]
+    # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
+    base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
+    return ["-std=c11", optimize, *CODE_FLAGS, *base, *(f"-m{name}" for name in isa()), *extra]
 
 
 def unit_argv(
@@ -201,22 +204,25 @@ def unit_argv(
     """The argument vector that compiles `source`, links it with `objects` and writes the shared object `output`."""
     return [
         *toolchain.command,
-        *unit_flags(optimize),
+        *unit_flags(toolchain, optimize),
         f"-I{include_dir()}",
         "-o",
         output,
         source,
         *objects,
-        *link_flags(),
+        *link_flags(toolchain),
     ]
 
 
-def link_flags() -> list[str]:
-    """The end of the link line; `-z now` makes a missing symbol a failed load instead of a crash at a call.
+def link_flags(toolchain: Toolchain) -> list[str]:
+    """The end of the link line.
 
-    (`--no-undefined` can't be had: the wrapper's references to Python are resolved by the interpreter.)
+    `-z now` makes a missing symbol a failed load instead of a crash at a call (`--no-undefined` can't be had: the
+    wrapper's references to Python are resolved by the interpreter); `-z noseparate-code` makes files smaller and
+    loading faster, but zig does not know it.
     """
-    return ["-Wl,-z,now", "-lm"]
+    small = ["-Wl,-z,noseparate-code"] if toolchain.kind in ("gcc", "clang") else []
+    return ["-Wl,-z,now", *small, "-lm"]
 
 
 def include_dir() -> str:
@@ -265,11 +271,9 @@ def _command(text: str, path: str) -> tuple[str, ...] | None:
 
 
 def _which(name: str, path: str) -> str | None:
-    if os.sep in name:
-        candidates = [name]
-    else:
-        candidates = [os.path.join(folder, name) for folder in path.split(os.pathsep) if folder]
-    for candidate in candidates:
+    folders = [""] if os.sep in name else [folder for folder in path.split(os.pathsep) if folder]
+    for folder in folders:
+        candidate = f"{folder}/{name}" if folder else name
         if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
             return os.path.abspath(candidate)
     return None
@@ -298,12 +302,15 @@ def _identify(command: tuple[str, ...]) -> Toolchain:
             tuple(argv),
             answer.output,
         )
-    lines = answer.output.splitlines() if answer.status == 0 else []
+    lines = answer.output.splitlines()  # whatever the status: zig answers, and then fails
     version = next((line.strip() for line in lines if re.search(r"\b(gcc|clang) version\b", line)), "")
     target = next((line.strip() for line in lines if line.startswith("Target:")), "")
-    kind = "zig" if command[-1] == "cc" and len(command) > 1 else "clang" if "clang" in version else "gcc"
     if not version:
         kind = "unknown"
+    elif os.path.basename(command[0]) == "zig":
+        kind = "zig"
+    else:
+        kind = "clang" if "clang version" in version else "gcc"
     programs = {command[0]: stamp(command[0])}
     for line in lines:
         if line.startswith(" "):

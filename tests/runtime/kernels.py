@@ -45,9 +45,14 @@ def entry_path(folder: Path, key: str) -> Path:
     return folder / key[:2] / f"{key}.so"
 
 
-# What every test process starts with; `main` is given the key and the value of the unit.
-PRELUDE = """
-import ctypes, hashlib, os, sys, time, warnings
+# What every test process starts with.  The package itself is not run: only the runtime is wanted.
+PRELUDE = (
+    f"""
+import ctypes, hashlib, os, sys, time, types, warnings
+gradc = sys.modules["gradc"] = types.ModuleType("gradc")
+gradc.__path__ = [{str(ROOT / "gradc")!r}]
+"""
+    + """
 from gradc.runtime import build, cache
 from gradc.config import config
 def unit(value):
@@ -57,6 +62,7 @@ def unit(value):
 def call(loaded):
     return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(loaded.entry)(None)
 """
+)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -326,6 +326,37 @@ def test_a_new_file_under_a_loaded_name_is_not_mistaken_for_it(own_cache: Path) 
     assert second.path == first.path and (call(first), call(second)) == (1, 2)
 
 
+def test_an_entry_evicted_after_it_was_verified_is_loaded_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = build.obtain(KEY, lambda: unit(3)).path
+    monkeypatch.setattr(build, "_LOADED", {})
+    original = build._load
+
+    def evict(entry: cache.Entry) -> object:
+        os.unlink(path)
+        return original(entry)
+
+    monkeypatch.setattr(build, "_load", evict)
+    loaded = build.obtain(KEY, never)
+    assert loaded.cached and call(loaded) == 3
+
+
+def test_an_entry_that_the_c_library_can_not_serve_is_replaced(own_cache: Path) -> None:
+    build.obtain(KEY, lambda: unit(3))
+    code = f"""
+original = build._load
+calls = []
+def load(entry):
+    calls.append(entry.path)
+    if "{KEY}.so" in entry.path:
+        raise ImportError("version GLIBC_2.99 not found")
+    return original(entry)
+build._load = load
+loaded = build.obtain("{KEY}", lambda: unit(4))
+print(call(loaded), os.path.basename(loaded.path), "GLIBC_2.99" in loaded.reason, len(calls))
+"""
+    assert python(code, GRADC_CACHE_DIR=str(own_cache))[0].split() == ["4", f"{KEY}.1.so", "True", "3"]
+
+
 def test_clearing_the_cache_is_a_miss(own_cache: Path) -> None:
     build.obtain(KEY, lambda: unit(1))
     cache.remove_tree(str(own_cache))
@@ -409,13 +440,16 @@ def test_cache_errors_are_raised_if_asked_for(own_cache: Path) -> None:
         build.obtain(KEY, never)
 
 
-def test_a_full_disk_is_one_warning(mount: Callable[[str], Path]) -> None:
-    for options in ("size=4k", "size=24k", "size=48k", "nr_inodes=4", "nr_inodes=9"):
-        place = mount(options)
-        cached, errors = works(GRADC_CACHE_DIR=str(place))
-        assert errors.count("CacheWarning") == 1, (options, errors)
-        assert cached[1]
-        assert os.listdir(place / "tmp") == [] if (place / "tmp").exists() else True
+@pytest.mark.parametrize("options", ["size=4k", "size=24k", "size=48k", "nr_inodes=4", "nr_inodes=9"])
+def test_a_full_disk_is_one_warning(mount: Callable[[str], Path], options: str) -> None:
+    place = mount(options)
+    with config.change_flags(cache_dir=str(place)), pytest.warns(CacheWarning) as given:
+        for number in range(5):
+            assert call(build.obtain(key_of(str(number)), lambda: unit(number))) == number  # noqa: B023 (called at once)
+        for number in range(5):
+            assert call(build.obtain(key_of(str(number)), never)) == number
+    assert len(given) == 1
+    assert not (place / "tmp").exists() or os.listdir(place / "tmp") == []
 
 
 def test_a_noexec_cache_works(mount: Callable[[str], Path]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from gradc.runtime.process import run
+from tests.runtime.kernels import python
 
 
 def test_run_gives_status_and_both_outputs(script: Callable[..., str]) -> None:
@@ -77,3 +78,15 @@ def test_run_leaks_no_descriptors(script: Callable[..., str]) -> None:
     with pytest.raises(OSError):
         run(["/no/such/program"], timeout=10)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_run_works_where_children_are_reaped_by_others(script: Callable[..., str]) -> None:
+    python(
+        "import signal\nfrom gradc.runtime.process import run\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        f"ended = run([{script('echo done; exit 3')!r}], timeout=20)\n"
+        "assert ended.output == 'done\\n' and ended.status == 0 and ended.seconds < 10"
+    )
+
+
+def test_children_do_not_ignore_broken_pipes(script: Callable[..., str]) -> None:
+    assert run([script("grep SigIgn /proc/self/status")], timeout=10).output.split()[1][-4:] == "0000"

@@ -68,7 +68,13 @@ def test_ziglang_is_found_without_importing_it(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
     assert toolchain.locate() == (str(zig), "cc")
-    assert toolchain.find().kind == "zig"
+    found = toolchain.find()
+    assert found.kind == "zig"
+    flags = toolchain.unit_flags(found)
+    assert "-mcpu=baseline" in flags and flags.index("-mcpu=baseline") < min(
+        [flags.index(flag) for flag in flags if flag.startswith("-m") and flag != "-mcpu=baseline"], default=99
+    )
+    assert not [flag for flag in toolchain.link_flags(found) if "noseparate" in flag]
 
 
 def test_identity_sees_a_changed_version_or_program(tmp_path: Path, script: Callable[..., str]) -> None:
@@ -126,7 +132,7 @@ def test_target_chooses_the_instruction_sets(monkeypatch: pytest.MonkeyPatch) ->
         assert toolchain.isa() == []
     with config.change_flags(target="x86-64-v2"):
         assert toolchain.isa() == ["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"]
-        assert "-mavx" not in toolchain.unit_flags()
+        assert "-mavx" not in toolchain.unit_flags(toolchain.find())
     with config.change_flags(target="x86-64-v4"), pytest.raises(GraphError, match="avx512vl"):
         toolchain.isa()
     with config.change_flags(target="pentium"), pytest.raises(GraphError, match="x86-64-v3"):
@@ -142,9 +148,9 @@ def test_the_flags_hold_no_fast_math_and_no_native() -> None:
     assert not [word for word in argv if "native" in word or "fast-math" in word or word == "-Ofast"]
     for flag in ("-ffast-math", "-Ofast", "-funsafe-math-optimizations"):
         with config.change_flags(cc_flags=f"-g {flag}"), pytest.raises(CompileError, match=flag):
-            toolchain.unit_flags()
+            toolchain.unit_flags(toolchain.find())
     with config.change_flags(cc_flags="-Wall  -Werror"):
-        assert toolchain.unit_flags()[-2:] == ["-Wall", "-Werror"]
+        assert toolchain.unit_flags(toolchain.find())[-2:] == ["-Wall", "-Werror"]
 
 
 def test_the_environment_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

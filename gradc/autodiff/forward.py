@@ -16,7 +16,7 @@ from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_co
 from gradc.autodiff.table import JVP, connection
 from gradc.errors import DisconnectedInputError, GradientError, NoRuleError, NullTypeGradError, ShapeError, at
 from gradc.ir import ops
-from gradc.ir.graph import Apply, NullVariable, Variable, describe, to_variable, toposort
+from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -135,8 +135,11 @@ class _Forward:
         if total is None:
             return [None] * len(us)
         wrt = [u for u in us if u is not None]
-        found = iter(grad(total, wrt, disconnected_inputs="ignore", return_disconnected="none", add_names=False))
-        return [next(found) if u is not None else None for u in us]
+        found = grad(total, wrt, disconnected_inputs="ignore", return_disconnected="none", add_names=False)
+        # Linear in u, so the result uses at most the shape of u, which is that of the output
+        stands_for = [(u, y) for u, y in zip(us, node.outputs) if u is not None]
+        rest = iter([g if g is None else clone_replace(g, stands_for) for g in found])
+        return [next(rest) if u is not None else None for u in us]
 
 
 def _point(o: Symbolic, x: Any, t: Any) -> Variable | None:

@@ -292,7 +292,9 @@ def _gradient_of(op: ops.GradientOf, args: Args, source: Any) -> list[Type]:
 
 
 def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
-    return [v.type for v in op.op.make_node(*args).outputs]
+    # a user's make_node knows graph variables only, so Program vars get stand-ins
+    inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data) for a in args]
+    return [v.type for v in op.op.make_node(*inputs).outputs]
 
 
 _INFER: dict[type, Callable[..., list[Type]]] = {

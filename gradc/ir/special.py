@@ -192,7 +192,7 @@ def _erf_series(z: Array) -> Array:
 
 
 def _erfcx_fraction(z: Array) -> Array:
-    """exp(z**2) erfc(z) for Re z >= 2 by its continued fraction (Abramowitz & Stegun 7.1.14)."""
+    """exp(z**2) erfc(z) for Re z >= 1.5 by its continued fraction (Abramowitz & Stegun 7.1.14)."""
     tail = z + 0j
     for n in range(120, 0, -1):
         tail = z + n / 2 / tail
@@ -201,14 +201,14 @@ def _erfcx_fraction(z: Array) -> Array:
 
 def _erfc_analytic(z: Array) -> Array:
     a = np.where(z.real < 0, -z, z)
-    far = a.real >= 3
-    upper = np.where(far, np.exp(-a * a) * _erfcx_fraction(np.where(far, a, 3)),
+    far = a.real >= 1.5
+    upper = np.where(far, np.exp(-a * a) * _erfcx_fraction(np.where(far, a, 2)),
                      1 - _erf_series(np.where(far, 0, a)))
     return np.where(z.real < 0, 2 - upper, upper)
 
 
 def _erf_analytic(z: Array) -> Array:
-    near = np.abs(z.real) < 3
+    near = np.abs(z.real) < 1.5
     return np.where(near, _erf_series(np.where(near, z, 0)), 1 - _erfc_analytic(z))
 
 
@@ -235,8 +235,8 @@ def _exp_of_square(x: Array) -> Array:
 
 
 def _erfcx_analytic(z: Array) -> Array:
-    far = z.real >= 3
-    return np.where(far, _erfcx_fraction(np.where(far, z, 3)), np.exp(z * z) * _erfc_analytic(np.where(far, 0, z)))
+    far = z.real >= 1.5
+    return np.where(far, _erfcx_fraction(np.where(far, z, 2)), np.exp(z * z) * _erfc_analytic(np.where(far, 0, z)))
 
 
 def _normal_tail(p: Array) -> Array:

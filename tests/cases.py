@@ -709,6 +709,13 @@ def _classes(p: np.ndarray, k: np.ndarray) -> np.ndarray:
     return -np.log(p[np.arange(len(k)), k])
 
 
+EXTRA: list[Case] = [
+    Case("diff", at.diff, np.diff),
+    Case("diff", partial(at.diff, n=2, axis=0), partial(np.diff, n=2, axis=0), label="twice"),
+    Case("diff", at.diff, np.diff, (bools(),), "none", label="bool"),
+    Case("to_one_hot", lambda k: at.to_one_hot(k, 4), lambda k: np.eye(4)[k], (ints((5,), "small"),), "none"),
+]
+
 NNET: list[Case] = [
     *[
         Case(
@@ -807,7 +814,7 @@ NNET: list[Case] = [
     ),
 ]
 
-CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *SHAPES, *CREATION, *INDEXING, *PRODUCTS, *NNET]
+CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *SHAPES, *CREATION, *INDEXING, *PRODUCTS, *EXTRA, *NNET]
 
 # Public names that are no functions of tensors, or are tested on their own.
 NO_CASE: frozenset[str] = frozenset(

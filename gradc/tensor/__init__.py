@@ -177,6 +177,7 @@ from gradc.tensor.elemwise import (
     xlogy0,
     xor,
 )
+from gradc.tensor.extra import diff, to_one_hot
 from gradc.tensor.index import (
     inc_subtensor,
     set_subtensor,
@@ -270,6 +271,7 @@ globals().update(_TYPED)
 
 __all__ = [
     "TensorType", "nnet", "special", "batched_dot", "batched_tensordot", "dot", "einsum", "inner", "matmul",
+    "diff", "to_one_hot",
     "matvec", "outer", "tensordot", "vdot", "vecdot", "vecmat", "as_tensor", "as_tensor_variable", "cast",
     "constant", "get_scalar_constant_value", "alloc", "arange", "col", "complex_from_polar", "empty",
     "empty_like", "eye", "full", "full_like", "identity_like", "linspace", "matrix", "meshgrid", "mgrid",

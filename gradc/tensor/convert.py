@@ -23,11 +23,6 @@ _NUMBERS: dict[Any, tuple[TensorType, np.ndarray]] = {}
 _NUMBERS_LIMIT = 10_000
 
 
-def is_tensor(x: Any) -> bool:
-    """Is `x` a variable of tensor type?"""
-    return isinstance(x, Variable) and type(x.type) is TensorType
-
-
 def number(value: int | float) -> Any:
     """A constant for a Python int or float; its array comes from the table where possible."""
     key = value if value.__class__ is int else (value, config.floatX)

@@ -240,7 +240,8 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
     """
     a, b = as_tensor_variable(start), as_tensor_variable(stop)
     common = dtypes.upcast(a.type.dtype, b.type.dtype)
-    work = common if common in dtypes.CONTINUOUS and is_symbolic(a, b) else "float64"
+    known = isinstance(a, Constant) and isinstance(b, Constant)     # Python floats: as numpy.linspace of them
+    work = "float64" if known or common in dtypes.DISCRETE else common
     a, b = _converted(a, work), _converted(b, work)
     n = sizes(num)[0]
     steps = ew.sub(n, size_constant(1)) if endpoint else n
@@ -252,11 +253,6 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
         is_last = shp.shape_padright(ew.and_(ew.eq(count, steps), ew.gt(n, size_constant(1))), result.type.ndim - 1)
         result = ew.switch(is_last, b, result)
     return result if dtype is None else cast(result, dtype)
-
-
-def is_symbolic(*tensors: Any) -> bool:
-    """Is any of these not a constant?"""
-    return any(not isinstance(t, Constant) for t in tensors)
 
 
 def eye(n: Any, m: Any = None, k: Any = 0, dtype: object = None) -> Any:

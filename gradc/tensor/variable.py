@@ -14,7 +14,7 @@ import numpy as np
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, index, shape
+from gradc.tensor import contract, convert, creation, extra, index, shape
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 
@@ -324,9 +324,6 @@ def _without_none(options: dict[str, Any]) -> dict[str, Any]:
 class TensorConstant(TensorVariable, Constant):
     """A tensor whose value is known when the graph is built: `data`, read-only."""
 
-    def __copy__(self) -> TensorConstant:
-        return self
-
 
 def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **options: Any) -> Any:
@@ -393,7 +390,7 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
     "diagonal": shape.diagonal, "trace": shape.trace, "tril": shape.tril, "triu": shape.triu,
     "atleast_1d": shape.atleast_1d, "atleast_2d": shape.atleast_2d, "zeros_like": creation.zeros_like,
     "ones_like": creation.ones_like, "full_like": creation.full_like, "empty_like": creation.empty_like,
-    "linspace": creation.linspace, "meshgrid": creation.meshgrid,
+    "diff": extra.diff, "linspace": creation.linspace, "meshgrid": creation.meshgrid,
 }
 _ARRAY_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     getattr(np, name): fn for name, fn in _BY_NAME.items() if hasattr(np, name)}

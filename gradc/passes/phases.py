@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from gradc.config import config
@@ -44,10 +45,22 @@ PHASES: tuple[Phase, ...] = (
 )
 
 
-def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool | None = None) -> Program:
+@cache
+def _without(excluded: tuple[str, ...]) -> tuple[Phase, ...]:
+    """The phases without the rules (or whole phases) named."""
+    def kept(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        return tuple(rule for rule in rules if rule.name not in excluded)
+
+    return tuple(Phase(p.name, kept(p.own), Table(kept(p.table.rules)), p.why) for p in PHASES
+                 if p is PHASES[0] or p.name not in excluded)
+
+
+def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool | None = None,
+             excluded: tuple[str, ...] = ()) -> Program:
     """`program` with fewer and better equations.
 
     log      a list to which (phase, rule) is added for each rule that fires
+    excluded names of rules that are not applied (names that no rule has are ignored), or of phases after the first
     checked  run `ir.check` after each phase; default: if config.log has the topic "passes"
     Raises: ProgramCheckError if a rule broke the Program (a bug in gradc).
     """
@@ -59,11 +72,12 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
     state = State(program)
     if log is not None or tell:
         state.fired = [] if log is None else log
-    for phase in PHASES:
+    phases = _without(excluded) if excluded else PHASES
+    for phase in phases:
         fired = len(state.fired or ())
         count = len(program.eqns)
         present = {state.kinds[eqn.outs[0].number] for eqn in program.eqns}
-        if phase is not PHASES[0] and not any(rule.possible(present) for rule in phase.own):
+        if phase is not phases[0] and not any(rule.possible(present) for rule in phase.own):
             continue
         program = sweep(program, phase.table, state, phase.name)
         if checked:

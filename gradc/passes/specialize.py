@@ -1,17 +1,20 @@
 """Rules that put cheaper equivalents in the place of canonical forms.  They run last.
 
 Powers with the usual constant exponents become products and roots; a product of a sigmoid and its mirror image
-is written with one exp.
+is written with one exp.  `share_reciprocals` is no rule, because it asks how often a value is divided by.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from gradc.ir import ops
-from gradc.ir.program import Var
+import numpy as np
+
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, r, var
+from gradc.passes.pattern import Args, On, Rule, kind_of, r, result_type, var
+from gradc.passes.rewrite import State, ordered
 from gradc.passes.stabilize import factors, strip
 
 x, y = var("x"), var("y")
@@ -59,7 +62,15 @@ def _sample_sigmoid(b: Any) -> Any:
     return b.map("mul", s, t), b.map("mul", b.map("mul", g, s), t), b.map("mul", b.map("mul", g, t), s)
 
 
+def _used_once(b: Any, x: Any, y: Any) -> bool:
+    """Is 1 / x used here only (else the division is shared), and no smaller than the product?"""
+    eqn = b._interned.get(("true_divide", b.like(1, x).number, x.number))
+    return (not y.type.ndim or b.same_shape(x, y)) and eqn is not None and b.uses().get(eqn.outs[0], 0) == 1
+
+
 RULES = (
+    Rule("one_over_times", (1 / x) * y, y / x, when=_used_once, exact=False,
+         why="one rounding instead of two, and no overflow of 1/x for subnormal x"),
     Rule("power_three", r.pow(x, 3), x * r.square(x), exact=False, why=_POWER),
     Rule("power_three_int", r.pow(x, 3), x * r.square(x), dtype="int"),
     Rule("power_four", r.pow(x, 4), r.square(r.square(x)), exact=False, why=_POWER),
@@ -74,3 +85,57 @@ RULES = (
          why="1 - s is exact where s > 1/2; the product is within an ulp of 1 (absolute) where s is nearly 1",
          sample=_sample_sigmoid),
 )
+
+
+SHARED = 3      # divisions by one value from which on a reciprocal is cheaper (a division costs about four products)
+
+
+def share_reciprocals(program: Program, state: State) -> Program:
+    """a / d, b / d, c / d -> a * r, b * r, c * r with r = 1 / d, for floats; results that are outputs stay divided.
+
+    Inexact: two roundings instead of one; inf where |d| < 5.6e-309.  nan, inf and the sign of zero are the same.
+    """
+    outputs = set(program.outputs)
+    count: dict[Var, int] = {}
+    for eqn in program.eqns:
+        if eqn.op == _DIVIDE and eqn.args[1].data is None and eqn.out not in outputs:
+            count[eqn.args[1]] = count.get(eqn.args[1], 0) + 1
+    shared = {d for d, n in count.items() if n >= SHARED and tensor(d).dtype in dtypes.FLOATS}
+    if not shared:
+        return program
+    eqns: list[Eqn] = []
+    reciprocal: dict[Var, Var] = {}
+    replaced: dict[Var, Var] = {}
+    ones: dict[str, Var] = {}
+
+    def place(op: ops.OpKind, args: tuple[Var, ...], sources: tuple[int, ...]) -> Var:
+        out = Var(state.next, result_type(op, args), op.value.data if isinstance(op, ops.Constant) else None)
+        state.next += 1
+        state.kinds[out.number] = kind_of(op)
+        eqns.append(Eqn(op, args, (out,), sources))
+        state.producer[out] = eqns[-1]
+        return out
+
+    for eqn in program.eqns:
+        args = tuple([replaced.get(a, a) for a in eqn.args])
+        if eqn.op == _DIVIDE and eqn.args[1] in shared and eqn.out not in outputs \
+                and tensor(eqn.out).dtype == tensor(args[1]).dtype:
+            dtype = tensor(args[1]).dtype
+            r = reciprocal.get(args[1])
+            if r is None:
+                if dtype not in ones:
+                    ones[dtype] = place(ops.Constant(ops.ConstantValue(np.asarray(1.0, dtype))), (), ())
+                r = reciprocal[args[1]] = place(_DIVIDE, (ones[dtype], args[1]), eqn.sources)
+            if args[0].data is not None and not args[0].data.ndim and args[0].data == 1:
+                replaced[eqn.out] = r
+                state.replaced[eqn.out] = r
+                continue
+            eqn = Eqn(_MUL, ordered((args[0], r)), eqn.outs, eqn.sources)
+            state.kinds[eqn.out.number] = "mul"
+        elif args != eqn.args:
+            eqn = Eqn(eqn.op, args, eqn.outs, eqn.sources)
+        eqns.append(eqn)
+    return Program(program.inputs, eqns, program.outputs)
+
+
+_DIVIDE, _MUL = ops.Map("true_divide"), ops.Map("mul")

@@ -205,3 +205,20 @@ def test_integer_powers_keep_their_dtype() -> None:
     values = [np.array([0, -3, 2 ** 31 - 1, -2 ** 31], dtype="int32")]
     for a, b in zip(interp.evaluate(before, values), interp.evaluate(after, values)):
         assert a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def test_many_divisions_by_one_value_share_a_reciprocal() -> None:
+    a, b, c, d = at.dvectors("a", "b", "c", "d")
+    before, after = compiled([a, b, c, d], [at.exp(a / d) + b / d * (c / d) + 1 / d, a / (b + c)])
+    assert rows(after).count("true_divide") == 2
+    special = np.array([0.0, -0.0, 1.0, np.inf, -np.inf, np.nan, 1e300, -3.0])
+    grid = [g.ravel() for g in np.meshgrid(special, special)]
+    values = [grid[0], np.ones_like(grid[0]), np.ones_like(grid[0]), grid[1]]
+    for w, g in zip(interp.evaluate(before, values), interp.evaluate(after, values)):
+        np.testing.assert_allclose(g, w, rtol=1e-15)
+
+
+def test_divided_output_is_rounded_once() -> None:
+    a, b, c, d = at.dvectors("a", "b", "c", "d")
+    _, after = compiled([a, b, c, d], [a / d, b / d, c / d])
+    assert rows(after) == ["true_divide"] * 3

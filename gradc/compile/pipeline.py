@@ -59,7 +59,7 @@ class Compiled:
             program = numbered(self.ingested.program)
             if self.mode.optimizer is not None:
                 with self._stage("optimize"):
-                    program = phases.optimize(program, checked=self.mode.checked or None)
+                    program = phases.optimize(program, checked=self.mode.checked or None, excluded=self.mode.excluded)
             self._optimized = program
         return self._optimized
 

@@ -13,6 +13,7 @@ import gradc.tensor as at
 from gradc.errors import GradcError
 from gradc.gradient import grad
 from gradc.ir import convert, interp, ops
+from gradc.ir.graph import Apply, Op
 from gradc.ir.pretty import pretty
 from gradc.ir.program import Builder, Program, Var
 from gradc.ir.types import TensorType
@@ -224,3 +225,39 @@ def test_failing_equations_are_not_folded_away() -> None:
     y = b.apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), x, b.constant(7, "int64"))
     with pytest.raises(GradcError):
         interp.evaluate(optimize(b.program([y]), checked=True), [])
+
+
+class _Split(Op):
+    """A user's operation with two results, whose sizes are its own affair."""
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type(), x.type()])
+
+    def perform(self, node: Any, inputs: Any, storage: Any) -> None:
+        storage[0][0], storage[1][0] = inputs[0][:2] * 1, inputs[0][2:] * 1
+
+
+def test_user_operations_pass_through() -> None:
+    x = at.dvector("x")
+    low, high = _Split()(at.exp(x) * 1)
+    outputs = [low.shape[0], high + high.shape[0], at.zeros_like(low), low, x, x]
+    before = convert.to_program([x], outputs).program
+    after = optimize(before, checked=True)
+    assert sum(type(e.op) is ops.Callback for e in after.eqns) == 1
+    for a, b in zip(interp.evaluate(before, [np.arange(5.0)]), interp.evaluate(after, [np.arange(5.0)])):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "bool", "uint8", "float32"])
+def test_other_dtypes(dtype: str) -> None:
+    x = at.tensor(dtype=dtype, shape=(None,), name="x")
+    outputs = [x * 1, x + x * 2, at.sum(x * 3), at.prod(x), at.eq(x, x), x ** 2,
+               at.cast(at.cast(x, "complex128"), "complex64")]
+    if dtype != "bool":
+        outputs += [x - 0, at.neg(at.neg(x)), x * x, x + (-x)]
+    before = convert.to_program([x], outputs).program
+    after = optimize(before, checked=True)
+    values = [np.array([0, 1, 2, 3, 250]).astype(dtype)]
+    for a, b in zip(interp.evaluate(before, values), interp.evaluate(after, values)):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(b, a, rtol=1e-6)

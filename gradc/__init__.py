@@ -8,25 +8,32 @@
 Names only; the rooms are `gradc.tensor` (what expressions are made of), `gradc.gradient`, `gradc.graph`.
 """
 
+from gradc import compile, errors, gradient, graph, printing, tensor
+from gradc.compile.function import In, Out, function
+from gradc.compile.mode import Mode, get_default_mode, get_mode
+from gradc.compile.threads import get_num_threads, set_num_threads
 from gradc.config import config
+from gradc.gradient import Lop, Rop, grad
+from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
+from gradc.graph.fg import FunctionGraph
+from gradc.graph.op import Op
+from gradc.printing import debugprint, dprint, pp, pprint
+from gradc.tensor.convert import as_tensor as as_symbolic
+from gradc.tensor.sharedvar import shared
 
 __version__ = "0.1.0"
 
-try:                                    # until all parts are complete
-    from gradc import compile, errors, gradient, graph, printing, tensor
-    from gradc.compile.function import In, Out, function
-    from gradc.compile.mode import Mode, get_default_mode, get_mode
-    from gradc.errors import GradcError
-    from gradc.gradient import Lop, Rop, grad
-    from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
-    from gradc.graph.fg import FunctionGraph
-    from gradc.graph.op import Op
-    from gradc.printing import debugprint, dprint, pp, pprint
-    from gradc.tensor.sharedvar import shared
+__all__ = ["Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "Out", "Rop", "Variable", "as_symbolic",
+           "clone_replace", "compile", "config", "debugprint", "dprint", "errors", "function", "get_default_mode",
+           "get_mode", "get_num_threads", "grad", "gradient", "graph", "graph_replace", "pp", "pprint", "printing",
+           "set_num_threads", "shared", "tensor"]
 
-    tensor.grad = grad                  # the tensor layer knows no gradients; users expect these names there
-    tensor.Lop = Lop
-    tensor.Rop = Rop
-    tensor.consider_constant = gradient.consider_constant
-except Exception as error:
-    print("gradc is incomplete:", repr(error))
+# users expect these names in the tensor namespace, too, and that layer knows no gradients
+tensor.grad = grad
+tensor.Lop = Lop
+tensor.Rop = Rop
+tensor.consider_constant = gradient.consider_constant
+tensor.zero_grad = gradient.zero_grad
+tensor.disconnected_grad = gradient.disconnected_grad
+tensor.grad_clip = gradient.grad_clip
+tensor.grad_scale = gradient.grad_scale

@@ -149,11 +149,11 @@ class TensorType(Type):
             return data.astype(want)
         if not typed and want.kind == "f" and data.dtype.kind in "iuf" and allow_downcast is None:
             return data.astype(want)              # Python floats and lists, also for float32
-        if not typed or data.dtype.kind in "iu" and want.kind in "iu":
+        exact = want.kind != "b" and data.dtype.kind != "c" and not (want.kind in "iu" and data.dtype.kind == "f")
+        if exact and (not typed or data.dtype.kind in "iu" and want.kind in "iu"):
             with np.errstate(all="ignore"):
                 cast = data.astype(want)
-            if want.kind != "b" and data.dtype.kind != "c" and not (want.kind in "iu" and data.dtype.kind == "f") \
-                    and np.array_equal(cast, data, equal_nan=want.kind == "f"):
+            if np.array_equal(cast, data, equal_nan=want.kind == "f"):
                 return cast
         raise BadArgumentError(
             f"{name}: expected dtype {self.dtype}, got {_describe(value)}, which may lose precision; "

@@ -169,7 +169,8 @@ def main() -> None:
     (options.out / "loss.svg").write_text(curves("Mean training loss of an epoch", {r.name: r.losses for r in results},
                                                  "gradient steps", "cross-entropy"))
     (options.out / "gradient.svg").write_text(
-        function_graph("Gradient of the logistic regression's loss, as compiled", gradients[0]))
+        function_graph("Gradient of the logistic regression's loss, as compiled", gradients[0],
+                       ["slope in W0", "slope in b0"]))
     print(f"\nPictures: {options.out / 'loss.svg'}, {options.out / 'gradient.svg'}")
 
 

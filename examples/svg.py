@@ -88,8 +88,8 @@ class _Box:
 _FILL = {"input": "#e3f0fb", "constant": "#f3f3f3", "node": "#fff7e0", "output": "#e6f5e6"}
 
 
-def function_graph(title: str, function: Any) -> str:
-    """The optimised graph of a compiled function: inputs on top, one box an operation, outputs at the bottom."""
+def function_graph(title: str, function: Any, names: Sequence[str]) -> str:
+    """The optimised graph of a compiled function: inputs on top, operations, outputs (`names`) at the bottom."""
     graph = function.maker.fgraph
     boxes: dict[Any, _Box] = {}
     everything: list[_Box] = []
@@ -112,8 +112,8 @@ def function_graph(title: str, function: Any) -> str:
         sources = [source(variable) for variable in node.inputs]
         made = box(_short(str(node.op)), "node", sources)
         boxes.update((out, made) for out in node.outputs)
-    for position, variable in enumerate(graph.outputs):
-        box(variable.name or f"output {position}", "output", [source(variable)])
+    for name, variable in zip(names, graph.outputs, strict=True):
+        box(name, "output", [source(variable)])
     # Inputs sink to just above their first reader, so that edges stay short.
     readers: dict[int, list[_Box]] = {}
     for made in everything:

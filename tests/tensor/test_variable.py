@@ -748,3 +748,10 @@ def test_relu_at_zero_and_nan():
     x = at.dvector("x")
     got = value(at.nnet.relu(x), [x], [np.array([-1.0, 0.0, 2.0, np.nan, -np.inf])])
     np.testing.assert_equal(got, [0, 0, 2, np.nan, 0])
+
+
+def test_parts_of_a_shape_are_sizes():
+    x = at.dtensor3("x")
+    y = x.reshape(x.shape[::-1])
+    assert [s.owner.op for s in y.owner.inputs[1:]] == [ops.ShapeOf(2), ops.ShapeOf(1), ops.ShapeOf(0)]
+    assert at.zeros(TensorType("float64", (2, 3, 4))().shape[1:]).type.shape == (3, 4)

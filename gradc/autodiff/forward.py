@@ -14,7 +14,15 @@ from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import JVP, connection
-from gradc.errors import DisconnectedInputError, GradientError, NoRuleError, NullTypeGradError, ShapeError, at
+from gradc.errors import (
+    DisconnectedInputError,
+    GradcWarning,
+    GradientError,
+    NoRuleError,
+    NullTypeGradError,
+    ShapeError,
+    at,
+)
 from gradc.ir import ops
 from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
@@ -61,7 +69,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
             if disconnected_outputs == "raise":
                 raise DisconnectedInputError(message)
             if disconnected_outputs == "warn":
-                warnings.warn(message, stacklevel=2)
+                warnings.warn(message, GradcWarning, stacklevel=2)
             if answer == "none":
                 result.append(None)
                 continue
@@ -70,6 +78,15 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
                 continue
         result.append(o.full_like(y, 0) if t is None else t)
     return result[0] if isinstance(f, Variable) else result
+
+
+def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
+    """The Hessian of the scalar `cost` by `wrt` times the vector `p`, without the Hessian.
+
+    Shapes: p and the result as wrt (lists if wrt is a list).
+    Raises: as grad and Rop.   Source: Pearlmutter 1994, see Rop.
+    """
+    return Rop(grad(cost, wrt), wrt, p, disconnected_outputs="ignore")
 
 
 class _Forward:

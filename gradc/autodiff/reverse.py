@@ -17,6 +17,7 @@ from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_co
 from gradc.autodiff.table import VJP, connection
 from gradc.errors import (
     DisconnectedInputError,
+    GradcWarning,
     GradientError,
     NonScalarCostError,
     NoRuleError,
@@ -108,6 +109,34 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable
     return result[0] if single else result
 
 
+def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mapping[Variable, Any] | None = None,
+                  cost: Variable | None = None, details: bool = False) -> Any:
+    """Gradients of one stage of a larger graph: by its parameters `wrt` and by `end`, where the stage begins.
+
+    start: variable -> its gradient, from the stage after this one; cost: a cost of this stage; at least one of them.
+    Returns (gradients by wrt, gradients by end); with `details` also the parts due to start and to cost, each a
+    list over wrt and end, or None.
+    Raises: GradientError if there is neither start nor cost.
+    Source: aesara.gradient.subgraph_grad.
+    """
+    if start is None and cost is None:
+        raise GradientError("subgraph_grad needs start, cost or both")
+    targets, count = [*wrt, *end], len(wrt)
+    by_start = by_cost = None
+    if start is not None:
+        by_start = Lop(list(start), targets, list(start.values()), consider_constant=end, disconnected_inputs="ignore")
+    if cost is not None:
+        by_cost = grad(cost, targets, consider_constant=end, disconnected_inputs="ignore")
+    o = Symbolic()
+    total: Any
+    if by_start is not None and by_cost is not None:
+        total = [o.add(a, b) for a, b in zip(by_start, by_cost)]  # type: ignore[attr-defined]
+    else:
+        total = by_start if by_cost is None else by_cost
+    result = (total[:count], total[count:])
+    return (*result, by_start, by_cost) if details else result
+
+
 class _Backward:
     """The backward pass: which variables are connected to the start, and their cotangents."""
 
@@ -115,7 +144,7 @@ class _Backward:
                  constants: Iterable[Variable] | None, fixed: dict[int, Variable]) -> None:
         self.o = o
         self.fixed = fixed                              # known gradients, not added to
-        self.stop = {id(v) for v in constants or ()}
+        self.stop = {id(v) for v in ([constants] if isinstance(constants, Variable) else constants or ())}
         self.cotangents: dict[int, Variable] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
@@ -303,7 +332,7 @@ def _disconnected(o: Symbolic, x: Variable, cost: Variable | None, outputs: Sequ
         message = _why_disconnected(x, [cost] if cost is not None else outputs)
         if how == "raise":
             raise DisconnectedInputError(message)
-        warnings.warn(message, stacklevel=4)
+        warnings.warn(message, GradcWarning, stacklevel=3)
     if answer == "none":
         return None
     if answer == "disconnected" or not isinstance(x.type, TensorType):

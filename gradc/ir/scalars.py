@@ -135,7 +135,7 @@ class Row:
     rule: str
     numpy: Callable[..., Any]
     c: str | dict[str, str]
-    d: Any = None                      # tuple of lambdas (o, g, out, *args) -> cotangent; None = not differentiable (zero)
+    d: Any = None                      # one derivative per argument, see the table
     cost: str = "add"
     identity: Any = None               # neutral element, for Reduce; see `neutral`
     commutative: bool = False

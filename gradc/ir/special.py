@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+Array = Any     # an ndarray or a NumPy scalar
 
 
 def _real_or_complex(real: Callable[..., Array], analytic: Callable[..., Array]) -> Callable[..., Array]:
@@ -242,8 +242,8 @@ def _erfcx_analytic(z: Array) -> Array:
 def _normal_tail(p: Array) -> Array:
     """Minus the quantile of the standard normal distribution at p <= 0.075 (the tail of AS 241)."""
     r = np.sqrt(-np.log(p))
-    near, far = r - 1.6, r - 5
-    return np.where(r <= 5, _horner(_TAIL_P, near) / _horner(_TAIL_Q, near), _horner(_FAR_P, far) / _horner(_FAR_Q, far))
+    near = _horner(_TAIL_P, r - 1.6) / _horner(_TAIL_Q, r - 1.6)
+    return np.where(r <= 5, near, _horner(_FAR_P, r - 5) / _horner(_FAR_Q, r - 5))
 
 
 def _normal_center(q: Array) -> Array:
@@ -260,8 +260,8 @@ def _erfinv_real(x: Array) -> Array:
     """
     a = np.abs(x)
     tail = np.copysign(_normal_tail(np.where(a < 1, (1 - a) / 2, 0.01)), x)
-    value = np.where(a <= 0.85, _normal_center(x / 2), tail) * math.sqrt(0.5)
-    return np.where(a < 1, value, np.where(a == 1, np.copysign(np.inf, x), np.nan))
+    value: Array = np.where(a <= 0.85, _normal_center(x / 2), tail)
+    return np.where(a < 1, value * math.sqrt(0.5), np.where(a == 1, np.copysign(np.inf, x), np.nan))
 
 
 def _erfcinv_real(x: Array) -> Array:

@@ -5,7 +5,16 @@ import pytest
 
 import gradc.tensor as at
 from gradc.errors import DisconnectedInputError, GradientError, NullTypeGradError, ShapeError
-from gradc.gradient import Lop, Rop, disconnected_grad, grad, grad_clip, grad_scale, zero_grad
+from gradc.gradient import (
+    Lop,
+    Rop,
+    disconnected_grad,
+    grad,
+    grad_clip,
+    grad_scale,
+    hessian_vector_product,
+    zero_grad,
+)
 from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.ir.types import DisconnectedType, NullType
@@ -33,6 +42,7 @@ def test_hessian_times_vector_three_ways():
     c = value([x, v], Lop(g, x, v), xs, vs)
     np.testing.assert_allclose(a, b, rtol=1e-13)
     np.testing.assert_allclose(a, c, rtol=1e-13)
+    np.testing.assert_array_equal(a, value([x, v], hessian_vector_product(cost, x, v), xs, vs))
 
 
 def test_several_outputs_and_several_variables():

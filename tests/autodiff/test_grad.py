@@ -16,7 +16,7 @@ from gradc.errors import (
     ShapeError,
     TypeMismatchError,
 )
-from gradc.gradient import Lop, disconnected_grad, grad
+from gradc.gradient import Lop, disconnected_grad, grad, subgraph_grad
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Op, apply
 from gradc.ir.types import DisconnectedType, NullType
@@ -196,6 +196,7 @@ def test_consider_constant():
     cost = a * x
     assert value([x], grad(cost, x), 3.0) == 27
     assert value([x], grad(cost, x, consider_constant=[a]), 3.0) == 9
+    assert value([x], grad(cost, x, consider_constant=a), 3.0) == 9
     assert value([x], grad(cost, a, consider_constant=[a]), 3.0) == 3
 
 
@@ -395,6 +396,26 @@ def test_lop_checks_its_arguments():
         Lop(x * 2, x, v)
     with pytest.raises(DisconnectedInputError, match="does not occur"):
         Lop(x * 2, v, x)
+
+
+def test_gradients_by_stages_equal_the_whole():
+    x, t = at.dvector("x"), at.dvector("t")
+    w1, w2 = at.dmatrix("w1"), at.dmatrix("w2")
+    hidden = at.tanh(at.dot(x, w1))
+    out = at.tanh(at.dot(hidden, w2))
+    penalty = (hidden ** 2).sum()
+    cost = ((out - t) ** 2).sum()
+    upper, (by_hidden,) = subgraph_grad([w2], [hidden], cost=cost)
+    lower, _, by_start, by_cost = subgraph_grad([w1], [x], start={hidden: by_hidden}, cost=penalty, details=True)
+    assert len(by_start) == len(by_cost) == 2
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=s) for s in (3, 2, (3, 4), (4, 2))]
+    inputs = [x, t, w1, w2]
+    want = compute(inputs, grad(cost + penalty, [w1, w2]), given)
+    for a, b in zip(compute(inputs, lower + upper, given), want):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+    with pytest.raises(GradientError, match="start, cost or both"):
+        subgraph_grad([w1], [x])
 
 
 # ------------------------------------------------------------------------------------------------------ depth

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import gradc.tensor as at
-from gradc.errors import DisconnectedInputError, GradientError
-from gradc.gradient import grad
+from gradc.errors import DisconnectedInputError, GradientError, NullTypeGradError
+from gradc.gradient import grad, grad_not_implemented, grad_undefined
 from gradc.ir.graph import Apply, Op
 from gradc.ir.types import DisconnectedType, NullType
 from tests.cases import compute
@@ -107,6 +107,18 @@ def test_bad_gradients_are_refused(answer, message):
     x = at.dvector("x")
     with pytest.raises(GradientError, match=message):
         grad(Bad()(x).sum(), x)
+
+
+@pytest.mark.parametrize("make,message", [(grad_undefined, "has no gradient by its input 0, x: a jump"),
+                                          (grad_not_implemented, "is not implemented: a jump")])
+def test_undefined_gradients_say_why(make, message):
+    class Jump(Cube):
+        def grad(self, inputs, output_gradients):
+            return [make(self, 0, inputs[0], "a jump")]
+
+    x = at.dscalar("x")
+    with pytest.raises(NullTypeGradError, match=message):
+        grad(Jump()(x), x)
 
 
 def test_a_gradient_may_be_given_as_numbers():

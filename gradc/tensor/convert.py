@@ -241,7 +241,7 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
                 all(p.type.shape == (1,) for p in v.owner.inputs):        # a list of scalars put together before
             result = [_one_size(p) for p in v.owner.inputs]
         elif v.owner is not None and type(v.owner.op) is ops.Slice and v.type.shape[0] is not None and \
-                len(v.owner.inputs) == 1 and v.owner.inputs[0].type.ndim == 1:     # x.shape[1:]
+                len(v.owner.inputs) == 1 and len(v.owner.op.items) == 1:           # x.shape[1:]
             item = v.owner.op.items[0]
             result = sizes(v.owner.inputs[0], allow_unknown=True)[slice(item.start, item.stop, item.step)]
         else:

@@ -359,10 +359,18 @@ def _sides(b: Any, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
     return left, right if op.fn == "mul" else {k: -p for k, p in right.items()}
 
 
+def _promising(left: Powers, right: Powers) -> bool:
+    """A quick look: sigmoids alone do not combine, unless one meets its inverse."""
+    for key in left:
+        if key[0] != "Q" or (key in right and left[key] * right[key] < 0):
+            return True
+    return any([key[0] != "Q" for key in right])
+
+
 def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     """Combine the positive factors of a product or quotient."""
     left, right = _sides(b, op, args)
-    if not right and not left:
+    if not _promising(left, right):
         return None
     powers = dict(left)
     cancelled: Powers = {}

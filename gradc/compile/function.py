@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,14 +36,14 @@ from gradc.errors import (
 from gradc.ir import graph, interp
 from gradc.ir.convert import inline
 from gradc.ir.fgraph import FunctionGraph
-from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.graph import Variable, describe
 from gradc.ir.types import TensorType
 from gradc.runtime import toolchain
 
 try:                                    # absent if gradc was installed without a C compiler
-    from gradc.runtime import _dispatch as dispatch
+    from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
 except ImportError:
-    dispatch = None  # type: ignore[assignment]
+    dispatch = None
 
 __all__ = ["In", "InterpretedFunction", "Out", "function"]
 
@@ -111,8 +111,8 @@ class Maker:
     def _native(self) -> Any:
         """The C route; the interpreter, with the reason, where it can't be taken and was not asked for by name."""
         if dispatch is None:
-            return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc`) or "
-                                          "`pip install gradc[compiler]`, then install gradc again")
+            return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc` or "
+                                          "`pip install ziglang`), then install gradc again")
         try:
             self.compiled.load()
         except ToolchainNotFoundError as error:
@@ -220,7 +220,7 @@ class _Methods:
         ingested = self.maker.ingested
         ins = ", ".join(f"{a.name}: {_short(a.type)}" if a.name else _short(a.type)
                         for a in ingested.arguments if a.storage is None)
-        keys = ingested.keys or [v.name for v in ingested.outputs]
+        keys: list[str | None] = [*ingested.keys] or [v.name for v in ingested.outputs]
         outs = ", ".join(f"{k}: {_short(v.type)}" if k else _short(v.type) for k, v in zip(keys, ingested.outputs))
         return f"Function {self.maker.name or 'f'}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
 
@@ -283,7 +283,7 @@ class _Values:
                      if a.storage is not None or a.default is not None])
 
     def __contains__(self, key: Any) -> bool:
-        return any(key is v or isinstance(key, str) and key == v.name for v in self)
+        return any(key is v or (isinstance(key, str) and key == v.name) for v in self)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -304,7 +304,7 @@ class InterpretedFunction(_Methods):
         self._positions = [k for k, a in enumerate(ingested.arguments) if a.storage is None]
         names = [ingested.arguments[k].name for k in self._positions]
         self._by_name = {n: k for n, k in zip(names, self._positions) if n and names.count(n) == 1}
-        maker.compiled.optimized        # faults of the optimiser show here, not at the first call
+        self._program = maker.compiled.optimized
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         values = self._arguments(args, named)
@@ -365,9 +365,8 @@ class InterpretedFunction(_Methods):
         for k, a in enumerate(ingested.arguments):
             if a.storage is not None:
                 values[k] = a.storage[0]
-        program = self.maker.compiled.optimized
         try:
-            results = interp.evaluate(program, values)
+            results = interp.evaluate(self._program, values)
         except GradcError as error:
             eqn = getattr(error, "eqn", None)
             if eqn is None:
@@ -470,7 +469,7 @@ def explain(message: str, shapes: Sequence[tuple[int, ...]], ingested: Ingested,
     """A run-time error in a few lines: what, with which shapes, where the user wrote it."""
     text = [message]
     named = [f"{a.name or f'input {k}'} {_short(a.type)} of shape {tuple(s)}"
-             for k, (a, s) in enumerate(zip(ingested.arguments, shapes)) if isinstance(a.type, TensorType) and a.type.ndim]
+             for k, (a, s) in enumerate(zip(ingested.arguments, shapes)) if s]
     if named:
         more = f", and {len(named) - 4} more" if len(named) > 4 else ""
         text.append(f"  inputs: {', '.join(named[:4])}{more}")
@@ -499,7 +498,7 @@ def _facts(info: Info, ingested: Ingested) -> list[str]:
 
 def _cell(ingested: Ingested, key: Any) -> tuple[Argument, list[Any]]:
     for a in ingested.arguments:
-        if key is a.variable or isinstance(key, str) and key == a.name:
+        if key is a.variable or (isinstance(key, str) and key == a.name):
             cell = a.storage if a.storage is not None else a.default
             if cell is None:
                 raise GraphError(f"input {describe(a.variable)} has no stored value: it has no default")
@@ -550,7 +549,8 @@ def _recipe(f: _Methods) -> dict[str, Any]:
     ins = _current(ingested)
     changing = [k for k, in_ in enumerate(ins) if in_.update is not None]
     groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing], ingested.outputs,
-              list(ingested.wanted), list(ingested.wanted.values()), list(ingested.given), list(ingested.given.values())]
+              list(ingested.wanted), list(ingested.wanted.values()),
+              list(ingested.given), list(ingested.given.values())]
     roots = [v for group in groups for v in group]
     return {"rows": graph.flatten(roots), "groups": [len(g) for g in groups], "changing": changing,
             "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],

@@ -15,7 +15,6 @@ from typing import Any
 
 from gradc.config import config
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
-from gradc.ir import graph
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.program import Program
@@ -242,11 +241,12 @@ def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Vari
     """`expression` as a variable that can stand for `target`; TypeMismatchError naming both types."""
     if not isinstance(expression, Variable):
         try:
-            return target.type.constant_class(target.type, target.type.filter(expression, name=what))
+            value = target.type.filter(expression, name=what)  # type: ignore[attr-defined]
+            return target.type.constant_class(target.type, value)
         except TypeError as error:
             raise TypeMismatchError(f"{what} of {describe(target)}, which is {_short(target)}: {error}") from None
     have, want = expression.type, target.type
-    if have == want or isinstance(want, TensorType) and want.accepts(have):
+    if have == want or (isinstance(want, TensorType) and want.accepts(have)):
         return expression
     if isinstance(want, TensorType) and isinstance(have, TensorType) and have.dtype == want.dtype \
             and have.ndim == want.ndim and not strict:
@@ -304,8 +304,8 @@ def _argument(in_: In, allow_downcast: bool | None) -> Argument:
     if hasattr(in_.value, "container"):
         cell = in_.value.container.storage
     else:
-        cell = [v.type.filter(in_.value, strict=argument.strict, allow_downcast=argument.allow_downcast,
-                              name=f"the default of {describe(v)}")]
+        cell = [v.type.filter(in_.value, strict=argument.strict,  # type: ignore[attr-defined]
+                              allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}")]
         if isinstance(v.type, TensorType):
             cell[0] = cell[0].copy()
     if in_.implicit:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from gradc.errors import ToolchainNotFoundError
 
 try:                                    # absent if gradc was installed without a C compiler
-    from gradc.runtime import _dispatch as dispatch
+    from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
 except ImportError:
-    dispatch = None  # type: ignore[assignment]
+    dispatch = None
 
 
 def set_num_threads(n: int) -> None:

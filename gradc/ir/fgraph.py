@@ -28,7 +28,8 @@ class FunctionGraph:
                  clone: bool = True) -> None:
         if outputs is None:
             raise GraphError("FunctionGraph needs outputs: FunctionGraph(inputs, outputs)")
-        ins = [v for v in graph.graph_inputs(outputs) if not isinstance(v, Constant)] if inputs is None else list(inputs)
+        ins = list(inputs) if inputs is not None else [
+            v for v in graph.graph_inputs(outputs) if not isinstance(v, Constant)]
         outs = list(outputs)
         if clone:
             ins, outs = _copy(ins, outs)
@@ -63,9 +64,9 @@ class FunctionGraph:
         nodes = {node for node, _ in users if node != "output"}
         for v in graph.ancestors([new], blockers=self.inputs):
             if v.owner in nodes:
-                raise InconsistencyError(f"replacing {graph.describe(variable)} by {graph.describe(new)} makes a cycle: "
-                                         f"{graph.describe(new)} depends on {graph.describe(v)}{at(v.source)}, "
-                                         f"which uses {graph.describe(variable)}")
+                old = graph.describe(variable)
+                raise InconsistencyError(f"replacing {old} by {graph.describe(new)} makes a cycle: the latter depends "
+                                         f"on {graph.describe(v)}{at(v.source)}, which uses {old}")
         if new.name is None:
             new.name = variable.name
         self._import(new)
@@ -143,8 +144,8 @@ class FunctionGraph:
         if v in self.clients:
             return
         if v.owner is None and not isinstance(v, Constant):
-            raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is not "
-                                    f"an input{at(v.source)}")
+            raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is "
+                                    f"not an input{at(v.source)}")
         self.variables.add(v)
         self.clients[v] = []
 

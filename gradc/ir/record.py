@@ -24,17 +24,22 @@ class FrozenError(AttributeError):
 
 
 @dataclass_transform(frozen_default=True)
-def record(cls: type[T]) -> type[T]:
+def record(cls: type[T] | None = None, *, eq: bool = True) -> Any:
     """The class with its annotations as slots, an `__init__`, equality by value, and no way to change it.
 
-    A class body may define `__repr__`, `__eq__` (then also `__hash__`) or `__init__` itself.
+    With `eq=False` equality is identity.  A class body may define `__repr__`, `__eq__` (then also `__hash__`) or
+    `__init__` itself.
     """
-    names = tuple(cls.__dict__.get("__annotations__", ()))
+    return (lambda cls: _made(cls, eq)) if cls is None else _made(cls, eq)
+
+
+def _made(cls: type[T], eq: bool) -> type[T]:
+    names = tuple(cls.__dict__.get("__annotations__", ()))  # noqa: RUF063  (what inspect does, without importing it)
     body = {k: v for k, v in cls.__dict__.items() if k not in ("__dict__", "__weakref__", "__slots__", *names)}
     defaults = {k: cls.__dict__[k] for k in names if k in cls.__dict__}
     body["__slots__"] = names
     body.setdefault("__match_args__", names)
-    new: Any = type(cls)(cls.__name__, cls.__bases__, body)
+    new: Any = type(cls)(cls.__name__, cls.__bases__, body)  # type: ignore[misc]
     if "__init__" not in body:
         new.__init__ = _init(new, names, defaults)
     values = attrgetter(*names) if names else lambda self: ()
@@ -51,7 +56,7 @@ def record(cls: type[T]) -> type[T]:
     def reduce(self: Any) -> tuple[Any, ...]:
         return new, tuple([getattr(self, n) for n in names])
 
-    if "__eq__" not in body:
+    if eq and "__eq__" not in body:
         new.__eq__ = equal
         new.__hash__ = digest
     if "__repr__" not in body:

@@ -52,6 +52,15 @@ def test_values() -> None:
     assert Doubled(3).x == 6
 
 
+def test_equality_may_be_identity() -> None:
+    @record(eq=False)
+    class Node:
+        x: int
+
+    a = Node(1)
+    assert a == a and a != Node(1) and len({a, Node(1)}) == 2 and repr(a).endswith("Node(x=1)")
+
+
 def test_calls_are_checked() -> None:
     with pytest.raises(TypeError):
         Point()

@@ -1,0 +1,83 @@
+"""Completeness: every op kind has an entry in every table, and one sample that runs the same in NumPy and C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+import gradc.tensor as at
+from gradc.autodiff.table import JVP, VJP
+from gradc.ir import infer, interp, ops
+from gradc.ir.graph import apply
+from gradc.ir.scalars import ROWS
+from gradc.loops import sizes
+from gradc.passes import shapes
+
+KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
+USERS = {ops.Callback}      # what a user's Op means is said by its own methods
+
+
+@KINDS
+def test_every_kind_has_types_and_values(kind: type) -> None:
+    assert kind in infer._INFER, "no entry in ir/infer.py"
+    assert kind in interp._RUN, "no entry in ir/interp.py"
+
+
+@KINDS
+def test_every_kind_has_derivatives(kind: type) -> None:
+    if kind not in USERS:
+        assert kind in VJP, "no entry in autodiff/rules (reverse)"
+        assert kind in JVP, "no entry in autodiff/rules (forward)"
+
+
+@KINDS
+def test_every_kind_has_sizes(kind: type) -> None:
+    assert kind in shapes._DIMS or kind in USERS, "no entry in passes/shapes.py"
+    assert kind in sizes._DIMS or kind in USERS, "no entry in loops/sizes.py"
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_every_row_has_a_derivative_entry_per_argument(name: str) -> None:
+    row = ROWS[name]
+    assert len(row.d) == row.nin, f"{name} has {row.nin} arguments and {len(row.d)} derivative entries"
+
+
+M = at.dmatrix("m")
+V = at.dvector("v")
+I = at.lscalar("i")     # noqa: E741
+SAMPLES: dict[type, Callable[[], Any]] = {
+    ops.Constant: lambda: M + at.constant(np.arange(3.0)),
+    ops.Map: lambda: at.exp(M) * V,
+    ops.Cast: lambda: at.cast(M, "int32"),
+    ops.Reduce: lambda: M.sum(axis=0) + M.max(axis=0),
+    ops.Cumulate: lambda: at.cumsum(M, axis=1),
+    ops.ArgReduce: lambda: at.argmax(M, axis=1),
+    ops.Contract: lambda: at.dot(M.T, M) + at.dot(M, V).sum(),
+    ops.Broadcast: lambda: at.alloc(V, I, V.shape[0]),
+    ops.Transpose: lambda: M.dimshuffle(1, "x", 0) * 2,
+    ops.Reshape: lambda: M.reshape((M.shape[0] * M.shape[1],)) * 2,
+    ops.Slice: lambda: M[I, ::-1] + M[-1, :],
+    ops.Scatter: lambda: at.inc_subtensor(M[:, 1:], 5.0) + at.set_subtensor(M[I], V),
+    ops.Concat: lambda: at.concatenate([M, 2 * M], axis=1),
+    ops.Iota: lambda: at.arange(I) * 3,
+    ops.ShapeOf: lambda: M.shape[0] + M.shape[1],
+    ops.Assert: lambda: apply(ops.Assert("v must be positive"), V, at.gt(V, 0).all()),
+}
+
+
+@KINDS
+def test_every_kind_has_a_sample_that_runs_the_same_in_c(kind: type) -> None:
+    if kind in USERS:
+        return
+    assert kind in SAMPLES, "no sample in tests/test_tables.py"
+    out = SAMPLES[kind]()
+    assert any(type(node.op) is kind or kind is ops.Constant for node in gradc.ir.graph.toposort([out]))
+    values = [np.array([[1.0, 2.5, -3.0], [4.0, 0.5, 6.0]]), np.array([1.0, 2.0, 3.0]), 1]
+    c, numpy = (gradc.function([M, V, I], out, mode=mode, on_unused_input="ignore")(*values)
+                for mode in ("c", gradc.Mode("interpret", None)))
+    assert c.dtype == numpy.dtype and c.shape == numpy.shape
+    assert np.allclose(c, numpy, rtol=1e-14, atol=0)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from gradc.errors import GraphError
+from gradc.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flag:
     """One flag: default, environment variable (or None), legal values (or a parser), and what it does."""
 

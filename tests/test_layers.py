@@ -10,10 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "gradc"
 
-BASE = {"errors", "config"}
+BASE = {"errors", "record", "config"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "config": {"errors"},
+    "record": set(),
+    "config": {"errors", "record"},
     "ir": BASE,
     "tensor": BASE | {"ir"},
     "printing": BASE | {"ir", "tensor"},

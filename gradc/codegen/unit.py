@@ -6,7 +6,6 @@ Shape of the file: a comment with the Program, one function (or two, for nests c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from gradc.codegen.names import C_TYPE, safe
@@ -24,11 +23,12 @@ from gradc.loops.nodes import (
     Section,
     SizeExpr,
 )
+from gradc.record import record
 
 LARGE_UNIT = 1500       # statements: from here on -O2, which vectorises the same loops in half the time
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CUnit:
     """The text and what the caller needs to know of it."""
 

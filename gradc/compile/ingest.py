@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from gradc.config import config
@@ -19,6 +18,7 @@ from gradc.ir.convert import to_program
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.program import Program
 from gradc.ir.types import TensorType
+from gradc.record import fresh, record
 
 
 class In:
@@ -68,7 +68,7 @@ class Out:
         return f"Out({describe(self.variable)})"
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Argument:
     """One input of the Program: how a call finds and checks its value."""
 
@@ -81,7 +81,7 @@ class Argument:
     default: list[Any] | None = None     # used where the call gives nothing
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Ingested:
     """A closed request: the Program and what is needed to call it."""
 
@@ -90,14 +90,14 @@ class Ingested:
     arguments: list[Argument]
     results: int                                # outputs of the user; the Program's further ones are updates
     result: str                                 # "one", "list", "dict", "none"
-    keys: list[str] = field(default_factory=list)
-    updates: list[tuple[int, list[Any]]] = field(default_factory=list)      # output position -> storage
-    update_inputs: list[tuple[int, int]] = field(default_factory=list)      # output position -> input position
-    outputs: list[Variable] = field(default_factory=list)
-    ins: list[In] = field(default_factory=list)
-    shared: list[Variable] = field(default_factory=list)
-    wanted: dict[Variable, Variable] = field(default_factory=dict)      # updates: shared variable -> new value
-    given: dict[Variable, Variable] = field(default_factory=dict)
+    keys: list[str] = fresh(factory=list)
+    updates: list[tuple[int, list[Any]]] = fresh(factory=list)      # output position -> storage
+    update_inputs: list[tuple[int, int]] = fresh(factory=list)      # output position -> input position
+    outputs: list[Variable] = fresh(factory=list)
+    ins: list[In] = fresh(factory=list)
+    shared: list[Variable] = fresh(factory=list)
+    wanted: dict[Variable, Variable] = fresh(factory=dict)      # updates: shared variable -> new value
+    given: dict[Variable, Variable] = fresh(factory=dict)
 
     def lines_of(self, equations: Iterable[int]) -> list[SourceLine]:
         """The user's lines behind equations of the Program, each once."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from gradc.config import config
 from gradc.errors import GraphError
-from gradc.ir.record import record
+from gradc.record import record, replace
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "numba": "c", "jax": "c", "auto": "c",
             "interpret": "interpret", "py": "interpret", "vm_nogc": "c", "cvm_nogc": "c"}
@@ -50,7 +50,7 @@ class Mode:
 
     def clone(self, **changes: Any) -> Mode:
         """A copy with other fields."""
-        return Mode(**{n: changes.get(n, getattr(self, n)) for n in ("linker", "optimizer", "excluded", "checked")})
+        return replace(self, **changes)
 
     def __str__(self) -> str:
         text = self.linker if self.optimizer else f"{self.linker}, not optimised"

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ir.record import record
+from gradc.record import record
 
 
 class OpKind:

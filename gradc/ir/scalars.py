@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
 from gradc.ir import dtypes, special
+from gradc.record import record
 
 # Rule of the dtypes: name -> function (argument dtypes) -> (compute dtype, result dtype).
 # The arguments are converted to the compute dtype first ("switch" leaves its condition bool).
@@ -126,7 +126,7 @@ DOMAINS: dict[str, tuple[float, float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Row:
     """Everything gradc knows about one scalar function; equality is identity (rows are a table)."""
 

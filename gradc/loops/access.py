@@ -6,7 +6,6 @@ operand and result, an `Access`.  Not here: statements (`loops.lower`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,12 @@ from gradc.loops.nodes import Buffer, SizeExpr
 from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
+from gradc.record import record
 
 ROW_LIMIT = 16              # blocks of a nest that has a row of partial results, or scratch, for each
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Access:
     """Elements of a buffer: a stride per loop (0: the same element), and offset terms.
 

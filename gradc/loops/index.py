@@ -8,17 +8,17 @@ Offsets are sizes, or a Var: a position computed by the kernel itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from gradc.ir.program import Var
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.sizes import Sizes
+from gradc.record import record, replace
 
 Axis = tuple[int, SizeExpr] | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class View:
     """See the module's docstring.  `dims`: sizes of the viewing value; `offsets`: per root axis a tuple of terms."""
 

@@ -16,7 +16,6 @@ In: a Program.  Out: a Kernel.  What shares a nest was decided by `loops.schedul
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,6 +56,7 @@ from gradc.loops.nodes import (
 from gradc.loops.places import Block, CheckItem, GemmCall, Leaf, Loop, Node, Operand, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes, Unsupported
+from gradc.record import fresh, record
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
 NANOSECONDS = 0.12          # of one unit of a row's weight, per element
@@ -91,16 +91,16 @@ def lower(program: Program, name: str) -> Kernel:
     return _Lowering(program, name).kernel()
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class _Scope:
     """Statements inside `level` loops, and what has been named there."""
 
     level: int
     parent: _Scope | None
-    statements: list[Any] = field(default_factory=list)
-    names: dict[Any, Expr] = field(default_factory=dict)
-    folds: list[Fold] = field(default_factory=list)
-    after: list[Callable[[_Scope], None]] = field(default_factory=list)     # run in the parent once the loop is closed
+    statements: list[Any] = fresh(factory=list)
+    names: dict[Any, Expr] = fresh(factory=dict)
+    folds: list[Fold] = fresh(factory=list)
+    after: list[Callable[[_Scope], None]] = fresh(factory=list)     # run in the parent once the loop is closed
 
     def find(self, key: Any) -> Expr | None:
         scope: _Scope | None = self

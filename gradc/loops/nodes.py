@@ -15,17 +15,17 @@ that depend on computed data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from gradc.ir.scalars import Row
+from gradc.record import record
 
 SizeExpr = int | str
 
 # ------------------------------------------------------------------------------------------------ buffers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Buffer:
     """Memory of one array: C-contiguous, `shape` in elements.
 
@@ -46,13 +46,13 @@ class Buffer:
 # ------------------------------------------------------------------------------------------------ expressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lit:
     value: Any
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Local:
     """A scalar named by a Let, or a loop variable (dtype int64)."""
 
@@ -60,7 +60,7 @@ class Local:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Size:
     """A size as a value (int64)."""
 
@@ -68,7 +68,7 @@ class Size:
     dtype: str = "int64"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index:
     """offset + sum of stride * variable, in elements."""
 
@@ -76,7 +76,7 @@ class Index:
     offset: SizeExpr = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Load:
     buffer: Buffer
     index: Index
@@ -86,7 +86,7 @@ class Load:
         return self.buffer.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fn:
     """A row applied to arguments that have its compute dtype; or "cast", "fma" (a * b + c, one rounding where the
     CPU has it), "slice_start", "slice_length" (of gradc_math.h, on sizes)."""
@@ -101,7 +101,7 @@ Expr = Lit | Local | Size | Load | Fn
 # ------------------------------------------------------------------------------------------------ statements
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Let:
     """Name a value: `const double name = expr`; `mutable` where an Assign follows."""
 
@@ -114,7 +114,7 @@ class Let:
         return self.expr.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """Give a mutable local a new value."""
 
@@ -122,14 +122,14 @@ class Assign:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Store:
     buffer: Buffer
     index: Index
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accumulate:
     """buffer[index] = row(buffer[index], expr)."""
 
@@ -139,7 +139,7 @@ class Accumulate:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fold:
     """An accumulator of a For: after the loop, `name` holds the fold of all values given to it."""
 
@@ -149,7 +149,7 @@ class Fold:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Update:
     """Give a value to the accumulator `name` of the enclosing For (a product is added with one rounding)."""
 
@@ -158,7 +158,7 @@ class Update:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class For:
     """for var in start..stop-1, with accumulators.
 
@@ -174,7 +174,7 @@ class For:
     lanes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """End the kernel with check number `number` unless `condition`; `values` go to the message."""
 
@@ -183,7 +183,7 @@ class Check:
     values: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Define:
     """A size computed in the prologue."""
 
@@ -191,7 +191,7 @@ class Define:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gemm:
     """out = op(a) op(b), row-major; op(a) is m x k, op(b) is k x n; transposed in memory if the flag says so.
 
@@ -214,7 +214,7 @@ class Gemm:
         return self.out.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Combine:
     """Fold the per-block parts of reductions into their results, in an order that only sizes decide.
 
@@ -227,7 +227,7 @@ class Combine:
     targets: tuple[tuple[Buffer, SizeExpr, SizeExpr], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blocks:
     """How the outermost loop of a section is cut: `extent` iterations, each of about `work` elements of `cost` ns.
 
@@ -241,7 +241,7 @@ class Blocks:
     cost: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section)."""
 
@@ -254,7 +254,7 @@ class Section:
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckInfo:
     """What the Python side needs to report a failed check: error class, message with {0}..{3}, equation sources."""
 
@@ -263,7 +263,7 @@ class CheckInfo:
     sources: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kernel:
     """One compiled function."""
 

@@ -7,7 +7,6 @@ stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from gradc.ir import dtypes, ops
@@ -15,11 +14,12 @@ from gradc.ir.program import Eqn, Var
 from gradc.ir.scalars import get_row
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
+from gradc.record import fresh, record
 
 # ---------------------------------------------------------------------------------------------- operands
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Leaf:
     """An operand that is found through a view with one entry per axis of the user's domain."""
 
@@ -27,7 +27,7 @@ class Leaf:
     view: View
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Tree:
     """An operand that is computed where it is used."""
 
@@ -51,7 +51,7 @@ def leaves(operand: Operand) -> Iterator[Leaf]:
 # ------------------------------------------------------------------------------------------- nodes, loops
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Node:
     """One statement: out = op(operands) at each point of `domain`.
 
@@ -99,27 +99,27 @@ def _weight(operand: Operand) -> int:
     return op_weight(operand.op) + sum(map(_weight, operand.operands))
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Loop:
     """One loop: `children` are Nodes whose domain ends here, and inner Loops, in order."""
 
     size: SizeExpr
     level: int
-    children: list[Any] = field(default_factory=list)
+    children: list[Any] = fresh(factory=list)
     serial: bool = False
     count: int = 0
     index: int = -1          # position among its parent's children
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Block:
     """Scalar statements outside all loops."""
 
-    children: list[Any] = field(default_factory=list)
+    children: list[Any] = fresh(factory=list)
     index: int = -1
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class GemmCall:
     """out[batch] = a[batch] b[batch] by BLAS; views have axes (batch..., row, column)."""
 
@@ -133,7 +133,7 @@ class GemmCall:
     index: int = -1
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class CheckItem:
     """An Assert: scalar conditions that must hold."""
 

@@ -11,13 +11,13 @@ look-up.  Not here: the driver (`rewrite.py`) and the rules (`canonicalize.py`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
+from gradc.record import record
 
 # Arguments of an equation that a structural rule looks at.  Any, because their types are TensorTypes there.
 Args = Sequence[Any]
@@ -139,7 +139,7 @@ r = _Rows()
 ANY_MAP = "map of any row"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class On:
     """The `before` of a structural rule: which equations it looks at.
 
@@ -156,7 +156,7 @@ class On:
     needs: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Rule:
     """`before` may be replaced by `after`.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,12 +19,13 @@ from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
+from gradc.record import record
 
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES
 
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Phase:
     """A sweep: its own rules (the sweep is left out where none of them can fire), all rules, and why it stands here."""
 

@@ -21,7 +21,6 @@ import sys
 import time
 from _thread import allocate_lock  # `threading` costs an import that a warm start does not otherwise need
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from typing import Any
 
@@ -30,6 +29,7 @@ import numpy as np
 
 from gradc.config import config
 from gradc.errors import CompileError
+from gradc.record import fresh, record
 from gradc.runtime import cache, toolchain
 from gradc.runtime.process import Finished, run
 
@@ -58,7 +58,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unit:
     """One C translation unit and what travels with it; the manifest must be plain JSON data."""
 
@@ -68,7 +68,7 @@ class Unit:
     optimize: str = "-O3"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loaded:
     """A kernel in memory.
 
@@ -87,7 +87,7 @@ class Loaded:
     seconds: float
     keep: Any
     reason: str = "hit"
-    build: dict[str, Any] = field(default_factory=dict)
+    build: dict[str, Any] = fresh(factory=dict)
 
 
 def obtain(key: str, generate: Callable[[], Unit]) -> Loaded:

@@ -24,13 +24,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import CacheError, CacheWarning
+from gradc.record import record
 
 SCHEMA = 1
 MAX_BYTES = 1 << 30
@@ -62,7 +62,7 @@ class Unsafe(OSError):
     """A file or directory of the cache that someone else could have written."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """A verified entry; `data` are the bytes that were verified."""
 
@@ -73,7 +73,7 @@ class Entry:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lookup:
     """What was found for a key: an entry or None, paths that were found unfit, and why, in words."""
 
@@ -348,7 +348,7 @@ os.register_at_fork(after_in_child=_after_fork)
 # ---- the store ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Store:
     """A cache directory that was found to be ours."""
 

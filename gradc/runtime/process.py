@@ -12,12 +12,13 @@ import select
 import time
 from _signal import SIGKILL, SIGPIPE  # `signal` wraps these in enums, which costs an import
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from gradc.record import record
 
 _TICK = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """How a program ended: `status` as `os.waitstatus_to_exitcode` gives it, None if it was killed for time."""
 

@@ -13,12 +13,12 @@ import platform
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from gradc.config import config
 from gradc.errors import CompileError, GraphError, ToolchainNotFoundError
+from gradc.record import record
 from gradc.runtime.process import run
 
 try:
@@ -59,7 +59,7 @@ _PROBE_SECONDS = 20.0
 Stamp = tuple[str, int, int, int]  # path, inode, size, mtime in ns
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Toolchain:
     """A C compiler: how to call it, and what it is.
 

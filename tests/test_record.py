@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from gradc.ir.record import record
+from gradc.record import fresh, record, replace
 
 
 @record
@@ -70,6 +70,17 @@ def test_calls_are_checked() -> None:
         Point(1, z=2)
 
 
+def test_fields_may_be_assigned_where_asked_for_and_start_fresh() -> None:
+    @record(frozen=False, eq=False)
+    class Bag:
+        items: list = fresh(factory=list)
+
+    a, b = Bag(), Bag()
+    a.items.append(1)
+    b.items = [2]
+    assert a.items == [1] and b.items == [2] and Bag().items == [] and Bag([3]).items == [3]
+
+
 def test_nothing_changes() -> None:
     p = Point(1)
     for change in (lambda: setattr(p, "x", 3), lambda: setattr(p, "z", 3), lambda: delattr(p, "x")):
@@ -80,6 +91,9 @@ def test_nothing_changes() -> None:
 
 def test_copies_pickles_and_matching() -> None:
     p = Point(1, 5)
+    assert replace(p, y=7) == Point(1, 7) and p.y == 5
+    with pytest.raises(TypeError):
+        replace(p, z=7)
     assert pickle.loads(pickle.dumps(p)) == copy.deepcopy(p) == copy.copy(p) == p
     match p:
         case Point(1, y):

@@ -1,4 +1,4 @@
-"""`record`: frozen, slotted value classes like `@dataclass(frozen=True, slots=True)`, made in a tenth of the time.
+"""`record`: slotted value classes like `@dataclass(frozen=True, slots=True)`, made in a tenth of the time.
 
 gradc has some seventy such classes; `dataclasses` compiles six functions for each, which was most of what
 `import gradc` cost.  Here only `__init__` is compiled; equality, hash and repr are closures over the fields.
@@ -7,6 +7,7 @@ Fields are the annotations of the class body, in order, with class attributes as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,17 +24,35 @@ class FrozenError(AttributeError):
     """A field of a record was assigned to or deleted."""
 
 
-@dataclass_transform(frozen_default=True)
-def record(cls: type[T] | None = None, *, eq: bool = True) -> Any:
+class _Fresh:
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self.factory = factory
+
+
+def fresh(*, factory: Callable[[], Any]) -> Any:
+    """The default of a field that gets a new value for each record: `names: list[str] = fresh(factory=list)`."""
+    return _Fresh(factory)
+
+
+@dataclass_transform(field_specifiers=(fresh,))
+def record(cls: type[T] | None = None, *, eq: bool = True, frozen: bool = True) -> Any:
     """The class with its annotations as slots, an `__init__`, equality by value, and no way to change it.
 
-    With `eq=False` equality is identity.  A class body may define `__repr__`, `__eq__` (then also `__hash__`) or
-    `__init__` itself.
+    With `eq=False` equality is identity, with `frozen=False` fields can be assigned to (then give eq=False, too).
+    A class body may define `__repr__`, `__eq__` (then also `__hash__`) or `__init__` itself.
     """
-    return (lambda cls: _made(cls, eq)) if cls is None else _made(cls, eq)
+    return (lambda cls: _made(cls, eq, frozen)) if cls is None else _made(cls, eq, frozen)
 
 
-def _made(cls: type[T], eq: bool) -> type[T]:
+def replace(old: T, **changes: Any) -> T:
+    """A record like `old` with other values in some fields."""
+    names = old.__match_args__  # type: ignore[attr-defined]
+    return type(old)(*[changes.pop(n) if n in changes else getattr(old, n) for n in names], **changes)
+
+
+def _made(cls: type[T], eq: bool, frozen: bool) -> type[T]:
     names = tuple(cls.__dict__.get("__annotations__", ()))  # noqa: RUF063  (what inspect does, without importing it)
     body = {k: v for k, v in cls.__dict__.items() if k not in ("__dict__", "__weakref__", "__slots__", *names)}
     defaults = {k: cls.__dict__[k] for k in names if k in cls.__dict__}
@@ -41,7 +60,7 @@ def _made(cls: type[T], eq: bool) -> type[T]:
     body.setdefault("__match_args__", names)
     new: Any = type(cls)(cls.__name__, cls.__bases__, body)  # type: ignore[misc]
     if "__init__" not in body:
-        new.__init__ = _init(new, names, defaults)
+        new.__init__ = _init(new, names, defaults, frozen)
     values = attrgetter(*names) if names else lambda self: ()
 
     def equal(self: Any, other: object) -> bool:
@@ -62,19 +81,31 @@ def _made(cls: type[T], eq: bool) -> type[T]:
     if "__repr__" not in body:
         new.__repr__ = text
     new.__reduce__ = reduce
-    new.__setattr__ = _refuse
-    new.__delattr__ = _refuse
+    if frozen:
+        new.__setattr__ = _refuse
+        new.__delattr__ = _refuse
     return new  # type: ignore[no-any-return]
 
 
-def _init(cls: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
-    scope: dict[str, Any] = {f"_d_{n}": value for n, value in defaults.items()}
-    scope |= {f"_s_{n}": cls.__dict__[n].__set__ for n in names}
-    parameters = "".join(f", {n}=_d_{n}" if n in defaults else f", {n}" for n in names)
-    lines = [f" _s_{n}(self, {n})" for n in names]
+def _init(cls: Any, names: tuple[str, ...], defaults: dict[str, Any], frozen: bool) -> Any:
+    scope: dict[str, Any] = {}
+    parameters, lines = ["self"], []
+    for n in names:
+        if n not in defaults:
+            parameters.append(n)
+        elif isinstance(defaults[n], _Fresh):
+            scope[f"_f_{n}"] = defaults[n].factory
+            parameters.append(f"{n}=_f_{n}")
+            lines.append(f" if {n} is _f_{n}: {n} = _f_{n}()")
+        else:
+            scope[f"_d_{n}"] = defaults[n]
+            parameters.append(f"{n}=_d_{n}")
+        if frozen:
+            scope[f"_s_{n}"] = cls.__dict__[n].__set__
+        lines.append(f" _s_{n}(self, {n})" if frozen else f" self.{n} = {n}")
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
-    exec(f"def __init__(self{parameters}):\n" + "\n".join(lines or [" pass"]), scope)
+    exec(f"def __init__({', '.join(parameters)}):\n" + "\n".join(lines or [" pass"]), scope)
     return scope["__init__"]
 
 

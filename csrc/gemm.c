@@ -20,7 +20,7 @@ enum { MC = 96, KC = 256, NC = 2048 };
 
 #define MR 6
 #define T double
-#define NR 16
+#define NR 8
 #define NAME(x) gradc_d##x
 #include "gemm_template.h"
 #undef T
@@ -28,6 +28,6 @@ enum { MC = 96, KC = 256, NC = 2048 };
 #undef NAME
 
 #define T float
-#define NR 32
+#define NR 16
 #define NAME(x) gradc_s##x
 #include "gemm_template.h"

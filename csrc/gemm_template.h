@@ -3,8 +3,8 @@
  *
  * The scheme is the usual one (K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS
  * 34 (2008) 12): a KC x NC block of op(B) and an MC x KC block of op(A) are packed into panels of NR and MR, and a
- * register tile of MR x NR runs over KC.  Each element of C is summed in the order of k, in steps of KC, whatever
- * the vector width: the same bits on every machine (no fused multiply-add).
+ * register tile of MR x NR (two vectors of 32 bytes) runs over KC.  Each element of C is summed in the order of k, in
+ * steps of KC, whatever the vector width: the same bits on every machine (no fused multiply-add).
  */
 
 /* Panels of `width` rows (or columns) of a block: element (i, p) stands at [p * width + i] of its panel; the last
@@ -24,17 +24,25 @@ static void NAME(pack)(T *restrict to, const T *from, int64_t rows, int64_t dept
     }
 }
 
+typedef T NAME(vector) __attribute__((vector_size(32), may_alias));
+
 GRADC_CLONES
 static void NAME(tile)(T *restrict sums, const T *restrict a, const T *restrict b, int64_t depth)
 {
-    T s[MR][NR] = {{0}};
-    for (int64_t p = 0; p < depth; ++p, a += MR, b += NR)
-        for (int i = 0; i < MR; ++i)
-            for (int j = 0; j < NR; ++j)
-                s[i][j] += a[i] * b[j];
-    for (int i = 0; i < MR; ++i)
-        for (int j = 0; j < NR; ++j)
-            sums[i * NR + j] = s[i][j];
+    NAME(vector) s[MR][2] = {{{0}}};            /* 12 of the 16 registers of AVX2 */
+    for (int64_t p = 0; p < depth; ++p, a += MR, b += NR) {
+        const NAME(vector) b0 = *(const NAME(vector) *)b, b1 = *(const NAME(vector) *)(b + NR / 2);
+#pragma GCC unroll 6
+        for (int i = 0; i < MR; ++i) {
+            s[i][0] += a[i] * b0;
+            s[i][1] += a[i] * b1;
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < MR; ++i) {
+        *(NAME(vector) *)(sums + i * NR) = s[i][0];
+        *(NAME(vector) *)(sums + i * NR + NR / 2) = s[i][1];
+    }
 }
 
 /* beta is 1 after the first block of k; with beta 0 C is not read, as in BLAS. */

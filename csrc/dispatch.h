@@ -1,0 +1,185 @@
+/* dispatch.h: the data of a Function and of one call of it, shared by the files of the extension that know Python:
+ * call.c (a call), function.c (making a Function), bound.c (BoundCall), dispatch.c (the module). */
+#ifndef GRADC_DISPATCH_H
+#define GRADC_DISPATCH_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
+#define NPY_TARGET_VERSION NPY_1_22_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL gradc_numpy
+#include <numpy/arrayobject.h>
+#include <numpy/arrayscalars.h>
+
+#include <pthread.h>
+
+#include "private.h"
+
+_Static_assert(sizeof(npy_intp) == sizeof(int64_t), "gradc needs a 64-bit platform");
+
+enum { MAX_RANK = 32 };                 /* NumPy 1's; NumPy 2 has 64 */
+
+/* The value of a 0-d input, copied: the unit reads it without the GIL. */
+typedef union slot {
+    double f64;
+    float f32;
+    int64_t i64;
+    int32_t i32;
+    int16_t i16;
+    int8_t i8;
+    char bytes[16];
+} slot;
+
+typedef struct input {
+    PyObject *name;                     /* str, or NULL: by position only                 */
+    PyObject *storage;                  /* list of a shared variable; NULL: an argument   */
+    PyObject *preset;                   /* list with an argument's default, or NULL       */
+    PyArray_Descr *descr;
+    PyTypeObject *scalar;               /* NumPy's scalar type of this dtype              */
+    int64_t low, high;                  /* range of an integer dtype, within int64        */
+    const int64_t *shape;               /* static sizes, -1 where unknown                 */
+    Py_ssize_t first;                   /* its first entry in frame.sizes                 */
+    int type, ndim, strict;
+    npy_intp itemsize;
+} input;
+
+typedef struct output {
+    PyArray_Descr *descr;
+    Py_ssize_t first;                   /* its first entry in frame.shapes                */
+    int ndim, turn;
+    PyObject *recent[2];                /* the last 0-d arrays: reused once the user has dropped them */
+} output;
+
+/* One for each container that some Function updates; found by the container's address. */
+typedef struct storage_lock {
+    struct storage_lock *next;
+    PyObject *storage;
+    pthread_mutex_t mutex;
+    pthread_t owner;
+    int held, users;
+} storage_lock;
+
+typedef struct update {
+    PyObject *storage;                  /* list                                           */
+    PyObject *spare;                    /* the array before last, if nobody else has it   */
+    storage_lock *lock;
+    Py_ssize_t output;
+} update;
+
+enum result_kind { RESULT_ONE, RESULT_LIST, RESULT_DICT };
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    int (*prepare)(gradc_frame *);
+    int (*entry)(gradc_frame *);
+    const gradc_blas *blas;
+    input *inputs;
+    output *outputs;
+    update *updates;
+    storage_lock **locks;               /* of the updates, by rising address              */
+    Py_ssize_t *arguments;              /* input numbers of the explicit arguments        */
+    Py_ssize_t *stored;                 /* input numbers of the shared variables          */
+    const void **constants;
+    int64_t *static_sizes;
+    Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results;
+    Py_ssize_t n_sizes, n_shapes, work_bytes;
+    enum result_kind kind;
+    PyObject *title, *keys, *constant_arrays, *convert, *fail, *keep;
+    PyObject *dict, *weakrefs;
+} Function;
+
+/* The tables of one call. */
+typedef struct work {
+    const void **data;                  /* n_inputs                                       */
+    void **out_data;                    /* n_outputs                                      */
+    PyObject **named;                   /* n_arguments: filled for calls with keywords    */
+    PyObject *const *given;             /* n_arguments, borrowed; NULL: the default       */
+    PyObject **held;                    /* n_inputs, owned or NULL                        */
+    PyObject **results;                 /* n_outputs, owned or NULL                       */
+    slot *scalars;                      /* n_inputs                                       */
+    int64_t *sizes, *shapes;
+} work;
+
+/* Errors of gradc.errors, and the types; set when the module is made. */
+extern PyObject *gradc_BadArgumentError, *gradc_ExecutionError, *gradc_ShapeError;
+extern PyTypeObject *gradc_FunctionType, *gradc_BoundCallType;
+extern PyType_Spec gradc_function_spec, gradc_bound_spec;
+
+/* call.c ------------------------------------------------------------------------------------------------- */
+
+PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+int gradc_call_start(void);             /* once for the process */
+
+/* The lock of a container, counted; NULL without memory. */
+storage_lock *gradc_lock_of(PyObject *storage);
+void gradc_drop_lock(storage_lock *lock);
+
+/* 64-byte aligned; large blocks in huge pages.  NULL without memory; to be freed with free(). */
+char *gradc_get_block(int64_t bytes);
+
+/* The tables of a call inside a block of gradc_bytes_of_work bytes; gradc_release drops their references. */
+Py_ssize_t gradc_bytes_of_work(const Function *self);
+void gradc_lay_out(const Function *self, char *block, work *w);
+void gradc_release(const Function *self, work *w);
+
+/* Arguments, in this order; -1 with an exception. */
+int gradc_match(const Function *self, work *w, PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+int gradc_take(const Function *self, work *w, Py_ssize_t i, PyObject *value);
+int gradc_take_stored(const Function *self, work *w, Py_ssize_t i, PyObject *storage);
+int gradc_take_containers(const Function *self, work *w);
+
+void gradc_set_frame(const Function *self, work *w, gradc_frame *frame);
+PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
+void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
+PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
+PyObject *gradc_packed(const Function *self, PyObject **results);
+
+/* function.c, bound.c -------------------------------------------------------------------------------------- */
+
+void *gradc_table_of(Py_ssize_t n, size_t item);
+PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+extern const char gradc_bind_doc[], gradc_cleared[];
+
+/* small things of every call ------------------------------------------------------------------------------- */
+
+/* Sizes of inputs, then of outputs: neighbours in the tables. */
+static inline size_t bytes_of_sizes(const Function *self)
+{
+    return (size_t)(self->n_sizes + self->n_shapes) * sizeof(int64_t);
+}
+
+/* dtype (byte order aside), rank and static sizes are those of the input. */
+static inline int fits(const input *in, PyArrayObject *a)
+{
+    if (PyArray_TYPE(a) != in->type && !PyArray_EquivTypenums(PyArray_TYPE(a), in->type))
+        return 0;
+    if (PyArray_NDIM(a) != in->ndim)
+        return 0;
+    for (int d = 0; d < in->ndim; ++d)
+        if (in->shape[d] >= 0 && in->shape[d] != PyArray_DIM(a, d))
+            return 0;
+    return 1;
+}
+
+/* The unit can read it where it is. */
+static inline int is_plain(PyArrayObject *a)
+{
+    return PyArray_CHKFLAGS(a, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED) && PyArray_ISNOTSWAPPED(a);
+}
+
+static inline void accept(const input *in, work *w, Py_ssize_t i, PyArrayObject *a)
+{
+    for (int d = 0; d < in->ndim; ++d)
+        w->sizes[in->first + d] = PyArray_DIM(a, d);
+    if (in->ndim) {
+        w->data[i] = PyArray_DATA(a);
+    } else {
+        memcpy(&w->scalars[i], PyArray_DATA(a), (size_t)in->itemsize);
+        w->data[i] = &w->scalars[i];
+    }
+}
+
+#endif

@@ -234,7 +234,7 @@ class _Lowering:
             if isinstance(child, CheckItem):
                 for condition in child.conditions:
                     value = self._value(condition, scope)
-                    self._check(_truth(value), "AssertionFailedError", child.message, scope, (), child.sources)
+                    self._check(_truth(value), child.error, child.message, scope, (), child.sources)
             else:
                 self._emit_node(child, scope)
         if scope.statements:

@@ -139,6 +139,7 @@ class CheckItem:
 
     conditions: list[Operand]
     message: str
+    error: str
     sources: tuple[int, ...]
     path: tuple[Loop, ...] = ()
     item: int = -1

@@ -128,8 +128,8 @@ class Schedule:
                 self._concat(eqn, axis)
             case ops.Scatter():
                 self._scatter(eqn, op)
-            case ops.Assert(message):
-                self._assert(eqn, message)
+            case ops.Assert(message, error):
+                self._assert(eqn, message, "ShapeError" if error == "shape" else "AssertionFailedError")
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         dims = self.sizes.of(x)
@@ -402,10 +402,10 @@ class Schedule:
         self._write(out, value, target, mode, base)
         self.home[base] = max(self.home[base], self.home[out])
 
-    def _assert(self, eqn: Eqn, message: str) -> None:
+    def _assert(self, eqn: Eqn, message: str, error: str) -> None:
         self.views[eqn.outs[0]] = self.views[eqn.args[0]]
         conditions = [self._operand(c, ()) for c in eqn.args[1:]]
-        item = CheckItem(conditions, message, eqn.sources)
+        item = CheckItem(conditions, message, error, eqn.sources)
         self._register(item)
         self._block_add(item, max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1))
 

@@ -118,7 +118,15 @@ class Rewriter(Builder):
 
     def cast(self, x: Var, dtype: str) -> Var:
         """x in another dtype, rewritten."""
-        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)  # type: ignore[attr-defined]
+        if x.type.dtype == dtype:  # type: ignore[attr-defined]
+            return x
+        if x.data is None:
+            return self.apply(ops.Cast(dtype), x)
+        key = (x.number, dtype)         # a constant is cast at each of its uses, but folded once
+        found = self._const.get(key)
+        if found is None:
+            found = self._const[key] = self.apply(ops.Cast(dtype), x)
+        return found
 
     def constant(self, value: Any, dtype: str | None = None) -> Var:
         """A constant (arrays with equal elements become a Broadcast of a scalar)."""

@@ -44,6 +44,7 @@ def python_of(peer: str) -> str:
 def run(peer: str, arguments: list[str], extra: dict[str, str] | None = None) -> dict[str, Any] | None:
     """The JSON object that a process of the peer prints last, or None if it failed."""
     environment = {**os.environ, **peers.environment(peer), **(extra or {}), "PYTHONPATH": str(HERE.parent)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)     # a source tree gets byte code, as an installed package has
     done = subprocess.run([python_of(peer), "-W", "ignore", "-m", *arguments], stdout=subprocess.PIPE, text=True,
                           env=environment, cwd=HERE.parent, check=False)
     if done.returncode:

@@ -21,6 +21,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Fn,
+    Fold,
     For,
     Gemm,
     Index,
@@ -88,7 +89,7 @@ class Printer:
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.count = 0                      # statements printed
-        self.lanes: set[str] = set()        # the accumulators that have lanes right now
+        self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._lane_loops = 0
         self._indent = "    " * depth
 
@@ -174,7 +175,7 @@ class Printer:
 
     def update(self, s: Update) -> None:
         name = safe(s.name)
-        place = f"{name}_lanes[lane]" if s.name in self.lanes else name
+        place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else name
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
@@ -207,11 +208,20 @@ class Printer:
         lanes = s.lanes
         self._lane_loops += 1
         base = f"{s.var}_{self._lane_loops}"
+        groups: dict[tuple[str, str], list[Fold]] = {}
         for f in s.folds:
-            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)}_lanes[{lanes}];")
-            self.line(f"for (int lane = 0; lane < {lanes}; ++lane)")
-            self.line(f"    {safe(f.name)}_lanes[lane] = {literal(f.identity, f.dtype)};")
-        outer, self.lanes = self.lanes, {f.name for f in s.folds}
+            groups.setdefault((f.row, f.dtype), []).append(f)
+        outer, self.lanes = self.lanes, {}
+        arrays = []
+        for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
+            name = safe(group[0].name) if len(group) == 1 else get_row(row).name
+            name = f"{name}_lanes_{self._lane_loops}" if len(group) > 1 else f"{name}_lanes"
+            rows, at = (f"[{len(group)}]", "[fold]") if len(group) > 1 else ("", "")
+            arrays.append((name, rows, at, row, dtype, group))
+            self.lanes.update({f.name: f"{name}[{k}]" if rows else name for k, f in enumerate(group)})
+            self.line(f"{LOCAL_TYPE[dtype]} {name}{rows}[{lanes}];")
+            self.over(rows, f"for (int lane = 0; lane < {lanes}; ++lane)",
+                      f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
         start, stop = self.size(s.start), self.size(s.stop)
         first = f"const int64_t {s.var} = {base} + lane;"
         if len(s.body) > ONE_COPY:
@@ -229,13 +239,22 @@ class Printer:
             self._indent = outside
             self.loop(s, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
         self.lanes = outer
-        for f in s.folds:
-            name = f"{safe(f.name)}_lanes"
-            folded = row_template(f.row, f.dtype, f.dtype)[1].format(f"{name}[lane]", f"{name}[lane + half]")
-            self.line(f"for (int half = {lanes // 2}; half > 0; half /= 2)")
-            self.line("    for (int lane = 0; lane < half; ++lane)")
-            self.line(f"        {name}[lane] = {folded};")
-            self.line(f"const {LOCAL_TYPE[f.dtype]} {safe(f.name)} = {name}[0];")
+        for name, rows, at, row, dtype, group in arrays:
+            folded = row_template(row, dtype, dtype)[1].format(f"{name}{at}[lane]", f"{name}{at}[lane + half]")
+            self.over(rows, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
+                      "    for (int lane = 0; lane < half; ++lane)", f"    {name}{at}[lane] = {folded};")
+            for k, f in enumerate(group):
+                self.line(f"const {LOCAL_TYPE[dtype]} {safe(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
+
+    def over(self, rows: str, head: str, *body: str) -> None:
+        """A small loop, for each row of an array of accumulators."""
+        step = ""
+        if rows:
+            self.line(f"for (int fold = 0; fold < {rows[1:-1]}; ++fold)")
+            step = "    "
+        self.line(step + head)
+        for text in body:
+            self.line(f"{step}    {text}" if text is body[-1] else f"{step}{text}")
 
     def gemm(self, s: Gemm) -> None:
         letter, one, zero = ("s", "1.0f", "0.0f") if s.dtype == "float32" else ("d", "1.0", "0.0")

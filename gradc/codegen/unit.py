@@ -25,7 +25,9 @@ from gradc.loops.nodes import (
 )
 from gradc.record import record
 
-LARGE_UNIT = 1500       # statements: from here on -O2, which vectorises the same loops in half the time
+# Statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1 (no
+# vector code) takes half of that again, and graphs so large are seldom run on large arrays.
+LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 
 
 @record
@@ -64,7 +66,7 @@ class _Unit:
         self.z(k.arena_bytes)
         parts = [self.header(), *self.measure(), *self.functions, *self.prepare(), *self.entry_function()]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, "-O2" if self.statements > LARGE_UNIT else "-O3")
+                     k.uses_blas, next(o for limit, o in LEVELS if self.statements >= limit))
 
     def z(self, size: SizeExpr) -> str:
         """A size in the functions that hold them all."""

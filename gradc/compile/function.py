@@ -167,7 +167,11 @@ class Maker:
         if self._fgraph is None:
             arguments = self.ingested.arguments
             ins = [a.variable if hasattr(a.variable, "container") else a.variable.clone() for a in arguments]
-            self._fgraph = FunctionGraph(ins, inline(self.compiled.optimized, ins, bare=True), clone=False)
+            program = self.compiled.optimized
+            self._fgraph = FunctionGraph(ins, inline(program, ins, bare=True), clone=False)
+            lines = {id(eqn.op): self.ingested.lines_of(eqn.sources) for eqn in program.eqns if eqn.sources}
+            for node in self._fgraph.apply_nodes:
+                node.source = (lines.get(id(node.op)) or [None])[0]
         return self._fgraph
 
     def c_source(self) -> str:

@@ -43,44 +43,45 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         env[id(v)] = builder.input(v.type, v.name)
     replaced = {id(old): new for old, new in (given or {}).items()}
 
-    def leaf(v: Variable) -> Var:
-        found = env.get(id(v))
-        if found is not None:
-            return found
+    def leaf(v: Variable) -> None:
         if isinstance(v, graph.Constant) and isinstance(v.data, np.ndarray):
             builder.sources = ()
-            var = builder.equation(ops.Constant(ops.ConstantValue(v.data)), (), v.name).outs[0]
-            env[id(v)] = var
-            return var
+            env[id(v)] = builder.equation(ops.Constant(ops.ConstantValue(v.data)), (), v.name).outs[0]
+            return
         raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is not "
                                 f"an input{at(v.source)}; add it to the inputs or give it a value in `givens`")
 
     waiting: set[int] = set()               # replaced variables whose replacement is being converted
-    work: list[Any] = [(v, False) for v in reversed(outputs)]
-    while work:
-        item, ready = work.pop()
+    stack = list(reversed(outputs))
+    while stack:
+        item = stack[-1]
         if id(item) in env:
+            stack.pop()
             continue
         if id(item) in replaced:
             new = replaced[id(item)]
             if id(new) in env:
                 env[id(item)] = env[id(new)]
-            elif ready or id(item) in waiting:
-                raise GraphError(f"givens replace {graph.describe(item)} by something that depends on it{at(new.source)}")
+                stack.pop()
+            elif id(item) in waiting:
+                raise GraphError(f"givens replace {graph.describe(item)} by something that depends on it"
+                                 f"{at(new.source)}")
             else:
                 waiting.add(id(item))
-                work.append((item, True))
-                work.append((new, False))
+                stack.append(new)
             continue
         node = item.owner
         if node is None:
             leaf(item)
             continue
-        if not ready:
-            work.append((item, True))
-            work.extend((v, False) for v in reversed(node.inputs) if id(v) not in env)
+        missing = [v for v in node.inputs if id(v) not in env]
+        if missing:
+            missing.reverse()
+            stack.extend(missing)
             continue
-        builder.sources = () if node.source is None else (lines.setdefault(node.source, len(lines)),)
+        stack.pop()
+        source = node.source
+        builder.sources = () if source is None else (lines.setdefault(source, len(lines)),)
         for out, var in zip(node.outputs, _convert(builder, node, [env[id(v)] for v in node.inputs])):
             env[id(out)] = var
             if out.name and var.name is None:
@@ -99,8 +100,12 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[V
             return [builder.constant(np.zeros(0, "int64"))]
         return [builder.apply(ops.Concat(0), *sizes)]
     if isinstance(op, ops.OpKind):
-        same = all([a.type is v.type for a, v in zip(args, node.inputs)])       # nothing replaced: types are known
-        return builder.equation(op, args, None, [o.type for o in node.outputs] if same else None).outs
+        types: list[Any] | None = [o.type for o in node.outputs]
+        for a, v in zip(args, node.inputs):
+            if a.type is not v.type:        # replaced by something of a more special type: infer anew
+                types = None
+                break
+        return builder.equation(op, args, None, types).outs
     if hasattr(op, "expand"):               # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     return builder.equation(ops.Callback(op), args).outs

@@ -127,7 +127,10 @@ class Builder:
             types = infer.output_types(op, args)
         number = self._next
         data = op.value.data if type(op) is ops.Constant else None
-        outs = tuple([Var(number + k, t, data, name if k == 0 else None) for k, t in enumerate(types)])
+        if len(types) == 1:
+            outs: tuple[Var, ...] = (Var(number, types[0], data, name),)
+        else:
+            outs = tuple([Var(number + k, t, data, name if k == 0 else None) for k, t in enumerate(types)])
         self._next = number + len(outs)
         eqn = Eqn(op, tuple(args), outs, self.sources)
         self._interned[key] = eqn
@@ -164,7 +167,8 @@ class Builder:
         needed = set(outputs)
         kept: list[Eqn] = []
         for eqn in reversed(self.eqns):
-            if any(o in needed for o in eqn.outs):
+            outs = eqn.outs
+            if outs[0] in needed or len(outs) > 1 and any(o in needed for o in outs):
                 kept.append(eqn)
                 needed.update(eqn.args)
         kept.reverse()

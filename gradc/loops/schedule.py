@@ -41,6 +41,7 @@ from gradc.loops.places import (
 from gradc.loops.sizes import Sizes, item_bounds
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
+FOLD_SIZE = 8          # a fold counts as so many: its lanes are memory, which the compiler walks for every access
 LAZY_COST = 2           # at most so many additions' worth is computed again rather than stored
 
 class Schedule:
@@ -454,7 +455,7 @@ class Schedule:
         start = max(first, 0)
         for position in range(start, len(self.items)):
             item = self.items[position]
-            if type(item) is Loop and item.size == node.domain[0] and item.count < GROUP_LIMIT:
+            if type(item) is Loop and item.size == node.domain[0] and item.count + _size(node) <= GROUP_LIMIT:
                 if node.kind == "write" and not self._write_fits(node, item, position):
                     continue
                 if self._join(item, node, needs, position):
@@ -489,9 +490,9 @@ class Schedule:
     def _open(self, loop: Loop, node: Node, path: tuple[Loop, ...] = ()) -> None:
         """Put `node` into new loops below `loop`."""
         path = (*path, loop)
-        loop.count += 1
+        loop.count += _size(node)
         for level in range(len(path), len(node.domain)):
-            inner = Loop(node.domain[level], level, index=len(path[-1].children), count=1)
+            inner = Loop(node.domain[level], level, index=len(path[-1].children), count=_size(node))
             path[-1].children.append(inner)
             path = (*path, inner)
         path[-1].children.append(node)
@@ -520,7 +521,7 @@ class Schedule:
                 if not related and any(type(c) is Loop for c in loop.children):
                     return False            # would leave its vector loop for a scalar place beside an inner loop
                 for p in path:
-                    p.count += 1
+                    p.count += _size(node)
                 loop.children.append(node)
                 node.path = tuple(path)
                 if node.kind in ("cumulate", "argreduce"):
@@ -555,7 +556,7 @@ class Schedule:
         for child in loop.children[low:]:
             if type(child) is Loop and child.size == node.domain[level + 1] and len(node.domain) == level + 2:
                 for p in (*path, child):
-                    p.count += 1
+                    p.count += _size(node)
                 child.children.append(node)
                 node.path = (*path, child)
                 if node.kind in ("cumulate", "argreduce"):
@@ -564,7 +565,7 @@ class Schedule:
         if not related:
             return False
         for p in path[:-1]:
-            p.count += 1
+            p.count += _size(node)
         self._open(loop, node, tuple(path[:-1]))
         return True
 
@@ -636,3 +637,8 @@ class Schedule:
             if view.axes[level] != (axis, 1) or view.offsets[axis]:
                 return False
         return True
+
+
+def _size(node: Node) -> int:
+    """How much of GROUP_LIMIT a node takes."""
+    return FOLD_SIZE if node.kind == "reduce" else 1

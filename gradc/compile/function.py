@@ -168,10 +168,9 @@ class Maker:
             arguments = self.ingested.arguments
             ins = [a.variable if hasattr(a.variable, "container") else a.variable.clone() for a in arguments]
             program = self.compiled.optimized
-            self._fgraph = FunctionGraph(ins, inline(program, ins, bare=True), clone=False)
-            lines = {id(eqn.op): self.ingested.lines_of(eqn.sources) for eqn in program.eqns if eqn.sources}
-            for node in self._fgraph.apply_nodes:
-                node.source = (lines.get(id(node.op)) or [None])[0]
+            outs = inline(program, ins, bare=True,
+                          source=lambda eqn: next(iter(self.ingested.lines_of(eqn.sources)), None))
+            self._fgraph = FunctionGraph(ins, outs, clone=False)
         return self._fgraph
 
     def c_source(self) -> str:

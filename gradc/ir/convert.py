@@ -6,7 +6,7 @@ axis), user Ops (become `Callback`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from gradc.errors import GraphError, MissingInputError, SourceLine, at
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
-from gradc.ir.program import Builder, Program, Var
+from gradc.ir.program import Builder, Eqn, Program, Var
 
 
 class Converted:
@@ -111,10 +111,12 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[V
     return builder.equation(ops.Callback(op), args).outs
 
 
-def inline(program: Program, variables: Sequence[Variable], *, bare: bool = False) -> list[Variable]:
+def inline(program: Program, variables: Sequence[Variable], *, bare: bool = False,
+           source: Callable[[Eqn], SourceLine | None] | None = None) -> list[Variable]:
     """`program`'s outputs as expressions of `variables`, which stand for its inputs.
 
-    `bare` marks the constants for printing without `TensorConstant{}` (the graph of a compiled function).
+    `bare` marks the constants for printing without `TensorConstant{}` (the graph of a compiled function);
+    `source` gives the user's line of an equation (else it is that of the call).
     """
     env: dict[Var, Variable] = dict(zip(program.inputs, variables))
     for eqn in program.eqns:
@@ -127,7 +129,8 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
             op = eqn.op.op if type(eqn.op) is ops.Callback else eqn.op
             args = [env[a] for a in eqn.args]
             if isinstance(op, ops.OpKind):
-                made = graph.Apply(op, args, [o.type for o in eqn.outs]).outputs
+                line = None if source is None else source(eqn)
+                made = graph.Apply(op, args, [o.type for o in eqn.outs], line).outputs
             else:
                 made = op.make_node(*args).outputs
             for variable, out in zip(made, eqn.outs):

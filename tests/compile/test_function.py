@@ -304,6 +304,7 @@ def test_graph_of_a_function(function) -> None:
     assert [v.name for v in fgraph.inputs] == ["x", "s"]
     assert len(fgraph.outputs) == 2
     assert set(fgraph.toposort()) == fgraph.apply_nodes
+    assert all(node.source[0] == __file__ for node in fgraph.apply_nodes), "the user's lines survive the optimizer"
 
 
 def test_options_are_kept(function) -> None:

@@ -20,7 +20,7 @@ from gradc.ir.program import Builder, Eqn, Program, Var
 class Converted:
     """A Program, and the user lines that its equations' `sources` index."""
 
-    __slots__ = ("program", "lines")
+    __slots__ = ("lines", "program")
 
     def __init__(self, program: Program, lines: list[SourceLine]) -> None:
         self.program = program

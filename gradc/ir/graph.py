@@ -111,7 +111,7 @@ class Constant(Variable):
 class Apply:
     """One application of an op: `outputs = op(inputs)`, with the user's line."""
 
-    __slots__ = ("op", "inputs", "outputs", "source", "tag", "__weakref__")
+    __slots__ = ("__weakref__", "inputs", "op", "outputs", "source", "tag")
 
     def __init__(self, op: Any, inputs: Sequence[Variable], outputs: Sequence[Variable | Type],
                  source: SourceLine | None = None) -> None:

@@ -45,7 +45,7 @@ class OpKind:
 class ConstantValue:
     """An immutable array that compares and hashes by dtype, shape and bytes (so nan equals nan)."""
 
-    __slots__ = ("data", "_key", "_hash")
+    __slots__ = ("_hash", "_key", "data")
 
     def __init__(self, data: np.ndarray) -> None:
         data = np.require(data, requirements=["C", "A"])

@@ -24,7 +24,7 @@ from gradc.ir.types import TensorType, Type
 class Var:
     """A value of one Program: compared by identity, printed by number."""
 
-    __slots__ = ("number", "type", "data", "name")
+    __slots__ = ("data", "name", "number", "type")
 
     def __init__(self, number: int, type: Type, data: np.ndarray | None = None, name: str | None = None) -> None:
         self.number = number
@@ -39,7 +39,7 @@ class Var:
 class Eqn:
     """`outs = op(args)`."""
 
-    __slots__ = ("op", "args", "outs", "sources")
+    __slots__ = ("args", "op", "outs", "sources")
 
     def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
                  sources: tuple[int, ...] = ()) -> None:
@@ -59,7 +59,7 @@ class Eqn:
 class Program:
     """A closed list of equations.  `inputs` and `outputs` may repeat no Var resp. any Var."""
 
-    __slots__ = ("inputs", "eqns", "outputs", "_digest")
+    __slots__ = ("_digest", "eqns", "inputs", "outputs")
 
     def __init__(self, inputs: Sequence[Var], eqns: Sequence[Eqn], outputs: Sequence[Var]) -> None:
         self.inputs = tuple(inputs)
@@ -89,7 +89,7 @@ class Builder:
     are not interned away (each use keeps its own user line) unless literally equal.
     """
 
-    __slots__ = ("inputs", "eqns", "_interned", "_next", "sources", "_const", "producer")
+    __slots__ = ("_const", "_interned", "_next", "eqns", "inputs", "producer", "sources")
 
     def __init__(self) -> None:
         self.inputs: list[Var] = []
@@ -168,7 +168,7 @@ class Builder:
         kept: list[Eqn] = []
         for eqn in reversed(self.eqns):
             outs = eqn.outs
-            if outs[0] in needed or len(outs) > 1 and any(o in needed for o in outs):
+            if outs[0] in needed or (len(outs) > 1 and any(o in needed for o in outs)):
                 kept.append(eqn)
                 needed.update(eqn.args)
         kept.reverse()

@@ -38,7 +38,7 @@ class TensorType(Type):
     accepted: True means a static 1.
     """
 
-    __slots__ = ("dtype", "shape", "_hash")
+    __slots__ = ("_hash", "dtype", "shape")
 
     def __init__(self, dtype: object, shape: Iterable[int | bool | None] | None = None, *,
                  broadcastable: Iterable[bool] | None = None) -> None:
@@ -145,12 +145,12 @@ class TensorType(Type):
         if data.dtype.kind not in "biufc":
             raise BadArgumentError(f"{name}: expected numbers for dtype {self.dtype}, got {_describe(value)}")
         typed = isinstance(value, (np.ndarray, np.generic))
-        if np.can_cast(data.dtype, want, "safe") or allow_downcast or data.size == 0 and not typed:
+        if np.can_cast(data.dtype, want, "safe") or allow_downcast or (data.size == 0 and not typed):
             return data.astype(want)
         if not typed and want.kind == "f" and data.dtype.kind in "iuf" and allow_downcast is None:
             return data.astype(want)              # Python floats and lists, also for float32
         exact = want.kind != "b" and data.dtype.kind != "c" and not (want.kind in "iu" and data.dtype.kind == "f")
-        if exact and (not typed or data.dtype.kind in "iu" and want.kind in "iu"):
+        if exact and (not typed or (data.dtype.kind in "iu" and want.kind in "iu")):
             with np.errstate(all="ignore"):
                 cast = data.astype(want)
             if np.array_equal(cast, data, equal_nan=want.kind == "f"):

@@ -1,0 +1,384 @@
+"""Every row of tests/cases.py in C: values, layouts, edge shapes, special values, gradients, second order.
+
+The oracle is the interpreter on the graph as written (no optimizer), and NumPy.  One C compiler run per row
+would take minutes, so rows are compiled in batches, many to one function; a batch that can't be compiled or
+called is taken apart to name the row.  Single rows, other shapes of gradients and float32 are in the slow part.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+import gradc
+import gradc.tensor as at
+from gradc.compile import pipeline
+from gradc.compile.ingest import ingest
+from gradc.compile.mode import get_mode
+from gradc.errors import GradcError
+from gradc.gradient import grad
+from gradc.ir.convert import to_program
+from gradc.ir.interp import evaluate
+from tests.autodiff.test_cases import directional, weighted
+from tests.cases import CASES, Case, compute
+
+BATCH = 64
+
+
+@dataclass
+class Row:
+    """A graph of a row with its inputs: what is compiled, and what is compared."""
+
+    case: Case
+    inputs: list
+    outputs: list
+    values: list
+    rtol: float
+
+    @functools.cached_property
+    def program(self):
+        return to_program(self.inputs, self.outputs).program
+
+    def oracle(self, values):
+        """Results of the interpreter, or the error it raises."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return evaluate(self.program, values)
+            except (GradcError, ValueError, IndexError) as error:
+                return error
+
+    def has_c_form(self) -> bool:
+        compiled = pipeline.Compiled(ingest(self.inputs, self.outputs, on_unused_input="ignore"), "f", get_mode("c"))
+        try:
+            compiled.kernel()
+        except pipeline.Unsupported:
+            return False
+        return True
+
+
+def value_row(case: Case) -> Row:
+    inputs = case.variables()
+    return Row(case, inputs, case.outputs(inputs), case.sample(), max(case.rtol, 1e-13))
+
+
+def cost_of(case: Case, inputs: list, values: list, square: bool = False):
+    outputs = [y for y in case.outputs(inputs) if y.dtype.startswith("float")]
+    rng = np.random.default_rng(7)
+    weights = [rng.uniform(0.5, 1.5, np.shape(v)) for v in compute(inputs, outputs, values)]
+    return weighted([y * y for y in outputs] if square else outputs, weights)
+
+
+def gradient_row(case: Case) -> Row:
+    inputs, values = case.variables(), case.sample()
+    wrt = [inputs[k] for k in case.differentiable()]
+    gradients = grad(cost_of(case, inputs, values), wrt, disconnected_inputs="ignore")
+    return Row(case, inputs, gradients, values, max(1e-11, 10 * case.rtol))
+
+
+def second_row(case: Case) -> Row:
+    inputs, values = case.variables(), case.sample()
+    k = case.differentiable()[0]
+    direction = np.random.default_rng(9).normal(size=values[k].shape)
+    first = grad(cost_of(case, inputs, values, square=True), inputs[k], disconnected_inputs="ignore")
+    second = grad((first * at.constant(direction)).sum(), inputs[k], disconnected_inputs="ignore")
+    return Row(case, inputs, [second], values, 1e-9)
+
+
+def single_row(case: Case) -> Row:
+    """The row in float32."""
+    args = tuple(replace(a, dtype="float32") if a.dtype == "float64" else a for a in case.args)
+    return value_row(replace(case, args=args, rtol=2e-5))
+
+
+class Batch:
+    """Rows compiled into one function; `run` calls it and gives each row's results."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+        outputs = list(itertools.chain.from_iterable(r.outputs for r in rows))
+        inputs = list(itertools.chain.from_iterable(r.inputs for r in rows))
+        try:
+            self.f = gradc.function(inputs, outputs, on_unused_input="ignore", name="rows")
+        except Exception:
+            for row in rows:
+                compile_one(row)
+            raise
+        assert self.f.info["mode"] == "c"
+
+    def run(self, values: list[list]) -> list[list]:
+        try:
+            made = iter(self.f(*itertools.chain.from_iterable(values)))
+        except Exception:
+            for row, given in zip(self.rows, values):
+                try:
+                    compile_one(row)(*given)
+                except Exception as error:
+                    raise AssertionError(f"{row.case.id}: {type(error).__name__}: {error}") from error
+            raise
+        return [list(itertools.islice(made, len(r.outputs))) for r in self.rows]
+
+
+def compile_one(row: Row):
+    try:
+        f = gradc.function(row.inputs, row.outputs, on_unused_input="ignore", name="row")
+    except Exception as error:
+        raise AssertionError(f"{row.case.id}: {type(error).__name__}: {error}") from error
+    assert f.info["mode"] == "c", f"{row.case.id}: {f.info['mode']}"
+    return f
+
+
+@functools.cache
+def rows_of(kind: str) -> list[Row]:
+    make = {"value": value_row, "gradient": gradient_row, "second": second_row, "single": single_row}[kind]
+    cases = CASES
+    if kind == "gradient":
+        cases = [c for c in CASES if c.differentiable()]
+    elif kind == "second":
+        cases = [c for c in CASES if c.differentiable() and c.grad == "complex"]
+    return [row for row in map(make, cases) if row.has_c_form()]
+
+
+@functools.cache
+def batch(kind: str, k: int) -> Batch:
+    return Batch(rows_of(kind)[k * BATCH:(k + 1) * BATCH])
+
+
+def compare(row: Row, results: list, wants: list, what: str, rtol: float | None = None, atol: float = 1e-13) -> None:
+    assert len(results) == len(wants), row.case.id
+    for result, want, variable in zip(results, wants, row.outputs):
+        where = f"{row.case.id}, {what}"
+        assert result.dtype == variable.dtype, where
+        np.testing.assert_allclose(result, want, rtol=row.rtol if rtol is None else rtol, atol=atol, strict=True,
+                                   err_msg=where)
+
+
+def run_and_compare(made: Batch, values: list[list], wants: list[list], what: str, rtol: float | None = None,
+                    atol: float = 1e-13) -> None:
+    failures = []
+    for row, results, want in zip(made.rows, made.run(values), wants):
+        try:
+            compare(row, results, want, what, rtol, atol)
+        except AssertionError as error:
+            failures.append(str(error).strip())
+    assert not failures, f"{len(failures)} rows\n" + "\n\n".join(failures[:20])
+
+
+# The number of batches; test_all_rows_are_in_a_batch says when it has to grow.
+VALUE_BATCHES = range(8)
+GRADIENT_BATCHES = range(6)
+SECOND_BATCHES = range(5)
+
+
+@pytest.mark.parametrize(("kind", "batches"), [("value", VALUE_BATCHES), ("gradient", GRADIENT_BATCHES),
+                                               ("second", SECOND_BATCHES)])
+def test_all_rows_are_in_a_batch(kind: str, batches: range) -> None:
+    count = len(rows_of(kind))
+    assert len(batches) == -(-count // BATCH), f"{count} rows"
+
+
+def test_few_rows_have_no_c_form() -> None:
+    """Complex numbers, and sizes that depend on computed floats, go to the interpreter."""
+    have = {r.case.id for r in rows_of("value")}
+    assert {c.id for c in CASES} - have <= {"complex_from_polar", "arange-symbolic float"}
+
+
+# ---------------------------------------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("k", VALUE_BATCHES)
+def test_values(k: int) -> None:
+    """C equals NumPy and the interpreter."""
+    made = batch("value", k)
+    values = [r.values for r in made.rows]
+    run_and_compare(made, values, [r.oracle(r.values) for r in made.rows], "interpreter")
+    wants = [[np.asarray(e).astype(y.dtype) for e, y in zip(r.case.expected(r.values), r.outputs)] for r in made.rows]
+    run_and_compare(made, values, wants, "NumPy")
+
+
+def _unaligned(a: np.ndarray) -> np.ndarray:
+    raw = np.empty(a.nbytes + 1, np.uint8)
+    out = raw[1:].view(a.dtype).reshape(a.shape) if a.dtype.itemsize > 1 and a.size else a
+    out[...] = a
+    return out
+
+
+def _strided(a: np.ndarray) -> np.ndarray:
+    out = np.zeros([2 * n for n in a.shape], a.dtype)[tuple(slice(None, None, 2) for _ in a.shape)]
+    out = np.asarray(out)
+    out[...] = a
+    return out
+
+
+def _read_only(a: np.ndarray) -> np.ndarray:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+LAYOUTS = {
+    "Fortran": np.asfortranarray,
+    "strided": _strided,
+    "reversed": lambda a: a[tuple(slice(None, None, -1) for _ in a.shape)].copy()[
+        tuple(slice(None, None, -1) for _ in a.shape)],
+    "unaligned": _unaligned,
+    "swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "read-only": _read_only,
+}
+
+
+@pytest.mark.parametrize("k", VALUE_BATCHES)
+def test_layouts_of_inputs(k: int) -> None:
+    """Strided, Fortran, reversed, unaligned, byte-swapped and read-only inputs; none is written to."""
+    made = batch("value", k)
+    wants = made.run([r.values for r in made.rows])
+    for name, layout in LAYOUTS.items():
+        values = [[np.asarray(layout(v)) for v in r.values] for r in made.rows]
+        run_and_compare(made, values, wants, name, rtol=0, atol=0)
+        for r, given in zip(made.rows, values):
+            for a, b in zip(r.values, given):
+                np.testing.assert_array_equal(a, b, err_msg=r.case.id)
+
+
+# Sizes 2, 3, 4 of the rows' arguments mapped to others: empty, one, and more than a vector register holds.
+SHAPES = [{3: 0}, {4: 0}, {2: 0}, {2: 0, 3: 0, 4: 0}, {3: 1}, {4: 1}, {2: 1, 3: 1, 4: 1}, {2: 5, 3: 37, 4: 70}]
+
+
+def reshaped(case: Case, sizes: dict[int, int]) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    values = []
+    for a in case.args:
+        static = (None,) * len(a.shape) if a.static is None else a.static
+        shape = tuple(sizes.get(n, n) if s is None else n for n, s in zip(a.shape, static))
+        values.append(replace(a, shape=shape).sample(rng))
+    return values
+
+
+@pytest.mark.parametrize("k", VALUE_BATCHES)
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_edge_shapes(sizes: dict[int, int], k: int) -> None:
+    """Where the interpreter has a result, C has the same; NumPy too, unless the row's formula fixes a size."""
+    made = batch("value", k)
+    values, wants = [], []
+    for r in made.rows:
+        given = reshaped(r.case, sizes)
+        want = r.oracle(given)
+        if isinstance(want, Exception):
+            given, want = r.values, r.oracle(r.values)
+        values.append(given)
+        wants.append(want)
+    run_and_compare(made, values, wants, f"sizes {sizes}")
+    for r, given, want in zip(made.rows, values, wants):
+        try:
+            expected = r.case.expected(given)
+        except (ValueError, IndexError, TypeError):
+            continue
+        for a, b in zip(want, expected):
+            if np.shape(a) == np.shape(b):
+                np.testing.assert_allclose(a, b, rtol=max(r.rtol, 1e-10), atol=1e-12, err_msg=f"{r.case.id}: {sizes}")
+
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e300, -1e-300, 710.0, -745.5, 0.5])
+
+
+def special_values(case: Case, shift: int) -> list[np.ndarray]:
+    values = case.sample()
+    for k, (a, v) in enumerate(zip(case.args, values)):
+        if a.dtype == "float64":
+            values[k] = np.resize(np.roll(SPECIAL, shift * (k + 1)), v.shape)
+    return values
+
+
+@pytest.mark.parametrize("k", VALUE_BATCHES)
+def test_special_values(k: int) -> None:
+    """nan, inf, signed zeros, huge and tiny arguments: the same nan and inf, and the same numbers."""
+    made = batch("value", k)
+    for shift in (0, 1, 5):
+        values = [special_values(r.case, shift) for r in made.rows]
+        wants = [r.oracle(v) for r, v in zip(made.rows, values)]
+        for r, want, given in zip(made.rows, wants, values):
+            if isinstance(want, Exception):
+                given[:] = r.values
+        wants = [r.oracle(v) for r, v in zip(made.rows, values)]
+        run_and_compare(made, values, wants, f"special values, {shift}", rtol=1e-9, atol=1e-300)
+
+
+# ------------------------------------------------------------------------------------------- gradients
+
+
+@pytest.mark.parametrize("k", GRADIENT_BATCHES)
+def test_gradients(k: int) -> None:
+    """Gradients in C equal the interpreter's, and along a direction a complex step through the graph."""
+    made = batch("gradient", k)
+    values = [r.values for r in made.rows]
+    run_and_compare(made, values, [r.oracle(r.values) for r in made.rows], "interpreter", atol=1e-11)
+    rng = np.random.default_rng(8)
+    for r, results in zip(made.rows, made.run(values)):
+        exact = r.case.grad == "complex"
+        cost = cost_of(r.case, r.inputs, r.values)
+        for position, g in zip(r.case.differentiable(), results):
+            v = rng.normal(size=r.values[position].shape)
+            want, = directional(r.inputs, [cost], r.values, position, v, exact)
+            rtol = 1e-10 if exact else 1e-6
+            np.testing.assert_allclose(np.sum(g * v), want, rtol=max(rtol, r.rtol), atol=rtol, err_msg=r.case.id)
+
+
+@pytest.mark.parametrize("k", SECOND_BATCHES)
+def test_second_order(k: int) -> None:
+    """Hessian-vector products in C equal a complex step through the gradient graph."""
+    made = batch("second", k)
+    wants = []
+    for r in made.rows:
+        position = r.case.differentiable()[0]
+        direction = np.random.default_rng(9).normal(size=r.values[position].shape)
+        first = grad(cost_of(r.case, r.inputs, r.values, square=True), r.inputs[position],
+                     disconnected_inputs="ignore")
+        wants.append(directional(r.inputs, [first], r.values, position, direction, True))
+    run_and_compare(made, [r.values for r in made.rows], wants, "complex step", atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", GRADIENT_BATCHES)
+@pytest.mark.parametrize("kind", ["gradient", "second"])
+def test_gradients_of_special_layouts(kind: str, k: int) -> None:
+    if k >= len(SECOND_BATCHES) and kind == "second":
+        pytest.skip("fewer batches")
+    made = batch(kind, k)
+    wants = made.run([r.values for r in made.rows])
+    for name, layout in LAYOUTS.items():
+        run_and_compare(made, [[np.asarray(layout(v)) for v in r.values] for r in made.rows], wants, name, 0, 0)
+
+
+# ---------------------------------------------------------------------------------- the slow part: one by one
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", VALUE_BATCHES)
+def test_float32(k: int) -> None:
+    made = batch("single", k)
+    wants = [r.oracle(r.values) for r in made.rows]
+    run_and_compare(made, [r.values for r in made.rows], wants, "float32", rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("position", range(len(CASES)))
+def test_one_row_alone(position: int) -> None:
+    """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
+    row = value_row(CASES[position])
+    if not row.has_c_form():
+        pytest.skip("no C form")
+    f = compile_one(row)
+    for sizes in ({}, *SHAPES):
+        given = reshaped(row.case, sizes)
+        want = row.oracle(given)
+        if isinstance(want, Exception):
+            with pytest.raises(Exception) as caught:
+                f(*given)
+            assert type(caught.value) is type(want), f"{row.case.id}, {sizes}: {caught.value!r} instead of {want!r}"
+        else:
+            compare(row, f(*given), want, f"sizes {sizes}")

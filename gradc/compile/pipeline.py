@@ -29,6 +29,7 @@ from gradc.config import config
 from gradc.ir import digest
 from gradc.ir.program import Eqn, Program
 from gradc.loops import lower
+from gradc.loops.check import check
 from gradc.loops.nodes import Kernel
 from gradc.loops.sizes import Unsupported
 from gradc.passes import phases
@@ -69,6 +70,8 @@ class Compiled:
             program = self.optimized
             with self._stage("lower"):
                 self._kernel = lower.lower(program, self.name)
+            if self.mode.checked or "passes" in config.log.split(","):
+                check(self._kernel)
         return self._kernel
 
     def unit(self) -> build.Unit:

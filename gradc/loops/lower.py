@@ -312,7 +312,7 @@ class _Lowering:
 
     def _emit_write(self, node: Node, scope: _Scope) -> None:
         a = self.memory.result(node)
-        value = self._compute(node, scope)
+        value = _cast(self._compute(node, scope), a.buffer.dtype)
         self.writes[a.buffer] = None
         index = self._index(a, scope)
         scope.statements.append(Accumulate(a.buffer, index, "add", value) if node.fn == "inc"

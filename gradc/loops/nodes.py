@@ -88,8 +88,8 @@ class Load:
 
 @record
 class Fn:
-    """A row applied to arguments that have its compute dtype; or "cast", "fma" (a * b + c, one rounding where the
-    CPU has it), "slice_start", "slice_length" (of gradc_math.h, on sizes)."""
+    """A row applied to arguments that have its compute dtype; or "cast"; or "position", "slice_start", "slice_first",
+    "slice_count" of gradc_sizes.h, on sizes."""
 
     row: str | Row
     args: tuple[Any, ...]

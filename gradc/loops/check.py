@@ -1,0 +1,378 @@
+"""Legality of a Kernel.  Raises KernelCheckError, with the Kernel's text, for the first thing that is wrong.
+
+What is checked:
+- sizes: defined once, before use: inputs' shapes, Defines; `lo` and `hi` only in a section that is cut into blocks;
+- locals: defined once in their section, before use, in scope, with the dtype they are used with; Assign only to
+  mutable ones; an Update names a Fold of an enclosing For, whose value is at hand only after that For;
+- loop variables: of one nest all different;
+- buffers: a section's lists are what its statements use; inputs and constants are not written;
+- dtypes: of a row's arguments, of stores, conditions and check values;
+- checks: their numbers are in range; none in a section cut into blocks, which can't report it;
+- indices: inside the buffer, where all sizes are numbers.
+
+Not here: whether values are right (tests compare with the interpreter).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from gradc.errors import GradcError, KernelCheckError
+from gradc.ir import dtypes
+from gradc.ir.scalars import get_row
+from gradc.loops.nodes import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Define,
+    Fn,
+    Fold,
+    For,
+    Gemm,
+    Index,
+    Kernel,
+    Let,
+    Lit,
+    Load,
+    Local,
+    Section,
+    Size,
+    SizeExpr,
+    Store,
+    Update,
+)
+from gradc.loops.pretty import pretty, text
+
+# functions on sizes (csrc/include/gradc_sizes.h) and how many arguments they take
+SIZE_FUNCTIONS = {"position": 2, "slice_start": 2, "slice_first": 5, "slice_count": 5}
+READ_ONLY = ("input", "constant")
+PLACES = ("input", "output", "constant", "arena", "block")
+MAX_CHECK_VALUES = 4
+
+Range = tuple[int, int] | None          # first and last value of a loop variable; None if a bound is no number
+
+
+def check(kernel: Kernel) -> None:
+    """Check `kernel`."""
+    _Checker(kernel).run()
+
+
+class _Checker:
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.sizes: set[str] = set()
+        self.where = "prologue"
+
+    def fail(self, what: str) -> NoReturn:
+        raise KernelCheckError(f"{what} (in {self.where}); this is a bug in gradc, please report it:\n"
+                               f"{pretty(self.kernel)}")
+
+    def run(self) -> None:
+        k = self.kernel
+        self.frame(k.inputs, "input")
+        for b in k.inputs:
+            for d in b.shape:
+                if isinstance(d, str):
+                    if d in self.sizes:
+                        self.fail(f"the size {d} is defined twice")
+                    self.sizes.add(d)
+        prologue = _Body(self, None)
+        for s in k.prologue:
+            prologue.prologue_statement(s)
+        self.frame(k.outputs, "output")
+        self.frame([b for b, _ in k.constants], "constant")
+        for b, data in k.constants:
+            if b.shape != data.shape or b.dtype != data.dtype.name:
+                self.fail(f"the constant {b.name} is declared {b.dtype}{b.shape}, its data is "
+                          f"{data.dtype.name}{data.shape}")
+        for b in (*k.outputs, *(b for b, _ in k.constants)):
+            self.buffer(b)
+        self.size(k.arena_bytes)
+        for number, section in enumerate(k.sections, 1):
+            self.where = f"section {number}, {section.title}"
+            self.section(section)
+
+    def frame(self, buffers: Any, place: str) -> None:
+        """Buffers that the frame holds stand at their positions."""
+        for position, b in enumerate(buffers):
+            if b.place != place or b.position != position:
+                self.fail(f"{b.name} is {place} {position} of the kernel, but declared {b.place} {b.position}")
+
+    def buffer(self, b: Buffer) -> None:
+        """The declaration of a buffer that a section uses."""
+        if b.place not in PLACES:
+            self.fail(f"{b.name} lies in {b.place!r}, which is no place")
+        if b.dtype not in dtypes.ITEMSIZE:
+            self.fail(f"{b.name} has the dtype {b.dtype!r}")
+        for d in (*b.shape, b.offset, b.stride):
+            self.size(d)
+        frame = {"input": self.kernel.inputs, "output": self.kernel.outputs,
+                 "constant": tuple(c for c, _ in self.kernel.constants)}.get(b.place)
+        if frame is not None and not (0 <= b.position < len(frame) and frame[b.position].dtype == b.dtype):
+            self.fail(f"{b.name}: the kernel has no {b.place} {b.position} of dtype {b.dtype}")
+
+    def size(self, size: SizeExpr, extra: tuple[str, ...] = ()) -> None:
+        """A size that must be known here."""
+        if isinstance(size, str) and size not in self.sizes and size not in extra:
+            self.fail(f"the size {size} is not defined")
+
+    def number(self, s: Check) -> None:
+        if not 1 <= s.number <= len(self.kernel.checks):
+            self.fail(f"there is no check number {s.number}, the kernel has {len(self.kernel.checks)}")
+
+    def section(self, s: Section) -> None:
+        for b in (*s.reads, *s.writes):
+            self.buffer(b)
+        if s.blocks:
+            self.size(s.blocks.extent)
+            self.size(s.blocks.work)
+            if s.blocks.multiple < 1:
+                self.fail(f"blocks are multiples of {s.blocks.multiple} iterations")
+            if s.in_entry:
+                self.fail("a section in the entry function can't be cut into blocks")
+        elif s.partial:
+            self.fail("parts of blocks are combined, but there are no blocks")
+        body = _Body(self, s)
+        body.statements(s.body)
+        for what, used, declared in (("reads", body.reads, s.reads), ("writes", body.writes, s.writes)):
+            if len(set(declared)) != len(declared):
+                self.fail(f"the list of {what} has a buffer twice")
+            for b in used:
+                if b not in declared:
+                    self.fail(f"the section {what} {b.name}, which is not in its list of {what}")
+            for b in declared:
+                if b not in used:
+                    self.fail(f"{b.name} is in the list of {what}, but the section does not use it so")
+        for c in s.partial:
+            if c.parts not in s.writes or c.parts.place != "block":
+                self.fail(f"{c.parts.name} is combined, but no block writes a row of it")
+            self.size(c.width)
+            for target, position, count in c.targets:
+                self.buffer(target)
+                self.size(position)
+                self.size(count)
+                if target.place in READ_ONLY:
+                    self.fail(f"a combination is stored to the {target.place} {target.name}")
+                if target.dtype != c.parts.dtype:
+                    self.fail(f"{target.name} is {target.dtype}, the parts {c.parts.dtype}")
+                if isinstance(c.width, int) and isinstance(position, int) and isinstance(count, int) \
+                        and position + count > c.width:
+                    self.fail(f"{target.name} ends at {position + count} of a row of {c.width}")
+
+
+class _Body:
+    """The statements of one section (or of the prologue)."""
+
+    def __init__(self, of: _Checker, section: Section | None) -> None:
+        self.of = of
+        self.blocks = section.blocks if section else None
+        self.size_names = ("lo", "hi") if self.blocks else ()
+        self.reads: dict[Buffer, None] = {}
+        self.writes: dict[Buffer, None] = {}
+        self.named: set[str] = {b.name for b in (*section.reads, *section.writes)} if section else set()
+        self.dtype: dict[str, str] = {}             # locals in scope
+        self.mutable: set[str] = set()
+        self.range: dict[str, Range] = {}           # loop variables in scope
+        self.folds: dict[str, Fold] = {}            # of the enclosing loops
+
+    def prologue_statement(self, s: Any) -> None:
+        match s:
+            case Define():
+                if self.expr(s.expr) != "int64":
+                    self.of.fail(f"the size {s.name} is {s.expr.dtype}, not int64")
+                if s.name in self.of.sizes or s.name in ("lo", "hi"):
+                    self.of.fail(f"the size {s.name} is defined twice")
+                self.of.sizes.add(s.name)
+            case Check():
+                self.check(s)
+            case _:
+                self.of.fail(f"a prologue has no {type(s).__name__}")
+        for b in self.reads:
+            if b.place != "input" or self.of.kernel.inputs[b.position].dtype != b.dtype:
+                self.of.fail(f"the prologue reads {b.name}, which is no input")
+
+    def statements(self, body: tuple[Any, ...]) -> None:
+        """Statements in order; names made in them go out of scope at the end."""
+        before = set(self.dtype)
+        for s in body:
+            match s:
+                case Let():
+                    self.define(s.name, self.expr(s.expr))
+                    if s.mutable:
+                        self.mutable.add(s.name)
+                case Assign():
+                    self.assign(s)
+                case Store() | Accumulate():
+                    self.store(s)
+                case Update():
+                    self.update(s)
+                case For():
+                    self.loop(s)
+                case Check():
+                    if self.blocks:
+                        self.of.fail("a check stands in a section that is cut into blocks")
+                    self.check(s)
+                case Gemm():
+                    self.gemm(s)
+                case _:
+                    self.of.fail(f"{type(s).__name__} is no statement of a section")
+        for name in [n for n in self.dtype if n not in before]:
+            del self.dtype[name]
+            self.mutable.discard(name)
+
+    def define(self, name: str, dtype: str) -> None:
+        """A new local; its name must mean nothing else in the whole section."""
+        if name in self.named or name in self.range or name in self.size_names:
+            self.of.fail(f"{name} is defined twice")
+        if name in self.of.sizes:
+            self.of.fail(f"the local {name} hides the size of that name")
+        self.named.add(name)
+        self.dtype[name] = dtype
+
+    def assign(self, s: Assign) -> None:
+        dtype = self.dtype.get(s.name)
+        if dtype is None:
+            self.of.fail(f"{s.name} gets a value before it is defined")
+        if s.name not in self.mutable:
+            self.of.fail(f"{s.name} gets a new value, but is not mutable")
+        if self.expr(s.expr) != dtype:
+            self.of.fail(f"{s.name} is {dtype}, its new value {s.expr.dtype}")
+
+    def store(self, s: Store | Accumulate) -> None:
+        if s.buffer.place in READ_ONLY:
+            self.of.fail(f"the {s.buffer.place} {s.buffer.name} is written")
+        self.writes[s.buffer] = None
+        self.index(s.buffer, s.index)
+        if self.expr(s.expr) != s.buffer.dtype:
+            self.of.fail(f"{s.buffer.name} is {s.buffer.dtype}, what is stored {s.expr.dtype}")
+        if type(s) is Accumulate:
+            self.row(s.row, (s.buffer.dtype,) * 2, s.buffer.dtype)
+
+    def update(self, s: Update) -> None:
+        fold = self.folds.get(s.name)
+        if fold is None:
+            self.of.fail(f"{s.name} is updated, but is no fold of an enclosing loop")
+        if self.expr(s.expr) != fold.dtype or s.row != fold.row:
+            self.of.fail(f"{s.name} is {fold.row} of {fold.dtype}, updated by {s.row} of {s.expr.dtype}")
+
+    def loop(self, s: For) -> None:
+        if s.var in self.range or s.var in self.named or s.var in self.of.sizes:
+            self.of.fail(f"the loop variable {s.var} is in use already")
+        if s.lanes < 0 or s.lanes & (s.lanes - 1):
+            self.of.fail(f"{s.lanes} lanes can't be folded in halves")
+        self.size(s.start)
+        self.size(s.stop)
+        for f in s.folds:
+            if f.name in self.named or f.name in self.folds:
+                self.of.fail(f"{f.name} is defined twice")
+            self.row(f.row, (f.dtype,) * 2, f.dtype)
+            self.folds[f.name] = f
+        self.range[s.var] = self._range(s)
+        self.statements(s.body)
+        del self.range[s.var]
+        for f in s.folds:
+            del self.folds[f.name]
+            self.define(f.name, f.dtype)
+
+    def _range(self, s: For) -> Range:
+        bounds = [0 if b == "lo" else self.blocks.extent if b == "hi" and self.blocks else b for b in (s.start, s.stop)]
+        if isinstance(bounds[0], int) and isinstance(bounds[1], int):
+            return bounds[0], bounds[1] - 1
+        return None
+
+    def check(self, s: Check) -> None:
+        self.of.number(s)
+        if self.expr(s.condition) != "bool":
+            self.of.fail(f"check {s.number} asks for {s.condition.dtype}, not bool")
+        if len(s.values) > MAX_CHECK_VALUES:
+            self.of.fail(f"check {s.number} has {len(s.values)} values; the frame has room for {MAX_CHECK_VALUES}")
+        for v in s.values:
+            if self.expr(v) != "int64":
+                self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64")
+
+    def gemm(self, s: Gemm) -> None:
+        for size in (s.m, s.n, s.k, s.step_a, s.step_b):
+            self.size(size)
+        dtype = self.expr(s.a)
+        if dtype not in dtypes.FLOATS or self.expr(s.b) != dtype or s.out.dtype != dtype:
+            self.of.fail(f"a gemm of {s.a.dtype} and {s.b.dtype} into {s.out.dtype}")
+        if s.out.buffer.place in READ_ONLY:
+            self.of.fail(f"the {s.out.buffer.place} {s.out.buffer.name} is written")
+        self.writes[s.out.buffer] = None
+        self.index(s.out.buffer, s.out.index)
+
+    # -- expressions
+
+    def expr(self, e: Any) -> str:
+        """The dtype of an expression that is legal here."""
+        match e:
+            case Lit():
+                if e.dtype not in dtypes.ITEMSIZE:
+                    self.of.fail(f"a literal has the dtype {e.dtype!r}")
+            case Local():
+                self.local(e)
+            case Size():
+                self.size(e.size)
+            case Load():
+                self.reads[e.buffer] = None
+                self.index(e.buffer, e.index)
+            case Fn("cast", args):
+                if len(args) != 1 or e.dtype not in dtypes.ITEMSIZE:
+                    self.of.fail(f"{text(e)} is no cast")
+                self.expr(args[0])
+            case Fn(row, args) if isinstance(row, str) and row in SIZE_FUNCTIONS:
+                if len(args) != SIZE_FUNCTIONS[row] or e.dtype != "int64" or any(self.expr(a) != "int64" for a in args):
+                    self.of.fail(f"{text(e)}: {row} takes {SIZE_FUNCTIONS[row]} sizes and gives one")
+            case Fn(row, args):
+                self.row(row, tuple([self.expr(a) for a in args]), e.dtype)
+            case _:
+                self.of.fail(f"{e!r} is no expression")
+        return e.dtype  # type: ignore[no-any-return]
+
+    def row(self, row: Any, args: tuple[str, ...], result: str) -> None:
+        """A row applied to arguments that all have its compute dtype (a select's condition is bool)."""
+        try:
+            found = get_row(row)
+        except GradcError as error:
+            self.of.fail(str(error))
+        if len(args) != found.nin:
+            self.of.fail(f"{found.name} takes {found.nin} arguments, not {len(args)}")
+        compute, want = found.dtypes(*args)
+        condition = args[:1] if found.rule == "select" else ()
+        if any(a != compute for a in args[len(condition):]) or any(a != "bool" for a in condition) or want != result:
+            self.of.fail(f"{found.name} of {', '.join(args)} computes in {compute} and gives {want}, not {result}")
+
+    def local(self, e: Local) -> None:
+        dtype = "int64" if e.name in self.range else self.dtype.get(e.name)
+        if dtype is None:
+            if e.name in self.folds:
+                self.of.fail(f"the fold {e.name} is used inside its loop")
+            self.of.fail(f"{e.name} is used {'out of its scope' if e.name in self.named else 'before it is defined'}")
+        if dtype != e.dtype:
+            self.of.fail(f"{e.name} is {dtype}, used as {e.dtype}")
+
+    def size(self, size: SizeExpr) -> None:
+        self.of.size(size, self.size_names)
+
+    def index(self, b: Buffer, index: Index) -> None:
+        """Variables are in scope; if all is known, first and last element lie inside the buffer."""
+        self.size(index.offset)
+        low = high = index.offset if isinstance(index.offset, int) else None
+        for stride, var in index.terms:
+            self.size(stride)
+            if var not in self.range:
+                self.local(Local(var, "int64"))
+            bounds = self.range.get(var)
+            if low is None or high is None or bounds is None or not isinstance(stride, int):
+                low = high = None
+                continue
+            low += min(stride * bounds[0], stride * bounds[1])
+            high += max(stride * bounds[0], stride * bounds[1])
+        elements: int | None = 1
+        for d in b.shape:
+            elements = elements * d if elements is not None and isinstance(d, int) else None
+        if any(r is not None and r[1] < r[0] for r in self.range.values()):
+            return                  # one of the loops does not run
+        if (low is not None and low < 0) or (high is not None and elements is not None and high >= elements):
+            self.of.fail(f"{text(Load(b, index))} goes from {low} to {high}, the buffer has {elements} elements")

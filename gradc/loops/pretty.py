@@ -1,0 +1,149 @@
+"""Text form of a Kernel: one statement a line, loops indented.
+
+    kernel f(x: f64[x_n0]) -> (y: f64[])
+      section sum  (reads x, writes y)
+        for i in 0 .. x_n0 with total = add, 32 lanes
+          let x_i: f64 = x[i]
+          total <- add x_i
+        y[0] = total
+
+Not here: C (`codegen.printer`), and what a Kernel must fulfil (`loops.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradc.ir import dtypes
+from gradc.ir.scalars import get_row
+from gradc.loops.nodes import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Define,
+    Fn,
+    For,
+    Gemm,
+    Index,
+    Kernel,
+    Let,
+    Lit,
+    Load,
+    Local,
+    Section,
+    Size,
+    Store,
+    Update,
+)
+
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "true_divide": "/", "eq": "==", "neq": "!=", "lt": "<", "le": "<=",
+          "gt": ">", "ge": ">="}
+
+
+def pretty(kernel: Kernel) -> str:
+    """The whole Kernel as text."""
+    inputs = ", ".join(map(_buffer, kernel.inputs))
+    outputs = ", ".join(map(_buffer, kernel.outputs))
+    lines = [f"kernel {kernel.name}({inputs}) -> ({outputs})"]
+    lines += [f"  constant {_buffer(b)}" for b, _ in kernel.constants]
+    lines += [f"  {line}" for s in kernel.prologue for line in statement_lines(s)]
+    if kernel.arena_bytes != 0:
+        lines.append(f"  arena of {kernel.arena_bytes} bytes")
+    for section in kernel.sections:
+        lines += [f"  {line}" for line in _section(section)]
+    return "\n".join(lines)
+
+
+def _section(section: Section) -> list[str]:
+    reads = ", ".join(b.name for b in section.reads) or "nothing"
+    writes = ", ".join(b.name for b in section.writes) or "nothing"
+    kind = "section in entry" if section.in_entry else "section"
+    lines = [f"{kind} {section.title}  (reads {reads}; writes {writes})"]
+    cut = section.blocks
+    if cut:
+        multiple = f", a multiple of {cut.multiple}" if cut.multiple != 1 else ""
+        limit = f", at most {cut.limit}" if cut.limit else ""
+        lines.append(f"  blocks of {cut.extent} x {cut.work} elements at {cut.cost} ns{multiple}{limit}")
+    lines += [f"  {line}" for s in section.body for line in statement_lines(s)]
+    for c in section.partial:
+        targets = ", ".join(f"{b.name}[0:{count}] at {position}" for b, position, count in c.targets)
+        lines.append(f"  combine {c.parts.name} by {get_row(c.row).name}, {c.width} a block, into {targets}")
+    return lines
+
+
+def statement_lines(statement: Any) -> list[str]:
+    """One statement, and what stands in it, as lines."""
+    lines: list[str] = []
+    stack: list[tuple[Any, int]] = [(statement, 0)]
+    while stack:
+        s, depth = stack.pop()
+        lines.append("  " * depth + _statement(s))
+        if type(s) is For:
+            stack.extend((inner, depth + 1) for inner in reversed(s.body))
+    return lines
+
+
+def _statement(s: Any) -> str:
+    match s:
+        case For():
+            folds = ", ".join(f"{f.name} = {get_row(f.row).name}" for f in s.folds)
+            lanes = f", {s.lanes} lanes" if s.lanes else ""
+            return f"for {s.var} in {s.start} .. {s.stop}" + (f" with {folds}" if folds else "") + lanes
+        case Let():
+            return f"{'let mutable' if s.mutable else 'let'} {s.name}: {dtypes.SHORT[s.dtype]} = {text(s.expr)}"
+        case Assign():
+            return f"{s.name} := {text(s.expr)}"
+        case Store():
+            return f"{s.buffer.name}[{_index(s.index)}] = {text(s.expr)}"
+        case Accumulate():
+            return f"{s.buffer.name}[{_index(s.index)}] <- {get_row(s.row).name} {text(s.expr)}"
+        case Update():
+            return f"{s.name} <- {get_row(s.row).name} {text(s.expr)}"
+        case Define():
+            return f"size {s.name} = {text(s.expr)}"
+        case Check():
+            values = f" ({', '.join(map(text, s.values))})" if s.values else ""
+            return f"check {s.number}: {text(s.condition)}{values}"
+        case Gemm():
+            return f"{text(s.out)} = {_matrix(s.a, s.trans_a, s.step_a)} times {_matrix(s.b, s.trans_b, s.step_b)}" \
+                   f", {s.m} x {s.k} x {s.n}"
+    return repr(s)
+
+
+def _matrix(load: Load, transposed: bool, step: Any) -> str:
+    return f"{text(load)}{'.T' if transposed else ''} (rows of {step})"
+
+
+def text(e: Any) -> str:
+    """An expression on one line."""
+    match e:
+        case Lit():
+            return repr(e.value.item() if hasattr(e.value, "item") else e.value)
+        case Local():
+            return e.name
+        case Size():
+            return str(e.size)
+        case Load():
+            return f"{e.buffer.name}[{_index(e.index)}]"
+        case Fn("cast", (value,), dtype):
+            return f"{dtypes.SHORT[dtype]}({text(value)})"
+        case Fn():
+            name = e.row if isinstance(e.row, str) else e.row.name
+            args = list(map(text, e.args))
+            if name in _SIGNS and len(args) == 2:
+                return f"({args[0]} {_SIGNS[name]} {args[1]})"
+            return f"{name}({', '.join(args)})"
+    return repr(e)
+
+
+def _index(index: Index) -> str:
+    terms: Sequence[str] = [v if s == 1 else f"{s} * {v}" for s, v in index.terms]
+    if index.offset != 0 or not terms:
+        terms = [*terms, str(index.offset)]
+    return " + ".join(terms)
+
+
+def _buffer(b: Buffer) -> str:
+    return f"{b.name}: {dtypes.SHORT[b.dtype]}[{', '.join(map(str, b.shape))}]"

@@ -554,15 +554,17 @@ def _recipe(f: _Methods) -> dict[str, Any]:
     groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing], ingested.outputs,
               list(ingested.wanted), list(ingested.wanted.values()),
               list(ingested.given), list(ingested.given.values())]
-    roots = [v for group in groups for v in group]
-    return {"rows": graph.flatten(roots), "groups": [len(g) for g in groups], "changing": changing,
+    with pipeline.paused_gc():
+        rows = graph.flatten([v for group in groups for v in group])
+    return {"rows": rows, "groups": [len(g) for g in groups], "changing": changing,
             "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],
             "result": ingested.result, "keys": ingested.keys, "name": maker.name,
             "mode": maker.asked, "trust": f.trust_input}
 
 
 def _restore(recipe: dict[str, Any]) -> Any:
-    roots = iter(graph.unflatten(recipe["rows"]))
+    with pipeline.paused_gc():
+        roots = iter(graph.unflatten(recipe["rows"]))
     variables, news, outputs, targets, values, olds, replacements = [
         [next(roots) for _ in range(n)] for n in recipe["groups"]]
     update = dict(zip(recipe["changing"], news))

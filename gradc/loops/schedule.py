@@ -50,7 +50,7 @@ class Schedule:
     def __init__(self, program: Program, sizes: Sizes) -> None:
         self.program = program
         self.sizes = sizes
-        self.items: list[Any] = []
+        self.items: list[Any] = [Block(index=0)]        # scalars of inputs and sizes come first
         self.views: dict[Var, View] = {}                # of every Var so far
         self.trees: dict[Var, Tree] = {}                # lazy values, views in their own axes
         self.tree_cost: dict[Var, int] = {}

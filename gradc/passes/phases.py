@@ -117,9 +117,9 @@ def keep_size_checks(program: Program, state: State) -> Program:
     if not lost:
         return program
     b = Rewriter(state, _NO_RULES, "checks", program)
-    for eqn in program.eqns:
-        b.adopt(eqn, eqn.args)
-    outputs: list[Any] = list(program.outputs)
+    for eqn in program.eqns:                # equal equations (the reciprocals' 1.0) merge: follow what is replaced
+        b.adopt(eqn, tuple([state.latest(a) for a in eqn.args]))
+    outputs: list[Any] = [state.latest(v) for v in program.outputs]
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
     for first, second, message in lost:

@@ -126,7 +126,7 @@ class _Lowering:
         self.name = name
         self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "lane", "width", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
-        namer = Namer(self.shared, set(), self.local)
+        self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}
         inputs = [Buffer(labels[v], tensor(v).dtype, (), "input", k) for k, v in enumerate(program.inputs)]
         self.sizes = Sizes(program, inputs, labels, Namer(self.shared, set(), self.local))
@@ -141,7 +141,7 @@ class _Lowering:
 
     def _begin(self) -> None:
         """A new section."""
-        self.local_name = Namer(set(), self.local, self.shared)
+        self.local_name = Namer(set(), self.local, self.shared, self.namer)
         self.reads: dict[Buffer, None] = {}
         self.writes: dict[Buffer, None] = {}
         self.keys: dict[Operand, tuple[Any, int]] = {}

@@ -6,19 +6,23 @@ from functools import cache
 
 
 class Namer:
-    """Makes names unique: new ones enter `own` and `also`, and are in neither `own` nor `avoid`."""
+    """Makes names unique: new ones enter `own` and `also`, and are in neither `own` nor `avoid`.
 
-    __slots__ = ("_also", "_avoid", "_count", "_own")
+    `after`: a namer whose numbers are taken already (so that it does not have to be searched from 1).
+    """
 
-    def __init__(self, own: set[str], also: set[str], avoid: set[str]) -> None:
+    __slots__ = ("_after", "_also", "_avoid", "_count", "_own")
+
+    def __init__(self, own: set[str], also: set[str], avoid: set[str], after: Namer | None = None) -> None:
         self._own = own
         self._also = also
         self._avoid = avoid
         self._count: dict[str, int] = {}
+        self._after: dict[str, int] = {} if after is None else after._count
 
     def __call__(self, base: str) -> str:
         name = base = identifier(base)
-        k = self._count.get(base, 1)
+        k = self._count.get(base) or self._after.get(base, 1)
         while name in self._own or name in self._avoid:
             k += 1
             name = f"{base}_{k}"

@@ -275,9 +275,13 @@ def test_edge_shapes(sizes: dict[int, int], k: int) -> None:
     run_and_compare(made, values, wants, f"sizes {sizes}")
     for r, given, want in zip(made.rows, values, wants):
         try:
-            expected = r.case.expected(given)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = r.case.expected(given)
         except (ValueError, IndexError, TypeError):
             continue
+        if r.case.id.startswith("var-axis=1") and 0 in given[0].shape:
+            continue                    # ddof > count: NumPy takes 0 / 0 there, the formula 0 / (count - ddof)
         for a, b in zip(want, expected):
             if np.shape(a) == np.shape(b):
                 np.testing.assert_allclose(a, b, rtol=max(r.rtol, 1e-10), atol=1e-12, err_msg=f"{r.case.id}: {sizes}")

@@ -19,7 +19,7 @@ from gradc.loops import memory
 from gradc.loops.index import View
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, SizeExpr
-from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
+from gradc.loops.places import GemmCall, Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
 from gradc.record import record
@@ -52,6 +52,7 @@ class Accesses:
         self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
         self._found: dict[Any, Access] = {}
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
+        self._scratch: list[tuple[SizeExpr, SizeExpr]] = []     # of the current item
         self._plan()
 
     # -- buffers
@@ -61,18 +62,24 @@ class Accesses:
         s = self.schedule
         spans = memory.lifetimes(s)
         starts: dict[int, list[Var]] = {}
-        ends: dict[int, list[tuple[SizeExpr, SizeExpr]]] = {}
         for var, (first, _) in spans.items():
             starts.setdefault(first, []).append(var)
+        slots: dict[Var, tuple[SizeExpr, SizeExpr]] = {}        # of the values alive: size and offset
+        ends: dict[int, list[Var]] = {}
         for item in range(len(s.items)):
             for var in starts.get(item, ()):
-                name = self._namer(self.label(var))
                 dims = self.sizes.of(var)
                 dtype = tensor(var).dtype
                 if var in s.output_of:
-                    self.buffers[var] = Buffer(name, dtype, dims, "output", s.output_of[var])
+                    self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "output", s.output_of[var])
                     continue
+                ends.setdefault(spans[var][1], []).append(var)
                 shared = memory.shared_levels(s, var)
+                before = None if shared else memory.in_place_of(s, self.sizes, spans, var)
+                if before in slots:
+                    slots[var] = slots.pop(before)
+                    self.buffers[var] = self.buffers[before]
+                    continue
                 stride: SizeExpr = 0
                 if shared:
                     self._levels[var] = shared
@@ -81,11 +88,13 @@ class Accesses:
                     size = memory.nbytes(self.sizes, (stride, ROW_LIMIT), dtype)
                 else:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
-                offset = self.arena.take(size)
-                self.buffers[var] = Buffer(name, dtype, dims, "block" if shared else "arena", -1, offset, stride)
-                ends.setdefault(spans[var][1], []).append((size, offset))
-            for size, offset in ends.get(item, ()):
-                self.arena.give_back(size, offset)
+                offset = self.arena.take(size, "values")
+                slots[var] = size, offset
+                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "block" if shared else "arena", -1,
+                                           offset, stride)
+            for var in ends.get(item, ()):
+                if var in slots:                # else another value lives on in it
+                    self.arena.give_back(*slots.pop(var), "values")
 
     @staticmethod
     def _axes_inside(node: Node, shared: int) -> list[int]:
@@ -94,7 +103,9 @@ class Accesses:
     def scratch(self, name: str, dtype: str, width: SizeExpr, blocks: int) -> Buffer:
         """A row of `width` elements for each of up to `blocks` blocks."""
         size = memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype))
-        return Buffer(self._namer(name), dtype, (width,), "block", -1, self.arena.take(size), width)
+        offset = self.arena.take(size, "scratch")
+        self._scratch.append((size, offset))
+        return Buffer(self._namer(name), dtype, (width,), "block", -1, offset, width)
 
     def constant(self, root: Var) -> Buffer:
         """The buffer of an array constant."""
@@ -113,13 +124,19 @@ class Accesses:
         if var.name:
             return var.name
         node = self.schedule.node.get(var)
-        return op_label(node.op) if node is not None else "part"
+        if node is not None:
+            return op_label(node.op)
+        home = self.schedule.home.get(var)
+        return "dot" if home is not None and type(self.schedule.items[home]) is GemmCall else "part"
 
     # -- accesses
 
     def begin(self) -> None:
-        """A new item: its loops are numbered anew, and may be merged in their own way."""
+        """A new item: its loops are numbered anew and may be merged in their own way; scratch is free again."""
         self._found.clear()
+        for size, offset in self._scratch:
+            self.arena.give_back(size, offset, "scratch")
+        self._scratch.clear()
 
     def _stride_of(self, root: Var) -> tuple[SizeExpr, ...]:
         """Stride per axis of a stored value; 0 for outer axes that a row buffer leaves out."""

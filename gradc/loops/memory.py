@@ -1,7 +1,8 @@
 """Where stored values live: output memory, a slot of the arena, or a row per block of a parallel loop.
 
 Lifetimes are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the
-former value is dead; slots lie one after the other, each 64-byte aligned, at offsets that are sizes.
+former value is dead, or, in place, by the value computed from it element for element in the same loop.  Slots lie one
+after the other, each 64-byte aligned, at offsets that are sizes.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ ALIGN = 64
 
 
 class Arena:
-    """Slots of one kernel's scratch memory."""
+    """Slots of one kernel's scratch memory; a pool's slots are used again only within that pool."""
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._free: dict[SizeExpr, list[SizeExpr]] = {}
+        self._free: dict[tuple[str, SizeExpr], list[SizeExpr]] = {}
         self.bytes: SizeExpr = 0
 
-    def take(self, size: SizeExpr) -> SizeExpr:
+    def take(self, size: SizeExpr, pool: str) -> SizeExpr:
         """Offset of a slot of `size` bytes, a multiple of ALIGN."""
-        free = self._free.get(size)
+        free = self._free.get((pool, size))
         if free:
             return free.pop()
         offset = self.bytes
         self.bytes = self._sizes.define("add", (offset, size), "arena")
         return offset
 
-    def give_back(self, size: SizeExpr, offset: SizeExpr) -> None:
-        self._free.setdefault(size, []).append(offset)
+    def give_back(self, size: SizeExpr, offset: SizeExpr, pool: str) -> None:
+        self._free.setdefault((pool, size), []).append(offset)
 
 
 def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
@@ -90,3 +91,22 @@ def padded(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
     """Elements of an array, rounded up to whole cache lines."""
     per_line = ALIGN // dtypes.ITEMSIZE[dtype]
     return sizes.define("and_", (sizes.define("add", (sizes.product(dims), per_line - 1)), -per_line), "stride")
+
+
+def in_place_of(schedule: Schedule, sizes: Sizes, spans: dict[Var, tuple[int, int]], var: Var) -> Var | None:
+    """An operand whose memory `var` can take over: same sizes and dtype, element for element, last used with it."""
+    node = schedule.node.get(var)
+    if node is None or node.kind != "map" or not node.path:
+        return None
+    dims = sizes.of(var)
+    loop = node.path[-1]
+    for leaf in node.leaves():
+        v = leaf.root
+        if (v not in schedule.stored or v in schedule.output_of or v in schedule.storage
+                or spans[v][1] != node.item or schedule.home[v] == node.item or sizes.of(v) != dims or v.type != var.type):
+            continue
+        users = [(u, used) for u, used in schedule.uses[v] if isinstance(u, GemmCall) or u.item == node.item]
+        if all(isinstance(u, Node) and u.path and u.path[-1] is loop and used.view.is_whole(dims)
+               and loop.children.index(u) <= loop.children.index(node) for u, used in users):
+            return v
+    return None

@@ -1,0 +1,231 @@
+"""Fusion: which values share a loop nest, what is stored, how a nest is cut.  Properties of kernels, not their text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import gradc.tensor as at
+from gradc.gradient import grad
+from gradc.ir import ops
+from gradc.ir.convert import to_program
+from gradc.ir.program import Builder, Program
+from gradc.loops.check import check
+from gradc.loops.lower import PART_LIMIT, lower
+from gradc.loops.nodes import Accumulate, Buffer, For, Gemm, Kernel, Section, Store, Update
+from gradc.loops.pretty import pretty
+from gradc.loops.schedule import GROUP_LIMIT
+from gradc.passes import phases
+from tests.loops.kernels import compare, softmax, tensor
+
+
+def kernel(program: Program) -> Kernel:
+    made = lower(program, "f")
+    check(made)
+    return made
+
+
+def optimized(inputs: list[Any], outputs: list[Any]) -> Program:
+    return phases.optimize(to_program(inputs, outputs).program)
+
+
+def statements(body: tuple[Any, ...], kind: type | None = None) -> list[Any]:
+    """All statements in and below `body` (of one kind)."""
+    found, stack = [], list(body)
+    while stack:
+        s = stack.pop()
+        if kind is None or type(s) is kind:
+            found.append(s)
+        if type(s) is For:
+            stack.extend(s.body)
+    return found
+
+
+def depth(body: tuple[Any, ...]) -> int:
+    """How many loops stand in one another."""
+    return max((1 + depth(s.body) for s in body if type(s) is For), default=0)
+
+
+def readers(made: Kernel, name: str) -> list[Section]:
+    return [s for s in made.sections if any(b.name == name for b in s.reads)]
+
+
+def memory(made: Kernel) -> list[Buffer]:
+    """Buffers of the arena (parts of blocks apart)."""
+    buffers = {b: None for s in made.sections for b in (*s.reads, *s.writes)}
+    parts = {c.parts for s in made.sections for c in s.partial}
+    return [b for b in buffers if b.place in ("arena", "block") and b not in parts]
+
+
+def test_softmax_is_one_section_with_a_row_of_memory():
+    b = Builder()
+    x = b.input(tensor(None, None), "x")
+    made = kernel(b.program([softmax(b, x)]))
+    (section,) = made.sections
+    assert [type(s) for s in section.body] == [For] and len(statements(section.body, For)) == 4
+    (row,) = memory(made)
+    assert row.place == "block" and row.shape == made.inputs[0].shape[1:]
+
+
+def test_logistic_regression_reads_the_data_in_one_section():
+    X, t, w = at.dmatrix("X"), at.dvector("t"), at.dvector("w")
+    loss = at.mean(at.softplus(at.dot(X, w)) - t * at.dot(X, w))
+    made = kernel(optimized([X, t, w], [loss, grad(loss, w)]))
+    assert len(readers(made, "X")) == 1
+    assert all(not s.in_entry for s in made.sections), "no gemm, no gemv: loops"
+    assert not any(len(b.shape) > 1 for b in memory(made))
+
+
+def test_elementwise_chains_of_matrices_are_one_loop():
+    b = Builder()
+    x, y = b.input(tensor(None, None), "x"), b.input(tensor(None, None), "y")
+    z = b.map("tanh", b.map("add", b.map("exp", x), y))
+    made = kernel(b.program([z, b.map("mul", z, z)]))
+    (section,) = made.sections
+    assert depth(section.body) == 1 and len(statements(section.body, For)) == 1
+    assert memory(made) == []
+
+
+def test_a_row_added_to_a_matrix_keeps_two_loops():
+    b = Builder()
+    x, y = b.input(tensor(None, None), "x"), b.input(tensor(None), "y")
+    made = kernel(b.program([b.map("tanh", b.map("add", x, y))]))
+    assert [depth(s.body) for s in made.sections] == [2]
+
+
+def test_column_sums_add_rows():
+    """Over the leading axis memory is walked as it lies: the inner loop is not the fold."""
+    b = Builder()
+    x = b.input(tensor(None, None), "x")
+    made = kernel(b.program([b.apply(ops.Reduce("add", (0,)), b.map("exp", x))]))
+    (section,) = made.sections
+    assert statements(section.body, Update) == []
+    (added,) = statements(section.body, Accumulate)
+    assert all(stride == 1 for stride, var in added.index.terms if var == "j")
+    assert section.partial and section.blocks is not None and section.blocks.limit
+
+
+def test_sums_of_rows_and_columns_share_a_nest():
+    b = Builder()
+    x = b.input(tensor(None, None), "x")
+    e = b.map("exp", x)
+    made = kernel(b.program([b.apply(ops.Reduce("add", axes), e) for axes in ((0,), (1,), (0, 1))]))
+    assert len(made.sections) == 1 and memory(made) == []
+
+
+def test_sibling_folds_share_a_loop_and_end_in_parts():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    folds = [b.apply(ops.Reduce(fn, (0,)), b.map("square", x) if fn == "add" else x) for fn in ("add", "maximum")]
+    made = kernel(b.program(folds))
+    (section,) = made.sections
+    (loop,) = statements(section.body, For)
+    assert [f.row for f in loop.folds] == ["add", "maximum"] and loop.lanes > 1
+    assert len(section.partial) == 2 and section.blocks is not None and section.blocks.limit == PART_LIMIT
+
+
+def test_scalars_stand_in_one_block():
+    b = Builder()
+    x, y = b.input(tensor(), "x"), b.input(tensor(), "y")
+    v = b.map("sin", b.map("exp", b.map("add", x, y)))
+    made = kernel(b.program([v, b.map("tanh", v), b.map("cos", x)]))
+    (section,) = made.sections
+    assert depth(section.body) == 0 and section.blocks is None and memory(made) == []
+
+
+def test_what_depends_on_no_loop_is_computed_before_it():
+    b = Builder()
+    x, a = b.input(tensor(None), "x"), b.input(tensor(), "a")
+    made = kernel(b.program([b.map("mul", x, b.map("add", a, b.constant(1.0)))]))
+    (section,) = made.sections
+    (loop,) = statements(section.body, For)
+    assert len(loop.body) < len(statements(section.body)) - 1
+
+
+def test_a_long_chain_is_cut():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    y = x
+    for _ in range(1000):
+        y = b.map("sin", y)
+    program = b.program([y])
+    made = kernel(program)
+    counts = [len(statements(s.body)) for s in made.sections]
+    assert len(counts) >= 3 and max(counts) <= 2 * GROUP_LIMIT
+    assert sum(counts) < 2 * 1000
+    compare(program, [np.linspace(-2, 2, 7)], 1e-12)
+
+
+def test_a_value_used_in_two_sections_is_stored():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    e = b.map("exp", x)
+    total = b.apply(ops.Reduce("add", (0,)), e)
+    made = kernel(b.program([b.map("true_divide", e, total)]))
+    assert len(made.sections) == 2
+    stores = [s for section in made.sections for s in statements(section.body, Store)]
+    assert any(len(s.buffer.shape) == 1 and s.buffer.place in ("arena", "output") for s in stores)
+    assert len(memory(made)) == 2       # the vector and the sum: exp is not taken twice
+
+
+def test_cheap_values_are_computed_again_and_not_stored():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    e = b.map("neg", x)
+    total = b.apply(ops.Reduce("add", (0,)), e)
+    made = kernel(b.program([b.map("true_divide", e, total)]))
+    assert [m.shape for m in memory(made)] == [()]
+
+
+def test_views_take_no_memory_and_no_section():
+    b = Builder()
+    x = b.input(tensor(None, None), "x")
+    view = b.apply(ops.Transpose((1, 0)), b.apply(ops.Slice((ops.Item(start=1), ops.Item(step=-1))), x))
+    made = kernel(b.program([b.map("exp", view)]))
+    assert len(made.sections) == 1 and memory(made) == []
+
+
+def test_joined_parts_are_written_where_they_belong():
+    b = Builder()
+    x, y = b.input(tensor(None), "x"), b.input(tensor(None), "y")
+    made = kernel(b.program([b.apply(ops.Concat(0), b.map("exp", x), b.map("tanh", y))]))
+    assert memory(made) == [] and len(made.sections) == 2
+
+
+def test_a_matrix_product_is_a_call_and_its_transposed_operand_no_copy():
+    b = Builder()
+    x, y = b.input(tensor(None, None), "x"), b.input(tensor(None, None), "y")
+    c = b.apply(ops.Contract((0, 1), (1, 2), (0, 2)), b.apply(ops.Transpose((1, 0)), x), y)
+    made = kernel(b.program([b.map("tanh", c)]))
+    calls = [g for s in made.sections for g in statements(s.body, Gemm)]
+    assert len(calls) == 1 and calls[0].trans_a and not calls[0].trans_b and made.uses_blas
+    assert len(made.sections) == 2 and made.sections[0].in_entry
+
+
+def test_memory_is_used_again_once_a_value_is_dead():
+    b = Builder()
+    x = b.input(tensor(40, 40), "x")
+    y = x
+    for _ in range(8):
+        y = b.map("tanh", b.apply(ops.Contract((0, 1), (1, 2), (0, 2)), y, x))
+    made = kernel(b.program([y]))
+    assert isinstance(made.arena_bytes, int)
+    assert made.arena_bytes <= 3 * 40 * 40 * 8, "15 matrices, of which three are alive at a time"
+
+
+def test_small_static_nests_are_not_cut_into_blocks():
+    for size, cut in ((16, False), (None, True)):
+        b = Builder()
+        x = b.input(tensor(size, size), "x")
+        (section,) = kernel(b.program([b.map("exp", x)])).sections
+        assert (section.blocks is not None) is cut
+
+
+def test_equal_programs_give_equal_kernels():
+    def text() -> str:
+        b = Builder()
+        x = b.input(tensor(None, None), "x")
+        return pretty(lower(b.program([softmax(b, x)]), "f"))
+
+    assert text() == text()

@@ -74,4 +74,4 @@ clean:  ## remove build products, environments and outputs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-cache: $(stamp)  ## remove the compiled kernels of gradc's cache
-	$(py) -c "from gradc.runtime import cache; print(cache.clear())"
+	$(py) -c "from gradc.runtime import cache; cache.remove_tree(cache.main_store().path)"

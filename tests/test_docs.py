@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,12 @@ def test_paths_named_in_pages_exist(page):
     named = set(re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", page.read_text()))
     written = ("examples/out/", "benchmarks/out/")
     assert [path for path in sorted(named) if not path.startswith(written) and not (ROOT / path).exists()] == []
+
+
+def test_architecture_shows_the_stages_as_they_are():
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    printed = subprocess.run([sys.executable, ROOT / "docs" / "stages.py"], capture_output=True, text=True, check=True,
+                             cwd=ROOT).stdout.rstrip()
+    begin, end = "<!-- stages: written by docs/stages.py -->\n", "\n<!-- end of stages -->"
+    assert page[page.index(begin) + len(begin):page.index(end)] == printed, "run: python docs/stages.py --write"
+    assert page.count("\n") <= 150

@@ -1,0 +1,59 @@
+"""Print one softmax in each of the five representations; `--write` puts the text into ARCHITECTURE.md.
+
+The page holds it between two marker lines, so that it can't go stale: `tests/test_docs.py` compares.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import gradc
+from gradc import tensor as aet
+from gradc.compile.pipeline import Compiled
+from gradc.ir.pretty import pretty as program_text
+from gradc.loops.pretty import pretty as kernel_text
+
+PAGE = Path(__file__).resolve().parent.parent / "ARCHITECTURE.md"
+BEGIN, END = "<!-- stages: written by docs/stages.py -->", "<!-- end of stages -->"
+
+
+def _section(source: str) -> str:
+    """Beginning and end of the loop of the unit's first section."""
+    start = source.index("/* ---- ")
+    lines = source[start:source.index("\n}\n", start) + 2].splitlines()
+    return "\n".join([*lines[:7], "        ...", *lines[-8:]])
+
+
+def stages() -> str:
+    """Markdown: a title and a block of text for each representation."""
+    x = aet.dmatrix("x")
+    y = aet.special.softmax(x, axis=1)
+    y.name = "y"
+    function = gradc.function([x], y, name="softmax_rows", mode=gradc.Mode(linker="py"))
+    compiled: Compiled = function.maker.compiled
+    ingested, optimised = program_text(function.maker.ingested.program), program_text(compiled.optimized)
+    blocks = [
+        ("1. Expression graph", gradc.dprint(y, file="str")),
+        ("2. Program", ingested),
+        ("2'. Program after the passes", "the same: nothing to simplify" if optimised == ingested else optimised),
+        ("3. Loop IR", kernel_text(compiled.kernel())),
+        ("4. C: the loop of its one section", _section(function.c_source())),
+    ]
+    return "\n".join(f"**{title}**\n```\n{text.rstrip()}\n```" for title, text in blocks)
+
+
+def main() -> None:
+    """Print, or write into the page."""
+    text = stages()
+    if "--write" in sys.argv[1:]:
+        page = PAGE.read_text(encoding="utf-8")
+        pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+        PAGE.write_text(pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", page), encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

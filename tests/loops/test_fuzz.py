@@ -155,7 +155,7 @@ def join(g: Growth, v: Var) -> None:
 
 STEPS: dict[Callable[[Growth, Var], None], int] = {
     binary: 35, unary: 15, fold: 20, transpose: 6, product: 6, running_sum: 3, place_of_extreme: 4, slice_: 5,
-    scatter: 3, there_and_back: 3, join: 3,
+    scatter: 5, there_and_back: 3, join: 3,
 }
 
 
@@ -172,7 +172,7 @@ def grown(seed: int) -> tuple[Program, list[np.ndarray]]:
         if step in (binary, unary) or g.shape[v]:
             step(g, v)
     made = g.values[len(INPUTS):] or g.values
-    outputs = [made[-1], *choice.sample(made, min(len(made), choice.randint(1, 3)))]
+    outputs = [made[-1], *choice.sample(made, min(len(made), choice.randint(2, 4)))]
     rng = np.random.default_rng(seed)
     values = [rng.normal(size=[sizes.get(d, 1) for d in letters]) for letters in INPUTS]
     return g.builder.program(outputs), values

@@ -73,7 +73,7 @@ class _Unit:
         if isinstance(size, int):
             return str(size)
         self.needed[size] = None
-        return f"sz.{safe(size)}"
+        return f"sz->{safe(size)}"
 
     # -- file skeleton
 
@@ -117,27 +117,25 @@ class _Unit:
 
     def prepare(self) -> list[str]:
         k = self.kernel
-        lines = ["int gradc_prepare(gradc_frame *frame)", "{", *self.measure_call()]
-        position = 0
-        for out in k.outputs:
-            for d in out.shape:
-                lines.append(f"    frame->shapes[{position}] = {self.z(d)};")
-                position += 1
-        lines += [f"    frame->arena_bytes = {self.z(k.arena_bytes)};", "    return 0;", "}", ""]
-        return lines
-
-    def measure_call(self) -> list[str]:
-        if self.needed:
-            return ["    sizes sz;", "    int status = measure(frame, &sz);", "    if (status)", "        return status;"]
-        if self.kernel.prologue:
-            return ["    int status = measure(frame);", "    if (status)", "        return status;"]
-        return []
+        shapes = [d for out in k.outputs for d in out.shape]
+        body = [f"    frame->shapes[{position}] = {self.z(d)};" for position, d in enumerate(shapes)]
+        body.append(f"    frame->arena_bytes = {self.z(k.arena_bytes)};")
+        return ["int gradc_prepare(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}", ""]
 
     def entry_function(self) -> list[str]:
-        lines = ["int gradc_entry(gradc_frame *frame)", "{", *self.measure_call()]
-        if len(lines) == 2:
-            lines.append("    int status = 0;" if self.has_status else "    (void)frame;")
-        return [*lines, *self.entry, "    return 0;", "}"]
+        body = self.entry
+        if not self.needed and not self.kernel.prologue:
+            body = ["    int status = 0;" if self.has_status else "    (void)frame;", *body]
+        return ["int gradc_entry(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}"]
+
+    def measured(self, body: list[str]) -> list[str]:
+        """The start of a function that needs the sizes, or their checks."""
+        check = ["    if (status)", "        return status;"]
+        if self.needed:
+            used = any("sz->" in line or ", sz)" in line for line in body)
+            return ["    sizes all;", "    int status = measure(frame, &all);", *check,
+                    *(["    const sizes *const sz = &all;"] if used else [])]
+        return ["    int status = measure(frame);", *check] if self.kernel.prologue else []
 
     # -- sections
 
@@ -207,38 +205,47 @@ class _Unit:
         self.has_status = True
         values = [self.pointer(b) for b in buffers] + [self.z(n) for n in sizes] + [self.z(b.stride) for b in rows]
         values += [self.z(cut.extent), "cut.step"]
-        self.entry += [
-            *_wrap(f"    {{   /* {_comment(s.title)} */", 11),
-            f"        const gradc_cut cut = gradc_cut_loop({self.z(cut.extent)}, {self.z(cut.work)}, {cut.multiple}, "
+        start = len(self.functions)
+        self.functions += [
+            f"    const gradc_cut cut = gradc_cut_loop({self.z(cut.extent)}, {self.z(cut.work)}, {cut.multiple}, "
             f"{cut.limit}, {cut.cost});",
-            *_wrap(f"        const {name}_context c = {{{', '.join(values)}}};", 12),
-            f"        status = cut.count == 1 ? {name}(frame, &c, 0, 1)",
-            f"                                : frame->parallel(frame, {name}, &c, cut.count, cut.grain);",
-            "        if (status)",
-            "            return status;",
+            *_wrap(f"    const {name}_context c = {{{', '.join(values)}}};", 8),
         ]
-        for c in s.partial:
-            self.combine(c)
-        self.entry.append("    }")
+        call = [f"cut.count == 1 ? {name}(frame, &c, 0, 1)",
+                f"                 : frame->parallel(frame, {name}, &c, cut.count, cut.grain);"]
+        if s.partial:
+            self.functions += [f"    const int status = {call[0]}", f"                     {call[1]}", "    if (status)",
+                               "        return status;"]
+            for c in s.partial:
+                self.combine(c)
+            self.functions.append("    return 0;")
+        else:
+            self.functions += [f"    return {call[0]}", f"           {call[1][4:]}"]
+        sized = any("sz->" in line for line in self.functions[start:])
+        self.functions[start:start] = [
+            f"static GRADC_NOINLINE int {name}_run(gradc_frame *frame{', const sizes *sz' if sized else ''})", "{"]
+        self.functions += ["}", ""]
+        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7), f"    status = {name}_run(frame{', sz' if sized else ''});",
+                       "    if (status)", "        return status;"]
 
     def combine(self, c: Combine) -> None:
         """Fold the rows of all blocks in pairs, then copy the results to where they belong."""
         t, parts, width = C_TYPE[c.parts.dtype], safe(c.parts.name), self.z(c.width)
         text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]", f"{parts}[at + step * {width}]")
-        self.entry += [
-            f"        {t} *const {parts} = {self.pointer(c.parts)};",
-            "        for (int64_t step = 1; step < cut.count; step *= 2)",
-            "            for (int64_t block = 0; block + step < cut.count; block += 2 * step)",
-            f"                for (int64_t at = block * {width}; at < (block + 1) * {width}; ++at)",
-            f"                    {parts}[at] = {text};",
+        self.functions += [
+            f"    {t} *const {parts} = {self.pointer(c.parts)};",
+            "    for (int64_t step = 1; step < cut.count; step *= 2)",
+            "        for (int64_t block = 0; block + step < cut.count; block += 2 * step)",
+            f"            for (int64_t at = block * {width}; at < (block + 1) * {width}; ++at)",
+            f"                {parts}[at] = {text};",
         ]
         for target, position, count in c.targets:
-            place = f"(({t} *)({self.pointer(target)}))"
+            place = f"(({C_TYPE[target.dtype]} *)({self.pointer(target)}))"
             if count == 1:
-                self.entry.append(f"        {place}[0] = {parts}[{self.z(position)}];")
+                self.functions.append(f"    {place}[0] = {parts}[{self.z(position)}];")
             else:
-                self.entry += [f"        for (int64_t at = 0; at < {self.z(count)}; ++at)",
-                               f"            {place}[at] = {parts}[{self.z(position)} + at];"]
+                self.functions += [f"    for (int64_t at = 0; at < {self.z(count)}; ++at)",
+                                   f"        {place}[at] = {parts}[{self.z(position)} + at];"]
 
     def entry_section(self, s: Section) -> None:
         """A gemm is called from the entry function itself: the pool is not in use then."""

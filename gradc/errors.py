@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Said where the sizes that differ include a 1.
+SIZE_ONE = "; a size 1 broadcasts only if the type says 1 (addbroadcast states it)"
+
 
 class GradcError(Exception):
     """Root of all errors raised by gradc."""

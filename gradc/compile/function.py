@@ -21,6 +21,7 @@ from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
 from gradc.compile.mode import Mode, get_mode
 from gradc.config import config
 from gradc.errors import (
+    SIZE_ONE,
     AssertionFailedError,
     BadArgumentError,
     ExecutionError,
@@ -202,6 +203,8 @@ class Maker:
                                f"{', '.join(map(str, shapes))}")
         error, message, equations = self.compiled.loaded.manifest["checks"][number - 1]
         lines = self.ingested.lines_of(equations)
+        if 1 not in values:
+            message = message.replace(SIZE_ONE, "")
         return _RUNTIME_ERRORS[error](explain(message.format(*values), shapes, self.ingested, lines))
 
     def _where(self, position: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, NoRuleError, ShapeError
+from gradc.errors import SIZE_ONE, AssertionFailedError, IndexOutOfBoundsError, NoRuleError, ShapeError
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
@@ -63,8 +63,9 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
         if len({s for s, _ in sizes}) > 1:
             first = sizes[0]
             other = next(s for s in sizes if s[0] != first[0])
-            raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ (arguments "
-                             f"{first[1]} and {other[1]}); a size 1 broadcasts only if the type says 1")
+            shapes = ", ".join(f"{a.name or a} is {t.short()}" for a, t in zip(eqn.args, types))
+            raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ ({shapes})"
+                             f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
 
 def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:

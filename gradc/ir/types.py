@@ -117,8 +117,10 @@ class TensorType(Type):
         Raises BadArgumentError for dtype and rank, ShapeError for a size that contradicts the static shape.
         """
         want = self.numpy_dtype
+        if isinstance(value, np.ndarray) and hasattr(value, "mask"):        # np.ma is not imported for this
+            raise BadArgumentError(f"{name}: a masked array would lose its mask; pass a.filled(...) or a.data")
         if isinstance(value, np.ndarray) and value.dtype == want:
-            data = value
+            data = np.asarray(value)
         elif strict:
             raise BadArgumentError(f"{name}: expected an array of dtype {self.dtype} (strict), "
                                    f"got {_describe(value)}")

@@ -38,7 +38,7 @@ from gradc.loops.places import (
     leaves,
     op_weight,
 )
-from gradc.loops.sizes import Sizes, item_bounds
+from gradc.loops.sizes import Sizes, item_bounds, literal
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
 FOLD_SIZE = 8          # a fold counts as so many: its lanes are memory, which the compiler walks for every access
@@ -269,7 +269,7 @@ class Schedule:
 
     def _memory_order(self, view: View, axes: list[int]) -> list[int]:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
-        if view.root in self.trees or view.flat or view.root in self.node and view.root not in self.stored:
+        if view.root in self.trees or view.flat or (view.root in self.node and view.root not in self.stored):
             return axes
         return sorted(axes, key=lambda k: -1 if view.axes[k] is None else view.axes[k][0])  # type: ignore[index]
 
@@ -405,8 +405,10 @@ class Schedule:
 
     def _assert(self, eqn: Eqn, message: str, error: str) -> None:
         self.views[eqn.outs[0]] = self.views[eqn.args[0]]
-        conditions = [self._operand(c, ()) for c in eqn.args[1:]]
-        item = CheckItem(conditions, message, error, eqn.sources)
+        conditions = [self._operand(c, ()) for c in eqn.args[1:] if c not in self.sizes.scalar]
+        if not conditions:
+            return
+        item = CheckItem(conditions, literal(message), error, eqn.sources)
         self._register(item)
         self._block_add(item, max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1))
 
@@ -472,7 +474,7 @@ class Schedule:
     def _write_fits(self, node: Node, loop: Loop, position: int) -> bool:
         """A part may be written in a loop only if nothing there touches the same memory."""
         storage = self.storage[node.out]
-        return self.home.get(storage, -1) < position or node.fn == "set" and self._only_sets(storage, loop)
+        return self.home.get(storage, -1) < position or (node.fn == "set" and self._only_sets(storage, loop))
 
     def _only_sets(self, storage: Var, loop: Loop) -> bool:
         return storage not in self.uses

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import NoRuleError
+from gradc.errors import SIZE_ONE, NoRuleError
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
@@ -86,7 +86,7 @@ class Sizes:
                 return rest[0]
         if fn == "maximum" and args[1] == 0 and args[0] in self._lengths:
             return args[0]
-        if fn == "sub" and args[1] == 0 or fn == "floor_divide" and args[1] == 1:
+        if (fn == "sub" and args[1] == 0) or (fn == "floor_divide" and args[1] == 1):
             return args[0]
         if fn == "sub" and args[0] == args[1]:
             return 0
@@ -95,7 +95,7 @@ class Sizes:
         if name is None:
             name = self._defined[key] = self._fresh(base)
             self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
-            if fn == "maximum" and 0 in args or fn in ("add", "mul") and all(self._not_negative(a) for a in args):
+            if (fn == "maximum" and 0 in args) or (fn in ("add", "mul") and all(self._not_negative(a) for a in args)):
                 self._lengths.add(name)
         return self.find(name)
 
@@ -185,7 +185,7 @@ class Sizes:
             if var in self.scalar:
                 stack.pop()
                 continue
-            if var.data is not None and var.data.ndim == 0:
+            if var.data is not None and var.data.ndim == 0 and float(var.data).is_integer():
                 self.scalar[var] = int(var.data)
                 continue
             if var.type.ndim or var.type.dtype not in dtypes.DISCRETE:  # type: ignore[attr-defined]
@@ -244,7 +244,7 @@ class Sizes:
         if out not in dtypes.DISCRETE:
             return None
         if type(eqn.op) is ops.Cast:
-            if out == "int64" or isinstance(args[0], int) and 0 <= args[0] < 128:
+            if out == "int64" or (isinstance(args[0], int) and 0 <= args[0] < 128):
                 return args[0]
             inner: nodes.Expr = Fn("cast", (Fn("cast", (Size(args[0]),), out),), "int64")
         else:
@@ -268,7 +268,7 @@ class Sizes:
 
     # -- slices
 
-    def bounds_check(self, at: SizeExpr, length: SizeExpr) -> None:
+    def bounds_check(self, at: SizeExpr, length: SizeExpr, axis: int | None = None) -> None:
         """An index `at` (negative counts from the end) must be inside an axis of `length`."""
         if isinstance(at, int):
             low = -at if at < 0 else at + 1
@@ -280,8 +280,8 @@ class Sizes:
             condition = Fn("and_", (Fn("lt", (Size(at), Size(length)), "bool"),
                                     Fn("ge", (Fn("add", (Size(at), Size(length)), "int64"), Lit(0, "int64")), "bool")),
                            "bool")
-        self.check(condition, "IndexOutOfBoundsError", "index {0} is out of bounds for a dimension of size {1}",
-                   (at, length))
+        self.check(condition, "IndexOutOfBoundsError", OUT_OF_BOUNDS.format("a dimension" if axis is None else
+                                                                            f"dimension {axis}"), (at, length))
 
     def position(self, at: SizeExpr, length: SizeExpr) -> SizeExpr:
         """A checked index as an offset from the start."""
@@ -339,13 +339,13 @@ class Sizes:
 
 # ------------------------------------------------------------------------------------- dims per op kind
 
+OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
 def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
     def text() -> str:
         shapes = ", ".join(f"{sizes._names.get(a, a)} is {a.type.short()}" for a in args)  # type: ignore[attr-defined]
         where = "" if axis is None else f" of dimension {axis}"
-        return (f"{what}: sizes {{0}} and {{1}}{where} differ ({shapes}); a size 1 broadcasts only if the "
-                f"type says 1")
+        return f"{what}: sizes {{0}} and {{1}}{where} differ ({shapes}){'' if axis is None else SIZE_ONE}"
 
     return text
 
@@ -374,6 +374,23 @@ def _map(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
 
 def _same(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
     return sizes.of(args[0])
+
+
+def _assert(sizes: Sizes, op: ops.Assert, args: Sequence[Var]) -> Dims:
+    """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
+    error = "ShapeError" if op.error == "shape" else "AssertionFailedError"
+    for c in args[1:]:
+        value = None if c.type.ndim else sizes.try_host(c)  # type: ignore[attr-defined]
+        if isinstance(value, str):
+            sizes.check(Fn("neq", (Size(value), Lit(0, "int64")), "bool"), error, literal(op.message), ())
+        elif value == 0:
+            sizes.check(Lit(False, "bool"), error, literal(op.message), ())
+    return sizes.of(args[0])
+
+
+def literal(message: str) -> str:
+    """A message without values, for `str.format`."""
+    return message.replace("{", "{{").replace("}", "}}")
 
 
 def _nonempty(sizes: Sizes, op: Any, dims: Dims, axes: Sequence[int]) -> None:
@@ -460,11 +477,11 @@ def item_bounds(sizes: Sizes, items: ops.Items, dynamic: Sequence[Var]) -> list[
 def _slice(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
     dims = sizes.of(args[0])
     result: list[SizeExpr] = []
-    for bounds, d in zip(item_bounds(sizes, op.items, args[1:]), dims):
+    for axis, (bounds, d) in enumerate(zip(item_bounds(sizes, op.items, args[1:]), dims)):
         if len(bounds) == 3:
             result.append(sizes.slice_range(*bounds, d)[1])
         elif not isinstance(bounds[0], Var):
-            sizes.bounds_check(bounds[0], d)
+            sizes.bounds_check(bounds[0], d, axis)
     return tuple(result) + dims[len(op.items):]
 
 
@@ -503,5 +520,5 @@ _DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _scalar, ops.Assert: _same,
+    ops.ShapeOf: _scalar, ops.Assert: _assert,
 }

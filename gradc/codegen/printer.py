@@ -7,6 +7,7 @@ so that it can stand as an operand.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -261,10 +262,11 @@ class Printer:
         m, n, k = self.size(s.m), self.size(s.n), self.size(s.k)
         self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {one}, "
                   f"{self.address(s.a)}, {self.size(s.step_a)},")
-        self.line(f"                   {self.address(s.b)}, {self.size(s.step_b)}, {zero}, {self.address(s.out)}, {n});")
+        self.line(f"                   {self.address(s.b)}, {self.size(s.step_b)}, {zero}, "
+                  f"{self.address(s.out)}, {n});")
 
 
-_STATEMENT = {
+_STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
 }

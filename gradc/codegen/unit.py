@@ -185,7 +185,7 @@ class _Unit:
         fields = [f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *{safe(b.name)};" for b in buffers]
         fields += [f"int64_t {safe(n)};" for n in sizes]
         fields += [f"int64_t {r};" for r in rows.values()]
-        arguments = [f"c->{safe(b.name)} + block * c->{rows[b]}" if b in rows else f"c->{safe(b.name)}" for b in buffers]
+        arguments = [f"c->{safe(b.name)}" + (f" + block * c->{rows[b]}" if b in rows else "") for b in buffers]
         arguments += [f"c->{safe(n)}" for n in sizes]
         self.functions += [
             "typedef struct {", *(f"    {f}" for f in fields), "    int64_t extent, step;", f"}} {name}_context;", "",
@@ -214,24 +214,25 @@ class _Unit:
         call = [f"cut.count == 1 ? {name}(frame, &c, 0, 1)",
                 f"                 : frame->parallel(frame, {name}, &c, cut.count, cut.grain);"]
         if s.partial:
-            self.functions += [f"    const int status = {call[0]}", f"                     {call[1]}", "    if (status)",
-                               "        return status;"]
+            self.functions += [f"    const int status = {call[0]}", f"                     {call[1]}",
+                               "    if (status)", "        return status;"]
             for c in s.partial:
                 self.combine(c)
             self.functions.append("    return 0;")
         else:
             self.functions += [f"    return {call[0]}", f"           {call[1][4:]}"]
         sized = any("sz->" in line for line in self.functions[start:])
+        run = f"    status = {name}_run(frame{', sz' if sized else ''});"
         self.functions[start:start] = [
             f"static GRADC_NOINLINE int {name}_run(gradc_frame *frame{', const sizes *sz' if sized else ''})", "{"]
         self.functions += ["}", ""]
-        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7), f"    status = {name}_run(frame{', sz' if sized else ''});",
-                       "    if (status)", "        return status;"]
+        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7), run, "    if (status)", "        return status;"]
 
     def combine(self, c: Combine) -> None:
         """Fold the rows of all blocks in pairs, then copy the results to where they belong."""
         t, parts, width = C_TYPE[c.parts.dtype], safe(c.parts.name), self.z(c.width)
-        text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]", f"{parts}[at + step * {width}]")
+        text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]",
+                                                                           f"{parts}[at + step * {width}]")
         self.functions += [
             f"    {t} *const {parts} = {self.pointer(c.parts)};",
             "    for (int64_t step = 1; step < cut.count; step *= 2)",
@@ -291,7 +292,8 @@ def _loads(statement: Any) -> list[Load]:
 
 def _comment(text: str) -> str:
     """Text that can stand in a comment."""
-    return "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text.replace("*/", "* /").replace("/*", "/ *"))
+    text = text.replace("*/", "* /").replace("/*", "/ *")
+    return "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
 
 
 def _wrap(text: str, indent: int, width: int = 110) -> list[str]:

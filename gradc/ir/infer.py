@@ -35,7 +35,7 @@ def broadcast_shapes(shapes: Sequence[StaticShape], what: str, args: Args, sourc
     result: list[int | None] = []
     for axis in range(-ndim, 0):
         sizes = {s[axis] for s in shapes if len(s) >= -axis}
-        known = sizes - {None, 1}
+        known = {s for s in sizes if s is not None and s != 1}
         if len(known) > 1:
             text = ", ".join(f"{_name(a)} is {a.type.short()}" for a in args)
             raise ShapeError(f"{what}: sizes {' and '.join(map(str, sorted(known)))} of dimension {axis + ndim} "

@@ -100,8 +100,10 @@ def float_to_int(x: np.ndarray, dtype: str) -> np.ndarray:
     return np.where(~inside & (x < 0), np.asarray(info.min, dtype), result).astype(dtype)
 
 
-_FOLD = {"add": np.sum, "mul": np.prod, "maximum": np.max, "minimum": np.min, "and_": np.bitwise_and.reduce,
-         "or_": np.bitwise_or.reduce}
+_FOLD: dict[str, Callable[..., Any]] = {
+    "add": np.sum, "mul": np.prod, "maximum": np.max, "minimum": np.min, "and_": np.bitwise_and.reduce,
+    "or_": np.bitwise_or.reduce,
+}
 
 
 def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
@@ -125,7 +127,8 @@ def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., A
 
 def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
     x = np.asarray(args[0])
-    return {"add": np.cumsum, "mul": np.cumprod}[op.fn](x, axis=op.axis, dtype=x.dtype)
+    fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
+    return fold(x, axis=op.axis, dtype=x.dtype)
 
 
 def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:

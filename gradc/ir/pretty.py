@@ -26,8 +26,8 @@ def op_text(op: ops.OpKind) -> str:
             return f"{op}[{axis}]"
         case ops.Contract(a, b, out):
             letters = "ijklmnopqrstuvwxyzabcdefgh"
-            a, b, out = ("".join(letters[k] for k in part) for part in (a, b, out))
-            return f"dot[{a},{b}->{out}]"
+            left, right, result = ("".join(letters[k] for k in part) for part in (a, b, out))
+            return f"dot[{left},{right}->{result}]"
         case ops.Concat(axis):
             return f"join[{axis}]"
     return str(op)

@@ -1,7 +1,7 @@
 """Where each operand and result lies: buffers, strides per loop, and loops that can be made one.
 
-In: a Schedule.  Out: `Accesses`: the Buffer of every stored value (output, arena slot, or a row per block) and, for each
-operand and result, an `Access`.  Not here: statements (`loops.lower`).
+In: a Schedule.  Out: `Accesses`: the Buffer of every stored value (output, arena slot, or a row per block) and, for
+each operand and result, an `Access`.  Not here: statements (`loops.lower`).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Accesses:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
                 offset = self.arena.take(size, "values")
                 slots[var] = size, offset
-                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "block" if shared else "arena", -1,
-                                           offset, stride)
+                place = "block" if shared else "arena"
+                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, place, -1, offset, stride)
             for var in ends.get(item, ()):
                 if var in slots:                # else another value lives on in it
                     self.arena.give_back(*slots.pop(var), "values")
@@ -203,7 +203,7 @@ class Accesses:
 
     def has_no_memory(self, root: Var) -> bool:
         """A number, a size, or a loop variable."""
-        return (root.data is not None and root.data.size == 1 or root in self.schedule.trees
+        return ((root.data is not None and root.data.size == 1) or root in self.schedule.trees
                 or root in self.schedule.size_values)
 
     # -- merging loops

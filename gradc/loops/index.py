@@ -54,7 +54,7 @@ class View:
         dims: list[SizeExpr] = []
         axes: list[Axis] = []
         offsets = list(self.offsets)
-        for axis, dim, bounds in zip(self.axes, self.dims, ranges):
+        for axis, bounds in zip(self.axes, ranges):
             first = bounds[0]
             if axis is not None:
                 root_axis, factor = axis
@@ -86,7 +86,7 @@ class View:
         if not self.flat:
             return False
         strides = sizes.strides(self.dims)
-        return all(a is not None and a[1] == s or d == 1 for a, s, d in zip(self.axes, strides, self.dims))
+        return all((a is not None and a[1] == s) or d == 1 for a, s, d in zip(self.axes, strides, self.dims))
 
     def composed(self, outer: View, sizes: Sizes) -> View:
         """This view (of v's operand) seen through `outer` (a view of v): a view of this view's root."""
@@ -104,5 +104,6 @@ class View:
                 offsets[root_axis] = (*offsets[root_axis], term)
         for axis in outer.axes:
             inner = None if axis is None else self.axes[axis[0]]
-            axes.append(None if inner is None else (inner[0], sizes.define("mul", (inner[1], axis[1]), "stride")))
+            axes.append(None if axis is None or inner is None else
+                        (inner[0], sizes.define("mul", (inner[1], axis[1]), "stride")))
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)

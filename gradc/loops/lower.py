@@ -357,7 +357,7 @@ class _Lowering:
 
     def _value(self, operand: Operand, scope: _Scope) -> Expr:
         """An operand's value in `scope`; loads and computations are named in the outermost loop they allow."""
-        if type(operand) is Leaf:
+        if isinstance(operand, Leaf):
             return self._leaf(operand, scope)
         if type(operand.op) is ops.Iota:
             return self._iota(operand.operands[0], scope)
@@ -379,7 +379,7 @@ class _Lowering:
         return found
 
     def _new_key(self, operand: Operand) -> tuple[Any, int]:
-        if type(operand) is not Leaf:
+        if not isinstance(operand, Leaf):
             keys = [self._key(o) for o in operand.operands]
             return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
         root = operand.root
@@ -479,7 +479,7 @@ class _Lowering:
     # -- folds
 
     def _emit_reduce(self, node: Node, scope: _Scope) -> None:
-        """A fold ends in a local of the innermost kept loop, and from there goes into memory if an outer axis is folded."""
+        """A fold ends in a local of the innermost kept loop; from there into memory if an outer axis is folded."""
         dtype = tensor(node.out).dtype
         value = _cast(self._compute(node, scope), dtype)
         identity = get_row(node.fn).neutral(dtype)

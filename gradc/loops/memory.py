@@ -53,9 +53,9 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
         for user, _ in schedule.uses.get(var, ()):
             touch(var, user.index if isinstance(user, GemmCall) else user.item)
     for item in schedule.items:
-        for node in statements(item):
-            if isinstance(node, Node) and node.target is not None:
-                touch(node.target.root, node.item)
+        for statement in statements(item):
+            if isinstance(statement, Node) and statement.target is not None:
+                touch(statement.target.root, statement.item)
     return spans
 
 
@@ -102,8 +102,9 @@ def in_place_of(schedule: Schedule, sizes: Sizes, spans: dict[Var, tuple[int, in
     loop = node.path[-1]
     for leaf in node.leaves():
         v = leaf.root
-        if (v not in schedule.stored or v in schedule.output_of or v in schedule.storage
-                or spans[v][1] != node.item or schedule.home[v] == node.item or sizes.of(v) != dims or v.type != var.type):
+        if v not in schedule.stored or v in schedule.output_of or v in schedule.storage or sizes.of(v) != dims:
+            continue
+        if spans[v][1] != node.item or schedule.home[v] == node.item or v.type != var.type:
             continue
         users = [(u, used) for u, used in schedule.uses[v] if isinstance(u, GemmCall) or u.item == node.item]
         if all(isinstance(u, Node) and u.path and u.path[-1] is loop and used.view.is_whole(dims)

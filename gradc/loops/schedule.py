@@ -108,7 +108,8 @@ class Schedule:
             case ops.Transpose(perm):
                 self.views[out] = self.views[eqn.args[0]].transposed(perm)
             case ops.Slice():
-                self.views[out] = self.views[eqn.args[0]].sliced(self.sizes, self._ranges(op, eqn.args[0], eqn.args[1:]))
+                ranges = self._ranges(op, eqn.args[0], eqn.args[1:])
+                self.views[out] = self.views[eqn.args[0]].sliced(self.sizes, ranges)
             case ops.Reshape():
                 self._reshape(eqn)
             case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:  # type: ignore[attr-defined]
@@ -359,7 +360,7 @@ class Schedule:
         for a in eqn.args:
             view = self.views[a]
             count = view.dims[axis]
-            ranges = [(0, d, 1) for d in dims]
+            ranges: list[tuple[Any, ...]] = [(0, d, 1) for d in dims]
             ranges[axis] = (first, count, 1)
             self._write(out, view, whole.sliced(self.sizes, ranges), "set", out)
             first = self.sizes.define("add", (first, count), "offset")

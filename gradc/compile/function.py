@@ -403,10 +403,14 @@ class InterpretedCall:
         self._lock = threading.Lock()
         first = of._run(values)
         self.out = first if out is None else out
+        if out is not None and of.maker.ingested.result != "one" and len(out) != len(first):
+            raise BadArgumentError(f"out of {_title(of)} must be a list of {len(first)} array(s), got {len(out)}")
         for given, made in zip(self._list(self.out), self._list(first)):
-            if not isinstance(given, np.ndarray) or given.dtype != made.dtype or given.shape != made.shape:
-                raise BadArgumentError(f"out must be an array of dtype {made.dtype} and shape {made.shape}, got "
-                                       f"{getattr(given, 'dtype', type(given).__name__)} {np.shape(given)}")
+            if not isinstance(given, np.ndarray) or given.dtype != made.dtype or given.shape != made.shape \
+                    or not given.flags.carray:
+                raise BadArgumentError(f"out must be a C-contiguous, writeable array of dtype {made.dtype} and shape "
+                                       f"{made.shape}, got {getattr(given, 'dtype', type(given).__name__)} "
+                                       f"{np.shape(given)}")
             if any(isinstance(v, np.ndarray) and np.may_share_memory(given, v) for v in values):
                 raise BadArgumentError("out overlaps an argument; give it memory of its own")
 

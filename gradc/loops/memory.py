@@ -47,7 +47,9 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
         first, last = spans.get(root, (item, item))
         spans[root] = min(first, item), max(last, item)
 
-    for var in schedule.stored:
+    for var in schedule.home:           # in order, which `stored` is not
+        if var not in schedule.stored:
+            continue
         node = schedule.node.get(var)
         touch(var, node.item if node is not None else schedule.home[var])
         for user, _ in schedule.uses.get(var, ()):

@@ -1,0 +1,155 @@
+/* gradc  function: softmax_rows
+ *
+ * program (x: f64[?,?]) ->
+ *   v1: f64[?]   = max[1](x)
+ *   v2: f64[?,1] = dimshuffle(0, x)(v1)
+ *   v3: f64[?,?] = sub(x, v2)
+ *   v4: f64[?,?] = exp(v3)
+ *   v5: f64[?]   = sum[1](v4)
+ *   v6: f64[?,1] = dimshuffle(0, x)(v5)
+ *   y: f64[?,?]  = true_divide(v4, v6)
+ *   return y
+ */
+#include <gradc_runtime.h>
+#include <gradc_sizes.h>
+#include <gradc_math.h>
+
+typedef struct {
+    int64_t x_n1;
+    int64_t stride;
+    int64_t x_n0;
+    int64_t bytes;
+} sizes;
+
+/* Sizes from the inputs' shapes and integer scalars; checks that they fit. */
+static int measure(gradc_frame *frame, sizes *sz)
+{
+    const int64_t x_n0 = frame->sizes[0];
+    const int64_t x_n1 = frame->sizes[1];
+    if (!(x_n1 > 0)) {
+        return 1;
+    }
+    const int64_t size = 7 + x_n1;
+    const int64_t stride = size & (-8);
+    const int64_t size_2 = 16 * stride;
+    const int64_t bytes = 8 * size_2;
+    sz->x_n1 = x_n1;
+    sz->stride = stride;
+    sz->x_n0 = x_n0;
+    sz->bytes = bytes;
+    return 0;
+}
+
+/* ---- max, exp, sum, y    reads x exp_v    writes exp_v y ---- */
+static GRADC_NOINLINE void section_1_loop(double *restrict exp_v, double *restrict y,
+    const double *restrict x, int64_t x_n1, int64_t lo, int64_t hi)
+{
+    for (int64_t i = lo; i < hi; ++i) {
+        double max_lanes[32];
+        for (int lane = 0; lane < 32; ++lane)
+            max_lanes[lane] = (-(double)INFINITY);
+        int64_t j_1 = 0;
+        for (; j_1 + 32 <= x_n1; j_1 += 32)
+            for (int64_t lane = 0; lane < 32; ++lane) {
+                const int64_t j = j_1 + lane;
+                const double x_j = x[x_n1 * i + j];
+                max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
+            }
+        for (int64_t lane = 0; j_1 + lane < x_n1; ++lane) {
+            const int64_t j = j_1 + lane;
+            const double x_j = x[x_n1 * i + j];
+            max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
+        }
+        for (int half = 16; half > 0; half /= 2)
+            for (int lane = 0; lane < half; ++lane)
+                max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], max_lanes[lane + half]);
+        const double max = max_lanes[0];
+        double sum_lanes[32];
+        for (int lane = 0; lane < 32; ++lane)
+            sum_lanes[lane] = 0.0;
+        int64_t j_2 = 0;
+        for (; j_2 + 32 <= x_n1; j_2 += 32)
+            for (int64_t lane = 0; lane < 32; ++lane) {
+                const int64_t j = j_2 + lane;
+                const double x_j_2 = x[x_n1 * i + j];
+                const double sub = x_j_2 - max;
+                const double exp_j = exp(sub);
+                exp_v[j] = exp_j;
+                sum_lanes[lane] = sum_lanes[lane] + exp_j;
+            }
+        for (int64_t lane = 0; j_2 + lane < x_n1; ++lane) {
+            const int64_t j = j_2 + lane;
+            const double x_j_2 = x[x_n1 * i + j];
+            const double sub = x_j_2 - max;
+            const double exp_j = exp(sub);
+            exp_v[j] = exp_j;
+            sum_lanes[lane] = sum_lanes[lane] + exp_j;
+        }
+        for (int half = 16; half > 0; half /= 2)
+            for (int lane = 0; lane < half; ++lane)
+                sum_lanes[lane] = sum_lanes[lane] + sum_lanes[lane + half];
+        const double sum = sum_lanes[0];
+        for (int64_t j = 0; j < x_n1; ++j) {
+            const double exp_j_2 = exp_v[j];
+            const double y_j = exp_j_2 / sum;
+            y[x_n1 * i + j] = y_j;
+        }
+    }
+}
+
+typedef struct {
+    double *exp_v;
+    double *y;
+    const double *x;
+    int64_t x_n1;
+    int64_t exp_v_row;
+    int64_t extent, step;
+} section_1_context;
+
+static int section_1(gradc_frame *frame, const void *context, int64_t first, int64_t last)
+{
+    const section_1_context *c = context;
+    (void)frame;
+    for (int64_t block = first; block < last; ++block) {
+        const int64_t lo = block * c->step;
+        const int64_t hi = lo + c->step < c->extent ? lo + c->step : c->extent;
+        section_1_loop(c->exp_v + block * c->exp_v_row, c->y, c->x, c->x_n1, lo, hi);
+    }
+    return 0;
+}
+
+static GRADC_NOINLINE int section_1_run(gradc_frame *frame, const sizes *sz)
+{
+    const gradc_cut cut = gradc_cut_loop(sz->x_n0, sz->x_n1, 1, 16, 2.81);
+    const section_1_context c = {(void *)(frame->arena + 0), frame->outputs[0], frame->inputs[0], sz->x_n1,
+        sz->stride, sz->x_n0, cut.step};
+    return cut.count == 1 ? section_1(frame, &c, 0, 1)
+                        : frame->parallel(frame, section_1, &c, cut.count, cut.grain);
+}
+
+int gradc_prepare(gradc_frame *frame)
+{
+    sizes all;
+    int status = measure(frame, &all);
+    if (status)
+        return status;
+    const sizes *const sz = &all;
+    frame->shapes[0] = sz->x_n0;
+    frame->shapes[1] = sz->x_n1;
+    frame->arena_bytes = sz->bytes;
+    return 0;
+}
+
+int gradc_entry(gradc_frame *frame)
+{
+    sizes all;
+    int status = measure(frame, &all);
+    if (status)
+        return status;
+    const sizes *const sz = &all;
+    /* max, exp, sum, y */
+    status = section_1_run(frame, sz);
+    if (status)
+        return status;
+    return 0;
+}

@@ -332,7 +332,7 @@ def test_gradients(k: int) -> None:
             np.testing.assert_allclose(np.sum(g * v), want, rtol=max(rtol, r.rtol), atol=rtol, err_msg=r.case.id)
 
 
-@pytest.mark.parametrize("k", SECOND_BATCHES)
+@pytest.mark.parametrize("k", [k if k == 0 else pytest.param(k, marks=pytest.mark.slow) for k in SECOND_BATCHES])
 def test_second_order(k: int) -> None:
     """Hessian-vector products in C equal a complex step through the gradient graph."""
     made = batch("second", k)

@@ -1,4 +1,4 @@
-"""Print one softmax in each of the five representations; `--write` puts the text into ARCHITECTURE.md.
+"""Print one softmax in the four representations that have a text; `--write` puts the text into ARCHITECTURE.md.
 
 The page holds it between two marker lines, so that it can't go stale: `tests/test_docs.py` compares.
 """
@@ -27,21 +27,26 @@ def _section(source: str) -> str:
 
 
 def stages() -> str:
-    """Markdown: a title and a block of text for each representation."""
+    """Markdown: what it is, and a block of text, for each representation."""
     x = aet.dmatrix("x")
     y = aet.special.softmax(x, axis=1)
     y.name = "y"
     function = gradc.function([x], y, name="softmax_rows", mode=gradc.Mode(linker="py"))
     compiled: Compiled = function.maker.compiled
     ingested, optimised = program_text(function.maker.ingested.program), program_text(compiled.optimized)
+    after = "The passes find nothing to simplify here." if optimised == ingested else "After the passes:"
     blocks = [
-        ("1. Expression graph", gradc.dprint(y, file="str")),
-        ("2. Program", ingested),
-        ("2'. Program after the passes", "the same: nothing to simplify" if optimised == ingested else optimised),
-        ("3. Loop IR", kernel_text(compiled.kernel())),
-        ("4. C: the loop of its one section", _section(function.c_source())),
+        ("1. Expression graph.", "What the user builds: `Variable` and `Apply`, compared by identity, typed when "
+         "made. Gradients are more of the same.", gradc.dprint(y, file="str")),
+        ("2. Program.", "What is to be computed, as a value: closed, one equation an operation, each Var defined once. "
+         f"{after} `gradc/ir/check.py`, `gradc/ir/pretty.py`.", optimised),
+        ("3. Loop IR.", "How it is computed: sections (one C function each) of loops over buffers, sizes named in a "
+         "prologue, folds in explicit lanes. `gradc/loops/check.py`, `gradc/loops/pretty.py`.",
+         kernel_text(compiled.kernel())),
+        ("4. C.", "The printed Kernel (`gradc/codegen/`; all of it: `tests/golden/softmax_rows.c`), here beginning and "
+         "end of the section's loop.", _section(function.c_source())),
     ]
-    return "\n".join(f"**{title}**\n```\n{text.rstrip()}\n```" for title, text in blocks)
+    return "\n".join(f"**{title}** {words}\n```\n{text.rstrip()}\n```" for title, words, text in blocks)
 
 
 def main() -> None:

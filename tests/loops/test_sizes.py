@@ -86,7 +86,7 @@ def test_single_positions_are_checked_and_counted_from_the_end():
         with pytest.raises(IndexOutOfBoundsError, match=f"index {at} is out of bounds for dimension 0 of size 4"):
             f(x, at)
     assert [float(v) for v in g(x)] == [2, 3]
-    with pytest.raises(IndexOutOfBoundsError, match="index 2 is out of bounds for dimension . of size 2"):
+    with pytest.raises(IndexOutOfBoundsError, match=r"index 2 is out of bounds for dimension . of size 2"):
         g(np.arange(2.0))
 
 

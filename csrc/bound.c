@@ -164,11 +164,16 @@ static int check_out(const Function *f, Py_ssize_t j, const int64_t *shape, PyOb
     if (!why)
         return 0;
     PyObject *wanted = gradc_integers(shape, out->ndim);
-    if (wanted)
+    PyObject *got = PyArray_Check(given) ? PyObject_GetAttrString(given, "shape") : Py_NewRef(Py_TYPE(given));
+    if (wanted && got && PyArray_Check(given))
         PyErr_Format(gradc_BadArgumentError, "out for output %zd of function %U %s: expected a C-contiguous array of "
-                     "dtype %S and shape %S, got %R", j, f->title, why, out->descr, wanted,
-                     PyArray_Check(given) ? (PyObject *)PyArray_DESCR(a) : (PyObject *)Py_TYPE(given));
+                     "dtype %S and shape %S, got dtype %S and shape %S", j, f->title, why, out->descr, wanted,
+                     PyArray_DESCR(a), got);
+    else if (wanted && got)
+        PyErr_Format(gradc_BadArgumentError, "out for output %zd of function %U %s: expected a C-contiguous array of "
+                     "dtype %S and shape %S, got %R", j, f->title, why, out->descr, wanted, got);
     Py_XDECREF(wanted);
+    Py_XDECREF(got);
     return -1;
 }
 

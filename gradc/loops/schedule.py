@@ -69,13 +69,35 @@ class Schedule:
         self._forced = self._find_forced()
         for var in program.inputs:
             self.views[var] = View.whole(var, sizes.of(var))
-        for eqn in program.eqns:
+        for eqn in self._live():
             self._sources = eqn.sources
             self._equation(eqn)
         self._finish_outputs()
         self._decide_storage()
 
-    # -- what must be stored from the start
+    # -- what must be computed, and what must be stored, from the start
+
+    def _live(self) -> list[Eqn]:
+        """The equations whose values are used, not only their sizes, nor only as sizes; and all Asserts."""
+        live = set(self.program.outputs)
+        kept: list[Eqn] = []
+        for eqn in reversed(self.program.eqns):
+            if eqn.outs[0] not in live and type(eqn.op) is not ops.Assert:
+                continue
+            kept.append(eqn)
+            match eqn.op:
+                case ops.ShapeOf() | ops.Iota():
+                    pass
+                case ops.Broadcast() | ops.Reshape():
+                    live.add(eqn.args[0])
+                case ops.Slice() | ops.Scatter() | ops.Assert():
+                    values = 2 if type(eqn.op) is ops.Scatter else 1
+                    live.update(eqn.args[:values])
+                    live.update(a for a in eqn.args[values:] if a not in self.sizes.scalar)
+                case _:
+                    live.update(eqn.args)
+        kept.reverse()
+        return kept
 
     def _find_forced(self) -> set[Var]:
         """Values that are computed once whatever they cost: outputs and operands of opaque calls."""

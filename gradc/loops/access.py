@@ -50,6 +50,7 @@ class Accesses:
         self.arena = memory.Arena(sizes)
         self._namer = namer
         self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
+        self._merged: dict[Var, int] = {}            # and how many of their loops were made one with the next
         self._found: dict[Any, Access] = {}
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
         self._scratch: list[tuple[SizeExpr, SizeExpr]] = []     # of the current item
@@ -153,6 +154,10 @@ class Accesses:
             self._steps[root] = found
         return found
 
+    def row_level(self, root: Var) -> int:
+        """Inside how many loops of its nest a row buffer is written anew."""
+        return self._levels[root] - self._merged.get(root, 0)
+
     def leaf(self, leaf: Leaf) -> Access:
         """Where an operand lies."""
         found = self._found.get(leaf)
@@ -235,6 +240,8 @@ class Accesses:
             top.children = inner.children
             top.serial = top.serial or inner.serial
             for n in nodes:
+                if n.out in self._levels:
+                    self._merged[n.out] = self._merged.get(n.out, 0) + 1
                 n.domain = (top.size, *n.domain[2:])
                 n.reduced = tuple(sorted({max(0, p - 1) for p in n.reduced}))
                 n.out_axes = tuple(None if p == 0 else p if p is None else p - 1 for p in n.out_axes)

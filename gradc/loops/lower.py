@@ -327,7 +327,8 @@ class _Lowering:
             a = self.memory.result(node)
             self.writes[a.buffer] = None
             scope.statements.append(Store(a.buffer, self._index(a, scope), value))
-            scope.names["load", (a.buffer, a.strides, a.offset)] = value
+            stored = self.schedule.storage.get(node.out, node.out)
+            scope.names["load", (stored, a.buffer, a.strides, a.offset)] = value
 
     def _base(self, node: Node, level: int) -> str:
         """What to call a node's value inside `level` loops: as its memory, by the loop, or by itself."""
@@ -396,9 +397,11 @@ class _Lowering:
         for k, s in enumerate(a.strides, 1):
             if s != 0:
                 level = k
+        stored = self.schedule.storage.get(root, root)
         if a.buffer.place == "block":                   # written in outer iterations of this very nest
-            level = max(level, 1)
-        return (a.buffer, a.strides, a.offset), level
+            level = max(level, self.memory.row_level(stored))
+        # the value belongs to the key: another may have lived in the buffer before, in place
+        return (stored, a.buffer, a.strides, a.offset), level
 
     def _leaf(self, leaf: Leaf, scope: _Scope) -> Expr:
         root = leaf.root

@@ -367,10 +367,14 @@ class Schedule:
         return True
 
     def _blas_ready(self, view: View, pair: Sequence[int]) -> bool:
-        """Does one of the two axes walk memory with stride 1, and the other with a fixed larger stride?"""
-        if view.flat or any(view.dims[x] == 1 or view.axes[x] is None for x in pair):
+        """Does one of the two axes walk memory with stride 1, and the other forwards with a larger stride?"""
+        if view.flat:
             return False
         last = len(self.sizes.of(view.root)) - 1
+        for x in pair:
+            axis = view.axes[x]
+            if view.dims[x] == 1 or axis is None or not isinstance(axis[1], int) or axis[1] < 1:
+                return False
         return any(view.axes[x] == (last, 1) for x in pair)
 
     def _concat(self, eqn: Eqn, axis: int) -> None:

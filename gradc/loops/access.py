@@ -259,6 +259,8 @@ def tensor(var: Var) -> TensorType:
 def op_label(op: ops.OpKind) -> str:
     """What to call the result of an op that has no name."""
     match op:
+        case ops.Map("position"):           # the schedule's own, no row
+            return "position"
         case ops.Map(fn):
             return get_row(fn).name
         case ops.Cast(dtype):

@@ -170,6 +170,7 @@ class Schedule:
     def _position(self, at: Var, length: SizeExpr) -> Var:
         """A data-dependent index as a checked position, computed in a block."""
         out = Var(-1, TensorType.make("int64", ()))
+        self.sizes.dims[out] = ()
         node = Node("map", out, ops.Map("position"), [self._operand(at, ())], (), fn=length, sources=self._sources)
         self.views[out] = View.whole(out, ())
         self._add(node)

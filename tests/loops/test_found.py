@@ -50,3 +50,12 @@ def test_one_element_of_a_row_that_two_loops_write_anew(shape: tuple[int, ...]) 
     x, y = aet.tensor4("x"), aet.dvector("y")
     row = aet.exp(x * y[:, None, None]).sum(axis=2)
     same([x, y], [aet.tanh(row[:, :, 3])], 0.1 * RNG.standard_normal(shape), RNG.standard_normal(shape[1]))
+
+
+@pytest.mark.parametrize("n", [5, 400])
+def test_an_index_computed_from_the_data(n: int) -> None:
+    x, m, t = aet.dvector("x"), aet.dmatrix("m"), aet.tensor3("t")
+    at = aet.argmax(x)
+    same([x, m, t], [x[at], m[:, at], m[at].sum(), aet.set_subtensor(x[at], 0.0), aet.inc_subtensor(m[at], x),
+                     aet.tanh(m[:, at])[:, None] * m, t[at] @ t[0]],
+         RNG.standard_normal(n), RNG.standard_normal((n, n)), RNG.standard_normal((n, 4, 4)))

@@ -44,7 +44,7 @@ check: $(stamp)  ## style, types, layers, tables, fast tests, golden file: under
 	$(py) -m ruff check .
 	$(py) -m mypy
 	$(py) -W error -m compileall -q -f gradc tests benchmarks examples
-	$(py) -m pytest -q -m 'not slow'
+	$(py) -m pytest -q -m 'not slow' -n 2 --dist loadfile
 
 golden: $(stamp)  ## write tests/golden/ anew; read the difference before committing it
 	GRADC_UPDATE_GOLDEN=1 $(py) -m pytest -q tests/codegen/test_golden.py

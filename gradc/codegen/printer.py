@@ -216,6 +216,8 @@ class Printer:
         arrays = []
         for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
             name = safe(group[0].name) if len(group) == 1 else get_row(row).name
+            if len(group) > 1 and any(r == row and d != dtype for r, d in groups):
+                name = f"{name}_{dtypes.SHORT[dtype]}"
             name = f"{name}_lanes_{self._lane_loops}" if len(group) > 1 else f"{name}_lanes"
             rows, at = (f"[{len(group)}]", "[fold]") if len(group) > 1 else ("", "")
             arrays.append((name, rows, at, row, dtype, group))

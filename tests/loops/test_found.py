@@ -59,3 +59,8 @@ def test_an_index_computed_from_the_data(n: int) -> None:
     same([x, m, t], [x[at], m[:, at], m[at].sum(), aet.set_subtensor(x[at], 0.0), aet.inc_subtensor(m[at], x),
                      aet.tanh(m[:, at])[:, None] * m, t[at] @ t[0]],
          RNG.standard_normal(n), RNG.standard_normal((n, n)), RNG.standard_normal((n, 4, 4)))
+
+
+def test_several_sums_of_two_dtypes_in_one_loop() -> None:
+    x = aet.dvector("x")
+    same([x], [x.sum(), aet.exp(x).sum(), (x > 0).sum(), aet.cast(x * 10, "int64").sum()], RNG.standard_normal(100_003))

@@ -245,7 +245,7 @@ class Sizes:
             return None
         if type(eqn.op) is ops.Cast:
             if out == "int64" or (isinstance(args[0], int) and 0 <= args[0] < 128):
-                return args[0]
+                return int(args[0] != 0) if out == "bool" else args[0]
             inner: nodes.Expr = Fn("cast", (Fn("cast", (Size(args[0]),), out),), "int64")
         else:
             row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
@@ -359,12 +359,12 @@ def broadcast_dims(sizes: Sizes, what: str, args: Sequence[Var]) -> Dims:
     ndim = max(map(len, all_dims))
     result: list[SizeExpr] = []
     for axis in range(-ndim, 0):
-        size: SizeExpr = 1
+        size: SizeExpr | None = None
         for a, d in zip(args, all_dims):
             if len(d) < -axis or a.type.shape[axis] == 1:  # type: ignore[attr-defined]
                 continue
-            size = d[axis] if size == 1 else sizes.unify(size, d[axis], _text(sizes, what, args, axis + ndim))
-        result.append(size)
+            size = d[axis] if size is None else sizes.unify(size, d[axis], _text(sizes, what, args, axis + ndim))
+        result.append(1 if size is None else size)
     return tuple(result)
 
 

@@ -18,7 +18,7 @@ from gradc.loops import sizes
 from gradc.passes import shapes
 
 KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
-USERS = {ops.Callback}      # what a user's Op means is said by its own methods
+USERS = {ops.Callback, ops.Scan, ops.Cond}      # what a user's Op means is said by its own methods
 
 
 @KINDS

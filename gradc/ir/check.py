@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradc.errors import GradcError, ProgramCheckError
 from gradc.ir import infer
-from gradc.ir.pretty import pretty
+from gradc.ir.pretty import bodies, pretty
 from gradc.ir.program import Program, Var
 from gradc.ir.types import TensorType
 
@@ -20,6 +20,8 @@ def check(program: Program, after: str = "") -> None:
     if len(defined) != len(program.inputs):
         fail("an input stands twice")
     for eqn in program.eqns:
+        for body in bodies(eqn.op):
+            check(body, after)
         for a in eqn.args:
             if a not in defined:
                 fail(f"{eqn} uses {a} before it is defined")

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from gradc.ir import ops
-from gradc.ir.program import Program
 from gradc.ir.scalars import Row
 from gradc.ir.types import TensorType
+
+if TYPE_CHECKING:           # ir.program compares Programs by digest
+    from gradc.ir.program import Program
 
 _IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
 
@@ -58,4 +61,9 @@ def _op(op: ops.OpKind) -> str:
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c}"
     if type(op) is ops.Callback:
         return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {op.op}"
+    if type(op) is ops.Scan:
+        return (f"Scan {digest(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
+                f"{sanitised(op.name)}")
+    if type(op) is ops.Cond:
+        return f"Cond {digest(op.then)} {digest(op.orelse)} {sanitised(op.name)}"
     return repr(op)

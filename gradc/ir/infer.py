@@ -297,9 +297,71 @@ def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
     return [v.type for v in op.op.make_node(*inputs).outputs]
 
 
+def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:
+    """Does a body's input of type `want` take (a row of) `arg`?"""
+    if arg.type.dtype != want.dtype or len(shape) != want.ndim or any(
+            a is not None and b is not None and a != b for a, b in zip(shape, want.shape)):
+        raise TypeMismatchError(f"{op}: {what} must be {want.short()}, got "
+                                f"{TensorType.make(arg.type.dtype, shape).short()} of {_name(arg)}{at(source)}")
+
+
+def _join_shapes(a: StaticShape, b: StaticShape) -> StaticShape:
+    return tuple([x if x == y else None for x, y in zip(a, b)])
+
+
+def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
+    _tensors(op, args, source)
+    steps, limit, seqs, inits, others = op.split(args)
+    body = op.body
+    _scalars(op, [steps] if limit is None else [steps, limit], source)
+    if len(seqs) != op.n_seqs or len(inits) != op.n_carries or len(body.inputs) != op.n_seqs + op.n_carries + len(others):
+        raise TypeMismatchError(f"{op}: the body takes {len(body.inputs)} values, the loop has {len(seqs)} sequences, "
+                                f"{len(inits)} initial values and {len(others)} others{at(source)}")
+    for k, (arg, v) in enumerate(zip((*seqs, *inits, *others), body.inputs)):
+        if k < op.n_seqs and not arg.type.ndim:
+            raise ShapeError(f"{op}: the sequence {_name(arg)} is a scalar; a sequence has at least one dimension"
+                             f"{at(source)}")
+        _takes(op, f"input {k} of the body", arg, arg.type.shape[1:] if k < op.n_seqs else arg.type.shape, v.type,
+               source)
+    types: list[Type] = []
+    for k in range(op.n_carries):
+        carry, after = body.inputs[op.n_seqs + k], body.outputs[k]
+        _takes(op, f"what follows carry {k}", after, after.type.shape, carry.type, source)
+        types.append(TensorType.make(carry.type.dtype, _join_shapes(carry.type.shape, after.type.shape)))
+    for row in body.outputs[op.n_carries:op.n_carries + op.n_stacked]:
+        types.append(TensorType.make(row.type.dtype, (_static(steps), *row.type.shape)))
+    if op.until:
+        stop = body.outputs[-1].type
+        if stop.dtype != "bool" or stop.ndim:
+            raise TypeMismatchError(f"{op}: the condition to stop must be a bool scalar, got {stop.short()}{at(source)}")
+        types.append(TensorType.make("int64", ()))
+    return types
+
+
+def _cond(op: ops.Cond, args: Args, source: Any) -> list[Type]:
+    _tensors(op, args, source)
+    if args[0].type.dtype != "bool" or args[0].type.ndim:
+        raise TypeMismatchError(f"{op}: the condition must be a bool scalar, got {_name(args[0])} of type "
+                                f"{args[0].type.short()}{at(source)}")
+    for branch in (op.then, op.orelse):
+        if len(branch.inputs) != len(args) - 1 or len(branch.outputs) != len(op.then.outputs):
+            raise TypeMismatchError(f"{op}: the branches must take the same {len(args) - 1} values and give as many "
+                                    f"results as one another{at(source)}")
+        for k, (arg, v) in enumerate(zip(args[1:], branch.inputs)):
+            _takes(op, f"input {k} of a branch", arg, arg.type.shape, v.type, source)
+    types: list[Type] = []
+    for k, (a, b) in enumerate(zip(op.then.outputs, op.orelse.outputs)):
+        if a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim:
+            raise TypeMismatchError(f"{op}: result {k} is {a.type.short()} in one branch and {b.type.short()} in the "
+                                    f"other{at(source)}; cast or reshape one of them")
+        types.append(TensorType.make(a.type.dtype, _join_shapes(a.type.shape, b.type.shape)))
+    return types
+
+
 _INFER: dict[type, Callable[..., list[Type]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
     ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: _callback, ops.GradientOf: _gradient_of,
+    ops.Scan: _scan, ops.Cond: _cond,
 }

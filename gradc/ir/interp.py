@@ -250,9 +250,51 @@ def _callback(op: ops.Callback, args: list[Any], eqn: Eqn) -> list[Any]:
             for k, (v, cell) in enumerate(zip(eqn.outs, storage))]
 
 
+def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
+    steps, limit, seqs, inits, others = op.split(args)
+    steps = int(steps)
+    if steps < 0:
+        raise ShapeError(f"{op}: the number of steps is {steps}; it must not be negative")
+    for x, v in zip(seqs, op.split(eqn.args)[2]):
+        if len(x) < steps:
+            raise ShapeError(f"{op}: the sequence {v.name or v} has {len(x)} rows, fewer than the {steps} steps")
+    rows: list[Any] = [None] * op.n_stacked
+    carries = list(inits)
+    end = steps if limit is None else min(int(limit), steps)
+    count = 0
+    for t in range(end - 1, -1, -1) if op.reverse else range(end):
+        made = evaluate(op.body, [*(x[t] for x in seqs), *carries, *others])
+        after = made[:op.n_carries]
+        for k, (old, new) in enumerate(zip(carries, after)):
+            if np.shape(old) != np.shape(new):
+                raise ShapeError(f"{op}: carry {k} has shape {np.shape(old)} before step {t} and {np.shape(new)} after "
+                                 f"it; a carry keeps its shape")
+        carries = after
+        for k, row in enumerate(made[op.n_carries:op.n_carries + op.n_stacked]):
+            if rows[k] is None:
+                rows[k] = np.zeros((steps, *np.shape(row)), row.dtype)
+            if rows[k].shape[1:] != np.shape(row):
+                raise ShapeError(f"{op}: result {k} has shape {rows[k].shape[1:]} at first and {np.shape(row)} in step "
+                                 f"{t}; the rows of a result have one shape")
+            rows[k][t] = row
+        count += 1
+        if op.until and made[-1]:
+            break
+    if count == 0 and rows:     # nothing was run: a run on zeros tells the sizes of the rows
+        zeros = [np.zeros(x.shape[1:], x.dtype) for x in seqs]
+        made = evaluate(op.body, [*zeros, *inits, *others])
+        rows = [np.zeros((steps, *np.shape(row)), row.dtype) for row in made[op.n_carries:op.n_carries + op.n_stacked]]
+    return [*carries, *rows, *([np.asarray(count, "int64")] if op.until else [])]
+
+
+def _cond(op: ops.Cond, args: list[Any], eqn: Eqn) -> list[Any]:
+    return evaluate(op.then if args[0] else op.orelse, args[1:])
+
+
 _RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
     ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: _callback, ops.GradientOf: _gradient_of,
+    ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -23,6 +23,8 @@ Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition...         x, after checking that all conditions are true
 Callback(op)         the op's inputs         a user-defined Op, called in Python
+Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
+Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
 
 Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `control`'s.
 """
@@ -280,6 +282,59 @@ class Callback(OpKind):
 
 
 @record
+class Scan(OpKind):
+    """A loop: `body` once for each step t = 0, 1, ..., steps - 1 (downwards if `reverse`).
+
+    arguments   steps, limit (if `limited`), sequences, initial values of the carries, others
+    body        a Program (rows t of the sequences, carries, others) -> (next carries, rows to stack, stop if `until`)
+    results     the carries after the last step, the stacked rows (row t is that of step t), count (if `until`)
+
+    steps, limit, count: int64 scalars.  Only steps t < limit are run.  After a step whose `stop` is true no other
+    step is run; `count` is the number of steps that were.  Stacked results have `steps` rows whatever is run; the
+    rows of steps that are not run are 0.  Sequences have `steps` rows or more.  A carry has one dtype and one shape.
+    `truncate`: the derivative goes back through so many steps (-1: all); values don't depend on it.
+    Programs compare by digest, hence so do Scans.
+    """
+
+    body: Any
+    n_seqs: int
+    n_carries: int
+    until: bool = False
+    reverse: bool = False
+    limited: bool = False
+    truncate: int = -1
+    name: str = ""
+
+    @property
+    def n_stacked(self) -> int:
+        return len(self.body.outputs) - self.n_carries - self.until
+
+    def split(self, args: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """The arguments as (steps, limit or None, sequences, initial values, others)."""
+        first = 1 + self.limited
+        seqs, inits = first + self.n_seqs, first + self.n_seqs + self.n_carries
+        return args[0], args[1] if self.limited else None, args[first:seqs], args[seqs:inits], args[inits:]
+
+    def __str__(self) -> str:
+        return f"scan{{{self.name}}}" if self.name else "scan"
+
+
+@record
+class Cond(OpKind):
+    """The results of `then` if the condition (a bool scalar) is true, else those of `orelse`; lazy.
+
+    arguments: condition, inputs.  Both are Programs of all the inputs, with results of the same types.
+    """
+
+    then: Any
+    orelse: Any
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"if{{{self.name}}}" if self.name else "if"
+
+
+@record
 class GradientOf(OpKind):
     """Graph only: the identity with a gradient of its own.
 
@@ -293,4 +348,4 @@ class GradientOf(OpKind):
 
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Callback)
+                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Callback, Scan, Cond)

@@ -30,6 +30,10 @@ def op_text(op: ops.OpKind) -> str:
             return f"dot[{left},{right}->{result}]"
         case ops.Concat(axis):
             return f"join[{axis}]"
+        case ops.Scan():
+            words = [f"{op.n_seqs} sequences", f"{op.n_carries} carries", f"{op.n_stacked} stacked"]
+            words += [w for w in ("until", "reverse", "limited") if getattr(op, w)]
+            return f"{op}[{', '.join(words)}]"
     return str(op)
 
 
@@ -60,6 +64,16 @@ def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
     return f"{op_text(eqn.op)}({', '.join(names[a] for a in eqn.args)})"
 
 
+def bodies(op: ops.OpKind) -> tuple[Program, ...]:
+    """The Programs inside an op."""
+    match op:
+        case ops.Scan():
+            return (op.body,)
+        case ops.Cond():
+            return (op.then, op.orelse)
+    return ()
+
+
 def pretty(program: Program) -> str:
     """The whole Program as text."""
     names = names_of(program)
@@ -67,6 +81,9 @@ def pretty(program: Program) -> str:
     rows = [(", ".join(f"{names[o]}: {_type(o)}" for o in e.outs), equation_text(e, names)) for e in program.eqns]
     width = min(40, max((len(left) for left, _ in rows), default=0))
     lines = [f"program ({head}) ->"]
-    lines += [f"  {left:<{width}} = {right}" for left, right in rows]
+    for (left, right), eqn in zip(rows, program.eqns):
+        lines.append(f"  {left:<{width}} = {right}")
+        for inner in bodies(eqn.op):
+            lines += [f"      {line}" for line in pretty(inner).splitlines()]
     lines.append(f"  return {', '.join(names.get(v, repr(v)) for v in program.outputs)}")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ import numpy as np
 
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
+from gradc.ir.digest import digest
 from gradc.ir.types import TensorType, Type
 
 
@@ -57,7 +58,10 @@ class Eqn:
 
 
 class Program:
-    """A closed list of equations.  `inputs` and `outputs` may repeat no Var resp. any Var."""
+    """A closed list of equations.  `inputs` and `outputs` may repeat no Var resp. any Var.
+
+    Equal Programs have equal digests: the same equations, types, constants and names.
+    """
 
     __slots__ = ("_digest", "eqns", "inputs", "outputs")
 
@@ -66,6 +70,12 @@ class Program:
         self.eqns = tuple(eqns)
         self.outputs = tuple(outputs)
         self._digest: str | None = None     # filled by ir.digest
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Program) and digest(self) == digest(other))
+
+    def __hash__(self) -> int:
+        return hash(digest(self))
 
     def producers(self) -> dict[Var, Eqn]:
         """Var -> the equation that makes it."""

@@ -75,6 +75,8 @@ def unsupported(program: Program) -> str | None:
     for eqn in program.eqns:
         if type(eqn.op) is ops.Callback:
             return f"{eqn.op} is a user's Op, called in Python"
+        if type(eqn.op) in (ops.Scan, ops.Cond):
+            return f"{eqn.op} has no C form"
         for var in eqn.outs:
             if not isinstance(var.type, TensorType):
                 return f"a value of type {var.type} has no C form"

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.scalars import Row
 from gradc.ir.types import TensorType
-
-if TYPE_CHECKING:           # ir.program compares Programs by digest
-    from gradc.ir.program import Program
 
 _IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
 
@@ -24,8 +21,8 @@ def sanitised(name: str | None) -> str:
     return _IDENTIFIER.sub("_", name) if name else ""
 
 
-def digest(program: Program) -> str:
-    """Hex SHA-256 of `program`; computed once."""
+def digest(program: Any) -> str:
+    """Hex SHA-256 of a Program (which compares by it, hence is not imported here); computed once."""
     if program._digest is None:
         number = {v: k for k, v in enumerate(program.inputs)}
         h = hashlib.sha256()

@@ -314,7 +314,7 @@ def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
     steps, limit, seqs, inits, others = op.split(args)
     body = op.body
     _scalars(op, [steps] if limit is None else [steps, limit], source)
-    if len(seqs) != op.n_seqs or len(inits) != op.n_carries or len(body.inputs) != op.n_seqs + op.n_carries + len(others):
+    if len(inits) != op.n_carries or len(body.inputs) != op.n_seqs + op.n_carries + len(others):
         raise TypeMismatchError(f"{op}: the body takes {len(body.inputs)} values, the loop has {len(seqs)} sequences, "
                                 f"{len(inits)} initial values and {len(others)} others{at(source)}")
     for k, (arg, v) in enumerate(zip((*seqs, *inits, *others), body.inputs)):
@@ -333,7 +333,8 @@ def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
     if op.until:
         stop = body.outputs[-1].type
         if stop.dtype != "bool" or stop.ndim:
-            raise TypeMismatchError(f"{op}: the condition to stop must be a bool scalar, got {stop.short()}{at(source)}")
+            raise TypeMismatchError(f"{op}: the condition to stop must be a bool scalar, got {stop.short()}"
+                                    f"{at(source)}")
         types.append(TensorType.make("int64", ()))
     return types
 

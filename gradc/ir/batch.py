@@ -1,0 +1,225 @@
+"""Vectorise: one equation, or a whole Program, over a new leading axis of some of its arguments.
+
+    batch(builder, op, args, batched) -> [(result, has it the axis?), ...]
+    batch_program(program, batched)   -> (Program, has each output the axis?)
+
+Row k along the axis of a result is what `op` makes of rows k of the batched arguments and of the others whole.
+A result that depends on no batched argument's values has no such axis.  What can't be written so, within the
+closed set of op kinds, is refused: `Unbatchable`, with the reason.  Table: `_BATCH`, one entry per op kind.
+Not here: whether it pays (`passes.scan_split`, `control.jacobian`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.ir import ops
+from gradc.ir.program import Builder, Program, Var, tensor
+from gradc.ir.types import TensorType
+
+Flags = Sequence[bool]
+Result = list[tuple[Var, bool]]
+
+
+class Unbatchable(Exception):
+    """An equation that has no vectorised form."""
+
+
+def batch(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags) -> Result:
+    """`op` once for each row of the arguments flagged in `batched`, which all have the new axis in front.
+
+    Each result comes with a flag: has it the axis?  Raises Unbatchable.
+    """
+    if not any(batched):
+        return [(v, False) for v in builder.equation(op, args).outs]
+    rule = _BATCH.get(type(op))
+    if rule is None:
+        raise Unbatchable(f"{op} works on one value at a time")
+    return rule(builder, op, args, batched)
+
+
+def batch_program(program: Program, batched: Flags, keep: Flags | None = None) -> tuple[Program, tuple[bool, ...]]:
+    """`program` of inputs of which those flagged have a new axis in front, and which of its outputs have it.
+
+    Outputs flagged in `keep` get the axis in any case.  Raises Unbatchable.
+    """
+    builder = Builder()
+    env: dict[Var, tuple[Var, bool]] = {}
+    for v, flag in zip(program.inputs, batched):
+        env[v] = builder.input(TensorType.make(tensor(v).dtype, (None, *tensor(v).shape)) if flag else v.type,
+                               v.name), flag
+    rows = next((v for v, flag in env.values() if flag), None)
+    for eqn in program.eqns:
+        builder.sources = eqn.sources
+        made = batch(builder, eqn.op, *_given(env, eqn.args))
+        for old, (new, flag) in zip(eqn.outs, made):
+            new.name = new.name or old.name
+            env[old] = new, flag
+    outputs, flags = _given(env, program.outputs)
+    if rows is not None:
+        n = builder.size(rows, 0)
+        outputs = [repeat(builder, v, n) if want and not flag else v
+                   for v, flag, want in zip(outputs, flags, keep or flags)]
+        flags = [a or b for a, b in zip(flags, keep or flags)]
+    return builder.program(outputs), tuple(flags)
+
+
+def repeat(builder: Builder, x: Var, n: Var) -> Var:
+    """x as n equal rows along a new leading axis."""
+    return builder.apply(ops.Broadcast(), x, n, *[builder.size(x, k) for k in range(tensor(x).ndim)])
+
+
+def _given(env: dict[Var, tuple[Var, bool]], variables: Sequence[Var]) -> tuple[list[Var], list[bool]]:
+    pairs = [env[v] for v in variables]
+    return [v for v, _ in pairs], [flag for _, flag in pairs]
+
+
+def _count(builder: Builder, args: Sequence[Var], batched: Flags) -> Var:
+    """The number of rows."""
+    return builder.size(next(a for a, flag in zip(args, batched) if flag), 0)
+
+
+def _padded(builder: Builder, x: Var, ndim: int) -> Var:
+    """x with axes of size 1 after the first, so that `ndim` axes follow it."""
+    missing = ndim - (tensor(x).ndim - 1)
+    if missing <= 0:
+        return x
+    return builder.apply(ops.Transpose((0, *[-1] * missing, *range(1, tensor(x).ndim))), x)
+
+
+def _one(builder: Builder, op: ops.OpKind, *args: Var) -> Result:
+    return [(builder.apply(op, *args), True)]
+
+
+def _fixed(args: Sequence[Var], batched: Flags, what: str) -> None:
+    if any(batched):
+        raise Unbatchable(f"{what} would differ from row to row")
+
+
+def _map(builder: Builder, op: ops.Map, args: Sequence[Var], batched: Flags) -> Result:
+    ndim = max(tensor(a).ndim - flag for a, flag in zip(args, batched))
+    return _one(builder, op, *[_padded(builder, a, ndim) if flag else a for a, flag in zip(args, batched)])
+
+
+def _cast(builder: Builder, op: ops.Cast, args: Sequence[Var], batched: Flags) -> Result:
+    return _one(builder, op, *args)
+
+
+def _reduce(builder: Builder, op: ops.Reduce, args: Sequence[Var], batched: Flags) -> Result:
+    return _one(builder, ops.Reduce(op.fn, tuple([k + 1 for k in op.axes])), *args)
+
+
+def _along(builder: Builder, op: ops.Cumulate | ops.ArgReduce, args: Sequence[Var], batched: Flags) -> Result:
+    return _one(builder, type(op)(op.fn, op.axis + 1), *args)
+
+
+def _contract(builder: Builder, op: ops.Contract, args: Sequence[Var], batched: Flags) -> Result:
+    row = 1 + max((*op.a, *op.b), default=0)
+    a, b = [(row, *labels) if flag else labels for labels, flag in zip((op.a, op.b), batched)]
+    return _one(builder, ops.Contract(a, b, (row, *op.out)), *args)
+
+
+def _broadcast(builder: Builder, op: ops.Broadcast, args: Sequence[Var], batched: Flags) -> Result:
+    _fixed(args[1:], batched[1:], "the size of a result")
+    x = _padded(builder, args[0], len(args) - 1)
+    return _one(builder, op, x, builder.size(x, 0), *args[1:])
+
+
+def _transpose(builder: Builder, op: ops.Transpose, args: Sequence[Var], batched: Flags) -> Result:
+    return _one(builder, ops.Transpose((0, *[p if p < 0 else p + 1 for p in op.perm])), *args)
+
+
+def _reshape(builder: Builder, op: ops.Reshape, args: Sequence[Var], batched: Flags) -> Result:
+    _fixed(args[1:], batched[1:], "the size of a result")
+    return _one(builder, ops.Reshape(op.ndim + 1), args[0], builder.size(args[0], 0), *args[1:])
+
+
+def _slice(builder: Builder, op: ops.Slice, args: Sequence[Var], batched: Flags) -> Result:
+    _fixed(args[1:], batched[1:], "an index")
+    return _one(builder, ops.Slice((ops.Item(), *op.items)), *args)
+
+
+def _scatter(builder: Builder, op: ops.Scatter, args: Sequence[Var], batched: Flags) -> Result:
+    _fixed(args[2:], batched[2:], "an index")
+    x, v = args[:2]
+    if not batched[0]:
+        x = repeat(builder, x, builder.size(v, 0))
+    if batched[1]:
+        singles = sum(item.is_single for item in op.items)
+        v = _padded(builder, v, tensor(x).ndim - 1 - singles)
+    return _one(builder, ops.Scatter(op.mode, (ops.Item(), *op.items)), x, v, *args[2:])
+
+
+def _concat(builder: Builder, op: ops.Concat, args: Sequence[Var], batched: Flags) -> Result:
+    n = _count(builder, args, batched)
+    return _one(builder, ops.Concat(op.axis + 1), *[a if flag else repeat(builder, a, n)
+                                                    for a, flag in zip(args, batched)])
+
+
+def _iota(builder: Builder, op: ops.Iota, args: Sequence[Var], batched: Flags) -> Result:
+    raise Unbatchable("the size of a result would differ from row to row")
+
+
+def _shapeof(builder: Builder, op: ops.ShapeOf, args: Sequence[Var], batched: Flags) -> Result:
+    x = args[0]
+    if op.axis is not None:
+        return [(builder.size(x, op.axis + 1), False)]
+    whole = builder.apply(op, x)
+    return [(builder.apply(ops.Slice((ops.Item(start=1),)), whole), False)]
+
+
+def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flags) -> Result:
+    """All rows' conditions must hold."""
+    conditions = list(args[1:])
+    for k, (c, flag) in enumerate(zip(args[1:], batched[1:])):
+        if flag:
+            true = builder.map("neq", c, builder.constant(0, tensor(c).dtype))
+            conditions[k] = builder.apply(ops.Reduce("and_", tuple(range(tensor(c).ndim))), true)
+    return [(builder.apply(op, args[0], *conditions), batched[0])]
+
+
+def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags) -> Result:
+    _, _, seqs, inits, others = op.split(args)
+    first = 1 + op.limited
+    _fixed(args[:first], batched[:first], "the number of steps")
+    _, _, of_seqs, carried, of_others = op.split(batched)
+    carried = list(carried)
+    while True:                     # a carry is batched if its initial value is, or what follows it
+        body, made = batch_program(op.body, (*of_seqs, *carried, *of_others),
+                                   (*carried, *[False] * (len(op.body.outputs) - op.n_carries)))
+        if list(made[:op.n_carries]) == carried:
+            break
+        carried = list(made[:op.n_carries])
+    if op.until:
+        _fixed((), made[-1:], "the number of steps")
+    n = _count(builder, args, batched)
+    new = ops.Scan(body, op.n_seqs, op.n_carries, op.until, op.reverse, op.limited, op.truncate, op.name)
+    seqs = [_swapped(builder, x) if flag else x for x, flag in zip(seqs, of_seqs)]
+    inits = [repeat(builder, x, n) if flag and not old else x
+             for x, flag, old in zip(inits, carried, op.split(batched)[3])]
+    outs = builder.equation(new, (*args[:first], *seqs, *inits, *others)).outs
+    rows = range(op.n_carries, op.n_carries + op.n_stacked)
+    return [(_swapped(builder, v) if flag and k in rows else v, flag)
+            for k, (v, flag) in enumerate(zip(outs, (*made, False)))]
+
+
+def _swapped(builder: Builder, x: Var) -> Var:
+    """x with its first two axes exchanged."""
+    return builder.apply(ops.Transpose((1, 0, *range(2, tensor(x).ndim))), x)
+
+
+def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags) -> Result:
+    _fixed(args[:1], batched[:1], "the branch that is taken")
+    flags = [batch_program(branch, batched[1:])[1] for branch in (op.then, op.orelse)]
+    keep = [a or b for a, b in zip(*flags)]
+    then, orelse = [batch_program(branch, batched[1:], keep)[0] for branch in (op.then, op.orelse)]
+    return list(zip(builder.equation(ops.Cond(then, orelse, op.name), args).outs, keep))
+
+
+_BATCH: dict[type, Callable[[Builder, Any, Sequence[Var], Flags], Result]] = {
+    ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _along, ops.ArgReduce: _along,
+    ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose, ops.Reshape: _reshape,
+    ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota, ops.ShapeOf: _shapeof,
+    ops.Assert: _assert, ops.Scan: _scan, ops.Cond: _cond,
+}

@@ -5,6 +5,7 @@ PEERS  ?= aesara numba casadi jax pytensor torch
 
 py     := $(VENV)/bin/python
 stamp  := $(VENV)/.gradc-ready
+tests  := $(py) -m pytest -q -n 2 --dist loadgroup
 pip    := $(py) -m pip install -qq --disable-pip-version-check
 # gradc's tests and examples run with the settings of the machine, minus those that would change what is measured.
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
@@ -37,14 +38,14 @@ build: $(stamp)  ## environment and extension (again after a change in csrc/)
 demo: $(stamp)  ## train two classifiers on real data; pictures in examples/out/
 	$(py) examples/demo.py
 
-test: $(stamp)  ## every test
-	$(py) -m pytest -q
+test: $(stamp)  ## every test, in two processes
+	$(tests)
 
 check: $(stamp)  ## style, types, layers, tables, fast tests, golden file: under two minutes
 	$(py) -m ruff check .
 	$(py) -m mypy
 	$(py) -W error -m compileall -q -f gradc tests benchmarks examples
-	$(py) -m pytest -q -m 'not slow' -n 2 --dist loadfile
+	$(tests) -m 'not slow'
 
 golden: $(stamp)  ## write tests/golden/ anew; read the difference before committing it
 	GRADC_UPDATE_GOLDEN=1 $(py) -m pytest -q tests/codegen/test_golden.py

@@ -88,9 +88,7 @@ static PyObject *bound_call(PyObject *callable, PyObject *const *args, size_t na
     self->busy = 1;
     int rc = -1;
     if (!self->changing || !refresh(self)) {
-        PyThreadState *state = PyEval_SaveThread();
-        rc = self->function->entry(&self->frame);
-        PyEval_RestoreThread(state);
+        rc = gradc_run_entry(self->function, &self->frame);
         if (rc)
             gradc_raise_check(self->function, &self->frame, rc, "entry");
     }
@@ -98,6 +96,11 @@ static PyObject *bound_call(PyObject *callable, PyObject *const *args, size_t na
     if (rc)
         return NULL;
     Py_RETURN_NONE;
+}
+
+static PyObject *timed_bound_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return gradc_timed(((BoundCall *)callable)->function, bound_call, callable, args, nargsf, kwnames);
 }
 
 /* An array argument: its own memory is bound, so it must be as the unit reads it. */
@@ -348,7 +351,7 @@ PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, 
     }
     BoundCall *self = (BoundCall *)gradc_BoundCallType->tp_alloc(gradc_BoundCallType, 0);
     if (self) {
-        self->vectorcall = bound_call;
+        self->vectorcall = f->timed ? timed_bound_call : bound_call;
         self->function = (Function *)Py_NewRef((PyObject *)f);
         self->block = gradc_table_of(f->work_bytes, 1);
         self->bound_sizes = gradc_table_of(1, bytes_of_sizes(f) + 1);

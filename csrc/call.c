@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum {
     WORK_ON_STACK = 2048,               /* bytes of a call's tables                       */
@@ -493,19 +494,26 @@ static int is_reusable(PyObject *old, const output *out, const int64_t *shape)
     return 1;
 }
 
-/* A 0-d array: making one costs more than the rest of a call, so the last two are kept. */
-static PyObject *scalar_output(Function *self, Py_ssize_t j)
+/* A result of which the last two are kept: 0-d, for making one costs more than the rest of a call, or borrowed. */
+static PyObject *recent_output(Function *self, Py_ssize_t j, const int64_t *shape)
 {
     output *out = &self->outputs[j];
     for (int k = 0; k < 2; ++k)
-        if (out->recent[k] && is_reusable(out->recent[k], out, NULL))
+        if (out->recent[k] && is_reusable(out->recent[k], out, shape))
             return Py_NewRef(out->recent[k]);
-    PyObject *made = gradc_new_output(self, j, NULL);
+    PyObject *made = gradc_new_output(self, j, shape);
     if (made) {
         Py_XSETREF(out->recent[out->turn], Py_NewRef(made));
         out->turn ^= 1;
     }
     return made;
+}
+
+void gradc_drop_recent(Function *self)
+{
+    for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j)
+        for (int k = 0; k < 2; ++k)
+            Py_CLEAR(self->outputs[j].recent[k]);
 }
 
 static int new_outputs(Function *self, work *w)
@@ -520,9 +528,10 @@ static int new_outputs(Function *self, work *w)
     }
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
         const output *out = &self->outputs[j];
+        const int64_t *shape = w->shapes + out->first;
         if (!w->results[j])
-            w->results[j] = out->ndim || j >= self->n_results ? gradc_new_output(self, j, w->shapes + out->first)
-                                                              : scalar_output(self, j);
+            w->results[j] = j < self->n_results && (!out->ndim || out->borrow) ? recent_output(self, j, shape)
+                                                                               : gradc_new_output(self, j, shape);
         if (!w->results[j])
             return -1;
         w->out_data[j] = PyArray_DATA((PyArrayObject *)w->results[j]);
@@ -586,6 +595,24 @@ static int containers_intact(const Function *self)
     return 1;
 }
 
+static int64_t nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int gradc_run_entry(Function *self, gradc_frame *frame)
+{
+    PyThreadState *state = PyEval_SaveThread();
+    int64_t began = self->timed ? nanoseconds() : 0;
+    int rc = self->entry(frame);
+    int64_t spent = self->timed ? nanoseconds() - began : 0;
+    PyEval_RestoreThread(state);
+    self->tally.inside += spent;
+    return rc;
+}
+
 static PyObject *run(Function *self, work *w)
 {
     if ((self->n_stored || w->given == w->named) && gradc_take_containers(self, w))
@@ -610,9 +637,7 @@ static PyObject *run(Function *self, work *w)
         }
     }
     char *arena = frame.arena;
-    PyThreadState *state = PyEval_SaveThread();
-    rc = self->entry(&frame);
-    PyEval_RestoreThread(state);
+    rc = gradc_run_entry(self, &frame);
     if (arena != small)
         put_arena(arena);
     if (rc) {
@@ -653,6 +678,21 @@ PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t 
     if (block != stack)
         PyMem_Free(block);
     return result;
+}
+
+PyObject *gradc_timed(Function *of, vectorcallfunc call, PyObject *callable, PyObject *const *args, size_t nargsf,
+                      PyObject *kwnames)
+{
+    int64_t began = nanoseconds();
+    PyObject *result = call(callable, args, nargsf, kwnames);
+    of->tally.total += nanoseconds() - began;
+    ++of->tally.calls;
+    return result;
+}
+
+PyObject *gradc_timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return gradc_timed((Function *)callable, gradc_function_call, callable, args, nargsf, kwnames);
 }
 
 int gradc_call_start(void)

@@ -48,8 +48,8 @@ typedef struct input {
 typedef struct output {
     PyArray_Descr *descr;
     Py_ssize_t first;                   /* its first entry in frame.shapes                */
-    int ndim, turn;
-    PyObject *recent[2];                /* the last 0-d arrays: reused once the user has dropped them */
+    int ndim, borrow, turn;
+    PyObject *recent[2];                /* the last arrays, if 0-d or borrowed: reused once the user has dropped them */
 } output;
 
 /* One for each container that some Function updates; found by the container's address. */
@@ -70,6 +70,11 @@ typedef struct update {
 
 enum result_kind { RESULT_ONE, RESULT_LIST, RESULT_DICT };
 
+/* What a timed Function has spent so far, under the GIL; nanoseconds. */
+typedef struct tally {
+    int64_t calls, total, inside;       /* inside: in the unit's entry                    */
+} tally;
+
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -87,6 +92,8 @@ typedef struct {
     Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results;
     Py_ssize_t n_sizes, n_shapes, work_bytes;
     enum result_kind kind;
+    int timed;
+    tally tally;
     PyObject *title, *keys, *constant_arrays, *convert, *fail, *keep;
     PyObject *dict, *weakrefs;
 } Function;
@@ -111,6 +118,7 @@ extern PyType_Spec gradc_function_spec, gradc_bound_spec;
 /* call.c ------------------------------------------------------------------------------------------------- */
 
 PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+PyObject *gradc_timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 int gradc_call_start(void);             /* once for the process */
 
 /* The lock of a container, counted; NULL without memory. */
@@ -131,9 +139,16 @@ int gradc_take(const Function *self, work *w, Py_ssize_t i, PyObject *value);
 int gradc_take_stored(const Function *self, work *w, Py_ssize_t i, PyObject *storage);
 int gradc_take_containers(const Function *self, work *w);
 
+/* The unit's entry without the GIL, timed if the Function is. */
+int gradc_run_entry(Function *self, gradc_frame *frame);
+/* `call` with its time added to the Function's. */
+PyObject *gradc_timed(Function *of, vectorcallfunc call, PyObject *callable, PyObject *const *args, size_t nargsf,
+                      PyObject *kwnames);
+
 void gradc_set_frame(const Function *self, work *w, gradc_frame *frame);
 PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
 void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
+void gradc_drop_recent(Function *self);
 PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
 PyObject *gradc_packed(const Function *self, PyObject **results);
 

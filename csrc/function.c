@@ -64,11 +64,9 @@ static void function_dealloc(Function *self)
         Py_XDECREF(self->inputs[i].storage);
         Py_XDECREF(self->inputs[i].descr);
     }
-    for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j) {
-        Py_XDECREF(self->outputs[j].recent[0]);
-        Py_XDECREF(self->outputs[j].recent[1]);
+    gradc_drop_recent(self);
+    for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j)
         Py_XDECREF(self->outputs[j].descr);
-    }
     Py_XDECREF(self->title);
     Py_XDECREF(self->keys);
     Py_XDECREF(self->constant_arrays);
@@ -193,7 +191,8 @@ static int set_outputs(Function *self, PyObject *specs)
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
         output *out = &self->outputs[j];
         PyObject *dtype, *spec = PyTuple_GET_ITEM(specs, j);
-        if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi;an output is (dtype, rank)", &dtype, &out->ndim)
+        if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi|p;an output is (dtype, rank[, borrow])", &dtype,
+                                                         &out->ndim, &out->borrow)
             || !PyArray_DescrConverter(dtype, &out->descr))
             return -1;
         if (out->ndim < 0 || out->ndim > MAX_RANK) {
@@ -304,14 +303,14 @@ static int set_tuple(Function *self, PyObject *sequence, int (*set)(Function *, 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"name", "prepare", "entry", "inputs", "outputs", "constants", "n_results", "result", "keys",
-                            "updates", "convert", "fail", "keep", "deterministic", NULL};
+                            "updates", "convert", "fail", "keep", "deterministic", "timed", NULL};
     PyObject *name = NULL, *prepare = NULL, *entry = NULL, *inputs = NULL, *outputs = NULL, *constants = NULL;
     PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *keep = NULL;
     Py_ssize_t n_results = -1;
-    int deterministic = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOp:Function", names, &name, &PyLong_Type, &prepare,
+    int deterministic = 0, timed = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOpp:Function", names, &name, &PyLong_Type, &prepare,
                                      &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result, &keys,
-                                     &updates, &convert, &fail, &keep, &deterministic))
+                                     &updates, &convert, &fail, &keep, &deterministic, &timed))
         return NULL;
     if (!name || !prepare || !entry || !inputs || !outputs || !result) {
         PyErr_SetString(PyExc_TypeError, "Function needs name, prepare, entry, inputs, outputs, n_results and result");
@@ -320,7 +319,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     Function *self = (Function *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
-    self->vectorcall = gradc_function_call;
+    self->vectorcall = timed ? gradc_timed_call : gradc_function_call;
+    self->timed = timed;
     self->title = Py_NewRef(name);
     self->n_results = n_results;
     self->blas = deterministic ? &gradc_blas_own : &gradc_blas_chosen;
@@ -341,6 +341,22 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     return (PyObject *)self;
 }
 
+static PyObject *function_drop_recent(Function *self, PyObject *unused)
+{
+    (void)unused;
+    gradc_drop_recent(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *function_tally(Function *self, void *unused)
+{
+    (void)unused;
+    if (!self->timed)
+        Py_RETURN_NONE;
+    return Py_BuildValue("Ldd", (long long)self->tally.calls, 1e-9 * (double)self->tally.total,
+                         1e-9 * (double)self->tally.inside);
+}
+
 static PyObject *function_repr(Function *self)
 {
     return PyUnicode_FromFormat("<gradc function %U>", self->title);
@@ -350,6 +366,7 @@ static PyObject *function_repr(Function *self)
 
 static PyMethodDef function_methods[] = {
     {"bind", (PyCFunction)(void (*)(void))gradc_function_bind, METH_FASTCALL | METH_KEYWORDS, gradc_bind_doc},
+    {"drop_recent", (PyCFunction)function_drop_recent, METH_NOARGS, "Give up results that are kept for reuse."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -362,20 +379,22 @@ static PyMemberDef function_members[] = {
 
 static PyGetSetDef function_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"tally", (getter)function_tally, NULL, "(calls, seconds in all, seconds in the unit), or None if not timed", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 PyDoc_STRVAR(function_doc,
 "Function(*, name, prepare, entry, inputs, outputs, constants=(), n_results, result, keys=None, updates=(),\n"
-"         convert=None, fail=None, keep=None, deterministic=False)\n\n"
+"         convert=None, fail=None, keep=None, deterministic=False, timed=False)\n\n"
 "A compiled function.  prepare, entry: addresses of the unit's functions; keep: what keeps them loaded.\n"
 "inputs:  (name or None, dtype, shape with -1 for unknown sizes, container of a shared variable or None, container of\n"
 "         a default or None[, strict]); a container is a list whose item 0 is the value\n"
-"outputs: (dtype, rank); the first n_results are the user's, as result ('one', 'list', 'dict' with keys, 'none')\n"
+"outputs: (dtype, rank[, borrow]); the first n_results are the user's, as result ('one', 'list', 'dict' with keys,\n"
+"         'none'); borrow: two results are kept, and reused once the user has dropped them\n"
 "updates: (output number, container): assigned after a call that succeeded, all or none\n"
 "convert(position, value) -> array for all but exact arrays and plain numbers\n"
 "fail(check, four integers, all sizes, 'prepare' or 'entry') -> the exception to raise\n"
-"deterministic: gemm by gradc's own loops");
+"deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`");
 
 static PyType_Slot function_slots[] = {
     {Py_tp_doc, (void *)function_doc},

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from gradc.compile import pipeline
 from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
 from gradc.compile.mode import Mode, get_mode
+from gradc.compile.profile import Profile
 from gradc.config import config
 from gradc.errors import (
     SIZE_ONE,
@@ -62,17 +64,20 @@ def function(inputs: Any, outputs: Any = None, mode: Mode | str | None = None, u
     mode:     "c" (default), "interpret", a Mode, or one of Aesara's names (`gradc.compile.mode`)
     allow_input_downcast: True accepts any dtype, None Python numbers that lose nothing, False only safe dtypes
     on_unused_input: "raise", "warn" or "ignore"
-    accept_inplace, profile: accepted for compatibility; memory is planned by gradc, times stand in `f.info`
+    profile:  True (or a title) counts calls and their time: `f.profile`, see `gradc.compile.profile`
+    accept_inplace: accepted for compatibility: memory is planned by gradc
 
     Raises: TypeMismatchError, UnusedInputError, MissingInputError, GraphError for a request that makes no sense;
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """
     if name is not None and not isinstance(name, str):
         raise GraphError(f"the name of a function is a string, got {name!r}")
+    if not (profile is None or isinstance(profile, (bool, str))):
+        raise GraphError(f"profile is True, False or a title, got {profile!r}")
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
-        maker = Maker(ingested, mode, name)
+        maker = Maker(ingested, mode, name, profile)
         return maker.make(trust_input)
 
 
@@ -92,14 +97,16 @@ def _info_text(value: Any) -> str:
 class Maker:
     """Everything a function was made from; `f.maker`."""
 
-    def __init__(self, ingested: Ingested, asked: Mode | str | None, name: str | None) -> None:
+    def __init__(self, ingested: Ingested, asked: Mode | str | None, name: str | None,
+                 profile: bool | str | None = None) -> None:
         self.ingested = ingested
         self.asked = asked
         self.mode = mode = get_mode(asked)
         self.strict = asked == "c" or isinstance(asked, Mode)       # C was asked for by name
         self.name = name
+        self.profile = profile
         self.inputs: list[In] = ingested.ins
-        self.outputs: list[Out] = [Out(v) for v in ingested.outputs]
+        self.outputs: list[Out] = ingested.outs
         self.compiled = pipeline.Compiled(ingested, name or "f", mode)
         self._fgraph: FunctionGraph | None = None
 
@@ -138,16 +145,18 @@ class Maker:
         arguments = ingested.arguments
         names = [a.name for a in arguments]
         outputs = ingested.program.outputs
+        borrows = [o.borrow for o in ingested.outs] + [False] * len(ingested.updates)
         manifest = loaded.manifest
         made = dispatch.Function(
             name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
             inputs=[(a.name if names.count(a.name) == 1 else None, a.type.dtype,
                      tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default, a.strict)
                     for a in arguments],
-            outputs=[(v.type.dtype, v.type.ndim) for v in outputs],  # type: ignore[attr-defined]
+            outputs=[(v.type.dtype, v.type.ndim, borrow)  # type: ignore[attr-defined]
+                     for v, borrow in zip(outputs, borrows)],
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
             updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep,
-            deterministic=config.deterministic)
+            deterministic=config.deterministic, timed=bool(self.profile))
         made.maker = self
         made.name = self.name
         if manifest["blas"]:
@@ -188,7 +197,8 @@ class Maker:
         a = self.ingested.arguments[position]
         where = self._where(position)
         try:
-            return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where)
+            return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
+                                 advice="cast it, or compile with allow_input_downcast=True")
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
 
@@ -221,13 +231,16 @@ class _Methods:
     info: Info
     name: str | None
     trust_input: bool
+    tally: tuple[int, float, float] | None      # calls, seconds in all, seconds in the kernel; None: not timed
+    drop_recent: Callable[[], None]             # give up results kept for reuse (`Out(borrow=True)`)
 
     def __repr__(self) -> str:
         ingested = self.maker.ingested
         ins = ", ".join(f"{a.name}: {_short(a.type)}" if a.name else _short(a.type)
                         for a in ingested.arguments if a.storage is None)
-        keys: list[str | None] = [*ingested.keys] or [v.name for v in ingested.outputs]
-        outs = ", ".join(f"{k}: {_short(v.type)}" if k else _short(v.type) for k, v in zip(keys, ingested.outputs))
+        keys: list[str | None] = [*ingested.keys] or [o.variable.name for o in ingested.outs]
+        outs = ", ".join(f"{k}: {_short(o.variable.type)}" if k else _short(o.variable.type)
+                         for k, o in zip(keys, ingested.outs))
         return f"Function {self.maker.name or 'f'}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
 
     def __getitem__(self, key: Any) -> Any:
@@ -245,6 +258,15 @@ class _Methods:
         """Stored values by variable or name: `f.value["x"]`."""
         return _Values(self)
 
+    @property
+    def profile(self) -> Profile | None:
+        """Calls so far and where their time went; None unless the function was made with `profile=True`."""
+        if self.tally is None:
+            return None
+        asked = self.maker.profile
+        return Profile(asked if isinstance(asked, str) else self.name or "f", str(self.info["mode"]).split()[0],
+                       *self.tally, self.info["seconds"])
+
     def c_source(self) -> str:
         """The C text of the function; made anew when it came from the cache."""
         return self.maker.c_source()
@@ -255,12 +277,14 @@ class _Methods:
 
         `delete_updates=True` leaves the updates out; shared variables stay shared in any case.
         """
-        return _again(self.maker, _swapped(swap), delete_updates, name or self.maker.name, self.trust_input)
+        return _again(self.maker, _swapped(swap), delete_updates, name or self.maker.name,
+                      self.maker.profile if profile is None else profile, self.trust_input)
 
     def free(self) -> None:
-        """Give back what can be made again: the intermediate stages of compilation."""
+        """Give back what can be made again: the intermediate stages of compilation, and results kept for reuse."""
         self.maker.compiled.forget()
         self.maker._fgraph = None
+        self.drop_recent()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (_recipe(self),)
@@ -311,13 +335,26 @@ class InterpretedFunction(_Methods):
         names = [ingested.arguments[k].name for k in self._positions]
         self._by_name = {n: k for n, k in zip(names, self._positions) if n and names.count(n) == 1}
         self._program = maker.compiled.optimized
+        self.tally = (0, 0.0, 0.0) if maker.profile else None
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        values = self._arguments(args, named)
-        if self.maker.ingested.updates:
-            with _UPDATING:
-                return self._run(values)
-        return self._run(values)
+        began = time.perf_counter()
+        try:
+            values = self._arguments(args, named)
+            if self.maker.ingested.updates:
+                with _UPDATING:
+                    return self._run(values)
+            return self._run(values)
+        finally:
+            self._count(1, time.perf_counter() - began, 0.0)
+
+    def _count(self, calls: int, total: float, inside: float) -> None:
+        """Add to the tally, if there is one."""
+        if self.tally is not None:
+            self.tally = (self.tally[0] + calls, self.tally[1] + total, self.tally[2] + inside)
+
+    def drop_recent(self) -> None:
+        """As the C type's: nothing is kept here."""
 
     def _arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
         """Checked values of the explicit arguments, at their places; the others are None."""
@@ -371,14 +408,18 @@ class InterpretedFunction(_Methods):
         for k, a in enumerate(ingested.arguments):
             if a.storage is not None:
                 values[k] = a.storage[0]
+        began = time.perf_counter()
         try:
             results = interp.evaluate(self._program, values)
-        except GradcError as error:
+        except (GradcError, MemoryError) as error:
             eqn = getattr(error, "eqn", None)
             if eqn is None:
                 raise
             lines = ingested.lines_of(eqn.sources)
-            raise type(error)(explain(str(error), [np.shape(v) for v in values], ingested, lines)) from None
+            kind = type(error) if isinstance(error, GradcError) else MemoryError
+            raise kind(explain(str(error), [np.shape(v) for v in values], ingested, lines)) from None
+        finally:
+            self._count(0, 0.0, time.perf_counter() - began)
         taken = {id(v) for v in values}
         fresh = []
         for value in results:
@@ -528,19 +569,25 @@ def _swapped(swap: Mapping[Any, Any] | None) -> dict[Variable, Variable]:
     return dict(swap or {})
 
 
-def _again(maker: Maker, swap: dict[Variable, Variable], delete_updates: bool, name: str | None, trust: bool) -> Any:
+def _again(maker: Maker, swap: dict[Variable, Variable], delete_updates: bool, name: str | None,
+           profile: bool | str | None, trust: bool) -> Any:
     old = maker.ingested
     updates = {} if delete_updates else {swap.get(t, t): e for t, e in old.wanted.items()}
     givens = {**{v: e for v, e in old.given.items() if v not in swap}, **swap}
-    outputs: Any = old.outputs
-    if old.result == "one":
-        outputs = old.outputs[0]
-    elif old.result == "dict":
-        outputs = dict(zip(old.keys, old.outputs))
-    elif old.result == "none":
-        outputs = None
-    return function(_current(old), outputs, maker.asked, updates, givens, True, name=name,
-                    on_unused_input="ignore", rebuild_strict=False, trust_input=trust)
+    return function(_current(old), _arranged(old.result, old.keys, old.outs), maker.asked, updates, givens, True,
+                    name=name, profile=profile, on_unused_input="ignore", rebuild_strict=False, trust_input=trust)
+
+
+def _arranged(result: str, keys: Sequence[str], outs: list[Out]) -> Any:
+    """Outputs as `function` takes them."""
+    match result:
+        case "one":
+            return outs[0]
+        case "dict":
+            return dict(zip(keys, outs))
+        case "none":
+            return None
+    return outs
 
 
 def _current(ingested: Ingested) -> list[In]:
@@ -558,15 +605,16 @@ def _recipe(f: _Methods) -> dict[str, Any]:
     maker, ingested = f.maker, f.maker.ingested
     ins = _current(ingested)
     changing = [k for k, in_ in enumerate(ins) if in_.update is not None]
-    groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing], ingested.outputs,
+    groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing],
+              [o.variable for o in ingested.outs],
               list(ingested.wanted), list(ingested.wanted.values()),
               list(ingested.given), list(ingested.given.values())]
     with pipeline.paused_gc():
         rows = graph.flatten([v for group in groups for v in group])
     return {"rows": rows, "groups": [len(g) for g in groups], "changing": changing,
             "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],
-            "result": ingested.result, "keys": ingested.keys, "name": maker.name,
-            "mode": maker.asked, "trust": f.trust_input}
+            "borrowed": [o.borrow for o in ingested.outs], "result": ingested.result, "keys": ingested.keys,
+            "name": maker.name, "mode": maker.asked, "profile": maker.profile, "trust": f.trust_input}
 
 
 def _restore(recipe: dict[str, Any]) -> Any:
@@ -578,10 +626,10 @@ def _restore(recipe: dict[str, Any]) -> Any:
     ins = [In(v, name, value, update.get(k), mutable, strict, downcast, False, implicit, borrow)
            for k, (v, (name, value, mutable, strict, downcast, implicit, borrow))
            in enumerate(zip(variables, recipe["ins"]))]
-    outs: Any = {"one": lambda: outputs[0], "dict": lambda: dict(zip(recipe["keys"], outputs)),
-                 "none": lambda: None, "list": lambda: outputs}[recipe["result"]]()
+    outs = _arranged(recipe["result"], recipe["keys"], list(map(Out, outputs, recipe["borrowed"])))
     return function(ins, outs, recipe["mode"], dict(zip(targets, values)), dict(zip(olds, replacements)), True,
-                    name=recipe["name"], on_unused_input="ignore", rebuild_strict=False, trust_input=recipe["trust"])
+                    name=recipe["name"], profile=recipe["profile"], on_unused_input="ignore", rebuild_strict=False,
+                    trust_input=recipe["trust"])
 
 
 def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:

@@ -28,7 +28,9 @@ class In:
     update:          expression whose value becomes the new default after each call
     strict:          accept only arrays of exactly this dtype
     allow_downcast:  True: convert any dtype; None: only Python numbers that lose nothing (floats for float32)
-    mutable, borrow: accepted; gradc decides about memory itself, and never writes into an argument
+    borrow:          keep the array given as `value`, not a copy of it (True where `mutable` is)
+    mutable:         the function may overwrite the array given.  Without it no function ever does; with it neither,
+                     so far: kernels write to results and memory of their own, and need no such permission
     """
 
     def __init__(self, variable: Variable, name: str | None = None, value: Any = None, update: Any = None,
@@ -43,7 +45,7 @@ class In:
         self.name = variable.name if name is None and autoname else name
         self.value = value
         self.update = update
-        self.mutable = update is not None if mutable is None else bool(mutable)
+        self.mutable = bool(mutable)
         self.borrow = self.mutable if borrow is None else bool(borrow)
         self.strict = bool(strict)
         self.allow_downcast = allow_downcast
@@ -56,13 +58,18 @@ class In:
 
 
 class Out:
-    """An output of `function`; `borrow` is accepted: results are fresh arrays in any case."""
+    """An output of `function`.
+
+    borrow: the function keeps its last two results and uses an array again for a later call, once nobody else holds
+    it (a view counts as holding).  For large results this saves most of what allocating costs, and takes their memory
+    until `f.free()` or the function's end.  A result that is still held never changes.
+    """
 
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         if not isinstance(variable, Variable):
             raise TypeMismatchError(f"Out expects a variable, got {_kind(variable)}")
         self.variable = variable
-        self.borrow = borrow
+        self.borrow = bool(borrow)
 
     def __repr__(self) -> str:
         return f"Out({describe(self.variable)})"
@@ -93,7 +100,7 @@ class Ingested:
     keys: list[str] = fresh(factory=list)
     updates: list[tuple[int, list[Any]]] = fresh(factory=list)      # output position -> storage
     update_inputs: list[tuple[int, int]] = fresh(factory=list)      # output position -> input position
-    outputs: list[Variable] = fresh(factory=list)
+    outs: list[Out] = fresh(factory=list)
     ins: list[In] = fresh(factory=list)
     shared: list[Variable] = fresh(factory=list)
     wanted: dict[Variable, Variable] = fresh(factory=dict)      # updates: shared variable -> new value
@@ -112,10 +119,11 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     MissingInputError with what was found and where."""
     ins = _inputs(inputs)
     outs, kind, keys = _outputs(outputs)
+    results = [o.variable for o in outs]
     position = {in_.variable: k for k, in_ in enumerate(ins)}
     given = _givens(givens, position, rebuild_strict)
     wanted = _updates(updates)
-    roots = [*outs, *wanted.values(), *(in_.update for in_ in ins if in_.update is not None)]
+    roots = [*results, *wanted.values(), *(in_.update for in_ in ins if in_.update is not None)]
     shared = _shared_variables(roots, given, wanted, no_default_updates, position)
 
     arguments, ends = [], []
@@ -134,13 +142,13 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     for variable, expression in wanted.items():
         news.append(expression)
         ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
-    converted = to_program([a.variable for a in arguments], [*outs, *news], given)
-    ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outputs=outs, ins=ins,
+    converted = to_program([a.variable for a in arguments], [*results, *news], given)
+    ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outs=outs, ins=ins,
                         shared=shared, wanted=wanted, given=given)
     for k, (place, cell) in enumerate(ends):
         ingested.updates.append((len(outs) + k, cell))  # type: ignore[arg-type]
         ingested.update_inputs.append((len(outs) + k, place))
-    _refuse_unused(ingested, [*outs, *news], given, on_unused_input)
+    _refuse_unused(ingested, [*results, *news], given, on_unused_input)
     return ingested
 
 
@@ -171,7 +179,7 @@ def _inputs(inputs: Any) -> list[In]:
     return ins
 
 
-def _outputs(outputs: Any) -> tuple[list[Variable], str, list[str]]:
+def _outputs(outputs: Any) -> tuple[list[Out], str, list[str]]:
     if outputs is None:
         return [], "none", []
     if isinstance(outputs, dict):
@@ -184,14 +192,14 @@ def _outputs(outputs: Any) -> tuple[list[Variable], str, list[str]]:
     return [_output(outputs, "0")], "one", []
 
 
-def _output(item: Any, where: str) -> Variable:
+def _output(item: Any, where: str) -> Out:
     variable = item.variable if isinstance(item, Out) else item
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
     if not isinstance(variable.type, TensorType):
         raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
                                 f"{at(variable.source)}")
-    return variable
+    return item if isinstance(item, Out) else Out(item)
 
 
 def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
@@ -305,8 +313,9 @@ def _argument(in_: In, allow_downcast: bool | None) -> Argument:
         cell = in_.value.container.storage
     else:
         cell = [v.type.filter(in_.value, strict=argument.strict,  # type: ignore[attr-defined]
-                              allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}")]
-        if isinstance(v.type, TensorType):
+                              allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}",
+                              advice="cast it, or say In(..., allow_downcast=True)")]
+        if isinstance(v.type, TensorType) and not in_.borrow:
             cell[0] = cell[0].copy()
     if in_.implicit:
         argument.storage = cell

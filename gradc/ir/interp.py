@@ -5,6 +5,7 @@ Table: `_RUN`, one entry per op kind.  Semantics to match exactly in C stand her
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
         for eqn in program.eqns:
             try:
                 results = run_equation(eqn, [env[a] for a in eqn.args], holomorphic)
-            except (ShapeError, IndexOutOfBoundsError, AssertionFailedError) as error:
+            except (ShapeError, IndexOutOfBoundsError, AssertionFailedError, MemoryError) as error:
                 error.eqn = eqn  # type: ignore[union-attr]
                 raise
             env.update(zip(eqn.outs, results))
@@ -150,6 +151,13 @@ def _contract(op: ops.Contract, args: list[Any], eqn: Eqn) -> Any:
     return np.einsum(np.asarray(x, dtype), list(op.a), np.asarray(y, dtype), list(op.b), list(op.out), optimize=True)
 
 
+def check_room(what: str, shape: Sequence[int], dtype: str) -> None:
+    """An array of so many bytes can't exist: a MemoryError, as for one that merely does not fit."""
+    if math.prod(shape) * np.dtype(dtype).itemsize > np.iinfo(np.int64).max:
+        raise MemoryError(f"{what}: an array of shape {tuple(shape)} and dtype {dtype} has more bytes than there are "
+                          f"addresses")
+
+
 def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
@@ -160,6 +168,7 @@ def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
         if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
             raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}; a size 1 broadcasts "
                              f"only if the type says 1")
+    check_room("alloc", shape, eqn.out.type.dtype)  # type: ignore[attr-defined]
     return np.broadcast_to(x, shape).copy()
 
 
@@ -174,7 +183,7 @@ def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
 def _reshape(op: ops.Reshape, args: list[Any], eqn: Eqn) -> Any:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
-    if any(s < 0 for s in shape) or int(np.prod(shape, dtype=np.int64)) != x.size:
+    if any(s < 0 for s in shape) or math.prod(shape) != x.size:
         raise ShapeError(f"reshape: an array of shape {x.shape} does not fill shape {shape}")
     return x.reshape(shape)
 
@@ -225,7 +234,9 @@ def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
 
 
 def _iota(op: ops.Iota, args: list[Any], eqn: Eqn) -> Any:
-    return np.arange(max(int(args[0]), 0), dtype="int64")
+    n = max(int(args[0]), 0)
+    check_room("arange", (n,), "int64")
+    return np.arange(n, dtype="int64")
 
 
 def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:

@@ -55,13 +55,13 @@ def names_of(program: Program) -> dict[Var, str]:
 
 
 def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
-    """The right-hand side of one equation."""
+    """The right-hand side of one equation; a Var that no equation defines (a bug to be shown) prints as its number."""
+    args = [names.get(a, repr(a)) for a in eqn.args]
     if type(eqn.op) is ops.Constant:
         return repr(eqn.op.value)
     if type(eqn.op) is ops.Slice:
-        return f"{names[eqn.args[0]]}{eqn.op}" + (f" with {', '.join(names[a] for a in eqn.args[1:])}"
-                                                  if len(eqn.args) > 1 else "")
-    return f"{op_text(eqn.op)}({', '.join(names[a] for a in eqn.args)})"
+        return f"{args[0]}{eqn.op}" + (f" with {', '.join(args[1:])}" if len(args) > 1 else "")
+    return f"{op_text(eqn.op)}({', '.join(args)})"
 
 
 def bodies(op: ops.OpKind) -> tuple[Program, ...]:

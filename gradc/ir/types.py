@@ -108,13 +108,14 @@ class TensorType(Type):
                 and all(a is None or a == b for a, b in zip(self.shape, other.shape)))
 
     def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
-               name: str = "value") -> np.ndarray:
+               name: str = "value", advice: str = "cast it") -> np.ndarray:
         """`value` as an aligned, C-contiguous, native array of this type; a copy only where needed.
 
         Accepted as in Aesara: an array whose dtype casts safely to this one, any Python number or list whose
         values this dtype holds exactly, and Python floats for float32.  With `allow_downcast=True` every
         dtype, with `strict=True` only arrays of exactly this dtype.
-        Raises BadArgumentError for dtype and rank, ShapeError for a size that contradicts the static shape.
+        Raises BadArgumentError for dtype and rank, ShapeError for a size that contradicts the static shape;
+        the message calls the value `name` and ends in `advice` where a conversion would lose something.
         """
         want = self.numpy_dtype
         if isinstance(value, np.ndarray) and hasattr(value, "mask"):        # np.ma is not imported for this
@@ -125,7 +126,7 @@ class TensorType(Type):
             raise BadArgumentError(f"{name}: expected an array of dtype {self.dtype} (strict), "
                                    f"got {_describe(value)}")
         else:
-            data = self._convert(value, allow_downcast, name)
+            data = self._convert(value, allow_downcast, name, advice)
         if data.ndim != self.ndim:
             raise BadArgumentError(f"{name}: expected {self.ndim} dimension(s) ({self.short()}), "
                                    f"got {data.ndim} with shape {data.shape}")
@@ -135,7 +136,7 @@ class TensorType(Type):
                                  f"got shape {data.shape}")
         return np.require(data, dtype=want.newbyteorder("="), requirements=["C", "A"])
 
-    def _convert(self, value: Any, allow_downcast: bool | None, name: str) -> np.ndarray:
+    def _convert(self, value: Any, allow_downcast: bool | None, name: str, advice: str) -> np.ndarray:
         want = self.numpy_dtype
         try:
             data = np.asarray(value)
@@ -157,9 +158,8 @@ class TensorType(Type):
                 cast = data.astype(want)
             if np.array_equal(cast, data, equal_nan=want.kind == "f"):
                 return cast
-        raise BadArgumentError(
-            f"{name}: expected dtype {self.dtype}, got {_describe(value)}, which may lose precision; "
-            f"cast it, or compile with allow_input_downcast=True")
+        raise BadArgumentError(f"{name}: expected dtype {self.dtype}, got {_describe(value)}, which may lose "
+                               f"precision; {advice}")
 
 
 def _describe(value: Any) -> str:

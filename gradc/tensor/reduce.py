@@ -236,8 +236,9 @@ def mean(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
 def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Any:
     """Variance along `axis`: mean squared deviation from the mean, with n - ddof in the denominator.
 
-    Two passes (the mean first), so that no digits cancel.  With `corrected`, the rounding error of the mean
-    is taken out.  Dtype: floating as `mean`; real for complex x.
+    Where ddof exceeds n the denominator is 0, as in NumPy: the result is inf or nan, never negative.  Two passes
+    (the mean first), so that no digits cancel.  With `corrected`, the rounding error of the mean is taken out.
+    Dtype: floating as `mean`; real for complex x.
     Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), eq. 1.7.
     """
     x = as_tensor_variable(x)
@@ -253,7 +254,7 @@ def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, correct
         rest = sum(deviation, axes, keepdims=keepdims)
         total = ew.sub(total, ew.true_divide(ew.square(rest), count))
     if not (isinstance(ddof, int) and ddof == 0):
-        count = ew.sub(count, cast(ddof, count.type.dtype))
+        count = ew.maximum(ew.sub(count, cast(ddof, count.type.dtype)), constant(np.zeros((), count.type.dtype)))
     return ew.true_divide(total, count)
 
 

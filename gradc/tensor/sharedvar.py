@@ -40,7 +40,8 @@ class Container:
     def set(self, value: Any, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
         new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,  # type: ignore[attr-defined]
-                               name=f"shared variable {self.name}" if self.name else "shared variable")
+                               name=f"shared variable {self.name}" if self.name else "shared variable",
+                               advice="cast it, or make the variable with shared(..., allow_downcast=True)")
         self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)
 
     def __repr__(self) -> str:

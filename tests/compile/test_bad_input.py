@@ -83,13 +83,28 @@ def test_a_message_may_hold_braces(function) -> None:
         function([x], at.specify_shape(x, (2,)))([1, 2, 3])
 
 
-def test_too_much_memory_is_a_memory_error() -> None:
+def test_too_much_memory_is_a_memory_error(function) -> None:
     n = at.lscalar("n")
-    f = gradc.function([n], at.zeros((n, 2)))
+    f = function([n], at.zeros((n, 2)))
     for size in (2 ** 40, 2 ** 62):
         with pytest.raises(MemoryError):
             f(size)
     assert f(3).shape == (3, 2)
+    with pytest.raises(MemoryError):
+        function([n], at.arange(n))(2 ** 62)
+
+
+def test_too_much_memory_is_told_with_its_line() -> None:
+    f = gradc.function([], at.zeros((2 ** 62, 2)), mode="interpret")
+    with pytest.raises(MemoryError, match=r"alloc: an array of shape \(4611686018427387904, 2\) and dtype float64 has "
+                                          r"more bytes than there are addresses\n  where: .*test_bad_input\.py:\d+"):
+        f()
+    n = at.lscalar("n")
+    with pytest.raises(MemoryError, match=r"Unable to allocate .*\n  where: .*test_bad_input\.py:\d+"):
+        gradc.function([n], at.zeros((n, 2)), mode="interpret")(2 ** 50)
+    x = at.dmatrix("x")
+    with pytest.raises(ShapeError, match="does not fill"):
+        gradc.function([x, n], x.reshape((n, 4)), mode="interpret")(np.ones((0, 3)), 2 ** 62)
 
 
 @pytest.mark.parametrize("fail", ["index", "computed index", "shape", "assert"])

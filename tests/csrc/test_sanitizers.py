@@ -10,7 +10,7 @@ import pytest
 from tests.csrc import units
 
 
-@pytest.mark.parametrize("kind", ["thread", "address,undefined"])
+@pytest.mark.parametrize("kind", ["thread", pytest.param("address,undefined", marks=pytest.mark.slow)])
 def test_pool_and_gemm_under_sanitizers(tmp_path: Path, kind: str) -> None:
     csrc, target = units.ROOT / "csrc", tmp_path / "main"
     argv = [units.CC, "-g", "-O1", "-std=c11", "-Wall", "-Wextra", f"-fsanitize={kind}", "-fno-sanitize-recover=all",

@@ -165,10 +165,11 @@ def test_work_is_linear_in_equations() -> None:
 
 @pytest.mark.parametrize("fns", [("neg", "exp"), ("square",), ("add", "mul"), ("sigmoid", "sub"),
                                  ("true_divide", "exp")])
-def test_deep_chains(fns: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_deep_chains(fns: tuple[str, ...], depth: int) -> None:
     b = Builder()
     x = v = b.input(TensorType("float64", (None,)))
-    for k in range(20_000):
+    for k in range(depth):
         fn = fns[k % len(fns)]
         v = b.map(fn, v) if fn in UNARY else b.map(fn, v, x)
     program = b.program([v])

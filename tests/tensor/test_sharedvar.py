@@ -84,6 +84,8 @@ def test_new_values_are_checked():
     s.set_value([1.5, 2.5])
     assert s.get_value().dtype == "float32"
     at.shared(np.ones(3, "float32"), allow_downcast=True).set_value(np.ones(2))
+    with pytest.raises(BadArgumentError, match=r"cast it, or make the variable with shared\(..., allow_d.*=True\)$"):
+        s.set_value(np.ones(3))
     with pytest.raises(BadArgumentError, match="strict"):
         at.shared(np.ones(3), strict=True).set_value(np.ones(3, "float32"))
     k = at.shared(1)

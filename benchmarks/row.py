@@ -140,3 +140,24 @@ def torch_call(torch: Any, function: Callable[..., Any], arrays: Arrays) -> Call
 def numba_call(numba: Any, function: Callable[..., Any], arrays: Arrays) -> Call:
     """A function through numba.njit."""
     return Call(numba.njit(function), tuple(arrays.values()))
+
+
+def casadi_call(function: Any, inputs: Sequence[np.ndarray], outputs: Sequence[tuple[int, ...]],
+                state: Callable[[], list[Any]] | None = None) -> Call:
+    """A casadi.Function on float64 arrays, bound once; results are allocated at each call.
+
+    CasADi stores matrices by columns: an array of shape (n, m) is its matrix of m rows and n columns.
+    """
+    buffers, trigger = function.buffer()
+    for position, array in enumerate(inputs):
+        buffers.set_arg(position, memoryview(array.reshape(-1)))
+
+    def call() -> list[np.ndarray]:
+        made = [np.empty(shape) for shape in outputs]
+        for position, array in enumerate(made):
+            buffers.set_res(position, memoryview(array.reshape(-1)))
+        trigger()
+        return made
+
+    call.inputs = inputs     # type: ignore[attr-defined]  # pointers do not keep arrays alive
+    return Call(call, (), state)

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.row import Arrays, Call, Row, Seconds, jax_call, symbolic_call, torch_call
+from benchmarks.row import (
+    Arrays,
+    Call,
+    Row,
+    Seconds,
+    casadi_call,
+    jax_call,
+    numba_call,
+    symbolic_call,
+    torch_call,
+)
 
 BATCH, SIZES = 128, (784, 512, 10)
 
@@ -71,6 +81,47 @@ def _torch(torch: Any, arrays: Arrays) -> Call:
     return torch_call(torch, lambda *given: (lambda slopes, value: [value, *slopes])(*function(*given)), arrays)
 
 
+def _numba(numba: Any, arrays: Arrays) -> Call:
+    """The gradients of `_gradients`; what numba has no NumPy function for, in loops."""
+    one = np.float32(1)
+
+    def loop(x, target, w1, b1, w2, b2):
+        h = np.dot(x, w1)
+        for i in range(h.shape[0]):
+            for j in range(h.shape[1]):
+                h[i, j] = np.tanh(h[i, j] + b1[j])
+        dz = np.dot(h, w2)
+        value = 0.0
+        for i in range(dz.shape[0]):
+            z = dz[i] + b2
+            z -= z.max()
+            e = np.exp(z)
+            total = e.sum()
+            value -= (target[i] * (z - np.log(total))).sum()
+            dz[i] = (e / total - target[i]) / np.float32(dz.shape[0])
+        dh = np.dot(dz, w2.T)
+        for i in range(h.shape[0]):
+            for j in range(h.shape[1]):
+                dh[i, j] *= one - h[i, j] * h[i, j]
+        return value / h.shape[0], np.dot(x.T, dh), dh.sum(0), np.dot(h.T, dz), dz.sum(0)
+
+    return numba_call(numba, loop, arrays)
+
+
+def _casadi(casadi: Any, arrays: Arrays) -> Call:
+    """In double precision, CasADi's only one; all matrices transposed."""
+    doubles = [array.astype(np.float64) for array in arrays.values()]
+    shapes = [array.shape for array in doubles]
+    x, target, w1, b1, w2, b2 = (casadi.MX.sym(name, *shape[::-1]) for name, shape in zip(arrays, shapes, strict=True))
+    h = casadi.tanh(casadi.mtimes(w1, x) + casadi.repmat(b1, 1, BATCH))
+    z = casadi.mtimes(w2, h) + casadi.repmat(b2, 1, BATCH)
+    log_total = casadi.log(casadi.sum1(casadi.exp(z)))
+    value = -casadi.sum2(casadi.sum1(target * (z - casadi.repmat(log_total, SIZES[2], 1)))) / BATCH
+    slopes = [casadi.gradient(value, weights) for weights in (w1, b1, w2, b2)]
+    function = casadi.Function("f", [x, target, w1, b1, w2, b2], [value, *slopes])
+    return casadi_call(function, doubles, [(), *shapes[2:]])
+
+
 def products(arrays: Arrays) -> Call:
     """The five matrix products alone, by NumPy into ready memory: what the row can't go below."""
     x, target, w1, w2 = (arrays[name] for name in ("x", "target", "w1", "w2"))
@@ -89,5 +140,5 @@ def products(arrays: Arrays) -> Call:
 
 ROWS = [
     Row("mlp", "network 784-512-10, batch 128, float32: loss and gradients", Seconds(2.3e-3), inputs, _numpy, None,
-        _symbolic, jax=_jax, torch=_torch, tolerance=2e-5, roof=products),
+        _symbolic, jax=_jax, torch=_torch, numba=_numba, casadi=_casadi, tolerance=2e-5, roof=products),
 ]

@@ -10,7 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.row import Arrays, Call, Row, Seconds, TimesNumpy, hand_call, jax_call, symbolic_call, torch_call
+from benchmarks.row import (
+    Arrays,
+    Call,
+    Row,
+    Seconds,
+    TimesNumpy,
+    casadi_call,
+    hand_call,
+    jax_call,
+    numba_call,
+    symbolic_call,
+    torch_call,
+)
 
 
 def step_inputs() -> Arrays:
@@ -79,6 +91,51 @@ def _jax_step(jax: Any, arrays: Arrays) -> Call:
     return Call(call, (), lambda: state)
 
 
+def _numba_step(numba: Any, arrays: Arrays) -> Call:
+    w, b = _weights(), np.zeros(())
+
+    def loop(x, y, w, b):
+        n, m = x.shape
+        prediction, entropy = np.empty(n, np.bool_), np.empty(n)
+        slope, bias_slope, bias = np.zeros(m), 0.0, b[()]
+        for i in range(n):
+            z = np.dot(x[i], w) + bias
+            e = np.exp(-abs(z))
+            p = (1.0 if z >= 0 else e) / (1 + e)
+            prediction[i] = p > 0.5
+            entropy[i] = np.log1p(e) + max(z, 0.0) - y[i] * z
+            d = (p - y[i]) / n
+            bias_slope += d
+            for j in range(m):
+                slope[j] += d * x[i, j]
+        for j in range(m):
+            w[j] -= 0.1 * (slope[j] + 0.02 * w[j])
+        b[()] = bias - 0.1 * bias_slope
+        return prediction, entropy
+
+    return Call(numba.njit(loop), (*arrays.values(), w, b), lambda: [w, b])
+
+
+def _casadi_step(casadi: Any, arrays: Arrays) -> Call:
+    """The new weights come out beside the results, and are copied over the old ones."""
+    n, m = arrays["x"].shape
+    state = [_weights(), np.zeros(1)]
+    x, y, w, b = (casadi.MX.sym("x", m, n), casadi.MX.sym("y", 1, n), casadi.MX.sym("w", 1, m), casadi.MX.sym("b"))
+    p = 1 / (1 + casadi.exp(-casadi.mtimes(w, x) - b))
+    entropy = -y * casadi.log(p) - (1 - y) * casadi.log(1 - p)
+    loss = casadi.sum2(entropy) / n + 0.01 * casadi.sumsqr(w)
+    news = [v - 0.1 * casadi.gradient(loss, v) for v in (w, b)]
+    made = casadi_call(casadi.Function("f", [x, y, w, b], [p > 0.5, entropy, *news]),
+                       [*arrays.values(), *state], [(n,), (n,), (m,), (1,)])
+
+    def step() -> list[np.ndarray]:
+        *results, new_w, new_b = made.function()
+        state[0][:], state[1][:] = new_w, new_b
+        return results
+
+    return Call(step, (), lambda: state)
+
+
 def rows_inputs() -> Arrays:
     """100,000 normal rows of 100, labels 0 or 1 by coin, weights."""
     rng = np.random.default_rng(15)
@@ -118,9 +175,32 @@ def _torch_rows(torch: Any, arrays: Arrays) -> Call:
     return torch_call(torch, torch.func.grad(loss, argnums=2), arrays)
 
 
+def _numba_rows(numba: Any, arrays: Arrays) -> Call:
+    def loop(x, y, w):
+        slope = np.zeros(x.shape[1])
+        for i in range(x.shape[0]):
+            d = 1 / (1 + np.exp(-np.dot(x[i], w))) - y[i]
+            for j in range(x.shape[1]):
+                slope[j] += d * x[i, j]
+        return slope / x.shape[0]
+
+    return numba_call(numba, loop, arrays)
+
+
+def _casadi_rows(casadi: Any, arrays: Arrays) -> Call:
+    n, m = arrays["x"].shape
+    x, y, w = casadi.MX.sym("x", m, n), casadi.MX.sym("y", 1, n), casadi.MX.sym("w", 1, m)
+    z = casadi.mtimes(w, x)
+    softplus = casadi.fmax(z, 0) + casadi.log1p(casadi.exp(-casadi.fabs(z)))
+    loss = casadi.sum2(softplus - y * z) / n
+    return casadi_call(casadi.Function("f", [x, y, w], [casadi.gradient(loss, w)]), list(arrays.values()), [(m,)])
+
+
 ROWS = [
     Row("training-step", "logistic-regression training step, 400 x 784, shared variables and updates", Seconds(75e-6),
-        step_inputs, _numpy_step, _hand_step, _symbolic_step, jax=_jax_step, tolerance=1e-10),
+        step_inputs, _numpy_step, _hand_step, _symbolic_step, jax=_jax_step, numba=_numba_step,
+        casadi=_casadi_step, tolerance=1e-10),
     Row("regression-rows", "logistic-regression gradient, 100,000 x 100", TimesNumpy(0.5), rows_inputs, _numpy_rows,
-        _hand_rows, _symbolic_rows, jax=_jax_rows, torch=_torch_rows, tolerance=1e-10),
+        _hand_rows, _symbolic_rows, jax=_jax_rows, torch=_torch_rows, numba=_numba_rows, casadi=_casadi_rows,
+        tolerance=1e-10),
 ]

@@ -1,5 +1,6 @@
 """Facade: the names of `aesara.gradient`."""
 
+from gradc import control as _control  # noqa: F401  (derivatives of loops and branches)
 from gradc.autodiff.blocks import consider_constant, disconnected_grad, grad_clip, grad_scale, zero_grad
 from gradc.autodiff.forward import Rop, hessian_vector_product
 from gradc.autodiff.reverse import Lop, grad, subgraph_grad

@@ -13,7 +13,7 @@ from gradc.autodiff.reverse import grad
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
-from gradc.autodiff.table import JVP, connection
+from gradc.autodiff.table import JVP, SEVERAL, connection
 from gradc.errors import (
     DisconnectedInputError,
     GradcWarning,
@@ -89,6 +89,17 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
     return Rop(grad(cost, wrt), wrt, p, disconnected_outputs="ignore")
 
 
+def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Variable | None],
+                outputs: Sequence[Variable]) -> list[Variable | None]:
+    """The tangents of `outputs` for those of `inputs`; None where they are zero.  For the rules of loops and branches.
+
+    An undefined one is a variable of NullType.
+    """
+    forward = _Forward(o, inputs, tangents)
+    forward.run(outputs)
+    return [forward.tangents.get(id(y)) for y in outputs]
+
+
 class _Forward:
     """The forward pass: which variables depend on the sources, and their tangents (absent: zero)."""
 
@@ -122,6 +133,8 @@ class _Forward:
             results = [null if is_continuous(y) else None for y in node.outputs]
         elif not isinstance(op, ops.OpKind):
             results = user_jvp(o, node, ts) or self._twice_reverse(node, ts)
+        elif type(op) in SEVERAL:
+            results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
         elif is_complex(node):

@@ -14,7 +14,7 @@ from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
-from gradc.autodiff.table import VJP, connection
+from gradc.autodiff.table import SEVERAL, VJP, connection
 from gradc.errors import (
     DisconnectedInputError,
     GradcWarning,
@@ -137,6 +137,16 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     return (*result, by_start, by_cost) if details else result
 
 
+def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Variable],
+             wrt: Sequence[Variable]) -> list[Variable | None]:
+    """The cotangents by `wrt` for those of `outputs`; None where they are zero.  For the rules of loops and branches.
+
+    An undefined one is a variable of NullType.
+    """
+    backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
+    return [backward.cotangents.get(id(x)) if is_continuous(x) else None for x in wrt]
+
+
 class _Backward:
     """The backward pass: which variables are connected to the start, and their cotangents."""
 
@@ -250,6 +260,8 @@ class _Backward:
             terms = [null] * len(wanted)
         elif not isinstance(op, ops.OpKind):
             terms = user_vjp(o, node, gs)
+        elif type(op) in SEVERAL:
+            terms = VJP[type(op)](o, node, gs, wanted)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
         elif is_complex(node):

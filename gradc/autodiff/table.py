@@ -4,8 +4,9 @@
     JVP[kind](o, node, tangents)  -> the tangent of the result; None if it is zero
 
 `o` is `autodiff.symbolic.Symbolic`, `node` the Apply, `g` the cotangent of its one output, `wanted` says
-per input whether its cotangent is used, a tangent is None where it is zero.  Rules stand in
-`autodiff/rules/`; user-defined Ops, which may have several outputs, in `autodiff/rules/user.py`.
+per input whether its cotangent is used, a tangent is None where it is zero.  Rules of the kinds in SEVERAL, which
+have any number of outputs, get a list of cotangents and give a list of tangents.  Rules stand in `autodiff/rules/`,
+those of loops and branches in `control`, user-defined Ops in `autodiff/rules/user.py`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradc.autodiff.symbolic import is_continuous
 from gradc.ir import ops
-from gradc.ir.graph import Apply, Variable
+from gradc.ir.graph import Apply, Variable, toposort
 
 Rule = Callable[..., Any]
 Cotangents = Sequence["Variable | None"]
+Pattern = Sequence[Sequence[bool]]
 
 VJP: dict[type, Rule] = {}
 JVP: dict[type, Rule] = {}
+CONNECTION: dict[type, Callable[[Apply], Pattern]] = {}
+SEVERAL = (ops.Scan, ops.Cond)
 
 
 def vjp(kind: type) -> Callable[[Rule], Rule]:
@@ -39,13 +44,21 @@ def jvp(kind: type) -> Callable[[Rule], Rule]:
     return register
 
 
+def connects(kind: type) -> Callable[[Rule], Rule]:
+    """Decorator: this gives the `connection` of a node of op kind `kind`."""
+    def register(rule: Rule) -> Rule:
+        CONNECTION[kind] = rule
+        return rule
+    return register
+
+
 # How many leading arguments the value of the result depends on, differentiably or with zero derivative; the
 # arguments after them are sizes, positions and conditions.  Kinds that are not here: all of them.
 _LEADING: dict[type, int] = {ops.Broadcast: 1, ops.Reshape: 1, ops.Slice: 1, ops.Scatter: 2, ops.Assert: 1,
                              ops.Iota: 0, ops.ShapeOf: 0}
 
 
-def connection(node: Apply) -> Sequence[Sequence[bool]] | None:
+def connection(node: Apply) -> Pattern | None:
     """`pattern[input][output]`: does that output depend on that input?  None: every output on every input.
 
     A function that depends on its argument with derivative zero (floor, eq, argmax) is connected; one that
@@ -60,6 +73,26 @@ def connection(node: Apply) -> Sequence[Sequence[bool]] | None:
         return [[False], [True]] if op.fn == "second" else None
     if kind is ops.GradientOf:
         return [[op.kind != "disconnected"]]
+    if kind in CONNECTION:
+        return CONNECTION[kind](node)
     if isinstance(op, ops.OpKind) or not hasattr(op, "connection_pattern"):
         return None
     return op.connection_pattern(node)
+
+
+def influence(inputs: Sequence[Variable], outputs: Sequence[Variable], *, smooth: bool = False) -> list[int]:
+    """Per output the inputs that it is connected to, as bits; `smooth`: only by way of values that have derivatives."""
+    masks = {id(v): 1 << k for k, v in enumerate(inputs) if not smooth or is_continuous(v)}
+    for node in toposort(outputs, stop=inputs):
+        given = [masks.get(id(v), 0) for v in node.inputs]
+        if not any(given):
+            continue
+        pattern = connection(node)
+        for j, y in enumerate(node.outputs):
+            mask = 0
+            if not smooth or is_continuous(y):
+                for k, part in enumerate(given):
+                    if part and (pattern is None or pattern[k][j]):
+                        mask |= part
+            masks[id(y)] = mask
+    return [masks.get(id(y), 0) for y in outputs]

@@ -25,7 +25,7 @@ class Closed:
 def close(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Closed:
     """The Program computing `outputs` from `inputs` and from what they take from outside."""
     others = free_variables(inputs, outputs)
-    return Closed(to_program([*inputs, *others], outputs).program, others)
+    return Closed(to_program([*inputs, *others], outputs, body=True).program, others)
 
 
 def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> list[Variable]:

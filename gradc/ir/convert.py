@@ -1,7 +1,8 @@
 """Between the two graphs: `to_program` (expression graph -> Program) and its inverse `inline`.
 
 Resolved here: graph-only ops (`GradientOf` becomes its argument), whole shape vectors (become one size per
-axis), user Ops (become `Callback`).
+axis), user Ops (become `Callback`).  A Program that is the body of a Scan or Cond keeps what only its derivative
+asks for, until the loop itself is converted: `resolved`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from gradc.errors import GraphError, MissingInputError, SourceLine, at
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
-from gradc.ir.program import Builder, Eqn, Program, Var
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs
+from gradc.record import replace
 
 
 class Converted:
@@ -28,10 +30,11 @@ class Converted:
 
 
 def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
-               given: dict[Variable, Variable] | None = None) -> Converted:
+               given: dict[Variable, Variable] | None = None, *, body: bool = False) -> Converted:
     """The Program computing `outputs` from `inputs`.
 
     `given` maps variables to what stands in for them (a function's `givens`).
+    `body`: it will be differentiated as the body of a Scan or Cond, so gradients of the user's own are kept.
     Raises MissingInputError naming a variable that is needed but not supplied.
     """
     builder = Builder()
@@ -82,16 +85,16 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         stack.pop()
         source = node.source
         builder.sources = () if source is None else (lines.setdefault(source, len(lines)),)
-        for out, var in zip(node.outputs, _convert(builder, node, [env[id(v)] for v in node.inputs])):
+        for out, var in zip(node.outputs, _convert(builder, node, [env[id(v)] for v in node.inputs], body)):
             env[id(out)] = var
             if out.name and var.name is None:
                 var.name = out.name
     return Converted(builder.program([env[id(v)] for v in outputs]), list(lines))
 
 
-def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[Var]:
+def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -> Sequence[Var]:
     op = node.op
-    if type(op) is ops.GradientOf:
+    if type(op) is ops.GradientOf and not body:
         return args[:1]
     if type(op) is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
@@ -105,10 +108,41 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var]) -> Sequence[V
             if a.type is not v.type:        # replaced by something of a more special type: infer anew
                 types = None
                 break
-        return builder.equation(op, args, None, types).outs
-    if hasattr(op, "expand"):               # OpFromGraph and friends: their body, once gradients are taken
+        return builder.equation(op if body else _resolved(op), args, None, types).outs
+    if hasattr(op, "expand") and not body:  # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     return builder.equation(ops.Callback(op), args).outs
+
+
+def _resolved(op: ops.OpKind) -> ops.OpKind:
+    """A Scan or Cond over resolved bodies; any other op as it is."""
+    if type(op) is ops.Scan:
+        return replace(op, body=resolved(op.body))
+    if type(op) is ops.Cond:
+        return replace(op, then=resolved(op.then), orelse=resolved(op.orelse))
+    return op
+
+
+_RESOLVED = (ops.GradientOf, ops.Callback, ops.Scan, ops.Cond)
+
+
+def resolved(program: Program) -> Program:
+    """A body without what only its derivative asks for (`to_program(..., body=True)` left it in)."""
+    if not any(type(eqn.op) in _RESOLVED for eqn in program.eqns):
+        return program
+    builder = Builder()
+    env = copy_inputs(program, builder)
+    for eqn in program.eqns:
+        builder.sources, args, op = eqn.sources, [env[a] for a in eqn.args], eqn.op
+        outs: Sequence[Var]
+        if type(op) is ops.GradientOf:
+            outs = args
+        elif type(op) is ops.Callback and hasattr(op.op, "expand"):
+            outs = op.op.expand(builder, args)
+        else:
+            outs = builder.equation(_resolved(op), args, eqn.outs[0].name, [v.type for v in eqn.outs]).outs
+        env.update(zip(eqn.outs, outs))
+    return builder.program([env[v] for v in program.outputs])
 
 
 def inline(program: Program, variables: Sequence[Variable], *, bare: bool = False,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gradc.control.step import Step
+from gradc.control.parts import Step
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Variable, toposort
 from gradc.ir.scalars import COST, get_row

@@ -19,7 +19,7 @@ from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
 from gradc.control.residuals import residuals
-from gradc.control.step import Loop, Step, bits
+from gradc.control.parts import Loop, Step, bits
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable
@@ -249,7 +249,8 @@ def scan_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
             loop.rows[j] = term
         elif (i := first + j) in given:
             loop.carries[j] = given[i], o.full_like(args[i], 0) if ts[i] is None else ts[i], term
-    loop.sequences = [*zip(step.rows, args), *((given[i], ts[i]) for i in given if i < first)]
+    tangents_of_rows: Any = [(given[i], ts[i]) for i in given if i < first]
+    loop.sequences = [*zip(step.rows, args), *tangents_of_rows]
     loop.stop = step.stop
     steps, limit, _, _, others = op.split(node.inputs)
     outside: list[Any] = [*zip(step.others, others), *((given[i], ts[i]) for i in given if i >= first + n)]

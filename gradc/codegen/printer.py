@@ -19,6 +19,7 @@ from gradc.ir.scalars import Row, get_row
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
+    Buffer,
     Check,
     Define,
     Fn,
@@ -30,9 +31,12 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
+    Phase,
+    Rows,
     Size,
     SizeExpr,
     Store,
+    Tile,
     Update,
 )
 
@@ -92,6 +96,9 @@ class Printer:
         self.count = 0                      # statements printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._lane_loops = 0
+        self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
+        self._row = ""                      # the variable of the tile around
+        self._together = 1                  # rows of it that share the loop being printed
         self._indent = "    " * depth
 
     def line(self, text: str) -> None:
@@ -108,7 +115,7 @@ class Printer:
         """An expression as an operand; `whole`: it may go without parentheses around it."""
         kind = type(e)
         if kind is Local:
-            return safe(e.name)
+            return self._folded.get(e.name) or safe(e.name)
         if kind is Fn:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
@@ -119,7 +126,7 @@ class Printer:
         if kind is Lit:
             return literal(e.value, e.dtype)
         if kind is Load:
-            text = f"{safe(e.buffer.name)}[{self.index(e.index)}]"
+            text = self.element(e.buffer, e.index)
             return f"({text} != 0)" if e.buffer.dtype == "bool" else text
         assert kind is Size
         return self.size(e.size)
@@ -143,6 +150,10 @@ class Printer:
             return self.size(index.offset)
         text = " + ".join([safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms])
         return text if index.offset == 0 else f"{text} + {self.size(index.offset)}"
+
+    def element(self, buffer: Buffer, index: Index) -> str:
+        """A place in memory; small arrays of a tile count from its first row."""
+        return f"{safe(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
 
     def address(self, load: Load) -> str:
         index = self.index(load.index)
@@ -168,10 +179,10 @@ class Printer:
         self.line(f"const int64_t {safe(s.name)} = {self.expr(s.expr, True)};")
 
     def store(self, s: Store) -> None:
-        self.line(f"{safe(s.buffer.name)}[{self.index(s.index)}] = {self.expr(s.expr, True)};")
+        self.line(f"{self.element(s.buffer, s.index)} = {self.expr(s.expr, True)};")
 
     def accumulate(self, s: Accumulate) -> None:
-        place = f"{safe(s.buffer.name)}[{self.index(s.index)}]"
+        place = self.element(s.buffer, s.index)
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
 
     def update(self, s: Update) -> None:
@@ -191,18 +202,47 @@ class Printer:
         if s.lanes:
             self.lane_loop(s)
             return
-        for f in s.folds:
-            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
-        self.loop(s, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
+        self.accumulators(s.folds)
+        self.loop(s.body, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
 
-    def loop(self, s: For, head: str, first: str | None = None) -> None:
+    def accumulators(self, folds: tuple[Fold, ...]) -> None:
+        for f in folds:
+            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
+
+    def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
-        if first:
-            self.line(first)
-        self.statements(s.body)
+        for text in first:
+            self.line(text)
+        self.statements(body)
         self._indent = outside
         self.line("}")
+
+    def tile(self, s: Tile) -> None:
+        """Phases over the rows tile..end-1; those before `together` pass in groups where a phase says so."""
+        self.accumulators(s.folds)
+        self._row = s.var
+        start, stop = self.size(s.start), self.size(s.stop)
+        first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
+        first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
+        first += [f"{C_TYPE[b.dtype]} {safe(b.name)}[{s.rows}];" for b in s.shared]
+        self.loop(s.phases, f"for (int64_t tile = {start}; tile < {stop}; tile += {s.rows})", *first)
+
+    def phase(self, s: Phase) -> None:
+        start = "tile"
+        if s.together > 1:
+            start, self._together = "together", s.together
+            self.loop(s.body, f"for (int64_t at = tile; at < together; at += {s.together})")
+            self._together = 1
+            self._folded.clear()
+        self.loop(s.body, f"for (int64_t {self._row} = {start}; {self._row} < end; ++{self._row})")
+
+    def rows(self, s: Rows) -> None:
+        if self._together == 1:
+            self.statements(s.body)
+        else:
+            self.loop(s.body, f"for (int64_t member = 0; member < {self._together}; ++member)",
+                      f"const int64_t {self._row} = at + member;")
 
     def lane_loop(self, s: For) -> None:
         """Element j goes to lane j % lanes; the lanes are folded in halves."""
@@ -219,11 +259,12 @@ class Printer:
             if len(group) > 1 and any(r == row and d != dtype for r, d in groups):
                 name = f"{name}_{dtypes.SHORT[dtype]}"
             name = f"{name}_lanes_{self._lane_loops}" if len(group) > 1 else f"{name}_lanes"
-            rows, at = (f"[{len(group)}]", "[fold]") if len(group) > 1 else ("", "")
+            count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
+            rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
             arrays.append((name, rows, at, row, dtype, group))
-            self.lanes.update({f.name: f"{name}[{k}]" if rows else name for k, f in enumerate(group)})
+            self.lanes.update({f.name: name + (at if len(group) == 1 else f"[{k}]") for k, f in enumerate(group)})
             self.line(f"{LOCAL_TYPE[dtype]} {name}{rows}[{lanes}];")
-            self.over(rows, f"for (int lane = 0; lane < {lanes}; ++lane)",
+            self.over(rows, at, f"for (int lane = 0; lane < {lanes}; ++lane)",
                       f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
         start, stop = self.size(s.start), self.size(s.stop)
         first = f"const int64_t {s.var} = {base} + lane;"
@@ -231,29 +272,32 @@ class Printer:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
             self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")
-            self.loop(s, "for (int64_t lane = 0; lane < width; ++lane)", first)
+            self.loop(s.body, "for (int64_t lane = 0; lane < width; ++lane)", first)
             self._indent = outside
             self.line("}")
         else:
             self.line(f"int64_t {base} = {start};")
             self.line(f"for (; {base} + {lanes} <= {stop}; {base} += {lanes})")
             outside, self._indent = self._indent, self._indent + "    "
-            self.loop(s, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
             self._indent = outside
-            self.loop(s, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
         self.lanes = outer
         for name, rows, at, row, dtype, group in arrays:
             folded = row_template(row, dtype, dtype)[1].format(f"{name}{at}[lane]", f"{name}{at}[lane + half]")
-            self.over(rows, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
+            self.over(rows, at, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
                       "    for (int lane = 0; lane < half; ++lane)", f"    {name}{at}[lane] = {folded};")
+            if self._together > 1:
+                self._folded[group[0].name] = f"{name}{at}[0]"
+                continue
             for k, f in enumerate(group):
                 self.line(f"const {LOCAL_TYPE[dtype]} {safe(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
 
-    def over(self, rows: str, head: str, *body: str) -> None:
+    def over(self, rows: str, at: str, head: str, *body: str) -> None:
         """A small loop, for each row of an array of accumulators."""
         step = ""
         if rows:
-            self.line(f"for (int fold = 0; fold < {rows[1:-1]}; ++fold)")
+            self.line(f"for (int {at[1:-1]} = 0; {at[1:-1]} < {rows[1:-1]}; ++{at[1:-1]})")
             step = "    "
         self.line(step + head)
         for text in body:
@@ -271,6 +315,7 @@ class Printer:
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
+    Tile: Printer.tile, Phase: Printer.phase, Rows: Printer.rows,
 }
 
 

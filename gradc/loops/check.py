@@ -5,6 +5,8 @@ What is checked:
 - locals: defined once in their section, before use, in scope, with the dtype they are used with; Assign only to
   mutable ones; an Update names a Fold of an enclosing For, whose value is at hand only after that For;
 - loop variables: of one nest all different;
+- tiles: not one in another; a shared array is written in one phase and read in later ones, at the row's own place;
+  Rows only where a phase takes rows together, which is one loop and what is done with its folds;
 - buffers: a section's lists are what its statements use; inputs and constants are not written;
 - dtypes: of a row's arguments, of stores, conditions and check values;
 - checks: their numbers are in range; none in a section cut into blocks, which can't report it;
@@ -36,10 +38,13 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
+    Phase,
+    Rows,
     Section,
     Size,
     SizeExpr,
     Store,
+    Tile,
     Update,
 )
 from gradc.loops.pretty import pretty, text
@@ -47,7 +52,7 @@ from gradc.loops.pretty import pretty, text
 # functions on sizes (csrc/include/gradc_sizes.h) and how many arguments they take
 SIZE_FUNCTIONS = {"position": 2, "slice_start": 2, "slice_first": 5, "slice_count": 5}
 READ_ONLY = ("input", "constant")
-PLACES = ("input", "output", "constant", "arena", "block")
+PLACES = ("input", "output", "constant", "arena", "block")       # of the buffers that a section is given
 MAX_CHECK_VALUES = 4
 
 Range = tuple[int, int] | None          # first and last value of a loop variable; None if a bound is no number
@@ -175,6 +180,10 @@ class _Body:
         self.mutable: set[str] = set()
         self.range: dict[str, Range] = {}           # loop variables in scope
         self.folds: dict[str, Fold] = {}            # of the enclosing loops
+        self.tile: Tile | None = None               # the enclosing one
+        self.together = 1                           # rows that the phase around takes together
+        self.filled: dict[Buffer, bool] = {}        # the tile's arrays: was it written in an earlier phase?
+        self.leaves: dict[Buffer, bool] = {}        # what this phase has written of them
 
     def prologue_statement(self, s: Any) -> None:
         match s:
@@ -209,6 +218,12 @@ class _Body:
                     self.update(s)
                 case For():
                     self.loop(s)
+                case Tile():
+                    self.tiles(s)
+                case Rows():
+                    if self.together == 1:
+                        self.of.fail("Rows stand in a phase that does not take rows together")
+                    self.statements(s.body)
                 case Check():
                     if self.blocks:
                         self.of.fail("a check stands in a section that is cut into blocks")
@@ -242,8 +257,14 @@ class _Body:
     def store(self, s: Store | Accumulate) -> None:
         if s.buffer.place in READ_ONLY:
             self.of.fail(f"the {s.buffer.place} {s.buffer.name} is written")
-        self.writes[s.buffer] = None
-        self.index(s.buffer, s.index)
+        if s.buffer.place == "tile":
+            self.of_tile(s.buffer, s.index)
+            if self.filled[s.buffer]:
+                self.of.fail(f"{s.buffer.name} is written in two phases")
+            self.leaves[s.buffer] = True
+        else:
+            self.writes[s.buffer] = None
+            self.index(s.buffer, s.index)
         if self.expr(s.expr) != s.buffer.dtype:
             self.of.fail(f"{s.buffer.name} is {s.buffer.dtype}, what is stored {s.expr.dtype}")
         if type(s) is Accumulate:
@@ -257,10 +278,51 @@ class _Body:
             self.of.fail(f"{s.name} is {fold.row} of {fold.dtype}, updated by {s.row} of {s.expr.dtype}")
 
     def loop(self, s: For) -> None:
-        if s.var in self.range or s.var in self.named or s.var in self.of.sizes:
-            self.of.fail(f"the loop variable {s.var} is in use already")
         if s.lanes < 0 or s.lanes & (s.lanes - 1):
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
+        self.open(s)
+        self.statements(s.body)
+        self.close(s)
+
+    def tiles(self, s: Tile) -> None:
+        if self.tile is not None:
+            self.of.fail("a tile stands in a tile")
+        self.open(s)
+        self.tile = s
+        for b in s.shared:
+            if b.place != "tile" or b.shape != (s.rows,) or b.dtype not in dtypes.ITEMSIZE or b.name in self.named:
+                self.of.fail(f"{b.name} is no array of a tile of {s.rows} rows")
+            self.named.add(b.name)
+            self.filled[b] = False
+        for p in s.phases:
+            self.phase(p)
+        self.close(s)
+        self.tile = None
+        self.filled.clear()
+
+    def phase(self, s: Phase) -> None:
+        """Its names are its own: another phase may use them again."""
+        assert self.tile is not None
+        if s.together < 1 or self.tile.rows % s.together:
+            self.of.fail(f"{s.together} rows together don't divide a tile of {self.tile.rows}")
+        if s.together > 1 and not (type(s.body[0]) is For and all(type(t) is Rows for t in s.body[1:])):
+            self.of.fail("a phase that takes rows together has more than a loop and Rows")
+        named, self.together, self.leaves = set(self.named), s.together, {}
+        self.statements(s.body)
+        self.named, self.together = named, 1
+        self.filled.update(self.leaves)
+
+    def of_tile(self, b: Buffer, index: Index) -> None:
+        """An array of the tile is used at the row's own place."""
+        if b not in self.filled or self.tile is None:
+            self.of.fail(f"{b.name} is no array of this tile")
+        if index != Index(((1, self.tile.var),)):
+            self.of.fail(f"{text(Load(b, index))} is not the row's own place")
+
+    def open(self, s: For | Tile) -> None:
+        """The start of a loop."""
+        if s.var in self.range or s.var in self.named or s.var in self.of.sizes:
+            self.of.fail(f"the loop variable {s.var} is in use already")
         self.size(s.start)
         self.size(s.stop)
         for f in s.folds:
@@ -269,13 +331,15 @@ class _Body:
             self.row(f.row, (f.dtype,) * 2, f.dtype)
             self.folds[f.name] = f
         self.range[s.var] = self._range(s)
-        self.statements(s.body)
+
+    def close(self, s: For | Tile) -> None:
+        """The end of a loop: its folds are at hand."""
         del self.range[s.var]
         for f in s.folds:
             del self.folds[f.name]
             self.define(f.name, f.dtype)
 
-    def _range(self, s: For) -> Range:
+    def _range(self, s: For | Tile) -> Range:
         bounds = [0 if b == "lo" else self.blocks.extent if b == "hi" and self.blocks else b for b in (s.start, s.stop)]
         if isinstance(bounds[0], int) and isinstance(bounds[1], int):
             return bounds[0], bounds[1] - 1
@@ -315,8 +379,13 @@ class _Body:
             case Size():
                 self.size(e.size)
             case Load():
-                self.reads[e.buffer] = None
-                self.index(e.buffer, e.index)
+                if e.buffer.place == "tile":
+                    self.of_tile(e.buffer, e.index)
+                    if not self.filled[e.buffer]:
+                        self.of.fail(f"{e.buffer.name} is read before a phase has written it")
+                else:
+                    self.reads[e.buffer] = None
+                    self.index(e.buffer, e.index)
             case Fn("cast", args):
                 if len(args) != 1 or e.dtype not in dtypes.ITEMSIZE:
                     self.of.fail(f"{text(e)} is no cast")

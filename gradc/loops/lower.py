@@ -51,11 +51,13 @@ from gradc.loops.nodes import (
     Size,
     SizeExpr,
     Store,
+    Tile,
     Update,
 )
 from gradc.loops.places import Block, CheckItem, GemmCall, Leaf, Loop, Node, Operand, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes, Unsupported
+from gradc.loops.tile import ROWS, tiled
 from gradc.record import fresh, record
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
@@ -126,7 +128,8 @@ class _Lowering:
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
-        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "lane", "width", *LOOP_NAMES}
+        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "lane", "width",
+                       "tile", "end", "together", "at", "member", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}
@@ -182,17 +185,19 @@ class _Lowering:
         self.memory.merge(top)
         nodes = [n for n in statements(top) if isinstance(n, Node)]
         folds = [n for n in nodes if 0 in n.reduced]
-        blocks = None
-        if not top.serial and not _is_small(nodes):
-            buffers = self.memory.buffers
-            rows = any(self.schedule.folds_into_memory(n) for n in folds) or any(
-                n.out in buffers and buffers[n.out].place == "block" for n in nodes)
-            nested = any(type(c) is Loop for c in top.children)
-            blocks = Blocks(top.size, self._work(top), 1 if nested else 64,
-                            ROW_LIMIT if rows else PART_LIMIT if folds else 0, _cost(nodes))
-        combine = self._parts(folds, blocks.limit) if blocks else ()
+        blocked = not top.serial and not _is_small(nodes)
+        buffers = self.memory.buffers
+        rows = any(self.schedule.folds_into_memory(n) for n in folds) or any(
+            n.out in buffers and buffers[n.out].place == "block" for n in nodes)
+        limit = ROW_LIMIT if rows else PART_LIMIT if folds else 0
+        combine = self._parts(folds, limit) if blocked else ()
         scope = _Scope(0, None)
-        self._emit_loop(top, scope, blocked=blocks is not None)
+        self._emit_loop(top, scope, blocked)
+        blocks = None
+        if blocked:
+            nested = any(type(c) is Loop for c in top.children)
+            multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
+            blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
         self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.reads),
                                      tuple(self.writes), blocks, combine))
 
@@ -294,8 +299,8 @@ class _Lowering:
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4
-        scope.statements.append(For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds),
-                                    lanes))
+        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes)
+        scope.statements.append(tiled(made, self.local_name) if nested else made)
         for action in inner.after:
             action(scope)
 

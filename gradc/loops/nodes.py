@@ -1,15 +1,15 @@
 """The loop IR: a Kernel of sections over buffers.  Printed by `codegen`, checked by `loops.check`.
 
 Supported: perfect and imperfect loop nests with run-time bounds, affine indices, named scalars, reductions in
-explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, gemm calls, checks that end
-the kernel with a number.
+explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
+in phases, gemm calls, checks that end the kernel with a number.
 Not supported: pointers other than `buffer[index]`, recursion, early exit other than a failed check, sizes
 that depend on computed data.
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Let | Assign | Store | Accumulate | Check | Gemm | Combine
+    stmt  = For | Tile | Rows | Let | Assign | Store | Accumulate | Update | Check | Gemm
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -30,8 +30,8 @@ class Buffer:
     """Memory of one array: C-contiguous, `shape` in elements.
 
     place: input, output, constant (position = its number in the frame), arena (offset = a size in bytes),
-    or block (arena memory with one copy per block of the parallel loop; `offset` is that of block 0, and the
-    next copy follows after `stride` elements).
+    block (arena memory with one copy per block of the parallel loop; `offset` is that of block 0, and the
+    next copy follows after `stride` elements), or tile (a small array of a Tile).
     """
 
     name: str
@@ -175,6 +175,42 @@ class For:
 
 
 @record
+class Rows:
+    """Statements of a phase that takes several rows together, for each of these rows."""
+
+    body: tuple[Any, ...]
+
+
+@record
+class Phase:
+    """A part of a Tile's body: scalar statements, or a loop.
+
+    together: so many rows share one pass of the phase's loop; what they do not share stands in Rows, and each fold of
+    that loop is one per row.  1: the rows come one after the other.
+    """
+
+    body: tuple[Any, ...]
+    together: int = 1
+
+
+@record
+class Tile:
+    """for var in start..stop-1, `rows` iterations ("rows") at a time: each phase for all of them before the next one.
+
+    shared: what a phase leaves for later ones, `rows` elements each; the index is `var`, from the tile's first row on.
+    folds: accumulators of the whole loop, without lanes.
+    """
+
+    var: str
+    start: SizeExpr
+    stop: SizeExpr
+    rows: int
+    phases: tuple[Phase, ...]
+    shared: tuple[Buffer, ...] = ()
+    folds: tuple[Fold, ...] = ()
+
+
+@record
 class Check:
     """End the kernel with check number `number` unless `condition`; `values` go to the message."""
 
@@ -279,4 +315,4 @@ class Kernel:
     uses_blas: bool = False
 
 
-Stmt = For | Let | Assign | Store | Accumulate | Update | Check | Gemm
+Stmt = For | Tile | Rows | Let | Assign | Store | Accumulate | Update | Check | Gemm

@@ -24,6 +24,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Fn,
+    Fold,
     For,
     Gemm,
     Index,
@@ -32,9 +33,12 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
+    Phase,
+    Rows,
     Section,
     Size,
     Store,
+    Tile,
     Update,
 )
 
@@ -80,17 +84,22 @@ def statement_lines(statement: Any) -> list[str]:
     while stack:
         s, depth = stack.pop()
         lines.append("  " * depth + _statement(s))
-        if type(s) is For:
-            stack.extend((inner, depth + 1) for inner in reversed(s.body))
+        inside = s.phases if type(s) is Tile else s.body if type(s) in (For, Phase, Rows) else ()
+        stack.extend((inner, depth + 1) for inner in reversed(inside))
     return lines
 
 
 def _statement(s: Any) -> str:
     match s:
         case For():
-            folds = ", ".join(f"{f.name} = {get_row(f.row).name}" for f in s.folds)
-            lanes = f", {s.lanes} lanes" if s.lanes else ""
-            return f"for {s.var} in {s.start} .. {s.stop}" + (f" with {folds}" if folds else "") + lanes
+            return f"for {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}" + (f", {s.lanes} lanes" if s.lanes else "")
+        case Tile():
+            shared = f", {', '.join(map(_buffer, s.shared))}" if s.shared else ""
+            return f"tiles of {s.rows} {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}{shared}"
+        case Phase():
+            return f"phase, {s.together} rows together" if s.together > 1 else "phase"
+        case Rows():
+            return "for each of these rows"
         case Let():
             return f"{'let mutable' if s.mutable else 'let'} {s.name}: {dtypes.SHORT[s.dtype]} = {text(s.expr)}"
         case Assign():
@@ -110,6 +119,10 @@ def _statement(s: Any) -> str:
             return f"{text(s.out)} = {_matrix(s.a, s.trans_a, s.step_a)} times {_matrix(s.b, s.trans_b, s.step_b)}" \
                    f", {s.m} x {s.k} x {s.n}"
     return repr(s)
+
+
+def _folds(folds: Sequence[Fold]) -> str:
+    return f" with {', '.join(f'{f.name} = {get_row(f.row).name}' for f in folds)}" if folds else ""
 
 
 def _matrix(load: Load, transposed: bool, step: Any) -> str:

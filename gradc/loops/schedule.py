@@ -486,7 +486,7 @@ class Schedule:
         for position in range(start, len(self.items)):
             item = self.items[position]
             if type(item) is Loop and item.size == node.domain[0] and item.count + _size(node) <= GROUP_LIMIT:
-                if node.kind == "write" and not self._write_fits(node, item, position):
+                if node.kind == "write" and not self._write_fits(node, position):
                     continue
                 if self._join(item, node, needs, position):
                     node.item = position
@@ -499,13 +499,10 @@ class Schedule:
         node.item = loop.index
         self.home[node.out] = max(node_home, node.item)
 
-    def _write_fits(self, node: Node, loop: Loop, position: int) -> bool:
+    def _write_fits(self, node: Node, position: int) -> bool:
         """A part may be written in a loop only if nothing there touches the same memory."""
         storage = self.storage[node.out]
-        return self.home.get(storage, -1) < position or (node.fn == "set" and self._only_sets(storage, loop))
-
-    def _only_sets(self, storage: Var, loop: Loop) -> bool:
-        return storage not in self.uses
+        return self.home.get(storage, -1) < position or (node.fn == "set" and storage not in self.uses)
 
     def _block_add(self, node: Any, first: int) -> None:
         for position in range(max(first, 0), len(self.items)):

@@ -1,0 +1,240 @@
+"""A loop over rows cut into tiles, where that makes better code: loop IR in, loop IR out.
+
+    for i in lo .. hi                          tiles of 16 i in lo .. hi, dot_rows: f64[16], d_rows: f64[16]
+      for j with dot                             phase, 4 rows together
+        let w_j = w[j]                             for j with dot
+        dot <- add (x[i, j] * w_j)                   let w_j = w[j]
+      let d = (sigmoid(dot) - y[i])        =>        for each row
+      for j                                            dot <- add (x[i, j] * w_j)
+        g[j] <- add (x[i, j] * d)                  for each row
+                                                     dot_rows[i] = dot
+                                                 phase
+                                                   ...
+
+Two things are gained.  Functions of scalars that stand between inner loops, one call a row, come to stand in a loop
+over the rows of a tile, which the C compiler makes vector code of.  And four rows that pass through an inner loop
+together load what they share, w[j] or g[j], once.
+
+The order in which values meet a fold or a sum in memory stays as it was, but for the number of lanes.  Not here: blocks
+(`loops.lower` makes them multiples of a tile, so that the place of a row in its tile depends on sizes only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from gradc.ir import dtypes
+from gradc.ir.scalars import get_row
+from gradc.loops.nodes import (
+    Accumulate,
+    Buffer,
+    Fn,
+    For,
+    Index,
+    Let,
+    Load,
+    Local,
+    Phase,
+    Rows,
+    Store,
+    Tile,
+    Update,
+)
+
+ROWS = 16               # of a tile: vectors enough for the functions, and few rows, so that they stay in the cache
+TOGETHER = 4            # rows that share a pass of an inner loop
+SHORT = 8               # statements of an inner loop that rows can share: more would not stay in registers
+DEAR = 10               # weight of a row of the table whose C is a call
+LINE = 64               # bytes of lanes for each of the rows together
+
+
+def tiled(loop: For, name: Callable[[str], str]) -> For | Tile:
+    """`loop` as a Tile if that is legal and pays, else as it is; `name` makes names unique in the section."""
+    parts = _parts(loop)
+    if parts is None or not _independent(parts):
+        return loop
+    dear = any(_is_dear(s) for part in parts if type(part[0]) is not For for s in part)
+    together = [type(part[0]) is For and _shares(part[0], loop.var) for part in parts]
+    if not dear and not any(together):
+        return loop
+    return _Tiling(loop, parts, together, name).tile()
+
+
+# ---------------------------------------------------------------- may a loop be cut, and does it pay
+
+Part = list[Any]            # one inner loop, or a run of scalar statements
+
+
+def _parts(loop: For) -> list[Part] | None:
+    """The body in parts that can be phases, updates of the loop's own folds last; None if it has no such form."""
+    parts: list[Part] = []
+    updates: Part = []
+    inner = False
+    for s in loop.body:
+        match s:
+            case For():
+                if not all(type(t) in (Let, Store, Accumulate, Update) and not getattr(t, "mutable", False)
+                           for t in s.body):
+                    return None
+                parts.append([s])
+                inner = True
+            case Update():
+                updates.append(s)
+            case (Let(mutable=False) | Store() | Accumulate()):
+                if not parts or type(parts[-1][0]) is For:
+                    parts.append([])
+                parts[-1].append(s)
+            case _:
+                return None
+    return [*parts, *([updates] if updates else [])] if inner else None
+
+
+def _independent(parts: Sequence[Part]) -> bool:
+    """Is no buffer written in one part and touched in another?"""
+    home: dict[Buffer, set[int]] = {}
+    written = set()
+    for k, part in enumerate(parts):
+        for s in _flat(part):
+            for b, is_write in _touched(s):
+                home.setdefault(b, set()).add(k)
+                if is_write:
+                    written.add(b)
+    return all(len(home[b]) == 1 for b in written)
+
+
+def _is_dear(s: Any) -> bool:
+    """Does a statement call a function that takes its time?"""
+    return any(type(e) is Fn and e.row != "cast" and get_row(e.row).weight >= DEAR for e in _expressions(s))
+
+
+def _shares(inner: For, var: str) -> bool:
+    """Would rows that pass through `inner` together share a load or a sum?"""
+    if len(inner.body) > SHORT or len(inner.folds) > 1 or (inner.folds and not inner.lanes):
+        return False
+    if any(_is_dear(s) for s in inner.body) or not any(var in _names(s) for s in inner.body):
+        return False
+    touched = [b for s in inner.body for b, _ in _touched(s)]
+    if any(touched.count(s.buffer) > 1 for s in inner.body if type(s) in (Store, Accumulate)):
+        return False
+    sums = [s for s in inner.body if type(s) is Accumulate and var not in _variables(s.index)]
+    loads = [e for s in inner.body for e in _expressions(s) if type(e) is Load and var not in _variables(e.index)]
+    return bool(sums) or (bool(inner.folds) and bool(loads))
+
+
+# ---------------------------------------------------------------- the change
+
+class _Tiling:
+    """One loop's change; see the module's docstring."""
+
+    def __init__(self, loop: For, parts: list[Part], together: list[bool], name: Callable[[str], str]) -> None:
+        self.loop = loop
+        self.parts = parts
+        self.together = together
+        self.name = name
+        self.element = Index(((1, loop.var),))      # of a row, in what is shared
+        self.home: dict[str, tuple[int, str]] = {}  # local of the loop's body -> the part that makes it, its dtype
+        self.again: dict[str, Let] = {}             # locals that are loaded again rather than shared
+        self.shared: dict[str, Buffer] = {}
+        written = {b for s in _flat(loop.body) for b, is_write in _touched(s) if is_write}
+        for k, part in enumerate(parts):
+            for s in part:
+                for made in (s.folds if type(s) is For else (s,) if type(s) is Let else ()):
+                    self.home[made.name] = k, made.dtype
+                if type(s) is Let and type(s.expr) is Load and s.expr.buffer not in written \
+                        and _variables(s.expr.index) <= {loop.var}:
+                    self.again[s.name] = s
+
+    def tile(self) -> Tile:
+        fetched = [self._fetch(k, part) for k, part in enumerate(self.parts)]       # finds what is shared
+        phases = [self._phase(k, part, fetch) for k, (part, fetch) in enumerate(zip(self.parts, fetched))]
+        loop = self.loop
+        return Tile(loop.var, loop.start, loop.stop, ROWS, tuple([p for p in phases if p is not None]),
+                    tuple(self.shared.values()), loop.folds)
+
+    def _fetch(self, k: int, part: Part) -> tuple[Let, ...]:
+        """Statements that name again, in part `k`, the values that other parts made."""
+        found: dict[str, Let] = {}
+        for s in _flat(part):
+            for n in sorted(_names(s)):
+                home, dtype = self.home.get(n, (k, ""))
+                if home != k and n not in found:
+                    found[n] = self.again.get(n) or Let(n, Load(self._share(n, dtype), self.element))
+        return tuple(found.values())
+
+    def _share(self, local: str, dtype: str) -> Buffer:
+        if local not in self.shared:
+            self.shared[local] = Buffer(self.name(f"{local}_rows"), dtype, (ROWS,), "tile")
+        return self.shared[local]
+
+    def _phase(self, k: int, part: Part, fetch: tuple[Let, ...]) -> Phase | None:
+        used = {n for s in _flat(part) for n in _names(s)}
+        body = [s for s in part if not (type(s) is Let and s.name in self.again and s.name not in used)]
+        keep = tuple([Store(b, self.element, Local(n, b.dtype)) for n, b in self.shared.items()
+                      if self.home[n][0] == k])
+        if not body:
+            return None
+        if not self.together[k]:
+            return Phase((*fetch, *body, *keep))
+        inner = self._passed_together(body[0], fetch)
+        return Phase((inner, Rows(keep)) if keep else (inner,), TOGETHER)
+
+    def _passed_together(self, inner: For, fetch: tuple[Let, ...]) -> For:
+        """An inner loop that does for each of several rows what depends on the row."""
+        own = {self.loop.var, *(s.name for s in fetch)}
+        common: list[Any] = []
+        rest: list[Any] = []
+        for s in inner.body:
+            if type(s) is Let and own.isdisjoint(_names(s)):
+                common.append(s)
+                continue
+            rest.append(s)
+            if type(s) is Let:
+                own.add(s.name)
+        lanes = LINE // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
+        return For(inner.var, inner.start, inner.stop, (*common, Rows((*fetch, *rest))), inner.folds, lanes)
+
+
+# ---------------------------------------------------------------- looking at statements
+
+def _flat(body: Sequence[Any]) -> Iterator[Any]:
+    """Statements, and those of the loops among them."""
+    for s in body:
+        if type(s) is For:
+            yield from s.body
+        else:
+            yield s
+
+
+def _expressions(s: Any) -> Iterator[Any]:
+    """All expressions of a statement."""
+    stack = [s.expr]
+    while stack:
+        e = stack.pop()
+        yield e
+        if type(e) is Fn:
+            stack.extend(e.args)
+
+
+def _variables(index: Index) -> set[str]:
+    return {v for _, v in index.terms}
+
+
+def _names(s: Any) -> set[str]:
+    """Locals and loop variables that a statement uses."""
+    found = _variables(s.index) if type(s) in (Store, Accumulate) else set()
+    for e in _expressions(s):
+        if type(e) is Local:
+            found.add(e.name)
+        elif type(e) is Load:
+            found |= _variables(e.index)
+    return found
+
+
+def _touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
+    """Buffers that a statement reads or writes, and whether it writes."""
+    if type(s) in (Store, Accumulate):
+        yield s.buffer, True
+    for e in _expressions(s):
+        if type(e) is Load:
+            yield e.buffer, False

@@ -33,9 +33,12 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
+    Phase,
+    Rows,
     Section,
     Size,
     Store,
+    Tile,
     Update,
 )
 from gradc.loops.sizes import Unsupported
@@ -66,6 +69,14 @@ def kernel(*body: Any, reads: tuple[Buffer, ...] = (X,), writes: tuple[Buffer, .
            arena: int | str = 64, **section: Any) -> Kernel:
     return Kernel("f", inputs, outputs, constants, prologue, arena,
                   (Section("s", body, reads, writes, **section),), (CheckInfo("ShapeError", "m"),) * checks)
+
+
+TILE_ROW = Buffer("row", "float64", (8,), "tile")
+
+
+def tile(*phases: Any, shared: tuple[Buffer, ...] = (TILE_ROW,)) -> Kernel:
+    """A loop in tiles of 8, each phase one statement."""
+    return kernel(Tile("i", 0, "n", 8, tuple([Phase((s,)) for s in phases]), shared))
 
 
 def local(name: str, dtype: str = "float64") -> Local:
@@ -107,7 +118,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "never defined": (kernel(Store(Y, HERE, local("v")), reads=()), "v is used before it is defined"),
     "twice": (kernel(Let("v", ONE), Let("v", ONE), FIRST, reads=()), "v is defined twice"),
     "twice in siblings": (kernel(loop(Let("v", X_I)), loop(Let("v", X_I)), FIRST), "v is defined twice"),
-    "out of scope": (kernel(loop(Let("v", X_I)), Store(Y, HERE, local("v"))), "v is used out of its scope"),
+    "out of scope": (kernel(loop(Let("v", X_I)), Store(Y, HERE, local("v"))), "v is used before it is defined"),
     "other dtype": (kernel(Let("v", ONE), Store(Y, HERE, local("v", "float32")), reads=()), "v is float64, used as"),
     "hides a size": (kernel(Let("n", ONE), COPY), "the local n hides the size"),
     "name of a buffer": (kernel(Let("x", ONE), COPY), "x is defined twice"),
@@ -192,6 +203,17 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
                                  constants=((TABLE, np.zeros(2)),)), r"table\[2\] goes from 2"),
     "index by a float": (kernel(Let("v", ONE), Store(Y, Index(((1, "v"),)), ONE), reads=()), "float64, used as int64"),
     "stride": (kernel(loop(Store(Y, Index((("m", "i"),)), X_I))), "the size m is not defined"),
+    # tiles
+    "tile in a tile": (kernel(Tile("i", 0, "n", 8, (Phase((Tile("j", 0, "n", 8, ()),)),))), "a tile stands in a tile"),
+    "rows together": (kernel(Tile("i", 0, "n", 8, (Phase((COPY,), 3),))), "3 rows together don't divide a tile of 8"),
+    "not one loop": (kernel(Tile("i", 0, "n", 8, (Phase((Store(Y, I, X_I),), 4),))), "more than a loop and Rows"),
+    "rows alone": (kernel(Rows((COPY,))), "a phase that does not take rows together"),
+    "array of another size": (tile(Store(Y, I, X_I), shared=(SMALL,)), "small is no array of a tile of 8 rows"),
+    "array of no tile": (kernel(Store(Y, HERE, Load(TILE_ROW, I))), "row is no array of this tile"),
+    "read before written": (tile(Store(Y, I, Load(TILE_ROW, I))), "row is read before a phase has written it"),
+    "written in two phases": (tile(Store(TILE_ROW, I, X_I), Store(TILE_ROW, I, X_I)), "row is written in two phases"),
+    "another row": (tile(Store(TILE_ROW, I, X_I), Store(Y, I, Load(TILE_ROW, HERE))), "not the row's own place"),
+    "local of a phase": (tile(Let("v", X_I), Store(Y, I, local("v"))), "v is used before it is defined"),
     "no statement": (kernel(Define("a", ZERO), COPY), "Define is no statement of a section"),
     "no expression": (kernel(Store(Y, HERE, FIRST), reads=()), "is no expression"),
 }

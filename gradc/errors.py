@@ -49,6 +49,12 @@ class TypeMismatchError(GraphError, TypeError):
     code = "E104"
 
 
+class LoopError(TypeMismatchError, ValueError):
+    """A `scan` or `ifelse` can't be built as asked: its arguments, or what the step returns, do not fit."""
+
+    code = "E105"
+
+
 class ShapeError(GradcError, ValueError):
     """Shapes do not fit, at build or at call."""
 

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": BASE,
     "compile": BASE | {"ir", "tensor", "printing", "autodiff", "control", "passes", "loops", "codegen", "runtime"},
 }
-FACADES = {"", "gradient", "ifelse", "scan", "graph", "compat", "__main__"}
+FACADES = {"", "gradient", "ifelse", "scan", "updates", "graph", "compat", "__main__"}
 
 
 def modules() -> list[Path]:

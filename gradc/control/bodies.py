@@ -22,17 +22,21 @@ class Closed:
     others: list[Variable]
 
 
-def close(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Closed:
-    """The Program computing `outputs` from `inputs` and from what they take from outside."""
-    others = free_variables(inputs, outputs)
+def close(inputs: Sequence[Variable], outputs: Sequence[Variable], outside: Sequence[Variable] = ()) -> Closed:
+    """The Program computing `outputs` from `inputs` and from what they take from outside.
+
+    Variables of `outside` are taken from there even if they depend on inputs (a shared variable that a loop updates).
+    """
+    others = free_variables(inputs, outputs, outside)
     return Closed(to_program([*inputs, *others], outputs, body=True).program, others)
 
 
-def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> list[Variable]:
+def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable],
+                   outside: Sequence[Variable] = ()) -> list[Variable]:
     """The largest subexpressions of `outputs` that do not depend on `inputs`; constants are not counted."""
     inside = {id(v) for v in inputs}
     nodes = []
-    for node in toposort(outputs, stop=inputs):
+    for node in toposort(outputs, stop=[*inputs, *outside]):
         if any(id(v) in inside for v in node.inputs):
             inside.update(id(v) for v in node.outputs)
             nodes.append(node)

@@ -352,6 +352,8 @@ def describe(variable: Variable) -> str:
         return variable.name
     if variable.owner is not None:
         return f"the result of {variable.owner.op}"
+    if isinstance(variable, Constant) and np.size(variable.data) == 1:
+        return f"the constant {np.asarray(variable.data).item()}"
     return f"an unnamed variable of type {variable.type}"
 
 

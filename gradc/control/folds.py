@@ -1,0 +1,40 @@
+"""`map, reduce, foldl, foldr`: loops of a simpler shape, spelled with `scan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradc.control.scan import build, scan
+from gradc.control.returned import OrderedUpdates
+
+
+def map(fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, truncate_gradient: int = -1,
+        go_backwards: bool = False, mode: Any = None, name: str | None = None) -> tuple[Any, OrderedUpdates]:
+    """`fn` of each row of the sequences: `(outputs, updates)`, as `scan` without anything fed back."""
+    return scan(fn, sequences, None, non_sequences, truncate_gradient=truncate_gradient, go_backwards=go_backwards,
+                name=name)
+
+
+def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None,
+           go_backwards: bool = False, mode: Any = None, name: str | None = None) -> tuple[Any, OrderedUpdates]:
+    """What `fn` makes of the initial values and all rows of the sequences: `(last outputs, updates)`.
+
+    Arguments as those of `scan`; one output is not wrapped in a list.  Shapes: those of the step's results.
+    Sequences without rows give the initial values (IndexOutOfBoundsError for an output that is not fed back).
+    """
+    loop = build(fn, sequences, outputs_info, non_sequences, go_backwards=go_backwards, name=name)
+    last = [rows[-1] if value is None else value for rows, value in zip(loop.stacked, loop.last)]
+    return (last[0] if len(last) == 1 else last), loop.updates
+
+
+def foldl(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,
+          name: str | None = None) -> tuple[Any, OrderedUpdates]:
+    """`reduce` from the first row to the last."""
+    return reduce(fn, sequences, outputs_info, non_sequences, name=name)
+
+
+def foldr(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,
+          name: str | None = None) -> tuple[Any, OrderedUpdates]:
+    """`reduce` from the last row to the first."""
+    return reduce(fn, sequences, outputs_info, non_sequences, go_backwards=True, name=name)

@@ -1,0 +1,359 @@
+"""`scan`: the user's step function becomes the body of a loop, an `ops.Scan` on the expression graph.
+
+Here: everything that Aesara's `scan` accepts is brought to the one form that `ops.Scan` has.
+    taps of a sequence       several sequences, each a part of the user's
+    taps of a state          as many carries, newest first, of which all but the first are only copied
+    go_backwards             sequences that are reversed parts
+    updates                  the shared variable is a carry, too; its last value is the update
+    all values of a state    a stacked row equal to the next carry
+    until                    stacked rows are cut to the number of steps that were run
+Not here: what the step may return (`control.returned`), derivatives (`control.scan_rules`), what is optimised (`passes`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.control.bodies import close
+from gradc.control.returned import OrderedUpdates, Returned, read
+from gradc.errors import LoopError, MissingInputError, ShapeError, at
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Constant, Scratch, Variable, ancestors, apply, describe, user_line
+from gradc.ir.types import TensorType
+from gradc.record import record
+from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
+from gradc.tensor.elemwise import minimum
+
+
+@record(eq=False)
+class Built:
+    """A built loop: for each output of the step its rows, and its last value where it is carried on (else None)."""
+
+    stacked: list[Any]
+    last: list[Any]
+    updates: OrderedUpdates
+
+
+def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
+         n_steps: Any = None, truncate_gradient: int = -1, go_backwards: bool = False, mode: Any = None,
+         name: str | None = None, profile: bool = False, allow_gc: bool | None = None, strict: bool = False,
+         return_list: bool = False) -> tuple[Any, OrderedUpdates]:
+    """Call `fn` once, symbolically, and repeat what it returns: `(outputs, updates)`.
+
+    fn             gets, in this order: for each sequence its taps at step t; for each output that is fed back its taps;
+                   the non-sequences.  Returns outputs, then updates of shared variables (a dict), then
+                   `until(condition)`; each may be left out
+    sequences      tensors that step t takes row t of, or dict(input=x, taps=[-1, 0, 2]): rows t - 1, t, t + 2 of those
+                   for which all exist.  Without n_steps the shortest says how many steps there are
+    outputs_info   for each output its initial value; None if it is not fed back; or dict(initial=v, taps=[-2, -1]),
+                   where v holds the values before the first step along its first axis, as many as the furthest tap goes
+                   back.  Initial value and result of the step have one dtype and one shape
+    non_sequences  handed to fn as they are.  What else the step uses need not be listed, unless `strict`
+    n_steps        an int, or an integer scalar; negative ints run backwards through the sequences; 0: empty results
+    truncate_gradient  steps that the derivative goes back through; -1: all
+    go_backwards   take sequences from their ends
+    return_list    a list of outputs also if there is only one
+    mode, profile, allow_gc are accepted; the loop is compiled with the function that it stands in.
+
+    Shapes: step's result (...) -> output (steps, ...).  Dtype: that of the step's result.
+    Returns: one output or the list of them (None if there are none), and the updates to give to `function`.
+    Raises: LoopError (a TypeError and a ValueError) where arguments and step do not fit, MissingInputError if `strict`
+    and the step uses what is not listed, ShapeError, also at the call, for sequences with fewer rows than n_steps.
+    """
+    loop = build(fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name, strict)
+    rows = loop.stacked
+    return (rows if return_list or len(rows) > 1 else rows[0] if rows else None), loop.updates
+
+
+def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any = None,
+          truncate_gradient: int = -1, go_backwards: bool = False, name: str | None = None,
+          strict: bool = False) -> Built:
+    """The loop that `scan` stands for; its errors are those of `scan`."""
+    if isinstance(truncate_gradient, bool) or not isinstance(truncate_gradient, (int, np.integer)) \
+            or truncate_gradient < -1:
+        raise LoopError(f"scan: truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
+    count, backwards = _count(n_steps)
+    taken = [_sequence(s, k, go_backwards != backwards) for k, s in enumerate(_listed(sequences))]
+    states = [_state(s, k) for k, s in enumerate(_listed(outputs_info))]
+    fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in _listed(non_sequences)]
+    steps = _steps(count, taken)
+
+    args = [*(r.row for s in taken for r in s.rows), *(v for s in states for v in s.seen()), *fixed]
+    returned = read(_called(fn, args))
+    if not states:
+        states = [_State([], (), []) for _ in returned.outputs]
+    _fit(states, returned.outputs)
+    shared = _updated(returned, args, fixed)
+    if not returned.outputs and not shared:
+        raise LoopError("scan: the step returns no outputs and no updates, so the loop would do nothing")
+
+    rows = [r.row for s in taken for r in s.rows]
+    carries = [*(v for s in states for v in s.carries), *shared]
+    after: list[Any] = []
+    for state, output in zip(states, returned.outputs):
+        after += [output, *state.carries[:-1]] if state.carries else []
+    outputs = [*after, *shared.values(), *returned.outputs, *([] if returned.stop is None else [returned.stop])]
+    if strict:
+        _refuse_implicit([*rows, *carries, *fixed], outputs)
+    closed = close([*rows, *carries], outputs, outside=fixed)
+    op = ops.Scan(closed.program, len(rows), len(carries), until=returned.stop is not None,
+                  truncate=int(truncate_gradient), name=name or "")
+    made = apply(op, steps, *(r.values for s in taken for r in s.rows), *(v for s in states for v in s.initial),
+                 *shared, *closed.others)
+    made = made if isinstance(made, list) else [made]
+    return _results(op, made, states, shared)
+
+
+def _results(op: ops.Scan, made: list[Any], states: Sequence[_State], shared: OrderedUpdates) -> Built:
+    """The results of the loop handed to those who asked for them."""
+    stacked = made[op.n_carries:op.n_carries + op.n_stacked]
+    if op.until:
+        stacked = [rows[:made[-1]] for rows in stacked]
+    last: list[Any] = []
+    place = 0
+    for state in states:
+        last.append(made[place] if state.carries else None)
+        place += len(state.carries)
+    updates = OrderedUpdates(zip(shared, made[place:op.n_carries]))
+    if updates:                                             # `function` warns if it isn't given them
+        made[0].owner.tag = Scratch()
+        made[0].owner.tag.updates = updates
+    return Built(stacked, last, updates)
+
+
+# ----------------------------------------------------------------------------------------- what the user gave
+
+
+@record(eq=False)
+class _Rows:
+    """A sequence of the loop: `values`, and `row`, which stands for row t in the step."""
+
+    values: Any
+    row: Any
+
+
+@record(eq=False)
+class _Sequence:
+    """One of the user's sequences: its rows by tap, and how many steps they last."""
+
+    name: str
+    rows: list[_Rows]
+    length: Any
+
+
+@record(eq=False)
+class _State:
+    """What one output is fed back through: carries, newest first, their initial values, and the taps fn sees."""
+
+    initial: list[Any]
+    taps: tuple[int, ...]
+    carries: list[Any]
+
+    def seen(self) -> list[Any]:
+        return [self.carries[-tap - 1] for tap in self.taps]
+
+
+def _listed(given: Any) -> list[Any]:
+    return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def _count(n_steps: Any) -> tuple[Any, bool]:
+    """The number of steps asked for, as an int64 scalar or None, and whether it was negative: backwards."""
+    if n_steps is None or (isinstance(n_steps, float) and not math.isfinite(n_steps)):
+        return None, False
+    if isinstance(n_steps, float) and n_steps.is_integer():
+        n_steps = int(n_steps)
+    count = as_tensor_variable(n_steps)
+    if count.type.dtype not in dtypes.INTEGERS or any(s != 1 for s in count.type.shape):
+        raise LoopError(f"scan: n_steps is an integer or an integer scalar, got "
+                        f"{describe(count) if isinstance(n_steps, Variable) else repr(n_steps)} of type {count.type}"
+                        f"{at(count.source)}")
+    if count.type.ndim:
+        count = count.reshape(())
+    if isinstance(count, Constant):
+        return size_constant(abs(int(count.data))), bool(count.data < 0)
+    return cast(count, "int64"), False
+
+
+def _taps(given: Any, what: str) -> list[int]:
+    taps = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+    if not taps or any(isinstance(t, bool) or not isinstance(t, (int, np.integer)) for t in taps):
+        raise LoopError(f"scan: the taps of {what} are a list of integers, got {given!r}")
+    if len(set(taps)) != len(taps):
+        raise LoopError(f"scan: the taps of {what} must differ, got {given!r}")
+    return [int(t) for t in taps]
+
+
+def _entries(given: dict[str, Any], names: Sequence[str], what: str) -> None:
+    for key in given:
+        if key not in names:
+            raise LoopError(f"scan: {what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
+
+
+def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
+    what = f"sequences[{k}]"
+    taps = [0]
+    if isinstance(given, dict):
+        _entries(given, ("input", "taps"), what)
+        if given.get("input") is None:
+            raise LoopError(f"scan: {what} has no 'input'")
+        if given.get("taps") is not None:
+            taps = _taps(given["taps"], what)
+        given = given["input"]
+    x = as_tensor_variable(given)
+    if not x.type.ndim:
+        raise LoopError(f"scan: {what} is the scalar {describe(x)}{at(x.source)}; a sequence has at least one "
+                        f"dimension. A value that is the same in each step belongs to non_sequences")
+    first, last = min(0, *taps), max(0, *taps)      # rows before -first and the `last` ones have no step of their own
+    kind = TensorType.make(x.type.dtype, x.type.shape[1:])
+    rows = []
+    for tap in taps:
+        start, stop = tap - first, tap - last
+        values = x if not start and not stop else x[start:stop or None]
+        rows.append(_Rows(values[::-1] if backwards else values, kind(name=_at_tap(x, tap))))
+    return _Sequence(x.name or what, rows, size_of(rows[0].values, 0))
+
+
+def _at_tap(x: Any, tap: int) -> str | None:
+    """A name for what stands for x at `tap`, such as h[t-1]."""
+    return f"{x.name}[t{f'{tap:+d}' if tap else ''}]" if x.name else None
+
+
+def _state(given: Any, k: int) -> _State:
+    what = f"outputs_info[{k}]"
+    taps: list[int] | None = None
+    if isinstance(given, dict):
+        _entries(given, ("initial", "taps", "inplace", "return_steps", "store_steps"), what)
+        if given.get("taps") is not None:
+            taps = _taps(given["taps"], what)
+        given = given.get("initial")
+        if given is None and taps:
+            raise LoopError(f"scan: {what} has taps {taps}, but no 'initial' value to begin with")
+    if given is None:
+        return _State([], (), [])
+    taps = taps or [-1]
+    if max(taps) >= 0:
+        raise LoopError(f"scan: the taps of {what} must be negative, as only earlier values are known, got {taps}")
+    initial = as_tensor_variable(given)
+    depth = -min(taps)
+    if taps == [-1]:
+        values = [initial]
+    else:
+        known = initial.type.shape[0] if initial.type.ndim else 0
+        if known is not None and known < depth:
+            raise LoopError(f"scan: {what} with taps {taps} must hold {depth} values along its first axis, got "
+                            f"{describe(initial)}, which is {initial.type.short()}{at(initial.source)}")
+        values = [initial[depth - back] for back in range(1, depth + 1)]
+    carries = [v.type(name=_at_tap(initial, -back)) for back, v in enumerate(values, 1)]
+    return _State(values, tuple(taps), carries)
+
+
+def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
+    """How many steps to run: as asked for, or as many as the shortest sequence lasts."""
+    if count is not None:
+        for s in taken:
+            if isinstance(count, Constant) and isinstance(s.length, Constant) and s.length.data < count.data:
+                raise ShapeError(f"scan: {s.name} has {s.length.data} rows to go through, fewer than the "
+                                 f"{count.data} steps of n_steps{at(user_line())}")
+        return count
+    if not taken:
+        raise LoopError(f"scan: nothing says how many steps to run{at(user_line())}; give n_steps or a sequence")
+    steps = taken[0].length
+    for s in taken[1:]:
+        if isinstance(steps, Constant) and isinstance(s.length, Constant):
+            steps = min(steps, s.length, key=lambda v: int(v.data))
+        else:
+            steps = minimum(steps, s.length)
+    return steps
+
+
+# ------------------------------------------------------------------------------------------------ the step
+
+
+def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
+    """What the step returns; LoopError if it can't take the arguments."""
+    try:
+        return fn(*args)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
+            raise
+        passed = ", ".join(v.name or f"an unnamed {_short(v)}" for v in args)
+        raise LoopError(f"scan: the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is "
+                        f"given ({passed}): {error}{at(user_line())}") from None
+
+
+def _short(v: Any) -> str:
+    return v.type.short() if isinstance(v.type, TensorType) else str(v.type)
+
+
+def _fit(states: Sequence[_State], outputs: Sequence[Any]) -> None:
+    """LoopError where outputs and initial values do not fit."""
+    if len(states) != len(outputs):
+        raise LoopError(f"scan: outputs_info has {len(states)} entries, but the step returns {len(outputs)} "
+                        f"outputs{at(outputs[0].source if outputs else user_line())}; give an entry for each, None for "
+                        f"one that is not fed back")
+    for k, (state, out) in enumerate(zip(states, outputs)):
+        for initial in state.initial[:1]:
+            have, want = initial.type, out.type
+            text = (f"scan: output {k} begins as {have.short()} ({describe(initial)} of outputs_info[{k}]"
+                    f"{at(initial.source)}), but the step makes {want.short()} of it{at(out.source)}")
+            if have.dtype != want.dtype:
+                raise LoopError(f"{text}; cast the initial value to {want.dtype} (or the step's result to "
+                                f"{have.dtype})")
+            if have.ndim != want.ndim:
+                raise LoopError(f"{text}: {have.ndim} and {want.ndim} dimensions; a value that is fed back keeps its "
+                                f"shape")
+            if any(a is not None and b is not None and a != b for a, b in zip(have.shape, want.shape)):
+                raise LoopError(f"{text}: a value that is fed back keeps its shape")
+
+
+def _updated(returned: Returned, args: Sequence[Any], fixed: Sequence[Any]) -> OrderedUpdates:
+    """Shared variables that change from step to step: those with updates, and with a default update, in the step."""
+    found = OrderedUpdates()
+    for variable, value in returned.updates.items():
+        found[variable] = _new_value(variable, value)
+    stop = {id(v) for v in args if v.owner is None and not hasattr(v, "container")} | {
+        id(v) for v in fixed if v.owner is not None}
+    stack = [*returned.outputs, *found.values(), *([] if returned.stop is None else [returned.stop])]
+    seen = set(stop)
+    while stack:
+        v = stack.pop()
+        if id(v) in seen:
+            continue
+        seen.add(id(v))
+        if v.owner is not None:
+            stack.extend(v.owner.inputs)
+        elif getattr(v, "default_update", None) is not None and v not in found:
+            found[v] = _new_value(v, v.default_update)  # type: ignore[attr-defined]
+            stack.append(found[v])
+    return found
+
+
+def _new_value(variable: Any, value: Any) -> Any:
+    """`value` as something that can follow `variable`."""
+    if not isinstance(value, Variable):
+        value = variable.type.constant_class(variable.type, variable.type.filter(value, name="an update")) \
+            if isinstance(variable.type, TensorType) else value
+    have, want = value.type, variable.type
+    if isinstance(want, TensorType) and isinstance(have, TensorType):
+        same = have.dtype == want.dtype and have.ndim == want.ndim and all(
+            a is None or b is None or a == b for a, b in zip(have.shape, want.shape))
+    else:
+        same = have == want
+    if not same:
+        raise LoopError(f"scan: the step updates {describe(variable)}, which is {_short(variable)}, with "
+                        f"{describe(value)}, which is {_short(value)}{at(value.source)}; cast or reshape it")
+    return value
+
+
+def _refuse_implicit(explicit: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+    """MissingInputError naming what a strict step takes from outside without saying so."""
+    known = {id(v) for v in explicit}
+    for v in ancestors(outputs, blockers=explicit):
+        if v.owner is None and id(v) not in known and not isinstance(v, Constant):
+            raise MissingInputError(f"scan with strict=True: the step uses {describe(v)}{at(v.source)}, which is not "
+                                    f"among its arguments; add it to non_sequences")

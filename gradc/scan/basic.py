@@ -1,0 +1,5 @@
+"""Facade: `scan`."""
+
+from gradc.control.scan import scan
+
+__all__ = ["scan"]

@@ -1,0 +1,5 @@
+"""Facade: `until`."""
+
+from gradc.control.returned import until
+
+__all__ = ["until"]

@@ -1,0 +1,5 @@
+"""Facade: `OrderedUpdates`."""
+
+from gradc.control.returned import OrderedUpdates
+
+__all__ = ["OrderedUpdates"]

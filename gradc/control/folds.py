@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradc.control.scan import build, scan
 from gradc.control.returned import OrderedUpdates
+from gradc.control.scan import build, scan
 
 
 def map(fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, truncate_gradient: int = -1,

@@ -7,7 +7,7 @@ Here: everything that Aesara's `scan` accepts is brought to the one form that `o
     updates                  the shared variable is a carry, too; its last value is the update
     all values of a state    a stacked row equal to the next carry
     until                    stacked rows are cut to the number of steps that were run
-Not here: what the step may return (`control.returned`), derivatives (`control.scan_rules`), what is optimised (`passes`).
+Not here: what the step may return (`control.returned`), derivatives (`control.scan_rules`), optimisation (`passes`).
 """
 
 from __future__ import annotations

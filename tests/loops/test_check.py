@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "never defined": (kernel(Store(Y, HERE, local("v")), reads=()), "v is used before it is defined"),
     "twice": (kernel(Let("v", ONE), Let("v", ONE), FIRST, reads=()), "v is defined twice"),
     "twice in siblings": (kernel(loop(Let("v", X_I)), loop(Let("v", X_I)), FIRST), "v is defined twice"),
-    "out of scope": (kernel(loop(Let("v", X_I)), Store(Y, HERE, local("v"))), "v is used before it is defined"),
+    "out of scope": (kernel(loop(Let("v", X_I)), Store(Y, HERE, local("v"))), "v is used out of its scope"),
     "other dtype": (kernel(Let("v", ONE), Store(Y, HERE, local("v", "float32")), reads=()), "v is float64, used as"),
     "hides a size": (kernel(Let("n", ONE), COPY), "the local n hides the size"),
     "name of a buffer": (kernel(Let("x", ONE), COPY), "x is defined twice"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc import errors
 from gradc.errors import SIZE_ONE, AssertionFailedError, IndexOutOfBoundsError, NoRuleError, ShapeError
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
@@ -246,7 +247,7 @@ def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
 
 def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
     if not all(np.all(c) for c in args[1:]):
-        raise (ShapeError if op.error == "shape" else AssertionFailedError)(op.message)
+        raise getattr(errors, ops.ASSERT_ERRORS[op.error])(op.message)
     return args[0]
 
 

@@ -264,13 +264,16 @@ class ShapeOf(OpKind):
 
 @record
 class Assert(OpKind):
-    """`error`: "assert" (AssertionFailedError), or "shape" (ShapeError: a comparison of sizes)."""
+    """`error`: "assert", "shape" (a comparison of sizes) or "index" (a position against a size); see ASSERT_ERRORS."""
 
     message: str
     error: str = "assert"
 
     def __str__(self) -> str:
         return "assert"
+
+
+ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "index": "IndexOutOfBoundsError"}
 
 
 @record

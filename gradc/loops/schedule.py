@@ -153,7 +153,7 @@ class Schedule:
             case ops.Scatter():
                 self._scatter(eqn, op)
             case ops.Assert(message, error):
-                self._assert(eqn, message, "ShapeError" if error == "shape" else "AssertionFailedError")
+                self._assert(eqn, message, ops.ASSERT_ERRORS[error])
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         dims = self.sizes.of(x)

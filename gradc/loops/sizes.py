@@ -378,7 +378,7 @@ def _same(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
 
 def _assert(sizes: Sizes, op: ops.Assert, args: Sequence[Var]) -> Dims:
     """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
-    error = "ShapeError" if op.error == "shape" else "AssertionFailedError"
+    error = ops.ASSERT_ERRORS[op.error]
     for c in args[1:]:
         value = None if c.type.ndim else sizes.try_host(c)  # type: ignore[attr-defined]
         if isinstance(value, str):

@@ -296,6 +296,22 @@ def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
     return None
 
 
+def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
+    """x[:n] -> x[:] along axes of size n."""
+    items: list[ops.Item] = []
+    dynamic: list[Var] = []
+    rest = iter(args[1:])
+    for item, dim in zip(op.items, b.dims(args[0])):
+        taken = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
+        if item.stop is ops.DYNAMIC and item.start in (None, 0) and item.step in (None, 1) \
+                and b.sizes.find(b.sizes.value_dim(taken[0], b.producer)) == b.sizes.find(dim):
+            items.append(ops.Item())
+        else:
+            items.append(item)
+            dynamic += taken
+    return b.apply(ops.Slice(tuple(items)), args[0], *dynamic) if len(dynamic) < len(args) - 1 else None
+
+
 def _may_fail(b: Any, op: ops.Slice, v: Any) -> bool:
     """Can one of the single positions be out of bounds?"""
     return any(item.is_single and not (isinstance(item.at, int) and size is not None)
@@ -379,6 +395,14 @@ def _sample_slices(b: Any) -> Any:
             b.apply(ops.Slice((item(start=1), item(at=2))), zeros))
 
 
+def _sample_slice_to_size(b: Any) -> Any:
+    v = matrix(b)
+    to = ops.Item(stop=ops.DYNAMIC)
+    n = b.size(v, 0)
+    return (b.apply(ops.Slice((to,)), v, n),
+            b.apply(ops.Slice((ops.Item(start=ops.DYNAMIC), to)), v, b.constant(1, "int64"), b.size(v, 1)))
+
+
 def _sample_reshape(b: Any) -> Any:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
@@ -418,6 +442,7 @@ VIEWS = (
     Rule("broadcast", On((ops.Broadcast,)), _broadcast, sample=_sample_broadcast),
     Rule("reshape", On((ops.Reshape,)), _reshape, sample=_sample_reshape),
     Rule("slice", On((ops.Slice,)), _slice, sample=_sample_slices),
+    Rule("slice_to_size", On((ops.Slice,)), _slice_to_size, sample=_sample_slice_to_size),
     Rule("concat", On((ops.Concat,)), _concat,
          sample=lambda b: (b.apply(ops.Concat(1), v := matrix(b)),
                            b.apply(ops.Concat(0), v, b.apply(ops.Concat(0), v, v)))),

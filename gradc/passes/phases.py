@@ -14,15 +14,16 @@ from typing import Any
 from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.check import check
+from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program
 from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
+from gradc.passes.scan import has_loops, optimize_loops
 from gradc.record import record
 
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES
-
 
 
 @record
@@ -60,38 +61,68 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
     """`program` with fewer and better equations.
 
     log      a list to which (phase, rule) is added for each rule that fires
-    excluded names of rules that are not applied (names that no rule has are ignored), or of phases after the first
+    excluded names of rules that are not applied (names that no rule has are ignored), of phases after the first, or
+             "loops" for the passes on loops
     checked  run `ir.check` after each phase; default: if config.log has the topic "passes"
     Raises: ProgramCheckError if a rule broke the Program (a bug in gradc).
     """
-    tell = "passes" in config.log.split(",")
     if checked is None:
-        checked = tell
-    program = drop_unused(program)          # first: rules cost time, and unused equations state no sizes
-    started = time.perf_counter()
-    state = State(program)
-    if log is not None or tell:
-        state.fired = [] if log is None else log
-    phases = _without(excluded) if excluded else PHASES
-    for phase in phases:
-        fired = len(state.fired or ())
-        count = len(program.eqns)
-        present = {state.kinds[eqn.outs[0].number] for eqn in program.eqns}
-        if phase is not phases[0] and not any(rule.possible(present) for rule in phase.own):
-            continue
-        program = sweep(program, phase.table, state, phase.name)
-        if checked:
-            check(program, phase.name)
-        if tell:
-            now = time.perf_counter()
-            print(f"gradc passes: {phase.name}: {count} -> {len(program.eqns)} equations, "
-                  f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
-            started = now
-    program = specialize.share_reciprocals(program, state)      # after all rules: it makes products of quotients
-    program = with_lines(keep_size_checks(program, state), state)
-    if checked:
-        check(program, "keep_size_checks")
-    return program
+        checked = "passes" in config.log.split(",")
+    return _Optimizer(log, checked, excluded).optimize(program)
+
+
+class _Optimizer:
+    """One call of `optimize`: its options, and the bodies of loops that it has seen."""
+
+    def __init__(self, log: list[Fired] | None, checked: bool, excluded: tuple[str, ...]) -> None:
+        self.log = log
+        self.checked = checked
+        self.loops = "loops" not in excluded
+        self.phases = _without(excluded) if excluded else PHASES
+        self.bodies: dict[str, Program] = {}
+
+    def optimize(self, program: Program) -> Program:
+        program = drop_unused(program)      # first: rules cost time, and unused equations state no sizes
+        if self.loops and has_loops(program):
+            program = optimize_loops(program, lambda p: self.rules(p, self.phases[:1]), self.body,
+                                     check if self.checked else None)
+        return self.rules(program, self.phases)
+
+    def body(self, program: Program) -> Program:
+        """A body, optimised; once for equal ones."""
+        key = digest(program)
+        if key not in self.bodies:
+            made = self.optimize(program)
+            self.bodies[key] = self.bodies[digest(made)] = made
+        return self.bodies[key]
+
+    def rules(self, program: Program, phases: tuple[Phase, ...]) -> Program:
+        """`program` after the sweeps of `phases`."""
+        tell = "passes" in config.log.split(",")
+        started = time.perf_counter()
+        state = State(program)
+        if self.log is not None or tell:
+            state.fired = [] if self.log is None else self.log
+        for phase in phases:
+            fired = len(state.fired or ())
+            count = len(program.eqns)
+            present = {state.kinds[eqn.outs[0].number] for eqn in program.eqns}
+            if phase is not phases[0] and not any(rule.possible(present) for rule in phase.own):
+                continue
+            program = sweep(program, phase.table, state, phase.name)
+            if self.checked:
+                check(program, phase.name)
+            if tell:
+                now = time.perf_counter()
+                print(f"gradc passes: {phase.name}: {count} -> {len(program.eqns)} equations, "
+                      f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
+                started = now
+        if phases is self.phases:           # after all rules: it makes products of quotients
+            program = specialize.share_reciprocals(program, state)
+        program = with_lines(keep_size_checks(program, state), state)
+        if self.checked:
+            check(program, "keep_size_checks")
+        return program
 
 
 def with_lines(program: Program, state: State) -> Program:

@@ -166,12 +166,7 @@ class Rewriter(Builder):
         self._next = number + len(outs)
         eqn = Eqn(op, tuple(args), outs, self.sources)
         kind = kind_of(op)
-        dims = self.sizes.of(op, args, types[0], self.producer) if type(types[0]) is TensorType else None
-        if dims is None:
-            for out in outs:
-                self.sizes.of_input(out)
-        else:
-            self.sizes.dims[number] = dims
+        self.sizes.note(op, args, outs, self.producer)
         for out in outs:
             self.kinds[out.number] = kind
             self.producer[out] = eqn

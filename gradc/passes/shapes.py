@@ -31,7 +31,7 @@ class Sizes:
 
     `dims[var.number]` is the tuple of a Var (None where there is no tensor).  `keys[-symbol - 1]` says what a
     symbol stands for:
-        ("shape", var, axis)             size of an input, or of a Callback's result
+        ("shape", var, axis)             size of an input, or of a result that only itself can tell (a Callback's)
         ("value", var)                   the value of an integer scalar
         ("count", var)                   the same, but negative values count as 0 (Iota)
         ("less", k, dim)                 dim - k, at least 0: length of x[k:], x[:-k]
@@ -131,6 +131,21 @@ class Sizes:
             return None
         return rule(self, op, args, out, producer, eqn)
 
+    def note(self, op: ops.OpKind, args: Sequence[Var], outs: Sequence[Var], producer: dict[Var, Eqn],
+             eqn: Eqn | None = None) -> None:
+        """Enter the dimensions of all results of `op(*args)`."""
+        rule, results = _DIMS.get(type(op)), _RESULTS.get(type(op))
+        if rule is not None and type(outs[0].type) is TensorType:
+            self.dims[outs[0].number] = rule(self, op, args, outs[0].type, producer, eqn)
+            return
+        for v in outs:
+            self.of_input(v)
+        if results is not None:
+            for v, dims in zip(outs, results(self, op, args, producer)):
+                if dims is not None and type(v.type) is TensorType:
+                    self.dims[v.number] = tuple([
+                        own if own >= 0 or d is None else d for own, d in zip(self.dims[v.number], dims)])
+
     def settle(self) -> None:
         """Put representatives everywhere, so that equal shapes are equal tuples."""
         if self._parent:
@@ -153,8 +168,7 @@ def analyse(program: Program) -> Sizes:
         out = eqn.outs[0]
         rule = table.get(type(eqn.op))
         if rule is None:
-            for v in eqn.outs:
-                sizes.of_input(v)
+            sizes.note(eqn.op, eqn.args, eqn.outs, producer, eqn)
         elif isinstance(out.type, TensorType):
             dims[out.number] = rule(sizes, eqn.op, eqn.args, out.type, producer, eqn)
         for v in eqn.outs:
@@ -235,10 +249,10 @@ def _reshape(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: dict[
 
 
 def _slice(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, eqn: Eqn | None) -> Dims:
-    return _part(sizes, op.items, sizes.dims[args[0].number], args[1:])
+    return _part(sizes, op.items, sizes.dims[args[0].number], args[1:], producer)
 
 
-def _part(sizes: Sizes, items: ops.Items, dims: Dims, dynamic: Sequence[Var]) -> Dims:
+def _part(sizes: Sizes, items: ops.Items, dims: Dims, dynamic: Sequence[Var], producer: dict[Var, Eqn]) -> Dims:
     """Dimensions of what a basic index picks."""
     result: list[Dim] = []
     used = 0
@@ -252,12 +266,12 @@ def _part(sizes: Sizes, items: ops.Items, dims: Dims, dynamic: Sequence[Var]) ->
             elif static is not None:
                 result.append(static)
             else:
-                result.append(_length_dim(sizes, item, tuple(dynamic[used:used + count]), dim))
+                result.append(_length_dim(sizes, item, tuple(dynamic[used:used + count]), dim, producer))
         used += count
     return tuple(result) + dims[len(items):]
 
 
-def _length_dim(sizes: Sizes, item: ops.Item, dynamic: tuple[Var, ...], dim: Dim) -> Dim:
+def _length_dim(sizes: Sizes, item: ops.Item, dynamic: tuple[Var, ...], dim: Dim, producer: dict[Var, Eqn]) -> Dim:
     """Dimension of a slice; slices that are equally long for every size get one symbol where that is easy to see."""
     start, stop, step = item.bounds()
     if not dynamic and step in (None, 1):
@@ -267,6 +281,9 @@ def _length_dim(sizes: Sizes, item: ops.Item, dynamic: tuple[Var, ...], dim: Dim
         if (start < 0) != (stop is not None) and start * (stop or 0) == 0:
             return _most(sizes, -start if stop is None else stop, dim)
     if not dynamic and step == -1 and start is None and stop is None:
+        return dim
+    if start in (None, 0) and stop is ops.DYNAMIC and step in (None, 1) \
+            and sizes.value_dim(dynamic[0], producer) == dim:
         return dim
     return sizes.symbol(("length", item, dynamic, dim))
 
@@ -291,7 +308,7 @@ def _scatter(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, 
     x, v = args[0], args[1]
     shape = v.type.shape
     if shape:
-        part = _part(sizes, op.items, sizes.dims[x.number], args[2:])
+        part = _part(sizes, op.items, sizes.dims[x.number], args[2:], producer)
         for k in range(1, len(shape) + 1):
             if shape[-k] != 1:
                 sizes.unify(part[-k], sizes.dims[v.number][-k], eqn)
@@ -308,10 +325,14 @@ def _concat(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: Any, e
             elif result[k] != d:
                 result[k] = sizes.unify(result[k], d, eqn)
     if len(along) > 1:
-        known = sum(d for d in along if d >= 0)
-        unknown = tuple([sizes.find(d) for d in along if d < 0])
-        result[op.axis] = sizes.symbol(("sum", (*unknown, known))) if unknown else known
+        result[op.axis] = _sum(sizes, along)
     return tuple(result)
+
+
+def _sum(sizes: Sizes, along: Sequence[Dim]) -> Dim:
+    known = sum(d for d in along if d >= 0)
+    unknown = tuple([sizes.find(d) for d in along if d < 0])
+    return sizes.symbol(("sum", (*unknown, known))) if unknown else known
 
 
 def _iota(sizes: Sizes, op: Any, args: Args, out: TensorType, producer: dict[Var, Eqn],
@@ -329,6 +350,64 @@ _DIMS: dict[type, Callable[..., Dims]] = {
     ops.Transpose: _transpose, ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat,
     ops.Iota: _iota, ops.ShapeOf: _shapeof,
 }
+
+
+# ------------------------------------------------------------------------------------------- loops, branches
+
+Known = tuple["Dim | None", ...]        # None: only the result itself can tell
+
+
+def _scan(sizes: Sizes, op: Any, args: Sequence[Var], producer: dict[Var, Eqn]) -> list[Known | None]:
+    """Carries have the sizes of their initial values; rows those of the body's results."""
+    steps, _, seqs, inits, others = op.split(args)
+    rows = [sizes.dims[x.number][1:] for x in seqs]
+    whole = [sizes.dims[x.number] for x in (*inits, *others)]
+    values = dict(zip(op.body.inputs[op.n_seqs + op.n_carries:], others))
+    inner = _body(sizes, op.body, (*rows, *whole), values, producer)
+    steps_dim = sizes.value_dim(steps, producer)
+    stacked = inner[op.n_carries:op.n_carries + op.n_stacked]
+    return [*whole[:op.n_carries], *[(steps_dim, *dims) for dims in stacked], *([()] if op.until else [])]
+
+
+def _cond(sizes: Sizes, op: Any, args: Sequence[Var], producer: dict[Var, Eqn]) -> list[Known | None]:
+    """The sizes on which both branches agree."""
+    given = [sizes.dims[x.number] for x in args[1:]]
+    then, orelse = [_body(sizes, p, given, dict(zip(p.inputs, args[1:])), producer) for p in (op.then, op.orelse)]
+    return [tuple([d if d == e else None for d, e in zip(*pair)]) for pair in zip(then, orelse)]
+
+
+def _body(sizes: Sizes, body: Program, given: Sequence[Dims], values: dict[Var, Var],
+          producer: dict[Var, Eqn]) -> list[Known]:
+    """Dimensions of a body's outputs by those of its inputs; `values`: inputs that stand for a value outside."""
+    inside = analyse(body)
+    dims = dict(zip(body.inputs, given))
+    outside: list[Dim | None] = []
+
+    def get(dim: Dim) -> Dim | None:
+        dim = inside.find(dim)
+        return dim if dim >= 0 else outside[-dim - 1]
+
+    for key in inside.keys:             # a symbol depends on older ones only
+        new: Dim | None = None
+        inner = [get(d) for d in _inner(key)]
+        match key[0]:
+            case "shape":
+                new = dims[key[1]][key[2]] if key[1] in dims else None
+            case "value" | "count":
+                new = sizes.value_dim(values[key[1]], producer, key[0]) if key[1] in values else None
+            case "less" if inner[0] is not None:
+                new = _less(sizes, key[1], inner[0])
+            case "most" if inner[0] is not None:
+                new = _most(sizes, key[1], inner[0])
+            case "length" if inner[0] is not None and all(v in values for v in key[2]):
+                new = _length_dim(sizes, key[1], tuple([values[v] for v in key[2]]), inner[0], producer)
+            case "sum" if None not in inner:
+                new = _sum(sizes, inner)  # type: ignore[arg-type]
+        outside.append(new)
+    return [tuple([get(d) for d in inside.dims[v.number]]) for v in body.outputs]
+
+
+_RESULTS: dict[type, Callable[..., list[Known | None]]] = {ops.Scan: _scan, ops.Cond: _cond}
 
 
 # --------------------------------------------------------------------------------------- sizes as equations

@@ -1,0 +1,202 @@
+"""`Loop`: a Scan equation opened for editing; what all passes on loops work with.
+
+Opened, a Scan's arguments and the inputs of its body stand side by side in dictionaries (value inside -> value
+outside), so that a pass edits roles by name and not by position.  `emit` puts the edited loop back.
+
+    seqs    row inside -> sequence outside          after   carry -> what follows it
+    inits   carry      -> initial value outside     lasts   a result outside -> the carry whose last value it is
+    others  value      -> value outside             rows    a result outside -> the value inside that it stacks
+
+Results are named by the Vars of the old Program (or any key, for rows that a pass adds); `done` takes results that
+need no loop.  The equations of the body stand in `inner`, a Builder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
+from typing import Any
+
+from gradc.ir import ops
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
+from gradc.ir.types import TensorType
+from gradc.passes.dce import drop_unused
+from gradc.record import replace
+
+UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
+
+Value = Any             # a Var inside, or (op, Vars outside), op None for the one Var itself
+
+
+class Loop:
+    """See the module."""
+
+    __slots__ = ("after", "counts", "done", "inits", "inner", "lasts", "limit", "names", "op", "others", "rows", "seqs",
+                 "sources", "steps", "stop")
+
+    def __init__(self, eqn: Eqn, args: Iterable[Var]) -> None:
+        """Open `eqn`, whose arguments are `args` in the Program that is being built."""
+        op: ops.Scan = eqn.op  # type: ignore[assignment]
+        args = list(args)
+        self.op = op
+        self.sources = eqn.sources
+        self.steps, self.limit, seqs, inits, others = op.split(args)
+        body = op.body
+        self.inner = Builder()
+        n, m = op.n_seqs, op.n_seqs + op.n_carries
+        shapes = [tensor(x).shape for x in (*seqs, *inits, *others)]
+        env = {v: self.inner.input(_special(tensor(v), shape[1:] if k < n else shape), v.name)
+               for k, (v, shape) in enumerate(zip(body.inputs, shapes))}
+        rebuild(body, self.inner, env)
+        inside = [env[v] for v in body.inputs]
+        self.seqs: dict[Var, Var] = dict(zip(inside[:n], seqs))
+        self.inits: dict[Var, Var] = dict(zip(inside[n:m], inits))
+        self.others: dict[Var, Var] = dict(zip(inside[m:], others))
+        made = [env[v] for v in body.outputs]
+        self.after: dict[Var, Var] = dict(zip(self.inits, made))
+        self.lasts: dict[Any, Var] = dict(zip(eqn.outs, self.inits))
+        self.rows: dict[Any, Var] = dict(zip(eqn.outs[op.n_carries:], made[op.n_carries:op.n_carries + op.n_stacked]))
+        self.stop: Var | None = made[-1] if op.until else None
+        self.counts: list[Any] = [eqn.outs[-1]] if op.until else []
+        self.names: dict[Any, str | None] = {v: v.name for v in eqn.outs}
+        self.done: dict[Any, Var] = {}
+
+    # ------------------------------------------------------------------------------ the body
+
+    def body(self) -> Program:
+        """The body as it stands: (rows, carries, others) -> (next carries, rows to stack, stop)."""
+        return drop_unused(Program([*self.seqs, *self.inits, *self.others], self.inner.eqns, self._outputs()))
+
+    def _outputs(self) -> list[Var]:
+        stop = [] if self.stop is None else [self.stop]
+        return [*self.after.values(), *dict.fromkeys(self.rows.values()), *stop]
+
+    def take(self, body: Program) -> None:
+        """Put `body`, equal to `body()`, in its place."""
+        inner = Builder()
+        env = copy_inputs(body, inner)
+        rebuild(body, inner, env)
+        values = dict(zip(self._outputs(), [env[v] for v in body.outputs]))
+        self._move(inner, dict(zip([*self.seqs, *self.inits, *self.others], [env[v] for v in body.inputs])), values)
+
+    def substitute(self, new: Mapping[Var, Value]) -> None:
+        """Put other values in the place of inputs of the body: see `Value`."""
+        body = self.body()
+        inner = Builder()
+        env = {v: inner.input(v.type, v.name) for v in body.inputs if v not in new}
+        known = {x: env[v] for v, x in self.others.items() if v in env}
+        added: dict[Var, Var] = {}
+
+        def inside(x: Var) -> Var:
+            if x.data is not None:
+                return inner.apply(ops.Constant(ops.ConstantValue(x.data)))
+            if x not in known:
+                known[x] = inner.input(x.type, x.name)
+                added[known[x]] = x
+            return known[x]
+
+        for v, value in new.items():
+            if isinstance(value, Var):
+                env[v] = env[value]
+            else:
+                op, args = value
+                env[v] = inside(args[0]) if op is None else inner.apply(op, *[inside(x) for x in args])
+        rebuild(body, inner, env)
+        for table in (self.seqs, self.inits, self.after, self.others):
+            for v in new:
+                table.pop(v, None)
+        self._move(inner, env, env)
+        self.others.update(added)
+
+    def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
+        self.inner = inner
+        self.after = {inputs[v]: values[a] for v, a in self.after.items()}
+        self.seqs = {inputs[v]: x for v, x in self.seqs.items()}
+        self.inits = {inputs[v]: x for v, x in self.inits.items()}
+        self.others = {inputs[v]: x for v, x in self.others.items()}
+        self.lasts = {key: inputs[v] for key, v in self.lasts.items()}
+        self.rows = {key: values[v] for key, v in self.rows.items()}
+        if self.stop is not None:
+            self.stop = values[self.stop]
+
+    def sequence(self, outer: Var) -> Var:
+        """The row of the new sequence `outer` inside the body."""
+        t = tensor(outer)
+        v = self.inner.input(TensorType.make(t.dtype, t.shape[1:]), outer.name)
+        self.seqs[v] = outer
+        return v
+
+    def needed(self, values: Iterable[Var]) -> set[Var]:
+        """Everything inside that `values` are made from, through the carries; `values` included."""
+        needed: set[Var] = set()
+        work = list(values)
+        while work:
+            v = work.pop()
+            if v in needed:
+                continue
+            needed.add(v)
+            if v in self.after:
+                work.append(self.after[v])
+            eqn = self.inner.producer.get(v)
+            if eqn is not None:
+                work.extend(eqn.args)
+        return needed
+
+    def outside(self) -> list[Var]:
+        """The arguments, all of them."""
+        first = [self.steps] if self.limit is None else [self.steps, self.limit]
+        return [*first, *self.seqs.values(), *self.inits.values(), *self.others.values()]
+
+    def move(self, env: Mapping[Var, Var]) -> None:
+        """Replace the arguments by what `env` says."""
+        self.steps = env[self.steps]
+        self.limit = None if self.limit is None else env[self.limit]
+        self.seqs = {v: env[x] for v, x in self.seqs.items()}
+        self.inits = {v: env[x] for v, x in self.inits.items()}
+        self.others = {v: env[x] for v, x in self.others.items()}
+
+    # ------------------------------------------------------------------------------ back
+
+    def emit(self, b: Builder) -> dict[Any, Var]:
+        """The loop as an equation of `b`; each result by its key."""
+        made = dict(self.done)
+        if not self.after and not self.rows and self.stop is None:
+            return made
+        op = replace(self.op, body=self.body(), n_seqs=len(self.seqs), n_carries=len(self.inits),
+                     until=self.stop is not None, limited=self.limit is not None)
+        b.sources = self.sources
+        outs = b.equation(op, self.outside()).outs
+        last = dict(zip(self.inits, outs))
+        row = dict(zip(dict.fromkeys(self.rows.values()), outs[len(self.inits):]))
+        made.update({key: last[v] for key, v in self.lasts.items()})
+        made.update({key: row[v] for key, v in self.rows.items()})
+        made.update(dict.fromkeys(self.counts, outs[-1]))
+        for key, v in made.items():
+            v.name = v.name or self.names.get(key)
+        return made
+
+
+def each_loop(program: Program, change: Callable[[Builder, Loop], Mapping[Any, Var] | None]) -> Program:
+    """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
+    if not any(type(eqn.op) is ops.Scan for eqn in program.eqns):
+        return program
+    b = Builder()
+    env = copy_inputs(program, b)
+    for eqn in program.eqns:
+        if type(eqn.op) is ops.Scan:
+            b.sources = eqn.sources
+            loop = Loop(eqn, [env[a] for a in eqn.args])
+            env.update(change(b, loop) or loop.emit(b))
+        else:
+            rebuild(program, b, env, [eqn])
+    return b.program([env[v] for v in program.outputs])
+
+
+def _special(t: TensorType, shape: tuple[int | None, ...]) -> TensorType:
+    """`t` with the sizes that are known outside; no new 1s, they would broadcast."""
+    return TensorType.make(t.dtype, tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)]))
+
+
+def elements(var: Var) -> int:
+    """How many elements a value has, about."""
+    return prod([UNKNOWN if s is None else s for s in tensor(var).shape])

@@ -1,0 +1,52 @@
+"""Passes on loops, in order, with the reason of each place: the only list of them.
+
+`optimize_loops(program, rules, optimise)`: Program -> Program.  `rules` applies the rewrite rules to a Program
+that is on its way, `optimise` is the whole optimiser, for bodies.  Loops are opened for editing as `loop.Loop`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradc.ir import ops
+from gradc.ir.program import Program
+from gradc.passes.scan_results import first_rows, last_rows
+from gradc.passes.scan_values import drop_unused_results, simplify
+from gradc.record import record
+
+Transform = Callable[[Program], Program]
+
+
+@record
+class Step:
+    """One pass, (program, optimise) -> program, and why it stands where it stands."""
+
+    name: str
+    run: Callable[[Program, Transform], Program]
+    why: str
+
+
+STEPS: tuple[Step, ...] = (
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "first: what is not needed need not be improved"),
+    Step("last_rows", last_rows, "before results are dropped again: a row that became a carry is not stacked"),
+    Step("first_rows", lambda p, _: first_rows(p), "after last_rows: it makes the zeros with one row of other loops"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
+    Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "last: a body in normal form needs less"),
+)
+
+
+def has_loops(program: Program) -> bool:
+    """Are there equations with bodies?"""
+    return any(type(eqn.op) in (ops.Scan, ops.Cond) for eqn in program.eqns)
+
+
+def optimize_loops(program: Program, rules: Transform, optimise: Transform,
+                   check: Callable[[Program, str], None] | None = None) -> Program:
+    """`program` with better loops; `check` is told each intermediate Program with the name of the pass."""
+    program = rules(program)                # sizes and indices in normal form
+    for step in STEPS:
+        program = step.run(program, optimise)
+        if check is not None:
+            check(program, step.name)
+    return program

@@ -14,6 +14,7 @@ need no loop.  The equations of the body stand in `inner`, a Builder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from math import prod
 from typing import Any
 
@@ -24,6 +25,8 @@ from gradc.passes.dce import drop_unused
 from gradc.record import replace
 
 UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
+
+STOP = "the second loop stops"
 
 Value = Any             # a Var inside, or (op, Vars outside), op None for the one Var itself
 
@@ -60,6 +63,33 @@ class Loop:
         self.counts: list[Any] = [eqn.outs[-1]] if op.until else []
         self.names: dict[Any, str | None] = {v: v.name for v in eqn.outs}
         self.done: dict[Any, Var] = {}
+
+    @staticmethod
+    def both(first: Loop, second: Loop) -> Loop:
+        """A loop of the steps of `first` that does what the two do; it stops where `first` does.
+
+        The second's condition to stop, if it has one, is the row `STOP`.
+        """
+        loop = copy(first)
+        loop.inner = Builder()
+        env: dict[Var, Var] = {}
+        for part in (first, second):
+            body = part.body()
+            env.update({v: loop.inner.input(v.type, v.name) for v in body.inputs})
+            rebuild(body, loop.inner, env)
+        for name in ("seqs", "inits", "others"):
+            setattr(loop, name, {env[v]: x for part in (first, second) for v, x in getattr(part, name).items()})
+        loop.after = {env[v]: env[a] for part in (first, second) for v, a in part.after.items()}
+        for name in ("lasts", "rows"):
+            setattr(loop, name, {key: env[v] for part in (first, second) for key, v in getattr(part, name).items()})
+        loop.stop = None if first.stop is None else env[first.stop]
+        if second.stop is not None:
+            loop.rows[STOP] = env[second.stop]
+        loop.counts = first.counts + second.counts
+        loop.names = {**first.names, **second.names}
+        loop.done = {**first.done, **second.done}
+        loop.sources = tuple(dict.fromkeys(first.sources + second.sources))
+        return loop
 
     # ------------------------------------------------------------------------------ the body
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gradc.ir import ops
 from gradc.ir.program import Program
 from gradc.passes.scan_results import first_rows, last_rows
+from gradc.passes.scan_siblings import merge_siblings
 from gradc.passes.scan_values import drop_unused_results, simplify
 from gradc.record import record
 
@@ -32,6 +33,7 @@ STEPS: tuple[Step, ...] = (
     Step("first_rows", lambda p, _: first_rows(p), "after last_rows: it makes the zeros with one row of other loops"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
+    Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "last: a body in normal form needs less"),
 )
 

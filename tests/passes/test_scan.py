@@ -163,3 +163,43 @@ def test_a_cotangent_of_the_last_row_enters_the_carry() -> None:
     after = same([N, M, X], [g, xs], (6, MS, V), (1, MS, V))
     loop, = loops(after)
     assert loop.op.n_seqs == 1 and "set_subtensor" not in " ".join(kinds(after))
+
+
+# ------------------------------------------------------------------------------------------------ siblings
+
+
+def test_a_loop_and_the_same_with_more_rows_are_one() -> None:
+    def first(x: Any, s: Any) -> Any:
+        new = at.tanh(s * A + x)
+        return new, new
+
+    def again(y: Any, c: Any) -> Any:
+        new = at.tanh(c * A + y)
+        return new, c, at.square(new) - y
+
+    _, h = scan(first, N, [M], [X])
+    g = at.exp(h[0])            # between the two loops, of the first
+    last, old, more = scan(again, N, [M], [X])
+    after = same([N, M, X, A], [g, h, last, old, more], (6, MS, V, 0.5), (1, MS, V, 0.5))
+    loop, = loops(after)
+    assert loop.op.n_carries == 1
+
+
+def test_a_loop_over_the_results_of_another_stays_apart() -> None:
+    _, h = scan(lambda x, s: (s + x, s + x), N, [X], [A])
+    _, g = scan(lambda x, s: (s + x, s + x), N, [h], [A])
+    assert len(loops(same([N, X, A], [h, g], (6, XS, 0.5)))) == 2
+
+
+def test_loops_with_an_end_are_merged_if_it_is_the_same() -> None:
+    def step(more: Any, most: Any) -> Any:
+        def inner(x: Any, s: Any) -> Any:
+            new = at.tanh(s * A + x)
+            return new, more(new), at.gt(new, most)
+        return inner
+
+    one, two, other = [scan(step(f, m), N, [X], [B], until=True)
+                       for f, m in ((at.exp, 0.2), (at.square, 0.2), (at.square, 0.3))]
+    inputs, values = [N, X, A, B], (7, XS, 0.5, 0.1)
+    assert len(loops(same(inputs, [one[1], one[2], two[1], two[2]], values))) == 1
+    assert len(loops(same(inputs, [one[1], one[2], other[1], other[2]], values))) == 2

@@ -27,7 +27,7 @@ from gradc.errors import (
     at,
 )
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Apply, NullVariable, Variable, describe, to_variable, toposort
+from gradc.ir.graph import Apply, NullVariable, Variable, ancestors, describe, graph_inputs, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -358,16 +358,26 @@ def _why_disconnected(x: Variable, outputs: Sequence[Variable]) -> str:
     what = " and ".join(f"{describe(y)}{at(y.source)}" for y in outputs)
     start = (f"grad was asked for the gradient by {describe(x)}{at(x.source)}, which is not part of the graph of "
              f"{what}, or is used there only by operations that pass no gradient")
-    depends = {id(x)}
+    depends, cut = {id(x)}, None
     for node in toposort(outputs):
         pattern = connection(node)
         for k, y in enumerate(node.inputs):
-            if id(y) in depends:
-                if pattern is not None and not any(pattern[k]):
-                    return (f"{start}: it is used only by {node.op}{at(node.source)}; pass "
-                            f"disconnected_inputs='ignore' to get zeros")
-                depends.update(id(z) for z in node.outputs)
-    if not any(id(y) in depends for y in outputs):
-        return f"{start}: it does not occur in it; pass disconnected_inputs='ignore' to get zeros"
-    return f"{start}: it is used only above variables of consider_constant; pass disconnected_inputs='ignore'"
-
+            if id(y) not in depends:
+                continue
+            if pattern is not None and not any(pattern[k]):
+                return (f"{start}: it is used only by {node.op}{at(node.source)}; pass disconnected_inputs='ignore' to "
+                        f"get zeros")
+            if pattern is not None and not all(pattern[k]):
+                cut = node
+            depends.update(id(z) for j, z in enumerate(node.outputs) if pattern is None or pattern[k][j])
+    if any(id(y) in depends for y in outputs):
+        return f"{start}: it is used only above variables of consider_constant; pass disconnected_inputs='ignore'"
+    if cut is not None:
+        return (f"{start}: of the results of {cut.op}{at(cut.source)} only others depend on it; pass "
+                f"disconnected_inputs='ignore' to get zeros")
+    for v in graph_inputs(outputs):
+        whole = getattr(v.tag, "stands_for", None)
+        if whole is not None and any(y is x for y in ancestors([whole])):
+            return (f"{start}: {describe(v)} is a variable that scan hands to its step, and nothing in it tells how "
+                    f"{describe(whole)} is computed. Give scan the whole of it in non_sequences, and index it in the step")
+    return f"{start}: it does not occur in it; pass disconnected_inputs='ignore' to get zeros"

@@ -10,69 +10,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from gradc.control.parts import Step
 from gradc.ir import ops
-from gradc.ir.graph import Apply, Variable, toposort
+from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.scalars import COST, get_row
 
 _CHEAP = (ops.Constant, ops.Cast, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Concat, ops.Iota,
           ops.ShapeOf, ops.Assert, ops.GradientOf)
+_ROOTS_AND_POWERS = (-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4)      # exponents for which passes find something better
 
 
 def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
     """The carries and values of `step` that are to be kept for computing `backward`."""
-    return list(_Residuals(step, backward).kept.values())
+    forward = toposort(step.results)
+    inside = {id(node) for node in forward}
+    needed = {id(v) for v in backward}
+    for node in toposort(backward):
+        if id(node) not in inside:
+            needed.update(id(v) for v in _used(node))
 
+    # in the order of computation, per value the set of those from which it can be computed at little cost, as bits
+    free = {id(v) for v in (*step.carries, *step.results)}      # kept at no cost, or kept already
+    varying = {id(v) for v in (*step.rows, *step.carries)}
+    sources: dict[int, int] = {}
+    places: list[Variable] = []
+    kept = costly = 0
 
-class _Residuals:
-    """`kept` by id; `made`: the equation of each value of the step that varies from step to step."""
+    def choose(v: Variable, stored: bool) -> None:
+        nonlocal kept, costly
+        if stored:
+            sources[id(v)] = own = 1 << len(places)
+            places.append(v)
+            costly |= 0 if id(v) in free else own
+        if id(v) in needed:
+            if (sources[id(v)] & costly & ~kept).bit_count() > 1:
+                choose(v, True)
+            kept |= sources[id(v)]
 
-    def __init__(self, step: Step, backward: Sequence[Variable]) -> None:
-        self.carries = {id(v) for v in step.carries}
-        self.results = {id(v) for v in step.results}
-        self.kept: dict[int, Variable] = {}
-        self.made: dict[int, Apply] = {}
-        varying = {id(v) for v in (*step.rows, *step.carries)}
-        forward = toposort(step.results)
-        for node in forward:
-            if any(id(v) in varying for v in node.inputs):
-                for v in node.outputs:
-                    varying.add(id(v))
-                    self.made[id(v)] = node
-        cheap: set[int] = set()
-        inside = {id(node) for node in forward}
-        for v in (*backward, *(v for node in toposort(backward) if id(node) not in inside for v in _used(node))):
-            if self._is_leaf(v):
-                self.kept[id(v)] = v
-            elif id(v) in self.made:
-                cheap.add(id(v))
-        for node in forward:
-            for v in node.outputs:
-                if id(v) in cheap:
-                    self._choose(v)
-
-    def _is_leaf(self, v: Variable) -> bool:
-        """Is v, where its value is needed, kept rather than computed again?"""
-        node = self.made.get(id(v))
-        return id(v) in self.carries or (node is not None and (id(v) in self.results or _is_dear(node)))
-
-    def _choose(self, v: Variable) -> None:
-        """Keep what computes the cheap value v, or v."""
-        new: dict[int, Variable] = {}
-        seen: set[int] = set()
-        stack = [v]
-        while stack:
-            for u in _used(self.made[id(stack.pop())]):
-                if id(u) in seen or id(u) in self.kept:
-                    continue
-                seen.add(id(u))
-                if self._is_leaf(u):
-                    new[id(u)] = u
-                elif id(u) in self.made:
-                    stack.append(u)
-        if sum(key not in self.carries and key not in self.results for key in new) > 1:
-            new = {id(v): v}
-        self.kept.update(new)
+    for v in step.carries:
+        choose(v, True)
+    for node in forward:
+        if not any(id(v) in varying for v in node.inputs):
+            continue
+        for v in node.outputs:
+            varying.add(id(v))
+            sources[id(v)] = 0
+            for u in _used(node):
+                sources[id(v)] |= sources.get(id(u), 0)
+            choose(v, id(v) in free or _is_dear(node))
+    return [v for k, v in enumerate(places) if kept >> k & 1]
 
 
 def _used(node: Apply) -> Iterator[Variable]:
@@ -83,6 +71,8 @@ def _used(node: Apply) -> Iterator[Variable]:
 
 
 def _is_dear(node: Apply) -> bool:
+    if node.op == ops.Map("pow") and isinstance(node.inputs[1], Constant):
+        return not np.isin(node.inputs[1].data, _ROOTS_AND_POWERS).all()
     if type(node.op) is ops.Map:
         return get_row(node.op.fn).weight >= COST["exp"]
     return type(node.op) not in _CHEAP

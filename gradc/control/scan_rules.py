@@ -18,8 +18,9 @@ from gradc.autodiff.forward import pushforward
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
-from gradc.control.residuals import residuals
+from gradc.control.partial import added, of_last_values
 from gradc.control.parts import Loop, Step, bits
+from gradc.control.residuals import residuals
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable
@@ -50,6 +51,7 @@ def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
     op = step.op
     args = node.inputs[len(node.inputs) - len(step.inputs):]        # those of the body
     before, others = len(node.inputs) - len(args), op.split(node.inputs)[-1]
+    gs = of_last_values(o, step, gs)
     given, found = _cotangents(o, step, gs, wanted[before:])
     result: list[Variable | None] = [None] * len(node.inputs)
     window = _window(o, node)
@@ -64,7 +66,7 @@ def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
         else:
             zero = o.full_like(args[i], 0)
             total = zero.type()
-            loop.carries[i] = total, zero, o.add(total, term)
+            loop.carries[i] = total, zero, added(o, total, term)
     if not (loop.rows or loop.carries):
         return result
 

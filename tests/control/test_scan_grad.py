@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 import gradc
 import gradc.tensor as at
 from gradc.control.bodies import close
-from gradc.gradient import Rop, grad
+from gradc.errors import DisconnectedInputError, NullTypeGradError
+from gradc.gradient import Lop, Rop, grad
 from gradc.ir import ops
-from gradc.ir.graph import apply
+from gradc.ir.graph import apply, toposort
 from gradc.ir.types import TensorType
 
 RNG = np.random.default_rng(7)
@@ -143,3 +145,359 @@ def test_logistic_map_by_its_last_value() -> None:
             x = a * x * (1 - x)
         return x
     check([a, x], last, reference, [2.5, 0.3])
+
+
+# ------------------------------------------------------------------------------- directions, ends, kinds of results
+
+
+def damped(x: Any, h: Any, w: Any) -> Any:
+    return np.sin(w * h) + x * h * h if isinstance(w, (np.ndarray, complex)) else at.sin(w * h) + x * h ** 2
+
+
+def by_hand(order: Sequence[int], rows: int, x: Any, h: Any, w: Any) -> tuple[Any, Any, Any]:
+    """Last value, values before each step, values after."""
+    before, after = np.zeros(rows, complex), np.zeros(rows, complex)
+    for t in order:
+        before[t] = h
+        after[t] = h = damped(x[t], h, w)
+    return h, before, after
+
+
+WEIGHTS = RNG.normal(size=(2, 9))
+X9 = RNG.normal(size=9) * 0.5
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 5, 9])
+@pytest.mark.parametrize("limit", [None, 0, 3, 20])
+def test_directions_and_ends(reverse: bool, steps: int, limit: int | None) -> None:
+    x, h, w = at.dvector("x"), *at.dscalars("hw")
+    last, before, after = loop(lambda x, h: [(new := damped(x, h, w)), h, new], [x], [h], steps, limit, reverse=reverse)
+    weights = WEIGHTS[:, :steps]
+    cost = 2.0 * last + (before * weights[0]).sum() + (after * weights[1]).sum()
+    end = steps if limit is None else min(limit, steps)
+    order = range(end)[::-1] if reverse else range(end)
+
+    def reference(x: Any, h: Any, w: Any) -> Any:
+        last, before, after = by_hand(order, steps, x, h, w)
+        return 2 * last + (before * weights[0]).sum() + (after * weights[1]).sum()
+    check([x, h, w], cost, reference, [X9, 0.7, 1.1])
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("bound", [-10.0, 0.9, 10.0])
+@pytest.mark.parametrize("truncate", [-1, 0, 2, 100])
+def test_until_and_truncation(reverse: bool, bound: float, truncate: int) -> None:
+    x, h, w = at.dvector("x"), *at.dscalars("hw")
+    last, before, after, count = loop(
+        lambda x, h: [(new := damped(x, h, w)), h, new, at.or_(at.gt(new, bound), at.gt(x, 0.7))], [x], [h],
+        until=True, reverse=reverse, truncate=truncate)
+    cost = 2.0 * last + (before * WEIGHTS[0]).sum() + (after * WEIGHTS[1]).sum()
+    values = [X9, 0.7, 1.1]
+    order = list(range(9)[::-1] if reverse else range(9))
+    for k in range(1, 10):
+        t = order[k - 1]
+        if by_hand(order[:k], 9, *map(np.asarray, values))[2][t].real > bound or X9[t] > 0.7:
+            break
+    done = k if truncate == -1 else min(k, truncate)
+    got = run([x, h, w], [count, cost, *grad(cost, [x, h, w])], *values)
+    assert got[0] == k
+
+    # the steps that are not gone through give their values, as constants
+    fixed = by_hand(order[:k - done], 9, *map(np.asarray, values))
+
+    def reference(x: Any, h: Any, w: Any) -> Any:
+        last, before, after = by_hand(order[k - done:k], 9, x, h if done == k else fixed[0], w)
+        return 2 * last + (before * WEIGHTS[0]).sum() + (after * WEIGHTS[1]).sum()
+    for j, g in enumerate(got[2:]):
+        np.testing.assert_allclose(g, complex_step(reference, values, j), rtol=1e-9, atol=1e-12)
+
+
+def test_sequences_may_be_longer_than_the_loop() -> None:
+    x, n = at.dmatrix("x"), at.lscalar("n")
+    rows, = loop(lambda x: [at.exp(x).sum()], [x], [], n)
+    np.testing.assert_allclose(run([x, n], grad(rows.sum(), x), np.ones((4, 2)), 3), np.exp([[1] * 2] * 3 + [[-np.inf] * 2]))
+
+
+def test_sequences_of_the_length_of_the_loop_get_their_rows_as_they_are() -> None:
+    x = at.dvector("x")
+    for xs in (x, x[::-1], x[:x.shape[0]]):
+        rows, = loop(lambda x: [at.exp(x)], [xs])
+        assert type(grad(rows.sum(), xs).owner.op) is ops.Scan
+
+
+def test_the_last_of_all_values_needs_no_row_per_step() -> None:
+    a, x = at.dscalars("ax")
+
+    def step(x: Any) -> list[Any]:
+        new = a * x * (1 - x)
+        return [new, new, at.gt(new, 0.99)]
+
+    for until in (False, True):
+        _, rows, *count = loop(lambda x: step(x)[:2 + until], [], [x], 7, until=until)
+        rows = rows[:count[0]] if until else rows
+        ga, gx = grad(rows[-1] * 3.0 + rows[-1] ** 2, [a, x])
+        loops = [node for node in toposort([ga, gx]) if type(node.op) is ops.Scan and node.op.reverse]
+        assert [node.op.n_seqs for node in loops] == [1]        # the values before the steps, no cotangents
+
+        def reference(a: Any, x: Any) -> Any:
+            for _ in range(7):
+                x = a * x * (1 - x)
+            return x * 3 + x ** 2
+        check([a, x], rows[-1] * 3.0 + rows[-1] ** 2, reference, [2.5, 0.3])
+        check([a, x], rows[-1] + rows.sum(), lambda a, x: reference_sum(a, x, 7), [2.5, 0.3])
+
+
+def reference_sum(a: Any, x: Any, n: int) -> Any:
+    total = 0
+    for _ in range(n):
+        x = a * x * (1 - x)
+        total += x
+    return total + x
+
+
+def test_the_last_element_of_vectors() -> None:
+    x = at.dvector("x")
+    _, rows = loop(lambda h: [at.sin(h), at.sin(h)], [], [x], 3)
+    got = run([x], grad(rows[-1, 1] + rows[-1, ::-1][0], x), np.array([0.1, 0.2, 0.3]))
+    slope = np.cos([0.2, 0.3]) * np.cos(np.sin([0.2, 0.3])) * np.cos(np.sin(np.sin([0.2, 0.3])))
+    np.testing.assert_allclose(got, [0, *slope])
+
+
+def test_values_of_several_steps_ago() -> None:
+    x, p, q = at.dscalars("xpq")
+    fib = loop(lambda s1, s2: [(new := p * s1 * s2 + at.cos(s2)), s1, new], [], [x, x ** 2], 6)[-1]
+
+    def reference(x: Any, p: Any) -> Any:
+        s1, s2, total = x, x * x, 0
+        for _ in range(6):
+            s1, s2 = p * s1 * s2 + np.cos(s2), s1
+            total += s1 ** 2
+        return total
+    check([x, p], (fib ** 2).sum(), reference, [0.4, 1.3])
+
+
+def test_integers_and_bools_take_part_without_gradient() -> None:
+    x, h = at.dvector("x"), at.dscalar("h")
+    zero, no = at.constant(np.asarray(0, "int64")), at.constant(np.asarray(False))
+
+    def step(x: Any, n: Any, h: Any, seen: Any) -> list[Any]:
+        return [n + 1, at.sin(h) * n + x * h, at.or_(seen, at.gt(x, 0)), at.switch(seen, h * h, h * n)]
+
+    _, last, _, rows = loop(step, [x], [zero, h, no])
+
+    def reference(x: Any, h: Any) -> Any:
+        seen, total = False, 0
+        for n, row in enumerate(x):
+            h, seen, total = np.sin(h) * n + row * h, seen or row.real > 0, total + (h * h if seen else h * n)
+        return total + h
+    check([x, h], rows.sum() + last, reference, [X9, 0.7])
+
+
+def test_sequences_of_integers_and_indexing() -> None:
+    x = at.dvector("x")
+    rows, = loop(lambda i: [x[i] * x[i + 1] + x[0]], [at.arange(x.shape[0] - 1)])
+    check([x], (rows ** 2).sum(), lambda x: ((x[:-1] * x[1:] + x[0]) ** 2).sum(), [X9])
+    back = next(node for node in toposort([grad(rows.sum(), x)]) if type(node.op) is ops.Scan and node.op.reverse)
+    total = back.op.body.outputs[0]
+    eqn = back.op.body.producers()[total]
+    while type(eqn.op) is ops.Scatter:                      # into the sum, not into zeros
+        total = eqn.args[0]
+        eqn = back.op.body.producers().get(total)
+        if eqn is None:
+            break
+    assert total in back.op.body.inputs
+
+
+def test_float32_stays_float32() -> None:
+    x, h = at.fvector("x"), at.fscalar("h")
+    last, = loop(lambda x, h: [at.tanh(x * h)], [x], [h])
+    gx, gh = grad(last, [x, h])
+    assert (gx.dtype, gh.dtype) == ("float32", "float32")
+    assert Rop(last, h, h).dtype == "float32"
+
+
+# ----------------------------------------------------------------------------------- connections and their blocks
+
+
+def test_what_is_not_connected_is_told_with_its_reason() -> None:
+    x, y, h, n = at.dvector("x"), at.dscalar("y"), at.dscalar("h"), at.dscalar("n")
+    a, b, _ = loop(lambda x, h, g: [at.sin(h) + x, g * y, h], [x], [h, h])
+    with pytest.raises(DisconnectedInputError, match="of the results of scan.* only others depend on it"):
+        grad(a, y)
+    assert grad(b, y) is not None
+    rows, = loop(lambda h: [h + 1.0], [], [h], at.cast(n, "int64"))
+    with pytest.raises(DisconnectedInputError, match=r"used only by scan.*test_scan_grad\.py"):
+        grad(rows, n)
+
+
+def test_a_row_of_a_sequence_is_no_function_of_what_made_the_sequence() -> None:
+    x = at.dvector("x")
+    y = x ** 2
+    row = at.dscalar("y[t]")
+    row.tag.stands_for = y
+    with pytest.raises(DisconnectedInputError, match=r"y\[t\] is a variable that scan hands to its step.*non_sequences"):
+        grad(row, x)
+
+
+def test_dependence_goes_through_the_steps() -> None:
+    """c depends on x by way of b and a only, each one step later."""
+    x = at.dvector("x")
+    zero = at.constant(np.asarray(0.0))
+    a, b, c = loop(lambda x, a, b, c: [x, at.sin(a), b * b], [x], [zero, zero, zero])
+    check([x], c, lambda x: np.sin(x[-3]) ** 2, [X9])
+    with pytest.raises(DisconnectedInputError):
+        grad(loop(lambda x, a, b: [x, b], [x], [zero, zero])[1], x)
+
+
+def test_blocks_inside_a_step() -> None:
+    h, w = at.dscalars("hw")
+    for block, want in ((gradc.gradient.zero_grad, 0.0), (gradc.gradient.consider_constant, 0.0),
+                        (lambda v: gradc.gradient.grad_scale(v, -2.0), -2.0)):
+        last, = loop(lambda h, block=block: [h * w + block(at.exp(w))], [], [h], 3)
+        got, by_h, plain = run([h, w], [grad(last, w), grad(last, h), grad(last, [w])[0]], 0.5, 0.3)
+        inside = sum(np.exp(0.3) * 0.3 ** k for k in range(3))
+
+        def constant(w: Any) -> Any:
+            h = 0.5
+            for _ in range(3):
+                h = h * w + np.exp(0.3)
+            return h
+        assert got == pytest.approx(constant(0.3 + 1e-30j).imag / 1e-30 + want * inside)
+        assert by_h == pytest.approx(0.3 ** 3) and plain == got
+    last, = loop(lambda h: [h + gradc.gradient.disconnected_grad(w * h)], [], [h], 3)
+    with pytest.raises(DisconnectedInputError):
+        grad(last, w)
+    assert run([h, w], grad(last, h), 0.5, 0.3) == 1
+
+
+def test_known_gradients_of_results() -> None:
+    x, h, w = at.dvector("x"), *at.dscalars("hw")
+    last, before = loop(lambda x, h: [damped(x, h, w), h], [x], [h])
+    g = at.dvector("g")
+    got = run([x, h, w, g], [*grad(None, [x, w], known_grads={before: g, last: 2.0}), Lop([before, last], h, [g, last])],
+              X9, 0.7, 1.1, WEIGHTS[0])
+
+    def reference(x: Any, h: Any, w: Any) -> Any:
+        last, before, _ = by_hand(range(9), 9, x, h, w)
+        return 2 * last + (before * WEIGHTS[0]).sum()
+    for k, found in zip((0, 2), got):
+        np.testing.assert_allclose(found, complex_step(reference, [X9, 0.7, 1.1], k), rtol=1e-10)
+    value = by_hand(range(9), 9, X9, 0.7, np.asarray(1.1))[0].real
+
+    def product(h: Any) -> Any:
+        last, before, _ = by_hand(range(9), 9, X9, h, np.asarray(1.1))
+        return value * last + (before * WEIGHTS[0]).sum()
+    np.testing.assert_allclose(got[2], complex_step(product, [0.7], 0), rtol=1e-10)
+
+
+def test_undefined_gradients_say_why() -> None:
+    x, h = at.dvector("x"), at.dscalar("h")
+    zero = at.constant(np.asarray(0.0))
+    bad, good = loop(lambda x, b, g: [b + at.abs(at.cast(x, "complex128") * 1j), g * x], [x], [zero, h])
+    with pytest.raises(NullTypeGradError, match="no gradients through complex values"):
+        grad(bad + good, x)
+    with pytest.raises(NullTypeGradError, match="no gradients through complex values"):
+        Rop(bad + good, x, x)
+    assert run([x, h], grad(bad + good, h), [2.0, 3.0], 1.0) == 6.0
+    null = grad(bad, x, null_gradients="return")
+    assert "complex" in null.type.why
+
+
+def test_steps_that_are_flat_give_zero() -> None:
+    x, h = at.dvector("x"), at.dscalar("h")
+    last, = loop(lambda x, h: [at.floor(h) + at.ceil(x)], [x], [h])
+    gx, gh = run([x, h], grad(last, [x, h]), [2.5, 3.5], 1.5)
+    assert gx.tolist() == [0, 0] and gh == 0
+    assert run([x, h], Rop(last, [x, h], [x, h]), [2.5, 3.5], 1.5) == 0
+
+
+# --------------------------------------------------------------------------------------- order two, three; nesting
+
+
+def test_second_and_third_order() -> None:
+    x, h, w = at.dvector("x"), *at.dscalars("hw")
+    last, before, after = loop(lambda x, h: [(new := damped(x, h, w)), h, new], [x], [h])
+    cost = last ** 2 + (before * after).sum()
+
+    def reference(x: Any, h: Any, w: Any) -> Any:
+        last, before, after = by_hand(range(len(x)), len(x), x, h, w)
+        return last ** 2 + (before * after).sum()
+    values = [X9[:4], 0.7, 1.1]
+    step = 1e-4
+    gw = grad(cost, w)
+    direction = WEIGHTS[0, :4]
+    second = grad(gw, [x, h, w])
+    third = grad(second[2], w)
+    mixed = grad((grad(cost, x) * direction).sum(), [x, w])
+    forward = Rop(grad(cost, x), x, at.constant(direction))
+    got = run([x, h, w], [*second, third, *mixed, forward], *values)
+
+    def g(k: int, *moved: Any) -> np.ndarray:
+        return complex_step(reference, moved, k)
+
+    def slope(f: Callable[[float], Any]) -> Any:
+        return (f(-2 * step) - 8 * f(-step) + 8 * f(step) - f(2 * step)) / (12 * step)
+    x0, h0, w0 = values
+    np.testing.assert_allclose(got[0], slope(lambda e: g(0, x0, h0, w0 + e)), rtol=1e-8)
+    np.testing.assert_allclose(got[1], slope(lambda e: g(1, x0, h0, w0 + e)), rtol=1e-8)
+    np.testing.assert_allclose(got[2], slope(lambda e: g(2, x0, h0, w0 + e)), rtol=1e-8)
+    around = [g(2, x0, h0, w0 + e) for e in (-0.01, 0.0, 0.01)]
+    np.testing.assert_allclose(got[3], (around[0] - 2 * around[1] + around[2]) / 1e-4, rtol=1e-2)
+    product = slope(lambda e: g(0, x0 + e * direction, h0, w0))
+    np.testing.assert_allclose(got[4], product, rtol=1e-8)
+    np.testing.assert_allclose(got[6], product, rtol=1e-8)
+    np.testing.assert_allclose(got[5], slope(lambda e: g(0, x0, h0, w0 + e) @ direction), rtol=1e-8)
+
+
+def test_loops_in_loops() -> None:
+    x, w = at.dmatrix("x"), at.dscalar("w")
+
+    def outer(row: Any, h: Any) -> list[Any]:
+        last, rows = loop(lambda v, s: [at.sin(s * w) + v * h, s], [row], [h])
+        return [last + h, rows.sum()]
+    last, sums = loop(outer, [x], [w])
+
+    def reference(x: Any, w: Any) -> Any:
+        h, total = w, 0
+        for row in x:
+            s = h
+            for v in row:
+                total += s
+                s = np.sin(s * w) + v * h
+            h = s + h
+        return h + total ** 2
+    values = [RNG.normal(size=(3, 4)), np.asarray(0.4)]
+    check([x, w], last + sums.sum() ** 2, reference, values)
+    gw = grad(last + sums.sum() ** 2, w)
+    got = run([x, w], grad(gw, w), *values)
+    want = [complex_step(reference, [values[0], 0.4 + e], 1) for e in (-1e-5, 1e-5)]
+    np.testing.assert_allclose(got, (want[1] - want[0]) / 2e-5, rtol=1e-6)
+
+
+def test_ten_deep() -> None:
+    x = at.dscalar("x")
+
+    def nest(h: Any, depth: int) -> Any:
+        if depth == 0:
+            return at.sin(h) * x
+        return loop(lambda h: [nest(h, depth - 1)], [], [h], 2 if depth < 3 else 1)[0]
+
+    def reference(x: Any) -> Any:
+        h = x
+        for _ in range(4):
+            h = np.sin(h) * x
+        return h
+    check([x], nest(x, 10), reference, [0.8])
+
+
+def test_long_steps() -> None:
+    h, w = at.dscalars("hw")
+
+    def step(h: Any) -> list[Any]:
+        for _ in range(3000):
+            h = h * w
+        return [h]
+    last, = loop(step, [], [h], 2)
+    got = run([h, w], [grad(last, w), Rop(last, w, w)], 1.0, 1.0)
+    assert got == [6000, 6000]

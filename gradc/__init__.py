@@ -17,6 +17,7 @@ from gradc.gradient import Lop, Rop, grad
 from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
 from gradc.graph.fg import FunctionGraph
 from gradc.graph.op import Op
+from gradc.ifelse import ifelse
 from gradc.printing import debugprint, dprint, pp, pprint
 from gradc.scan import basic as _basic
 from gradc.scan import utils as _utils
@@ -32,10 +33,12 @@ __version__ = "0.1.0"
 __all__ = ["Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OrderedUpdates", "Out", "Rop", "Variable",
            "as_symbolic", "clone_replace", "compile", "config", "debugprint", "dprint", "errors", "foldl", "foldr",
            "function", "get_default_mode", "get_mode", "get_num_threads", "grad", "gradient", "graph", "graph_replace",
-           "map", "pp", "pprint", "printing", "reduce", "scan", "set_num_threads", "shared", "tensor"]
+           "ifelse", "map", "pp", "pprint", "printing", "reduce", "scan", "set_num_threads", "shared", "tensor"]
 
-# `gradc.scan` is the function; `gradc.scan.utils.until` and `import gradc.scan.basic as b` are in use as well
+# `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
+# `gradc.ifelse.ifelse` are in use as well
 scan.basic, scan.utils, scan.views = _basic, _utils, _views  # type: ignore[attr-defined]
+ifelse.ifelse = ifelse  # type: ignore[attr-defined]
 
 # users expect these names in the tensor namespace, too, and that layer knows no gradients
 tensor.grad = grad

@@ -24,6 +24,7 @@ from gradc.errors import (
     at,
 )
 from gradc.ir import ops
+from gradc.ir.branches import sink
 from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
@@ -54,7 +55,10 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
         raise ShapeError(f"Rop: expected one evaluation point per variable of wrt, got {len(points)} for "
                          f"{len(sources)}")
     o = Symbolic()
-    forward = _Forward(o, sources, [_point(o, x, t) for x, t in zip(sources, points)])
+    tangents = [_point(o, x, t) for x, t in zip(sources, points)]
+    lazy = sink([*outputs, *sources])       # of an `ifelse` only the branch taken is differentiated
+    outputs = [lazy.get(y, y) for y in outputs]
+    forward = _Forward(o, [lazy.get(x, x) for x in sources], tangents)
     forward.run(outputs)
     result: list[Variable | None] = []
     for y in outputs:

@@ -27,6 +27,7 @@ from gradc.errors import (
     at,
 )
 from gradc.ir import dtypes, ops
+from gradc.ir.branches import sink
 from gradc.ir.graph import Apply, NullVariable, Variable, ancestors, describe, graph_inputs, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
@@ -54,7 +55,7 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     _one_of("null_gradients", null_gradients, ("raise", "return"))
     single, targets = _targets(wrt)
     o = Symbolic()
-    fixed: dict[int, Variable] = {}
+    fixed: dict[Variable, Variable] = {}
     starts: list[tuple[Variable, Variable | None]] = []
     if cost is not None:
         cost = _check_cost(cost)
@@ -63,7 +64,7 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     elif not known_grads:
         raise GradientError("grad needs a cost, or known_grads; both are missing")
     for variable, g in (known_grads or {}).items():
-        fixed[id(variable)] = g = _known(o, variable, g)
+        fixed[variable] = g = _known(o, variable, g)
         starts.append((variable, g))
     backward = _Backward(o, starts, targets, consider_constant, fixed)
     result = []
@@ -144,25 +145,32 @@ def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Vari
     An undefined one is a variable of NullType.
     """
     backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
-    return [backward.cotangents.get(id(x)) if is_continuous(x) else None for x in wrt]
+    return [backward.cotangents.get(id(backward.lazy.get(x, x))) if is_continuous(x) else None for x in wrt]
 
 
 class _Backward:
-    """The backward pass: which variables are connected to the start, and their cotangents."""
+    """The backward pass: which variables are connected to the start, and their cotangents.
+
+    It goes through the graph in which branches of an `ifelse` hold what they alone need, so that only the one taken is
+    differentiated; `lazy` maps variables of the user's graph to those of this one, where they differ.
+    """
 
     def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Variable | None]], targets: Sequence[Variable],
-                 constants: Iterable[Variable] | None, fixed: dict[int, Variable]) -> None:
+                 constants: Iterable[Variable] | None, fixed: dict[Variable, Variable]) -> None:
         self.o = o
-        self.fixed = fixed                              # known gradients, not added to
-        self.stop = {id(v) for v in ([constants] if isinstance(constants, Variable) else constants or ())}
+        kept = [constants] if isinstance(constants, Variable) else list(constants or ())
+        self.lazy = lazy = sink([*(v for v, _ in starts), *targets, *kept])
+        starts = [(lazy.get(v, v), g) for v, g in starts]
+        self.fixed = {id(lazy.get(v, v)): g for v, g in fixed.items()}      # known gradients, not added to
+        self.stop = {id(lazy.get(v, v)) for v in kept}
         self.cotangents: dict[int, Variable] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
         order = self._visit([v for v, _ in starts])
-        self._needed = self._leads_to(order, {id(x) for x in targets})
+        self._needed = self._leads_to(order, {id(lazy.get(x, x)) for x in targets})
         for variable, g in starts:
-            if id(variable) in fixed:
-                self.cotangents[id(variable)] = fixed[id(variable)]
+            if id(variable) in self.fixed:
+                self.cotangents[id(variable)] = self.fixed[id(variable)]
             elif g is not None:
                 self._accumulate(variable, g)
         for node in reversed(order):
@@ -170,6 +178,7 @@ class _Backward:
 
     def gradient(self, x: Variable) -> Variable | None:
         """The gradient by x; None if the start does not depend on x."""
+        x = self.lazy.get(x, x)
         if id(x) in self.fixed:
             return self.fixed[id(x)]
         if id(x) not in self.connected:

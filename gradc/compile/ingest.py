@@ -14,7 +14,9 @@ from typing import Any
 
 from gradc.config import config
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
-from gradc.ir.convert import to_program
+from gradc.ir import ops
+from gradc.ir.branches import selects, sink
+from gradc.ir.convert import Converted, to_program
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.program import Program
 from gradc.ir.types import TensorType
@@ -142,7 +144,7 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     for variable, expression in wanted.items():
         news.append(expression)
         ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
-    converted = to_program([a.variable for a in arguments], [*results, *news], given)
+    converted = _lazy_program([a.variable for a in arguments], [*results, *news], given)
     ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outs=outs, ins=ins,
                         shared=shared, wanted=wanted, given=given)
     for k, (place, cell) in enumerate(ends):
@@ -150,6 +152,16 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
         ingested.update_inputs.append((len(outs) + k, place))
     _refuse_unused(ingested, [*results, *news], given, on_unused_input)
     return ingested
+
+
+def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
+                  given: dict[Variable, Variable]) -> Converted:
+    """The Program, in which branches of an `ifelse` hold what they alone need."""
+    converted = to_program(inputs, outputs, given)
+    if not any(type(eqn.op) is ops.Cond and selects(eqn.op) for eqn in converted.program.eqns):
+        return converted
+    new = sink([*outputs, *given.values()], stop=[*inputs, *given])
+    return to_program(inputs, [new.get(v, v) for v in outputs], {old: new.get(v, v) for old, v in given.items()})
 
 
 # ------------------------------------------------------------------------------------- what the user wrote

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradc.ir import ops
+from gradc.ir.branches import selecting, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Constant, Variable, toposort
 from gradc.ir.program import Program
@@ -28,6 +30,12 @@ def close(inputs: Sequence[Variable], outputs: Sequence[Variable], outside: Sequ
     Variables of `outside` are taken from there even if they depend on inputs (a shared variable that a loop updates).
     """
     others = free_variables(inputs, outputs, outside)
+    if selecting(outputs, stop=[*inputs, *outside]):
+        # what a branch needs of the outside is still computed once, before the loop, unless that could fail
+        before = [v for v in others if not _may_fail(v)]
+        new = sink(outputs, stop=[*inputs, *outside, *before])
+        outputs = [new.get(v, v) for v in outputs]
+        others = free_variables(inputs, outputs, outside)
     return Closed(to_program([*inputs, *others], outputs, body=True).program, others)
 
 
@@ -46,3 +54,10 @@ def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable],
             if id(v) not in inside and not isinstance(v, Constant):
                 found.setdefault(id(v), v)
     return list(found.values())
+
+
+def _may_fail(v: Variable) -> bool:
+    """Does `v` take an op that can fail for its values, or loops?"""
+    return any(not isinstance(node.op, ops.OpKind) or isinstance(node.op, (ops.Assert, ops.Scan, ops.Cond))
+               or (isinstance(node.op, ops.Slice) and any(item.is_single for item in node.op.items))
+               for node in toposort([v]))

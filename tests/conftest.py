@@ -1,4 +1,4 @@
-"""One kernel cache for each test process, so that no test meets kernels of another run; who runs what in parallel."""
+"""One kernel cache for the whole test run, so that no test meets kernels of another run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from gradc.config import config
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several test processes one runs a file, unless the file says where it can be cut."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 @pytest.fixture(scope="session", autouse=True)

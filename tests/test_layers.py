@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,14 @@ def package(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def edges(path: Path) -> Iterator[tuple[str, int]]:
     """(imported module, line) for each import of gradc's own modules."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -71,8 +77,7 @@ def test_imports_follow_the_layers(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=module_name)
 def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for inner in ast.walk(node):
                 assert not isinstance(inner, (ast.Import, ast.ImportFrom)), f"{path}:{inner.lineno}: deferred import"
@@ -83,9 +88,7 @@ def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=module_name)
 def test_modules_say_what_they_hold(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    if text.strip():
-        assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+    assert not parsed(path).body or ast.get_docstring(parsed(path)), f"{path} has no docstring"
 
 
 def test_no_module_cycles() -> None:

@@ -167,9 +167,15 @@ class Sizes:
             return self.find(found)
         value = self._host(var)
         if value is None:
-            raise Unsupported(f"a size or index range depends on computed data ({self._names.get(var, var)})")
+            what = "the length of arange" if self._eqn and type(self._eqn.op) is ops.Iota else "a size or index range"
+            raise Unsupported(f"{what} depends on {'a float' if self._of_float(var) else 'computed data'}")
         self.scalar[var] = value
         return self.find(value)
+
+    def _of_float(self, var: Var) -> bool:
+        """Is it a float, cast to an integer?"""
+        eqn = self._producers.get(var)
+        return eqn is not None and type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.FLOATS  # type: ignore
 
     def try_host(self, var: Var) -> SizeExpr | None:
         """As `host`, but None instead of Unsupported."""

@@ -76,7 +76,7 @@ from gradc.passes import phases
 from tests.cases import CASES
 from tests.codegen.test_golden import softmax_rows
 digest = hashlib.sha256(softmax_rows().encode())
-for case in CASES[::7]:
+for case in CASES[::15]:
     inputs = case.variables()
     try:
         text = unit.generate(lower(phases.optimize(to_program(inputs, case.outputs(inputs)).program), "f")).text

@@ -12,7 +12,6 @@ import functools
 import itertools
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -173,21 +172,15 @@ def run_and_compare(made: Batch, values: list[list], wants: list[list], what: st
     assert not failures, f"{len(failures)} rows\n" + "\n\n".join(failures[:20])
 
 
-def numbers(kind: str, count: int, *, fast: int) -> list[Any]:
-    """The numbers of the batches of a kind, the first few in the fast part; one test process compiles a batch."""
-    return [pytest.param(k, marks=[pytest.mark.xdist_group(f"{kind} {k}"), *([pytest.mark.slow] if k >= fast else [])])
-            for k in range(count)]
-
-
-# test_all_rows_are_in_a_batch says when these have to grow.
-VALUE_BATCHES = numbers("value", 8, fast=8)
-GRADIENT_BATCHES = numbers("gradient", 6, fast=6)
-SECOND_BATCHES = numbers("second", 5, fast=1)
+# The number of batches; test_all_rows_are_in_a_batch says when it has to grow.
+VALUE_BATCHES = range(8)
+GRADIENT_BATCHES = range(6)
+SECOND_BATCHES = range(5)
 
 
 @pytest.mark.parametrize(("kind", "batches"), [("value", VALUE_BATCHES), ("gradient", GRADIENT_BATCHES),
                                                ("second", SECOND_BATCHES)])
-def test_all_rows_are_in_a_batch(kind: str, batches: list[Any]) -> None:
+def test_all_rows_are_in_a_batch(kind: str, batches: range) -> None:
     count = len(rows_of(kind))
     assert len(batches) == -(-count // BATCH), f"{count} rows"
 
@@ -342,7 +335,7 @@ def test_gradients(k: int, cc_flags: str) -> None:
             np.testing.assert_allclose(np.sum(g * v), want, rtol=max(rtol, r.rtol), atol=rtol, err_msg=r.case.id)
 
 
-@pytest.mark.parametrize("k", SECOND_BATCHES)
+@pytest.mark.parametrize("k", [k if k == 0 else pytest.param(k, marks=pytest.mark.slow) for k in SECOND_BATCHES])
 def test_second_order(k: int, cc_flags: str) -> None:
     """Hessian-vector products in C equal a complex step through the gradient graph."""
     made = batch("second", k, cc_flags)

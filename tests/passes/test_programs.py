@@ -94,7 +94,7 @@ def run(program: Program, values: list[Any]) -> Any:
         return type(error)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.integers(0, 2 ** 31))
 def test_optimize_keeps_values(program: Program, seed: int) -> None:
     rng = np.random.default_rng(seed)

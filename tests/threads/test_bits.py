@@ -45,7 +45,7 @@ def threads() -> Iterator[None]:
     gradc.set_num_threads(before)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BUILDS)
 def test_bits_are_the_same_on_any_number_of_threads(name: str, dtype: str, threads: None):
     x = at.matrix("x", dtype=dtype)

@@ -388,5 +388,6 @@ def _why_disconnected(x: Variable, outputs: Sequence[Variable]) -> str:
         whole = getattr(v.tag, "stands_for", None)
         if whole is not None and any(y is x for y in ancestors([whole])):
             return (f"{start}: {describe(v)} is a variable that scan hands to its step, and nothing in it tells how "
-                    f"{describe(whole)} is computed. Give scan the whole of it in non_sequences, and index it in the step")
+                    f"{describe(whole)} is computed. Give scan the whole of it in non_sequences, and index it in the "
+                    f"step")
     return f"{start}: it does not occur in it; pass disconnected_inputs='ignore' to get zeros"

@@ -216,7 +216,8 @@ def test_until_and_truncation(reverse: bool, bound: float, truncate: int) -> Non
 def test_sequences_may_be_longer_than_the_loop() -> None:
     x, n = at.dmatrix("x"), at.lscalar("n")
     rows, = loop(lambda x: [at.exp(x).sum()], [x], [], n)
-    np.testing.assert_allclose(run([x, n], grad(rows.sum(), x), np.ones((4, 2)), 3), np.exp([[1] * 2] * 3 + [[-np.inf] * 2]))
+    want = np.exp([[1.0] * 2] * 3 + [[-np.inf] * 2])
+    np.testing.assert_allclose(run([x, n], grad(rows.sum(), x), np.ones((4, 2)), 3), want)
 
 
 def test_sequences_of_the_length_of_the_loop_get_their_rows_as_they_are() -> None:
@@ -226,34 +227,24 @@ def test_sequences_of_the_length_of_the_loop_get_their_rows_as_they_are() -> Non
         assert type(grad(rows.sum(), xs).owner.op) is ops.Scan
 
 
-def test_the_last_of_all_values_needs_no_row_per_step() -> None:
+@pytest.mark.parametrize("until", [False, True])
+def test_the_last_of_all_values_needs_no_row_per_step(until: bool) -> None:
     a, x = at.dscalars("ax")
 
     def step(x: Any) -> list[Any]:
         new = a * x * (1 - x)
-        return [new, new, at.gt(new, 0.99)]
+        return [new, new, at.gt(new, 0.99)][:2 + until]
 
-    for until in (False, True):
-        _, rows, *count = loop(lambda x: step(x)[:2 + until], [], [x], 7, until=until)
-        rows = rows[:count[0]] if until else rows
-        ga, gx = grad(rows[-1] * 3.0 + rows[-1] ** 2, [a, x])
-        loops = [node for node in toposort([ga, gx]) if type(node.op) is ops.Scan and node.op.reverse]
-        assert [node.op.n_seqs for node in loops] == [1]        # the values before the steps, no cotangents
+    _, rows, *count = loop(step, [], [x], 7, until=until)
+    rows = rows[:count[0]] if until else rows
+    ga, gx = grad(rows[-1] * 3.0 + rows[-1] ** 2, [a, x])
+    loops = [node for node in toposort([ga, gx]) if type(node.op) is ops.Scan and node.op.reverse]
+    assert [node.op.n_seqs for node in loops] == [1]        # the values before the steps, no cotangents
 
-        def reference(a: Any, x: Any) -> Any:
-            for _ in range(7):
-                x = a * x * (1 - x)
-            return x * 3 + x ** 2
-        check([a, x], rows[-1] * 3.0 + rows[-1] ** 2, reference, [2.5, 0.3])
-        check([a, x], rows[-1] + rows.sum(), lambda a, x: reference_sum(a, x, 7), [2.5, 0.3])
-
-
-def reference_sum(a: Any, x: Any, n: int) -> Any:
-    total = 0
-    for _ in range(n):
-        x = a * x * (1 - x)
-        total += x
-    return total + x
+    def states(a: Any, x: Any) -> list[Any]:
+        return [x := a * x * (1 - x) for _ in range(7)]
+    check([a, x], rows[-1] * 3.0 + rows[-1] ** 2, lambda a, x: (last := states(a, x)[-1]) * 3 + last ** 2, [2.5, 0.3])
+    check([a, x], rows[-1] + rows.sum(), lambda a, x: sum(states(a, x)) + states(a, x)[-1], [2.5, 0.3])
 
 
 def test_the_last_element_of_vectors() -> None:
@@ -265,7 +256,7 @@ def test_the_last_element_of_vectors() -> None:
 
 
 def test_values_of_several_steps_ago() -> None:
-    x, p, q = at.dscalars("xpq")
+    x, p = at.dscalars("xp")
     fib = loop(lambda s1, s2: [(new := p * s1 * s2 + at.cos(s2)), s1, new], [], [x, x ** 2], 6)[-1]
 
     def reference(x: Any, p: Any) -> Any:
@@ -323,7 +314,7 @@ def test_float32_stays_float32() -> None:
 def test_what_is_not_connected_is_told_with_its_reason() -> None:
     x, y, h, n = at.dvector("x"), at.dscalar("y"), at.dscalar("h"), at.dscalar("n")
     a, b, _ = loop(lambda x, h, g: [at.sin(h) + x, g * y, h], [x], [h, h])
-    with pytest.raises(DisconnectedInputError, match="of the results of scan.* only others depend on it"):
+    with pytest.raises(DisconnectedInputError, match=r"of the results of scan.* only others depend on it"):
         grad(a, y)
     assert grad(b, y) is not None
     rows, = loop(lambda h: [h + 1.0], [], [h], at.cast(n, "int64"))
@@ -336,7 +327,7 @@ def test_a_row_of_a_sequence_is_no_function_of_what_made_the_sequence() -> None:
     y = x ** 2
     row = at.dscalar("y[t]")
     row.tag.stands_for = y
-    with pytest.raises(DisconnectedInputError, match=r"y\[t\] is a variable that scan hands to its step.*non_sequences"):
+    with pytest.raises(DisconnectedInputError, match=r"y\[t\] is a variable that scan hands to its step"):
         grad(row, x)
 
 
@@ -344,7 +335,7 @@ def test_dependence_goes_through_the_steps() -> None:
     """c depends on x by way of b and a only, each one step later."""
     x = at.dvector("x")
     zero = at.constant(np.asarray(0.0))
-    a, b, c = loop(lambda x, a, b, c: [x, at.sin(a), b * b], [x], [zero, zero, zero])
+    c = loop(lambda x, a, b, c: [x, at.sin(a), b * b], [x], [zero, zero, zero])[2]
     check([x], c, lambda x: np.sin(x[-3]) ** 2, [X9])
     with pytest.raises(DisconnectedInputError):
         grad(loop(lambda x, a, b: [x, b], [x], [zero, zero])[1], x)
@@ -375,8 +366,8 @@ def test_known_gradients_of_results() -> None:
     x, h, w = at.dvector("x"), *at.dscalars("hw")
     last, before = loop(lambda x, h: [damped(x, h, w), h], [x], [h])
     g = at.dvector("g")
-    got = run([x, h, w, g], [*grad(None, [x, w], known_grads={before: g, last: 2.0}), Lop([before, last], h, [g, last])],
-              X9, 0.7, 1.1, WEIGHTS[0])
+    by_h = Lop([before, last], h, [g, last])
+    got = run([x, h, w, g], [*grad(None, [x, w], known_grads={before: g, last: 2.0}), by_h], X9, 0.7, 1.1, WEIGHTS[0])
 
     def reference(x: Any, h: Any, w: Any) -> Any:
         last, before, _ = by_hand(range(9), 9, x, h, w)

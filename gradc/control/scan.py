@@ -214,13 +214,15 @@ def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
     for tap in taps:
         start, stop = tap - first, tap - last
         values = x if not start and not stop else x[start:stop or None]
-        rows.append(_Rows(values[::-1] if backwards else values, kind(name=_at_tap(x, tap))))
+        rows.append(_Rows(values[::-1] if backwards else values, _at_tap(kind, x, tap)))
     return _Sequence(x.name or what, rows, size_of(rows[0].values, 0))
 
 
-def _at_tap(x: Any, tap: int) -> str | None:
-    """A name for what stands for x at `tap`, such as h[t-1]."""
-    return f"{x.name}[t{f'{tap:+d}' if tap else ''}]" if x.name else None
+def _at_tap(kind: TensorType, x: Any, tap: int) -> Any:
+    """A variable that stands for x at `tap` in the step, named such as h[t-1]; `grad` tells it by its tag."""
+    new = kind(name=f"{x.name}[t{f'{tap:+d}' if tap else ''}]" if x.name else None)
+    new.tag.stands_for = x
+    return new
 
 
 def _state(given: Any, k: int) -> _State:
@@ -248,7 +250,7 @@ def _state(given: Any, k: int) -> _State:
             raise LoopError(f"scan: {what} with taps {taps} must hold {depth} values along its first axis, got "
                             f"{describe(initial)}, which is {initial.type.short()}{at(initial.source)}")
         values = [initial[depth - back] for back in range(1, depth + 1)]
-    carries = [v.type(name=_at_tap(initial, -back)) for back, v in enumerate(values, 1)]
+    carries = [_at_tap(v.type, initial, -back) for back, v in enumerate(values, 1)]
     return _State(values, tuple(taps), carries)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradc.config import config
+from gradc.control.products import products
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
@@ -144,7 +145,8 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     for variable, expression in wanted.items():
         news.append(expression)
         ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
-    converted = _lazy_program([a.variable for a in arguments], [*results, *news], given)
+    replaced = products([*results, *news, *given.values()], [*where, *given])
+    converted = _lazy_program([a.variable for a in arguments], [*results, *news], given | replaced)
     ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outs=outs, ins=ins,
                         shared=shared, wanted=wanted, given=given)
     for k, (place, cell) in enumerate(ends):

@@ -36,6 +36,25 @@ class LinearMap:
     like: Variable
 
 
+class Derivative:
+    """The mark of `matrix`, `matrix.tag.derivative`: the derivative of what, by what, with what taken as constant."""
+
+    __slots__ = ("expression", "fixed", "matrix", "wrt")
+
+    def __init__(self, matrix: Variable, expression: Variable, wrt: Variable, fixed: list[Variable] | None) -> None:
+        self.matrix = matrix
+        self.expression = expression
+        self.wrt = wrt
+        self.fixed = fixed
+
+    def __reduce__(self) -> Any:
+        return _unmarked, ()                    # a copy of the matrix is not made of these variables
+
+
+def _unmarked() -> None:
+    return None
+
+
 def jacobian(expression: Any, wrt: Any, consider_constant: Iterable[Variable] | None = None,
              disconnected_inputs: str = "raise", *, mode: str | None = None) -> Any:
     """The derivatives of all elements of `expression` by all elements of `wrt`, a variable or a list of them.
@@ -56,6 +75,8 @@ def jacobian(expression: Any, wrt: Any, consider_constant: Iterable[Variable] | 
     fixed = None if consider_constant is None else list(
         [consider_constant] if isinstance(consider_constant, Variable) else consider_constant)
     rows = [_rows(y, x, fixed, disconnected_inputs, mode) for x in targets]
+    for matrix, x in zip(rows, targets):
+        matrix.tag.derivative = Derivative(matrix, y, x, fixed)  # type: ignore[attr-defined]
     return type(wrt)(rows) if isinstance(wrt, (list, tuple)) else rows[0]
 
 
@@ -112,7 +133,7 @@ def linear_matrix(given: LinearMap) -> Variable:
     b = Builder()
     args = [b.input(v.type, v.name) for v in (given.like, *closed.others)]
     for k, v in enumerate(closed.others, 1):
-        if _is_zero(v):
+        if is_zero(v):
             args[k] = b.map("second", args[k], b.constant(0, tensor(args[k]).dtype))
     try:
         linear = linear_map(b, closed.program, args)
@@ -129,7 +150,7 @@ def linear_matrix(given: LinearMap) -> Variable:
     return inline(b.program([value]), [given.like, *closed.others])[0]
 
 
-def _is_zero(v: Variable) -> bool:
+def is_zero(v: Variable) -> bool:
     """Is v known to be 0 everywhere, as where a rule fills in a missing derivative?"""
     while not isinstance(v, Constant):
         if v.owner is None or not (v.owner.op == ops.Map("second") or type(v.owner.op) in (ops.Broadcast, ops.Cast)):

@@ -11,7 +11,6 @@ the Scan becomes the matrix as `control.jacobian` makes it.  In and out: express
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from gradc.autodiff.forward import Rop
 from gradc.autodiff.reverse import Lop

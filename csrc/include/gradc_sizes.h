@@ -7,6 +7,13 @@
 /* Sections stay functions of their own: the compiler's time grows with the square of a function's length. */
 #define GRADC_NOINLINE __attribute__((noinline))
 
+/* Before a loop no iteration of which uses memory that another writes. */
+#ifdef __clang__
+#define GRADC_FREE_ORDER _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define GRADC_FREE_ORDER _Pragma("GCC ivdep")
+#endif
+
 /* a * b + c, rounded once where the CPU does so at no cost. */
 #ifdef __FMA__
 #define GRADC_FMA(a, b, c) __builtin_fma(a, b, c)

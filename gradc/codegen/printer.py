@@ -19,6 +19,8 @@ from gradc.ir.scalars import Row, get_row
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
+    Bound,
+    Break,
     Buffer,
     Check,
     Define,
@@ -26,6 +28,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Gemm,
+    If,
     Index,
     Let,
     Lit,
@@ -93,6 +96,7 @@ class Printer:
         self.lines: list[str] = []
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
+        self.frame = False                  # was anything that uses the frame?
         self.count = 0                      # statements printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._lane_loops = 0
@@ -191,7 +195,7 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
-        self.checks = True
+        self.checks = self.frame = True
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
             self.line(f"    frame->error[{k}] = {self.expr(v, True)};")
@@ -203,7 +207,16 @@ class Printer:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
-        self.loop(s.body, f"for (int64_t {s.var} = {self.size(s.start)}; {s.var} < {self.size(s.stop)}; ++{s.var})")
+        start, stop = self.bound(s.start), self.bound(s.stop)
+        if s.order == "reverse":
+            self.loop(s.body, f"for (int64_t {s.var} = {stop} - 1; {s.var} >= {start}; --{s.var})")
+            return
+        if s.order == "free":
+            self.line("GRADC_FREE_ORDER")
+        self.loop(s.body, f"for (int64_t {s.var} = {start}; {s.var} < {stop}; ++{s.var})")
+
+    def bound(self, bound: Bound) -> str:
+        return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
         for f in folds:
@@ -222,7 +235,7 @@ class Printer:
         """Phases over the rows tile..end-1; those before `together` pass in groups where a phase says so."""
         self.accumulators(s.folds)
         self._row = s.var
-        start, stop = self.size(s.start), self.size(s.stop)
+        start, stop = self.bound(s.start), self.bound(s.stop)
         first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
         first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
         first += [f"{C_TYPE[b.dtype]} {safe(b.name)}[{s.rows}];" for b in s.shared]
@@ -266,7 +279,7 @@ class Printer:
             self.line(f"{LOCAL_TYPE[dtype]} {name}{rows}[{lanes}];")
             self.over(rows, at, f"for (int lane = 0; lane < {lanes}; ++lane)",
                       f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
-        start, stop = self.size(s.start), self.size(s.stop)
+        start, stop = self.bound(s.start), self.bound(s.stop)
         first = f"const int64_t {s.var} = {base} + lane;"
         if len(s.body) > ONE_COPY:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
@@ -303,7 +316,22 @@ class Printer:
         for text in body:
             self.line(f"{step}    {text}" if text is body[-1] else f"{step}{text}")
 
+    def if_(self, s: If) -> None:
+        self.line(f"if ({self.expr(s.condition, True)}) {{")
+        outside, self._indent = self._indent, self._indent + "    "
+        self.statements(s.body)
+        if s.orelse:
+            self.lines.append(f"{outside}}} else {{")
+            self.statements(s.orelse)
+        self._indent = outside
+        self.line("}")
+
+    def break_(self, s: Break) -> None:
+        self.line(f"if ({self.expr(s.condition, True)})")
+        self.line("    break;")
+
     def gemm(self, s: Gemm) -> None:
+        self.frame = True
         letter, one, zero = ("s", "1.0f", "0.0f") if s.dtype == "float32" else ("d", "1.0", "0.0")
         m, n, k = self.size(s.m), self.size(s.n), self.size(s.k)
         self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {one}, "
@@ -316,6 +344,7 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
     Tile: Printer.tile, Phase: Printer.phase, Rows: Printer.rows,
+    If: Printer.if_, Break: Printer.break_,
 }
 
 

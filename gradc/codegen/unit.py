@@ -152,7 +152,7 @@ class _Unit:
         if s.blocks:
             self.blocks(f"section_{number}", s, s.blocks, buffers, sizes)
         else:
-            arguments = ["frame"] * printer.checks + [self.pointer(b) for b in buffers] + [self.z(n) for n in sizes]
+            arguments = ["frame"] * printer.frame + [self.pointer(b) for b in buffers] + [self.z(n) for n in sizes]
             self.entry += _wrap(f"    /* {_comment(s.title)} */", 7)
             call = f"section_{number}({', '.join(arguments)});"
             if printer.checks:
@@ -165,7 +165,7 @@ class _Unit:
                       printer: Printer) -> list[str]:
         """The function that holds a section's statements."""
         written = set(s.writes)
-        parameters = ["gradc_frame *frame"] * printer.checks
+        parameters = ["gradc_frame *frame"] * printer.frame
         for b in buffers:
             parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {safe(b.name)}")
         parameters += [f"int64_t {safe(n)}" for n in sizes]

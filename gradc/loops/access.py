@@ -19,7 +19,7 @@ from gradc.loops import memory
 from gradc.loops.index import View
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, SizeExpr
-from gradc.loops.places import GemmCall, Leaf, Loop, Node, loops_below, statements
+from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
 from gradc.record import record
@@ -54,13 +54,17 @@ class Accesses:
         self._found: dict[Any, Access] = {}
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
         self._scratch: list[tuple[SizeExpr, SizeExpr]] = []     # of the current item
-        self._plan()
+        self._inside: list[tuple[SizeExpr, SizeExpr]] = []      # slots of values in the bodies of an item
+        self._plan(schedule)
 
     # -- buffers
 
-    def _plan(self) -> None:
-        """Memory of every stored value, item by item."""
-        s = self.schedule
+    def _plan(self, s: Schedule) -> None:
+        """Memory of every stored value, item by item.
+
+        What is stored in the bodies of an item keeps its slot until the item ends: the pointers of one C function must
+        not meet.
+        """
         spans = memory.lifetimes(s)
         starts: dict[int, list[Var]] = {}
         for var, (first, _) in spans.items():
@@ -86,16 +90,25 @@ class Accesses:
                     self._levels[var] = shared
                     dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
                     stride = memory.padded(self.sizes, dims, dtype)
-                    size = memory.nbytes(self.sizes, (stride, ROW_LIMIT), dtype)
+                    size = memory.nbytes(self.sizes, (stride, 1 if s.level else ROW_LIMIT), dtype)
                 else:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
                 offset = self.arena.take(size, "values")
                 slots[var] = size, offset
                 place = "block" if shared else "arena"
                 self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, place, -1, offset, stride)
+            for body in getattr(s.items[item], "bodies", ()):
+                self._plan(body)
+            if s.level:
+                continue
             for var in ends.get(item, ()):
                 if var in slots:                # else another value lives on in it
                     self.arena.give_back(*slots.pop(var), "values")
+            for slot in self._inside:
+                self.arena.give_back(*slot, "values")
+            self._inside.clear()
+        if s.level:
+            self._inside += slots.values()
 
     @staticmethod
     def _axes_inside(node: Node, shared: int) -> list[int]:
@@ -127,8 +140,7 @@ class Accesses:
         node = self.schedule.node.get(var)
         if node is not None:
             return op_label(node.op)
-        home = self.schedule.home.get(var)
-        return "dot" if home is not None and type(self.schedule.items[home]) is GemmCall else "part"
+        return "dot" if var in self.schedule.products else "part"
 
     # -- accesses
 
@@ -204,7 +216,8 @@ class Accesses:
 
     def is_local(self, leaf: Leaf) -> bool:
         """Is an operand taken from a local variable?"""
-        return leaf.root in self.schedule.node and leaf.root not in self.schedule.stored
+        root, s = leaf.root, self.schedule
+        return (root in s.node or root in s.locals) and root not in s.stored
 
     def has_no_memory(self, root: Var) -> bool:
         """A number, a size, or a loop variable."""

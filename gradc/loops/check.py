@@ -25,6 +25,7 @@ from gradc.ir.scalars import get_row
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
+    Break,
     Buffer,
     Check,
     Define,
@@ -32,6 +33,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Gemm,
+    If,
     Index,
     Kernel,
     Let,
@@ -224,6 +226,14 @@ class _Body:
                     if self.together == 1:
                         self.of.fail("Rows stand in a phase that does not take rows together")
                     self.statements(s.body)
+                case If():
+                    self.condition(s.condition)
+                    self.statements(s.body)
+                    self.statements(s.orelse)
+                case Break():
+                    self.condition(s.condition)
+                    if not self.range:
+                        self.of.fail("a break stands outside all loops")
                 case Check():
                     if self.blocks:
                         self.of.fail("a check stands in a section that is cut into blocks")
@@ -235,6 +245,10 @@ class _Body:
         for name in [n for n in self.dtype if n not in before]:
             del self.dtype[name]
             self.mutable.discard(name)
+
+    def condition(self, e: Any) -> None:
+        if self.expr(e) != "bool":
+            self.of.fail(f"a condition is {e.dtype}, not bool")
 
     def define(self, name: str, dtype: str) -> None:
         """A new local; its name must mean nothing else in the whole section."""
@@ -280,6 +294,8 @@ class _Body:
     def loop(self, s: For) -> None:
         if s.lanes < 0 or s.lanes & (s.lanes - 1):
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
+        if s.order not in ("", "free", "reverse") or (s.order == "reverse" and s.lanes):
+            self.of.fail(f"a loop with {s.lanes} lanes in {s.order} order")
         self.open(s)
         self.statements(s.body)
         self.close(s)
@@ -323,8 +339,12 @@ class _Body:
         """The start of a loop."""
         if s.var in self.range or s.var in self.named or s.var in self.of.sizes:
             self.of.fail(f"the loop variable {s.var} is in use already")
-        self.size(s.start)
-        self.size(s.stop)
+        for bound in (s.start, s.stop):
+            if isinstance(bound, Local):
+                if self.expr(bound) != "int64":
+                    self.of.fail(f"a bound of {s.var} is {bound.dtype}, not int64")
+            else:
+                self.size(bound)
         for f in s.folds:
             if f.name in self.named or f.name in self.folds:
                 self.of.fail(f"{f.name} is defined twice")

@@ -15,18 +15,17 @@ In: a Program.  Out: a Kernel.  What shares a nest was decided by `loops.schedul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from gradc.ir import dtypes, ops
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program
+from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.index import View
+from gradc.loops.lower_scan import emit
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (
     Accumulate,
@@ -54,11 +53,23 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
-from gradc.loops.places import Block, CheckItem, GemmCall, Leaf, Loop, Node, Operand, statements
+from gradc.loops.places import (
+    Block,
+    CheckItem,
+    CondItem,
+    GemmCall,
+    Leaf,
+    Loop,
+    Node,
+    Operand,
+    ScanItem,
+    statements,
+)
 from gradc.loops.schedule import Schedule
+from gradc.loops.schedule_scan import ControlSchedule
+from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import Sizes, Unsupported
 from gradc.loops.tile import ROWS, tiled
-from gradc.record import fresh, record
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
 NANOSECONDS = 0.12          # of one unit of a row's weight, per element
@@ -77,8 +88,10 @@ def unsupported(program: Program) -> str | None:
     for eqn in program.eqns:
         if type(eqn.op) is ops.Callback:
             return f"{eqn.op} is a user's Op, called in Python"
-        if type(eqn.op) in (ops.Scan, ops.Cond):
-            return f"{eqn.op} has no C form"
+        for body in _bodies(eqn.op):
+            reason = unsupported(body)
+            if reason:
+                return reason
         for var in eqn.outs:
             if not isinstance(var.type, TensorType):
                 return f"a value of type {var.type} has no C form"
@@ -87,41 +100,17 @@ def unsupported(program: Program) -> str | None:
     return None
 
 
+def _bodies(op: ops.OpKind) -> tuple[Program, ...]:
+    """The Programs in an op."""
+    return (op.body,) if type(op) is ops.Scan else (op.then, op.orelse) if type(op) is ops.Cond else ()
+
+
 def lower(program: Program, name: str) -> Kernel:
     """The Kernel of a Program; Unsupported with the reason if there is none."""
     reason = unsupported(program)
     if reason:
         raise Unsupported(reason)
     return _Lowering(program, name).kernel()
-
-
-@record(frozen=False, eq=False)
-class _Scope:
-    """Statements inside `level` loops, and what has been named there."""
-
-    level: int
-    parent: _Scope | None
-    statements: list[Any] = fresh(factory=list)
-    names: dict[Any, Expr] = fresh(factory=dict)
-    folds: list[Fold] = fresh(factory=list)
-    after: list[Callable[[_Scope], None]] = fresh(factory=list)     # run in the parent once the loop is closed
-
-    def find(self, key: Any) -> Expr | None:
-        scope: _Scope | None = self
-        while scope is not None:
-            found = scope.names.get(key)
-            if found is not None:
-                return found
-            scope = scope.parent
-        return None
-
-    def at(self, level: int) -> _Scope:
-        """The enclosing scope inside only `level` loops."""
-        scope = self
-        while scope.level > level:
-            assert scope.parent is not None
-            scope = scope.parent
-        return scope
 
 
 class _Lowering:
@@ -137,9 +126,10 @@ class _Lowering:
         self.sizes = Sizes(program, inputs, labels, Namer(self.shared, set(), self.local))
         self.inputs = [Buffer(b.name, b.dtype, self.sizes.dims[v], "input", b.position)
                        for v, b in zip(program.inputs, inputs)]
-        self.schedule = Schedule(program, self.sizes)
+        self.schedule = ControlSchedule(program, self.sizes)
         self.memory = Accesses(program, self.schedule, self.sizes, self.inputs, namer)
         self.sections: list[Section] = []
+        self.base = 0                               # level of the body at work
         self.uses_blas = False
         self.parts: dict[Node, tuple[Buffer, SizeExpr]] = {}
         self._begin()
@@ -164,6 +154,8 @@ class _Lowering:
                     self._block_section(item)
                 case GemmCall():
                     self._gemm_section(item)
+                case ScanItem() | CondItem():
+                    self._control_section(item)
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
         outputs = [Buffer(stored[k].name, stored[k].dtype, self.sizes.of(v), "output", k)
                    for k, v in enumerate(self.program.outputs)]
@@ -191,7 +183,7 @@ class _Lowering:
             n.out in buffers and buffers[n.out].place == "block" for n in nodes)
         limit = ROW_LIMIT if rows else PART_LIMIT if folds else 0
         combine = self._parts(folds, limit) if blocked else ()
-        scope = _Scope(0, None)
+        scope = Scope(0, None)
         self._emit_loop(top, scope, blocked)
         blocks = None
         if blocked:
@@ -236,24 +228,53 @@ class _Lowering:
         return words if len(words) <= 70 else f"{words[:words.rfind(',', 0, 66)]}, ..."
 
     def _block_section(self, block: Block) -> None:
-        scope = _Scope(0, None)
-        for child in block.children:
-            if isinstance(child, CheckItem):
-                for condition in child.conditions:
-                    value = self._value(condition, scope)
-                    self._check(_truth(value), child.error, child.message, scope, (), child.sources)
-            else:
-                self._emit_node(child, scope)
+        scope = Scope(0, None)
+        self._emit_block(block, scope)
         if scope.statements:
             self.sections.append(Section(self._title(block.children), tuple(scope.statements), tuple(self.reads),
                                          tuple(self.writes)))
 
-    def _check(self, condition: Expr, error: str, message: str, scope: _Scope, values: tuple[Expr, ...],
+    def _control_section(self, item: ScanItem | CondItem) -> None:
+        scope = Scope(0, None)
+        emit(self, item, scope)
+        self.sections.append(Section(item.name, tuple(scope.statements), tuple(self.reads), tuple(self.writes)))
+
+    def emit_items(self, schedule: Schedule, scope: Scope) -> None:
+        """All items of a body, one after the other."""
+        for item in schedule.items:
+            match item:
+                case Loop():
+                    self.memory.merge(item)
+                    self._emit_loop(item, scope)
+                case Block():
+                    self._emit_block(item, scope)
+                case GemmCall():
+                    scope.statements.append(self._gemm(item, scope))
+                case ScanItem() | CondItem():
+                    emit(self, item, scope)
+
+    def _emit_block(self, block: Block, scope: Scope) -> None:
+        for child in block.children:
+            if isinstance(child, CheckItem):
+                for condition in child.conditions:
+                    value = self.value(condition, scope)
+                    self._check(truth(value), child.error, child.message, scope, (), child.sources)
+            else:
+                self._emit_node(child, scope)
+
+    def _check(self, condition: Expr, error: str, message: str, scope: Scope, values: tuple[Expr, ...],
                sources: tuple[int, ...] = ()) -> None:
         self.sizes.checks.append(CheckInfo(error, message, sources))
         scope.statements.append(Check(condition, len(self.sizes.checks), values))
 
     def _gemm_section(self, call: GemmCall) -> None:
+        scope = Scope(0, None)
+        scope.statements.append(self._gemm(call, scope))
+        a, b = (self.memory.leaf(leaf).buffer.name for leaf in (call.a, call.b))
+        self.sections.append(Section(f"{self.memory.buffers[call.out].name} = {a} times {b}", tuple(scope.statements),
+                                     tuple(self.reads), tuple(self.writes), in_entry=True))
+
+    def _gemm(self, call: GemmCall, scope: Scope) -> Any:
         self.uses_blas = True
         depth = len(call.batch)
         variables = LOOP_NAMES[:depth]
@@ -263,30 +284,21 @@ class _Lowering:
             row, column = a.strides[-2:]
             flags.append(column != 1)
             steps.append(row if column == 1 else column)
-            loads.append(Load(a.buffer, Index(_terms(a.strides[:depth], variables), self._offset(a))))
+            loads.append(Load(a.buffer, self._index(Access(a.buffer, a.strides[:depth], a.offset), scope)))
+            self.reads[a.buffer] = None
         target = self.memory.buffers[call.out]
+        self.writes[target] = None
         strides = self.sizes.strides(self.sizes.of(call.out))[:depth]
         out = Load(target, Index(_terms(strides, variables)))
         body: Any = Gemm(loads[0], loads[1], out, call.m, call.n, call.k, flags[0], flags[1], steps[0], steps[1])
         for size, v in reversed(list(zip(call.batch, variables))):
             body = For(v, 0, size, (body,))
-        names = tuple(dict.fromkeys(x.buffer for x in loads))
-        self.sections.append(Section(f"{target.name} = {loads[0].buffer.name} times {loads[1].buffer.name}", (body,),
-                                     names, (target,), in_entry=True))
-
-    def _offset(self, a: Access) -> SizeExpr:
-        """The offset of an access that is known before any loop runs."""
-        total: SizeExpr = 0
-        for t in a.offset:
-            if isinstance(t, tuple):
-                raise Unsupported("a matrix picked by a computed index goes into a matrix product")
-            total = self.sizes.define("add", (total, t), "offset")
-        return total
+        return body
 
     # -- loops and nodes
 
-    def _emit_loop(self, loop: Loop, scope: _Scope, blocked: bool = False) -> None:
-        inner = _Scope(loop.level + 1, scope)
+    def _emit_loop(self, loop: Loop, scope: Scope, blocked: bool = False) -> None:
+        inner = Scope(scope.level + 1, scope)
         nested = False
         for child in loop.children:
             if type(child) is Loop:
@@ -299,12 +311,14 @@ class _Lowering:
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4
-        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes)
-        scope.statements.append(tiled(made, self.local_name) if nested else made)
+        free = scope.level >= BODY and not nested and not loop.serial
+        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
+                   "free" if free else "")
+        scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:
             action(scope)
 
-    def _emit_node(self, node: Node, scope: _Scope) -> None:
+    def _emit_node(self, node: Node, scope: Scope) -> None:
         match node.kind:
             case "map":
                 self._finish(node, self._compute(node, scope), scope)
@@ -317,15 +331,15 @@ class _Lowering:
             case "argreduce":
                 self._emit_argreduce(node, scope)
 
-    def _emit_write(self, node: Node, scope: _Scope) -> None:
+    def _emit_write(self, node: Node, scope: Scope) -> None:
         a = self.memory.result(node)
-        value = _cast(self._compute(node, scope), a.buffer.dtype)
+        value = cast(self._compute(node, scope), a.buffer.dtype)
         self.writes[a.buffer] = None
         index = self._index(a, scope)
         scope.statements.append(Accumulate(a.buffer, index, "add", value) if node.fn == "inc"
                                 else Store(a.buffer, index, value))
 
-    def _finish(self, node: Node, value: Expr, scope: _Scope) -> None:
+    def _finish(self, node: Node, value: Expr, scope: Scope) -> None:
         """Name the value of a node in `scope`, and store it if it has memory."""
         if not isinstance(value, (Local, Lit)):
             value = self._let(scope, self._base(node, scope.level), value)
@@ -342,20 +356,20 @@ class _Lowering:
         name = self.memory.label(node.out)
         return _element(name, level) if node.out in self.schedule.stored else name
 
-    def _let(self, scope: _Scope, base: str, expr: Expr, mutable: bool = False) -> Local:
+    def _let(self, scope: Scope, base: str, expr: Expr, mutable: bool = False) -> Local:
         name = self.local_name(base)
         scope.statements.append(Let(name, expr, mutable))
         return Local(name, expr.dtype)
 
-    def _index(self, a: Access, scope: _Scope, extra: SizeExpr = 0) -> Index:
+    def _index(self, a: Access, scope: Scope, extra: SizeExpr = 0) -> Index:
         """An access as an index in `scope`."""
         terms = list(_terms(a.strides, LOOP_NAMES))
         offset = extra
         for t in a.offset:
             if isinstance(t, tuple):
-                position = self._value(Leaf(t[0], SCALAR(t[0], ())), scope)
+                position = self.value(Leaf(t[0], SCALAR(t[0], ())), scope)
                 if not isinstance(position, Local):
-                    position = self._let(scope.at(0), "position", position)
+                    position = self._let(scope.in_body(0), "position", position)
                 terms.append((t[1], position.name))
             else:
                 offset = self.sizes.define("add", (offset, t), "offset")
@@ -363,7 +377,7 @@ class _Lowering:
 
     # -- values
 
-    def _value(self, operand: Operand, scope: _Scope) -> Expr:
+    def value(self, operand: Operand, scope: Scope) -> Expr:
         """An operand's value in `scope`; loads and computations are named in the outermost loop they allow."""
         if isinstance(operand, Leaf):
             return self._leaf(operand, scope)
@@ -390,27 +404,35 @@ class _Lowering:
         if not isinstance(operand, Leaf):
             keys = [self._key(o) for o in operand.operands]
             return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
-        root = operand.root
+        root, view = operand.root, operand.view
+        depth = self.schedule.depth
+        level = max([BODY * depth.get(v, 0) for v in (root, *self._positions(view))])
         if self.memory.is_local(operand):
-            return root, self.schedule.node[root].available
+            node = self.schedule.node.get(root)
+            return root, level + (node.available if node is not None else 0)
         if root in self.schedule.trees:                 # an Iota
-            axes = operand.view.axes
-            return (root, axes, operand.view.offsets), max((k + 1 for k, a in enumerate(axes) if a is not None),
-                                                           default=0)
+            for k, axis in enumerate(view.axes, self.base + 1):
+                if axis is not None:
+                    level = k
+            return (root, view.axes, view.offsets), level
         if self.memory.has_no_memory(root):
             return root, 0
         a = self.memory.leaf(operand)
-        level = 0
-        for k, s in enumerate(a.strides, 1):
+        for k, s in enumerate(a.strides, self.base + 1):
             if s != 0:
                 level = k
         stored = self.schedule.storage.get(root, root)
         if a.buffer.place == "block":                   # written in outer iterations of this very nest
-            level = max(level, self.memory.row_level(stored))
+            level = max(level, self.base + self.memory.row_level(stored))
         # the value belongs to the key: another may have lived in the buffer before, in place
         return (stored, a.buffer, a.strides, a.offset), level
 
-    def _leaf(self, leaf: Leaf, scope: _Scope) -> Expr:
+    @staticmethod
+    def _positions(view: View) -> list[Var]:
+        """The positions computed by the kernel that a view depends on."""
+        return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple)]
+
+    def _leaf(self, leaf: Leaf, scope: Scope) -> Expr:
         root = leaf.root
         if root.data is not None and root.data.size == 1:
             return Lit(root.data.reshape(())[()], tensor(root).dtype)
@@ -433,7 +455,7 @@ class _Lowering:
             place.names["load", key] = found
         return found
 
-    def _iota(self, leaf: Leaf, scope: _Scope) -> Expr:
+    def _iota(self, leaf: Leaf, scope: Scope) -> Expr:
         """A position: loop variables times factors plus offsets."""
         terms: list[Expr] = []
         for k, axis in enumerate(leaf.view.axes):
@@ -441,7 +463,7 @@ class _Lowering:
                 terms.append(_times(Local(LOOP_NAMES[k], "int64"), axis[1]))
         for t in leaf.view.offsets[0]:
             if isinstance(t, tuple):
-                terms.append(_times(self._value(Leaf(t[0], SCALAR(t[0], ())), scope), t[1]))
+                terms.append(_times(self.value(Leaf(t[0], SCALAR(t[0], ())), scope), t[1]))
             else:
                 terms.append(Size(t))
         value = terms[0] if terms else Lit(0, "int64")
@@ -449,17 +471,17 @@ class _Lowering:
             value = Fn("add", (value, t), "int64")
         return value
 
-    def _compute(self, node: Node, scope: _Scope) -> Expr:
+    def _compute(self, node: Node, scope: Scope) -> Expr:
         """A node's value at one point."""
         if type(node.op) is ops.Map and node.op.fn == "position":
             return self._position(node, scope)
         if type(node.op) is ops.Reduce:
-            return self._value(node.operands[0], scope)
+            return self.value(node.operands[0], scope)
         return self._apply(node.op, node.operands, scope)
 
-    def _position(self, node: Node, scope: _Scope) -> Expr:
+    def _position(self, node: Node, scope: Scope) -> Expr:
         """An index from computed data: checked, negative ones counted from the end."""
-        at = _cast(self._value(node.operands[0], scope), "int64")
+        at = cast(self.value(node.operands[0], scope), "int64")
         length = Size(node.fn)
         if not isinstance(at, Local):
             at = self._let(scope, "index", at)
@@ -469,29 +491,29 @@ class _Lowering:
                     (at, length), node.sources)
         return Fn("position", (at, length), "int64")
 
-    def _apply(self, op: ops.OpKind, operands: Sequence[Operand], scope: _Scope) -> Expr:
+    def _apply(self, op: ops.OpKind, operands: Sequence[Operand], scope: Scope) -> Expr:
         """One op on values in `scope`."""
-        values = [self._value(o, scope) for o in operands]
+        values = [self.value(o, scope) for o in operands]
         if type(op) is ops.Map:
             if op.fn == "identity":
                 return values[0]
             row = get_row(op.fn)
             compute, result = row.dtypes(*[v.dtype for v in values])
             if row.rule == "select":
-                return Fn(op.fn, (_truth(values[0]), *[_cast(v, compute) for v in values[1:]]), result)
-            return Fn(op.fn, tuple([_cast(v, compute) for v in values]), result)
+                return Fn(op.fn, (truth(values[0]), *[cast(v, compute) for v in values[1:]]), result)
+            return Fn(op.fn, tuple([cast(v, compute) for v in values]), result)
         if type(op) is ops.Cast:
-            return _cast(values[0], op.dtype)
+            return cast(values[0], op.dtype)
         assert type(op) is ops.Contract
         dtype = dtypes.upcast(*(v.dtype for v in values))
-        return Fn("mul", tuple(_cast(v, dtype) for v in values), dtype)
+        return Fn("mul", tuple(cast(v, dtype) for v in values), dtype)
 
     # -- folds
 
-    def _emit_reduce(self, node: Node, scope: _Scope) -> None:
+    def _emit_reduce(self, node: Node, scope: Scope) -> None:
         """A fold ends in a local of the innermost kept loop; from there into memory if an outer axis is folded."""
         dtype = tensor(node.out).dtype
-        value = _cast(self._compute(node, scope), dtype)
+        value = cast(self._compute(node, scope), dtype)
         identity = get_row(node.fn).neutral(dtype)
         depth = len(node.domain)
         last_kept = max((p for p in range(depth) if p not in node.reduced), default=-1)
@@ -504,11 +526,11 @@ class _Lowering:
         scope.statements.append(Update(name, node.fn, value))
         self._outwards(node, Local(name, dtype), depth - 1, last_kept, scope, identity, base)
 
-    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: _Scope, identity: Any,
+    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: Any,
                   base: str) -> None:
         """`value` will hold the fold of the loop at `level`; go on outside it, out to the last kept axis."""
 
-        def go_on(outer: _Scope) -> None:
+        def go_on(outer: Scope) -> None:
             if level - 1 > last_kept:           # the next loop is folded as well
                 assert outer.parent is not None
                 total = self._let(outer.parent, base, Lit(identity, value.dtype), mutable=True)
@@ -521,7 +543,7 @@ class _Lowering:
 
         scope.after.append(go_on)
 
-    def _result(self, node: Node, value: Local, scope: _Scope) -> None:
+    def _result(self, node: Node, value: Local, scope: Scope) -> None:
         """A fold that ends in a scalar of `scope`: a part of the block, or the value."""
         if node not in self.parts:
             self._finish(node, value, scope)
@@ -530,7 +552,7 @@ class _Lowering:
         self.writes[parts] = None
         scope.statements.append(Store(parts, Index((), position), value))
 
-    def _into_memory(self, node: Node, value: Expr, scope: _Scope, identity: Any) -> None:
+    def _into_memory(self, node: Node, value: Expr, scope: Scope, identity: Any) -> None:
         """Accumulate into the row that the outer folded loop fills; set it to the identity before that loop."""
         first = min(node.reduced)
         a = self.memory.result(node)
@@ -539,7 +561,7 @@ class _Lowering:
             parts, position = self.parts[node]
             a = Access(parts, a.strides, a.offset)
         self.writes[a.buffer] = None
-        before = scope.at(first)
+        before = scope.in_body(first)
         fill: Any = Store(a.buffer, self._index(a, before, position), Lit(identity, a.buffer.dtype))
         for p in reversed(range(first + 1, len(node.domain))):
             if p not in node.reduced:
@@ -547,19 +569,19 @@ class _Lowering:
         before.statements.append(fill)
         scope.statements.append(Accumulate(a.buffer, self._index(a, scope, position), node.fn, value))
 
-    def _emit_cumulate(self, node: Node, scope: _Scope) -> None:
+    def _emit_cumulate(self, node: Node, scope: Scope) -> None:
         dtype = tensor(node.out).dtype
         assert scope.parent is not None
         total = self._let(scope.parent, "total", Lit(get_row(node.fn).neutral(dtype), dtype), mutable=True)
-        value = _cast(self._value(node.operands[0], scope), dtype)
+        value = cast(self.value(node.operands[0], scope), dtype)
         scope.statements.append(Assign(total.name, Fn(node.fn, (total, value), dtype)))
         self._finish(node, self._let(scope, "running", total), scope)
 
-    def _emit_argreduce(self, node: Node, scope: _Scope) -> None:
+    def _emit_argreduce(self, node: Node, scope: Scope) -> None:
         """The first of equals wins, the first nan above all."""
         outer = scope.parent
         assert outer is not None
-        value = self._value(node.operands[0], scope)
+        value = self.value(node.operands[0], scope)
         dtype = value.dtype
         best = self._let(outer, "best", Lit(get_row(node.fn).neutral(dtype), dtype), mutable=True)
         where = self._let(outer, "best_at", Lit(0, "int64"), mutable=True)
@@ -569,7 +591,7 @@ class _Lowering:
                                     Fn("invert", (Fn("isnan", (best,), "bool"),), "bool")), "bool")
             better = Fn("or_", (better, first_nan), "bool")
         flag = self._let(scope, "better", better)
-        position = Local(LOOP_NAMES[scope.level - 1], "int64")
+        position = Local(LOOP_NAMES[scope.level % BODY - 1], "int64")
         scope.statements.append(Assign(best.name, Fn("switch", (flag, value, best), dtype)))
         scope.statements.append(Assign(where.name, Fn("switch", (flag, position, where), "int64")))
         scope.after.append(lambda after: self._result(node, where, after))
@@ -581,6 +603,7 @@ def _terms(strides: Sequence[SizeExpr], variables: Sequence[str]) -> tuple[tuple
 
 def _element(buffer: str, level: int) -> str:
     """What to call an element of a buffer inside `level` loops."""
+    level %= BODY
     return f"{buffer}_{LOOP_NAMES[level - 1]}" if level else f"{buffer}_0"
 
 
@@ -605,16 +628,3 @@ def _cost(nodes: Sequence[Node]) -> float:
     """Nanoseconds per innermost point."""
     depth = max(len(n.domain) for n in nodes)
     return round(NANOSECONDS * sum(n.weight() for n in nodes if len(n.domain) == depth) + 0.05, 2)
-
-
-def _cast(value: Expr, dtype: str) -> Expr:
-    if value.dtype == dtype:
-        return value
-    if isinstance(value, Lit):
-        with np.errstate(all="ignore"):
-            return Lit(np.asarray(value.value).astype(dtype)[()], dtype)
-    return Fn("cast", (value,), dtype)
-
-
-def _truth(value: Expr) -> Expr:
-    return value if value.dtype == "bool" else Fn("neq", (value, Lit(0, value.dtype)), "bool")

@@ -56,7 +56,7 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
             touch(var, user.index if isinstance(user, GemmCall) else user.item)
     for item in schedule.items:
         for statement in statements(item):
-            if isinstance(statement, Node) and statement.target is not None:
+            if isinstance(statement, Node) and statement.target is not None and statement.target.root in schedule.home:
                 touch(statement.target.root, statement.item)
     return spans
 
@@ -104,7 +104,9 @@ def in_place_of(schedule: Schedule, sizes: Sizes, spans: dict[Var, tuple[int, in
     loop = node.path[-1]
     for leaf in node.leaves():
         v = leaf.root
-        if v not in schedule.stored or v in schedule.output_of or v in schedule.storage or sizes.of(v) != dims:
+        if v not in schedule.stored or v not in spans or v in schedule.output_of or v in schedule.storage:
+            continue
+        if sizes.of(v) != dims:
             continue
         if spans[v][1] != node.item or schedule.home[v] == node.item or v.type != var.type:
             continue

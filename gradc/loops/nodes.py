@@ -2,14 +2,14 @@
 
 Supported: perfect and imperfect loop nests with run-time bounds, affine indices, named scalars, reductions in
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
-in phases, gemm calls, checks that end the kernel with a number.
-Not supported: pointers other than `buffer[index]`, recursion, early exit other than a failed check, sizes
-that depend on computed data.
+in phases, gemm calls, checks that end the kernel with a number, loops over time (what one step leaves the next one
+reads) that a step may end, branches.
+Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data.
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | Rows | Let | Assign | Store | Accumulate | Update | Check | Gemm
+    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -101,6 +101,9 @@ Expr = Lit | Local | Size | Load | Fn
 # ------------------------------------------------------------------------------------------------ statements
 
 
+Bound = SizeExpr | Local        # of a loop
+
+
 @record
 class Let:
     """Name a value: `const double name = expr`; `mutable` where an Assign follows."""
@@ -164,14 +167,34 @@ class For:
 
     lanes: each accumulator is so many, element j goes to lane j % lanes, and they are folded in halves after the
     loop: the order of a sum is theirs, whatever the vector width.  0: one plain accumulator each.
+    order: "" (upwards), "reverse" (from stop-1 down to start), or "free": no iteration uses memory that another writes,
+    which the C compiler may rely on.
+    A bound may be a local (int64).
     """
 
     var: str
-    start: SizeExpr
-    stop: SizeExpr
+    start: Bound
+    stop: Bound
     body: tuple[Any, ...]
     folds: tuple[Fold, ...] = ()
     lanes: int = 0
+    order: str = ""
+
+
+@record
+class If:
+    """`body` if the condition holds, else `orelse`."""
+
+    condition: Expr
+    body: tuple[Any, ...]
+    orelse: tuple[Any, ...] = ()
+
+
+@record
+class Break:
+    """End the enclosing For if the condition holds."""
+
+    condition: Expr
 
 
 @record
@@ -202,8 +225,8 @@ class Tile:
     """
 
     var: str
-    start: SizeExpr
-    stop: SizeExpr
+    start: Bound
+    stop: Bound
     rows: int
     phases: tuple[Phase, ...]
     shared: tuple[Buffer, ...] = ()
@@ -315,4 +338,4 @@ class Kernel:
     uses_blas: bool = False
 
 
-Stmt = For | Tile | Rows | Let | Assign | Store | Accumulate | Update | Check | Gemm
+Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm

@@ -149,6 +149,72 @@ class CheckItem:
             yield from leaves(o)
 
 
+@record(frozen=False, eq=False)
+class Carry:
+    """A value handed from step to step.
+
+    A scalar: a local called as `state`, from `init` on.  An array: two rows of the memory of `state`, of which the
+    local `now` (0 or 1) is the one to read, `then` the other.  result: where the last value goes, if it is used.
+    """
+
+    state: Var
+    init: Operand | None
+    result: Var | None
+    now: Var | None = None
+    then: Var | None = None
+
+
+@record(frozen=False, eq=False)
+class Ends:
+    """Scalars that the end of a body uses: next carries, whether to stop; results of a branch."""
+
+    operands: list[Operand]
+    item: int = -1
+
+    def leaves(self) -> Iterator[Leaf]:
+        for o in self.operands:
+            yield from leaves(o)
+
+
+@record(frozen=False, eq=False)
+class ScanItem:
+    """A loop over time; `body` is the schedule of one step.
+
+    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.
+    """
+
+    name: str
+    body: Any
+    t: Var
+    steps: SizeExpr
+    reverse: bool
+    until: bool
+    limit: Operand | None = None
+    carries: list[Carry] = fresh(factory=list)
+    rows: list[Var] = fresh(factory=list)
+    count: Var | None = None
+    item: int = -1
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [self.body]
+
+
+@record(frozen=False, eq=False)
+class CondItem:
+    """Two branches, of which one is run.
+
+    bodies: their schedules.  checks: what each asks of sizes.  scalars: results that are scalars.
+    """
+
+    name: str
+    condition: Operand
+    bodies: list[Any] = fresh(factory=list)
+    checks: list[Any] = fresh(factory=list)
+    scalars: list[Var] = fresh(factory=list)
+    item: int = -1
+
+
 def statements(item: object) -> Iterable[object]:
     """All Nodes (and CheckItems) below a top-level item, in order."""
     stack = [item]

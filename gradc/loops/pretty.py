@@ -20,6 +20,7 @@ from gradc.ir.scalars import get_row
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
+    Break,
     Buffer,
     Check,
     Define,
@@ -27,6 +28,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Gemm,
+    If,
     Index,
     Kernel,
     Let,
@@ -84,7 +86,11 @@ def statement_lines(statement: Any) -> list[str]:
     while stack:
         s, depth = stack.pop()
         lines.append("  " * depth + _statement(s))
-        inside = s.phases if type(s) is Tile else s.body if type(s) in (For, Phase, Rows) else ()
+        if type(s) is If:
+            stack.extend((inner, depth + 1) for inner in reversed(s.orelse))
+            if s.orelse:
+                stack.append(("else", depth))
+        inside = s.phases if type(s) is Tile else s.body if type(s) in (For, Phase, Rows, If) else ()
         stack.extend((inner, depth + 1) for inner in reversed(inside))
     return lines
 
@@ -92,7 +98,10 @@ def statement_lines(statement: Any) -> list[str]:
 def _statement(s: Any) -> str:
     match s:
         case For():
-            return f"for {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}" + (f", {s.lanes} lanes" if s.lanes else "")
+            lanes = f", {s.lanes} lanes" if s.lanes else ""
+            start, stop = (b.name if type(b) is Local else b for b in (s.start, s.stop))
+            order = f", {s.order}" if s.order else ""
+            return f"for {s.var} in {start} .. {stop}{_folds(s.folds)}{lanes}{order}"
         case Tile():
             shared = f", {', '.join(map(_buffer, s.shared))}" if s.shared else ""
             return f"tiles of {s.rows} {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}{shared}"
@@ -100,6 +109,12 @@ def _statement(s: Any) -> str:
             return f"phase, {s.together} rows together" if s.together > 1 else "phase"
         case Rows():
             return "for each of these rows"
+        case If():
+            return f"if {text(s.condition)}"
+        case Break():
+            return f"break if {text(s.condition)}"
+        case str():
+            return s
         case Let():
             return f"{'let mutable' if s.mutable else 'let'} {s.name}: {dtypes.SHORT[s.dtype]} = {text(s.expr)}"
         case Assign():

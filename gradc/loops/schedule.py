@@ -47,28 +47,41 @@ LAZY_COST = 2           # at most so many additions' worth is computed again rat
 class Schedule:
     """See the module's docstring."""
 
+    level = 0               # how many bodies stand around
+
     def __init__(self, program: Program, sizes: Sizes) -> None:
         self.program = program
         self.sizes = sizes
-        self.items: list[Any] = [Block(index=0)]        # scalars of inputs and sizes come first
+        # of this Program and of all bodies in it:
         self.views: dict[Var, View] = {}                # of every Var so far
         self.trees: dict[Var, Tree] = {}                # lazy values, views in their own axes
         self.tree_cost: dict[Var, int] = {}
         self.node: dict[Var, Node] = {}
-        self.home: dict[Var, int] = {}                  # item after which (or in which) a value exists
         self.size_values: set[Var] = set()              # results of ShapeOf
         self.stored: set[Var] = set()
         self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
+        self.products: set[Var] = set()                 # results of gemms
+        self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
+        self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
+        self._frame = set(program.inputs)
+        self._start()
+        for var in program.inputs:
+            self.views[var] = View.whole(var, sizes.of(var))
+        self._run()
+
+    def _start(self) -> None:
+        """What belongs to this Program alone."""
+        self.items: list[Any] = [Block(index=0)]        # scalars of inputs and sizes come first
+        self.home: dict[Var, int] = {}                  # item after which (or in which) a value exists
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._walks: dict[Any, tuple[int | None, ...]] = {}
-        self._counts = program.use_counts()
-        self._outputs = set(program.outputs)
-        self._frame = set(program.inputs)
+        self._counts = self.program.use_counts()
+        self._outputs = set(self.program.outputs)
         self._forced = self._find_forced()
-        for var in program.inputs:
-            self.views[var] = View.whole(var, sizes.of(var))
+
+    def _run(self) -> None:
         for eqn in self._live():
             self._sources = eqn.sources
             self._equation(eqn)
@@ -82,7 +95,7 @@ class Schedule:
         live = set(self.program.outputs)
         kept: list[Eqn] = []
         for eqn in reversed(self.program.eqns):
-            if eqn.outs[0] not in live and type(eqn.op) is not ops.Assert:
+            if live.isdisjoint(eqn.outs) and type(eqn.op) is not ops.Assert:
                 continue
             kept.append(eqn)
             match eqn.op:
@@ -97,6 +110,7 @@ class Schedule:
                 case _:
                     live.update(eqn.args)
         kept.reverse()
+        self._used = live
         return kept
 
     def _find_forced(self) -> set[Var]:
@@ -105,6 +119,8 @@ class Schedule:
         for eqn in self.program.eqns:
             if type(eqn.op) is ops.Contract and is_gemm(eqn):
                 forced.update(eqn.args)
+            elif type(eqn.op) is ops.Scan:              # what all steps use
+                forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
 
     # -- one equation
@@ -362,6 +378,7 @@ class Schedule:
         call.index = len(self.items)
         self.items.append(call)
         self._store(out)
+        self.products.add(out)
         self.home[out] = call.index
         for leaf in calls:
             self.uses.setdefault(leaf.root, []).append((call, leaf))
@@ -445,16 +462,19 @@ class Schedule:
     def _register(self, node: Any) -> None:
         """Note what a statement uses."""
         for leaf in node.leaves():
-            self.uses.setdefault(leaf.root, []).append((node, leaf))
-            for terms in leaf.view.offsets:
-                for term in terms:
-                    if isinstance(term, tuple):
-                        self.uses.setdefault(term[0], []).append((node, Leaf(term[0], View.whole(term[0], ()))))
+            self._use(node, leaf)
         target = getattr(node, "target", None)
         for terms in target.offsets if target is not None else ():
             for term in terms:
                 if isinstance(term, tuple):
                     self.uses.setdefault(term[0], []).append((node, Leaf(term[0], View.whole(term[0], ()))))
+
+    def _use(self, user: Any, leaf: Leaf) -> None:
+        self.uses.setdefault(leaf.root, []).append((user, leaf))
+        for terms in leaf.view.offsets:
+            for term in terms:
+                if isinstance(term, tuple):
+                    self.uses.setdefault(term[0], []).append((user, Leaf(term[0], View.whole(term[0], ()))))
 
     def _needs(self, node: Any) -> list[tuple[Var, View | None]]:
         """What must exist: values with the view they are used through (None: not element by element)."""
@@ -627,8 +647,9 @@ class Schedule:
 
     def _decide_storage(self) -> None:
         """A value is stored if any use is outside the loops that made it, or not element by element."""
-        for v, node in self.node.items():
-            if v in self.stored:
+        for v in self.home:
+            node = self.node.get(v)
+            if node is None or v in self.stored:
                 continue
             if self.folds_into_memory(node):
                 self.stored.add(v)

@@ -7,7 +7,8 @@ A size that depends on computed data is refused (`Unsupported`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from gradc.errors import SIZE_ONE, NoRuleError
@@ -16,6 +17,8 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
+from gradc.record import fresh as new
+from gradc.record import record
 
 Dims = tuple[SizeExpr, ...]
 
@@ -24,8 +27,18 @@ class Unsupported(Exception):
     """The Program has something that has no C form; the text says what."""
 
 
+@record(frozen=False, eq=False)
+class Region:
+    """What holds only where some checks were passed: in the whole kernel, or in one branch of a Cond."""
+
+    checks: list[Define | Check]
+    same: dict[str, SizeExpr] = new(factory=dict)           # union-find: size name -> the size it must equal
+    lengths: set[str] = new(factory=set)                    # sizes that can't be negative
+    at_least: dict[str, int] = new(factory=dict)            # sizes known from checks
+
+
 class Sizes:
-    """Sizes of one Program; see the module's docstring."""
+    """Sizes of one Program and of the bodies in it; see the module's docstring."""
 
     def __init__(self, program: Program, inputs: Sequence[nodes.Buffer], names: dict[Var, str],
                  fresh: Callable[[str], str]) -> None:
@@ -33,39 +46,62 @@ class Sizes:
         self.checks: list[CheckInfo] = []
         self.dims: dict[Var, Dims] = {}
         self.scalar: dict[Var, SizeExpr] = {}       # integer scalars known before any loop runs
-        self._same: dict[str, SizeExpr] = {}        # union-find: size name -> the size it must equal
+        self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
+        self.steps: dict[Eqn, SizeExpr] = {}                # of each Scan
+        self._region = Region(self.prologue)
+        self._regions: dict[Program, Region] = {}   # of branches
+        self._outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
         self._defined: dict[Any, str] = {}
         self._fresh = fresh                         # makes a name unique
-        self._lengths: set[str] = set()             # sizes that can't be negative
-        self._at_least: dict[str, int] = {}         # sizes known from checks
         self._names = names
         self._inputs = dict(zip(program.inputs, inputs))
         self._eqn: Eqn | None = None
-        self._producers = program.producers()
+        self._producers: dict[Var, Eqn] = {}
         for var in program.inputs:
             shape = var.type.shape  # type: ignore[attr-defined]
             self.dims[var] = tuple(size if size is not None else self._fresh(f"{names[var]}_n{axis}")
                                    for axis, size in enumerate(shape))
-            self._lengths.update(d for d in self.dims[var] if isinstance(d, str))
+            self._region.lengths.update(d for d in self.dims[var] if isinstance(d, str))
+        self.add(program)
+
+    def add(self, program: Program) -> None:
+        """The sizes of all values of a Program, whose inputs have theirs."""
+        outer = self._eqn
+        self._producers.update(program.producers())
         for eqn in program.eqns:
             self._eqn = eqn
             rule = _DIMS.get(type(eqn.op))
             if rule is None:
                 raise Unsupported(f"{eqn.op} is called in Python")
-            dims = rule(self, eqn.op, eqn.args)
+            found = rule(self, eqn.op, eqn.args)
             # static knowledge of the type is at least as good as a name
-            out = eqn.outs[0]
-            self.dims[out] = tuple(d if s is None else s for d, s in zip(dims, out.type.shape))  # type: ignore
+            for out, dims in zip(eqn.outs, found if type(found) is list else [found]):
+                self.dims[out] = tuple([d if s is None else s for d, s in zip(dims, out.type.shape)])  # type: ignore
+        self._eqn = outer
+
+    @contextmanager
+    def region(self, branch: Program | None) -> Iterator[Region]:
+        """Inside, checks are those of a branch of a Cond, and what they say holds nowhere else."""
+        outer = self._region
+        if branch is not None:
+            found = self._regions.get(branch)
+            if found is None:
+                found = Region([], dict(outer.same), set(outer.lengths), dict(outer.at_least))
+                self._regions[branch] = found
+            self._region = found
+        yield self._region
+        self._region = outer
 
     def find(self, size: SizeExpr) -> SizeExpr:
         """The representative of a size."""
-        while isinstance(size, str) and size in self._same:
-            size = self._same[size]
+        same = self._region.same
+        while isinstance(size, str) and size in same:
+            size = same[size]
         return size
 
     def of(self, var: Var) -> Dims:
         """Sizes of a Var, representatives."""
-        if not self._same:
+        if not self._region.same:
             return self.dims[var]
         return tuple(self.find(d) for d in self.dims[var])
 
@@ -84,7 +120,7 @@ class Sizes:
                 return 0
             if len(rest) == 1:
                 return rest[0]
-        if fn == "maximum" and args[1] == 0 and args[0] in self._lengths:
+        if fn == "maximum" and args[1] == 0 and args[0] in self._region.lengths:
             return args[0]
         if (fn == "sub" and args[1] == 0) or (fn == "floor_divide" and args[1] == 1):
             return args[0]
@@ -96,11 +132,11 @@ class Sizes:
             name = self._defined[key] = self._fresh(base)
             self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
             if (fn == "maximum" and 0 in args) or (fn in ("add", "mul") and all(self._not_negative(a) for a in args)):
-                self._lengths.add(name)
+                self._region.lengths.add(name)
         return self.find(name)
 
     def _not_negative(self, size: SizeExpr) -> bool:
-        return size in self._lengths if isinstance(size, str) else size >= 0
+        return size in self._region.lengths if isinstance(size, str) else size >= 0
 
     @staticmethod
     def _fold(fn: str, args: tuple[Any, ...]) -> int:
@@ -145,7 +181,7 @@ class Sizes:
         """Add a run-time check to the prologue."""
         sources = self._eqn.sources if self._eqn else ()
         self.checks.append(CheckInfo(error, message, sources))
-        self.prologue.append(Check(condition, len(self.checks), tuple(Size(v) for v in values)))
+        self._region.checks.append(Check(condition, len(self.checks), tuple(Size(v) for v in values)))
 
     def unify(self, a: SizeExpr, b: SizeExpr, what: Callable[[], str]) -> SizeExpr:
         """Both must be equal: a check now, one representative from here on."""
@@ -154,10 +190,10 @@ class Sizes:
             return a
         self.check(Fn("eq", (Size(a), Size(b)), "bool"), "ShapeError", what(), (a, b))
         if isinstance(a, str):
-            self._same[a] = b
+            self._region.same[a] = b
             return b
         if isinstance(b, str):
-            self._same[b] = a
+            self._region.same[b] = a
         return a
 
     def host(self, var: Var) -> SizeExpr:
@@ -204,7 +240,16 @@ class Sizes:
                 self.prologue.append(Define(name, load))
                 self.scalar[var] = name
                 continue
-            eqn = self._producers[var]
+            if var in self._outside:
+                outside = self._outside[var]
+                if outside in self.scalar:
+                    self.scalar[var] = self.scalar[outside]
+                else:
+                    stack.append(outside)
+                continue
+            eqn = self._producers.get(var)
+            if eqn is None:
+                return None                     # changes from step to step
             if type(eqn.op) is ops.ShapeOf:
                 self.scalar[var] = self.of(eqn.args[0])[eqn.op.axis]  # type: ignore[index]
                 continue
@@ -238,8 +283,10 @@ class Sizes:
         load: nodes.Expr = Load(self._inputs[source], Index((), position))
         if load.dtype != "int64":
             load = Fn("cast", (load,), "int64")
-        key = ("element", source.number, at)
+        key = ("element", source, at)
         if key not in self._defined:
+            if self._region.checks is not self.prologue:
+                return None                     # the check would come after the load
             self.bounds_check(at, length)
             self._defined[key] = name = self._fresh("element")
             self.prologue.append(Define(name, load))
@@ -266,7 +313,7 @@ class Sizes:
             inner = Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
             if result != "int64":
                 inner = Fn("cast", (inner,), "int64")
-        key = ("host", eqn.outs[0].number)
+        key = ("host", eqn.outs[0])
         if key not in self._defined:
             self._defined[key] = name = self._fresh("size")
             self.prologue.append(Define(name, inner))
@@ -278,9 +325,9 @@ class Sizes:
         """An index `at` (negative counts from the end) must be inside an axis of `length`."""
         if isinstance(at, int):
             low = -at if at < 0 else at + 1
-            if isinstance(length, int) or self._at_least.get(length, 0) >= low:
+            if isinstance(length, int) or self._region.at_least.get(length, 0) >= low:
                 return          # checked at build, or before
-            self._at_least[length] = low
+            self._region.at_least[length] = low
             condition: nodes.Expr = Fn("ge", (Size(length), Lit(low, "int64")), "bool")
         else:
             condition = Fn("and_", (Fn("lt", (Size(at), Size(length)), "bool"),
@@ -433,7 +480,7 @@ def _not_negative(sizes: Sizes, what: str, values: Sequence[SizeExpr]) -> None:
     for v in values:
         if isinstance(v, int) and v < 0:
             sizes.check(Lit(False, "bool"), "ShapeError", f"{what}: a size must not be negative, got {v}", ())
-        elif isinstance(v, str) and v not in sizes._lengths:
+        elif isinstance(v, str) and v not in sizes._region.lengths:
             sizes.check(Fn("ge", (Size(v), Lit(0, "int64")), "bool"), "ShapeError",
                         f"{what}: a size must not be negative, got {{0}}", (v,))
 
@@ -511,7 +558,7 @@ def _concat(sizes: Sizes, op: ops.Concat, args: Sequence[Var]) -> Dims:
 
 def _iota(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
     n = sizes.host(args[0])
-    return (n if isinstance(n, str) and n in sizes._lengths else sizes.define("maximum", (n, 0), "length"),)
+    return (n if isinstance(n, str) and n in sizes._region.lengths else sizes.define("maximum", (n, 0), "length"),)
 
 
 def _constant(sizes: Sizes, op: ops.Constant, args: Sequence[Var]) -> Dims:
@@ -522,9 +569,95 @@ def _scalar(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
     return ()
 
 
-_DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims]] = {
+def _instance(program: Program, sources: tuple[int, ...]) -> Program:
+    """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`."""
+    own: dict[Var, Var] = {}
+
+    def copy(v: Var) -> Var:
+        own[v] = Var(v.number, v.type, v.data, v.name)
+        return own[v]
+
+    inputs = [copy(v) for v in program.inputs]
+    eqns = [Eqn(e.op, tuple([own[a] for a in e.args]), tuple([copy(v) for v in e.outs]), sources)
+            for e in program.eqns]
+    return Program(inputs, eqns, [own[v] for v in program.outputs])
+
+
+def _enter(sizes: Sizes, what: str, arg: Var, dims: Dims, var: Var) -> None:
+    """`var` is the input of a body for (a row of) `arg`."""
+    if arg.name or arg in sizes._names:
+        sizes._names.setdefault(var, var.name or sizes._names.get(arg) or arg.name or "")
+    fixed = var.type.shape  # type: ignore[attr-defined]
+    sizes.dims[var] = tuple([d if s is None else sizes.unify(d, s, lambda: f"{what}: a size is {{0}}, not {{1}}")
+                             for d, s in zip(dims, fixed)])
+
+
+def _changed(what: str, carry: int, axis: int) -> Callable[[], str]:
+    return lambda: f"{what}: the size of dimension {axis} of carry {carry} is {{0}} before a step and {{1}} after " \
+                   f"it; a carry keeps its shape"
+
+
+def _scan(sizes: Sizes, op: ops.Scan, args: Sequence[Var]) -> list[Dims]:
+    """Sizes do not change from step to step; results of a loop that runs no step have them too."""
+    eqn = sizes._eqn
+    assert eqn is not None
+    what = literal(str(op))
+    number, _, seqs, inits, others = op.split(args)
+    steps = sizes.host(number)
+    if isinstance(steps, int) or steps not in sizes._region.lengths:
+        if isinstance(steps, str) or steps < 0:
+            sizes.check(Fn("ge", (Size(steps), Lit(0, "int64")), "bool"), "ShapeError",
+                        f"{what}: the number of steps is {{0}}; it must not be negative", (steps,))
+        steps = sizes.define("maximum", (steps, 0), "steps")
+    body = _instance(op.body, eqn.sources)
+    sizes.bodies[eqn] = (body,)
+    sizes.steps[eqn] = steps
+    first, last = op.n_seqs, op.n_seqs + op.n_carries
+    for x, v in zip(seqs, body.inputs):
+        rows = sizes.of(x)[0]
+        if rows != steps and not (isinstance(rows, int) and isinstance(steps, int) and rows >= steps):
+            sizes.check(Fn("ge", (Size(rows), Size(steps)), "bool"), "ShapeError",
+                        f"{what}: the sequence {literal(str(x.name or x))} has {{0}} rows, fewer than the {{1}} steps",
+                        (rows, steps))
+        _enter(sizes, what, x, sizes.of(x)[1:], v)
+    for x, v in zip(inits, body.inputs[first:last]):
+        _enter(sizes, what, x, sizes.of(x), v)
+    for x, v in zip(others, body.inputs[last:]):
+        _enter(sizes, what, x, sizes.of(x), v)
+        sizes._outside[v] = x
+    sizes.add(body)
+    for k, (before, after) in enumerate(zip(body.inputs[first:last], body.outputs)):
+        for axis, (a, b) in enumerate(zip(sizes.of(before), sizes.of(after))):
+            sizes.unify(a, b, _changed(what, k, axis))
+    results = [sizes.of(v) for v in body.outputs[:op.n_carries]]
+    results += [(steps, *sizes.of(v)) for v in body.outputs[op.n_carries:op.n_carries + op.n_stacked]]
+    return [*results, *([()] if op.until else [])]
+
+
+def _cond(sizes: Sizes, op: ops.Cond, args: Sequence[Var]) -> list[Dims]:
+    """What a branch asks of sizes is checked if the branch is taken."""
+    eqn = sizes._eqn
+    assert eqn is not None
+    branches = tuple([_instance(b, eqn.sources) for b in (op.then, op.orelse)])
+    sizes.bodies[eqn] = branches
+    found = []
+    for branch in branches:
+        with sizes.region(branch):
+            for x, v in zip(args[1:], branch.inputs):
+                _enter(sizes, literal(str(op)), x, sizes.of(x), v)
+                sizes._outside[v] = x
+            sizes.add(branch)
+            found.append([sizes.of(v) for v in branch.outputs])
+    for dims, branch in zip(found, reversed(branches)):     # those of one branch, as the other one sees them
+        with sizes.region(branch):
+            if all(tuple(map(sizes.find, a)) == tuple(map(sizes.find, b)) for a, b in zip(*found)):
+                return dims
+    raise Unsupported(f"the branches of {op} give results of different sizes")
+
+
+_DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims | list[Dims]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _scalar, ops.Assert: _assert,
+    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -1,0 +1,230 @@
+"""The schedule of Scan and Cond: their bodies are scheduled as a Program is, inside one item of the Program around.
+
+In: as `loops.schedule`, with the bodies that `loops.sizes` made.  Out: `ScanItem` and `CondItem` among the items; they
+hold `Body`s, the Schedules of one step or of the branches.  Not here: statements (`loops.lower_scan`).
+
+What a body is given costs nothing: the row of a sequence at step t is a view, whose position on the first axis is the
+local t; a value from outside is itself.  What it gives is written where it belongs, rows into the stacked results.
+
+Carries: scalars are locals.  An array has two rows of memory, read and written in turn; or, where all states are used
+inside the Program, `steps + 1` rows: all states, and those before each step, are parts of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gradc.ir import ops
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.types import TensorType
+from gradc.loops.index import View
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.places import Carry, CondItem, Ends, GemmCall, Node, Operand, ScanItem, leaves
+from gradc.loops.schedule import Schedule
+
+SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "locals",
+          "depth", "_frame")
+
+
+class ControlSchedule(Schedule):
+    """See the module's docstring."""
+
+    def _equation(self, eqn: Eqn) -> None:
+        if type(eqn.op) is ops.Scan:
+            self._scan(eqn, eqn.op)
+        elif type(eqn.op) is ops.Cond:
+            self._cond(eqn)
+        else:
+            super()._equation(eqn)
+
+    # -- loops
+
+    def _scan(self, eqn: Eqn, op: ops.Scan) -> None:
+        _, limit, seqs, inits, others = op.split(eqn.args)
+        (program,) = self.sizes.bodies[eqn]
+        n, last = op.n_carries, op.n_carries + op.n_stacked
+        states, after = program.inputs[op.n_seqs:op.n_seqs + n], program.outputs[:n]
+        rows = {row: value for row, value in zip(eqn.outs[n:last], program.outputs[n:last]) if row in self._used}
+        body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]))
+        item = ScanItem(str(op), body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
+        made: list[Var] = []                    # what has memory from this item on
+        for x, v in zip(seqs, program.inputs):
+            self.views[v] = self.views[x].sliced(self.sizes, [(item.t,)])
+        for x, v in zip(others, program.inputs[op.n_seqs + n:]):
+            self.views[v] = self.views[x]
+        for state, init, new, result in zip(states, inits, after, eqn.outs):
+            used = result if result in self._used else None
+            shown = {} if op.until or op.limited else {
+                row: value for row, value in rows.items() if value in (state, new) and row not in self._outputs}
+            scalar = all(d == 1 for d in self.sizes.of(state))
+            if len(set(shown.values())) > scalar:           # of a scalar, both before and after each step
+                made.append(self._all_states(item, state, init, new, used, shown))
+                rows = {row: value for row, value in rows.items() if row not in shown}
+                if not scalar:
+                    continue
+            if scalar:
+                body.add_local(state)
+                body.ends.append(new)
+                carry = Carry(state, self._operand(init, ()), used)
+            else:
+                carry = self._in_turn(body, state, init, new, used)
+                made.append(carry.state)
+            item.carries.append(carry)
+            if used is not None:
+                made.append(self._result(used))
+        for row, value in rows.items():
+            item.rows.append(self._result(row))
+            body.writes.append((value, self.views[row].sliced(self.sizes, [(item.t,)])))
+        body.ends += program.outputs[last:]
+        if limit is not None:
+            item.limit = self._operand(limit, ())
+        if op.until and eqn.outs[-1] in self._used:
+            item.count = self._result(eqn.outs[-1])
+            made.append(item.count)
+        body.run()
+        self._place(item, [item.limit, *[c.init for c in item.carries]], [*made, *item.rows])
+
+    def _all_states(self, item: ScanItem, state: Var, init: Var, new: Var, result: Var | None,
+                    shown: dict[Var, Var]) -> Var:
+        """Memory for the first state and the one after each step, parts of which are the results `shown`."""
+        steps, dims = item.steps, self.sizes.of(state)
+        count = self.sizes.define("add", (steps, 1), "states")
+        memory = self._memory(state, (count, *dims))
+        whole = self.views[memory]
+        first, end = (steps, 0) if item.reverse else (0, steps)
+        self._write(memory, self.views[init], whole.sliced(self.sizes, [(first,)]), "set", memory)
+        lower, upper = (whole.sliced(self.sizes, [(k, steps, 1)]) for k in (0, 1))
+        before, after = (upper, lower) if item.reverse else (lower, upper)
+        for row, value in shown.items():
+            self.views[row] = before if value is state else after
+        self.views[state] = before.sliced(self.sizes, [(item.t,)])
+        item.body.writes.append((new, after.sliced(self.sizes, [(item.t,)])))
+        if result is not None:
+            self.views[result] = whole.sliced(self.sizes, [(end,)])
+        return memory
+
+    def _in_turn(self, body: Body, state: Var, init: Var, new: Var, result: Var | None) -> Carry:
+        """Two rows of memory, of which each step reads one and writes the other."""
+        memory = self._memory(state, (2, *self.sizes.of(state)))
+        whole = self.views[memory]
+        self._write(memory, self.views[init], whole.sliced(self.sizes, [(0,)]), "set", memory)
+        carry = Carry(memory, None, result, body.new_local("now"), body.new_local("then"))
+        self.views[state] = whole.sliced(self.sizes, [(carry.now,)])
+        body.writes.append((new, whole.sliced(self.sizes, [(carry.then,)])))
+        return carry
+
+    def _memory(self, like: Var, dims: tuple[SizeExpr, ...]) -> Var:
+        """A stored value of the schedule's own."""
+        dtype = like.type.dtype  # type: ignore[attr-defined]
+        made = self._fresh(TensorType.make(dtype, (None,) * len(dims)), dims, like.name or "state")
+        self.storage[made] = made
+        return made
+
+    # -- branches
+
+    def _cond(self, eqn: Eqn) -> None:
+        results = [v for v in eqn.outs if v in self._used]
+        item = CondItem(str(eqn.op), self._operand(eqn.args[0], ()))
+        for var in results:
+            self._result(var)
+            if all(d == 1 for d in self.sizes.of(var)):
+                item.scalars.append(var)
+        for program in self.sizes.bodies[eqn]:
+            values = {out: value for out, value in zip(eqn.outs, program.outputs) if out in self._used}
+            with self.sizes.region(program) as region:
+                body = Body(self, program, tuple(values.values()))
+                for x, v in zip(eqn.args[1:], program.inputs):
+                    self.views[v] = self.views[x]
+                for out, value in values.items():
+                    if out in item.scalars:
+                        body.ends.append(value)
+                    else:
+                        body.writes.append((value, self.views[out]))
+                body.run()
+            item.bodies.append(body)
+            item.checks.append(region.checks)
+        self._place(item, [item.condition], results)
+
+    # -- items
+
+    def _result(self, var: Var) -> Var:
+        """A result is a value with memory of its own."""
+        self.views[var] = View.whole(var, self.sizes.of(var))
+        return var
+
+    def _place(self, item: Any, operands: Sequence[Operand | None], made: Sequence[Var]) -> None:
+        """Put an item at the end, with what it uses of the values around it."""
+        item.item = len(self.items)
+        self.items.append(item)
+        for operand in operands:
+            for leaf in leaves(operand) if operand is not None else ():
+                self._use(item, leaf)
+        for body in item.bodies:
+            for root, users in body.uses.items():
+                if root not in body.home:
+                    for _, leaf in users:
+                        self._use(item, leaf)
+        for var in made:
+            self.home[var] = item.item
+            self._keep(var)
+
+    def _keep(self, var: Var) -> None:
+        self._store(var)
+
+
+class Body(ControlSchedule):
+    """The schedule of one step of a loop, or of a branch: its items run one after the other in one C function."""
+
+    def __init__(self, outer: ControlSchedule, program: Program, outputs: tuple[Var, ...]) -> None:
+        self.program = Program(program.inputs, program.eqns, outputs)
+        for name in SHARED:
+            setattr(self, name, getattr(outer, name))
+        self.level = outer.level + 1
+        self.writes: list[tuple[Var, View]] = []        # results, and where they are written
+        self.ends: list[Var] = []                       # results that are scalars
+        self.tail = Ends([])
+        self._start()
+
+    def run(self) -> None:
+        self._run()
+
+    def new_local(self, name: str) -> Var:
+        """An int64 scalar that is a local."""
+        return self.add_local(Var(-1, TensorType.make("int64", ()), name=name))
+
+    def add_local(self, var: Var) -> Var:
+        self.sizes.dims.setdefault(var, ())
+        self.views[var] = View.whole(var, self.sizes.of(var))
+        self.locals.add(var)
+        self.depth[var] = self.level
+        return var
+
+    def _add(self, node: Node) -> None:
+        self.depth[node.out] = self.level
+        super()._add(node)
+
+    def _gemm(self, eqn: Eqn, op: ops.Contract) -> bool:
+        self.depth[eqn.outs[0]] = self.level
+        return super()._gemm(eqn, op)
+
+    def _keep(self, var: Var) -> None:
+        """Scalars are locals here; arrays have memory."""
+        self.depth[var] = self.level
+        if all(d == 1 for d in self.sizes.of(var)):
+            self.locals.add(var)
+        else:
+            self._store(var)
+
+    def _finish_outputs(self) -> None:
+        for var, target in self.writes:
+            part = self._fresh(var.type.clone(), target.dims, var.name)  # type: ignore[attr-defined]
+            self._write(part, self.views[var], target, "set", target.root)
+        self.tail = Ends([self._operand(v, ()) for v in self.ends], len(self.items))
+        self._register(self.tail)
+
+    def is_local(self, node: Node, user: Any, view: View) -> bool:
+        """A scalar can be used from wherever it was made to the end of the body."""
+        if node.available == 0 and not self.folds_into_memory(node):
+            return type(user) is not GemmCall and not view.flat
+        return isinstance(user, Node) and super().is_local(node, user, view)

@@ -1,0 +1,219 @@
+"""Scan and Cond as loops: what the C route gives is what the interpreter gives, in the memory that was promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc.tensor as at
+from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError
+from gradc.ir import interp, ops
+from gradc.ir.convert import to_program
+from gradc.ir.graph import apply
+from gradc.ir.program import Program
+from gradc.loops.lower import lower
+from tests.loops.kernels import compare, compiled
+
+STEPS, LIMIT, XS, H0, W = at.lscalar("steps"), at.lscalar("limit"), at.dmatrix("xs"), at.dvector("h0"), at.dscalar("w")
+ROWS = np.random.default_rng(0).normal(size=(6, 3))
+START = np.array([0.1, -0.2, 0.3])
+
+
+def body(inputs: list[Any], *outputs: Any) -> Program:
+    return to_program(inputs, list(outputs)).program
+
+
+def program(inputs: list[Any], *outputs: Any) -> Program:
+    return to_program(inputs, list(outputs)).program
+
+
+def recurrence(**flags: Any) -> tuple[list[Any], list[Any]]:
+    """h' = tanh(w h + x_t), rows of the state before and after each step, and of something else."""
+    x, h, w = at.dvector("x"), at.dvector("h"), at.dscalar("w")
+    new = at.tanh(w * h + x)
+    stop = [at.gt(new[0], 0.7)] if flags.get("until") else []
+    op = ops.Scan(body([x, h, w], new, h, new, at.exp(new).sum(), *stop), 1, 1, **flags)
+    inputs = [STEPS, *([LIMIT] if op.limited else []), XS, H0, W]
+    return inputs, apply(op, *inputs)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("limited", [False, True])
+def test_loops_over_vectors(reverse: bool, until: bool, limited: bool) -> None:
+    inputs, made = recurrence(reverse=reverse, until=until, limited=limited)
+    everything = program(inputs, *made)
+    inside = program(inputs, *[v.sum() for v in made])
+    for p in (everything, inside, program(inputs, made[0]), program(inputs, made[2]), program(inputs, 2 * made[1])):
+        f = compiled(p)
+        for steps in (0, 1, 5, 6):
+            for limit in (-1, 0, 2, 9) if limited else (None,):
+                values = [steps, *([] if limit is None else [limit]), ROWS, START, 0.5]
+                values = [np.asarray(v, i.type.dtype) for v, i in zip(values, inputs)]
+                for got, want in zip(f(*values), interp.evaluate(p, values)):
+                    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_scalar_carries_are_locals() -> None:
+    x, a = at.dscalar("x"), at.dscalar("a")
+    new = a * x * (1 - x)
+    last, rows = apply(ops.Scan(body([x, a], new, new), 0, 1), STEPS, x, a)
+    made = lower(program([STEPS, x, a], last), "f")
+    assert made.arena_bytes == 0 and len(made.sections) == 1
+    compare(program([STEPS, x, a], last, rows), [7, 0.3, 2.5])
+    compare(program([STEPS, x, a], rows.sum(), last), [7, 0.3, 2.5])
+
+
+def test_carries_are_handed_on_at_once() -> None:
+    """Fibonacci: (a, b) -> (b, a + b); and two that change places."""
+    a, b = at.lscalar("a"), at.lscalar("b")
+    swap = apply(ops.Scan(body([a, b], b, a), 0, 2), STEPS, a, b)
+    grow = apply(ops.Scan(body([a, b], b, a + b, a), 0, 2), STEPS, a, b)
+    compare(program([STEPS, a, b], *swap, *grow), [9, 1, 2])
+
+
+def test_taps_of_arrays() -> None:
+    s1, s2 = at.dvector("s1"), at.dvector("s2")
+    new = 0.5 * s1 - 0.2 * s2[::-1]
+    made = apply(ops.Scan(body([s1, s2], new, s1, new), 0, 2), STEPS, s1, s2)
+    for outputs in (made, [made[0]], [made[2].sum(), made[1]]):
+        compare(program([STEPS, s1, s2], *outputs), [5, START, START + 1])
+
+
+def test_the_states_inside_a_program_are_stored_once() -> None:
+    """State before and after each step: parts of one buffer."""
+    inputs, made = recurrence()
+    k = lower(program(inputs, made[1].sum(), made[2].sum()), "f")
+    big = {b for s in k.sections for b in s.writes if len(b.shape) == 2}
+    assert len(big) == 1
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int32", "int64", "float32", "float64"])
+@pytest.mark.parametrize("ndim", [0, 1])
+def test_dtypes(dtype: str, ndim: int) -> None:
+    x, s = at.matrix("x", dtype=dtype) if ndim else at.vector("x", dtype=dtype), at.lscalar("s")
+    row, h = x[0].type("row"), x[0].type("h")
+    new = at.or_(h, row) if dtype == "bool" else at.cast(h + row, dtype)
+    made = apply(ops.Scan(body([row, h], new, new), 1, 1), s, x, x[0])
+    values = np.arange(12).reshape(4, 3)[:, slice(None) if ndim else 0] % 3
+    compare(program([s, x], *made), [4, values.astype(dtype)])
+
+
+def test_sequences_are_views() -> None:
+    """Reversed, transposed, computed, counted: without memory of their own."""
+    v = at.dvector("v")
+    t, a, b, c, d = at.lscalar("t"), at.dscalar("a"), at.dscalar("b"), at.dvector("c"), at.dvector("d")
+    new = a + b * t + (c * d).sum()
+    op = ops.Scan(body([t, b, c, d, a], new, new), 4, 1)
+    made = apply(op, STEPS, at.arange(STEPS), v[::-1], XS.T, 2 * XS.T[::-1], at.constant(np.float64(0.5)))
+    p = program([STEPS, v, XS], *made)
+    compare(p, [3, START, ROWS])
+    assert lower(p, "f").arena_bytes == 0
+
+
+def test_rows_are_picked_by_the_counter_and_checked() -> None:
+    t, h, xs = at.lscalar("t"), at.dscalar("h"), at.dvector("xs")
+    new = h + xs[t] * xs[t - 1]
+    made = apply(ops.Scan(body([t, h, xs], new), 1, 1), STEPS, at.arange(STEPS), at.constant(np.float64(0)), xs)
+    f = compare(program([STEPS, xs], made), [3, START])
+    with pytest.raises(IndexOutOfBoundsError, match="index 3 is out of bounds for a dimension of size 3"):
+        f(4, START)
+
+
+def test_errors_are_those_of_the_interpreter() -> None:
+    inputs, made = recurrence(name="rnn")
+    f = compiled(program(inputs, *made))
+    with pytest.raises(ShapeError, match=r"scan\{rnn\}: the sequence xs has 6 rows, fewer than the 7 steps"):
+        f(7, ROWS, START, 0.5)
+    with pytest.raises(ShapeError, match=r"scan\{rnn\}: the number of steps is -1; it must not be negative"):
+        f(-1, ROWS, START, 0.5)
+    with pytest.raises(ShapeError):
+        f(2, ROWS, START[:2], 0.5)
+
+
+def test_a_check_in_a_step() -> None:
+    h = at.dscalar("h")
+    new = apply(ops.Assert("h grew"), 2 * h, at.lt(h, 10.0))
+    f = compare(program([STEPS, h], apply(ops.Scan(body([h], new), 0, 1), STEPS, h)), [4, 1.0])
+    with pytest.raises(AssertionFailedError, match="h grew"):
+        f(5, 1.0)
+
+
+def test_products_in_a_step() -> None:
+    """A recurrent network, one sequence (loops) and several (gemms)."""
+    for h0, xs in ((at.dvector("h"), at.dmatrix("xs")), (at.dmatrix("h"), at.dtensor3("xs"))):
+        x, h, U, Wx = xs[0].type("x"), h0.type("h"), at.dmatrix("U"), at.dmatrix("Wx")
+        new = at.tanh(at.dot(x, Wx) + at.dot(h, U))
+        made = apply(ops.Scan(body([x, h, U, Wx], new, new), 1, 1), STEPS, xs, h0, U, Wx)
+        rng = np.random.default_rng(1)
+        shape = () if h0.ndim == 1 else (5,)
+        values = [4, rng.normal(size=(4, *shape, 2)), rng.normal(size=(*shape, 3)), rng.normal(size=(3, 3)),
+                  rng.normal(size=(2, 3))]
+        inputs = [STEPS, xs, h0, U, Wx]
+        for outputs in (made, [made[0]], [(made[1] ** 2).sum()]):
+            compare(program(inputs, *outputs), values)
+
+
+def test_a_loop_in_a_loop() -> None:
+    """Sums of powers: the inner loop has its own sequences, the outer state and a value from outside."""
+    row, h, w = at.dvector("row"), at.dscalar("h"), at.dscalar("w")
+    x, g, k = at.dscalar("x"), at.dscalar("g"), at.dscalar("k")
+    inner = ops.Scan(body([x, g, k], at.tanh(g + x * k), g), 1, 1)
+    last, before = apply(inner, row.shape[0], row, h, w * 2)
+    outer = ops.Scan(body([row, h, w], last, before, before.sum() + w), 1, 1)
+    made = apply(outer, STEPS, XS, at.constant(np.float64(0.25)), W)
+    for outputs in (made, [made[0]], [made[1].sum()], [made[2]]):
+        compare(program([STEPS, XS, W], *outputs), [5, ROWS, 0.3])
+
+
+def test_ten_loops_in_one_another() -> None:
+    h = at.dscalar("h")
+    step = body([h], at.sin(h) + 1)
+    for _ in range(9):
+        step = body([h], apply(ops.Scan(step, 0, 1), at.constant(np.int64(2)), h))
+    compare(program([STEPS, h], apply(ops.Scan(step, 0, 1), STEPS, h)), [2, 0.5])
+
+
+def test_one_body_in_two_loops() -> None:
+    inputs, made = recurrence()
+    op = made[0].owner.op
+    other = apply(op, STEPS, XS * 2, H0 + 1, W)
+    compare(program(inputs, *made, *other), [5, ROWS, START, 0.5])
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_branches_are_lazy(flag: int) -> None:
+    """A branch that would fail does not if it is not taken: an Assert, a size, an index."""
+    x, c = at.dvector("x"), at.bscalar("c")
+    then = body([x], x.sum(), 2 * x)
+    bad = apply(ops.Assert("never"), x.sum(), at.lt(x, 0).all())
+    orelse = body([x], bad + x[7] + (x * at.constant(np.ones(20))).sum(), at.exp(x))
+    made = apply(ops.Cond(then, orelse), at.neq(c, 0), x)
+    f = compare(program([c, x], *made), [flag, START] if flag else [0, -np.arange(1.0, 21)])
+    if not flag:
+        with pytest.raises(IndexOutOfBoundsError):
+            f(0, -np.ones(3))
+        with pytest.raises(ShapeError):
+            f(0, -np.ones(9))
+        with pytest.raises(AssertionFailedError, match="never"):
+            f(0, np.ones(20))
+
+
+def test_branches_in_a_loop_and_a_loop_in_a_branch() -> None:
+    x, h, w = at.dvector("x"), at.dvector("h"), at.dscalar("w")
+    g = at.dvector("g")
+    loop = apply(ops.Scan(body([g, w], at.sin(g) * w, g.sum()), 0, 1), at.constant(np.int64(3)), h, w)
+    then, orelse = body([x, h, w], loop[0] + x, loop[1].sum()), body([x, h, w], h - x, w)
+    new, extra = apply(ops.Cond(then, orelse), at.gt(x.sum(), 0), x, h, w)
+    made = apply(ops.Scan(body([x, h, w], new, new, extra), 1, 1), STEPS, XS, H0, W)
+    compare(program([STEPS, XS, H0, W], *made), [6, ROWS, START, 0.5])
+
+
+def test_a_state_of_sizes_that_differ_in_a_loop() -> None:
+    """A matrix state with a row sum, sorted by no axis: folds of rows and columns in a step."""
+    m = at.dmatrix("m")
+    new = m / (1 + (m ** 2).sum(axis=1, keepdims=True)) + m.mean(axis=0)
+    made = apply(ops.Scan(body([m], new, new.max(axis=0), new.argmax(axis=1)), 0, 1), STEPS, XS)
+    compare(program([STEPS, XS], *made), [4, ROWS])

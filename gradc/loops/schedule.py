@@ -381,7 +381,7 @@ class Schedule:
         self.products.add(out)
         self.home[out] = call.index
         for leaf in calls:
-            self.uses.setdefault(leaf.root, []).append((call, leaf))
+            self._use(call, leaf)
         return True
 
     def _blas_ready(self, view: View, pair: Sequence[int]) -> bool:

@@ -20,7 +20,7 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.places import Carry, CondItem, Ends, GemmCall, Node, Operand, ScanItem, leaves
+from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, leaves
 from gradc.loops.schedule import Schedule
 
 SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "locals",
@@ -226,5 +226,5 @@ class Body(ControlSchedule):
     def is_local(self, node: Node, user: Any, view: View) -> bool:
         """A scalar can be used from wherever it was made to the end of the body."""
         if node.available == 0 and not self.folds_into_memory(node):
-            return type(user) is not GemmCall and not view.flat
+            return not view.flat
         return isinstance(user, Node) and super().is_local(node, user, view)

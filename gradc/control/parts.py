@@ -15,6 +15,7 @@ from gradc.ir import infer, ops
 from gradc.ir.convert import inline
 from gradc.ir.graph import Apply, Variable, ancestors, clone_replace
 from gradc.record import replace
+from gradc.tensor.shape import specify_shape
 
 Replacements = Iterable[tuple[Variable, Variable]]
 
@@ -95,6 +96,12 @@ class Loop:
         op = replace(op, body=closed.program, n_seqs=len(seqs), n_carries=len(self.carries),
                      until=self.stop is not None, limited=limit is not None)
         args = [steps, *([] if limit is None else [limit]), *(x for _, x in seqs),
-                *(first for _, first, _ in self.carries.values()), *clone_replace(closed.others, outside)]
+                *(first for _, first, _ in self.carries.values()),
+                *clone_replace(closed.others, [(old, _fitting(new, old)) for old, new in outside])]
         made = Apply(op, args, infer.output_types(op, args, source), source).outputs
         return dict(zip((*self.carries, *self.rows), made))
+
+
+def _fitting(new: Any, old: Any) -> Any:
+    """`new`, said to have the sizes that are known of `old`, for which it stands."""
+    return new if old.type.accepts(new.type) else specify_shape(new, old.type.shape)

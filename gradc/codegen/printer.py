@@ -45,6 +45,7 @@ from gradc.loops.nodes import (
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
+FMA = {"float32": "GRADC_FMAF", "float64": "GRADC_FMA"}
 ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
@@ -124,6 +125,8 @@ class Printer:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
             args = [self.expr(a) for a in e.args]
+            if e.row == "fma":
+                return f"{FMA[e.dtype]}({', '.join(args)})"
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
             return row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
@@ -166,8 +169,7 @@ class Printer:
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
-            return f"GRADC_FMA{'F' if dtype == 'float32' else ''}({self.expr(value.args[0])}, " \
-                   f"{self.expr(value.args[1])}, {place})"
+            return f"{FMA[dtype]}({self.expr(value.args[0])}, {self.expr(value.args[1])}, {place})"
         return row_template(row, dtype, dtype)[1].format(place, self.expr(value))
 
     # -- statements

@@ -24,6 +24,7 @@ from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
+from gradc.loops.fused import fused
 from gradc.loops.index import View
 from gradc.loops.lower_scan import emit
 from gradc.loops.names import Namer
@@ -190,7 +191,7 @@ class _Lowering:
             nested = any(type(c) is Loop for c in top.children)
             multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
             blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
-        self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.reads),
+        self.sections.append(Section(self._title(nodes), fused(scope.statements), tuple(self.reads),
                                      tuple(self.writes), blocks, combine))
 
     def _parts(self, folds: Sequence[Node], limit: int) -> tuple[Combine, ...]:
@@ -231,7 +232,7 @@ class _Lowering:
         scope = Scope(0, None)
         self._emit_block(block, scope)
         if scope.statements:
-            self.sections.append(Section(self._title(block.children), tuple(scope.statements), tuple(self.reads),
+            self.sections.append(Section(self._title(block.children), fused(scope.statements), tuple(self.reads),
                                          tuple(self.writes)))
 
     def _control_section(self, item: ScanItem | CondItem) -> None:
@@ -312,7 +313,7 @@ class _Lowering:
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4
         free = scope.level >= BODY and not nested and not loop.serial
-        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
+        made = For(LOOP_NAMES[loop.level], start, stop, fused(inner.statements), tuple(inner.folds), lanes,
                    "free" if free else "")
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:

@@ -21,12 +21,14 @@ The order in which values meet a fold or a sum in memory stays as it was, but fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.ir import dtypes
 from gradc.ir.scalars import get_row
+from gradc.loops.look import expressions, names, touched, variables, walk
 from gradc.loops.nodes import (
+    NO_ROW,
     Accumulate,
     Buffer,
     Fn,
@@ -95,8 +97,8 @@ def _independent(parts: Sequence[Part]) -> bool:
     home: dict[Buffer, set[int]] = {}
     written = set()
     for k, part in enumerate(parts):
-        for s in _flat(part):
-            for b, is_write in _touched(s):
+        for s in walk(part):
+            for b, is_write in touched(s):
                 home.setdefault(b, set()).add(k)
                 if is_write:
                     written.add(b)
@@ -105,20 +107,20 @@ def _independent(parts: Sequence[Part]) -> bool:
 
 def _is_dear(s: Any) -> bool:
     """Does a statement call a function that takes its time?"""
-    return any(type(e) is Fn and e.row != "cast" and get_row(e.row).weight >= DEAR for e in _expressions(s))
+    return any(type(e) is Fn and e.row not in NO_ROW and get_row(e.row).weight >= DEAR for e in expressions(s))
 
 
 def _shares(inner: For, var: str) -> bool:
     """Would rows that pass through `inner` together share a load or a sum?"""
     if len(inner.body) > SHORT or len(inner.folds) > 1 or (inner.folds and not inner.lanes):
         return False
-    if any(_is_dear(s) for s in inner.body) or not any(var in _names(s) for s in inner.body):
+    if any(_is_dear(s) for s in inner.body) or not any(var in names(s) for s in inner.body):
         return False
-    touched = [b for s in inner.body for b, _ in _touched(s)]
-    if any(touched.count(s.buffer) > 1 for s in inner.body if type(s) in (Store, Accumulate)):
+    used = [b for s in inner.body for b, _ in touched(s)]
+    if any(used.count(s.buffer) > 1 for s in inner.body if type(s) in (Store, Accumulate)):
         return False
-    sums = [s for s in inner.body if type(s) is Accumulate and var not in _variables(s.index)]
-    loads = [e for s in inner.body for e in _expressions(s) if type(e) is Load and var not in _variables(e.index)]
+    sums = [s for s in inner.body if type(s) is Accumulate and var not in variables(s.index)]
+    loads = [e for s in inner.body for e in expressions(s) if type(e) is Load and var not in variables(e.index)]
     return bool(sums) or (bool(inner.folds) and bool(loads))
 
 
@@ -136,13 +138,13 @@ class _Tiling:
         self.home: dict[str, tuple[int, str]] = {}  # local of the loop's body -> the part that makes it, its dtype
         self.again: dict[str, Let] = {}             # locals that are loaded again rather than shared
         self.shared: dict[str, Buffer] = {}
-        written = {b for s in _flat(loop.body) for b, is_write in _touched(s) if is_write}
+        written = {b for s in walk(loop.body) for b, is_write in touched(s) if is_write}
         for k, part in enumerate(parts):
             for s in part:
                 for made in (s.folds if type(s) is For else (s,) if type(s) is Let else ()):
                     self.home[made.name] = k, made.dtype
                 if type(s) is Let and type(s.expr) is Load and s.expr.buffer not in written \
-                        and _variables(s.expr.index) <= {loop.var}:
+                        and variables(s.expr.index) <= {loop.var}:
                     self.again[s.name] = s
 
     def tile(self) -> Tile:
@@ -155,8 +157,8 @@ class _Tiling:
     def _fetch(self, k: int, part: Part) -> tuple[Let, ...]:
         """Statements that name again, in part `k`, the values that other parts made."""
         found: dict[str, Let] = {}
-        for s in _flat(part):
-            for n in sorted(_names(s)):
+        for s in walk(part):
+            for n in sorted(names(s)):
                 home, dtype = self.home.get(n, (k, ""))
                 if home != k and n not in found:
                     found[n] = self.again.get(n) or Let(n, Load(self._share(n, dtype), self.element))
@@ -168,7 +170,7 @@ class _Tiling:
         return self.shared[local]
 
     def _phase(self, k: int, part: Part, fetch: tuple[Let, ...]) -> Phase | None:
-        used = {n for s in _flat(part) for n in _names(s)}
+        used = {n for s in walk(part) for n in names(s)}
         body = [s for s in part if not (type(s) is Let and s.name in self.again and s.name not in used)]
         keep = tuple([Store(b, self.element, Local(n, b.dtype)) for n, b in self.shared.items()
                       if self.home[n][0] == k])
@@ -185,7 +187,7 @@ class _Tiling:
         common: list[Any] = []
         rest: list[Any] = []
         for s in inner.body:
-            if type(s) is Let and own.isdisjoint(_names(s)):
+            if type(s) is Let and own.isdisjoint(names(s)):
                 common.append(s)
                 continue
             rest.append(s)
@@ -193,48 +195,3 @@ class _Tiling:
                 own.add(s.name)
         lanes = LINE // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
         return For(inner.var, inner.start, inner.stop, (*common, Rows((*fetch, *rest))), inner.folds, lanes)
-
-
-# ---------------------------------------------------------------- looking at statements
-
-def _flat(body: Sequence[Any]) -> Iterator[Any]:
-    """Statements, and those of the loops among them."""
-    for s in body:
-        if type(s) is For:
-            yield from s.body
-        else:
-            yield s
-
-
-def _expressions(s: Any) -> Iterator[Any]:
-    """All expressions of a statement."""
-    stack = [s.expr]
-    while stack:
-        e = stack.pop()
-        yield e
-        if type(e) is Fn:
-            stack.extend(e.args)
-
-
-def _variables(index: Index) -> set[str]:
-    return {v for _, v in index.terms}
-
-
-def _names(s: Any) -> set[str]:
-    """Locals and loop variables that a statement uses."""
-    found = _variables(s.index) if type(s) in (Store, Accumulate) else set()
-    for e in _expressions(s):
-        if type(e) is Local:
-            found.add(e.name)
-        elif type(e) is Load:
-            found |= _variables(e.index)
-    return found
-
-
-def _touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
-    """Buffers that a statement reads or writes, and whether it writes."""
-    if type(s) in (Store, Accumulate):
-        yield s.buffer, True
-    for e in _expressions(s):
-        if type(e) is Load:
-            yield e.buffer, False

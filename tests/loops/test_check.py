@@ -169,6 +169,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "store": (kernel(loop(Store(SINGLE, I, X_I)), writes=(SINGLE,), outputs=(SINGLE,)), "y is float32, what is stored"),
     "gemm": (kernel(Gemm(Load(X, HERE), Load(X, HERE), Load(SINGLE, HERE), 1, 1, 1, False, False, 1, 1),
                     writes=(SINGLE,), outputs=(SINGLE,)), "a gemm of float64 and float64 into float32"),
+    "fma": (kernel(Store(Y, HERE, fn("fma", ONE, ONE, ZERO)), reads=()), "not a product and a sum of float64"),
     "size function": (kernel(Store(Y, HERE, fn("position", ONE, ONE)), reads=()), "position takes 2 sizes"),
     # sizes of the prologue
     "size before": (kernel(COPY, prologue=(Define("a", Size("b")), Define("b", Lit(1, "int64")))), "size b is not"),

@@ -1,0 +1,82 @@
+"""Looking at statements of the loop IR: what stands in them, what they name, what memory they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gradc.loops.nodes import (
+    Accumulate,
+    Break,
+    Buffer,
+    Check,
+    Fn,
+    For,
+    Gemm,
+    If,
+    Index,
+    Load,
+    Local,
+    Phase,
+    Rows,
+    Store,
+    Tile,
+)
+
+
+def walk(statements: Sequence[Any]) -> Iterator[Any]:
+    """All statements at any depth, in order, but for the loops themselves."""
+    stack = list(reversed(statements))
+    while stack:
+        s = stack.pop()
+        if type(s) in (For, Phase, Rows):
+            stack.extend(reversed(s.body))
+        elif type(s) is Tile:
+            stack.extend(reversed(s.phases))
+        else:
+            yield s
+            if type(s) is If:
+                stack.extend(reversed((*s.body, *s.orelse)))
+
+
+def expressions(s: Any) -> Iterator[Any]:
+    """All expressions of a statement that is no loop."""
+    match s:
+        case Check():
+            stack = [s.condition, *s.values]
+        case If() | Break():
+            stack = [s.condition]
+        case Gemm():
+            stack = [s.a, s.b]
+        case _:
+            stack = [s.expr]
+    while stack:
+        e = stack.pop()
+        yield e
+        if type(e) is Fn:
+            stack.extend(e.args)
+
+
+def variables(index: Index) -> set[str]:
+    """The loop variables and positions of an index."""
+    return {v for _, v in index.terms}
+
+
+def names(s: Any) -> set[str]:
+    """Locals and loop variables that a statement uses."""
+    found = variables(s.index) if type(s) in (Store, Accumulate) else set()
+    for e in expressions(s):
+        if type(e) is Local:
+            found.add(e.name)
+        elif type(e) is Load:
+            found |= variables(e.index)
+    return found
+
+
+def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
+    """Buffers that a statement reads or writes, and whether it writes."""
+    if type(s) in (Store, Accumulate):
+        yield s.buffer, True
+    for e in expressions(s):
+        if type(e) is Load:
+            yield e.buffer, False

@@ -1,0 +1,67 @@
+"""Products plus literals: one operation; products plus anything else: two."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradc.ir.program import Builder, Program, Var
+from gradc.loops.lower import lower
+from gradc.loops.pretty import pretty
+from tests.loops.kernels import compare, compiled, tensor
+
+RNG = np.random.default_rng(9)
+
+
+def horner(b: Builder, x: Var, coefficients: list[float]) -> Var:
+    """A polynomial, highest power first."""
+    result = b.constant(coefficients[0])
+    for c in coefficients[1:]:
+        result = b.map("add", b.map("mul", x, result), b.constant(c))
+    return result
+
+
+def text(program: Program) -> str:
+    return pretty(lower(program, "f"))
+
+
+def test_a_polynomial_is_a_chain_of_multiply_adds():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    program = b.program([horner(b, x, [0.5, -1.25, 3.0, 7.0])])
+    assert text(program).count("fma(") == 3
+    assert " * x_i" not in text(program) and "(x_i *" not in text(program)
+    compare(program, [RNG.standard_normal(41)], rtol=1e-14)
+
+
+def test_in_single_precision_and_where_scalars_stand_alone():
+    for shape, dtype in (((None,), "float32"), ((), "float64")):
+        b = Builder()
+        x = b.input(tensor(*shape, dtype=dtype), "x")
+        two = b.constant(2.0, dtype)
+        program = b.program([b.map("add", b.map("mul", x, x), two)])
+        assert text(program).count("fma(") == 1
+        compare(program, [RNG.standard_normal([3] * len(shape))], rtol=1e-6)
+
+
+def test_a_product_that_is_used_twice_is_rounded_once_for_all():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    y = b.map("mul", x, x)
+    program = b.program([b.map("add", y, b.constant(1.0)), b.map("tanh", y)])
+    assert "fma(" not in text(program)
+
+
+def test_differences_of_equal_products_are_zero():
+    b = Builder()
+    x, y = b.input(tensor(None), "x"), b.input(tensor(None), "y")
+    f = compiled(b.program([b.map("sub", b.map("mul", x, x), b.map("mul", y, y))]))
+    values = RNG.standard_normal(100)
+    assert not f(values, values.copy())[0].any()
+
+
+def test_integers_are_left_alone():
+    b = Builder()
+    x = b.input(tensor(None, dtype="int64"), "x")
+    program = b.program([b.map("add", b.map("mul", x, x), b.constant(1, "int64"))])
+    assert "fma(" not in text(program)
+    compare(program, [np.arange(5)])

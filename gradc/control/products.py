@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gradc.autodiff.forward import Rop
 from gradc.autodiff.reverse import Lop
-from gradc.control.jacobian import Derivative, LinearMap, is_zero, linear_matrix
+from gradc.control.jacobian import Derivative
+from gradc.control.linear import LinearMap, is_zero, linear_matrix
 from gradc.ir import ops
 from gradc.ir.convert import inline
 from gradc.ir.graph import Apply, Constant, Variable, apply, clone_replace, toposort

@@ -1,0 +1,141 @@
+"""Sparse matrices of linear maps as three dense variables, rows compressed (CSR): data, indices, indptr.
+
+    banded       the map is a sum of diagonals, found by `autodiff.sparsity`, whatever the sizes
+    compressed   sizes are static: `autodiff.patterns` finds which entries can differ from 0, `control.coloring` which
+                 rows or columns can be computed together; one vectorised evaluation, from which entries are picked
+    full         else: all entries
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gradc.autodiff.patterns import Pattern, pattern_of
+from gradc.autodiff.sparsity import Band, Linear, bands, cut, sizes_of, zeros
+from gradc.control.coloring import Compression, compress, compress_columns
+from gradc.control.linear import LinearMap, Opened, linear_matrix
+from gradc.ir import ops
+from gradc.ir.batch import Unbatchable, batch_program
+from gradc.ir.convert import inline
+from gradc.ir.graph import Variable
+from gradc.ir.program import Builder, Var, rebuild, tensor
+from gradc.ir.types import TensorType
+
+RUNS = 16       # entries that lie in more runs than this are picked one by one
+
+
+class CSR(NamedTuple):
+    """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...] (int64).
+
+    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  Where sizes are static or bands are
+    next to the diagonal the entries are those of the pattern, ordered by column.  Else each row has one entry per
+    band; those that would lie outside of the matrix are 0, at the column modulo the number of columns.
+    """
+
+    data: Variable
+    indices: Variable
+    indptr: Variable
+
+
+def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *, symmetric: bool = False) -> CSR:
+    """The matrix of the map u -> u J (`reverse`), the same as that of t -> J t (`forward`, where it can be had)."""
+    opened = Opened(reverse)
+    try:
+        linear = opened.linear()
+    except Unbatchable:
+        linear = None
+    if linear is not None:
+        along, others = bands(opened.builder, linear)
+        found = None if others else _banded(opened.builder, linear, along)
+        if found is not None:
+            return CSR(*opened.expressions(found))
+    pattern = pattern_of(opened.closed.program)
+    if pattern is None:
+        return _full(linear_matrix(reverse))
+    rows = compress(pattern, symmetric=symmetric)
+    columns = None if symmetric or forward is None else compress_columns(pattern)
+    try:
+        if forward is not None and columns is not None and columns.count < rows.count:
+            return _compressed(Opened(forward()), pattern, columns)
+        return _compressed(Opened(reverse), pattern, rows)
+    except Unbatchable:
+        return _full(linear_matrix(reverse))
+
+
+def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
+    """One column of values per band; None where sizes are static and rows differ in length by more than the ends."""
+    n, m = b.size(linear.u, 0), b.size(linear.like, 0)
+    along = sorted(along, key=lambda band: -band.tie.offset)
+    starts, ends = [band.tie.u0 for band in along], [band.tie.u1 for band in along]
+    first, last = sum(starts), sum(ends)
+    ragged = max(starts + ends, default=0) > 1 or starts[:first] != [1] * first or ends[len(ends) - last:] != [1] * last
+    if ragged:
+        if n.data is not None and m.data is not None:
+            return None
+        first = last = 0
+    p = b.constant(len(along), "int64")
+    count = b.map("mul", p, n)
+    rows = b.apply(ops.Iota(), n)
+    if along:
+        table = b.apply(ops.Concat(1), *[band.value for band in along]) if len(along) > 1 else along[0].value
+        shifts = b.constant(np.array([-band.tie.offset for band in along]), "int64")
+        columns = b.map("add", b.apply(ops.Transpose((0, -1)), rows), shifts)
+        if ragged:
+            columns = b.map("mod", columns, m)
+    else:
+        table, columns = zeros(b, linear.like, [n, p]), zeros(b, rows, [n, p])
+    data, indices = [cut(b, b.apply(ops.Reshape(1), v, count), 0, first, last) for v in (table, columns)]
+    ends_of = b.map("mul", p, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
+    if first or last:
+        inside = b.map("sub", ends_of, b.constant(first, "int64"))
+        inside = b.map("minimum", inside, b.map("sub", count, b.constant(first + last, "int64")))
+        ends_of = b.map("maximum", inside, b.constant(0, "int64"))
+    return [data, indices, ends_of]
+
+
+def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> CSR:
+    """The sums of the rows of each colour, all at once, and the entries picked from them."""
+    u = tensor(opened.closed.program.inputs[0])
+    seeds = np.arange(compression.count)[:, None] == compression.colors
+    program, _ = batch_program(opened.closed.program, [True] + [False] * len(opened.closed.others), [True])
+    b = opened.builder
+    env = dict(zip(program.inputs, [b.constant(seeds, u.dtype), *opened.args[1:]]))
+    rebuild(program, b, env)
+    sums = env[program.outputs[0]]
+    width = tensor(sums).shape[1]
+    assert width is not None
+    flat = b.apply(ops.Reshape(1), sums, b.constant(compression.count * width, "int64"))
+    data = _picked(b, flat, compression.sums * width + compression.places)
+    indptr = np.searchsorted(pattern.rows, np.arange(pattern.shape[0] + 1))
+    return CSR(*opened.expressions([data, b.constant(pattern.columns, "int64"), b.constant(indptr, "int64")]))
+
+
+def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
+    """The elements of the vector x at constant positions: a few ranges, or one by one in a loop."""
+    cuts = np.flatnonzero(np.diff(positions) != 1) + 1
+    if len(cuts) < RUNS:
+        runs = [run for run in np.split(positions, cuts) if run.size]
+        parts = [b.apply(ops.Slice((ops.Item(start=int(run[0]), stop=int(run[-1]) + 1),)), x) for run in runs]
+        if not parts:
+            return zeros(b, x, [b.constant(0, "int64")])
+        return parts[0] if len(parts) == 1 else b.apply(ops.Concat(0), *parts)
+    inner = Builder()
+    k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
+    body = inner.program([inner.apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, k)])
+    steps = b.constant(len(positions), "int64")
+    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)  # type: ignore[no-any-return]
+
+
+def _full(matrix: Variable) -> CSR:
+    """All entries of a matrix."""
+    b = Builder()
+    x = b.input(matrix.type)
+    n, m = sizes_of(b, x)
+    count = b.map("mul", n, m)
+    columns = b.apply(ops.Broadcast(), b.apply(ops.Iota(), m), n, m)
+    indptr = b.map("mul", m, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
+    flat = [b.apply(ops.Reshape(1), v, count) for v in (x, columns)]
+    return CSR(*inline(b.program([*flat, indptr]), [matrix]))

@@ -31,36 +31,31 @@ def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
         if id(node) not in inside:
             needed.update(id(v) for v in _used(node))
 
-    # in the order of computation, per value the set of those from which it can be computed at little cost, as bits
-    free = {id(v) for v in (*step.carries, *step.results)}      # kept at no cost, or kept already
-    varying = {id(v) for v in (*step.rows, *step.carries)}
-    sources: dict[int, int] = {}
-    places: list[Variable] = []
-    kept = costly = 0
-
-    def choose(v: Variable, stored: bool) -> None:
-        nonlocal kept, costly
-        if stored:
-            sources[id(v)] = own = 1 << len(places)
-            places.append(v)
-            costly |= 0 if id(v) in free else own
-        if id(v) in needed:
-            if (sources[id(v)] & costly & ~kept).bit_count() > 1:
-                choose(v, True)
-            kept |= sources[id(v)]
-
-    for v in step.carries:
-        choose(v, True)
+    varying = {id(v) for v in (*step.rows, *step.carries)}      # from step to step
+    values = list(step.carries)
     for node in forward:
-        if not any(id(v) in varying for v in node.inputs):
-            continue
-        for v in node.outputs:
-            varying.add(id(v))
-            sources[id(v)] = 0
-            for u in _used(node):
-                sources[id(v)] |= sources.get(id(u), 0)
-            choose(v, id(v) in free or _is_dear(node))
-    return [v for k, v in enumerate(places) if kept >> k & 1]
+        if any(id(v) in varying for v in node.inputs):
+            varying.update(id(v) for v in node.outputs)
+            values += node.outputs
+
+    # sets of `values` as bits; sources: per value those from which it can be computed at little cost
+    free = {id(v) for v in (*step.carries, *step.results)}      # the loop makes an array of them at no cost
+    sources: dict[int, int] = {}
+    kept = costly = 0
+    for k, v in enumerate(values):
+        own, mask = 1 << k, 0
+        if v.owner is None or id(v) in free or _is_dear(v.owner):
+            mask = own
+            costly |= 0 if id(v) in free else own
+        else:
+            for u in _used(v.owner):
+                mask |= sources.get(id(u), 0)
+        if id(v) in needed:
+            if (mask & costly & ~kept).bit_count() > 1:
+                mask = own
+            kept |= mask
+        sources[id(v)] = mask
+    return [v for k, v in enumerate(values) if kept >> k & 1]
 
 
 def _used(node: Apply) -> Iterator[Variable]:

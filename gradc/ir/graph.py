@@ -357,7 +357,9 @@ def describe(variable: Variable) -> str:
     return f"an unnamed variable of type {variable.type}"
 
 
-to_variable: Callable[[Any], Variable]
+def to_variable(value: Any) -> Variable:
+    """`value` as a variable, as the tensor layer makes one of it."""
+    return conversion(value)
 
 
 def _identity(value: Any) -> Variable:
@@ -366,7 +368,7 @@ def _identity(value: Any) -> Variable:
     return value
 
 
-to_variable = _identity     # the tensor layer puts as_tensor_variable here
+conversion: Callable[[Any], Variable] = _identity       # the tensor layer puts as_tensor_variable here
 
 
 # ------------------------------------------------------------------------------- pickling without recursion

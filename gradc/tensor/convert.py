@@ -259,4 +259,4 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
     return result
 
 
-graph.to_variable = as_tensor_variable
+graph.conversion = as_tensor_variable

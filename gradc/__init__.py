@@ -13,7 +13,7 @@ from gradc.compile.function import In, Out, function
 from gradc.compile.mode import Mode, get_default_mode, get_mode
 from gradc.compile.threads import get_num_threads, set_num_threads
 from gradc.config import config
-from gradc.gradient import Lop, Rop, grad
+from gradc.gradient import Lop, Rop, grad, verify_grad
 from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
 from gradc.graph.fg import FunctionGraph
 from gradc.graph.op import Op
@@ -33,7 +33,8 @@ __version__ = "0.1.0"
 __all__ = ["Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OrderedUpdates", "Out", "Rop", "Variable",
            "as_symbolic", "clone_replace", "compile", "config", "debugprint", "dprint", "errors", "foldl", "foldr",
            "function", "get_default_mode", "get_mode", "get_num_threads", "grad", "gradient", "graph", "graph_replace",
-           "ifelse", "map", "pp", "pprint", "printing", "reduce", "scan", "set_num_threads", "shared", "tensor"]
+           "ifelse", "map", "pp", "pprint", "printing", "reduce", "scan", "set_num_threads", "shared", "tensor",
+           "verify_grad"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well

@@ -103,6 +103,23 @@ class NotDifferentiableError(GradientError):
     code = "E204"
 
 
+class WrongGradientError(GradientError):
+    """A gradient differs from finite differences: where (`arg`, `err_pos`) and by how much."""
+
+    code = "E205"
+
+    def __init__(self, arg: int, err_pos: tuple[int, ...], shape: tuple[int, ...], val1: float, val2: float,
+                 abs_err: float, rel_err: float, abs_tol: float, rel_tol: float) -> None:
+        index = tuple(map(int, err_pos))
+        where = f" at index {index} of shape {tuple(shape)}" if shape else ""
+        super().__init__(f"the gradient by input {arg}{where} is {val1:.9g}, but finite differences give {val2:.9g}: "
+                         f"absolute error {abs_err:.3g} (allowed: {abs_tol:g}), relative error {rel_err:.3g} (allowed: "
+                         f"{rel_tol:g})")
+        self.arg, self.err_pos, self.shape = arg, index, tuple(shape)
+        self.val1, self.val2 = val1, val2
+        self.abs_err, self.rel_err, self.abs_tol, self.rel_tol = abs_err, rel_err, abs_tol, rel_tol
+
+
 class InternalError(GradcError):
     """A bug in gradc; please report it together with the printed Program."""
 

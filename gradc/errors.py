@@ -110,12 +110,11 @@ class WrongGradientError(GradientError):
 
     def __init__(self, arg: int, err_pos: tuple[int, ...], shape: tuple[int, ...], val1: float, val2: float,
                  abs_err: float, rel_err: float, abs_tol: float, rel_tol: float) -> None:
-        index = tuple(map(int, err_pos))
-        where = f" at index {index} of shape {tuple(shape)}" if shape else ""
+        where = f" at index {err_pos} of shape {shape}" if shape else ""
         super().__init__(f"the gradient by input {arg}{where} is {val1:.9g}, but finite differences give {val2:.9g}: "
                          f"absolute error {abs_err:.3g} (allowed: {abs_tol:g}), relative error {rel_err:.3g} (allowed: "
                          f"{rel_tol:g})")
-        self.arg, self.err_pos, self.shape = arg, index, tuple(shape)
+        self.arg, self.err_pos, self.shape = arg, err_pos, shape
         self.val1, self.val2 = val1, val2
         self.abs_err, self.rel_err, self.abs_tol, self.rel_tol = abs_err, rel_err, abs_tol, rel_tol
 

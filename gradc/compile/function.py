@@ -417,7 +417,8 @@ class InterpretedFunction(_Methods):
                 raise
             lines = ingested.lines_of(eqn.sources)
             kind = type(error) if isinstance(error, GradcError) else MemoryError
-            raise kind(explain(str(error), [np.shape(v) for v in values], ingested, lines)) from None
+            text = explain(str(error), [np.shape(v) for v in values], ingested, lines)
+            raise kind(text) from error.__cause__
         finally:
             self._count(0, 0.0, time.perf_counter() - began)
         taken = {id(v) for v in values}

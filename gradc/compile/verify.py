@@ -155,9 +155,9 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
         k, position, absolute, relative = numeric.max_err(symbolic, abs_tol, rel_tol)
         if absolute <= abs_tol or relative <= rel_tol:
             continue
-        raise WrongGradientError(k, np.unravel_index(position, points[k].shape), points[k].shape,
-                                 float(symbolic[k].flat[position]), float(numeric.gf[k].flat[position]),
-                                 absolute, relative, abs_tol, rel_tol)
+        index = tuple(map(int, np.unravel_index(position, points[k].shape)))
+        raise WrongGradientError(k, index, points[k].shape, float(symbolic[k].flat[position]),
+                                 float(numeric.gf[k].flat[position]), absolute, relative, abs_tol, rel_tol)
 
 
 verify_grad.E_grad = WrongGradientError  # type: ignore[attr-defined]    # Aesara's users catch it by this name

@@ -1,6 +1,7 @@
 """Stable SHA-256 of a Program: equal for equal equations, types, constants and (sanitised) names.
 
-No ids, no `hash()`, no set order: the same in every process.  User lines are not part of it.
+No ids (but of user Ops that have no `__props__` to tell them apart), no `hash()`, no set order: the same in every
+process.  User lines are not part of it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def _op(op: ops.OpKind) -> str:
     if type(op) is ops.Map and isinstance(op.fn, Row):
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c}"
     if type(op) is ops.Callback:
-        return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {op.op}"
+        own = op.op if op.op.__props__ else id(op.op)       # (such a Program never becomes a kernel in the cache)
+        return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {own}"
     if type(op) is ops.Scan:
         return (f"Scan {digest(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
                 f"{sanitised(op.name)}")

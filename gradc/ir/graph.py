@@ -164,9 +164,12 @@ class Apply:
 
 
 class Op:
-    """Base class of user-defined operations (`make_node, perform, grad | L_op, R_op, infer_shape`).
+    """Base class of user-defined operations (`make_node, perform, grad | L_op, R_op, connection_pattern`).
 
-    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`.
+    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`: functions
+    that need it run in the interpreter, which calls `perform` as `ir.callback` says.  Ops are equal, so that their
+    results are computed once, if they have the same class and `__props__`, or else are one object.
+    Memory is gradc's affair: `view_map` and `destroy_map` are accepted, and change nothing.
     """
 
     __props__: tuple[str, ...] = ()
@@ -176,21 +179,31 @@ class Op:
     def make_node(self, *inputs: Any) -> Apply:
         """Check the inputs and build the Apply; needed unless `itypes` and `otypes` are set."""
         if self.itypes is None or self.otypes is None:
-            raise GraphError(f"{type(self).__name__} defines neither make_node nor itypes and otypes")
+            raise GraphError(f"{self} defines neither make_node nor itypes and otypes")
         if len(inputs) != len(self.itypes):
-            raise GraphError(f"{type(self).__name__} takes {len(self.itypes)} inputs, got {len(inputs)}")
+            raise GraphError(f"{self} takes {len(self.itypes)} input(s), got {len(inputs)}")
         for k, (value, want) in enumerate(zip(inputs, self.itypes)):
             if not (isinstance(value, Variable) and want.accepts(value.type)):  # type: ignore[attr-defined]
-                raise TypeMismatchError(f"{type(self).__name__}: input {k} must be {want}, got "
+                raise TypeMismatchError(f"{self}: input {k} must be {want}, got "
                                         f"{getattr(value, 'type', value)!r}")
         return Apply(self, inputs, list(self.otypes))
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
-        """Compute the outputs into `output_storage[k][0]`."""
-        raise GraphError(f"{type(self).__name__} does not define perform")
+        """Compute the outputs into `output_storage[k][0]`, which are None before.
 
-    def __call__(self, *inputs: Any, name: str | None = None, return_list: bool = False) -> Any:
-        node = self.make_node(*inputs)
+        The inputs are this call's own copies.  A result may be anything that makes an array of the output's dtype
+        without loss, of its number of dimensions; it is copied.
+        """
+        raise GraphError(f"{self} does not define perform")
+
+    def __call__(self, *inputs: Any, name: str | None = None, return_list: bool = False, **options: Any) -> Any:
+        source = user_line()                    # of the call; make_node is the user's, too
+        node = self.make_node(*inputs, **options)
+        if not isinstance(node, Apply):
+            raise GraphError(f"make_node of {self} must return an Apply, got a {type(node).__name__}{at(source)}")
+        node.source = source
+        for out in node.outputs:
+            out.source = source
         if name is not None and len(node.outputs) == 1:
             node.outputs[0].name = name
         return node.outputs[0] if len(node.outputs) == 1 and not return_list else node.outputs

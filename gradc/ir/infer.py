@@ -291,10 +291,14 @@ def _gradient_of(op: ops.GradientOf, args: Args, source: Any) -> list[Type]:
     return [args[0].type]
 
 
-def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
-    # a user's make_node knows graph variables only, so Program vars get stand-ins
+def applied(op: ops.Callback, args: Args) -> Any:
+    """The Apply of a user's Op on `args`; make_node takes variables, so Program vars get stand-ins."""
     inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data) for a in args]
-    return [v.type for v in op.op.make_node(*inputs).outputs]
+    return op.op.make_node(*inputs)
+
+
+def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
+    return [v.type for v in applied(op, args).outputs]
 
 
 def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:

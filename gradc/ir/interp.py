@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from gradc import errors
-from gradc.errors import SIZE_ONE, AssertionFailedError, IndexOutOfBoundsError, NoRuleError, ShapeError
+from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError
 from gradc.ir import ops
+from gradc.ir.callback import run_callback
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
@@ -30,7 +31,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
         for eqn in program.eqns:
             try:
                 results = run_equation(eqn, [env[a] for a in eqn.args], holomorphic)
-            except (ShapeError, IndexOutOfBoundsError, AssertionFailedError, MemoryError) as error:
+            except (ShapeError, ExecutionError, MemoryError) as error:
                 error.eqn = eqn  # type: ignore[union-attr]
                 raise
             env.update(zip(eqn.outs, results))
@@ -255,13 +256,6 @@ def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
     return args[0]
 
 
-def _callback(op: ops.Callback, args: list[Any], eqn: Eqn) -> list[Any]:
-    storage: list[list[Any]] = [[None] for _ in eqn.outs]
-    op.op.perform(None, [np.array(a) if isinstance(a, np.ndarray) else a for a in args], storage)
-    return [v.type.filter(cell[0], name=f"result {k} of {op}")  # type: ignore[attr-defined]
-            for k, (v, cell) in enumerate(zip(eqn.outs, storage))]
-
-
 def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
     steps, limit, seqs, inits, others = op.split(args)
     steps = int(steps)
@@ -307,6 +301,6 @@ _RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: _callback, ops.GradientOf: _gradient_of,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: run_callback, ops.GradientOf: _gradient_of,
     ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -38,9 +38,9 @@ class Var:
 
 
 class Eqn:
-    """`outs = op(args)`."""
+    """`outs = op(args)`.  `node`: of a Callback that has run, the Apply that the user's Op was shown."""
 
-    __slots__ = ("args", "op", "outs", "sources")
+    __slots__ = ("args", "node", "op", "outs", "sources")
 
     def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
                  sources: tuple[int, ...] = ()) -> None:
@@ -48,6 +48,7 @@ class Eqn:
         self.args = args
         self.outs = outs
         self.sources = sources
+        self.node: Any = None
 
     @property
     def out(self) -> Var:

@@ -50,8 +50,8 @@ def user_vjp(o: Symbolic, node: Apply, cotangents: Sequence[Variable | None]) ->
 
 
 def user_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None] | None:
-    """One tangent per output by the Op's `R_op`; None if it has no such method."""
-    if not hasattr(node.op, "R_op"):
+    """One tangent per output by the Op's `R_op`; None if it has no such method (or None in its place)."""
+    if getattr(node.op, "R_op", None) is None:
         return None
     return _check(node, "R_op", node.op.R_op(node.inputs, list(tangents)), node.outputs)
 

@@ -1,0 +1,62 @@
+"""`as_op`: a Python function on arrays as an operation of graphs.
+
+The Op that it makes runs like any user-defined Op (`ir.callback`): in the interpreter, with its results checked.
+Derivatives: none; an Op with one is a subclass of `gradc.graph.op.Op` with a method `L_op` or `grad`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.errors import GraphError, TypeMismatchError
+from gradc.ir.graph import Apply, Op
+from gradc.ir.types import Type
+
+
+class FromFunctionOp(Op):
+    """The Op that calls `fn`; equal for equal functions and types."""
+
+    __props__ = ("fn", "itypes", "otypes")
+
+    def __init__(self, fn: Callable[..., Any], itypes: Sequence[Type], otypes: Sequence[Type]) -> None:
+        self.fn = fn
+        self.itypes = tuple(itypes)
+        self.otypes = tuple(otypes)
+        self.__name__ = getattr(fn, "__name__", type(fn).__name__)
+
+    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+        results = self.fn(*inputs)
+        if not isinstance(results, (list, tuple)):
+            results = [results]
+        if len(results) != len(output_storage):
+            raise GraphError(f"{self.__name__} must return {len(output_storage)} result(s), got {len(results)}")
+        for cell, value in zip(output_storage, results):
+            cell[0] = value
+
+    def __str__(self) -> str:
+        return f"FromFunctionOp{{{self.__name__}}}"
+
+
+def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = None) -> Callable[..., FromFunctionOp]:
+    """Decorator: the function becomes an Op that takes and gives variables.
+
+        @as_op(itypes=[at.dmatrix, at.dmatrix], otypes=[at.dmatrix])
+        def product(a, b):
+            return a @ b
+
+    itypes, otypes: a type or a list of types, one per argument and per result of the function, which returns an
+    array, or a list or tuple of them.  infer_shape: accepted for compatibility; shapes are those of what it returns.
+    Raises: TypeMismatchError for something that is no type.   Source: aesara.compile.ops.as_op.
+    """
+    types = []
+    for what, given in (("itypes", itypes), ("otypes", otypes)):
+        listed = list(given) if isinstance(given, (list, tuple)) else [given]
+        for t in listed:
+            if not isinstance(t, Type):
+                raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {t!r}")
+        types.append(listed)
+    return lambda fn: FromFunctionOp(fn, *types)
+
+
+wrap_py = as_op

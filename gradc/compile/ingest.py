@@ -14,11 +14,12 @@ from typing import Any
 
 from gradc.config import config
 from gradc.control.products import products
+from gradc.control.returned import warn_if_forgotten
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import Converted, to_program
-from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.graph import Apply, Constant, Variable, describe
 from gradc.ir.program import Program
 from gradc.ir.types import TensorType
 from gradc.record import fresh, record
@@ -288,6 +289,7 @@ def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable]
                                 f"{_kind(no_default_updates)}")
     excluded = None if no_default_updates is True else set(no_default_updates or ())
     found: dict[Variable, None] = {}
+    loops: dict[Apply, None] = {}
     seen: set[Variable] = set()
     stack: list[Variable] = list(reversed(roots))
     waiting = list(updates)
@@ -303,6 +305,8 @@ def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable]
         elif v.owner is not None:
             if v not in inputs:
                 stack.extend(reversed(v.owner.inputs))
+            if type(v.owner.op) is ops.Scan:
+                loops[v.owner] = None
         elif hasattr(v, "container"):
             found[v] = None
             default = getattr(v, "default_update", None)
@@ -311,6 +315,9 @@ def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable]
                 stack.append(updates[v])
     for target in updates:
         found.setdefault(target, None)
+    if excluded is not None:
+        for loop in loops:
+            warn_if_forgotten(loop, {*updates, *excluded})
     return list(found)
 
 

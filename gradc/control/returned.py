@@ -1,16 +1,19 @@
 """What a step function returns, read: outputs, updates of shared variables, the condition to stop.
 
 In: whatever `fn` of a `scan` gave back.  Out: `Returned`.  Here also the two things users write it with, `until` and
-`OrderedUpdates`.  Not here: whether the outputs fit the states of the loop (`control.scan`).
+`OrderedUpdates`, and the warning where updates that a loop returned are not passed on.
+Not here: whether the outputs fit the states of the loop (`control.scan`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from gradc.errors import LoopError, TypeMismatchError, at
-from gradc.ir.graph import Variable, describe
+from gradc.errors import GradcWarning, LoopError, TypeMismatchError, at
+from gradc.ir import ops
+from gradc.ir.graph import Apply, Scratch, Variable, describe, user_line
 from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.elemwise import neq
@@ -58,6 +61,26 @@ class OrderedUpdates(dict):
 
     def __radd__(self, other: Any) -> OrderedUpdates:
         return OrderedUpdates(other) + self
+
+
+def attach(node: Apply, updates: OrderedUpdates) -> None:
+    """Note on a loop's node that it has updates, which whoever uses its results must be given."""
+    if updates:
+        node.tag = Scratch()
+        node.tag.updates = updates
+
+
+def warn_if_forgotten(node: Apply, given: Collection[Variable]) -> None:
+    """GradcWarning if `node` is a loop with updates of variables that are not among those `given` updates."""
+    if type(node.op) is not ops.Scan or node.tag is None:
+        return
+    lost = [v for v in getattr(node.tag, "updates", ()) if v not in given]
+    if lost:
+        file, line = user_line() or ("gradc", 0)
+        names = ", ".join(map(describe, lost))
+        warnings.warn_explicit(f"the updates that {node.op} returned{at(node.source)} are not given: {names} will keep "
+                               f"its value; pass updates=, the second result of scan, or no_default_updates=True if "
+                               f"this is meant", GradcWarning, file, line)
 
 
 @record(eq=False)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from gradc.control.bodies import close
-from gradc.control.returned import OrderedUpdates, Returned, read
+from gradc.control.returned import OrderedUpdates, Returned, attach, read, warn_if_forgotten
 from gradc.errors import LoopError, MissingInputError, ShapeError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Scratch, Variable, ancestors, apply, describe, user_line
+from gradc.ir.graph import Constant, Variable, ancestors, apply, describe, user_line
 from gradc.ir.types import TensorType
 from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
@@ -75,7 +75,7 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     """The loop that `scan` stands for; its errors are those of `scan`."""
     if isinstance(truncate_gradient, bool) or not isinstance(truncate_gradient, (int, np.integer)) \
             or truncate_gradient < -1:
-        raise LoopError(f"scan: truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
+        raise _fault(f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
     count, backwards = _count(n_steps)
     taken = [_sequence(s, k, go_backwards != backwards) for k, s in enumerate(_listed(sequences))]
     states = [_state(s, k) for k, s in enumerate(_listed(outputs_info))]
@@ -89,7 +89,7 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     _fit(states, returned.outputs)
     shared = _updated(returned, args, fixed)
     if not returned.outputs and not shared:
-        raise LoopError("scan: the step returns no outputs and no updates, so the loop would do nothing")
+        raise _fault("the step returns no outputs and no updates, so the loop would do nothing")
 
     rows = [r.row for s in taken for r in s.rows]
     carries = [*(v for s in states for v in s.carries), *shared]
@@ -119,9 +119,7 @@ def _results(op: ops.Scan, made: list[Any], states: Sequence[_State], shared: Or
         last.append(made[place] if state.carries else None)
         place += len(state.carries)
     updates = OrderedUpdates(zip(shared, made[place:op.n_carries]))
-    if updates:                                             # `function` warns if it isn't given them
-        made[0].owner.tag = Scratch()
-        made[0].owner.tag.updates = updates
+    attach(made[0].owner, updates)
     return Built(stacked, last, updates)
 
 
@@ -157,6 +155,11 @@ class _State:
         return [self.carries[-tap - 1] for tap in self.taps]
 
 
+def _fault(text: str, advice: str = "") -> LoopError:
+    """What is wrong with the call of `scan`, with the line it stands in."""
+    return LoopError(f"scan: {text}{at(user_line())}{f'; {advice}' if advice else ''}")
+
+
 def _listed(given: Any) -> list[Any]:
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
@@ -182,16 +185,16 @@ def _count(n_steps: Any) -> tuple[Any, bool]:
 def _taps(given: Any, what: str) -> list[int]:
     taps = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
     if not taps or any(isinstance(t, bool) or not isinstance(t, (int, np.integer)) for t in taps):
-        raise LoopError(f"scan: the taps of {what} are a list of integers, got {given!r}")
+        raise _fault(f"the taps of {what} are a list of integers, got {given!r}")
     if len(set(taps)) != len(taps):
-        raise LoopError(f"scan: the taps of {what} must differ, got {given!r}")
+        raise _fault(f"the taps of {what} must differ, got {given!r}")
     return [int(t) for t in taps]
 
 
 def _entries(given: dict[str, Any], names: Sequence[str], what: str) -> None:
     for key in given:
         if key not in names:
-            raise LoopError(f"scan: {what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
+            raise _fault(f"{what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
 
 
 def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
@@ -200,7 +203,7 @@ def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
     if isinstance(given, dict):
         _entries(given, ("input", "taps"), what)
         if given.get("input") is None:
-            raise LoopError(f"scan: {what} has no 'input'")
+            raise _fault(f"{what} has no 'input'")
         if given.get("taps") is not None:
             taps = _taps(given["taps"], what)
         given = given["input"]
@@ -234,12 +237,12 @@ def _state(given: Any, k: int) -> _State:
             taps = _taps(given["taps"], what)
         given = given.get("initial")
         if given is None and taps:
-            raise LoopError(f"scan: {what} has taps {taps}, but no 'initial' value to begin with")
+            raise _fault(f"{what} has taps {taps}, but no 'initial' value to begin with")
     if given is None:
         return _State([], (), [])
     taps = taps or [-1]
     if max(taps) >= 0:
-        raise LoopError(f"scan: the taps of {what} must be negative, as only earlier values are known, got {taps}")
+        raise _fault(f"the taps of {what} must be negative, as only earlier values are known, got {taps}")
     initial = as_tensor_variable(given)
     depth = -min(taps)
     if taps == [-1]:
@@ -263,7 +266,7 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
                                  f"{count.data} steps of n_steps{at(user_line())}")
         return count
     if not taken:
-        raise LoopError(f"scan: nothing says how many steps to run{at(user_line())}; give n_steps or a sequence")
+        raise _fault("nothing says how many steps to run", "give n_steps or a sequence")
     steps = taken[0].length
     for s in taken[1:]:
         if isinstance(steps, Constant) and isinstance(s.length, Constant):
@@ -284,8 +287,8 @@ def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
             raise
         passed = ", ".join(v.name or f"an unnamed {_short(v)}" for v in args)
-        raise LoopError(f"scan: the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is "
-                        f"given ({passed}): {error}{at(user_line())}") from None
+        raise _fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
+                     f"({passed}): {error}") from None
 
 
 def _short(v: Any) -> str:
@@ -322,6 +325,7 @@ def _updated(returned: Returned, args: Sequence[Any], fixed: Sequence[Any]) -> O
         id(v) for v in fixed if v.owner is not None}
     stack = [*returned.outputs, *found.values(), *([] if returned.stop is None else [returned.stop])]
     seen = set(stop)
+    nodes = []
     while stack:
         v = stack.pop()
         if id(v) in seen:
@@ -329,9 +333,12 @@ def _updated(returned: Returned, args: Sequence[Any], fixed: Sequence[Any]) -> O
         seen.add(id(v))
         if v.owner is not None:
             stack.extend(v.owner.inputs)
+            nodes.append(v.owner)
         elif getattr(v, "default_update", None) is not None and v not in found:
             found[v] = _new_value(v, v.default_update)  # type: ignore[attr-defined]
             stack.append(found[v])
+    for node in dict.fromkeys(nodes):
+        warn_if_forgotten(node, found)
     return found
 
 

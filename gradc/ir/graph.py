@@ -118,7 +118,7 @@ class Apply:
         self.op = op
         self.inputs = list(inputs)
         self.source = user_line() if source is None else source
-        self.tag = None
+        self.tag: Any = None
         made = []
         for i, out in enumerate(outputs):
             if isinstance(out, Variable):

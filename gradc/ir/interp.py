@@ -278,7 +278,7 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
         carries = after
         for k, row in enumerate(made[op.n_carries:op.n_carries + op.n_stacked]):
             if rows[k] is None:
-                rows[k] = np.zeros((steps, *np.shape(row)), row.dtype)
+                rows[k] = _stack(steps, row)
             if rows[k].shape[1:] != np.shape(row):
                 raise ShapeError(f"{op}: result {k} has shape {rows[k].shape[1:]} at first and {np.shape(row)} in step "
                                  f"{t}; the rows of a result have one shape")
@@ -289,8 +289,16 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
     if count == 0 and rows:     # nothing was run: a run on zeros tells the sizes of the rows
         zeros = [np.zeros(x.shape[1:], x.dtype) for x in seqs]
         made = evaluate(op.body, [*zeros, *inits, *others])
-        rows = [np.zeros((steps, *np.shape(row)), row.dtype) for row in made[op.n_carries:op.n_carries + op.n_stacked]]
+        rows = [_stack(steps, row) for row in made[op.n_carries:op.n_carries + op.n_stacked]]
     return [*carries, *rows, *([np.asarray(count, "int64")] if op.until else [])]
+
+
+def _stack(steps: int, row: np.ndarray) -> np.ndarray:
+    """Room for a row of each step."""
+    try:
+        return np.zeros((steps, *np.shape(row)), row.dtype)
+    except ValueError:          # more bytes than an address has bits for
+        raise MemoryError(f"{steps} rows of shape {np.shape(row)} do not fit in memory") from None
 
 
 def _cond(op: ops.Cond, args: list[Any], eqn: Eqn) -> list[Any]:

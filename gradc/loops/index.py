@@ -107,3 +107,8 @@ class View:
             axes.append(None if axis is None or inner is None else
                         (inner[0], sizes.define("mul", (inner[1], axis[1]), "stride")))
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)
+
+
+def positions(view: View) -> list[Var]:
+    """The positions computed by the kernel that a view depends on."""
+    return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple)]

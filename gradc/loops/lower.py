@@ -25,7 +25,7 @@ from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.fused import fused
-from gradc.loops.index import View
+from gradc.loops.index import View, positions
 from gradc.loops.lower_scan import emit
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (
@@ -407,7 +407,7 @@ class _Lowering:
             return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
         root, view = operand.root, operand.view
         depth = self.schedule.depth
-        level = max([BODY * depth.get(v, 0) for v in (root, *self._positions(view))])
+        level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))])
         if self.memory.is_local(operand):
             node = self.schedule.node.get(root)
             return root, level + (node.available if node is not None else 0)
@@ -427,11 +427,6 @@ class _Lowering:
             level = max(level, self.base + self.memory.row_level(stored))
         # the value belongs to the key: another may have lived in the buffer before, in place
         return (stored, a.buffer, a.strides, a.offset), level
-
-    @staticmethod
-    def _positions(view: View) -> list[Var]:
-        """The positions computed by the kernel that a view depends on."""
-        return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple)]
 
     def _leaf(self, leaf: Leaf, scope: Scope) -> Expr:
         root = leaf.root

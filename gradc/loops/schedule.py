@@ -339,9 +339,11 @@ class Schedule:
             size.update(zip(labels, self.sizes.of(a)))
         big, small = (0, 1) if len(op.a) >= len(op.b) else (1, 0)
         parts = (op.a, op.b)
-        view = self.views[eqn.args[big]]
-        order = [parts[big][k] for k in self._memory_order(view, list(range(len(parts[big]))))]
-        order = [x for x in parts[small] if x not in order] + order
+        if set(op.a + op.b) == set(op.out):
+            order = list(op.out)
+        else:
+            order = [parts[big][k] for k in self._memory_order(self.views[eqn.args[big]], list(range(len(parts[big]))))]
+            order = [x for x in parts[small] if x not in order] + order
         order = [x for x in order if size[x] != 1]
         domain = tuple(size[x] for x in order)
         operands = [self._operand(a, tuple(labels.index(x) if x in labels else None for x in order))

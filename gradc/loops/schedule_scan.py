@@ -8,6 +8,9 @@ local t; a value from outside is itself.  What it gives is written where it belo
 
 Carries: scalars are locals.  An array has two rows of memory, read and written in turn; or, where all states are used
 inside the Program, `steps + 1` rows: all states, and those before each step, are parts of them.
+
+A matrix that all steps multiply a vector with is copied once, before the loop, if its rows are what is summed over: the
+sum of its columns is vector code.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from typing import Any
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
-from gradc.loops.index import View
+from gradc.loops.index import View, positions
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, leaves
+from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, is_gemm, leaves
 from gradc.loops.schedule import Schedule
 
 SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "locals",
@@ -29,6 +32,10 @@ SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored
 
 class ControlSchedule(Schedule):
     """See the module's docstring."""
+
+    def _start(self) -> None:
+        super()._start()
+        self._turned: dict[Any, View] = {}      # copies of matrices with their axes in another order
 
     def _equation(self, eqn: Eqn) -> None:
         if type(eqn.op) is ops.Scan:
@@ -46,7 +53,7 @@ class ControlSchedule(Schedule):
         n, last = op.n_carries, op.n_carries + op.n_stacked
         states, after = program.inputs[op.n_seqs:op.n_seqs + n], program.outputs[:n]
         rows = {row: value for row, value in zip(eqn.outs[n:last], program.outputs[n:last]) if row in self._used}
-        body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]))
+        body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]), True)
         item = ScanItem(str(op), body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
         made: list[Var] = []                    # what has memory from this item on
         for x, v in zip(seqs, program.inputs):
@@ -133,7 +140,7 @@ class ControlSchedule(Schedule):
         for program in self.sizes.bodies[eqn]:
             values = {out: value for out, value in zip(eqn.outs, program.outputs) if out in self._used}
             with self.sizes.region(program) as region:
-                body = Body(self, program, tuple(values.values()))
+                body = Body(self, program, tuple(values.values()), False)
                 for x, v in zip(eqn.args[1:], program.inputs):
                     self.views[v] = self.views[x]
                 for out, value in values.items():
@@ -147,6 +154,14 @@ class ControlSchedule(Schedule):
         self._place(item, [item.condition], results)
 
     # -- items
+
+    def turned(self, view: View, like: Var, order: tuple[int, ...]) -> View:
+        """A view of a copy whose axes lie in memory in `order`."""
+        key = (view, order)
+        if key not in self._turned:
+            copy = self._copy(view.transposed(order), like)
+            self._turned[key] = self.views[copy].transposed(tuple(order.index(k) for k in range(len(order))))
+        return self._turned[key]
 
     def _result(self, var: Var) -> Var:
         """A result is a value with memory of its own."""
@@ -176,7 +191,9 @@ class ControlSchedule(Schedule):
 class Body(ControlSchedule):
     """The schedule of one step of a loop, or of a branch: its items run one after the other in one C function."""
 
-    def __init__(self, outer: ControlSchedule, program: Program, outputs: tuple[Var, ...]) -> None:
+    def __init__(self, outer: ControlSchedule, program: Program, outputs: tuple[Var, ...], loop: bool) -> None:
+        self.outer = outer
+        self.loop = loop                                # a step of a loop, not a branch
         self.program = Program(program.inputs, program.eqns, outputs)
         for name in SHARED:
             setattr(self, name, getattr(outer, name))
@@ -203,6 +220,30 @@ class Body(ControlSchedule):
     def _add(self, node: Node) -> None:
         self.depth[node.out] = self.level
         super()._add(node)
+
+    def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
+        args = list(eqn.args)
+        for position, labels in enumerate((op.a, op.b)):
+            var = args[position]
+            view = self.views[var]
+            order = self._memory_order(view, list(range(len(labels))))
+            kept = [k for k in order if labels[k] in op.out]
+            if not kept or order[-1] in kept or view.root in self.trees or is_gemm(eqn):
+                continue
+            outside = self._outside(view)
+            if outside is not self:
+                args[position] = turned = self._fresh(var.type.clone(), view.dims, var.name)  # type: ignore
+                order = [k for k in order if k not in kept] + kept
+                self.views[turned] = outside.turned(view, var, tuple(order))
+        super()._contract(Eqn(op, tuple(args), eqn.outs, eqn.sources), op)
+
+    def _outside(self, view: View) -> ControlSchedule:
+        """The outermost schedule, but for branches, in which all that a view depends on is at hand."""
+        depth = max(self.depth.get(v, 0) for v in (view.root, *positions(view)))
+        found: ControlSchedule = self
+        while isinstance(found, Body) and found.loop and depth < found.level:
+            found = found.outer
+        return found
 
     def _gemm(self, eqn: Eqn, op: ops.Contract) -> bool:
         self.depth[eqn.outs[0]] = self.level

@@ -217,3 +217,12 @@ def test_a_state_of_sizes_that_differ_in_a_loop() -> None:
     new = m / (1 + (m ** 2).sum(axis=1, keepdims=True)) + m.mean(axis=0)
     made = apply(ops.Scan(body([m], new, new.max(axis=0), new.argmax(axis=1)), 0, 1), STEPS, XS)
     compare(program([STEPS, XS], *made), [4, ROWS])
+
+
+def test_a_product_with_rows_is_made_one_with_columns() -> None:
+    """d U' sums over the rows of U: they are copied once, in the same order of sums."""
+    h, u = at.dvector("h"), at.dmatrix("u")
+    made = apply(ops.Scan(body([h, u], at.tanh(at.dot(u, h)) + at.dot(h, u)), 0, 1), STEPS, H0, XS)
+    p = program([STEPS, H0, XS], made)
+    compare(p, [4, START, ROWS[:3]])
+    assert "u" in [s.title for s in lower(p, "f").sections]

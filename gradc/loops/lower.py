@@ -20,7 +20,7 @@ from typing import Any
 
 from gradc.ir import dtypes, ops
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program, Var
+from gradc.ir.program import Program
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor

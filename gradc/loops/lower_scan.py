@@ -17,6 +17,7 @@ from typing import Any
 
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
+from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
 from gradc.loops.places import Carry, CondItem, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
@@ -54,7 +55,7 @@ class _Emitter:
         ends = self.body(item.body, inner)
         self.step(item, carried, ends, count, inner)
         order = "reverse" if item.reverse else ""
-        self.scope.statements.append(For(t, 0, stop, tuple(inner.statements), (), 0, order))
+        self.scope.statements.append(For(t, 0, stop, fused(inner.statements), (), 0, order))
         self.clear(item, stop, count)
         for c, local in zip(item.carries, carried):
             if c.result is not None:
@@ -149,7 +150,7 @@ class _Emitter:
             inner.statements += checks
             for local, value in zip(results, self.body(body, inner)):
                 inner.statements.append(Assign(local.name, cast(value, local.dtype)))
-            branches.append(tuple(inner.statements))
+            branches.append(fused(inner.statements))
         self.scope.statements.append(If(condition, branches[0], branches[1]))
         for v, local in zip(item.scalars, results):
             self.give(v, local)

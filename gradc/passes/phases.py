@@ -18,6 +18,7 @@ from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program
 from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
+from gradc.passes.pads import join_pads
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan import has_loops, optimize_loops
@@ -117,7 +118,9 @@ class _Optimizer:
                 print(f"gradc passes: {phase.name}: {count} -> {len(program.eqns)} equations, "
                       f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
                 started = now
-        if phases is self.phases:           # after all rules: it makes products of quotients
+        if phases is self.phases:           # after all rules, which see sums as they were written
+            program = join_pads(program, state, PHASES[0].table)
+            # last: it makes products of quotients
             program = specialize.share_reciprocals(program, state)
         program = with_lines(keep_size_checks(program, state), state)
         if self.checked:

@@ -1,0 +1,83 @@
+"""Sums of padded vectors as joins: the same values for every length, one loop over what all parts reach."""
+
+import numpy as np
+import pytest
+
+import gradc.tensor as at
+from gradc.compile.ingest import ingest
+from gradc.errors import ShapeError
+from gradc.gradient import grad, hessian_vector_product
+from gradc.ir import ops
+from gradc.ir.interp import evaluate
+from gradc.passes.phases import optimize
+
+rng = np.random.default_rng(3)
+
+COSTS = {
+    "rosenbrock": lambda x: (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum(),
+    "exp": lambda x: (at.exp(x[2:] * x[:-2]) * x[1:-1]).sum(),
+    "with_whole": lambda x: (x[3:] * x[:-3]).sum() + (x ** 3).sum(),
+    "uneven": lambda x: (x[3:] ** 2).sum() + (x[:-1] ** 3 * x[1:]).sum(),
+}
+
+
+def joins(program):
+    return sum(type(e.op) is ops.Concat for e in program.eqns)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", COSTS)
+def test_gradients_of_neighbours(name, order):
+    x, v = at.dvector("x"), at.dvector("v")
+    cost = COSTS[name](x)
+    out = grad(cost, x) * v if order == 1 else hessian_vector_product(cost, x, v)
+    before = ingest([x, v], out).program
+    after = optimize(before, checked=True)
+    assert joins(after) == 1
+    for n in range(9):
+        given = [rng.normal(size=n) for _ in "xv"]
+        if name == "uneven" and n == 0:
+            continue
+        np.testing.assert_allclose(evaluate(after, given)[0], evaluate(before, given)[0], rtol=1e-12, atol=1e-14)
+
+
+def test_static_sizes():
+    for n in (2, 3, 6):
+        x = at.TensorType("float64", (n,))("x")
+        before = ingest([x], grad(COSTS["rosenbrock"](x), x)).program
+        given = rng.normal(size=n)
+        np.testing.assert_allclose(evaluate(optimize(before, checked=True), [given])[0], evaluate(before, [given])[0],
+                                   rtol=1e-12)
+
+
+def test_parts_that_do_not_fit_are_still_refused():
+    p, q, n = at.dvector("p"), at.dvector("q"), at.lscalar("n")
+    zeros = at.zeros((n,))
+    out = at.inc_subtensor(zeros[1:], p) + at.inc_subtensor(zeros[:-1], q)
+    program = optimize(ingest([n, p, q], out).program)
+    assert joins(program) == 1
+    np.testing.assert_array_equal(evaluate(program, [np.int64(3), np.ones(2), np.ones(2)])[0], [1, 2, 1])
+    for wrong in ((3, 2), (2, 3), (1, 1)):
+        with pytest.raises(ShapeError):
+            evaluate(program, [np.int64(3), np.ones(wrong[0]), np.ones(wrong[1])])
+
+
+def test_expensive_parts_are_computed_once():
+    x = at.dvector("x")
+    after = optimize(ingest([x], grad(at.exp(x[1:] * x[:-1]).sum(), x)).program)
+    assert sum(e.op == ops.Map("exp") for e in after.eqns) == 1
+
+
+def test_sums_that_are_used_again_are_parts_as_they_are():
+    x = at.dvector("x")
+    g = grad(COSTS["rosenbrock"](x), x)
+    before = ingest([x], [g, g + at.inc_subtensor(at.zeros_like(x)[1:], x[:-1])]).program
+    for n in (1, 2, 5):
+        given = rng.normal(size=n)
+        for a, b in zip(evaluate(optimize(before, checked=True), [given]), evaluate(before, [given])):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_far_ends_are_left_alone():
+    x = at.dvector("x")
+    assert joins(optimize(ingest([x], grad((x[100:] * x[:-100]).sum(), x)).program)) == 0

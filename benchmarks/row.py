@@ -65,6 +65,16 @@ class TimesNumpy:
         return self.factor * times["numpy"] if "numpy" in times else None
 
 
+@dataclass(frozen=True)
+class TimesPart:
+    """At most so many times the row's `part`."""
+
+    factor: float
+
+    def most(self, times: dict[str, float]) -> float | None:
+        return self.factor * times["part"] if "part" in times else None
+
+
 Builder = Callable[[Any, Arrays], Call]
 
 
@@ -74,7 +84,7 @@ class Row:
 
     name: str
     title: str
-    bound: Seconds | TimesHand | TimesNumpy | None
+    bound: Seconds | TimesHand | TimesNumpy | TimesPart | None
     inputs: Callable[[], Arrays]
     numpy: Callable[[Arrays], Call]
     hand: Builder | None
@@ -85,6 +95,7 @@ class Row:
     casadi: Builder | None = None
     gradc: Builder | None = None     # where gradc is called in a way that Aesara does not have
     roof: Callable[[Arrays], Call] | None = None    # a part of the work that no peer can go below
+    part: tuple[str, Builder] | None = None         # what gradc's time is compared with, by gradc, and what it is
     tolerance: float = 1e-12
     loop_of_calls: bool = False      # timed as 1e5 calls in a loop, the loop's own cost subtracted
     short: bool = True               # part of `make bench`

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure, peers, worker
-from benchmarks.row import Seconds, TimesHand, TimesNumpy
+from benchmarks.row import Seconds, TimesHand, TimesNumpy, TimesPart
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
@@ -105,6 +105,8 @@ def describe(bound: Any) -> str:
         return f"<= {bound.factor} x hand C"
     if isinstance(bound, TimesNumpy):
         return f"<= {bound.factor} x NumPy"
+    if isinstance(bound, TimesPart):
+        return f"<= {bound.factor} x its part"
     return ""
 
 
@@ -116,8 +118,9 @@ def table(results: dict[str, Any]) -> str:
     for row in results["rows"].values():
         cells = [("wrong" if "off by" in row["faults"].get(name, "") else "fails") if name in row["faults"]
                  else seconds(row["times"].get(name)) for name in columns]
-        roof = f" (its matrix products alone: {seconds(row['times']['roof'])})" if "roof" in row["times"] else ""
-        lines.append(f"| {row['title']}{roof} | {row['must']} | {row['met']} | " + " | ".join(cells) + " |")
+        notes = {"roof": "its matrix products alone", "part": row.get("part")}
+        note = "".join(f" ({what}: {seconds(row['times'][k])})" for k, what in notes.items() if k in row["times"])
+        lines.append(f"| {row['title']}{note} | {row['must']} | {row['met']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -143,7 +146,8 @@ def collect(names: list[str], only: list[str], short: bool) -> dict[str, Any]:
                                "workers": {}}
     rows = [row for row in worker.all_rows() if row.name in only or not only]
     for row in rows:
-        results["rows"][row.name] = {"title": row.title, "must": describe(row.bound), "times": {}, "faults": {}}
+        results["rows"][row.name] = {"title": row.title, "must": describe(row.bound), "times": {}, "faults": {},
+                                     "part": row.part[0] if row.part else None}
     for peer in ["gradc", *names]:
         found = run(peer, ["benchmarks.worker", peer, str(library), *[row.name for row in rows],
                            "--seconds", "0.05" if short else "0.2"])

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import measure, peers
 from benchmarks.row import Call, Row
 
-WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression")
+WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature")
 
 
 def all_rows() -> list[Row]:
@@ -61,6 +61,8 @@ def measure_row(row: Row, peer: str, library: Any, hand: Any, seconds: float) ->
         if row.roof:
             roof = row.roof(row.inputs())
             calls["roof"] = roof
+        if row.part:
+            calls["part"] = row.part[1](library, row.inputs())
     for name, (build, lib) in candidates.items():
         if build is None:
             continue

@@ -79,6 +79,15 @@ def start_times(peer: str, runs: int) -> dict[str, float]:
     return best
 
 
+def first_time(peer: str, what: list[str], runs: int) -> float | None:
+    """The one time that `starts` measures, each time into an empty cache: the minimum over `runs` processes."""
+    found: list[float] = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            found += (run(peer, ["benchmarks.starts", peer, *what], _cache(peer, folder)) or {}).values()
+    return min(found, default=None)
+
+
 def graph_times(size: int) -> dict[str, float]:
     """Stages of gradc for a graph of `size` equations, cold, and `warm`: function() in a second process."""
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +193,15 @@ def add_starts(results: dict[str, Any], names: list[str], short: bool) -> None:
     add("cold", "cold `function()` of the logistic gradient, process warm, empty cache", 0.12, of("cold"))
     add("warm", "warm `function()` of it, first of a second process", 5e-3, of("warm"))
     add("import", "import beyond NumPy", 50e-3, of("import"))
+    for name, limit in (("jacobian-idiom", 0.3), ("garch", 0.4), ("lstm-32", 1.0)):
+        row = next(row for row in worker.all_rows() if row.name == name)
+        able = [peer for peer in ["gradc", *names] if worker.builder_of(row, peer)]
+        add(f"first-{name}", f"from expressions to the first result, empty cache: {row.title}", limit,
+            {peer: best for peer in able if (best := first_time(peer, ["first", name], 1 if short else 3))})
+    fifty, hundred = (first_time("gradc", ["outputs", str(count)], 1 if short else 3) for count in (50, 100))
+    if fifty and hundred:
+        add("outputs-100", f"a loop with 100 recurrences, compiled (with 50: {seconds(fifty)})", 2.3 * fifty,
+            {"gradc": hundred})
     graphs: dict[int, dict[str, float]] = {}
     for size in (5_000,) if short else (5_000, 10_000):
         graphs[size] = found = graph_times(size)

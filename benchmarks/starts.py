@@ -4,7 +4,8 @@ Run in the peer's own Python, one measurement a process: `python -m benchmarks.s
 JSON object.  WHAT is `import` (seconds beyond numpy's import), `cold` (the process has compiled another function
 before; the cache did not have this one), `warm` (first function of a process, in the cache already), `graph SIZE`
 (stages of gradc for SIZE equations and their gradient) or `deep SIZE` (a chain of SIZE operations).  Which cache is
-meant, the caller says by environment.
+meant, the caller says by environment.  `first ROW` is a row of the table from its expressions to the first result,
+nothing cached; `outputs N` a loop with N recurrences.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import peers
+from benchmarks import peers, worker
 
 
 def import_seconds(peer: str) -> dict[str, float]:
@@ -125,6 +126,29 @@ def deep(peer: str, size: int) -> dict[str, float]:
             "pickle": pickled - start_pickle, **_stages(function)}
 
 
+def first(peer: str, name: str) -> dict[str, float]:
+    """Seconds from the expressions of a row to its first result, after another function was compiled."""
+    lib = peers.load(peer)
+    _compile(peer, lib, "cos")
+    row = next(row for row in worker.all_rows() if row.name == name)
+    build, arrays = worker.builder_of(row, peer), row.inputs()
+    start = time.perf_counter()
+    build(lib, arrays).answers()
+    return {"first": time.perf_counter() - start}
+
+
+def outputs(peer: str, count: int) -> dict[str, float]:
+    """Seconds to compile a loop of `count` recurrences, x_k' = tanh(x_k + x_(k+1))."""
+    lib = peers.load(peer)
+    _compile(peer, lib, "cos")
+    starts = [lib.tensor.dscalar(f"x{k}") for k in range(count)]
+    begin = time.perf_counter()
+    xs, _ = lib.module.scan(lambda *x: [lib.tensor.tanh(x[k] + x[(k + 1) % len(x)]) for k in range(len(x))],
+                            outputs_info=starts, n_steps=10)
+    lib.function(starts, xs)(*[0.1 * k for k in range(len(starts))])
+    return {"outputs": time.perf_counter() - begin}
+
+
 def _stages(function: Any) -> dict[str, float]:
     """gradc's own times of its stages, where it gives them."""
     info = getattr(function, "info", None)
@@ -134,8 +158,9 @@ def _stages(function: Any) -> dict[str, float]:
 def main() -> None:
     """Measure what was asked for and print it."""
     peer, what, *size = sys.argv[1:]
-    measure: Any = {"import": import_seconds, "cold": cold, "warm": warm, "graph": graph, "deep": deep}[what]
-    print(json.dumps(measure(peer, *map(int, size))))
+    measure: Any = {"import": import_seconds, "cold": cold, "warm": warm, "graph": graph, "deep": deep, "first": first,
+                    "outputs": outputs}[what]
+    print(json.dumps(measure(peer, *[int(s) if s.isdigit() else s for s in size])))
 
 
 if __name__ == "__main__":

@@ -138,6 +138,23 @@ class Loop:
         self._move(inner, env, env)
         self.others.update(added)
 
+    def cut(self, seqs: Mapping[Var, Var], others: Mapping[Var, Var]) -> dict[Var, Var]:
+        """Take values of the body from outside instead: as rows of new sequences, or as others.
+
+        Result: old value inside -> new value inside.
+        """
+        body = self.body()
+        inner = Builder()
+        env = {v: inner.input(v.type, v.name) for v in body.inputs}
+        new = {v: inner.input(v.type, v.name) for v in (*seqs, *others)}
+        for eqn in body.eqns:
+            rebuild(body, inner, env, [eqn])
+            env.update({v: new[v] for v in eqn.outs if v in new})
+        self._move(inner, env, env)
+        self.seqs.update({new[v]: x for v, x in seqs.items()})
+        self.others.update({new[v]: x for v, x in others.items()})
+        return env
+
     def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
         self.inner = inner
         self.after = {inputs[v]: values[a] for v, a in self.after.items()}

@@ -12,6 +12,7 @@ from gradc.ir import ops
 from gradc.ir.program import Program
 from gradc.passes.scan_results import first_rows, last_rows
 from gradc.passes.scan_siblings import merge_siblings
+from gradc.passes.scan_split import split
 from gradc.passes.scan_values import drop_unused_results, simplify
 from gradc.record import record
 
@@ -34,7 +35,9 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
-    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "last: a body in normal form needs less"),
+    Step("split", lambda p, _: split(p), "once loops are what they will be; what leaves them is simplified by the rules"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
+    Step("simplify", simplify, "last: bodies have less in them now"),
 )
 
 

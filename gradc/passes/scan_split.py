@@ -1,0 +1,335 @@
+"""What needs not wait for the step before leaves the loop, vectorised over all steps.
+
+    before  values of sequences only that are dear: products with a matrix become one gemm, functions of scalars
+            become vector code; the loop reads their rows
+    after   rows and sums that feed no carry, from the stacked carries: GARCH's log, the gemm of a gradient's
+            dW = sum of x_t g_t^T.  Not where more would be stacked than is saved (see `_Split.pays`)
+    outside what is the same in every step
+
+A loop without carries goes away entirely.  Program -> Program: `split`.  Sums are added in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
+
+from gradc.ir import ops
+from gradc.ir.batch import Unbatchable, batch, repeat
+from gradc.ir.program import Builder, Eqn, Program, Var, tensor
+from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
+from gradc.passes.loop import UNKNOWN, Loop, each_loop, elements
+from gradc.passes.scan_sums import Addend, Sums, accumulators
+
+SMALL = 8       # values of fewer elements gain from vector code over the steps
+DEAR = 4        # work per element (in additions) from which a store and a load of it pay
+MORE = 16       # times as much memory as the sequences take that values before the loop may take
+
+_VIEWS = (ops.Constant, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Iota, ops.ShapeOf)
+_FUSED = (ops.Map, ops.Cast, ops.Reduce, ops.Assert, *_VIEWS)       # batched, they need no array of their own
+
+
+def split(program: Program) -> Program:
+    """Each loop with as little in it as pays."""
+    return each_loop(program, lambda b, loop: _Split(b, loop).result())
+
+
+class _Split:
+    """The splitting of one loop: what each value of the body depends on, what goes where, and the result."""
+
+    def __init__(self, b: Builder, loop: Loop) -> None:
+        self.b = b
+        self.loop = loop
+        self.body = loop.body()
+        self.producer = self.body.producers()
+        self.partial = loop.limit is not None or loop.stop is not None
+        self.rows: set[Var] = set()         # values that differ from step to step
+        self.late: set[Var] = set(loop.inits)           # ... and depend on a carry
+        self.rows.update(loop.seqs, loop.inits)
+        for eqn in self.body.eqns:
+            if not self.rows.isdisjoint(eqn.args) and not self.is_size(eqn) or _may_fail(eqn):
+                self.rows.update(eqn.outs)
+                if not self.late.isdisjoint(eqn.args):
+                    self.late.update(eqn.outs)
+        self.sums = {} if self.partial else accumulators(self.body, loop.after)
+        self.serial = [v for c, v in loop.after.items() if c not in self.sums]
+        self.serial += [] if loop.stop is None else [loop.stop]
+        self.core = self.ancestors(self.serial)
+        # the arguments by the values of `body`, for those of `loop` will be others
+        self.seqs, self.inits, self.row_values = dict(loop.seqs), dict(loop.inits), dict(loop.rows)
+        self.outer: dict[Var, tuple[Var, bool]] = {v: (x, False) for v, x in loop.others.items()}
+        self.leaving: list[Addend | Any] = []           # Addends, and keys of rows
+        self.stacked: set[Var] = {v for v in loop.rows.values() if v in self.core and v in self.late}
+        self.batchable: dict[Eqn, bool] = {}
+
+    def is_size(self, eqn: Eqn) -> bool:
+        """A size of an input is the same in all steps."""
+        return type(eqn.op) is ops.ShapeOf and eqn.args[0] not in self.producer
+
+    def ancestors(self, values: Iterable[Var], stop: Iterable[Var] = ()) -> set[Var]:
+        """Everything inside that `values` are made from in one step, `values` included; not past `stop`."""
+        found: set[Var] = set()
+        end = set(stop)
+        work = list(values)
+        while work:
+            v = work.pop()
+            if v in found:
+                continue
+            found.add(v)
+            if v in self.producer and v not in end:
+                work.extend(self.producer[v].args)
+        return found
+
+    # ------------------------------------------------------------------------------ what leaves
+
+    def choose(self) -> None:
+        """Decide which rows and sums leave; each that does makes values available that others may use."""
+        candidates: list[Addend | Any] = [a for addends in self.sums.values() for a in addends]
+        candidates += [key for key, v in self.loop.rows.items() if v not in self.core or v not in self.late]
+        progress = True
+        while progress:
+            progress = False
+            for out in list(candidates):
+                inside = self.needs(out)
+                if inside is not None and self.pays(out, inside):
+                    self.stacked |= inside
+                    self.leaving.append(out)
+                    candidates.remove(out)
+                    progress = True
+
+    def value(self, out: Addend | Any) -> Var:
+        return out.value if isinstance(out, Addend) else self.row_values[out]
+
+    def cone(self, out: Addend | Any) -> list[Eqn]:
+        """The equations that leave with a row or a sum."""
+        found = self.ancestors([self.value(out)], self.core & self.late)
+        return [eqn for eqn in self.body.eqns
+                if eqn.outs[0] in found and not (eqn.outs[0] in self.core and eqn.outs[0] in self.late)]
+
+    def needs(self, out: Addend | Any) -> set[Var] | None:
+        """The values that have to be stacked for `out`; None if its equations have no vectorised form."""
+        eqns = self.cone(out)
+        if not all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
+            return None
+        used = {a for eqn in eqns for a in eqn.args} | {self.value(out)}
+        return {v for v in used if v in self.late and (v in self.core or v in self.loop.inits)}
+
+    def pays(self, out: Addend | Any, inside: set[Var]) -> bool:
+        """Is what has to be stacked for `out` less than what it saves?"""
+        value = self.value(out)
+        eqns = [eqn for eqn in self.cone(out) if eqn.outs[0] in self.rows]
+        size = elements(value)
+        new = sum(elements(v) for v in inside - self.stacked)
+        products: set[Var] = set()
+        if isinstance(out, Addend):
+            products = Sums(self.body.eqns, self.rows.__contains__, [value]).linear
+        given = max([elements(a) for eqn in eqns for a in eqn.args if a in self.loop.seqs or a in inside], default=1)
+        if any(type(eqn.op) not in _FUSED and elements(v) > DEAR * max(size, given, new)
+               for eqn in eqns for v in eqn.outs if v not in products):
+            return False
+        if new == 0 or (isinstance(out, Addend) and new < size):
+            return True
+        dear = sum(_work(eqn) for eqn in eqns) >= DEAR * new
+        return new <= size and dear and (size < SMALL or any(type(eqn.op) is ops.Contract for eqn in eqns))
+
+    def vectorises(self, eqn: Eqn) -> bool:
+        """Has `eqn` a form over all steps?"""
+        if eqn not in self.batchable:
+            b = Builder()
+            flags = [a in self.rows for a in eqn.args]
+            args = [_stand_in(b, a, flag) for a, flag in zip(eqn.args, flags)]
+            try:
+                batch(b, eqn.op, args, flags)
+                self.batchable[eqn] = any(flags)
+            except Unbatchable:
+                self.batchable[eqn] = False
+        return self.batchable[eqn]
+
+    def early(self, staying: set[Var]) -> set[Var]:
+        """Of the values that stay, those that are made before the loop."""
+        made: set[Var] = set()
+        if self.partial:
+            return made
+        room = MORE * max([elements(v) for v in self.loop.seqs], default=1)
+        uses = self.body.use_counts()
+        for eqn in self.body.eqns:
+            v = eqn.outs[0]
+            if v not in staying or v not in self.rows or v in self.late or elements(v) > room:
+                continue
+            follows = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and any(
+                a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
+            if (follows or _dear(eqn)) and all(
+                    self.vectorises(self.producer[a]) for a in self.ancestors([v]) & self.rows if a in self.producer):
+                made.update(eqn.outs)
+        return made
+
+    def taken(self, roots: Iterable[Var], made: set[Var]) -> tuple[list[Var], list[Var]]:
+        """What a loop that computes `roots` takes from outside: of `made`, and of what is the same in all steps."""
+        found: set[Var] = set()
+        read: dict[Var, None] = {}
+        same: dict[Var, None] = {}
+        work = list(roots)
+        while work:
+            v = work.pop()
+            if v in found:
+                continue
+            found.add(v)
+            eqn = self.producer.get(v)
+            if v in made:
+                read[v] = None
+            elif eqn is not None and v not in self.rows and type(eqn.op) not in _VIEWS:
+                same[v] = None
+            elif eqn is not None:
+                work.extend(eqn.args)
+        return list(read), list(same)
+
+    # ------------------------------------------------------------------------------ the result
+
+    def result(self) -> Mapping[Any, Var]:
+        """All results of the loop, by key."""
+        b, loop = self.b, self.loop
+        self.choose()
+        kept = {key: v for key, v in loop.rows.items() if key not in self.leaving}
+        kept.update({("stacked", v): v for v in self.stacked})
+        left = {c: [a for a in addends if a not in self.leaving] for c, addends in self.sums.items()}
+        roots = [*self.serial, *kept.values(), *[a.value for addends in left.values() for a in addends]]
+        read, same = self.taken(roots, self.early(self.ancestors(roots)))
+        self.compute([*read, *same])
+        keys = {key: c for key, c in loop.lasts.items() if c in self.sums}
+        sums = {key: (c, loop.inits[c]) for key, c in keys.items()}
+        self.shorten(left, dict(zip(read, self.values(read))), dict(zip(same, self.values(same))), kept)
+        made = loop.emit(b)
+        self.outer.update({v: (made["stacked", v], True) for v in self.stacked})
+        for key in self.leaving:
+            if not isinstance(key, Addend):
+                made[key] = self.stack(key, made)
+        added = self.added()
+        for key, (c, init) in sums.items():
+            total = made.get(key, init)
+            for a in self.sums[c]:
+                if a in self.leaving:
+                    total = b.map("sub" if a.minus else "add", total, added[a.value])
+            made[key] = total
+        return made
+
+    def shorten(self, left: dict[Var, list[Addend]], seqs: dict[Var, Var], others: dict[Var, Var],
+                kept: dict[Any, Var]) -> None:
+        """Take from the loop what leaves it: it reads `seqs` and `others`, stacks `kept`, sums up `left`."""
+        loop = self.loop
+        loop.rows = kept
+        ends = {c: loop.after[c] for c in left}
+        env = loop.cut(seqs, others)
+        for c, addends in left.items():
+            carry = env[c]
+            if addends == self.sums[c]:
+                loop.after[carry] = env[ends[c]]
+                continue
+            loop.after[carry] = carry
+            for a in addends:
+                loop.after[carry] = loop.inner.map("sub" if a.minus else "add", loop.after[carry], env[a.value])
+            if not addends:
+                del loop.after[carry], loop.inits[carry]
+                loop.lasts = {key: v for key, v in loop.lasts.items() if v is not carry}
+
+    def compute(self, values: Iterable[Var]) -> None:
+        """Make `values` outside, with all that they are made from, as far as that is not there yet."""
+        b, loop = self.b, self.loop
+        b.sources = loop.sources
+        needed = self.ancestors(values, self.outer)
+        for v in self.seqs:
+            if v in needed and v not in self.outer:
+                self.outer[v] = _rows(b, loop, self.seqs[v], v), True
+        for eqn in self.body.eqns:
+            if eqn.outs[0] not in needed or eqn.outs[0] in self.outer:
+                continue
+            if self.is_size(eqn):
+                self.outer[eqn.out] = self.size(eqn), False
+                continue
+            pairs = [self.outer[a] for a in eqn.args]
+            made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
+            self.outer.update(zip(eqn.outs, made))
+
+    def values(self, inside: Iterable[Var]) -> list[Var]:
+        return [self.outer[v][0] for v in inside]
+
+    def size(self, eqn: Eqn) -> Var:
+        """The size of a row, a carry or an other."""
+        v, axis = eqn.args[0], eqn.op.axis      # type: ignore[attr-defined]
+        if v in self.seqs:
+            return self.b.size(self.seqs[v], axis + 1)
+        return self.b.size(self.inits[v] if v in self.inits else self.outer[v][0], axis)
+
+    def stack(self, key: Any, made: Mapping[Any, Var]) -> Var:
+        """The rows of a result that leaves the loop; 0 in steps that are not run."""
+        b, loop = self.b, self.loop
+        value = self.row_values[key]
+        self.compute([value])
+        rows, flag = self.outer[value]
+        if not flag:
+            rows = repeat(b, rows, b.cast(loop.steps, "int64"))
+        if not self.partial:
+            return rows
+        end = made[loop.counts[0]] if loop.limit is None else loop.limit
+        run = b.map("lt", b.apply(ops.Iota(), loop.steps), end)
+        t = tensor(rows)
+        return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
+
+    def added(self) -> dict[Var, Var]:
+        """value -> its sum over all steps, for the sums that leave the loop."""
+        sums = Sums(self.body.eqns, self.rows.__contains__, [a.value for a in self.leaving if isinstance(a, Addend)])
+        self.compute(sums.needed)
+        return sums.compute(self.b, self.outer.__getitem__, self.loop.steps)
+
+
+def _rows(b: Builder, loop: Loop, x: Var, row: Var) -> Var:
+    """The rows of a sequence that the steps read."""
+    size = b.size(x, 0)
+    if size is loop.steps:
+        return x
+    x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
+                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, size))
+    return b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+
+
+def _may_fail(eqn: Eqn) -> bool:
+    """Can `eqn` raise an error for its values?  Then it is left where it is not run."""
+    return type(eqn.op) in (ops.Assert, ops.Callback, ops.Cond) or (
+        type(eqn.op) in (ops.Slice, ops.Scatter) and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
+
+
+def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
+    """A value of the type of `v`, or of rows of that type."""
+    if v.data is not None:
+        return b.apply(ops.Constant(ops.ConstantValue(v.data)))
+    t = tensor(v)
+    return b.input(TensorType.make(t.dtype, (None, *t.shape)) if rows else t)
+
+
+def _dear(eqn: Eqn) -> bool:
+    """Is it worth a store and a load to have this vectorised over the steps?"""
+    match eqn.op:
+        case ops.Contract():
+            return True
+        case ops.Map():
+            return get_row(eqn.op.fn).weight >= DEAR and elements(eqn.out) < SMALL
+        case ops.Reduce() | ops.ArgReduce():
+            return elements(eqn.args[0]) > elements(eqn.out)
+    return False
+
+
+def _work(eqn: Eqn) -> int:
+    """The work of one step, in additions."""
+    match eqn.op:
+        case ops.Map():
+            return get_row(eqn.op.fn).weight * elements(eqn.out)
+        case ops.Contract(a, b, _):
+            left, right = eqn.args
+            return elements(left) * elements(right) // max(1, _common(a, b, left))
+    return max(elements(v) for v in (*eqn.args, *eqn.outs))
+
+
+def _common(a: tuple[int, ...], b: tuple[int, ...], left: Var) -> int:
+    """Elements along the labels that both operands have."""
+    return prod([UNKNOWN if s is None else s for label, s in zip(a, tensor(left).shape) if label in b])

@@ -1,0 +1,147 @@
+"""Sums over the steps of a loop: s' = s + f(...) where s is used for nothing else.
+
+    accumulators(body, ...)     the carries that only sum up, with what they sum
+    Sums                        the sum over the rows of vectorised values; no row of an outer product is ever made:
+                                the sum of products is one Contract (dW = sum of x_t g_t^T is a gemm)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from gradc.ir import ops
+from gradc.ir.batch import batch
+from gradc.ir.program import Builder, Eqn, Program, Var, tensor
+from gradc.record import record
+
+
+@record(eq=False)
+class Addend:
+    """`value` is added to (or subtracted from) `carry` in each step."""
+
+    carry: Var
+    value: Var
+    minus: bool
+
+
+def accumulators(body: Program, after: dict[Var, Var]) -> dict[Var, list[Addend]]:
+    """The carries whose next value is themselves plus and minus values, and which nothing else uses."""
+    counts = body.use_counts()
+    users: dict[Var, Eqn] = {a: eqn for eqn in body.eqns for a in eqn.args}
+    found: dict[Var, list[Addend]] = {}
+    for carry, end in after.items():
+        addends: list[Addend] = []
+        v = carry
+        while v is not end and counts.get(v) == 1 and v in users:
+            eqn = users[v]
+            if eqn.op not in (_ADD, _SUB) or (eqn.op == _SUB and eqn.args[0] is not v) or not _alike(eqn.out, carry):
+                break
+            addends.append(Addend(carry, eqn.args[1 - eqn.args.index(v)], eqn.op == _SUB))
+            v = eqn.out
+        if addends and v is end and counts[end] == 1 and tensor(carry).dtype != "bool":
+            found[carry] = addends
+    return found
+
+
+_ADD, _SUB = ops.Map("add"), ops.Map("sub")
+
+
+def _alike(v: Var, w: Var) -> bool:
+    """Have the two the same dtype, rank, and axes that broadcast?"""
+    a, b = tensor(v), tensor(w)
+    return a.dtype == b.dtype and a.broadcastable == b.broadcastable
+
+
+class Sums:
+    """Sums over the steps of values of a body; `varying`: the values that differ from step to step."""
+
+    def __init__(self, eqns: Sequence[Eqn], varying: Callable[[Var], bool], values: Iterable[Var]) -> None:
+        """Find how the sums of `values` are made: `needed` has the values whose rows that takes."""
+        self.varying = varying
+        self.steps: list[tuple[Eqn, str]] = []      # in the order of computation
+        wanted = dict.fromkeys(values)
+        self.needed: set[Var] = set()
+        for eqn in reversed(eqns):
+            if eqn.outs[0] not in wanted or not varying(eqn.outs[0]):
+                continue
+            how = _how(eqn, varying)
+            if how == "row":
+                continue
+            self.steps.append((eqn, how))
+            if how == "contract":
+                self.needed.update(eqn.args)
+            else:                           # of a + k, k the same in all steps, k is summed as well
+                wanted.update(dict.fromkeys(a for a in eqn.args if varying(a) or eqn.op in (_ADD, _SUB)))
+        self.steps.reverse()
+        made = {eqn.out for eqn, _ in self.steps}
+        self.leaves = [v for v in wanted if v not in made]
+        self.needed.update(self.leaves)
+
+    @property
+    def linear(self) -> set[Var]:
+        """Values of which no rows are made."""
+        return {eqn.outs[0] for eqn, _ in self.steps} - self.needed
+
+    def compute(self, b: Builder, get: Callable[[Var], tuple[Var, bool]], steps: Var) -> dict[Var, Var]:
+        """The sums; `get` gives a value outside and whether it has rows."""
+        made: dict[Var, Var] = {}
+        for v in self.leaves:
+            rows, flag = get(v)
+            made[v] = b.apply(ops.Reduce("add", (0,)), rows) if flag else \
+                b.map("mul", b.cast(steps, tensor(rows).dtype), rows)
+        for eqn, how in self.steps:
+            if how == "linear":
+                made[eqn.out] = b.apply(eqn.op, *[made[a] if a in made else get(a)[0] for a in eqn.args])
+            else:
+                made[eqn.out] = _contracted(b, eqn, [get(a) for a in eqn.args])
+        return made
+
+
+def _how(eqn: Eqn, varying: Callable[[Var], bool]) -> str:
+    """How a sum over rows of `eqn`'s result is made: of its arguments' sums, as one Contract, or of its rows."""
+    flags = [varying(a) for a in eqn.args]
+    match eqn.op:
+        case ops.Map("add" | "sub" | "neg"):
+            linear = True
+        case ops.Map("mul"):
+            linear = flags.count(True) == 1
+            if not linear and _outer(eqn):
+                return "contract"
+        case ops.Map("true_divide"):
+            linear = flags == [True, False]
+        case ops.Contract():
+            if all(flags):
+                return "contract"
+            linear = True
+        case ops.Reduce("add", _) | ops.Transpose():
+            linear = True
+        case ops.Broadcast() | ops.Reshape() | ops.Slice():
+            linear = not any(flags[1:])
+        case _:
+            linear = False
+    same = all(tensor(a).dtype == tensor(eqn.out).dtype for a, flag in zip(eqn.args, flags) if flag)
+    return "linear" if linear and same else "row"
+
+
+def _outer(eqn: Eqn) -> bool:
+    """Is this product larger than its factors?"""
+    return all(sum(s != 1 for s in tensor(a).shape) < tensor(eqn.out).ndim for a in eqn.args) \
+        and len({tensor(v).dtype for v in (*eqn.args, eqn.out)}) == 1
+
+
+def _contracted(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> Var:
+    """The sum over rows of a product, as one Contract."""
+    if type(eqn.op) is ops.Contract:
+        out, = [v for v, _ in batch(b, eqn.op, *zip(*args))]      # type: ignore[arg-type]
+        made = b.producer[out]
+        return b.apply(ops.Contract(made.op.a, made.op.b, made.op.out[1:]), *made.args)     # type: ignore[attr-defined]
+    ndim = tensor(eqn.out).ndim
+    labels: list[tuple[int, ...]] = []
+    factors: list[Var] = []
+    for (rows, _), inner in zip(args, eqn.args):
+        shape = tensor(inner).shape
+        kept = [k for k, s in enumerate(shape) if s != 1]
+        labels.append((ndim, *[k + ndim - len(shape) for k in kept]))
+        factors.append(b.apply(ops.Transpose((0, *[k + 1 for k in kept])), rows))
+    there = [k for k in range(ndim) if any(k in part for part in labels)]
+    made = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
+    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)

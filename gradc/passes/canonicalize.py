@@ -81,6 +81,12 @@ def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[1] if value == (op.fn == "and_") else args[0]
 
 
+def _same_integer(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """n == n for an integer scalar."""
+    return b.constant(True) if args[0] is args[1] and args[0].type.dtype in dtypes.INTEGERS and not args[0].type.ndim \
+        else None
+
+
 def _add_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
     """0 + x -> x for integers, (-0.0) + x -> x for floats; 0.0 + x is not x, for x = -0.0."""
     zero = args[0].data
@@ -173,6 +179,8 @@ ELEMENTWISE = (
     Rule("logic_with_constant", On(("and_", "or_"), first=_SCALARS), _logic_constant,
          sample=lambda b: (b.map("and_", b.constant(True), v := matrix(b, "bool")),
                            b.map("or_", b.constant(True), v), b.map("or_", b.constant(False), v))),
+    Rule("same_integer", On(("eq", "le", "ge")), _same_integer,
+         sample=lambda b: tuple([b.map(fn, n := matrix(b, "int64", ()), n) for fn in ("eq", "le", "ge")])),
     Rule("switch_constant", On(("switch",), first=_SCALARS), _switch_constant,
          sample=lambda b: (b.map("switch", b.constant(True), v := matrix(b), b.map("exp", v)),
                            b.map("switch", b.constant(False), b.map("exp", v), b.constant(1, "int8")))),
@@ -377,7 +385,12 @@ def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
 
 
 def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
-    kept = [a for a in args[1:] if a.data is None or not a.data.all()]
+    checked: set[Var] = set()
+    inner = b.eqn(args[0], ops.Assert)
+    while inner is not None and len(checked) < 64:      # what is checked already
+        checked.update(inner.args[1:])
+        inner = b.eqn(inner.args[0], ops.Assert)
+    kept = [a for a in args[1:] if (a.data is None or not a.data.all()) and a not in checked]
     if len(kept) == len(args) - 1:
         return None
     return b.apply(op, args[0], *kept) if kept else args[0]
@@ -451,7 +464,9 @@ VIEWS = (
                            b.apply(ops.Scatter("inc", (ops.Item(), ops.Item(step=1))), v, b.map("exp", v)))),
     Rule("assert_true", On((ops.Assert,)), _assert,
          sample=lambda b: (b.apply(ops.Assert("no"), v := matrix(b), b.constant(True)),
-                           b.apply(ops.Assert("no"), v, b.map("eq", b.size(v, 0), b.size(v, 0)), b.constant(True)))),
+                           b.apply(ops.Assert("no"), v, b.map("eq", b.size(v, 0), b.size(v, 0)), b.constant(True)),
+                           b.apply(ops.Assert("a"), b.apply(ops.Assert("b"), v, c := b.input(TensorType("bool", ()))),
+                                   c))),
 )
 
 

@@ -22,6 +22,7 @@ from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.dce import drop_unused
+from gradc.passes.shapes import Sizes
 from gradc.record import replace
 
 UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
@@ -202,6 +203,47 @@ class Loop:
         self.inits = {v: env[x] for v, x in self.inits.items()}
         self.others = {v: env[x] for v, x in self.others.items()}
 
+    # ------------------------------------------------------------------------------ what is the same in every step
+
+    def varying(self) -> set[Var]:
+        """The values that differ from step to step, and those that may fail: they stay where they may not be run."""
+        found = {*self.seqs, *self.inits}
+        for eqn in self.inner.eqns:
+            if may_fail(eqn) or (not found.isdisjoint(eqn.args) and not self.is_size(eqn)):
+                found.update(eqn.outs)
+        return found
+
+    def is_size(self, eqn: Eqn) -> bool:
+        """Is this a size of an input?  Those are the same in all steps."""
+        return type(eqn.op) is ops.ShapeOf and eqn.op.axis is not None and eqn.args[0] not in self.inner.producer
+
+    def size(self, b: Builder, eqn: Eqn) -> Var:
+        """What `is_size` found, outside."""
+        v, axis = eqn.args[0], eqn.op.axis      # type: ignore[attr-defined]
+        if v in self.seqs:
+            return b.size(self.seqs[v], axis + 1)
+        return b.size(self.inits[v] if v in self.inits else self.others[v], axis)
+
+    def same_outside(self, b: Builder, values: Iterable[Var]) -> dict[Var, Var]:
+        """Values that are the same in every step, computed outside (and all that they are made from)."""
+        b.sources = self.sources
+        made = dict(self.others)
+        needed: set[Var] = set()
+        work = list(values)
+        while work:
+            v = work.pop()
+            if v in needed or v in made:
+                continue
+            needed.add(v)
+            eqn = self.inner.producer[v]
+            work.extend([] if self.is_size(eqn) else eqn.args)
+        for eqn in self.inner.eqns:
+            if not needed.isdisjoint(eqn.outs):
+                outs = [self.size(b, eqn)] if self.is_size(eqn) else \
+                    b.equation(eqn.op, [made[a] for a in eqn.args]).outs
+                made.update(zip(eqn.outs, outs))
+        return made
+
     # ------------------------------------------------------------------------------ back
 
     def emit(self, b: Builder) -> dict[Any, Var]:
@@ -223,11 +265,33 @@ class Loop:
         return made
 
 
-def each_loop(program: Program, change: Callable[[Builder, Loop], Mapping[Any, Var] | None]) -> Program:
+class SizedBuilder(Builder):
+    """A Builder that knows which run-time sizes are equal."""
+
+    __slots__ = ("_noted", "_sizes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes = Sizes()
+        self._noted = 0
+
+    def has_rows(self, x: Var, n: Var) -> bool:
+        """Is the scalar n certainly the size of x along its first axis?"""
+        if not self._noted:
+            for v in self.inputs:
+                self._sizes.of_input(v)
+        for eqn in self.eqns[self._noted:]:
+            self._sizes.note(eqn.op, eqn.args, eqn.outs, self.producer, eqn)
+        self._noted = len(self.eqns)
+        find = self._sizes.find
+        return find(self._sizes.dims[x.number][0]) == find(self._sizes.value_dim(n, self.producer))
+
+
+def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:
     """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
     if not any(type(eqn.op) is ops.Scan for eqn in program.eqns):
         return program
-    b = Builder()
+    b = SizedBuilder()
     env = copy_inputs(program, b)
     for eqn in program.eqns:
         if type(eqn.op) is ops.Scan:
@@ -242,6 +306,13 @@ def each_loop(program: Program, change: Callable[[Builder, Loop], Mapping[Any, V
 def _special(t: TensorType, shape: tuple[int | None, ...]) -> TensorType:
     """`t` with the sizes that are known outside; no new 1s, they would broadcast."""
     return TensorType.make(t.dtype, tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)]))
+
+
+def may_fail(eqn: Eqn) -> bool:
+    """Can `eqn` raise an error for values, not sizes?"""
+    return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (ops.Callback, ops.Cond) or (
+        type(eqn.op) in (ops.Slice, ops.Scatter)
+        and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
 
 
 def elements(var: Var) -> int:

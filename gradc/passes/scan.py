@@ -35,7 +35,7 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
-    Step("split", lambda p, _: split(p), "once loops are what they will be; what leaves them is simplified by the rules"),
+    Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
     Step("simplify", simplify, "last: bodies have less in them now"),
 )

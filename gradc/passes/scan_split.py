@@ -20,11 +20,12 @@ from gradc.ir.batch import Unbatchable, batch, repeat
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import UNKNOWN, Loop, each_loop, elements
+from gradc.passes.loop import UNKNOWN, Loop, SizedBuilder, each_loop, elements
 from gradc.passes.scan_sums import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
 DEAR = 4        # work per element (in additions) from which a store and a load of it pay
+SAVED = 3       # operations on scalars that a sequence more must save
 MORE = 16       # times as much memory as the sequences take that values before the loop may take
 
 _VIEWS = (ops.Constant, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Iota, ops.ShapeOf)
@@ -39,34 +40,30 @@ def split(program: Program) -> Program:
 class _Split:
     """The splitting of one loop: what each value of the body depends on, what goes where, and the result."""
 
-    def __init__(self, b: Builder, loop: Loop) -> None:
+    def __init__(self, b: SizedBuilder, loop: Loop) -> None:
         self.b = b
         self.loop = loop
+        sizes = [eqn for eqn in loop.body().eqns if loop.is_size(eqn) and eqn.args[0] in loop.inits]
+        loop.cut({}, {eqn.out: loop.size(b, eqn) for eqn in sizes})     # a carry that is only added to is no more
         self.body = loop.body()
         self.producer = self.body.producers()
         self.partial = loop.limit is not None or loop.stop is not None
-        self.rows: set[Var] = set()         # values that differ from step to step
-        self.late: set[Var] = set(loop.inits)           # ... and depend on a carry
-        self.rows.update(loop.seqs, loop.inits)
+        self.rows = loop.varying()
+        self.late: set[Var] = set(loop.inits)           # values that depend on a carry
         for eqn in self.body.eqns:
-            if not self.rows.isdisjoint(eqn.args) and not self.is_size(eqn) or _may_fail(eqn):
-                self.rows.update(eqn.outs)
-                if not self.late.isdisjoint(eqn.args):
-                    self.late.update(eqn.outs)
-        self.sums = {} if self.partial else accumulators(self.body, loop.after)
+            if not self.late.isdisjoint(eqn.args) and eqn.outs[0] in self.rows:
+                self.late.update(eqn.outs)
+        self.sums = {} if self.partial else accumulators(self.body, loop.after, self.rows.__contains__)
         self.serial = [v for c, v in loop.after.items() if c not in self.sums]
         self.serial += [] if loop.stop is None else [loop.stop]
         self.core = self.ancestors(self.serial)
+        self.sizes = {eqn.out: loop.size(b, eqn) for eqn in self.body.eqns if loop.is_size(eqn)}
         # the arguments by the values of `body`, for those of `loop` will be others
         self.seqs, self.inits, self.row_values = dict(loop.seqs), dict(loop.inits), dict(loop.rows)
         self.outer: dict[Var, tuple[Var, bool]] = {v: (x, False) for v, x in loop.others.items()}
         self.leaving: list[Addend | Any] = []           # Addends, and keys of rows
         self.stacked: set[Var] = {v for v in loop.rows.values() if v in self.core and v in self.late}
         self.batchable: dict[Eqn, bool] = {}
-
-    def is_size(self, eqn: Eqn) -> bool:
-        """A size of an input is the same in all steps."""
-        return type(eqn.op) is ops.ShapeOf and eqn.args[0] not in self.producer
 
     def ancestors(self, values: Iterable[Var], stop: Iterable[Var] = ()) -> set[Var]:
         """Everything inside that `values` are made from in one step, `values` included; not past `stop`."""
@@ -104,17 +101,27 @@ class _Split:
 
     def cone(self, out: Addend | Any) -> list[Eqn]:
         """The equations that leave with a row or a sum."""
-        found = self.ancestors([self.value(out)], self.core & self.late)
-        return [eqn for eqn in self.body.eqns
-                if eqn.outs[0] in found and not (eqn.outs[0] in self.core and eqn.outs[0] in self.late)]
+        end = self.inside()
+        found = self.ancestors([self.value(out)], end)
+        return [eqn for eqn in self.body.eqns if eqn.outs[0] in found and eqn.outs[0] not in end]
+
+    def inside(self) -> set[Var]:
+        """The values that only the loop can make: carries, and what is neither stacked nor cheap to make again."""
+        found = set(self.inits)
+        for eqn in self.body.eqns:
+            v = eqn.outs[0]
+            if v in self.late and v in self.core and (v in self.stacked or not (
+                    type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and _work(eqn) <= elements(v)
+                    and all(a in self.stacked or a not in found for a in eqn.args))):
+                found.update(eqn.outs)
+        return found
 
     def needs(self, out: Addend | Any) -> set[Var] | None:
         """The values that have to be stacked for `out`; None if its equations have no vectorised form."""
         eqns = self.cone(out)
         if not all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
             return None
-        used = {a for eqn in eqns for a in eqn.args} | {self.value(out)}
-        return {v for v in used if v in self.late and (v in self.core or v in self.loop.inits)}
+        return ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside()
 
     def pays(self, out: Addend | Any, inside: set[Var]) -> bool:
         """Is what has to be stacked for `out` less than what it saves?"""
@@ -124,7 +131,7 @@ class _Split:
         new = sum(elements(v) for v in inside - self.stacked)
         products: set[Var] = set()
         if isinstance(out, Addend):
-            products = Sums(self.body.eqns, self.rows.__contains__, [value]).linear
+            products = Sums(self.body.eqns, self.rows.__contains__, [value], self.inside()).linear
         given = max([elements(a) for eqn in eqns for a in eqn.args if a in self.loop.seqs or a in inside], default=1)
         if any(type(eqn.op) not in _FUSED and elements(v) > DEAR * max(size, given, new)
                for eqn in eqns for v in eqn.outs if v not in products):
@@ -132,7 +139,7 @@ class _Split:
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
         dear = sum(_work(eqn) for eqn in eqns) >= DEAR * new
-        return new <= size and dear and (size < SMALL or any(type(eqn.op) is ops.Contract for eqn in eqns))
+        return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in eqns)))
 
     def vectorises(self, eqn: Eqn) -> bool:
         """Has `eqn` a form over all steps?"""
@@ -147,23 +154,32 @@ class _Split:
                 self.batchable[eqn] = False
         return self.batchable[eqn]
 
-    def early(self, staying: set[Var]) -> set[Var]:
-        """Of the values that stay, those that are made before the loop."""
+    def early(self, roots: list[Var]) -> set[Var]:
+        """Of what a loop of `roots` needs, the values that are made before it."""
         made: set[Var] = set()
         if self.partial:
             return made
-        room = MORE * max([elements(v) for v in self.loop.seqs], default=1)
+        room = MORE * max([elements(v) for v in self.seqs], default=1)
         uses = self.body.use_counts()
-        for eqn in self.body.eqns:
+        cheap: set[Var] = set()             # would come along
+        for eqn in self.needed(roots):
             v = eqn.outs[0]
-            if v not in staying or v not in self.rows or v in self.late or elements(v) > room:
+            if v in self.late or elements(v) > room or not all(
+                    self.vectorises(self.producer[a]) for a in self.ancestors([v]) & self.rows if a in self.producer):
                 continue
             follows = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and any(
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
-            if (follows or _dear(eqn)) and all(
-                    self.vectorises(self.producer[a]) for a in self.ancestors([v]) & self.rows if a in self.producer):
+            if follows or _dear(eqn):
                 made.update(eqn.outs)
-        return made
+            elif elements(v) < SMALL:
+                cheap.add(v)
+        more = len(self.taken(roots, made | cheap)[0]) - len([*self.taken(roots, made)[0], *self.seqs])
+        return made | cheap if made and SAVED * more <= len(cheap) else made
+
+    def needed(self, roots: list[Var]) -> list[Eqn]:
+        """The equations of `roots` that differ from step to step."""
+        found = self.ancestors(roots) & self.rows
+        return [eqn for eqn in self.body.eqns if eqn.outs[0] in found]
 
     def taken(self, roots: Iterable[Var], made: set[Var]) -> tuple[list[Var], list[Var]]:
         """What a loop that computes `roots` takes from outside: of `made`, and of what is the same in all steps."""
@@ -195,7 +211,7 @@ class _Split:
         kept.update({("stacked", v): v for v in self.stacked})
         left = {c: [a for a in addends if a not in self.leaving] for c, addends in self.sums.items()}
         roots = [*self.serial, *kept.values(), *[a.value for addends in left.values() for a in addends]]
-        read, same = self.taken(roots, self.early(self.ancestors(roots)))
+        read, same = self.taken(roots, self.early(roots))
         self.compute([*read, *same])
         keys = {key: c for key, c in loop.lasts.items() if c in self.sums}
         sums = {key: (c, loop.inits[c]) for key, c in keys.items()}
@@ -207,11 +223,7 @@ class _Split:
                 made[key] = self.stack(key, made)
         added = self.added()
         for key, (c, init) in sums.items():
-            total = made.get(key, init)
-            for a in self.sums[c]:
-                if a in self.leaving:
-                    total = b.map("sub" if a.minus else "add", total, added[a.value])
-            made[key] = total
+            made[key] = self.total(made.get(key, init), [a for a in self.sums[c] if a in self.leaving], added)
         return made
 
     def shorten(self, left: dict[Var, list[Addend]], seqs: dict[Var, Var], others: dict[Var, Var],
@@ -228,7 +240,7 @@ class _Split:
                 continue
             loop.after[carry] = carry
             for a in addends:
-                loop.after[carry] = loop.inner.map("sub" if a.minus else "add", loop.after[carry], env[a.value])
+                loop.after[carry] = a.apply(loop.inner, loop.after[carry], env[a.value], env.__getitem__)
             if not addends:
                 del loop.after[carry], loop.inits[carry]
                 loop.lasts = {key: v for key, v in loop.lasts.items() if v is not carry}
@@ -244,8 +256,8 @@ class _Split:
         for eqn in self.body.eqns:
             if eqn.outs[0] not in needed or eqn.outs[0] in self.outer:
                 continue
-            if self.is_size(eqn):
-                self.outer[eqn.out] = self.size(eqn), False
+            if eqn.outs[0] in self.sizes:
+                self.outer[eqn.out] = self.sizes[eqn.out], False
                 continue
             pairs = [self.outer[a] for a in eqn.args]
             made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
@@ -253,13 +265,6 @@ class _Split:
 
     def values(self, inside: Iterable[Var]) -> list[Var]:
         return [self.outer[v][0] for v in inside]
-
-    def size(self, eqn: Eqn) -> Var:
-        """The size of a row, a carry or an other."""
-        v, axis = eqn.args[0], eqn.op.axis      # type: ignore[attr-defined]
-        if v in self.seqs:
-            return self.b.size(self.seqs[v], axis + 1)
-        return self.b.size(self.inits[v] if v in self.inits else self.outer[v][0], axis)
 
     def stack(self, key: Any, made: Mapping[Any, Var]) -> Var:
         """The rows of a result that leaves the loop; 0 in steps that are not run."""
@@ -276,27 +281,37 @@ class _Split:
         t = tensor(rows)
         return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
 
+    def total(self, total: Var, addends: list[Addend], added: Mapping[Var, Var]) -> Var:
+        """`total` with sums added to it; the first is not added to zeros of the same shape."""
+        b = self.b
+        eqn = b.producer.get(total)
+        zeros = eqn.args[0] if eqn is not None and type(eqn.op) is ops.Broadcast else total
+        self.compute([a for addend in addends for a in addend.eqn.args[2:]])
+        for a in addends:
+            v = added[a.value]
+            if zeros is not None and zeros.data is not None and not zeros.data.any() and a.eqn.op == ops.Map("add") \
+                    and tensor(v).broadcastable == tensor(total).broadcastable:
+                total = v
+            else:
+                total = a.apply(b, total, v, lambda index: self.outer[index][0])
+            zeros = None
+        return total
+
     def added(self) -> dict[Var, Var]:
         """value -> its sum over all steps, for the sums that leave the loop."""
-        sums = Sums(self.body.eqns, self.rows.__contains__, [a.value for a in self.leaving if isinstance(a, Addend)])
+        values = [a.value for a in self.leaving if isinstance(a, Addend)]
+        sums = Sums(self.body.eqns, self.rows.__contains__, values, self.stacked)
         self.compute(sums.needed)
         return sums.compute(self.b, self.outer.__getitem__, self.loop.steps)
 
 
-def _rows(b: Builder, loop: Loop, x: Var, row: Var) -> Var:
+def _rows(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
     """The rows of a sequence that the steps read."""
-    size = b.size(x, 0)
-    if size is loop.steps:
+    if b.has_rows(x, loop.steps):
         return x
     x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
-                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, size))
+                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, b.size(x, 0)))
     return b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
-
-
-def _may_fail(eqn: Eqn) -> bool:
-    """Can `eqn` raise an error for its values?  Then it is left where it is not run."""
-    return type(eqn.op) in (ops.Assert, ops.Callback, ops.Cond) or (
-        type(eqn.op) in (ops.Slice, ops.Scatter) and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
 
 
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+
 from gradc.ir import ops
 from gradc.ir.batch import batch
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
@@ -16,14 +17,19 @@ from gradc.record import record
 
 @record(eq=False)
 class Addend:
-    """`value` is added to (or subtracted from) `carry` in each step."""
+    """`eqn` adds `value` to the carry: add, sub, or inc_subtensor, of a part of it."""
 
     carry: Var
     value: Var
-    minus: bool
+    eqn: Eqn
+
+    def apply(self, b: Builder, total: Var, value: Var, get: Callable[[Var], Var]) -> Var:
+        """The sum `total` with `value` added; `get` gives the indices."""
+        given = {0: total, 1: value} if self.eqn.args[1] is self.value else {0: value, 1: total}
+        return b.apply(self.eqn.op, given[0], given[1], *[get(a) for a in self.eqn.args[2:]])
 
 
-def accumulators(body: Program, after: dict[Var, Var]) -> dict[Var, list[Addend]]:
+def accumulators(body: Program, after: dict[Var, Var], varying: Callable[[Var], bool]) -> dict[Var, list[Addend]]:
     """The carries whose next value is themselves plus and minus values, and which nothing else uses."""
     counts = body.use_counts()
     users: dict[Var, Eqn] = {a: eqn for eqn in body.eqns for a in eqn.args}
@@ -33,9 +39,12 @@ def accumulators(body: Program, after: dict[Var, Var]) -> dict[Var, list[Addend]
         v = carry
         while v is not end and counts.get(v) == 1 and v in users:
             eqn = users[v]
-            if eqn.op not in (_ADD, _SUB) or (eqn.op == _SUB and eqn.args[0] is not v) or not _alike(eqn.out, carry):
+            first = eqn.args[0] is v
+            if not (eqn.op == _ADD or (eqn.op == _SUB and first) or (
+                    type(eqn.op) is ops.Scatter and eqn.op.mode == "inc" and first
+                    and not any(varying(a) for a in eqn.args[2:]))) or not _alike(eqn.out, carry):
                 break
-            addends.append(Addend(carry, eqn.args[1 - eqn.args.index(v)], eqn.op == _SUB))
+            addends.append(Addend(carry, eqn.args[1 if first else 0], eqn))
             v = eqn.out
         if addends and v is end and counts[end] == 1 and tensor(carry).dtype != "bool":
             found[carry] = addends
@@ -54,14 +63,18 @@ def _alike(v: Var, w: Var) -> bool:
 class Sums:
     """Sums over the steps of values of a body; `varying`: the values that differ from step to step."""
 
-    def __init__(self, eqns: Sequence[Eqn], varying: Callable[[Var], bool], values: Iterable[Var]) -> None:
-        """Find how the sums of `values` are made: `needed` has the values whose rows that takes."""
+    def __init__(self, eqns: Sequence[Eqn], varying: Callable[[Var], bool], values: Iterable[Var],
+                 ends: Container[Var]) -> None:
+        """Find how the sums of `values` are made: `needed` has the values whose rows that takes.
+
+        Rows of the values in `ends` are there, whatever they are made from.
+        """
         self.varying = varying
         self.steps: list[tuple[Eqn, str]] = []      # in the order of computation
         wanted = dict.fromkeys(values)
         self.needed: set[Var] = set()
         for eqn in reversed(eqns):
-            if eqn.outs[0] not in wanted or not varying(eqn.outs[0]):
+            if eqn.outs[0] not in wanted or eqn.outs[0] in ends or not varying(eqn.outs[0]):
                 continue
             how = _how(eqn, varying)
             if how == "row":

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.passes.loop import Loop, each_loop
+from gradc.passes.loop import Loop, SizedBuilder, each_loop
 
 Optimise = Callable[[Program], Program]
 
@@ -59,20 +59,21 @@ def trim(loop: Loop, needed: Any) -> None:
 
 def simplify(program: Program, optimise: Optimise) -> Program:
     """Loops with equal values merged, constants in the body, carries that stay the same as others; optimised bodies."""
-    def change(b: Builder, loop: Loop) -> None:
+    def change(b: SizedBuilder, loop: Loop) -> None:
         constants_inside(b, loop)
         sequences_of_positions(b, loop)
         inputs = -1
         while inputs != (inputs := len(loop.outside())):
             loop.take(optimise(loop.body()))
             trim(loop, {*loop.rows, *loop.lasts, *loop.counts})
+            checks_outside(b, loop)
             invariant_carries(loop)
             equal_values(loop)
 
     return each_loop(program, change)
 
 
-def constants_inside(b: Builder, loop: Loop) -> None:
+def constants_inside(b: SizedBuilder, loop: Loop) -> None:
     """Constants, and arrays that repeat one value, enter the body; so does what all rows of a sequence have in common.
 
     There they meet the rules.  What stays an array there is made outside again (`scan_split`).
@@ -86,14 +87,14 @@ def constants_inside(b: Builder, loop: Loop) -> None:
             new[v] = (eqn.op, eqn.args)
     for v, x in loop.seqs.items():
         eqn = b.producer.get(x)
-        if eqn is not None and type(eqn.op) is ops.Broadcast and eqn.args[1] is loop.steps \
+        if eqn is not None and type(eqn.op) is ops.Broadcast and b.has_rows(x, loop.steps) \
                 and tensor(eqn.args[0]).ndim < tensor(x).ndim:
             new[v] = (eqn.op, (eqn.args[0], *eqn.args[2:]))
     if new:
         loop.substitute(new)
 
 
-def sequences_of_positions(b: Builder, loop: Loop) -> None:
+def sequences_of_positions(b: SizedBuilder, loop: Loop) -> None:
     """x[t] of an x from outside, t the number of the step: rows of x as a sequence."""
     if loop.stop is not None or loop.limit is not None:
         return              # x may be shorter than the steps that are not run
@@ -107,8 +108,11 @@ def sequences_of_positions(b: Builder, loop: Loop) -> None:
     for eqn in picked:
         x = loop.others[eqn.args[0]]
         if x not in rows:
-            fits = b.map("le", loop.steps, b.size(x, 0))
-            rows[x] = loop.sequence(b.apply(ops.Assert("an index is out of bounds", "index"), x, fits))
+            enough = x
+            if not b.has_rows(x, loop.steps):
+                fits = b.map("le", loop.steps, b.size(x, 0))
+                enough = b.apply(ops.Assert("an index is out of bounds", "index"), x, fits)
+            rows[x] = loop.sequence(enough)
     body = loop.body()
     inner = Builder()
     env = copy_inputs(body, inner)
@@ -117,6 +121,28 @@ def sequences_of_positions(b: Builder, loop: Loop) -> None:
             row, rest = rows[loop.others[eqn.args[0]]], eqn.args[2:]
             items = eqn.op.items[1:]  # type: ignore[attr-defined]
             env[eqn.out] = inner.apply(ops.Slice(items), env[row], *[env[a] for a in rest])
+        else:
+            rebuild(body, inner, env, [eqn])
+    loop.take(Program(inner.inputs, inner.eqns, [env[v] for v in body.outputs]))
+
+
+def checks_outside(b: Builder, loop: Loop) -> None:
+    """Comparisons of sizes are made once, before the loop."""
+    body, varying = loop.body(), loop.varying()
+    checks = [eqn for eqn in body.eqns if type(eqn.op) is ops.Assert and eqn.op.error == "shape"
+              and varying.isdisjoint(eqn.args[1:])]
+    table = next((t for t in (loop.inits, loop.seqs, loop.others) if t), None)
+    if not checks or table is None:
+        return
+    outside = loop.same_outside(b, [c for eqn in checks for c in eqn.args[1:]])
+    first = next(iter(table))
+    for eqn in checks:
+        table[first] = b.apply(eqn.op, table[first], *[outside[c] for c in eqn.args[1:]])
+    inner = Builder()
+    env = copy_inputs(body, inner)
+    for eqn in body.eqns:
+        if eqn in checks:
+            env[eqn.out] = env[eqn.args[0]]
         else:
             rebuild(body, inner, env, [eqn])
     loop.take(Program(inner.inputs, inner.eqns, [env[v] for v in body.outputs]))

@@ -203,3 +203,125 @@ def test_loops_with_an_end_are_merged_if_it_is_the_same() -> None:
     inputs, values = [N, X, A, B], (7, XS, 0.5, 0.1)
     assert len(loops(same(inputs, [one[1], one[2], two[1], two[2]], values))) == 1
     assert len(loops(same(inputs, [one[1], one[2], other[1], other[2]], values))) == 2
+
+
+# ------------------------------------------------------------------------------------------------ what leaves
+
+
+W, U = at.dmatrix("w"), at.dmatrix("u")
+WS, US = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 3)) / 2
+
+
+def inside(program: Program) -> list[str]:
+    loop, = loops(program)
+    return kinds(loop.op.body)
+
+
+def test_products_with_a_matrix_are_one_product_before_the_loop() -> None:
+    outs = scan(lambda x, h: (at.tanh(at.dot(x, W) + at.dot(h, U) + A),), N, [M], [X])
+    after = same([N, M, X, W, U, A], outs, (7, MS, V[:3], WS, US, 0.1), (5, MS, V[:3], WS, US, 0.1),
+                 (8, MS, V[:3], WS, US, 0.1), (0, MS, V[:3], WS, US, 0.1))
+    assert inside(after).count("dot") == 1 and kinds(after).count("dot") == 1
+
+
+def test_dear_functions_of_scalars_leave_the_loop_on_both_sides() -> None:
+    def step(x: Any, h: Any) -> Any:
+        new = A + B * h + at.exp(x)
+        return new, at.log(new) + x / new
+
+    _, rows = scan(step, N, [X], [A])
+    after = same([N, X, A, B], [rows, rows.sum()], (7, XS ** 2, 0.5, 0.2), (0, XS, 0.5, 0.2))
+    assert set(inside(after)) <= {"add", "mul"}
+
+
+def test_cheap_rows_stay() -> None:
+    outs = scan(lambda x, h: (A * h + x, 2 * h), N, [X], [A])
+    after = same([N, X, A], outs, (7, XS, 0.5))
+    assert len(kinds(after)) == 1
+
+
+def test_vectors_that_are_not_stacked_anyway_are_not_stacked_for_a_sum() -> None:
+    def step(x: Any, h: Any, s: Any) -> Any:
+        new = at.tanh(A * h + x)
+        return new, s + at.exp(new).sum()
+
+    h, s = scan(step, N, [M], [X, A])
+    after = same([N, M, X, A], [h, s], (7, MS, V, 0.5))
+    assert loops(after)[0].op.n_stacked == 0
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_sum_of_outer_products_is_one_product_after_the_loop(batch: bool) -> None:
+    """dW = sum x_t g_t^T, with the transpose, the sign and the factor that come along."""
+    seq = at.dtensor3("xs") if batch else M
+    g0 = at.zeros((5, 3)) if batch else at.zeros((3,))
+
+    def step(x: Any, g: Any, dw: Any, db: Any, du: Any) -> Any:
+        new = at.tanh(at.dot(g, U) + at.dot(x, W))
+        outer = at.dot(x.T, new) if batch else at.outer(x, new)
+        return new, dw + outer, db - (new.sum(axis=0) if batch else new), du + A * outer.T
+
+    outs = scan(step, N, [seq], [g0, at.zeros((4, 3)), B * at.ones(3), at.zeros((3, 4))])
+    rows = RNG.normal(size=(7, 5, 4)) if batch else MS
+    after = same([N, seq, W, U, A, B], outs[1:], (7, rows, WS, US, 0.1, 0.3), (0, rows, WS, US, 0.1, 0.3))
+    loop, = loops(after)
+    assert (loop.op.n_carries, loop.op.n_stacked) == (1, 1) and inside(after).count("dot") == 1
+
+
+def test_sums_into_a_part_leave_as_well() -> None:
+    def step(x: Any, h: Any, s: Any) -> Any:
+        new = at.tanh(A * h + x)
+        return new, at.inc_subtensor(s[1:3], new[:2]), new
+
+    _, s, rows = scan(step, N, [M], [X, at.zeros(4)])
+    after = same([N, M, X, A], [s, rows], (7, MS, V, 0.5))
+    assert loops(after)[0].op.n_carries == 1
+
+
+def test_what_is_the_same_in_every_step_is_computed_once() -> None:
+    outs = scan(lambda x, h: (at.tanh(at.dot(at.exp(U), h) + x * at.exp(A).sum()), at.exp(U) * A), N, [X], [M[0, :3]])
+    after = same([N, X, M, U, A], outs, (7, XS, MS, US, 0.1), (0, XS, MS, US, 0.1))
+    assert "exp" not in inside(after)
+
+
+def test_a_loop_without_carries_is_no_loop() -> None:
+    def step(x: Any, y: Any) -> Any:
+        return at.dot(W.T, at.tanh(x)), x.sum() * y, x[1], at.concatenate([x, x[::-1]]), y, A * 2
+
+    after = same([N, M, X, W, A], scan(step, N, [M, X]), (7, MS, XS, WS, 0.5), (5, MS, XS, WS, 0.5),
+                 (0, MS, XS, WS, 0.5), (8, MS, XS, WS, 0.5), (-1, MS, XS, WS, 0.5))
+    assert not loops(after)
+
+
+def test_a_loop_in_a_loop_without_carries_has_vectors_of_carries() -> None:
+    def step(x: Any) -> Any:
+        return scan(lambda v, s: (at.tanh(s * A + v),), x.shape[0], [x], [A])[:1]
+
+    after = same([N, M, A], scan(step, N, [M]), (7, MS, 0.5), (3, MS, 0.5))
+    loop, = loops(after)
+    assert loop.op.body.inputs[loop.op.n_seqs].type.ndim == 1
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_rows_of_steps_that_are_not_run_are_0(reverse: bool) -> None:
+    end = at.lscalar("end")
+    outs = scan(lambda x, h: (A * h + x, at.exp(A * h + x), at.log(x), h), N, [X], [A], limit=end, reverse=reverse)
+    after = same([N, end, X, A], outs, *[(6, k, XS ** 2, 0.5) for k in (0, 3, 6, 9)])
+    assert inside(after) == ["mul", "add"]
+
+
+def test_rows_after_the_stop_are_0() -> None:
+    def step(x: Any, h: Any) -> Any:
+        new = A * h + x
+        return new, at.exp(new) / x, at.exp(x), at.gt(new, 2)
+
+    after = same([N, X, A], scan(step, N, [X], [A], until=True), (7, XS ** 2, 0.5), (2, XS ** 2, 0.5), (0, XS, 0.5))
+    assert "exp" not in inside(after)
+
+
+def test_an_error_in_a_step_stays_an_error() -> None:
+    def step(x: Any, h: Any) -> Any:
+        return A * h + apply(ops.Assert("positive"), at.exp(x), at.gt(x, 0)), h
+
+    same([N, X, A], scan(step, N, [X], [A]), (7, XS ** 2, 0.5), (7, XS, 0.5))
+    same([N, X, A], scan(lambda x: [step(x, A)[0]], N, [X]), (7, XS ** 2, 0.5), (7, XS, 0.5))

@@ -20,7 +20,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
 from gradc.passes.shapes import Sizes
 from gradc.record import replace
@@ -48,9 +48,8 @@ class Loop:
         body = op.body
         self.inner = Builder()
         n, m = op.n_seqs, op.n_seqs + op.n_carries
-        shapes = [tensor(x).shape for x in (*seqs, *inits, *others)]
-        env = {v: self.inner.input(_special(tensor(v), shape[1:] if k < n else shape), v.name)
-               for k, (v, shape) in enumerate(zip(body.inputs, shapes))}
+        env = {v: self.inner.input(_special(v.type, x.type, k < n), v.name)
+               for k, (v, x) in enumerate(zip(body.inputs, (*seqs, *inits, *others)))}
         rebuild(body, self.inner, env)
         inside = [env[v] for v in body.inputs]
         self.seqs: dict[Var, Var] = dict(zip(inside[:n], seqs))
@@ -303,13 +302,16 @@ def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[A
     return b.program([env[v] for v in program.outputs])
 
 
-def _special(t: TensorType, shape: tuple[int | None, ...]) -> TensorType:
+def _special(t: Type, outside: Type, row: bool) -> Type:
     """`t` with the sizes that are known outside; no new 1s, they would broadcast."""
+    if type(t) is not TensorType or type(outside) is not TensorType:
+        return t
+    shape = outside.shape[1:] if row else outside.shape
     return TensorType.make(t.dtype, tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)]))
 
 
 def may_fail(eqn: Eqn) -> bool:
-    """Can `eqn` raise an error for values, not sizes?"""
+    """Can `eqn` raise an error for values, not sizes?  (What a Callback does is not known.)"""
     return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (ops.Callback, ops.Cond) or (
         type(eqn.op) in (ops.Slice, ops.Scatter)
         and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
@@ -317,4 +319,6 @@ def may_fail(eqn: Eqn) -> bool:
 
 def elements(var: Var) -> int:
     """How many elements a value has, about."""
-    return prod([UNKNOWN if s is None else s for s in tensor(var).shape])
+    if type(var.type) is not TensorType:
+        return UNKNOWN
+    return prod([UNKNOWN if s is None else s for s in var.type.shape])

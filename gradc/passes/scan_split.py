@@ -61,9 +61,10 @@ class _Split:
         # the arguments by the values of `body`, for those of `loop` will be others
         self.seqs, self.inits, self.row_values = dict(loop.seqs), dict(loop.inits), dict(loop.rows)
         self.outer: dict[Var, tuple[Var, bool]] = {v: (x, False) for v, x in loop.others.items()}
-        self.leaving: list[Addend | Any] = []           # Addends, and keys of rows
+        self.leaving: dict[Addend | Any, None] = {}     # Addends, and keys of rows
         self.stacked: set[Var] = {v for v in loop.rows.values() if v in self.core and v in self.late}
-        self.batchable: dict[Eqn, bool] = {}
+        self.inside: set[Var] = set()
+        self.batchable: dict[Any, bool] = {}
 
     def ancestors(self, values: Iterable[Var], stop: Iterable[Var] = ()) -> set[Var]:
         """Everything inside that `values` are made from in one step, `values` included; not past `stop`."""
@@ -84,75 +85,73 @@ class _Split:
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
         candidates: list[Addend | Any] = [a for addends in self.sums.values() for a in addends]
-        candidates += [key for key, v in self.loop.rows.items() if v not in self.core or v not in self.late]
+        candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
             progress = False
+            self.inside = self.only_inside()
             for out in list(candidates):
-                inside = self.needs(out)
-                if inside is not None and self.pays(out, inside):
-                    self.stacked |= inside
-                    self.leaving.append(out)
-                    candidates.remove(out)
-                    progress = True
+                eqns = self.cone(out)
+                if all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
+                    needs = ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside
+                    if self.pays(out, eqns, needs):
+                        self.stacked |= needs
+                        self.leaving[out] = None
+                        candidates.remove(out)
+                        progress = True
 
     def value(self, out: Addend | Any) -> Var:
         return out.value if isinstance(out, Addend) else self.row_values[out]
 
-    def cone(self, out: Addend | Any) -> list[Eqn]:
-        """The equations that leave with a row or a sum."""
-        end = self.inside()
-        found = self.ancestors([self.value(out)], end)
-        return [eqn for eqn in self.body.eqns if eqn.outs[0] in found and eqn.outs[0] not in end]
-
-    def inside(self) -> set[Var]:
+    def only_inside(self) -> set[Var]:
         """The values that only the loop can make: carries, and what is neither stacked nor cheap to make again."""
         found = set(self.inits)
         for eqn in self.body.eqns:
-            v = eqn.outs[0]
-            if v in self.late and v in self.core and (v in self.stacked or not (
-                    type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and _work(eqn) <= elements(v)
-                    and all(a in self.stacked or a not in found for a in eqn.args))):
+            if self.late.isdisjoint(eqn.outs) or self.core.isdisjoint(eqn.outs):
+                continue
+            again = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and _work(eqn) <= elements(eqn.out) \
+                and all(a in self.stacked or a not in found for a in eqn.args)
+            if not again or eqn.out in self.stacked:
                 found.update(eqn.outs)
         return found
 
-    def needs(self, out: Addend | Any) -> set[Var] | None:
-        """The values that have to be stacked for `out`; None if its equations have no vectorised form."""
-        eqns = self.cone(out)
-        if not all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
-            return None
-        return ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside()
+    def cone(self, out: Addend | Any) -> list[Eqn]:
+        """The equations that leave with a row or a sum."""
+        found = self.ancestors([self.value(out)], self.inside) - self.inside
+        eqns = {self.producer[v] for v in found if v in self.producer}
+        return sorted(eqns, key=lambda eqn: eqn.outs[0].number)
 
-    def pays(self, out: Addend | Any, inside: set[Var]) -> bool:
-        """Is what has to be stacked for `out` less than what it saves?"""
+    def pays(self, out: Addend | Any, eqns: list[Eqn], inside: set[Var]) -> bool:
+        """Is what has to be stacked for `out`, the values `inside`, less than what it saves?"""
         value = self.value(out)
-        eqns = [eqn for eqn in self.cone(out) if eqn.outs[0] in self.rows]
         size = elements(value)
         new = sum(elements(v) for v in inside - self.stacked)
         products: set[Var] = set()
         if isinstance(out, Addend):
-            products = Sums(self.body.eqns, self.rows.__contains__, [value], self.inside()).linear
-        given = max([elements(a) for eqn in eqns for a in eqn.args if a in self.loop.seqs or a in inside], default=1)
+            products = Sums(eqns, self.rows.__contains__, [value], self.inside).linear
+        varying = [eqn for eqn in eqns if eqn.outs[0] in self.rows]
+        given = max([elements(a) for eqn in varying for a in eqn.args if a in self.seqs or a in inside], default=1)
         if any(type(eqn.op) not in _FUSED and elements(v) > DEAR * max(size, given, new)
-               for eqn in eqns for v in eqn.outs if v not in products):
+               for eqn in varying for v in eqn.outs if v not in products):
             return False
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
-        dear = sum(_work(eqn) for eqn in eqns) >= DEAR * new
-        return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in eqns)))
+        dear = sum(_work(eqn) for eqn in varying) >= DEAR * new
+        return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
 
     def vectorises(self, eqn: Eqn) -> bool:
         """Has `eqn` a form over all steps?"""
-        if eqn not in self.batchable:
+        flags = tuple([a in self.rows for a in eqn.args])
+        key = (eqn.op, flags, *[a if a.data is not None else a.type for a in eqn.args])
+        if key not in self.batchable:
             b = Builder()
-            flags = [a in self.rows for a in eqn.args]
             args = [_stand_in(b, a, flag) for a, flag in zip(eqn.args, flags)]
             try:
                 batch(b, eqn.op, args, flags)
-                self.batchable[eqn] = any(flags)
+                self.batchable[key] = any(flags)
             except Unbatchable:
-                self.batchable[eqn] = False
-        return self.batchable[eqn]
+                self.batchable[key] = False
+        return self.batchable[key]
 
     def early(self, roots: list[Var]) -> set[Var]:
         """Of what a loop of `roots` needs, the values that are made before it."""
@@ -161,11 +160,16 @@ class _Split:
             return made
         room = MORE * max([elements(v) for v in self.seqs], default=1)
         uses = self.body.use_counts()
+        possible = set(self.seqs)           # values that have a vectorised form
         cheap: set[Var] = set()             # would come along
-        for eqn in self.needed(roots):
+        needed = self.ancestors(roots)
+        for eqn in self.body.eqns:
             v = eqn.outs[0]
-            if v in self.late or elements(v) > room or not all(
-                    self.vectorises(self.producer[a]) for a in self.ancestors([v]) & self.rows if a in self.producer):
+            if v in self.late or v not in self.rows or needed.isdisjoint(eqn.outs) or not self.vectorises(eqn) \
+                    or any(a in self.rows and a not in possible for a in eqn.args):
+                continue
+            possible.update(eqn.outs)
+            if elements(v) > room:
                 continue
             follows = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and any(
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
@@ -175,11 +179,6 @@ class _Split:
                 cheap.add(v)
         more = len(self.taken(roots, made | cheap)[0]) - len([*self.taken(roots, made)[0], *self.seqs])
         return made | cheap if made and SAVED * more <= len(cheap) else made
-
-    def needed(self, roots: list[Var]) -> list[Eqn]:
-        """The equations of `roots` that differ from step to step."""
-        found = self.ancestors(roots) & self.rows
-        return [eqn for eqn in self.body.eqns if eqn.outs[0] in found]
 
     def taken(self, roots: Iterable[Var], made: set[Var]) -> tuple[list[Var], list[Var]]:
         """What a loop that computes `roots` takes from outside: of `made`, and of what is the same in all steps."""
@@ -254,7 +253,7 @@ class _Split:
             if v in needed and v not in self.outer:
                 self.outer[v] = _rows(b, loop, self.seqs[v], v), True
         for eqn in self.body.eqns:
-            if eqn.outs[0] not in needed or eqn.outs[0] in self.outer:
+            if needed.isdisjoint(eqn.outs) or eqn.outs[0] in self.outer:
                 continue
             if eqn.outs[0] in self.sizes:
                 self.outer[eqn.out] = self.sizes[eqn.out], False
@@ -285,11 +284,11 @@ class _Split:
         """`total` with sums added to it; the first is not added to zeros of the same shape."""
         b = self.b
         eqn = b.producer.get(total)
-        zeros = eqn.args[0] if eqn is not None and type(eqn.op) is ops.Broadcast else total
+        zeros = (eqn.args[0] if eqn is not None and type(eqn.op) is ops.Broadcast else total).data
         self.compute([a for addend in addends for a in addend.eqn.args[2:]])
         for a in addends:
             v = added[a.value]
-            if zeros is not None and zeros.data is not None and not zeros.data.any() and a.eqn.op == ops.Map("add") \
+            if zeros is not None and not zeros.any() and a.eqn.op == ops.Map("add") \
                     and tensor(v).broadcastable == tensor(total).broadcastable:
                 total = v
             else:

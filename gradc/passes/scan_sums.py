@@ -82,8 +82,12 @@ class Sums:
             self.steps.append((eqn, how))
             if how == "contract":
                 self.needed.update(eqn.args)
-            else:                           # of a + k, k the same in all steps, k is summed as well
-                wanted.update(dict.fromkeys(a for a in eqn.args if varying(a) or eqn.op in (_ADD, _SUB)))
+                continue
+            for a in eqn.args:              # of a + k, k the same in all steps, k is summed as well
+                if varying(a) or eqn.op in (_ADD, _SUB):
+                    wanted[a] = None
+                else:
+                    self.needed.add(a)
         self.steps.reverse()
         made = {eqn.out for eqn, _ in self.steps}
         self.leaves = [v for v in wanted if v not in made]

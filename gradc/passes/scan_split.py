@@ -11,7 +11,7 @@ A loop without carries goes away entirely.  Program -> Program: `split`.  Sums a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -26,6 +26,7 @@ from gradc.passes.scan_sums import Addend, Sums, accumulators
 SMALL = 8       # values of fewer elements gain from vector code over the steps
 DEAR = 4        # work per element (in additions) from which a store and a load of it pay
 SAVED = 3       # operations on scalars that a sequence more must save
+LARGE = 100     # equations: a row or sum that takes more of them stays
 MORE = 16       # times as much memory as the sequences take that values before the loop may take
 
 _VIEWS = (ops.Constant, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Iota, ops.ShapeOf)
@@ -66,12 +67,11 @@ class _Split:
         self.inside: set[Var] = set()
         self.batchable: dict[Any, bool] = {}
 
-    def ancestors(self, values: Iterable[Var], stop: Iterable[Var] = ()) -> set[Var]:
-        """Everything inside that `values` are made from in one step, `values` included; not past `stop`."""
+    def ancestors(self, values: Iterable[Var], end: Container[Var] = (), most: int = 1 << 62) -> set[Var]:
+        """Everything inside that `values` are made from in one step, `values` included; not past `end`."""
         found: set[Var] = set()
-        end = set(stop)
         work = list(values)
-        while work:
+        while work and len(found) <= most:
             v = work.pop()
             if v in found:
                 continue
@@ -84,7 +84,7 @@ class _Split:
 
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
-        candidates: list[Addend | Any] = [a for addends in self.sums.values() for a in addends]
+        candidates: list[Addend | Any] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
         candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
@@ -92,7 +92,7 @@ class _Split:
             self.inside = self.only_inside()
             for out in list(candidates):
                 eqns = self.cone(out)
-                if all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
+                if len(eqns) <= LARGE and all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
                     needs = ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside
                     if self.pays(out, eqns, needs):
                         self.stacked |= needs
@@ -117,7 +117,7 @@ class _Split:
 
     def cone(self, out: Addend | Any) -> list[Eqn]:
         """The equations that leave with a row or a sum."""
-        found = self.ancestors([self.value(out)], self.inside) - self.inside
+        found = self.ancestors([self.value(out)], self.inside, 2 * LARGE) - self.inside
         eqns = {self.producer[v] for v in found if v in self.producer}
         return sorted(eqns, key=lambda eqn: eqn.outs[0].number)
 

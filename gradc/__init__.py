@@ -22,9 +22,11 @@ from gradc.graph.op import Op
 from gradc.ifelse import ifelse
 from gradc.printing import debugprint, dprint, pp, pprint
 from gradc.scan import basic as _basic
+from gradc.scan import checkpoints as _checkpoints
 from gradc.scan import utils as _utils
 from gradc.scan import views as _views
 from gradc.scan.basic import scan
+from gradc.scan.checkpoints import scan_checkpoints
 from gradc.scan.views import foldl, foldr, map, reduce
 from gradc.tensor.convert import as_tensor as as_symbolic
 from gradc.tensor.sharedvar import shared
@@ -36,11 +38,12 @@ __all__ = ["Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpF
            "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config", "debugprint", "dprint",
            "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode", "get_num_threads", "grad",
            "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing", "reduce", "scan",
-           "set_num_threads", "shared", "tensor", "verify_grad", "wrap_py"]
+           "scan_checkpoints", "set_num_threads", "shared", "tensor", "verify_grad", "wrap_py"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well
-scan.basic, scan.utils, scan.views = _basic, _utils, _views  # type: ignore[attr-defined]
+for _module in (_basic, _checkpoints, _utils, _views):
+    setattr(scan, _module.__name__.rpartition(".")[2], _module)
 ifelse.ifelse = ifelse  # type: ignore[attr-defined]
 
 # users expect these names in the tensor namespace, too, and that layer knows no gradients

@@ -4,6 +4,7 @@ Kept are carries (before the step), results of the loop, and of the other values
 but views and cheap arithmetic.  Of a cheap value for which two or more others would have to be kept, it is kept
 itself.  Rows of sequences and others are there anyway.  A value of which only the shape is used is never kept: it
 is written as if computed from the initial carries, and passes leave the computation out.
+Of a Scan with `recompute` only carries and results are kept.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
     kept = costly = 0
     for k, v in enumerate(values):
         own, mask = 1 << k, 0
-        if v.owner is None or id(v) in free or _is_dear(v.owner):
+        if v.owner is None or id(v) in free or (_is_dear(v.owner) and not step.op.recompute):
             mask = own
             costly |= 0 if id(v) in free else own
         else:

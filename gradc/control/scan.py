@@ -71,16 +71,14 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
 
 def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any = None,
           truncate_gradient: int = -1, go_backwards: bool = False, name: str | None = None,
-          strict: bool = False) -> Built:
-    """The loop that `scan` stands for; its errors are those of `scan`."""
+          strict: bool = False, *, limit: Any = None, recompute: bool = False) -> Built:
+    """The loop that `scan` stands for, with its errors; `limit` (an int64 scalar) and `recompute` as in `ops.Scan`."""
     if isinstance(truncate_gradient, bool) or not isinstance(truncate_gradient, (int, np.integer)) \
             or truncate_gradient < -1:
-        raise _fault(f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
-    count, backwards = _count(n_steps)
-    taken = [_sequence(s, k, go_backwards != backwards) for k, s in enumerate(_listed(sequences))]
-    states = [_state(s, k) for k, s in enumerate(_listed(outputs_info))]
-    fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in _listed(non_sequences)]
-    steps = _steps(count, taken)
+        raise fault(f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
+    taken, steps = taken_rows(sequences, n_steps, go_backwards)
+    states = [_state(s, k) for k, s in enumerate(listed(outputs_info))]
+    fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in listed(non_sequences)]
 
     args = [*(r.row for s in taken for r in s.rows), *(v for s in states for v in s.seen()), *fixed]
     returned = read(_called(fn, args))
@@ -89,7 +87,7 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     _fit(states, returned.outputs)
     shared = _updated(returned, args, fixed)
     if not returned.outputs and not shared:
-        raise _fault("the step returns no outputs and no updates, so the loop would do nothing")
+        raise fault("the step returns no outputs and no updates, so the loop would do nothing")
 
     rows = [r.row for s in taken for r in s.rows]
     carries = [*(v for s in states for v in s.carries), *shared]
@@ -100,9 +98,10 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     if strict:
         _refuse_implicit([*rows, *carries, *fixed], outputs)
     closed = close([*rows, *carries], outputs, outside=fixed)
-    op = ops.Scan(closed.program, len(rows), len(carries), until=returned.stop is not None,
-                  truncate=int(truncate_gradient), name=name or "")
-    made = apply(op, steps, *(r.values for s in taken for r in s.rows), *(v for s in states for v in s.initial),
+    op = ops.Scan(closed.program, len(rows), len(carries), until=returned.stop is not None, limited=limit is not None,
+                  truncate=int(truncate_gradient), name=name or "", recompute=recompute)
+    counts = [steps] if limit is None else [steps, limit]
+    made = apply(op, *counts, *(r.values for s in taken for r in s.rows), *(v for s in states for v in s.initial),
                  *shared, *closed.others)
     made = made if isinstance(made, list) else [made]
     return _results(op, made, states, shared)
@@ -155,13 +154,21 @@ class _State:
         return [self.carries[-tap - 1] for tap in self.taps]
 
 
-def _fault(text: str, advice: str = "") -> LoopError:
+def fault(text: str, advice: str = "") -> LoopError:
     """What is wrong with the call of `scan`, with the line it stands in."""
     return LoopError(f"scan: {text}{at(user_line())}{f'; {advice}' if advice else ''}")
 
 
-def _listed(given: Any) -> list[Any]:
+def listed(given: Any) -> list[Any]:
+    """One, several or none as a list."""
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def taken_rows(sequences: Any, n_steps: Any, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
+    """The sequences as the loop takes them, in its direction, and the number of steps."""
+    count, backwards = _count(n_steps)
+    taken = [_sequence(s, k, bool(go_backwards) != backwards) for k, s in enumerate(listed(sequences))]
+    return taken, _steps(count, taken)
 
 
 def _count(n_steps: Any) -> tuple[Any, bool]:
@@ -185,16 +192,16 @@ def _count(n_steps: Any) -> tuple[Any, bool]:
 def _taps(given: Any, what: str) -> list[int]:
     taps = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
     if not taps or any(isinstance(t, bool) or not isinstance(t, (int, np.integer)) for t in taps):
-        raise _fault(f"the taps of {what} are a list of integers, got {given!r}")
+        raise fault(f"the taps of {what} are a list of integers, got {given!r}")
     if len(set(taps)) != len(taps):
-        raise _fault(f"the taps of {what} must differ, got {given!r}")
+        raise fault(f"the taps of {what} must differ, got {given!r}")
     return [int(t) for t in taps]
 
 
 def _entries(given: dict[str, Any], names: Sequence[str], what: str) -> None:
     for key in given:
         if key not in names:
-            raise _fault(f"{what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
+            raise fault(f"{what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
 
 
 def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
@@ -203,7 +210,7 @@ def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
     if isinstance(given, dict):
         _entries(given, ("input", "taps"), what)
         if given.get("input") is None:
-            raise _fault(f"{what} has no 'input'")
+            raise fault(f"{what} has no 'input'")
         if given.get("taps") is not None:
             taps = _taps(given["taps"], what)
         given = given["input"]
@@ -237,12 +244,12 @@ def _state(given: Any, k: int) -> _State:
             taps = _taps(given["taps"], what)
         given = given.get("initial")
         if given is None and taps:
-            raise _fault(f"{what} has taps {taps}, but no 'initial' value to begin with")
+            raise fault(f"{what} has taps {taps}, but no 'initial' value to begin with")
     if given is None:
         return _State([], (), [])
     taps = taps or [-1]
     if max(taps) >= 0:
-        raise _fault(f"the taps of {what} must be negative, as only earlier values are known, got {taps}")
+        raise fault(f"the taps of {what} must be negative, as only earlier values are known, got {taps}")
     initial = as_tensor_variable(given)
     depth = -min(taps)
     if taps == [-1]:
@@ -266,7 +273,7 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
                                  f"{count.data} steps of n_steps{at(user_line())}")
         return count
     if not taken:
-        raise _fault("nothing says how many steps to run", "give n_steps or a sequence")
+        raise fault("nothing says how many steps to run", "give n_steps or a sequence")
     steps = taken[0].length
     for s in taken[1:]:
         if isinstance(steps, Constant) and isinstance(s.length, Constant):
@@ -287,7 +294,7 @@ def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
             raise
         passed = ", ".join(v.name or f"an unnamed {_short(v)}" for v in args)
-        raise _fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
+        raise fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
                      f"({passed}): {error}") from None
 
 

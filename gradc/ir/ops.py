@@ -295,7 +295,8 @@ class Scan(OpKind):
     steps, limit, count: int64 scalars.  Only steps t < limit are run.  After a step whose `stop` is true no other
     step is run; `count` is the number of steps that were.  Stacked results have `steps` rows whatever is run; the
     rows of steps that are not run are 0.  Sequences have `steps` rows or more.  A carry has one dtype and one shape.
-    `truncate`: the derivative goes back through so many steps (-1: all); values don't depend on it.
+    `truncate`: the derivative goes back through so many steps (-1: all).  `recompute`: it keeps only the carries of
+    each step, and computes the rest again.  Values don't depend on either.
     Programs compare by digest, hence so do Scans.
     """
 
@@ -307,6 +308,7 @@ class Scan(OpKind):
     limited: bool = False
     truncate: int = -1
     name: str = ""
+    recompute: bool = False
 
     @property
     def n_stacked(self) -> int:

@@ -1,8 +1,10 @@
 """Facade: loops.  The attribute `gradc.scan` is the function; these modules are imported by name."""
 
-from gradc.scan import basic, utils, views
+from gradc.scan import basic, checkpoints, utils, views
 from gradc.scan.basic import scan
+from gradc.scan.checkpoints import scan_checkpoints
 from gradc.scan.utils import until
 from gradc.scan.views import foldl, foldr, map, reduce
 
-__all__ = ["basic", "foldl", "foldr", "map", "reduce", "scan", "until", "utils", "views"]
+__all__ = ["basic", "checkpoints", "foldl", "foldr", "map", "reduce", "scan", "scan_checkpoints", "until", "utils",
+           "views"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gradc.ir import ops
 from gradc.ir.program import Program
+from gradc.passes.cond import merge_branches, simplify_branches
 from gradc.passes.scan_results import first_rows, last_rows
 from gradc.passes.scan_siblings import merge_siblings
 from gradc.passes.scan_split import split
@@ -29,7 +30,9 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "first: what is not needed need not be improved"),
+    Step("merge_branches", lambda p, _: merge_branches(p), "first: one question is asked once"),
+    Step("simplify_branches", simplify_branches, "before loops: what no branch needs is no loop's result"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "before all that costs time"),
     Step("last_rows", last_rows, "before results are dropped again: a row that became a carry is not stacked"),
     Step("first_rows", lambda p, _: first_rows(p), "after last_rows: it makes the zeros with one row of other loops"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),

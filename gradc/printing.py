@@ -1,7 +1,7 @@
 """Text forms of expression graphs: `pp` as a formula, `debugprint` as a tree, `str(variable)`.
 
-Here: how each op kind is written.  Rows carry their own template (`Row.pretty`).  Not here: Programs
-(`ir.pretty`), loop IR (`loops.pretty`).  Nothing recurses over graph depth.
+Here: how each op kind is written; rows carry their own template (`Row.pretty`).  Not here: Programs (`ir.pretty`, also
+for the bodies of loops and branches below a tree), loop IR (`loops.pretty`).  Nothing recurses over graph depth.
 
 In a graph as the user built it every constant prints as `TensorConstant{2}`; in the graph of a compiled
 function (`f.maker.fgraph`, whose constants `ir.convert.inline` marks as `bare`) scalar ones print as `2.0`.
@@ -20,6 +20,7 @@ import numpy as np
 from gradc.errors import TypeMismatchError
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.pretty import bodies, pretty
 from gradc.ir.scalars import get_row
 
 Pieces = list[Any]      # of texts and variables
@@ -321,6 +322,7 @@ def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = 
     ids = _Ids(id_type)
     seen: set[int] = set() if done is None else {id(node) for node in done}
     lines: list[str] = []
+    opened: list[tuple[Apply, str]] = []        # loops and branches met
     # (variable, what stands before it, what stands before its inputs, levels left)
     stack: list[tuple[Any, str, str, int]] = [(v, "", "", depth) for v in reversed(roots)]
     while stack:
@@ -341,14 +343,27 @@ def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = 
         if id(node) in seen or (stop_on_name and variable.name):
             continue
         seen.add(id(node))
+        if any(program.eqns for program in bodies(node.op)):        # not an `ifelse` that has its branches outside yet
+            opened.append((node, label.rpartition(".")[0] if len(node.outputs) > 1 else label))
         last = len(node.inputs) - 1
         stack.extend((v, below + " |", below + ("  " if k == last else " |"), left - 1)
                      for k, v in reversed(list(enumerate(node.inputs))))
+    _print_bodies(lines, opened, ids)
     text = "\n".join(lines) + "\n"
     if file == "str":
         return text
     (sys.stdout if file is None else file).write(text)
     return file
+
+
+def _print_bodies(lines: list[str], opened: Sequence[tuple[Apply, str]], ids: _Ids) -> None:
+    """The Programs inside loops and branches, after the tree they stand in."""
+    if opened:
+        lines += ["", "Inner graphs:"]
+    for node, label in opened:
+        lines += ["", f"{label}{ids.text(node)}"]
+        for program in bodies(node.op):
+            lines += [f" {line}" for line in pretty(program).splitlines()]
 
 
 dprint = debugprint

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+import gradc
 import gradc.tensor as at
 from gradc.ir.convert import inline, to_program
 from gradc.ir.graph import Op
@@ -202,3 +203,20 @@ def test_deep_graphs_print():
         y = at.tanh(y)
     assert pp(y).startswith("tanh(tanh(") and pp(y).endswith(")" * 20_000)
     assert debugprint(y, file="str", depth=3).count("\n") == 3
+
+
+def test_loops_show_their_bodies_below_the_tree():
+    xs, w = at.dvector("xs"), at.dscalar("w")
+    out, _ = gradc.scan(lambda x, h: w * h + x, sequences=xs, outputs_info=w, name="rnn")
+    assert gradc.pp(out[-1]) == "scan{rnn}.1(Shape(xs)[0], xs, w, w)[-1]"
+    text = gradc.dprint(gradc.ifelse(at.gt(w, 0), out[-1], w), file="str")
+    assert text.startswith("if [id A]\n") and " | |scan{rnn}.1 [id F]\n" in text
+    assert text.count("Inner graphs:") == 1 and "\nif [id A]" not in text
+    assert text[text.index("Inner graphs:"):] == """Inner graphs:
+
+scan{rnn} [id F]
+ program (xs[t]: f64[], w[t-1]: f64[], w: f64[]) ->
+   v1: f64[] = mul(w, w[t-1])
+   v2: f64[] = add(v1, xs[t])
+   return v2, v2
+"""

@@ -67,7 +67,7 @@ def _of(branch: Program, kept: Sequence[int], inputs: Sequence[Var], given: Sequ
     b = Builder()
     types = dict(zip(reversed(inputs), reversed(branch.inputs)))
     made = {x: b.input(types[x].type, types[x].name) for x in given}
-    env = {v: made[x] if x in made else b.apply(ops.Constant(ops.ConstantValue(x.data)))
+    env = {v: made[x] if x.data is None else b.constant(x.data, str(x.data.dtype))
            for v, x in zip(branch.inputs, inputs)}
     rebuild(branch, b, env)
     return b.program([env[branch.outputs[k]] for k in kept])

@@ -1,6 +1,6 @@
 """The behaviours, values and printed strings of Aesara's page on derivatives, in code of our own.
 
-What needs `scan` (the Jacobian and Hessian loops) is tested with scan.
+The loops of its manual Jacobian and Hessian are in `test_loops_pages.py`.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def cut(b: Builder, x: Var, axis: int, start: int, end: int) -> Var:
 
 
 def put(b: Builder, target: Var, items: ops.Items, part: Var, *dynamic: Var) -> Var:
-    """`target`, zeros, with `part` at a place."""
+    """`target` with `part` at a place."""
     return b.apply(ops.Scatter("set", items), target, part, *dynamic)
 
 
@@ -137,9 +137,8 @@ def spread(b: Builder, term: Term, u: Var, axis: int) -> Term:
     """`term` with axis `axis` of u, whose tie runs along axis 0 of the value (before the leading axis, which it
     joins), spread.  The axis of V is gone: the caller has summed along it, or put it back."""
     tie = term.ties[axis]
-    value, n = term.value, b.size(u, axis)
-    if tie.u0 or tie.u1:
-        value = put(b, zeros(b, value, [n, *sizes_of(b, value)[1:]]), (between(tie.u0, tie.u1),), value)
+    n = b.size(u, axis)
+    value = padded(b, term.value, tie.u0, tie.u1, n)
     if term.spread:
         sizes = sizes_of(b, value)
         value = b.apply(ops.Reshape(tensor(value).ndim - 1), value, product(b, [n, sizes[1]]), *sizes[2:])
@@ -149,25 +148,28 @@ def spread(b: Builder, term: Term, u: Var, axis: int) -> Term:
 def densify(b: Builder, term: Term, x: Linear, axis: int) -> Term:
     """`term` with the tied axis `axis` of u spread, the zeros off the tie written down."""
     tie = term.ties[axis]
-    value = _off_diagonal(b, _columns(b, term, x.u, axis), tie, x, axis, term.lead)
+    value = to_front(b, term.value, term.lead + tie.axis)
+    value = _off_diagonal(b, padded(b, value, tie.u0, tie.u1, b.size(x.u, axis)), tie, x, axis, term.lead)
     if term.spread:
         sizes = sizes_of(b, value)
         value = b.apply(ops.Reshape(tensor(value).ndim - 1), value, product(b, sizes[:2]), *sizes[2:])
     return Term(value, (axis, *term.spread), {a: t for a, t in term.ties.items() if a != axis})
 
 
-def _columns(b: Builder, term: Term, u: Var, axis: int) -> Var:
-    """The value of `term` with its tied axis in front, in the full length of the axis of u, and 1 in its place."""
-    tie = term.ties[axis]
-    value = to_front(b, term.value, term.lead + tie.axis)
-    if tie.u0 or tie.u1:
-        value = put(b, zeros(b, value, [b.size(u, axis), *sizes_of(b, value)[1:]]), (between(tie.u0, tie.u1),), value)
-    place = 1 + term.lead + tie.axis
-    return b.apply(ops.Transpose((*range(place), -1, *range(place, tensor(value).ndim))), value)
+def padded(b: Builder, value: Var, start: int, end: int, n: Var) -> Var:
+    """`value` with so many zeros before and behind it along its first axis, which then has n elements."""
+    if not start and not end:
+        return value
+    return put(b, zeros(b, value, [n, *sizes_of(b, value)[1:]]), (between(start, end),), value)
 
 
-def _off_diagonal(b: Builder, columns: Var, tie: Tie, x: Linear, axis: int, lead: int) -> Var:
-    """`columns` where the element of V depends on the element of u, 0 elsewhere."""
+def _off_diagonal(b: Builder, value: Var, tie: Tie, x: Linear, axis: int, lead: int) -> Var:
+    """`value`, by elements of u along its first axis, where the element of V is that of the tie, 0 elsewhere.
+
+    The axis of V is put in at its place.
+    """
+    place = 1 + lead + tie.axis
+    columns = b.apply(ops.Transpose((*range(place), -1, *range(place, tensor(value).ndim))), value)
     rows = b.apply(ops.Iota(), b.size(x.u, axis))
     places = b.apply(ops.Iota(), b.size(x.like, tie.axis))
     if tie.offset:
@@ -180,18 +182,27 @@ def _off_diagonal(b: Builder, columns: Var, tie: Tie, x: Linear, axis: int, lead
 
 @record(eq=False)
 class Band:
-    """Of u[i] depends V[.., i - tie.offset, ..], by the factor value[i, ..] (with 1 in the place of that axis).
+    """The terms in which V[.., i - tie.offset, ..] depends on u[i], as (tie, value with the tied axis in front).
 
     The margins of `tie` are those of all terms: in front of `tie.u0` and behind `tie.u1` there are only zeros.
     """
 
     axis: int
     tie: Tie
-    value: Var
+    parts: list[tuple[Tie, Var]]
+
+    def rows(self, b: Builder, start: int, end: int, n: Var) -> Var:
+        """The factors for u without margins `start` and `end`, which are n elements."""
+        total = None
+        for tie, value in self.parts:
+            value = padded(b, value, tie.u0 - start, tie.u1 - end, n)
+            total = value if total is None else b.map("add", total, value)
+        assert total is not None
+        return total
 
 
 def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
-    """The terms of x whose only axis of u is tied, added where they have one offset; and the other terms."""
+    """The terms of x whose only axis of u is tied, together where they have one offset; and the other terms."""
     found: dict[tuple[int, int], Band] = {}
     others = []
     for term in x.terms:
@@ -199,12 +210,12 @@ def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
             others.append(term)
             continue
         ((axis, tie),) = term.ties.items()
-        key, value = (tie.axis, tie.offset), _columns(b, term, x.u, axis)
-        if key in found:
-            old = found[key]
+        parts = [(tie, to_front(b, term.value, tie.axis))]
+        old = found.get((tie.axis, tie.offset))
+        if old is not None:
             tie = Tie(*[min(p, q) for p, q in zip(_margins_of(old.tie), _margins_of(tie))])
-            value = b.map("add", old.value, value)
-        found[key] = Band(axis, tie, value)
+            parts = old.parts + parts
+        found[tie.axis, tie.offset] = Band(axis, tie, parts)
     return list(found.values()), others
 
 
@@ -217,7 +228,8 @@ def dense(b: Builder, x: Linear) -> Var:
     axes = axes_of(x)
     along, others = bands(b, x)
     values = [_spread_all(b, term, x, axes) for term in others]
-    values += [_off_diagonal(b, band.value, band.tie, x, band.axis, 0) for band in along]
+    values += [_off_diagonal(b, band.rows(b, 0, 0, b.size(x.u, band.axis)), band.tie, x, band.axis, 0)
+               for band in along]
     if not values:
         return zeros(b, x.like, [product(b, [b.size(x.u, k) for k in axes])] * bool(axes) + sizes_of(b, x.like))
     total = values[0]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradc.autodiff.patterns import Pattern, pattern_of
-from gradc.autodiff.sparsity import Band, Linear, bands, cut, sizes_of, zeros
+from gradc.autodiff.sparsity import Band, Linear, bands, put, sizes_of, zeros
 from gradc.control.coloring import Compression, compress, compress_columns
 from gradc.control.linear import LinearMap, Opened, linear_matrix
 from gradc.ir import ops
@@ -28,8 +28,9 @@ RUNS = 16       # entries that lie in more runs than this are picked one by one
 
 
 class CSR(NamedTuple):
-    """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...] (int64).
+    """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...].
 
+    Indices are int32, as SciPy's; 2**31 entries and more are refused.
     `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  Where sizes are static or bands are
     next to the diagonal the entries are those of the pattern, ordered by column.  Else each row has one entry per
     band; those that would lie outside of the matrix are 0, at the column modulo the number of columns.
@@ -66,7 +67,10 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
 
 
 def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
-    """One column of values per band; None where sizes are static and rows differ in length by more than the ends."""
+    """Each band at every p-th entry; None where sizes are static and the rows at the ends are ragged.
+
+    Without its ends, which are not there, row i has its entries at p * i - first and behind it.
+    """
     n, m = b.size(linear.u, 0), b.size(linear.like, 0)
     along = sorted(along, key=lambda band: -band.tie.offset)
     starts, ends = [band.tie.u0 for band in along], [band.tie.u1 for band in along]
@@ -76,24 +80,36 @@ def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
         if n.data is not None and m.data is not None:
             return None
         first = last = 0
-    p = b.constant(len(along), "int64")
-    count = b.map("mul", p, n)
-    rows = b.apply(ops.Iota(), n)
-    if along:
-        table = b.apply(ops.Concat(1), *[band.value for band in along]) if len(along) > 1 else along[0].value
-        shifts = b.constant(np.array([-band.tie.offset for band in along]), "int64")
-        columns = b.map("add", b.apply(ops.Transpose((0, -1)), rows), shifts)
+        starts = ends = [0] * len(along)
+    p = max(len(along), 1)
+    count = b.map("mul", b.constant(len(along), "int64"), n)
+    count = _positive(b, b.map("sub", count, b.constant(first + last, "int64")))
+    data = zeros(b, linear.like, [count])
+    indices = b.cast(zeros(b, n, [count]), "int32")
+    for k, (band, start, end) in enumerate(zip(along, starts, ends)):
+        rows = _positive(b, b.map("sub", n, b.constant(start + end, "int64")))
+        columns = b.map("add", b.apply(ops.Iota(), rows), b.constant(start - band.tie.offset, "int64"))
         if ragged:
             columns = b.map("mod", columns, m)
-    else:
-        table, columns = zeros(b, linear.like, [n, p]), zeros(b, rows, [n, p])
-    data, indices = [cut(b, b.apply(ops.Reshape(1), v, count), 0, first, last) for v in (table, columns)]
-    ends_of = b.map("mul", p, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
+        every = (ops.Item(start=start * p + k - first or None, step=p),)
+        data = put(b, data, every, band.rows(b, start, end, rows))
+        indices = put(b, indices, every, b.cast(columns, "int32"))
+    indptr = b.map("mul", b.constant(len(along), "int64"), b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
     if first or last:
-        inside = b.map("sub", ends_of, b.constant(first, "int64"))
-        inside = b.map("minimum", inside, b.map("sub", count, b.constant(first + last, "int64")))
-        ends_of = b.map("maximum", inside, b.constant(0, "int64"))
-    return [data, indices, ends_of]
+        indptr = b.map("minimum", b.map("sub", indptr, b.constant(first, "int64")), count)
+        indptr = _positive(b, indptr)
+    return _entries(b, data, indices, indptr, count)
+
+
+def _entries(b: Builder, data: Var, indices: Var, indptr: Var, count: Var) -> list[Var]:
+    """The three arrays with indices in int32, after a check that `count` fits."""
+    few = b.map("lt", count, b.constant(2 ** 31, "int64"))
+    checked = b.apply(ops.Assert("a sparse matrix of 2**31 entries or more has no int32 indices", "shape"), indptr, few)
+    return [data, *[b.cast(v, "int32") for v in (indices, checked)]]
+
+
+def _positive(b: Builder, n: Var) -> Var:
+    return b.map("maximum", n, b.constant(0, "int64"))
 
 
 def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> CSR:
@@ -110,7 +126,7 @@ def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> C
     flat = b.apply(ops.Reshape(1), sums, b.constant(compression.count * width, "int64"))
     data = _picked(b, flat, compression.sums * width + compression.places)
     indptr = np.searchsorted(pattern.rows, np.arange(pattern.shape[0] + 1))
-    return CSR(*opened.expressions([data, b.constant(pattern.columns, "int64"), b.constant(indptr, "int64")]))
+    return CSR(*opened.expressions([data, b.constant(pattern.columns, "int32"), b.constant(indptr, "int32")]))
 
 
 def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
@@ -137,5 +153,5 @@ def _full(matrix: Variable) -> CSR:
     count = b.map("mul", n, m)
     columns = b.apply(ops.Broadcast(), b.apply(ops.Iota(), m), n, m)
     indptr = b.map("mul", m, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
-    flat = [b.apply(ops.Reshape(1), v, count) for v in (x, columns)]
-    return CSR(*inline(b.program([*flat, indptr]), [matrix]))
+    data, indices = [b.apply(ops.Reshape(1), v, count) for v in (x, columns)]
+    return CSR(*inline(b.program(_entries(b, data, indices, indptr, count)), [matrix]))

@@ -22,6 +22,7 @@ SPARSE = rng.normal(size=(6, 6)) * (rng.random((6, 6)) < 0.3)
 def dense(csr, shape):
     """The matrix of (data, indices, indptr); entries are summed, as SciPy does."""
     data, indices, indptr = csr
+    assert indices.dtype == indptr.dtype == np.int32
     assert indptr[0] == 0 and indptr[-1] == len(data) == len(indices) and len(indptr) == shape[0] + 1
     assert all(np.diff(indptr) >= 0) and (not len(indices) or (indices.min() >= 0 and indices.max() < shape[1]))
     result = np.zeros(shape)

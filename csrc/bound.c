@@ -316,12 +316,17 @@ const char gradc_bind_doc[] =
 "same memory again and returns None.  `call.out` has the output arrays (those given as `out`, else new ones).\n"
 "Arrays are bound, not copied: what is written into them is seen by the next call.\n"
 "Raises: BadArgumentError for arrays that would have to be copied, for outputs that do not fit or overlap, and for\n"
-"functions with updates.";
+"functions with updates or with outputs whose sizes depend on computed data.";
 
 PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
     if (!f->entry || f->n_updates) {
         PyErr_Format(gradc_BadArgumentError, "function %U has updates and can't be bound; call it", f->title);
+        return NULL;
+    }
+    if (f->shrinks) {
+        PyErr_Format(gradc_BadArgumentError, "function %U has outputs whose sizes depend on computed data and can't be "
+                     "bound; call it", f->title);
         return NULL;
     }
     PyObject *out = NULL, *names = NULL, **values = NULL;

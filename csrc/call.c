@@ -613,6 +613,23 @@ int gradc_run_entry(Function *self, gradc_frame *frame)
     return rc;
 }
 
+/* Outputs of which entry found that they have fewer elements than prepare said; those come first in memory. */
+static int shrink_outputs(const Function *self, work *w)
+{
+    for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
+        const output *out = &self->outputs[j];
+        PyArrayObject *a = (PyArrayObject *)w->results[j];
+        PyArray_Dims shape = {(npy_intp *)(w->shapes + out->first), out->ndim};
+        if (PyArray_CompareLists(PyArray_DIMS(a), shape.ptr, out->ndim))
+            continue;
+        PyObject *none = PyArray_Resize(a, &shape, 0, NPY_CORDER);
+        if (!none)
+            return -1;
+        Py_DECREF(none);
+    }
+    return 0;
+}
+
 static PyObject *run(Function *self, work *w)
 {
     if ((self->n_stored || w->given == w->named) && gradc_take_containers(self, w))
@@ -644,7 +661,7 @@ static PyObject *run(Function *self, work *w)
         gradc_raise_check(self, &frame, rc, "entry");
         return NULL;
     }
-    if (self->n_updates && !containers_intact(self))
+    if ((self->shrinks && shrink_outputs(self, w)) || (self->n_updates && !containers_intact(self)))
         return NULL;
     PyObject *result = gradc_packed(self, w->results);
     if (result && self->n_updates)

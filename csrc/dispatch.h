@@ -92,7 +92,7 @@ typedef struct {
     Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results;
     Py_ssize_t n_sizes, n_shapes, work_bytes;
     enum result_kind kind;
-    int timed;
+    int timed, shrinks;
     tally tally;
     PyObject *title, *keys, *constant_arrays, *convert, *fail, *keep;
     PyObject *dict, *weakrefs;

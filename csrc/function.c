@@ -303,14 +303,14 @@ static int set_tuple(Function *self, PyObject *sequence, int (*set)(Function *, 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"name", "prepare", "entry", "inputs", "outputs", "constants", "n_results", "result", "keys",
-                            "updates", "convert", "fail", "keep", "deterministic", "timed", NULL};
+                            "updates", "convert", "fail", "keep", "deterministic", "timed", "shrinks", NULL};
     PyObject *name = NULL, *prepare = NULL, *entry = NULL, *inputs = NULL, *outputs = NULL, *constants = NULL;
     PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *keep = NULL;
     Py_ssize_t n_results = -1;
-    int deterministic = 0, timed = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOpp:Function", names, &name, &PyLong_Type, &prepare,
+    int deterministic = 0, timed = 0, shrinks = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOppp:Function", names, &name, &PyLong_Type, &prepare,
                                      &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result, &keys,
-                                     &updates, &convert, &fail, &keep, &deterministic, &timed))
+                                     &updates, &convert, &fail, &keep, &deterministic, &timed, &shrinks))
         return NULL;
     if (!name || !prepare || !entry || !inputs || !outputs || !result) {
         PyErr_SetString(PyExc_TypeError, "Function needs name, prepare, entry, inputs, outputs, n_results and result");
@@ -321,6 +321,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
         return NULL;
     self->vectorcall = timed ? gradc_timed_call : gradc_function_call;
     self->timed = timed;
+    self->shrinks = shrinks;
     self->title = Py_NewRef(name);
     self->n_results = n_results;
     self->blas = deterministic ? &gradc_blas_own : &gradc_blas_chosen;
@@ -385,7 +386,7 @@ static PyGetSetDef function_getset[] = {
 
 PyDoc_STRVAR(function_doc,
 "Function(*, name, prepare, entry, inputs, outputs, constants=(), n_results, result, keys=None, updates=(),\n"
-"         convert=None, fail=None, keep=None, deterministic=False, timed=False)\n\n"
+"         convert=None, fail=None, keep=None, deterministic=False, timed=False, shrinks=False)\n\n"
 "A compiled function.  prepare, entry: addresses of the unit's functions; keep: what keeps them loaded.\n"
 "inputs:  (name or None, dtype, shape with -1 for unknown sizes, container of a shared variable or None, container of\n"
 "         a default or None[, strict]); a container is a list whose item 0 is the value\n"
@@ -394,7 +395,8 @@ PyDoc_STRVAR(function_doc,
 "updates: (output number, container): assigned after a call that succeeded, all or none\n"
 "convert(position, value) -> array for all but exact arrays and plain numbers\n"
 "fail(check, four integers, all sizes, 'prepare' or 'entry') -> the exception to raise\n"
-"deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`");
+"deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`;\n"
+"shrinks: the sizes of some outputs are known, and no larger than prepare says, only after the call");
 
 static PyType_Slot function_slots[] = {
     {Py_tp_doc, (void *)function_doc},

@@ -5,6 +5,9 @@
  * the number (from 1) of the check that failed, with up to four values for its message in frame->error;
  * GRADC_NO_MEMORY means that an allocation failed.
  *
+ * Where the size of an output depends on computed data, prepare gives a bound; entry writes what it is to
+ * frame->shapes, and the output lies at the start of its memory.
+ *
  * All input and output data are C-contiguous, aligned, in native byte order; nothing overlaps an output.
  */
 #ifndef GRADC_RUNTIME_H

@@ -6,6 +6,7 @@ Shape of the file: a comment with the Program, one function (or two, for nests c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradc.codegen.names import C_TYPE, safe
@@ -40,6 +41,7 @@ class CUnit:
     sections: int
     uses_blas: bool
     optimize: str
+    shrinks: bool           # the sizes of some outputs are known only after the call
 
 
 def generate(kernel: Kernel) -> CUnit:
@@ -54,19 +56,26 @@ class _Unit:
         self.entry: list[str] = []
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
         self.statements = 0
+        self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.has_status = False                 # does the entry function look at a section's result?
 
     def build(self) -> CUnit:
         k = self.kernel
+        early, late = _by_section(k)
         for number, section in enumerate(k.sections, 1):
             self.section(number, section)
-        for out in k.outputs:
-            for d in out.shape:
-                self.z(d)
+            if number in late:
+                self.entry += [f"    status = measure_{number}(frame, &all);", "    if (status)",
+                               "        return status;"]
+        for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
+            self.z(d)
         self.z(k.arena_bytes)
-        parts = [self.header(), *self.measure(), *self.functions, *self.prepare(), *self.entry_function()]
+        measured = [self.measure_late(number, late[number]) for number in sorted(late, reverse=True)]
+        parts = [self.header(), *self.measure(early), *[line for lines in reversed(measured) for line in lines],
+                 *self.functions, *self.prepare(), *self.entry_function()]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, next(o for limit, o in LEVELS if self.statements >= limit))
+                     k.uses_blas, next(o for limit, o in LEVELS if self.statements >= limit),
+                     any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr) -> str:
         """A size in the functions that hold them all."""
@@ -83,9 +92,9 @@ class _Unit:
         lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", ""]
         return "\n".join(lines)
 
-    def measure(self) -> list[str]:
-        """The function that computes all sizes, and the struct it fills."""
-        if not self.kernel.prologue and not self.needed:
+    def measure(self, prologue: list[Any]) -> list[str]:
+        """The function that computes all sizes but late ones, and the struct it fills."""
+        if not prologue and not self.needed:
             return []
         lines = []
         if self.needed:
@@ -98,7 +107,7 @@ class _Unit:
             lines.append("/* Checks that the inputs' shapes fit. */")
             lines.append("static int measure(gradc_frame *frame)")
         lines.append("{")
-        kept, used = _live(self.kernel.prologue, set(self.needed))
+        kept, used = _live(prologue, set(self.needed))
         position = 0
         inputs = {load.buffer: None for s in kept for load in _loads(s)}
         for b in self.kernel.inputs:
@@ -111,19 +120,40 @@ class _Unit:
         printer = Printer()
         printer.statements(kept)
         lines += printer.lines
-        lines += [f"    sz->{safe(n)} = {safe(n)};" for n in self.needed]
+        lines += [f"    sz->{safe(n)} = {safe(n)};" for n in self.needed if n not in self.late]
         lines += ["    return 0;", "}", ""]
+        return lines
+
+    def measure_late(self, number: int, statements: list[Any]) -> list[str]:
+        """The function that computes the sizes known after section `number`."""
+        found = {late.size: late.buffer for late in self.kernel.late if late.section == number}
+        wanted = set(self.needed)
+        kept, _ = _live(statements, set(wanted))
+        made = [*found, *[s.name for s in kept if type(s) is Define]]
+        self.late.update(dict.fromkeys(made))
+        printer = Printer()
+        printer.statements(kept)
+        lines = [f"/* Sizes that section {number} found, and checks of them. */",
+                 f"static int measure_{number}(gradc_frame *frame, sizes *sz)", "{"]
+        for size, buffer in found.items():
+            lines.append(f"    const int64_t {safe(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];")
+        lines += [f"    const int64_t {safe(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
+        lines += [*printer.lines, *[f"    {self.z(n)} = {safe(n)};" for n in made if n in wanted or n in found],
+                  "    return 0;", "}", ""]
         return lines
 
     def prepare(self) -> list[str]:
         k = self.kernel
-        shapes = [d for out in k.outputs for d in out.shape]
+        shapes = [d for dims in k.bounds or [out.shape for out in k.outputs] for d in dims]
         body = [f"    frame->shapes[{position}] = {self.z(d)};" for position, d in enumerate(shapes)]
         body.append(f"    frame->arena_bytes = {self.z(k.arena_bytes)};")
         return ["int gradc_prepare(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}", ""]
 
     def entry_function(self) -> list[str]:
         body = self.entry
+        shapes = [d for out in self.kernel.outputs for d in out.shape]
+        bounds = [d for dims in self.kernel.bounds for d in dims]
+        body += [f"    frame->shapes[{k}] = {self.z(d)};" for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
         if not self.needed and not self.kernel.prologue:
             body = ["    int status = 0;" if self.has_status else "    (void)frame;", *body]
         return ["int gradc_entry(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}"]
@@ -265,7 +295,22 @@ class _Unit:
         return f"(void *)(frame->arena + {self.z(b.offset)})"
 
 
-def _live(prologue: tuple[Any, ...], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
+def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:
+    """The statements of the prologue that can be run at the start, and those that come after each section."""
+    after = {late.size: late.section for late in kernel.late}
+    early: list[Any] = []
+    late: dict[int, list[Any]] = {section: [] for section in after.values()}
+    for s in kernel.prologue:
+        printer = Printer()
+        printer.statements((s,))
+        number = max((after.get(n, 0) for n in printer.sizes), default=0) if after else 0
+        if number and type(s) is Define:
+            after[s.name] = number
+        (late[number] if number else early).append(s)
+    return early, late
+
+
+def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
     """The statements whose results are used, and all names they use."""
     kept = []
     for s in reversed(prologue):

@@ -156,7 +156,7 @@ class Maker:
                      for v, borrow in zip(outputs, borrows)],
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
             updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep,
-            deterministic=config.deterministic, timed=bool(self.profile))
+            deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"])
         made.maker = self
         made.name = self.name
         if manifest["blas"]:

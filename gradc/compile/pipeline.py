@@ -80,7 +80,7 @@ class Compiled:
         with self._stage("generate"):
             made = unit.generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
-                    "sections": made.sections, "blas": made.uses_blas}
+                    "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks}
         return build.Unit(made.text, manifest, made.constants, made.optimize)
 
     def load(self) -> None:

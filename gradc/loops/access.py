@@ -93,6 +93,7 @@ class Accesses:
                     size = memory.nbytes(self.sizes, (stride, 1 if s.level else ROW_LIMIT), dtype)
                 else:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
+                size = self.sizes.bound(size)
                 offset = self.arena.take(size, "values")
                 slots[var] = size, offset
                 place = "block" if shared else "arena"
@@ -116,7 +117,7 @@ class Accesses:
 
     def scratch(self, name: str, dtype: str, width: SizeExpr, blocks: int) -> Buffer:
         """A row of `width` elements for each of up to `blocks` blocks."""
-        size = memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype))
+        size = self.sizes.bound(memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype)))
         offset = self.arena.take(size, "scratch")
         self._scratch.append((size, offset))
         return Buffer(self._namer(name), dtype, (width,), "block", -1, offset, width)

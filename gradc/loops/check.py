@@ -84,6 +84,11 @@ class _Checker:
                     if d in self.sizes:
                         self.fail(f"the size {d} is defined twice")
                     self.sizes.add(d)
+        for late in k.late:
+            if not 1 <= late.section <= len(k.sections) or late.buffer not in k.sections[late.section - 1].writes:
+                self.fail(f"the size {late.size} is what section {late.section} leaves in {late.buffer.name}, which it "
+                          f"does not write")
+            self.sizes.add(late.size)
         prologue = _Body(self, None)
         for s in k.prologue:
             prologue.prologue_statement(s)

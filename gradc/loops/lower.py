@@ -20,7 +20,7 @@ from typing import Any
 
 from gradc.ir import dtypes, ops
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program
+from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
@@ -43,6 +43,7 @@ from gradc.loops.nodes import (
     Gemm,
     Index,
     Kernel,
+    Late,
     Let,
     Lit,
     Load,
@@ -130,6 +131,7 @@ class _Lowering:
         self.schedule = ControlSchedule(program, self.sizes)
         self.memory = Accesses(program, self.schedule, self.sizes, self.inputs, namer)
         self.sections: list[Section] = []
+        self.counted: dict[Var, int] = {}           # the number of steps of a loop -> the section that finds it
         self.base = 0                               # level of the body at work
         self.uses_blas = False
         self.parts: dict[Node, tuple[Buffer, SizeExpr]] = {}
@@ -160,9 +162,11 @@ class _Lowering:
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
         outputs = [Buffer(stored[k].name, stored[k].dtype, self.sizes.of(v), "output", k)
                    for k, v in enumerate(self.program.outputs)]
+        late = [Late(size, self.memory.buffers[v], self.counted[v]) for size, v in self.sizes.late.items()]
+        bounds = [tuple(map(self.sizes.bound, b.shape)) for b in outputs] if late else []
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
                       tuple(self.sizes.prologue), self.memory.arena.bytes, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), self.uses_blas)
+                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds))
 
     def _text(self) -> str:
         if len(self.program.eqns) <= 60:
@@ -239,6 +243,8 @@ class _Lowering:
         scope = Scope(0, None)
         emit(self, item, scope)
         self.sections.append(Section(item.name, tuple(scope.statements), tuple(self.reads), tuple(self.writes)))
+        if isinstance(item, ScanItem) and item.count is not None:
+            self.counted[item.count] = len(self.sections)
 
     def emit_items(self, schedule: Schedule, scope: Scope) -> None:
         """All items of a body, one after the other."""

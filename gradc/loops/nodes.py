@@ -4,7 +4,7 @@ Supported: perfect and imperfect loop nests with run-time bounds, affine indices
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
 in phases, gemm calls, checks that end the kernel with a number, loops over time (what one step leaves the next one
 reads) that a step may end, branches.
-Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data.
+Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
@@ -324,8 +324,22 @@ class CheckInfo:
 
 
 @record
+class Late:
+    """A size that section number `section` (from 1) leaves in `buffer`; the prologue's statements that depend on it are
+    run then."""
+
+    size: str
+    buffer: Buffer
+    section: int
+
+
+@record
 class Kernel:
-    """One compiled function."""
+    """One compiled function.
+
+    bounds: for each output the sizes it is made with where they are not those it has in the end: no smaller, and known
+    before any section runs.
+    """
 
     name: str
     inputs: tuple[Buffer, ...]
@@ -337,6 +351,8 @@ class Kernel:
     checks: tuple[CheckInfo, ...] = ()
     program_text: str = ""
     uses_blas: bool = False
+    late: tuple[Late, ...] = ()
+    bounds: tuple[tuple[SizeExpr, ...], ...] = ()
 
 
 Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm

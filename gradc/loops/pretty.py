@@ -55,6 +55,7 @@ def pretty(kernel: Kernel) -> str:
     lines = [f"kernel {kernel.name}({inputs}) -> ({outputs})"]
     lines += [f"  constant {_buffer(b)}" for b, _ in kernel.constants]
     lines += [f"  {line}" for s in kernel.prologue for line in statement_lines(s)]
+    lines += [f"  size {late.size} = {late.buffer.name}[0] after section {late.section}" for late in kernel.late]
     if kernel.arena_bytes != 0:
         lines.append(f"  arena of {kernel.arena_bytes} bytes")
     for section in kernel.sections:

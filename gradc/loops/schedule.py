@@ -92,7 +92,7 @@ class Schedule:
 
     def _live(self) -> list[Eqn]:
         """The equations whose values are used, not only their sizes, nor only as sizes; and all Asserts."""
-        live = set(self.program.outputs)
+        live = {*self.program.outputs, *self.sizes.late.values()}
         kept: list[Eqn] = []
         for eqn in reversed(self.program.eqns):
             if live.isdisjoint(eqn.outs) and type(eqn.op) is not ops.Assert:
@@ -457,7 +457,8 @@ class Schedule:
             return
         item = CheckItem(conditions, literal(message), error, eqn.sources)
         self._register(item)
-        self._block_add(item, max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1))
+        first = max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1)
+        self._block_add(item, max(first, self._sizes_known(item, ())))
 
     # -- placing
 
@@ -500,6 +501,8 @@ class Schedule:
             self.node[node.out] = node
         needs = [(v, view) for v, view in self._needs(node) if v in self.home]
         first = max((self.home[v] for v, _ in needs), default=-1)
+        if self.sizes.late:
+            first = max(first, self._sizes_known(node, node.domain))
         if not node.domain:
             self._block_add(node, max(first, node_home))
             self.home[node.out] = max(node_home, node.item)
@@ -520,6 +523,19 @@ class Schedule:
         self._open(loop, node)
         node.item = loop.index
         self.home[node.out] = max(node_home, node.item)
+
+    def _sizes_known(self, node: Any, domain: Sequence[SizeExpr]) -> int:
+        """The item after which all sizes are known that a statement uses."""
+        if not self.sizes.late:
+            return -1
+        used: set[Any] = set(domain)
+        target = getattr(node, "target", None)
+        for view in (*[leaf.view for leaf in node.leaves()], *([target] if target is not None else [])):
+            used.update(t for terms in view.offsets for t in terms if not isinstance(t, tuple))
+            used.update(a[1] for a in view.axes if a is not None)
+            if view.root in self.size_values:
+                used.add(self.sizes.host(view.root))
+        return max((self.home.get(v, -1) for size in used for v in self.sizes.late_from.get(size, ())), default=-1)
 
     def _write_fits(self, node: Node, position: int) -> bool:
         """A part may be written in a loop only if nothing there touches the same memory."""
@@ -639,13 +655,20 @@ class Schedule:
             root = self.storage.get(view.root, view.root)
             root_dims = self.sizes.of(view.root)
             whole = view.is_whole(root_dims) or (view.flat_contiguous(self.sizes) and not any(view.offsets)
-                                                 and self.sizes.product(view.dims) == self.sizes.product(root_dims))
+                                                 and self.sizes.product(view.dims) == self.sizes.product(root_dims)) \
+                or self._starts(view, root_dims)
             if (not whole or root in self._frame or root in self.trees or root in self.output_of
                     or root not in self.home or self.home[root] < 0):
                 copy = self._copy(view, var)
                 root = copy
             self._store(root)
             self.output_of[root] = k
+
+    def _starts(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
+        """Is this the first part of the root, as many rows as a loop ran?"""
+        return bool(view.dims) and view.dims[0] in self.sizes.late_from \
+            and self.sizes.bound(view.dims[0]) == root_dims[0] \
+            and View(view.root, root_dims, view.axes, view.offsets, view.flat).is_whole(root_dims)
 
     def _decide_storage(self) -> None:
         """A value is stored if any use is outside the loops that made it, or not element by element."""

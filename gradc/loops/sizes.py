@@ -2,7 +2,10 @@
 
 In: a Program.  Out: `Sizes`: dims per Var (ints, or names of sizes), the prologue that computes the named
 sizes from input sizes and integer scalars, and the checks.  Equal names mean equal sizes, which is what fusion asks.
-A size that depends on computed data is refused (`Unsupported`).
+
+How many steps a loop ran that a step may end is known only once it has run: it and the sizes that follow from it are
+*late*.  They have bounds, sizes of the usual kind, by which memory is given out.  A size that depends on other computed
+data is refused (`Unsupported`).
 """
 
 from __future__ import annotations
@@ -48,6 +51,10 @@ class Sizes:
         self.scalar: dict[Var, SizeExpr] = {}       # integer scalars known before any loop runs
         self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
         self.steps: dict[Eqn, SizeExpr] = {}                # of each Scan
+        self.late: dict[str, Var] = {}              # the count of steps that a Scan gives -> its value
+        self.late_from: dict[str, tuple[Var, ...]] = {}     # late size -> the counts it depends on
+        self._bounds: dict[str, SizeExpr] = {}      # late size -> a size that is no smaller
+        self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
         self._region = Region(self.prologue)
         self._regions: dict[Program, Region] = {}   # of branches
         self._outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
@@ -129,11 +136,49 @@ class Sizes:
         key = (fn, args)
         name = self._defined.get(key)
         if name is None:
-            name = self._defined[key] = self._fresh(base)
-            self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
+            name = self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
             if (fn == "maximum" and 0 in args) or (fn in ("add", "mul") and all(self._not_negative(a) for a in args)):
                 self._region.lengths.add(name)
         return self.find(name)
+
+    def _define(self, key: Any, base: str, value: nodes.Expr, args: tuple[SizeExpr, ...]) -> str:
+        """A new size `value` that depends on `args`."""
+        name = self._defined[key] = self._fresh(base)
+        self.prologue.append(Define(name, value))
+        if self.late and not self.late_from.keys().isdisjoint(args):
+            self.late_from[name] = tuple(dict.fromkeys(v for a in args for v in self.late_from.get(a, ())))  # type: ignore
+            bound = self._bound(key[0], args)
+            if bound is not None:
+                self._bounds[name] = bound
+        return name
+
+    def _bound(self, fn: str, args: tuple[SizeExpr, ...]) -> SizeExpr | None:
+        """A size that is not late and no smaller than `fn(args)`, if the bounds of `args` tell one."""
+        bounds = [self._bounds.get(a, None if a in self.late_from else a) if isinstance(a, str) else a for a in args]
+        if fn == "minimum":
+            known = [b for b in bounds if b is not None]
+            return self.define("minimum", tuple(known)) if len(known) > 1 else known[0] if known else None
+        if fn == "sub":             # what is taken away may be as little as 0
+            if bounds[0] is None or not (args[1] not in self.late_from or self._not_negative(args[1])):
+                return None
+            return bounds[0] if args[1] in self.late_from else self.define("sub", (bounds[0], args[1]))
+        if fn in ("position", "slice_start", "slice_first", "slice_count"):
+            return bounds[fn == "position"]     # the length
+        if fn not in ("add", "mul", "maximum", "and_", "floor_divide") or None in bounds:
+            return None
+        if fn != "maximum" and not all(self._not_negative(a) for a in args[:1 + (fn in ("add", "mul"))]):
+            return None
+        return self.define(fn, tuple(bounds))  # type: ignore[arg-type]
+
+    def bound(self, size: SizeExpr) -> SizeExpr:
+        """A size that is known before any loop runs and no smaller; Unsupported if there is none."""
+        size = self.find(size)
+        if size not in self.late_from:
+            return size
+        found = self._bounds.get(size)  # type: ignore[arg-type]
+        if found is None:
+            raise Unsupported("a size depends on computed data, and it is not known how large it can be")
+        return self.find(found)
 
     def _not_negative(self, size: SizeExpr) -> bool:
         return size in self._region.lengths if isinstance(size, str) else size >= 0
@@ -189,6 +234,8 @@ class Sizes:
         if a == b:
             return a
         self.check(Fn("eq", (Size(a), Size(b)), "bool"), "ShapeError", what(), (a, b))
+        if isinstance(b, str) and b in self.late_from:
+            a, b = b, a
         if isinstance(a, str):
             self._region.same[a] = b
             return b
@@ -247,6 +294,9 @@ class Sizes:
                 else:
                     stack.append(outside)
                 continue
+            if var in self._counts:
+                self.scalar[var] = self._late_count(var)
+                continue
             eqn = self._producers.get(var)
             if eqn is None:
                 return None                     # changes from step to step
@@ -270,6 +320,15 @@ class Sizes:
                 return None
             self.scalar[var] = value
         return self.scalar[root]
+
+    def _late_count(self, var: Var) -> str:
+        """How many steps a loop ran."""
+        name = self._fresh("count")
+        self.late[name] = var
+        self.late_from[name] = (var,)
+        self._bounds[name] = self.steps[self._counts[var]]
+        self._region.lengths.add(name)
+        return name
 
     def _host_element(self, eqn: Eqn) -> SizeExpr | None:
         """`v[k]` of an integer input vector, k constant."""
@@ -315,8 +374,7 @@ class Sizes:
                 inner = Fn("cast", (inner,), "int64")
         key = ("host", eqn.outs[0])
         if key not in self._defined:
-            self._defined[key] = name = self._fresh("size")
-            self.prologue.append(Define(name, inner))
+            self._define(key, "size", inner, args)
         return self._defined[key]
 
     # -- slices
@@ -346,8 +404,7 @@ class Sizes:
     def _define_fn(self, base: str, fn: str, args: tuple[SizeExpr, ...]) -> SizeExpr:
         key = (fn, args)
         if key not in self._defined:
-            self._defined[key] = name = self._fresh(base)
-            self.prologue.append(Define(name, Fn(fn, tuple(Size(a) for a in args), "int64")))
+            self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
         return self._defined[key]
 
     def slice_range(self, start: SizeExpr | None, stop: SizeExpr | None, step: SizeExpr | None,
@@ -387,6 +444,8 @@ class Sizes:
             if bound >= 0:
                 return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
             return self.define("maximum", (self.define("add", (length, bound)), 0), "bound")
+        if self._bounds.get(bound) == length and self._not_negative(bound):
+            return bound
         return self.define("slice_start", (length, bound), "bound")
 
 

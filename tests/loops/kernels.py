@@ -48,7 +48,8 @@ def callable_of(kernel: Kernel, optimize: str = "-O1") -> Any:
         inputs=[(None, b.dtype, tuple(d if isinstance(d, int) else -1 for d in b.shape), None, None, False)
                 for b in kernel.inputs],
         outputs=[(b.dtype, len(b.shape)) for b in kernel.outputs], constants=loaded.constants,
-        n_results=len(kernel.outputs), result="list", convert=convert, fail=fail, keep=loaded.keep, deterministic=True)
+        n_results=len(kernel.outputs), result="list", convert=convert, fail=fail, keep=loaded.keep, deterministic=True,
+        shrinks=made.shrinks)
 
 
 def compiled(program: Program, optimize: str = "-O1") -> Any:

@@ -226,3 +226,50 @@ def test_a_product_with_rows_is_made_one_with_columns() -> None:
     p = program([STEPS, H0, XS], made)
     compare(p, [4, START, ROWS[:3]])
     assert "u" in [s.title for s in lower(p, "f").sections]
+
+
+def stopped() -> tuple[list[Any], Any, Any, Any]:
+    """s' = s + x_t until the sum exceeds a limit: inputs, last value, rows, count."""
+    x, s, most = at.dscalar("x"), at.dscalar("s"), at.dscalar("most")
+    op = ops.Scan(body([x, s, most], s + x, s + x, at.gt(s + x, most)), 1, 1, until=True)
+    xs, most = at.dvector("xs"), at.dscalar("most")
+    last, rows, count = apply(op, xs.shape[0], xs, at.constant(np.float64(0)), most)
+    return [xs, most], last, rows, count
+
+
+@pytest.mark.parametrize("most", [0.5, 9.0, 99.0])
+def test_the_number_of_steps_is_a_size(most: float) -> None:
+    inputs, _, rows, count = stopped()
+    used = rows[:count]
+    xs = inputs[0]
+    values = [np.arange(1.0, 8.0), most]
+    for outputs in ([used], [used, count], [used.sum(), used.shape[0] * 2], [at.exp(used) * xs[:count]],
+                    [at.outer(xs, used), at.dot(used, used)], [at.zeros((count, 2)) + used[:, None], used[::-1]],
+                    [used[1:], used[count - 1], at.concatenate([used, xs]), xs[count - 1]],
+                    [at.cumsum(used), used.max() + count, at.inc_subtensor(at.zeros((xs.shape[0],))[:count], used)]):
+        compare(program(inputs, *outputs), values)
+
+
+def test_rows_up_to_a_stop_are_the_output_itself() -> None:
+    inputs, _, rows, count = stopped()
+    made = lower(program(inputs, rows[:count]), "f")
+    assert len(made.sections) == 1 and made.outputs[0].shape != made.bounds[0]
+    used = compiled(program(inputs, rows[:count]))(np.ones(5), 2.5)[0]
+    assert used.tolist() == [1.0, 2.0, 3.0] and used.flags.owndata
+
+
+def test_late_sizes_are_checked() -> None:
+    inputs, _, rows, count = stopped()
+    y = at.dvector("y")
+    f = compare(program([*inputs, y], (rows[:count] * y).sum()), [np.arange(7.0), 5.0, np.ones(4)])
+    with pytest.raises(ShapeError, match=r"sizes (4 and 3|3 and 4) of dimension 0 differ"):
+        f(np.arange(7.0), 5.0, np.ones(3))
+
+
+def test_a_loop_over_what_a_stopped_loop_gave() -> None:
+    inputs, _, rows, count = stopped()
+    x, s = at.dscalar("x"), at.dscalar("s")
+    op = ops.Scan(body([x, s], at.sin(s) + x, s), 1, 1, reverse=True, limited=True)
+    made = apply(op, rows.shape[0], count, rows, at.constant(np.float64(1)))
+    again = apply(ops.Scan(body([x, s], at.cos(s) * x, s * x), 1, 1), count, rows[:count], at.constant(np.float64(1)))
+    compare(program(inputs, *made, *again), [np.arange(1.0, 8.0), 9.0])

@@ -105,7 +105,7 @@ class OpFromGraph(Op):
         if len(given) != len(self.inner_inputs):
             raise TypeMismatchError(f"{self} takes {self.n_inputs} input(s), got {len(inputs)}")
         for k, (v, want) in enumerate(zip(given, self.inner_inputs)):
-            if not (v.type == want.type or getattr(want.type, "accepts", lambda _: False)(v.type)):
+            if not want.type.accepts(v.type):
                 raise TypeMismatchError(f"{self}: input {k} must be {want.type}, got {describe(v)} of type {v.type}"
                                         f"{at(v.source)}; cast it first")
         return Apply(self, given, [v.type for v in self.inner_outputs])

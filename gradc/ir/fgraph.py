@@ -57,7 +57,7 @@ class FunctionGraph:
         """
         if variable is new or variable not in self.clients:
             return
-        if not (variable.type == new.type or getattr(variable.type, "accepts", lambda _: False)(new.type)):
+        if not variable.type.accepts(new.type):
             raise TypeMismatchError(f"can't replace {graph.describe(variable)} of type {variable.type} by "
                                     f"{graph.describe(new)} of type {new.type}{at(new.source)}; cast it first")
         users = list(self.clients[variable])

@@ -183,7 +183,7 @@ class Op:
         if len(inputs) != len(self.itypes):
             raise GraphError(f"{self} takes {len(self.itypes)} input(s), got {len(inputs)}")
         for k, (value, want) in enumerate(zip(inputs, self.itypes)):
-            if not (isinstance(value, Variable) and want.accepts(value.type)):  # type: ignore[attr-defined]
+            if not (isinstance(value, Variable) and want.accepts(value.type)):
                 raise TypeMismatchError(f"{self}: input {k} must be {want}, got "
                                         f"{getattr(value, 'type', value)!r}")
         return Apply(self, inputs, list(self.otypes))
@@ -305,7 +305,7 @@ def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **
     memo: dict[int, Variable] = {}
     for old, new in pairs:
         new = to_variable(new)
-        if not (old.type == new.type or getattr(old.type, "accepts", lambda _: False)(new.type)):
+        if not old.type.accepts(new.type):
             raise TypeMismatchError(f"can't replace {describe(old)} of type {old.type} by {describe(new)} of "
                                     f"type {new.type}{at(new.source)}; cast it first")
         memo[id(old)] = new

@@ -303,20 +303,35 @@ def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
 
 def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:
     """Does a body's input of type `want` take (a row of) `arg`?"""
+    if not isinstance(want, TensorType) or not isinstance(arg.type, TensorType):
+        if want != arg.type:
+            raise TypeMismatchError(f"{op}: {what} must be {want}, got {_name(arg)} of type {arg.type}{at(source)}")
+        return
     if arg.type.dtype != want.dtype or len(shape) != want.ndim or any(
             a is not None and b is not None and a != b for a, b in zip(shape, want.shape)):
         raise TypeMismatchError(f"{op}: {what} must be {want.short()}, got "
                                 f"{TensorType.make(arg.type.dtype, shape).short()} of {_name(arg)}{at(source)}")
 
 
-def _join_shapes(a: StaticShape, b: StaticShape) -> StaticShape:
-    return tuple([x if x == y else None for x, y in zip(a, b)])
+def _joined(a: Any, b: Any) -> Type:
+    """The type of a value that has type `a` or type `b`, which differ in static sizes at most."""
+    if not isinstance(a, TensorType):
+        return a
+    return TensorType.make(a.dtype, tuple([x if x == y else None for x, y in zip(a.shape, b.shape)]))
+
+
+def _short(t: Type) -> str:
+    return t.short() if isinstance(t, TensorType) else str(t)
+
+
+def _shape(arg: Any) -> StaticShape:
+    return arg.type.shape if isinstance(arg.type, TensorType) else ()
 
 
 def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
-    _tensors(op, args, source)
     steps, limit, seqs, inits, others = op.split(args)
     body = op.body
+    _tensors(op, seqs, source)
     _scalars(op, [steps] if limit is None else [steps, limit], source)
     if len(inits) != op.n_carries or len(body.inputs) != op.n_seqs + op.n_carries + len(others):
         raise TypeMismatchError(f"{op}: the body takes {len(body.inputs)} values, the loop has {len(seqs)} sequences, "
@@ -325,13 +340,13 @@ def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
         if k < op.n_seqs and not arg.type.ndim:
             raise ShapeError(f"{op}: the sequence {_name(arg)} is a scalar; a sequence has at least one dimension"
                              f"{at(source)}")
-        _takes(op, f"input {k} of the body", arg, arg.type.shape[1:] if k < op.n_seqs else arg.type.shape, v.type,
-               source)
+        _takes(op, f"input {k} of the body", arg, _shape(arg)[1:] if k < op.n_seqs else _shape(arg), v.type, source)
     types: list[Type] = []
     for k in range(op.n_carries):
         carry, after = body.inputs[op.n_seqs + k], body.outputs[k]
-        _takes(op, f"what follows carry {k}", after, after.type.shape, carry.type, source)
-        types.append(TensorType.make(carry.type.dtype, _join_shapes(carry.type.shape, after.type.shape)))
+        _takes(op, f"what follows carry {k}", after, _shape(after), carry.type, source)
+        types.append(_joined(carry.type, after.type))
+    _tensors(op, body.outputs[op.n_carries:], source)
     for row in body.outputs[op.n_carries:op.n_carries + op.n_stacked]:
         types.append(TensorType.make(row.type.dtype, (_static(steps), *row.type.shape)))
     if op.until:
@@ -344,7 +359,7 @@ def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
 
 
 def _cond(op: ops.Cond, args: Args, source: Any) -> list[Type]:
-    _tensors(op, args, source)
+    _tensors(op, args[:1], source)
     if args[0].type.dtype != "bool" or args[0].type.ndim:
         raise TypeMismatchError(f"{op}: the condition must be a bool scalar, got {_name(args[0])} of type "
                                 f"{args[0].type.short()}{at(source)}")
@@ -353,13 +368,14 @@ def _cond(op: ops.Cond, args: Args, source: Any) -> list[Type]:
             raise TypeMismatchError(f"{op}: the branches must take the same {len(args) - 1} values and give as many "
                                     f"results as one another{at(source)}")
         for k, (arg, v) in enumerate(zip(args[1:], branch.inputs)):
-            _takes(op, f"input {k} of a branch", arg, arg.type.shape, v.type, source)
+            _takes(op, f"input {k} of a branch", arg, _shape(arg), v.type, source)
     types: list[Type] = []
     for k, (a, b) in enumerate(zip(op.then.outputs, op.orelse.outputs)):
-        if a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim:
-            raise TypeMismatchError(f"{op}: result {k} is {a.type.short()} in one branch and {b.type.short()} in the "
+        tensors = isinstance(a.type, TensorType) and isinstance(b.type, TensorType)
+        if (a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim) if tensors else a.type != b.type:
+            raise TypeMismatchError(f"{op}: result {k} is {_short(a.type)} in one branch and {_short(b.type)} in the "
                                     f"other{at(source)}; cast or reshape one of them")
-        types.append(TensorType.make(a.type.dtype, _join_shapes(a.type.shape, b.type.shape)))
+        types.append(_joined(a.type, b.type))
     return types
 
 

@@ -30,6 +30,10 @@ class Type:
 
     make_variable = __call__
 
+    def accepts(self, other: Type) -> bool:
+        """Can a value of type `other` stand where this type is declared?"""
+        return self == other
+
 
 class TensorType(Type):
     """Dtype and partly known shape of an n-dimensional array.
@@ -218,4 +222,25 @@ class Generic(Type):
         return "Generic"
 
     def filter(self, value: Any, **_: Any) -> Any:
+        return value
+
+
+class RngType(Type):
+    """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is RngType
+
+    def __hash__(self) -> int:
+        return hash(RngType)
+
+    def __repr__(self) -> str:
+        return "RngType"
+
+    def filter(self, value: Any, *, name: str = "value", **_: Any) -> Any:
+        """`value`, which must be a `numpy.random.Generator`; BadArgumentError if it is not."""
+        if not isinstance(value, np.random.Generator):
+            raise BadArgumentError(f"{name}: expected a numpy.random.Generator, got {_describe(value)}")
         return value

@@ -118,10 +118,9 @@ class Sizes:
     # ------------------------------------------------------------------------------ inference
 
     def of_input(self, var: Var) -> None:
-        """Dimensions of an input, or of a result that nothing is known about."""
-        if type(var.type) is TensorType:
-            self.dims[var.number] = tuple([self.symbol(("shape", var, k)) if s is None else s
-                                           for k, s in enumerate(var.type.shape)])
+        """Dimensions of an input, or of a result that nothing is known about; what is no tensor has none."""
+        shape = var.type.shape if type(var.type) is TensorType else ()
+        self.dims[var.number] = tuple([self.symbol(("shape", var, k)) if s is None else s for k, s in enumerate(shape)])
 
     def of(self, op: ops.OpKind, args: Sequence[Var], out: TensorType, producer: dict[Var, Eqn],
            eqn: Eqn | None = None) -> Dims | None:

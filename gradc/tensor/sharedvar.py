@@ -15,7 +15,7 @@ import numpy as np
 from gradc.errors import TypeMismatchError
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
-from gradc.ir.types import Generic, TensorType, Type
+from gradc.ir.types import Generic, RngType, TensorType, Type
 from gradc.tensor.variable import TensorVariable
 
 
@@ -95,13 +95,17 @@ class TensorSharedVariable(SharedVariable, TensorVariable):
     """A shared variable that holds an array."""
 
 
+class RandomGeneratorSharedVariable(SharedVariable):
+    """A shared variable that holds the state of a random generator, a `numpy.random.Generator`."""
+
+
 def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
            borrow: bool = False, shape: Any = None, broadcastable: Any = None, **_: Any) -> Any:
     """A shared variable that holds `value`.
 
     Dtype: that of arrays and NumPy scalars; Python ints int64, floats float64, bools bool.  The shape is not
-    fixed: only the number of dimensions is (or `shape`, with None for sizes that may change).  Anything that
-    is no number or array of numbers, lists too, becomes a Generic variable.
+    fixed: only the number of dimensions is (or `shape`, with None for sizes that may change).  A NumPy
+    Generator is the state of a random generator; anything else, lists too, becomes a Generic variable.
     `borrow=True` keeps the array given rather than a copy of it.
     Raises: TypeMismatchError for a variable (compile and call a function first).
     """
@@ -115,6 +119,8 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     else:
         if not borrow:
             value = copy.deepcopy(value)
+        if isinstance(value, np.random.Generator):
+            return RandomGeneratorSharedVariable(RngType(), value, name)
         return SharedVariable(Generic(), value, name)
     if broadcastable is not None:
         kind = TensorType(data.dtype.name, broadcastable=broadcastable)

@@ -1,0 +1,159 @@
+"""The distributions: each is a `RandomVariable`, called with its parameters, `size`, `rng`, `name`, `dtype`.
+
+Names, parameters and their defaults are those of `aesara.tensor.random.basic`, numbers those of the method of that name
+of NumPy's Generator, where none is given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import TypeMismatchError
+from gradc.ir import dtypes
+from gradc.ir.types import StaticShape
+from gradc.tensor.convert import as_tensor_variable
+from gradc.tensor.random.op import REQUIRED, RandomVariable
+
+Size = tuple[int, ...] | None
+
+# --- numbers in the reals
+
+uniform = RandomVariable("uniform", {"low": 0.0, "high": 1.0})
+normal = RandomVariable("normal", {"loc": 0.0, "scale": 1.0})
+standard_normal = RandomVariable("standard_normal", {})
+lognormal = RandomVariable("lognormal", {"mean": 0.0, "sigma": 1.0})
+exponential = RandomVariable("exponential", {"scale": 1.0})
+beta = RandomVariable("beta", {"alpha": REQUIRED, "beta": REQUIRED})
+chisquare = RandomVariable("chisquare", {"df": REQUIRED})
+gumbel = RandomVariable("gumbel", {"loc": 0.0, "scale": 1.0})
+laplace = RandomVariable("laplace", {"loc": 0.0, "scale": 1.0})
+logistic = RandomVariable("logistic", {"loc": 0.0, "scale": 1.0})
+triangular = RandomVariable("triangular", {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
+vonmises = RandomVariable("vonmises", {"mu": REQUIRED, "kappa": REQUIRED})
+weibull = RandomVariable("weibull", {"shape": REQUIRED})
+
+
+def _gamma(rng: np.random.Generator, shape: Any, rate: Any, size: Size) -> Any:
+    return rng.gamma(shape, 1.0 / rate, size)
+
+
+gamma = RandomVariable("gamma", {"shape": REQUIRED, "rate": REQUIRED}, draw=_gamma)     # rate: 1 / NumPy's scale
+
+# --- integers
+
+binomial = RandomVariable("binomial", {"n": REQUIRED, "p": REQUIRED}, "int64")
+poisson = RandomVariable("poisson", {"lam": 1.0}, "int64")
+geometric = RandomVariable("geometric", {"p": REQUIRED}, "int64")
+
+
+def _bernoulli(rng: np.random.Generator, p: Any, size: Size) -> Any:
+    return rng.binomial(1, p, size)
+
+
+bernoulli = RandomVariable("bernoulli", {"p": REQUIRED}, "int64", _bernoulli)
+
+
+class _Integers(RandomVariable):
+    """low, ..., high - 1; with one argument 0, ..., low - 1."""
+
+    def bind(self, args: Sequence[Any], named: Any) -> list[Any]:
+        low, high = super().bind(args, named)
+        return [0, low] if high is None else [low, high]
+
+
+integers = _Integers("integers", {"low": REQUIRED, "high": None}, "int64")
+
+
+def _categorical(rng: np.random.Generator, p: Any, size: Size) -> Any:
+    """The first place where the running sum of p reaches a uniform number."""
+    if size is not None:
+        np.broadcast_to(np.empty(p.shape[:-1]), size)       # raises if p has more sets than size has draws
+    u = rng.uniform(size=p.shape[:-1] if size is None else size)
+    return (np.cumsum(p, axis=-1) < np.asarray(u)[..., None]).sum(axis=-1)
+
+
+categorical = RandomVariable("categorical", {"p": REQUIRED}, "int64", _categorical, (1,))
+
+# --- vectors
+
+
+def _each(method: str) -> Callable[..., Any]:
+    """Draws by a method that takes one set of parameters: set after set in C order, if there are several."""
+    def draw(rng: np.random.Generator, parameters: Sequence[Any], ndims: Sequence[int], size: Size) -> Any:
+        one = getattr(rng, method)
+        if all(p.ndim == n for p, n in zip(parameters, ndims)):
+            return one(*parameters, size=size)
+        batch = size or np.broadcast_shapes(*[p.shape[:p.ndim - n] for p, n in zip(parameters, ndims)])
+        sets = [np.broadcast_to(p, batch + p.shape[p.ndim - n:]) for p, n in zip(parameters, ndims)]
+        return np.array([one(*(s[place] for s in sets)) for place in np.ndindex(batch)]).reshape(*batch, -1)
+    return draw
+
+
+_dirichlets, _multivariate_normals = _each("dirichlet"), _each("multivariate_normal")
+
+
+def _dirichlet(rng: np.random.Generator, alphas: Any, size: Size) -> Any:
+    return _dirichlets(rng, (alphas,), (1,), size)
+
+
+def _multivariate_normal(rng: np.random.Generator, mean: Any, cov: Any, size: Size) -> Any:
+    return _multivariate_normals(rng, (mean, cov), (1, 2), size)
+
+
+dirichlet = RandomVariable("dirichlet", {"alphas": REQUIRED}, "floatX", _dirichlet, (1,), 1)
+multinomial = RandomVariable("multinomial", {"n": REQUIRED, "p": REQUIRED}, "int64", None, (0, 1), 1)
+multivariate_normal = RandomVariable("multivariate_normal", {"mean": REQUIRED, "cov": REQUIRED}, "floatX",
+                                     _multivariate_normal, (1, 2), 1)
+
+# --- out of given values: the dtype is theirs
+
+
+class _Choice(RandomVariable):
+    """Entries of `a` (along its first axis; 0, ..., a - 1 if it is a scalar), with probabilities `p` if given."""
+
+    def __call__(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, **options: Any) -> Any:
+        if not isinstance(replace, bool):
+            raise TypeMismatchError(f"choice: replace is True or False, got {replace!r}")
+        a = as_tensor_variable(a)
+        op = self.with_dtype(_drawn(a))
+        op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
+        op.ndims_params = (0,) * len(op.parameters)
+        return super(_Choice, op).__call__(a, replace, *([] if p is None else [p]), size=size, **options)
+
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+        return (*size, *parameters[0].type.shape[1:])
+
+
+def _choice(rng: np.random.Generator, a: Any, replace: Any, p: Any = None, *, size: Size) -> Any:
+    return rng.choice(a if a.ndim else int(a), size, bool(replace), p)
+
+
+class _Permutation(RandomVariable):
+    """`x` with its first axis in random order (0, ..., x - 1 if it is a scalar)."""
+
+    def __call__(self, x: Any, **options: Any) -> Any:
+        x = as_tensor_variable(x)
+        return super(_Permutation, self.with_dtype(_drawn(x))).__call__(x, **options)
+
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+        return parameters[0].type.shape or (None,)
+
+
+def _permutation(rng: np.random.Generator, x: Any, size: Size) -> Any:
+    return rng.permutation(x if x.ndim else int(x))
+
+
+def _drawn(x: Any) -> str:
+    """The dtype of what is drawn out of `x`."""
+    if x.type.ndim:
+        return x.type.dtype
+    if x.type.dtype not in dtypes.INTEGERS:
+        raise TypeMismatchError(f"expected an array to draw from, or how many numbers to draw from, got {x.type}")
+    return "int64"
+
+
+choice = _Choice("choice", {"a": REQUIRED}, draw=_choice)
+permutation = _Permutation("permutation", {"x": REQUIRED}, draw=_permutation)

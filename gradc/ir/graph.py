@@ -371,17 +371,15 @@ def describe(variable: Variable) -> str:
 
 
 def to_variable(value: Any) -> Variable:
-    """`value` as a variable, as the tensor layer makes one of it."""
-    return conversion(value)
+    """`value` as a variable: itself, or what the tensor layer makes of it."""
+    return value if isinstance(value, Variable) else conversion(value)
 
 
-def _identity(value: Any) -> Variable:
-    if not isinstance(value, Variable):
-        raise MissingInputError(f"expected a variable, got {value!r}")
-    return value
+def _refuse(value: Any) -> Variable:
+    raise MissingInputError(f"expected a variable, got {value!r}")
 
 
-conversion: Callable[[Any], Variable] = _identity       # the tensor layer puts as_tensor_variable here
+conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here
 
 
 # ------------------------------------------------------------------------------- pickling without recursion

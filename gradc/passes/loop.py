@@ -32,6 +32,11 @@ STOP = "the second loop stops"
 Value = Any             # a Var inside, or (op, Vars outside), op None for the one Var itself
 
 
+def is_loop(eqn: Eqn) -> bool:
+    """Is `eqn` a loop that passes may change?  One that carries the state of a random generator stays as it is."""
+    return type(eqn.op) is ops.Scan and all(type(a.type) is TensorType for a in eqn.args)
+
+
 class Loop:
     """See the module."""
 
@@ -288,12 +293,12 @@ class SizedBuilder(Builder):
 
 def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:
     """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
-    if not any(type(eqn.op) is ops.Scan for eqn in program.eqns):
+    if not any(is_loop(eqn) for eqn in program.eqns):
         return program
     b = SizedBuilder()
     env = copy_inputs(program, b)
     for eqn in program.eqns:
-        if type(eqn.op) is ops.Scan:
+        if is_loop(eqn):
             b.sources = eqn.sources
             loop = Loop(eqn, [env[a] for a in eqn.args])
             env.update(change(b, loop) or loop.emit(b))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.passes.loop import Loop, each_loop
+from gradc.passes.loop import Loop, each_loop, is_loop
 from gradc.record import record
 
 OUTSIDE = "index -1 is out of bounds for dimension 0 of size 0"
@@ -29,7 +29,7 @@ def last_rows(program: Program, optimise: Callable[[Program], Program]) -> Progr
     env = copy_inputs(program, b)
     last: dict[Var, Var] = {}
     for eqn in program.eqns:
-        if type(eqn.op) is ops.Scan and not wanted.isdisjoint(eqn.outs):
+        if is_loop(eqn) and not wanted.isdisjoint(eqn.outs):
             b.sources = eqn.sources
             loop = Loop(eqn, [env[a] for a in eqn.args])
             rows = [v for v in eqn.outs if v in wanted and carry_row(b, loop, v, optimise)]

@@ -6,9 +6,8 @@ scalars are merged also where they share nothing: two recurrences side by side t
 
 from __future__ import annotations
 
-from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.passes.loop import STOP, Loop
+from gradc.passes.loop import STOP, Loop, is_loop
 from gradc.passes.scan_values import equal_values
 
 Item = Eqn | Loop
@@ -16,10 +15,10 @@ Item = Eqn | Loop
 
 def merge_siblings(program: Program) -> Program:
     """Loops of the same steps, of which none needs the other, as one where they have a carry in common."""
-    count = sum(type(eqn.op) is ops.Scan for eqn in program.eqns)
+    count = sum(is_loop(eqn) for eqn in program.eqns)
     if count < 2:
         return program
-    items: list[Item] = [Loop(eqn, eqn.args) if type(eqn.op) is ops.Scan else eqn for eqn in program.eqns]
+    items: list[Item] = [Loop(eqn, eqn.args) if is_loop(eqn) else eqn for eqn in program.eqns]
     tried: set[tuple[int, int]] = set()
     while (found := _pair(items, tried)) is not None:
         items = _joined(items, *found)

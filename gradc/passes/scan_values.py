@@ -11,14 +11,14 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.passes.loop import Loop, SizedBuilder, each_loop
+from gradc.passes.loop import Loop, SizedBuilder, each_loop, is_loop
 
 Optimise = Callable[[Program], Program]
 
 
 def drop_unused_results(program: Program) -> Program:
     """Results of loops that nothing needs, with the carries, sequences and others that served only them."""
-    if not any(type(eqn.op) is ops.Scan for eqn in program.eqns):
+    if not any(is_loop(eqn) for eqn in program.eqns):
         return program
     needed: set[Var] = set(program.outputs)
     kept: list[tuple[Eqn, Loop | None]] = []
@@ -26,7 +26,7 @@ def drop_unused_results(program: Program) -> Program:
         if needed.isdisjoint(eqn.outs):
             continue
         loop = None
-        if type(eqn.op) is ops.Scan:
+        if is_loop(eqn):
             loop = Loop(eqn, eqn.args)
             trim(loop, needed)
             needed.update(loop.outside())

@@ -114,14 +114,15 @@ multivariate_normal = RandomVariable("multivariate_normal", {"mean": REQUIRED, "
 class _Choice(RandomVariable):
     """Entries of `a` (along its first axis; 0, ..., a - 1 if it is a scalar), with probabilities `p` if given."""
 
-    def __call__(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, **options: Any) -> Any:
+    def __call__(self, a: Any, size: Any = None, replace: bool = True,  # type: ignore[override]
+                 p: Any = None, **options: Any) -> Any:
         if not isinstance(replace, bool):
             raise TypeMismatchError(f"choice: replace is True or False, got {replace!r}")
         a = as_tensor_variable(a)
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
         op.ndims_params = (0,) * len(op.parameters)
-        return super(_Choice, op).__call__(a, replace, *([] if p is None else [p]), size=size, **options)
+        return RandomVariable.__call__(op, a, replace, *([] if p is None else [p]), size=size, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return (*size, *parameters[0].type.shape[1:])
@@ -134,9 +135,9 @@ def _choice(rng: np.random.Generator, a: Any, replace: Any, p: Any = None, *, si
 class _Permutation(RandomVariable):
     """`x` with its first axis in random order (0, ..., x - 1 if it is a scalar)."""
 
-    def __call__(self, x: Any, **options: Any) -> Any:
+    def __call__(self, x: Any, **options: Any) -> Any:  # type: ignore[override]
         x = as_tensor_variable(x)
-        return super(_Permutation, self.with_dtype(_drawn(x))).__call__(x, **options)
+        return RandomVariable.__call__(self.with_dtype(_drawn(x)), x, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return parameters[0].type.shape or (None,)

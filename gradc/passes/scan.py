@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gradc.ir import ops
 from gradc.ir.program import Program
 from gradc.passes.cond import merge_branches, simplify_branches
+from gradc.passes.scan_linear import affine_carries
 from gradc.passes.scan_results import first_rows, last_rows
 from gradc.passes.scan_siblings import merge_siblings
 from gradc.passes.scan_split import split
@@ -38,6 +39,7 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
+    Step("affine_carries", affine_carries, "before split: coefficients need no carry, they may leave"),
     Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
     Step("simplify", simplify, "last: bodies have less in them now"),

@@ -325,3 +325,29 @@ def test_an_error_in_a_step_stays_an_error() -> None:
 
     same([N, X, A], scan(step, N, [X], [A]), (7, XS ** 2, 0.5), (7, XS, 0.5))
     same([N, X, A], scan(lambda x: [step(x, A)[0]], N, [X]), (7, XS ** 2, 0.5), (7, XS, 0.5))
+
+
+# ------------------------------------------------------------------------------------------------ affine carries
+
+
+def test_an_affine_recurrence_is_one_product_a_carry() -> None:
+    def step(x: Any, y: Any, g: Any, f: Any) -> Any:
+        new = A * (g * (1 - x)) - g * (A * x)
+        return new + f / y, -(g - 2 * f) * x + B, g * x
+
+    after = same([N, X, A, B], scan(step, N, [X, at.exp(X)], [A, B], reverse=True), (7, XS, 0.5, 0.2),
+                 (0, XS, 0.5, 0.2))
+    loop, = loops(after)
+    carries = loop.op.body.inputs[loop.op.n_seqs:loop.op.n_seqs + 2]
+    late = set(carries)
+    products = 0
+    for eqn in loop.op.body.eqns:
+        if not late.isdisjoint(eqn.args):
+            late.update(eqn.outs)
+            products += str(eqn.op) == "mul"
+    assert products <= 4
+
+
+def test_a_recurrence_that_is_not_affine_stays() -> None:
+    same([N, X, A, B], scan(lambda x, g: (A * (g * (1 - g)) - g * (A * x), g), N, [X], [B]), (7, XS, 0.5, 0.2))
+    same([N, X, A, B], scan(lambda x, g: (A / ((g + 3) * (1 - x)) - g * (A * x), g), N, [X], [B]), (7, XS, 0.5, 0.2))

@@ -52,6 +52,33 @@ def linear_map(b: Builder, program: Program, args: Sequence[Var]) -> Linear | No
     return result if isinstance(result, Linear) else None
 
 
+def is_linear(program: Program) -> bool:
+    """Is it easy to see that the output of `program` is linear in the first input?"""
+    depends = {program.inputs[0]}
+    for eqn in program.eqns:
+        used = [a in depends for a in eqn.args]
+        op = eqn.op
+        if not any(used) or type(op) is ops.ShapeOf or (op == _SECOND and not used[1]):
+            continue
+        if type(op) is ops.Map:
+            zero = [a.data is not None and not a.data.any() for a in eqn.args]
+            fits = (op.fn in ("neg", "identity", "second") or (op.fn == "mul" and not all(used))
+                    or (op.fn in ("add", "sub") and all(u or z for u, z in zip(used, zero)))
+                    or (op.fn == "true_divide" and not used[1])
+                    or (op.fn == "switch" and not used[0] and all(u or z for u, z in zip(used[1:], zero[1:]))))
+        elif type(op) in (ops.Reduce, ops.Cumulate):
+            fits = op.fn == "add"  # type: ignore[attr-defined]
+        elif type(op) is ops.Contract:
+            fits = not all(used)
+        else:
+            values = len(used) if type(op) is ops.Concat else 2 if type(op) is ops.Scatter else 1
+            fits = type(op) in _RULES and not any(used[values:])
+        if not fits:
+            return False
+        depends.update(eqn.outs)
+    return True
+
+
 def apply(b: Builder, op: Any, args: Sequence[Value]) -> list[Value]:
     """The results of `op(*args)`, some of which depend on u."""
     given = [a for a in args if isinstance(a, Linear)]

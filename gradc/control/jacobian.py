@@ -12,6 +12,7 @@ from typing import Any
 
 from gradc.autodiff.forward import Rop
 from gradc.autodiff.reverse import Lop, grad
+from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.control.csr import CSR, sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
 from gradc.errors import GradientError, NonScalarCostError, ShapeError, at
@@ -97,6 +98,9 @@ def _each(wrt: Any, made: Callable[[Variable], Any]) -> Any:
 
 def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected_inputs: str, sparse: bool,
             mode: str | None, *, symmetric: bool) -> Variable | CSR:
+    if not isinstance(x, Variable):
+        raise GradientError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+
     def reverse() -> LinearMap:
         u = y.type.variable_class(y.type)
         return LinearMap(u, Lop(y, x, u, fixed, disconnected_inputs), y)
@@ -117,6 +121,8 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         matrix = linear_matrix(forward())
         n = x.type.ndim  # type: ignore[attr-defined]
         matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))  # type: ignore[attr-defined]
+        if matrix.type.dtype != cotangent_dtype(x):  # type: ignore[attr-defined]
+            matrix = apply(ops.Cast(cotangent_dtype(x)), matrix)
     else:
         matrix = linear_matrix(reverse())
     matrix.tag.derivative = Derivative(matrix, y, x, fixed)  # type: ignore[attr-defined]

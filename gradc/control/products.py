@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from gradc.autodiff.forward import Rop
+from gradc.autodiff.linear_rules import is_linear
 from gradc.autodiff.reverse import Lop
 from gradc.control.jacobian import Derivative
 from gradc.control.linear import LinearMap, is_zero, linear_matrix
@@ -69,7 +70,7 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         else:
             (out, *_) = node.outputs
             mark = out.__dict__.get("_tag") and getattr(out.tag, "derivative", None)
-            if mark is not None and mark.matrix is out and out not in known:
+            if mark is not None and mark.matrix is out and out not in known and not _clips(mark.expression):
                 views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)  # type: ignore[attr-defined]
     if not views:
         return {}
@@ -140,6 +141,11 @@ def _marked(mark: Derivative) -> Matrix:
     return Matrix(y, x.type.ndim, left, right)  # type: ignore[attr-defined]
 
 
+def _clips(y: Variable) -> bool:
+    """Does a gradient of y go through `grad_clip`, so that products are not linear in the vector?"""
+    return any(type(node.op) is ops.GradientOf and node.op.kind[0] == "clip" for node in toposort([y]))
+
+
 def _transposed(given: LinearMap, v: Variable) -> Variable:
     """v times the transposed map: a second reverse pass, whose result uses the shape of u at most."""
     by_u = Lop(given.result, given.u, v, disconnected_inputs="ignore")
@@ -189,9 +195,10 @@ def _one_element(body: Program, k: int) -> tuple[Eqn, Program] | None:
         if eqn is not places[0] and not needed.isdisjoint(eqn.outs):
             kept.append(eqn)
             needed.update(eqn.args)
-    if i in needed or places[0].out not in needed:
+    program = Program([places[0].out, *body.inputs[1:]], kept[::-1], [out])
+    if i in needed or places[0].out not in needed or not is_linear(program):
         return None
-    return places[0], Program([places[0].out, *body.inputs[1:]], kept[::-1], [out])
+    return places[0], program
 
 
 def _is_one(v: Var, producer: dict[Var, Eqn]) -> bool:

@@ -231,3 +231,16 @@ def test_long_chains():
         y = y * 1.001
     (got,) = compute([x], [jacobian(y, x)], [np.ones(2)])
     np.testing.assert_allclose(got, np.eye(2) * 1.001 ** 3000, rtol=1e-11)
+
+
+def test_what_is_no_variable():
+    x = at.dvector("x")
+    for sparse in (False, True):
+        with pytest.raises(GradientError, match="expected variables to differentiate by, got 3 of type int"):
+            jacobian(x, 3, sparse=sparse)
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_the_dtype_is_that_of_the_gradient(mode):
+    x = at.fvector("x")
+    assert jacobian(at.cast(x, "float64") ** 2, x, mode=mode).type.dtype == "float32"

@@ -9,7 +9,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.compile.ingest import ingest
-from gradc.gradient import grad, hessian, jacobian
+from gradc.gradient import grad, grad_clip, hessian, jacobian
 from gradc.ir import ops
 from gradc.ir.interp import evaluate
 from gradc.ir.program import tensor
@@ -164,3 +164,11 @@ def test_other_scans_are_left_alone():
     got, times = evaluate(program, [X, np.int64(3)])
     np.testing.assert_allclose(got, np.diag(2 * X)[:3])
     np.testing.assert_allclose(times, np.diag(2 * X) * np.arange(7)[:, None])
+
+
+@pytest.mark.parametrize("maker", [jacobian, rows_by_scan])
+def test_clipped_gradients_are_not_linear_in_the_vector(maker):
+    x, v = at.dvector("x"), at.dvector("v")
+    J = maker(3 * grad_clip(x, -1, 1), x)
+    program = ingest([x, v], at.dot(v, J)).program
+    np.testing.assert_allclose(evaluate(program, [X, 5 * V])[0], 5 * V)

@@ -27,8 +27,6 @@ from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.types import NullType, TensorType
 from gradc.record import record, replace
 
-_FEW = 3        # scalar carries whose cotangents are carried as a linear recurrence
-
 
 @connects(ops.Scan)
 def scan_connection(node: Apply) -> Pattern:
@@ -122,29 +120,7 @@ def _cotangents(o: Any, step: Step, gs: Cotangents,
                 given[k] = term
                 settled = False
         if settled:
-            break
-    carried = [k for k in given if k < n]
-    if len(carried) <= _FEW and all(isinstance(t := given[k].type, TensorType) and not t.ndim for k in carried):
-        found.update((first + k, term) for k, term in _linear(o, step, given, carried).items())
-    return given, {i: term for i, term in found.items() if term is not None}
-
-
-def _linear(o: Any, step: Step, given: dict[int, Variable], carried: Sequence[int]) -> dict[int, Variable]:
-    """The cotangents of scalar carries as J g + b, where the matrix J and b do not depend on g.
-
-    So all that has to wait for the step before are a few multiplications and additions.
-    """
-    carries, rows = [step.carries[k] for k in carried], [j for j in given if j not in carried]
-    terms: dict[int, list[Variable]] = {k: [] for k in carried}
-    for k, b in zip(carried, pullback(o, [step.results[j] for j in rows], [given[j] for j in rows], carries)):
-        terms[k] += [] if b is None else [b]
-    for j in carried:
-        one = o.number(1, cotangent_dtype(step.after[j]))
-        for k, slope in zip(carried, pullback(o, [step.after[j]], [one], carries)):
-            if slope is not None:
-                terms[k].append(given[j] if slope is one else o.mul(given[j], slope))
-    o.source = step.node.source
-    return {k: o.add_terms(parts) for k, parts in terms.items() if parts}
+            return given, {i: term for i, term in found.items() if term is not None}
 
 
 def _stacked(node: Apply, step: Step, kept: Sequence[Variable]) -> list[Variable]:

@@ -406,17 +406,6 @@ def test_steps_that_are_flat_give_zero() -> None:
     assert run([x, h], Rop(last, [x, h], [x, h]), [2.5, 3.5], 1.5) == 0
 
 
-def test_cotangents_of_scalars_are_a_linear_recurrence() -> None:
-    """What waits for the step before is one product, whatever the step does."""
-    x, w = at.dscalars("xw")
-    last, = loop(lambda h: [at.sin(h * w) * at.tanh(h) + h ** 2], [], [x], 5)
-    back = next(node for node in toposort([grad(last, x)]) if type(node.op) is ops.Scan and node.op.reverse).op
-    carry, = back.body.inputs[back.n_seqs:back.n_seqs + back.n_carries]
-    uses = [eqn for eqn in back.body.eqns if carry in eqn.args]
-    assert all(type(eqn.op) is ops.Map and eqn.op.fn in ("mul", "add") for eqn in uses)
-    assert back.body.producers()[back.body.outputs[0]] in uses
-
-
 # --------------------------------------------------------------------------------------- order two, three; nesting
 
 

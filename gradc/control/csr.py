@@ -94,6 +94,11 @@ def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
         every = (ops.Item(start=start * p + k - first or None, step=p),)
         data = put(b, data, every, band.rows(b, start, end, rows))
         indices = put(b, indices, every, b.cast(columns, "int32"))
+    if n.data is not None and m.data is not None:       # all rows are known now
+        i = np.arange(int(n.data))[:, None]
+        there = (i >= starts) & (i < int(n.data) - np.array(ends, dtype=int))
+        known = (i - np.array([band.tie.offset for band in along], dtype=int))[there]
+        return [data, b.constant(known, "int32"), b.constant(np.append(0, there.sum(axis=1).cumsum()), "int32")]
     indptr = b.map("mul", b.constant(len(along), "int64"), b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
     if first or last:
         indptr = b.map("minimum", b.map("sub", indptr, b.constant(first, "int64")), count)

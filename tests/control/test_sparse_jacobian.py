@@ -10,6 +10,7 @@ from gradc.control.csr import CSR
 from gradc.errors import ShapeError
 from gradc.gradient import grad_scale, hessian, jacobian
 from gradc.ir import ops
+from gradc.ir.graph import Constant
 from gradc.ir.interp import evaluate
 from gradc.ir.program import tensor
 from tests.control.test_jacobian import VECTORS, numeric, rosenbrock
@@ -64,6 +65,16 @@ def test_the_hessian_of_the_chained_rosenbrock_function_has_three_bands(n):
     full = evaluate(ingest([x], hessian(rosenbrock(at, x), x)).program, [given])[0]
     np.testing.assert_allclose(dense(got, (n, n)), full, rtol=1e-13)
     assert all((np.diff(got[1][a:b]) > 0).all() for a, b in zip(got[2], got[2][1:]))
+
+
+@pytest.mark.parametrize("n", [2, 3, 50])
+def test_static_sizes_make_the_pattern_constant(n):
+    x, given = vector(n), rng.normal(size=n)
+    csr = hessian(rosenbrock(at, x), x, sparse=True)
+    assert isinstance(csr.indices, Constant) and isinstance(csr.indptr, Constant)
+    y = at.dvector("y")
+    for a, b in zip(values([x], csr, given), values([y], hessian(rosenbrock(at, y), y, sparse=True), given)):
+        np.testing.assert_array_equal(a, b)
 
 
 def vector(n):

@@ -2,6 +2,7 @@
 #ifndef GRADC_SIZES_H
 #define GRADC_SIZES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Sections stay functions of their own: the compiler's time grows with the square of a function's length. */
@@ -76,6 +77,12 @@ typedef struct {
     int64_t count;  /* blocks, at least 1 */
     int64_t grain;  /* blocks that are worth a hand-over to another thread */
 } gradc_cut;
+
+/* What a section that runs blocks of a cut loop is told: the unit's own struct of sizes, and a block's iterations. */
+typedef struct {
+    const void *sizes;
+    int64_t step;
+} gradc_nest;
 
 static inline gradc_cut gradc_cut_loop(int64_t extent, int64_t work, int64_t multiple, int64_t limit, double cost)
 {

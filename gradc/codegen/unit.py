@@ -11,6 +11,7 @@ from typing import Any
 
 from gradc.codegen.names import C_TYPE, safe
 from gradc.codegen.printer import Printer, row_template
+from gradc.ir import dtypes
 from gradc.loops.nodes import (
     Blocks,
     Buffer,
@@ -21,6 +22,7 @@ from gradc.loops.nodes import (
     Fn,
     Kernel,
     Load,
+    Region,
     Section,
     SizeExpr,
 )
@@ -29,6 +31,7 @@ from gradc.record import record
 # Statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1 (no
 # vector code) takes half of that again, and graphs so large are seldom run on large arrays.
 LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
+TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
 
 
 @record
@@ -55,6 +58,7 @@ class _Unit:
         self.functions: list[str] = []
         self.entry: list[str] = []
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
+        self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.has_status = False                 # does the entry function look at a section's result?
@@ -70,6 +74,7 @@ class _Unit:
         for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
+        self.entry[:0] = self.fill_slots()
         measured = [self.measure_late(number, late[number]) for number in sorted(late, reverse=True)]
         parts = [self.header(), *self.measure(early), *[line for lines in reversed(measured) for line in lines],
                  *self.functions, *self.prepare(), *self.entry_function()]
@@ -100,6 +105,9 @@ class _Unit:
         if self.needed:
             lines.append("typedef struct {")
             lines += [f"    int64_t {safe(n)};" for n in self.needed]
+            if self.slots:
+                count = sum(r.slots for r in self.slots)
+                lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
             lines += ["} sizes;", ""]
             lines.append("/* Sizes from the inputs' shapes and integer scalars; checks that they fit. */")
             lines.append("static int measure(gradc_frame *frame, sizes *sz)")
@@ -149,6 +157,18 @@ class _Unit:
         body.append(f"    frame->arena_bytes = {self.z(k.arena_bytes)};")
         return ["int gradc_prepare(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}", ""]
 
+    def fill_slots(self) -> list[str]:
+        """The pointers to the slots of the arena: one array for all sections."""
+        lines = []
+        for region, first in self.slots.items():
+            start = "frame->arena" if region.start == 0 else f"frame->arena + {self.z(region.start)}"
+            if region.slots == 1:
+                lines.append(f"    all.slot[{first}] = {start};")
+                continue
+            lines += [f"    for (int k = 0; k < {region.slots}; ++k)",
+                      f"        all.slot[{f'{first} + ' if first else ''}k] = {start} + k * {self.z(region.bytes)};"]
+        return lines
+
     def entry_function(self) -> list[str]:
         body = self.entry
         shapes = [d for out in self.kernel.outputs for d in out.shape]
@@ -162,7 +182,7 @@ class _Unit:
         """The start of a function that needs the sizes, or their checks."""
         check = ["    if (status)", "        return status;"]
         if self.needed:
-            used = any("sz->" in line or ", sz)" in line for line in body)
+            used = any("sz->" in line or ", sz" in line for line in body)
             return ["    sizes all;", "    int status = measure(frame, &all);", *check,
                     *(["    const sizes *const sz = &all;"] if used else [])]
         return ["    int status = measure(frame);", *check] if self.kernel.prologue else []
@@ -182,7 +202,7 @@ class _Unit:
         if s.blocks:
             self.blocks(f"section_{number}", s, s.blocks, buffers, sizes)
         else:
-            arguments = ["frame"] * printer.frame + [self.pointer(b) for b in buffers] + [self.z(n) for n in sizes]
+            arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
             self.entry += _wrap(f"    /* {_comment(s.title)} */", 7)
             call = f"section_{number}({', '.join(arguments)});"
             if printer.checks:
@@ -206,77 +226,85 @@ class _Unit:
         head = f"static GRADC_NOINLINE {'int' if printer.checks else 'void'} section_{number}" \
                f"{'_loop' if s.blocks else ''}({', '.join(parameters) or 'void'})"
         return [*_wrap(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
-                *_wrap(head, 4), "{", *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
+                *_wrap(head, 4), "{",
+                *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
 
     def blocks(self, name: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> None:
-        """The section's second function, which runs blocks, and its call."""
-        written = set(s.writes)
-        rows = {b: f"{safe(b.name)}_row" for b in buffers if b.place == "block"}
-        fields = [f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *{safe(b.name)};" for b in buffers]
-        fields += [f"int64_t {safe(n)};" for n in sizes]
-        fields += [f"int64_t {r};" for r in rows.values()]
-        arguments = [f"c->{safe(b.name)}" + (f" + block * c->{rows[b]}" if b in rows else "") for b in buffers]
-        arguments += [f"c->{safe(n)}" for n in sizes]
+        """The functions that run blocks of a section and cut its loop into blocks, and the call."""
+        extent = self.z(cut.extent)
+        arguments = [*map(self.pointer, buffers), *map(self.z, sizes), "lo", "hi"]
+        inside = [
+            "    for (int64_t block = first; block < last; ++block) {",
+            "        const int64_t lo = block * nest->step;",
+            f"        const int64_t hi = lo + nest->step < {extent} ? lo + nest->step : {extent};",
+            *_wrap(f"        {name}_loop({', '.join(arguments)});", 12),
+            "    }",
+        ]
+        start = f"gradc_cut_loop({extent}, {self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost})"
+        outside = [
+            f"    const int status = cut.count == 1 ? {name}(frame, &nest, 0, 1)",
+            f"                                      : frame->parallel(frame, {name}, &nest, cut.count, cut.grain);",
+        ]
+        if s.partial:
+            outside += ["    if (status)", "        return status;"]
+            for c in s.partial:
+                outside += self.combine(c)
+        sized = any("sz->" in line for line in (*inside, start, *outside))
         self.functions += [
-            "typedef struct {", *(f"    {f}" for f in fields), "    int64_t extent, step;", f"}} {name}_context;", "",
             f"static int {name}(gradc_frame *frame, const void *context, int64_t first, int64_t last)",
             "{",
-            f"    const {name}_context *c = context;",
+            "    const gradc_nest *nest = context;",
+            *["    const sizes *sz = nest->sizes;"] * sized,
             "    (void)frame;",
-            "    for (int64_t block = first; block < last; ++block) {",
-            "        const int64_t lo = block * c->step;",
-            "        const int64_t hi = lo + c->step < c->extent ? lo + c->step : c->extent;",
-            *_wrap(f"        {name}_loop({', '.join([*arguments, 'lo', 'hi'])});", 12),
-            "    }",
+            *inside,
             "    return 0;",
+            "}",
+            "",
+            f"static GRADC_NOINLINE int {name}_run(gradc_frame *frame{', const sizes *sz' * sized})",
+            "{",
+            f"    const gradc_cut cut = {start};",
+            f"    const gradc_nest nest = {{{'sz' if sized else 'NULL'}, cut.step}};",
+            *outside,
+            f"    return {'0' if s.partial else 'status'};",
             "}",
             "",
         ]
         self.has_status = True
-        values = [self.pointer(b) for b in buffers] + [self.z(n) for n in sizes] + [self.z(b.stride) for b in rows]
-        values += [self.z(cut.extent), "cut.step"]
-        start = len(self.functions)
-        self.functions += [
-            f"    const gradc_cut cut = gradc_cut_loop({self.z(cut.extent)}, {self.z(cut.work)}, {cut.multiple}, "
-            f"{cut.limit}, {cut.cost});",
-            *_wrap(f"    const {name}_context c = {{{', '.join(values)}}};", 8),
-        ]
-        call = [f"cut.count == 1 ? {name}(frame, &c, 0, 1)",
-                f"                 : frame->parallel(frame, {name}, &c, cut.count, cut.grain);"]
-        if s.partial:
-            self.functions += [f"    const int status = {call[0]}", f"                     {call[1]}",
-                               "    if (status)", "        return status;"]
-            for c in s.partial:
-                self.combine(c)
-            self.functions.append("    return 0;")
-        else:
-            self.functions += [f"    return {call[0]}", f"           {call[1][4:]}"]
-        sized = any("sz->" in line for line in self.functions[start:])
-        run = f"    status = {name}_run(frame{', sz' if sized else ''});"
-        self.functions[start:start] = [
-            f"static GRADC_NOINLINE int {name}_run(gradc_frame *frame{', const sizes *sz' if sized else ''})", "{"]
-        self.functions += ["}", ""]
-        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7), run, "    if (status)", "        return status;"]
+        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7),
+                       f"    status = {name}_run(frame{', sz' * sized});", "    if (status)", "        return status;"]
 
-    def combine(self, c: Combine) -> None:
+    def combine(self, c: Combine) -> list[str]:
         """Fold the rows of all blocks in pairs, then copy the results to where they belong."""
         t, parts, width = C_TYPE[c.parts.dtype], safe(c.parts.name), self.z(c.width)
         text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]",
                                                                            f"{parts}[at + step * {width}]")
-        self.functions += [
-            f"    {t} *const {parts} = {self.pointer(c.parts)};",
+        lines = [
+            f"    {t} *const {parts} = (void *){self.slot(c.parts)};",
             "    for (int64_t step = 1; step < cut.count; step *= 2)",
             "        for (int64_t block = 0; block + step < cut.count; block += 2 * step)",
             f"            for (int64_t at = block * {width}; at < (block + 1) * {width}; ++at)",
             f"                {parts}[at] = {text};",
         ]
+        table: list[Buffer] = []        # many scalar outputs: a loop over their numbers
         for target, position, count in c.targets:
+            if count != 1 or position != len(table) or target.place != "output":
+                break
+            table.append(target)
+        if len(table) < TABLE:
+            table = []
+        else:
+            numbers = ", ".join([str(b.position) for b in table])
+            lines += [f"    static const int {parts}_outputs[] = {{", *_wrap(f"        {numbers}", 8), "    };",
+                      f"    for (int at = 0; at < {len(table)}; ++at)",
+                      f"        (({t} *)(frame->outputs[{parts}_outputs[at]]))[0] = {parts}[at];"]
+        for target, position, count in c.targets[len(table):]:
             place = f"(({C_TYPE[target.dtype]} *)({self.pointer(target)}))"
             if count == 1:
-                self.functions.append(f"    {place}[0] = {parts}[{self.z(position)}];")
+                lines.append(f"    {place}[0] = {parts}[{self.z(position)}];")
             else:
-                self.functions += [f"    for (int64_t at = 0; at < {self.z(count)}; ++at)",
-                                   f"        {place}[at] = {parts}[{self.z(position)} + at];"]
+                lines += [f"    for (int64_t at = 0; at < {self.z(count)}; ++at)",
+                          f"        {place}[at] = {parts}[{self.z(position)} + at];"]
+        return lines
 
     def entry_section(self, s: Section) -> None:
         """A gemm is called from the entry function itself: the pool is not in use then."""
@@ -290,9 +318,25 @@ class _Unit:
         self.entry += [*printer.lines, "    }"]
 
     def pointer(self, b: Buffer) -> str:
+        """Where a buffer begins; of one that each block has for itself, where that of `block` begins."""
         if b.place in ("input", "output", "constant"):
             return f"frame->{b.place}s[{b.position}]"
-        return f"(void *)(frame->arena + {self.z(b.offset)})"
+        row = f" + block * {self.z(b.stride)} * {dtypes.ITEMSIZE[b.dtype]}" if b.place == "block" else ""
+        return f"(void *)({self.slot(b)}{row})" if row else f"(void *){self.slot(b)}"
+
+    def only_block(self, b: Buffer) -> str:
+        """As `pointer`, in a section that is not cut: its whole loop is block 0."""
+        return f"(void *){self.slot(b)}" if b.place == "block" else self.pointer(b)
+
+    def slot(self, b: Buffer) -> str:
+        """Where the slot of a buffer in the arena begins."""
+        region = b.region
+        assert region is not None
+        if isinstance(region.bytes, int) and isinstance(region.start, int):
+            return f"(frame->arena + {region.start + b.position * region.bytes})"
+        if region not in self.slots:
+            self.slots[region] = sum(r.slots for r in self.slots)
+        return f"sz->slot[{self.slots[region] + b.position}]"
 
 
 def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:

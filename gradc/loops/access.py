@@ -18,7 +18,7 @@ from gradc.ir.types import TensorType
 from gradc.loops import memory
 from gradc.loops.index import View
 from gradc.loops.names import Namer
-from gradc.loops.nodes import Buffer, SizeExpr
+from gradc.loops.nodes import Buffer, Region, SizeExpr
 from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
@@ -53,8 +53,8 @@ class Accesses:
         self._merged: dict[Var, int] = {}            # and how many of their loops were made one with the next
         self._found: dict[Any, Access] = {}
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
-        self._scratch: list[tuple[SizeExpr, SizeExpr]] = []     # of the current item
-        self._inside: list[tuple[SizeExpr, SizeExpr]] = []      # slots of values in the bodies of an item
+        self._scratch: list[tuple[Region, int]] = []     # of the current item
+        self._inside: list[tuple[Region, int]] = []      # slots of values in the bodies of an item
         self._plan(schedule)
 
     # -- buffers
@@ -69,7 +69,7 @@ class Accesses:
         starts: dict[int, list[Var]] = {}
         for var, (first, _) in spans.items():
             starts.setdefault(first, []).append(var)
-        slots: dict[Var, tuple[SizeExpr, SizeExpr]] = {}        # of the values alive: size and offset
+        slots: dict[Var, tuple[Region, int]] = {}        # of the values alive
         ends: dict[int, list[Var]] = {}
         for item in range(len(s.items)):
             for var in starts.get(item, ()):
@@ -93,11 +93,9 @@ class Accesses:
                     size = memory.nbytes(self.sizes, (stride, 1 if s.level else ROW_LIMIT), dtype)
                 else:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
-                size = self.sizes.bound(size)
-                offset = self.arena.take(size, "values")
-                slots[var] = size, offset
+                region, slot = slots[var] = self.arena.take(self.sizes.bound(size), "values")
                 place = "block" if shared else "arena"
-                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, place, -1, offset, stride)
+                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, place, slot, region, stride)
             for body in getattr(s.items[item], "bodies", ()):
                 self._plan(body)
             if s.level:
@@ -118,9 +116,9 @@ class Accesses:
     def scratch(self, name: str, dtype: str, width: SizeExpr, blocks: int) -> Buffer:
         """A row of `width` elements for each of up to `blocks` blocks."""
         size = self.sizes.bound(memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype)))
-        offset = self.arena.take(size, "scratch")
-        self._scratch.append((size, offset))
-        return Buffer(self._namer(name), dtype, (width,), "block", -1, offset, width)
+        region, slot = self.arena.take(size, "scratch")
+        self._scratch.append((region, slot))
+        return Buffer(self._namer(name), dtype, (width,), "block", slot, region, width)
 
     def constant(self, root: Var) -> Buffer:
         """The buffer of an array constant."""
@@ -148,8 +146,8 @@ class Accesses:
     def begin(self) -> None:
         """A new item: its loops are numbered anew and may be merged in their own way; scratch is free again."""
         self._found.clear()
-        for size, offset in self._scratch:
-            self.arena.give_back(size, offset, "scratch")
+        for region, slot in self._scratch:
+            self.arena.give_back(region, slot, "scratch")
         self._scratch.clear()
 
     def _stride_of(self, root: Var) -> tuple[SizeExpr, ...]:

@@ -41,6 +41,7 @@ from gradc.loops.nodes import (
     Load,
     Local,
     Phase,
+    Region,
     Rows,
     Section,
     Size,
@@ -117,12 +118,21 @@ class _Checker:
             self.fail(f"{b.name} lies in {b.place!r}, which is no place")
         if b.dtype not in dtypes.ITEMSIZE:
             self.fail(f"{b.name} has the dtype {b.dtype!r}")
-        for d in (*b.shape, b.offset, b.stride):
+        for d in (*b.shape, b.stride):
             self.size(d)
+        if b.place in ("arena", "block"):
+            self.slot(b, b.region)
         frame = {"input": self.kernel.inputs, "output": self.kernel.outputs,
                  "constant": tuple(c for c, _ in self.kernel.constants)}.get(b.place)
         if frame is not None and not (0 <= b.position < len(frame) and frame[b.position].dtype == b.dtype):
             self.fail(f"{b.name}: the kernel has no {b.place} {b.position} of dtype {b.dtype}")
+
+    def slot(self, b: Buffer, region: Region | None) -> None:
+        """The place in the arena of a buffer."""
+        if region is None or not 0 <= b.position < region.slots:
+            self.fail(f"{b.name} has no slot of the arena")
+        self.size(region.start)
+        self.size(region.bytes)
 
     def size(self, size: SizeExpr, extra: tuple[str, ...] = ()) -> None:
         """A size that must be known here."""

@@ -119,7 +119,7 @@ class _Lowering:
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
-        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "lane", "width",
+        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "nest", "slot", "all", "status", "lane", "width",
                        "tile", "end", "together", "at", "member", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
         self.namer = namer = Namer(self.shared, set(), self.local)
@@ -162,10 +162,11 @@ class _Lowering:
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
         outputs = [Buffer(stored[k].name, stored[k].dtype, self.sizes.of(v), "output", k)
                    for k, v in enumerate(self.program.outputs)]
+        arena = self.memory.arena.close()
         late = [Late(size, self.memory.buffers[v], self.counted[v]) for size, v in self.sizes.late.items()]
         bounds = [tuple(map(self.sizes.bound, b.shape)) for b in outputs] if late else []
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
-                      tuple(self.sizes.prologue), self.memory.arena.bytes, tuple(self.sections),
+                      tuple(self.sizes.prologue), arena, tuple(self.sections),
                       tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds))
 
     def _text(self) -> str:

@@ -1,15 +1,15 @@
 """Where stored values live: output memory, a slot of the arena, or a row per block of a parallel loop.
 
 Lifetimes are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the
-former value is dead, or, in place, by the value computed from it element for element in the same loop.  Slots lie one
-after the other, each 64-byte aligned, at offsets that are sizes.
+former value is dead, or, in place, by the value computed from it element for element in the same loop.  Slots of one
+size lie side by side, each 64-byte aligned: thousands of values need no thousands of sizes.
 """
 
 from __future__ import annotations
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
-from gradc.loops.nodes import SizeExpr
+from gradc.loops.nodes import Region, SizeExpr
 from gradc.loops.places import GemmCall, Node, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
@@ -22,20 +22,28 @@ class Arena:
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._free: dict[tuple[str, SizeExpr], list[SizeExpr]] = {}
-        self.bytes: SizeExpr = 0
+        self._regions: dict[SizeExpr, Region] = {}
+        self._free: dict[tuple[str, SizeExpr], list[int]] = {}
 
-    def take(self, size: SizeExpr, pool: str) -> SizeExpr:
-        """Offset of a slot of `size` bytes, a multiple of ALIGN."""
+    def take(self, size: SizeExpr, pool: str) -> tuple[Region, int]:
+        """A slot of `size` bytes, a multiple of ALIGN."""
+        region = self._regions.setdefault(size, Region(size))
         free = self._free.get((pool, size))
         if free:
-            return free.pop()
-        offset = self.bytes
-        self.bytes = self._sizes.define("add", (offset, size), "arena")
-        return offset
+            return region, free.pop()
+        region.slots += 1
+        return region, region.slots - 1
 
-    def give_back(self, size: SizeExpr, offset: SizeExpr, pool: str) -> None:
-        self._free.setdefault((pool, size), []).append(offset)
+    def give_back(self, region: Region, slot: int, pool: str) -> None:
+        self._free.setdefault((pool, region.bytes), []).append(slot)
+
+    def close(self) -> SizeExpr:
+        """Put the regions one after the other; returns the bytes of the whole."""
+        total: SizeExpr = 0
+        for region in self._regions.values():
+            region.start = total
+            total = self._sizes.define("add", (total, self._sizes.define("mul", (region.slots, region.bytes))), "arena")
+        return total
 
 
 def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:

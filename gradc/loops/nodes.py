@@ -25,12 +25,24 @@ SizeExpr = int | str
 # ------------------------------------------------------------------------------------------------ buffers
 
 
+@record(frozen=False, eq=False)
+class Region:
+    """Slots of one size in the arena, side by side: slot k begins `start + k * bytes` bytes into it.
+
+    `start` is known when all slots have been taken.
+    """
+
+    bytes: SizeExpr
+    slots: int = 0
+    start: SizeExpr = 0
+
+
 @record(eq=False)
 class Buffer:
     """Memory of one array: C-contiguous, `shape` in elements.
 
-    place: input, output, constant (position = its number in the frame), arena (offset = a size in bytes),
-    block (arena memory with one copy per block of the parallel loop; `offset` is that of block 0, and the
+    place: input, output, constant (position = its number in the frame), arena (position = its slot of `region`),
+    block (arena memory with one copy per block of the parallel loop: the slot begins with that of block 0, and the
     next copy follows after `stride` elements), or tile (a small array of a Tile).
     """
 
@@ -39,7 +51,7 @@ class Buffer:
     shape: tuple[SizeExpr, ...]
     place: str
     position: int = -1
-    offset: SizeExpr = 0
+    region: Region | None = None
     stride: SizeExpr = 0
 
 

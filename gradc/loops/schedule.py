@@ -41,6 +41,7 @@ from gradc.loops.places import (
 from gradc.loops.sizes import Sizes, item_bounds, literal
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
+BIG = 4000              # equations of a Program from which on nests are half as long, as there are so many
 FOLD_SIZE = 8          # a fold counts as so many: its lanes are memory, which the compiler walks for every access
 LAZY_COST = 2           # at most so many additions' worth is computed again rather than stored
 
@@ -79,6 +80,7 @@ class Schedule:
         self._walks: dict[Any, tuple[int | None, ...]] = {}
         self._counts = self.program.use_counts()
         self._outputs = set(self.program.outputs)
+        self._limit = GROUP_LIMIT if len(self.program.eqns) < BIG else GROUP_LIMIT // 2
         self._forced = self._find_forced()
 
     def _run(self) -> None:
@@ -510,7 +512,7 @@ class Schedule:
         start = max(first, 0)
         for position in range(start, len(self.items)):
             item = self.items[position]
-            if type(item) is Loop and item.size == node.domain[0] and item.count + _size(node) <= GROUP_LIMIT:
+            if type(item) is Loop and item.size == node.domain[0] and item.count + _size(node) <= self._limit:
                 if node.kind == "write" and not self._write_fits(node, position):
                     continue
                 if self._join(item, node, needs, position):
@@ -545,7 +547,7 @@ class Schedule:
     def _block_add(self, node: Any, first: int) -> None:
         for position in range(max(first, 0), len(self.items)):
             item = self.items[position]
-            if type(item) is Block and len(item.children) < GROUP_LIMIT:
+            if type(item) is Block and len(item.children) < self._limit:
                 item.children.append(node)
                 node.item = position
                 return

@@ -195,7 +195,9 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
         )
     # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
     base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
-    return ["-std=c11", optimize, *CODE_FLAGS, *base, *(f"-m{name}" for name in isa()), *extra]
+    # Functions that differ in their names only are compiled once: unrolled loops make many (gcc: a part of -O2).
+    once = ["-fipa-icf"] if toolchain.kind == "gcc" else []
+    return ["-std=c11", optimize, *CODE_FLAGS, *once, *base, *(f"-m{name}" for name in isa()), *extra]
 
 
 def unit_argv(

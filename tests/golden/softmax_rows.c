@@ -15,10 +15,11 @@
 #include <gradc_math.h>
 
 typedef struct {
-    int64_t x_n1;
-    int64_t stride;
     int64_t x_n0;
+    int64_t stride;
+    int64_t x_n1;
     int64_t bytes;
+    char *slot[1];      /* of the arena, once there is one */
 } sizes;
 
 /* Sizes from the inputs' shapes and integer scalars; checks that they fit. */
@@ -33,9 +34,9 @@ static int measure(gradc_frame *frame, sizes *sz)
     const int64_t stride = size & (-8);
     const int64_t size_2 = 16 * stride;
     const int64_t bytes = 8 * size_2;
-    sz->x_n1 = x_n1;
-    sz->stride = stride;
     sz->x_n0 = x_n0;
+    sz->stride = stride;
+    sz->x_n1 = x_n1;
     sz->bytes = bytes;
     return 0;
 }
@@ -97,23 +98,16 @@ static GRADC_NOINLINE void section_1_loop(double *restrict exp_v, double *restri
     }
 }
 
-typedef struct {
-    double *exp_v;
-    double *y;
-    const double *x;
-    int64_t x_n1;
-    int64_t exp_v_row;
-    int64_t extent, step;
-} section_1_context;
-
 static int section_1(gradc_frame *frame, const void *context, int64_t first, int64_t last)
 {
-    const section_1_context *c = context;
+    const gradc_nest *nest = context;
+    const sizes *sz = nest->sizes;
     (void)frame;
     for (int64_t block = first; block < last; ++block) {
-        const int64_t lo = block * c->step;
-        const int64_t hi = lo + c->step < c->extent ? lo + c->step : c->extent;
-        section_1_loop(c->exp_v + block * c->exp_v_row, c->y, c->x, c->x_n1, lo, hi);
+        const int64_t lo = block * nest->step;
+        const int64_t hi = lo + nest->step < sz->x_n0 ? lo + nest->step : sz->x_n0;
+        section_1_loop((void *)(sz->slot[0] + block * sz->stride * 8), frame->outputs[0], frame->inputs[0],
+            sz->x_n1, lo, hi);
     }
     return 0;
 }
@@ -121,10 +115,10 @@ static int section_1(gradc_frame *frame, const void *context, int64_t first, int
 static GRADC_NOINLINE int section_1_run(gradc_frame *frame, const sizes *sz)
 {
     const gradc_cut cut = gradc_cut_loop(sz->x_n0, sz->x_n1, 1, 16, 2.81);
-    const section_1_context c = {(void *)(frame->arena + 0), frame->outputs[0], frame->inputs[0], sz->x_n1,
-        sz->stride, sz->x_n0, cut.step};
-    return cut.count == 1 ? section_1(frame, &c, 0, 1)
-                        : frame->parallel(frame, section_1, &c, cut.count, cut.grain);
+    const gradc_nest nest = {sz, cut.step};
+    const int status = cut.count == 1 ? section_1(frame, &nest, 0, 1)
+                                      : frame->parallel(frame, section_1, &nest, cut.count, cut.grain);
+    return status;
 }
 
 int gradc_prepare(gradc_frame *frame)
@@ -147,6 +141,7 @@ int gradc_entry(gradc_frame *frame)
     if (status)
         return status;
     const sizes *const sz = &all;
+    all.slot[0] = frame->arena;
     /* max, exp, sum, y */
     status = section_1_run(frame, sz);
     if (status)

@@ -34,6 +34,7 @@ from gradc.loops.nodes import (
     Load,
     Local,
     Phase,
+    Region,
     Rows,
     Section,
     Size,
@@ -48,7 +49,7 @@ from tests.cases import CASES
 
 X = Buffer("x", "float64", ("n",), "input", 0)
 Y = Buffer("y", "float64", ("n",), "output", 0)
-SMALL = Buffer("small", "float64", (4,), "arena")
+SMALL = Buffer("small", "float64", (4,), "arena", 0, Region(64, 1))
 I = Index(((1, "i"),))  # noqa: E741
 HERE = Index()
 ONE = Lit(1.0, "float64")
@@ -93,7 +94,7 @@ def fn(row: str, *args: Any, dtype: str = "float64") -> Fn:
 
 FIRST = Store(Y, HERE, ONE)
 BLOCKS = Blocks("n", 1, 1, 0, 1.0)
-PARTS = Buffer("parts", "float64", (2,), "block", stride=2)
+PARTS = Buffer("parts", "float64", (2,), "block", 0, Region("n", 1), stride=2)
 INTEGER = Buffer("k", "int64", (), "input", 1)
 SINGLE = Buffer("y", "float32", ("n",), "output", 0)
 TABLE = Buffer("table", "float64", (2,), "constant", 0)
@@ -158,6 +159,8 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "position": (kernel(COPY, inputs=(replace(X, position=1),)), "x is input 0 of the kernel, but declared input 1"),
     "no place": (kernel(Store(HEAP, HERE, ONE), reads=(), writes=(HEAP,)), "small lies in 'heap', which is no place"),
     "unknown size": (kernel(COPY, outputs=(replace(Y, shape=("m",)),)), "the size m is not defined"),
+    "no slot": (kernel(Store(replace(SMALL, position=1), HERE, ONE), reads=(), writes=(replace(SMALL, position=1),)),
+                "small has no slot of the arena"),
     "unknown arena": (kernel(COPY, arena="bytes"), "the size bytes is not defined"),
     # dtypes
     "row's arguments": (kernel(Store(Y, HERE, fn("add", ONE, Lit(1.0, "float32"))), reads=()),

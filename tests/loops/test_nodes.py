@@ -26,6 +26,7 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
+    Region,
     Section,
     Size,
     Store,
@@ -102,7 +103,7 @@ def test_prefix_sums_carry_a_mutable_local():
 def test_a_ring_buffer_keeps_the_last_two_values():
     """h[t] = x[t] + h[t-1] / 2 - h[t-2] / 4, with three slots of the arena."""
     x, y = Buffer("x", "float64", ("n",), "input", 0), Buffer("y", "float64", ("n",), "output", 0)
-    ring = Buffer("ring", "float64", (3,), "arena", offset=64)
+    ring = Buffer("ring", "float64", (3,), "arena", 1, Region(64, 2))
 
     def slot(back: int) -> Fn:
         return Fn("mod", (add(Local("t", "int64"), Lit(3 - back, "int64"), "int64"), Lit(3, "int64")), "int64")
@@ -127,7 +128,7 @@ def test_blocks_end_in_parts_that_are_combined():
     """Sum and maximum of a vector, and the sums of a matrix' columns: a row of parts per block."""
     x = Buffer("x", "float64", ("n", "m"), "input", 0)
     total, columns = Buffer("total", "float64", (), "output", 0), Buffer("columns", "float64", ("m",), "output", 1)
-    parts = Buffer("parts", "float64", ("width",), "block", offset=0, stride="width")
+    parts = Buffer("parts", "float64", ("width",), "block", 0, Region("bytes", 1), stride="width")
     element = Local("x_j", "float64")
     body = (For("j", 0, "m", (Store(parts, at((1, "j"), offset=1), Lit(0.0, "float64")),)),
             Let("all", Lit(0.0, "float64"), mutable=True),

@@ -103,8 +103,8 @@ class Accesses:
             for var in ends.get(item, ()):
                 if var in slots:                # else another value lives on in it
                     self.arena.give_back(*slots.pop(var), "values")
-            for slot in self._inside:
-                self.arena.give_back(*slot, "values")
+            for place_inside in self._inside:
+                self.arena.give_back(*place_inside, "values")
             self._inside.clear()
         if s.level:
             self._inside += slots.values()

@@ -222,6 +222,37 @@ def test_small_static_nests_are_not_cut_into_blocks():
         assert (section.blocks is not None) is cut
 
 
+def test_a_nest_that_is_not_cut_has_a_row_of_its_own():
+    b = Builder()
+    x = b.input(tensor(4, 5), "x")
+    program = b.program([softmax(b, x)])
+    v = at.tensor("float64", shape=(4, 5))
+    products = optimized([v], [grad((at.cumprod(v, axis=1) ** 2).sum(), v)])
+    for p in program, products:
+        assert any(s.blocks is None and any(w.place == "block" for w in s.writes) for s in kernel(p).sections)
+        compare(p, [np.random.default_rng(3).normal(size=(4, 5))])
+
+
+def test_many_values_of_one_size_are_slots_of_one_region():
+    """Sums hold the vectors back from one loop; the prologue does not grow with their number."""
+    def made(n: int) -> Kernel:
+        b = Builder()
+        x = y = b.input(tensor(None), "x")
+        kept = []
+        for _ in range(n):
+            y = b.map("mul", b.map("sin", y), b.apply(ops.Reduce("add", (0,)), y))
+            kept.append(y)
+        total = x
+        for v in kept:
+            total = b.map("add", total, b.map("mul", v, b.apply(ops.Reduce("add", (0,)), total)))
+        return kernel(b.program([total]))
+
+    few, many = made(4), made(12)
+    assert len(memory(many)) > len(memory(few)) >= 4
+    assert len(many.prologue) == len(few.prologue)
+    assert len({buffer.region for buffer in memory(many) if buffer.shape}) == 1
+
+
 def test_equal_programs_give_equal_kernels():
     def text() -> str:
         b = Builder()

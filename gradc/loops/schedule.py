@@ -390,8 +390,8 @@ class Schedule:
 
     def _blas_ready(self, view: View, pair: Sequence[int]) -> bool:
         """Does one of the two axes walk memory with stride 1, and the other forwards with a larger stride?"""
-        if view.flat:
-            return False
+        if view.flat:           # after a Reshape
+            return len(view.dims) == 2 and view.flat_contiguous(self.sizes)
         last = len(self.sizes.of(view.root)) - 1
         for x in pair:
             axis = view.axes[x]

@@ -6,6 +6,8 @@ is written with one exp.  `share_reciprocals` is no rule, because it asks how of
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +70,50 @@ def _used_once(b: Any, x: Any, y: Any) -> bool:
     return (not y.type.ndim or b.same_shape(x, y)) and eqn is not None and b.uses().get(eqn.outs[0], 0) == 1
 
 
+def _matrix_product(b: Any, op: ops.Contract, args: Args) -> Var | None:
+    """Labels that stand next to one another wherever they stand are one: sum_tb x[t,b,i] y[t,b,j] is X^T Y, a gemm."""
+    parts = [list(op.a), list(op.b), list(op.out)]
+    groups = {label: [label] for part in parts for label in part}
+    merged = True
+    while merged:
+        merged = False
+        for first, second in {pair for part in parts for pair in pairwise(part)}:
+            if all((first, second) in pairwise(part) or not {first, second} & set(part) for part in parts):
+                groups[first] += groups.pop(second)
+                for part in parts:
+                    if second in part:
+                        part.remove(second)
+                merged = True
+                break
+    a, c, out = [set(part) for part in parts]
+    if len(groups) != 3 or len(parts[0]) + len(parts[1]) == len(args[0].type.shape) + len(args[1].type.shape) \
+            or [len(s) for s in (a - c, c - a, a & c, out)] != [1, 1, 1, 2] or a & c & out:
+        return None
+    if any(b.kinds[v.number] in (ops.Slice, ops.Broadcast, ops.Transpose) for v in args):
+        return None             # as a matrix it would be a copy
+    size = {label: b.size(v, k) for part, v in zip((op.a, op.b), args) for k, label in enumerate(part)}
+
+    def matrix(v: Var, part: list[int]) -> Var:
+        if len(part) == tensor(v).ndim:
+            return v
+        return b.apply(ops.Reshape(len(part)), v, *[reduce(lambda p, q: b.map("mul", p, q),
+                                                           [size[k] for k in groups[label]]) for label in part])
+
+    made = b.apply(ops.Contract(*map(tuple, parts)), matrix(args[0], parts[0]), matrix(args[1], parts[1]))
+    return made if len(op.out) == 2 else b.apply(ops.Reshape(len(op.out)), made, *[size[k] for k in op.out])
+
+
+def _sample_matrix_product(b: Any) -> Any:
+    v, w = [b.input(TensorType("float64", (None, None, s))) for s in (None, 3)]
+    m = b.input(TensorType("float64", (3, None)))
+    return (b.apply(ops.Contract((0, 1, 2), (0, 1, 3), (2, 3)), v, w),
+            b.apply(ops.Contract((0, 1, 2), (2, 3), (0, 1, 3)), w, m),
+            b.apply(ops.Contract((2, 3), (0, 1, 2), (0, 1, 3)), m, w))
+
+
 RULES = (
+    Rule("matrix_product", On((ops.Contract,)), _matrix_product, exact=False, ulps=64, sample=_sample_matrix_product,
+         why="sums of one array in another order"),
     Rule("one_over_times", (1 / x) * y, y / x, when=_used_once, exact=False,
          why="one rounding instead of two, and no overflow of 1/x for subnormal x"),
     Rule("power_three", r.pow(x, 3), x * r.square(x), exact=False, why=_POWER),

@@ -132,7 +132,7 @@ def test_rule_keeps_values(rule: Rule) -> None:
     for program in sample_programs(rule):
         result, count = applied(rule, program)
         fired += count
-        for sizes in ((4, 4), (3, 3), (1, 1)) if rule.sample else ((40, 40), (1, 1)):
+        for sizes in ((2, 4, 4), (5, 3, 3), (2, 1, 1)) if rule.sample else ((40, 40), (1, 1)):
             for values in (ORDINARY, SPECIAL):
                 inputs = [value_of(v, values, rng, sizes) for v in program.inputs]
                 try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import gradc
 import gradc.tensor as at
 from gradc.gradient import grad
 from gradc.ir import ops
@@ -260,3 +261,13 @@ def test_equal_programs_give_equal_kernels():
         return pretty(lower(b.program([softmax(b, x)]), "f"))
 
     assert text() == text()
+
+
+def test_several_labels_side_by_side_are_one_gemm() -> None:
+    x, y = at.dtensor3("x"), at.dtensor3("y")
+    f = gradc.function([x, y], at.tensordot(x, y, axes=[[0, 1], [0, 1]]))
+    assert f.c_source().count("dgemm") == 1 and "copy" not in f.c_source()
+    rng = np.random.default_rng(0)
+    for shape in ((3, 4, 5, 6), (1, 4, 5, 6), (3, 1, 1, 6), (0, 4, 2, 3)):
+        a, b = rng.normal(size=shape[:3]), rng.normal(size=(*shape[:2], shape[3]))
+        np.testing.assert_allclose(f(a, b), np.tensordot(a, b, ([0, 1], [0, 1])), rtol=1e-12, atol=1e-12)

@@ -182,10 +182,3 @@ def leave_out(loop: Loop, row: Var, carry: Var, init: Var) -> None:
     made = Program(inner.inputs, inner.eqns, [env[v] for v in body.outputs])
     del loop.seqs[row]
     loop.take(Program([v for v in made.inputs if v is not env[row]], made.eqns, made.outputs))
-
-
-def rows_of(b: Builder, x: Var, steps: Var) -> Var:
-    """The first `steps` rows of a sequence."""
-    return b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, steps)
-
-

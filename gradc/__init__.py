@@ -10,6 +10,7 @@ Names only; the rooms are `gradc.tensor` (what expressions are made of), `gradc.
 
 from gradc import compile, errors, gradient, graph, printing, tensor
 from gradc.compile.builders import OpFromGraph
+from gradc.compile.cfunction import CFunction
 from gradc.compile.function import In, Out, function
 from gradc.compile.mode import Mode, get_default_mode, get_mode
 from gradc.compile.ops import as_op, wrap_py
@@ -34,11 +35,11 @@ from gradc.updates import OrderedUpdates
 
 __version__ = "0.1.0"
 
-__all__ = ["Apply", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph", "OrderedUpdates", "Out",
-           "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config", "debugprint", "dprint",
-           "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode", "get_num_threads", "grad",
-           "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing", "reduce", "scan",
-           "scan_checkpoints", "set_num_threads", "shared", "tensor", "verify_grad", "wrap_py"]
+__all__ = ["Apply", "CFunction", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph",
+           "OrderedUpdates", "Out", "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config",
+           "debugprint", "dprint", "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode",
+           "get_num_threads", "grad", "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing",
+           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "tensor", "verify_grad", "wrap_py"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well

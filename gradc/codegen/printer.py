@@ -15,7 +15,7 @@ import numpy as np
 
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe
 from gradc.ir import dtypes
-from gradc.ir.scalars import Row, get_row
+from gradc.ir.scalars import Row, Snippet, get_row
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
@@ -99,6 +99,7 @@ class Printer:
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
         self.count = 0                      # statements printed
+        self.snippets: dict[Snippet, None] = {}     # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._lane_loops = 0
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
@@ -125,6 +126,8 @@ class Printer:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
             args = [self.expr(a) for a in e.args]
+            if type(e.row) is Row and e.row.snippet is not None:
+                self.snippets[e.row.snippet] = None
             if e.row == "fma":
                 return f"{FMA[e.dtype]}({', '.join(args)})"
             if e.row in SIZE_FUNCTIONS:

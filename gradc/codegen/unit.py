@@ -11,7 +11,9 @@ from typing import Any
 
 from gradc.codegen.names import C_TYPE, safe
 from gradc.codegen.printer import Printer, row_template
+from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
+from gradc.ir.scalars import Snippet
 from gradc.loops.nodes import (
     Blocks,
     Buffer,
@@ -61,6 +63,7 @@ class _Unit:
         self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
         self.late: dict[str, None] = {}         # sizes that are not known from the start
+        self.snippets: dict[Snippet, None] = {}     # functions of the users' own that sections call
         self.has_status = False                 # does the entry function look at a section's result?
 
     def build(self) -> CUnit:
@@ -76,7 +79,9 @@ class _Unit:
         self.z(k.arena_bytes)
         self.entry[:0] = self.fill_slots()
         measured = [self.measure_late(number, late[number]) for number in sorted(late, reverse=True)]
-        parts = [self.header(), *self.measure(early), *[line for lines in reversed(measured) for line in lines],
+        header = self.header()
+        own = definitions(self.snippets, header.count("\n") + 2)
+        parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
                  *self.functions, *self.prepare(), *self.entry_function()]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
                      k.uses_blas, next(o for limit, o in LEVELS if self.statements >= limit),
@@ -196,6 +201,7 @@ class _Unit:
         printer = Printer()
         printer.statements(s.body)
         self.statements += printer.count
+        self.snippets.update(printer.snippets)
         buffers = list(dict.fromkeys((*s.writes, *s.reads)))
         sizes = [n for n in printer.sizes if n not in ("lo", "hi")]
         self.functions += self.loop_function(number, s, buffers, sizes, printer)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc.codegen.snippets import needs_compiler
 from gradc.compile import pipeline
 from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
 from gradc.compile.mode import Mode, get_mode
@@ -133,7 +134,7 @@ class Maker:
         return self._dispatched()
 
     def _without_compiler(self, message: str) -> InterpretedFunction:
-        if self.strict:
+        if self.strict or needs_compiler(self.ingested.program):
             raise ToolchainNotFoundError(message)
         if message not in _SAID:
             _SAID.add(message)

@@ -23,9 +23,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradc.codegen import unit
+from gradc.codegen.snippets import fault_of
 from gradc.compile.ingest import Ingested
 from gradc.compile.mode import Mode
 from gradc.config import config
+from gradc.errors import CompileError
 from gradc.ir import digest
 from gradc.ir.program import Eqn, Program
 from gradc.loops import lower
@@ -89,7 +91,10 @@ class Compiled:
             with self._stage("key"):
                 self.key = key_of(self.ingested, self.name, self.mode)
             with self._stage("obtain"):
-                self.loaded = build.obtain(self.key, self.unit)
+                try:
+                    self.loaded = build.obtain(self.key, self.unit)
+                except CompileError as error:
+                    raise fault_of(error, self.ingested.program, self.ingested.lines) or error from None
 
     def forget(self) -> None:
         """Drop the intermediate stages (they are made again on demand)."""

@@ -56,7 +56,7 @@ def _type(t: object) -> str:
 
 def _op(op: ops.OpKind) -> str:
     if type(op) is ops.Map and isinstance(op.fn, Row):
-        return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c}"
+        return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c} {op.fn.snippet}"
     if type(op) is ops.Callback:
         own = op.op if op.op.__props__ else id(op.op)       # (such a Program never becomes a kernel in the cache)
         return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {own}"

@@ -126,6 +126,16 @@ DOMAINS: dict[str, tuple[float, float]] = {
 }
 
 
+@record
+class Snippet:
+    """C code of a user's own: an expression, or the statements of a function, of arguments with the dtypes stated."""
+
+    name: str
+    inputs: tuple[tuple[str, str], ...]     # (name, dtype)
+    output: str                             # dtype of the result
+    code: str
+
+
 @record(eq=False)
 class Row:
     """Everything gradc knows about one scalar function; equality is identity (rows are a table)."""
@@ -143,9 +153,12 @@ class Row:
     domain: str = "all"                # where tests sample: a key of DOMAINS
     vector: bool = True                # has a vectorisable C form
     pretty: str | None = None          # pp's template, e.g. "({0} + {1})"; None: name(args)
+    snippet: Snippet | None = None     # of a CFunction: the function that `c` calls, and its dtypes
 
     def dtypes(self, *args: str) -> tuple[str, str]:
         """(compute dtype, result dtype) for arguments of these dtypes."""
+        if self.snippet is not None:    # C converts from the dtype that all declared ones have in common
+            return dtypes.upcast(*[dtype for _, dtype in self.snippet.inputs]), self.snippet.output
         return _row_dtypes(self.rule, args)
 
     @property

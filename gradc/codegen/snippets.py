@@ -1,0 +1,67 @@
+"""C code of the users' own (`CFunction`): its place in a unit, and the compiler's complaints about it.
+
+Each snippet is a function of its own in front of the sections.  `#line` tells the compiler what to call its lines, so
+that a mistake is reported in the user's own text.  Not here: the public class (`compile.cfunction`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from gradc.codegen.names import LOCAL_TYPE
+from gradc.errors import CompileError, SourceLine, at
+from gradc.ir import ops
+from gradc.ir.pretty import bodies
+from gradc.ir.program import Eqn, Program
+from gradc.ir.scalars import Row, Snippet
+
+_FAULT = re.compile(r'^CFunction (\w+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)$', re.MULTILINE)
+
+
+def c_name(snippet: Snippet) -> str:
+    """The name of a snippet's function, which differs from that of any other."""
+    return f"gradc_user_{snippet.name}_{hashlib.sha256(repr(snippet).encode()).hexdigest()[:8]}"
+
+
+def definitions(snippets: Iterable[Snippet], line: int) -> list[str]:
+    """Their functions, as lines of a unit from line number `line` on."""
+    lines: list[str] = []
+    for s in snippets:
+        parameters = ", ".join(f"{LOCAL_TYPE[dtype]} {name}" for name, dtype in s.inputs)
+        lines += [f"static inline {LOCAL_TYPE[s.output]} {c_name(s)}({parameters})", "{",
+                  f'#line 1 "CFunction {s.name}"']
+        lines += (s.code if re.search(r"\breturn\b", s.code) else f"return {s.code};").split("\n")
+        lines += [f'#line {line + len(lines) + 1} "unit.c"', "}", ""]
+    return lines
+
+
+def used(program: Program) -> Iterator[tuple[Eqn, Row, Snippet]]:
+    """Where `program` uses snippets; the equation is one of its own also if the use is in a body."""
+    for eqn in program.eqns:
+        if type(eqn.op) is ops.Map and isinstance(eqn.op.fn, Row) and eqn.op.fn.snippet is not None:
+            yield eqn, eqn.op.fn, eqn.op.fn.snippet
+        for body in bodies(eqn.op):
+            yield from ((eqn, row, snippet) for _, row, snippet in used(body))
+
+
+def needs_compiler(program: Program) -> bool:
+    """Does `program` use a snippet that has no form in NumPy?"""
+    return any(getattr(row.numpy, "needs_compiler", False) for _, row, _ in used(program))
+
+
+def fault_of(error: CompileError, program: Program, lines: Sequence[SourceLine]) -> CompileError | None:
+    """The compiler's first complaint about a snippet in `program`, in terms of its text; None if it has none."""
+    found = _FAULT.search(error.output)
+    if found is None:
+        return None
+    name, number, message = found[1], int(found[2]), found[3]
+    for eqn, _, snippet in used(program):
+        if snippet.name == name:
+            text = snippet.code.split("\n")
+            shown = text[min(number, len(text)) - 1].strip()
+            source = lines[eqn.sources[0]] if eqn.sources else None
+            return CompileError(f"the C code of CFunction {name} does not compile{at(source)}: line {number}, "
+                                f"{shown!r}: {message}", error.command, error.output)
+    return None

@@ -29,8 +29,9 @@ def run_callback(op: ops.Callback, args: list[Any], eqn: Any) -> list[Any]:
     if eqn.node is None:
         eqn.node = infer.applied(op, eqn.args)
     storage: list[list[Any]] = [[None] for _ in eqn.outs]
+    own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in args]
     try:
-        user.perform(eqn.node, [np.array(a) if isinstance(a, np.ndarray) else a for a in args], storage)
+        user.perform(eqn.node, own, storage)
     except MemoryError:
         raise
     except Exception as error:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+import gradc
 import gradc.tensor as at
 from gradc.errors import DisconnectedInputError, GradientError
-from gradc.gradient import consider_constant, disconnected_grad, grad, grad_clip, grad_scale, zero_grad
+from gradc.gradient import Rop, consider_constant, disconnected_grad, grad, grad_clip, grad_scale, zero_grad
 from tests.cases import compute
 
 BLOCKS = [consider_constant, zero_grad, disconnected_grad, lambda x: grad_clip(x, -1, 1), lambda x: grad_scale(x, 2)]
@@ -55,6 +56,34 @@ def test_second_order_through_a_clipped_gradient():
     g = grad(grad_clip(x, -10, 10) ** 3, x)
     assert value([x], grad(g, x), 1.0) == 6
     assert value([x], grad(g, x), 3.0) == 0
+
+
+def test_second_order():
+    x = at.dscalar("x")
+
+    def second(y):
+        return value([x], grad(grad(y, x), x), 2.0)
+
+    assert second(grad_scale(x, 3) ** 3) == 9 * 6 * 2       # scaled in each pass
+    assert second(zero_grad(x) * x ** 2) == 2 * 2
+    assert second(consider_constant(x) * x ** 3) == 2 * 6 * 2
+    assert second(disconnected_grad(x) * x ** 3) == 2 * 6 * 2
+    with pytest.raises(DisconnectedInputError):
+        grad(grad(disconnected_grad(x) * x, x), x)          # the gradient is the disconnected x
+
+
+def test_forward_mode():
+    x, t = at.dscalars("x", "t")
+    assert value([x, t], Rop(grad_scale(x, 3) ** 2, x, t), 2.0, 5.0) == 3 * 4 * 5
+    assert value([x, t], Rop(zero_grad(x) * x, x, t), 2.0, 5.0) == 2 * 5
+
+
+@pytest.mark.parametrize("block,factor", [(lambda h: grad_scale(h, 0.5), 0.5 ** 3), (lambda h: h, 1.0)])
+def test_in_loops(block, factor):
+    x = at.dscalar("x")
+    states, _ = gradc.scan(lambda h: 2 * block(h), outputs_info=[x], n_steps=3)
+    f = gradc.function([x], [states[-1], grad(states[-1], x), grad(grad(states[-1] ** 2, x), x)])
+    assert f(1.0) == [8, 8 * factor, 2 * 8 * factor * 8 * factor]
 
 
 def test_arguments_are_checked():

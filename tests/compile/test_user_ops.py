@@ -156,6 +156,17 @@ def test_in_loops_and_derivatives():
         gradc.function([x], rows)(V)
 
 
+def test_rows_of_sequences_are_arrays():
+    def do(node, inputs, output_storage):
+        assert isinstance(inputs[0], np.ndarray) and inputs[0].shape == ()
+        inputs[0][...] *= 2
+        output_storage[0][0] = inputs[0]
+
+    x = at.dvector("x")
+    rows, _ = gradc.scan(lambda row: Doing(do)(row), sequences=[x])
+    np.testing.assert_array_equal(gradc.function([x], rows)(V), 2 * V)
+
+
 def test_make_node_must_make_a_node():
     class Wrong(Op):
         def make_node(self, x):

@@ -16,7 +16,7 @@ from gradc.ir import ops
 from gradc.ir.check import check
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program
-from gradc.passes import canonicalize, fold, shapes, specialize, stabilize
+from gradc.passes import canonicalize, fold, pieces, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.pads import join_pads
 from gradc.passes.pattern import Rule, Table
@@ -24,7 +24,7 @@ from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan import has_loops, optimize_loops
 from gradc.record import record
 
-_BASE = fold.RULES + shapes.RULES + canonicalize.RULES
+_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + pieces.RULES
 
 
 @record

@@ -247,28 +247,25 @@ def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int
     return domain, tuple(places)
 
 
-def gemm_labels(op: ops.Contract) -> tuple[int, int, int]:
-    """The row, column and inner label of a Contract that `is_gemm`."""
-    m = next(x for x in op.a if x not in op.b)
-    n = next(x for x in op.b if x not in op.a)
-    k = next(x for x in op.a if x in op.b and x not in op.out)
-    return m, n, k
+def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list[int]]:
+    """The labels of a Contract as those of a product of matrices: batch, rows, columns, summed over."""
+    return ([x for x in op.out if x in op.a and x in op.b], [x for x in op.out if x not in op.b],
+            [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
 
 
 def is_gemm(eqn: Eqn) -> bool:
-    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1."""
+    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1.
+
+    Rows, columns and what is summed over may be several axes each.
+    """
     op = eqn.op
     assert type(op) is ops.Contract
     left, right = eqn.args[0].type, eqn.args[1].type
     dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
     if dtype not in dtypes.FLOATS or left.dtype != dtype or right.dtype != dtype:  # type: ignore[attr-defined]
         return False
-    m = [x for x in op.a if x not in op.b]
-    n = [x for x in op.b if x not in op.a]
-    k = [x for x in op.a if x in op.b and x not in op.out]
-    if not (len(m) == len(n) == len(k) == 1 and m[0] in op.out and n[0] in op.out):
-        return False
     size = dict(zip(op.a, left.shape)) | dict(zip(op.b, right.shape))  # type: ignore[attr-defined]
-    return 1 not in (size[m[0]], size[n[0]], size[k[0]])
-
-
+    batch, *groups = gemm_labels(op)
+    if len(set(op.a) | set(op.b)) != len(batch) + sum(map(len, groups)):
+        return False                            # one operand alone is summed over
+    return all(any(size[x] != 1 for x in group) for group in groups)

@@ -332,7 +332,8 @@ class Schedule:
         self._add(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
-        if is_gemm(eqn) and self._gemm(eqn, op):
+        if is_gemm(eqn):
+            self._gemm(eqn, op)
             return
         out = eqn.outs[0]
         self.views[out] = View.whole(out, self.sizes.of(out))
@@ -358,46 +359,91 @@ class Schedule:
         else:
             self._add(Node("map", out, ops.Map("mul"), operands, domain, out_axes))
 
-    def _gemm(self, eqn: Eqn, op: ops.Contract) -> bool:
-        """A gemm for each batch index, if the operands lie in memory so that BLAS takes them."""
-        batch = [x for x in op.out if x in op.a and x in op.b]
-        m, n, k = gemm_labels(op)
-        if list(op.out) != [*batch, m, n]:
-            return False
+    def _gemm(self, eqn: Eqn, op: ops.Contract) -> None:
+        """A gemm for each batch index; operands that do not lie in memory as BLAS takes them are copied."""
+        batch, m, n, k = gemm_labels(op)
+        left, right = (op.a, eqn.args[0]), (op.b, eqn.args[1])
+        if list(op.out) == [*batch, *n, *m]:
+            left, right, m, n = right, left, n, m
         size: dict[int, SizeExpr] = {}
-        for labels, a in ((op.a, eqn.args[0]), (op.b, eqn.args[1])):
-            size.update(zip(labels, self.sizes.of(a)))
+        for labels, x in (left, right):
+            size.update(zip(labels, self.sizes.of(x)))
+        orders = [[x for x in labels if x in k] for labels, _ in (left, right)]
+        tries = [[self._matrix(left, batch, m, inner), self._matrix(right, batch, inner, n)] for inner in orders]
+        a, b = max(tries, key=lambda found: sum(f is not None for f in found))
+        inner = orders[0] if tries[0] == [a, b] else orders[1]
+        a = a or self._matrix_copy(left, batch, m, inner)
+        b = b or self._matrix_copy(right, batch, inner, n)
         out = eqn.outs[0]
-        calls = []
-        for labels, a, row, column in ((op.a, eqn.args[0], m, k), (op.b, eqn.args[1], k, n)):
-            view = self.views[a]
-            order = [labels.index(x) for x in (*batch, row, column)]
-            if view.root in self.trees or not self._blas_ready(view, order[-2:]):
-                view = self.views[self._copy(view, a)]
-            self._store(view.root)
-            calls.append(Leaf(view.root, View(view.root, tuple(view.dims[x] for x in order),
-                                              tuple(view.axes[x] for x in order), view.offsets, view.flat)))
         self.views[out] = View.whole(out, self.sizes.of(out))
-        call = GemmCall(out, calls[0], calls[1], tuple(size[x] for x in batch), size[m], size[n], size[k])
+        order = [*batch, *m, *n]
+        made = out
+        if list(op.out) != order:
+            dims = tuple(size[x] for x in order)
+            made = self._fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)  # type: ignore
+            self.views[out] = self.views[made].transposed(tuple(order.index(x) for x in op.out))
+        rows, columns, summed = (self.sizes.product([size[x] for x in group]) for group in (m, n, k))
+        call = GemmCall(made, a, b, tuple(size[x] for x in batch), rows, columns, summed)
         call.index = len(self.items)
         self.items.append(call)
-        self._store(out)
-        self.products.add(out)
-        self.home[out] = call.index
-        for leaf in calls:
+        self._store(made)
+        self.products.add(made)
+        self.home[made] = call.index
+        for leaf in (a, b):
+            self._store(leaf.root)
             self._use(call, leaf)
-        return True
 
-    def _blas_ready(self, view: View, pair: Sequence[int]) -> bool:
-        """Does one of the two axes walk memory with stride 1, and the other forwards with a larger stride?"""
-        if view.flat:           # after a Reshape
-            return len(view.dims) == 2 and view.flat_contiguous(self.sizes)
+    def _matrix(self, operand: tuple[tuple[int, ...], Var], batch: list[int], rows: list[int],
+                columns: list[int]) -> Leaf | None:
+        """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
+        labels, x = operand
+        view = self.views[x]
+        if view.root in self.trees:
+            return None
+        pair = [self._as_one(view, [labels.index(x) for x in group]) for group in (rows, columns)]
+        if pair[0] is None or pair[1] is None:
+            return None
+        outer = [labels.index(x) for x in batch]
+        made = View(view.root, (*[view.dims[p] for p in outer], pair[0][0], pair[1][0]),
+                    (*[view.axes[p] for p in outer], pair[0][1], pair[1][1]), view.offsets, view.flat)
+        return Leaf(view.root, made) if self._blas_ready(made) else None
+
+    def _as_one(self, view: View, group: list[int]) -> tuple[SizeExpr, Axis] | None:
+        """Several axes of a view as one, if memory goes on from each to the next."""
+        group = [p for p in group if view.dims[p] != 1]
+        strides: Sequence[SizeExpr] = (1,) if view.flat else self.sizes.strides(self.sizes.of(view.root))
+        steps: list[SizeExpr] = []
+        for p in group:
+            axis = view.axes[p]
+            if axis is None:
+                return None
+            steps.append(self.sizes.define("mul", (strides[axis[0]], axis[1]), "stride"))
+        for (p, step), inner in zip(zip(group[1:], steps[1:]), steps):
+            if inner != self.sizes.define("mul", (step, view.dims[p])):
+                return None
+        return (self.sizes.product([view.dims[p] for p in group]), view.axes[group[-1]]) if group else None
+
+    def _matrix_copy(self, operand: tuple[tuple[int, ...], Var], batch: list[int], rows: list[int],
+                     columns: list[int]) -> Leaf:
+        """As `_matrix`, of a copy."""
+        labels, x = operand
+        order = tuple(labels.index(x) for x in (*batch, *rows, *columns))
+        copy = self._copy(self.views[x].transposed(order), x)
+        whole = self.views[copy]
+        b, last = len(batch), len(batch) + len(rows)
+        dims = (*whole.dims[:b], self.sizes.product(whole.dims[b:last]), self.sizes.product(whole.dims[last:]))
+        return Leaf(copy, View(copy, dims, (*whole.axes[:b], whole.axes[last - 1], whole.axes[-1]), whole.offsets))
+
+    def _blas_ready(self, view: View) -> bool:
+        """Does one of the last two axes walk memory with stride 1, and the other forwards with a larger stride?"""
+        if view.flat:           # after a Reshape: rows or columns, one after the other
+            return any((inner, outer) == ((0, 1), (0, n)) for inner, outer, n in zip(
+                view.axes[-2:], view.axes[:-3:-1], view.dims[-2:]))
         last = len(self.sizes.of(view.root)) - 1
-        for x in pair:
-            axis = view.axes[x]
-            if view.dims[x] == 1 or axis is None or not isinstance(axis[1], int) or axis[1] < 1:
+        for axis in view.axes[-2:]:
+            if axis is None or not isinstance(axis[1], int) or axis[1] < 1:
                 return False
-        return any(view.axes[x] == (last, 1) for x in pair)
+        return (last, 1) in view.axes[-2:]
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]

@@ -221,6 +221,15 @@ class Body(ControlSchedule):
         self.depth[node.out] = self.level
         super()._add(node)
 
+    def _fresh(self, type: TensorType, dims: tuple[SizeExpr, ...], name: str | None) -> Var:
+        var = super()._fresh(type, dims, name)
+        self.depth[var] = self.level
+        return var
+
+    def _gemm(self, eqn: Eqn, op: ops.Contract) -> None:
+        self.depth[eqn.outs[0]] = self.level
+        super()._gemm(eqn, op)
+
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         args = list(eqn.args)
         for position, labels in enumerate((op.a, op.b)):
@@ -244,10 +253,6 @@ class Body(ControlSchedule):
         while isinstance(found, Body) and found.loop and depth < found.level:
             found = found.outer
         return found
-
-    def _gemm(self, eqn: Eqn, op: ops.Contract) -> bool:
-        self.depth[eqn.outs[0]] = self.level
-        return super()._gemm(eqn, op)
 
     def _keep(self, var: Var) -> None:
         """Scalars are locals here; arrays have memory."""

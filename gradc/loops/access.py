@@ -73,6 +73,8 @@ class Accesses:
         ends: dict[int, list[Var]] = {}
         for item in range(len(s.items)):
             for var in starts.get(item, ()):
+                if var in s.placed:
+                    continue
                 dims = self.sizes.of(var)
                 dtype = tensor(var).dtype
                 if var in s.output_of:
@@ -177,13 +179,22 @@ class Accesses:
             found = self._found[leaf] = self._through(root, leaf.view)
         return found
 
+    def _memory(self, root: Var) -> tuple[Buffer, tuple[SizeExpr, ...], tuple[Any, ...]]:
+        """The buffer of a stored value, its stride per axis, and where in the buffer it begins."""
+        part = self.schedule.placed.get(root)
+        if part is None:
+            return self.constant(root), self._stride_of(root), ()
+        found = self._through(part.root, part)
+        return found.buffer, found.strides, found.offset
+
     def _through(self, root: Var, view: View) -> Access:
-        buffer = self.constant(root)
-        steps: tuple[SizeExpr, ...] = (1,) if view.flat else self._stride_of(root)
+        buffer, steps, begin = self._memory(root)
+        if view.flat:
+            steps = (1,)
         product = self.sizes.define
         strides = tuple([0 if a is None else steps[a[0]] if a[1] == 1 else product("mul", (steps[a[0]], a[1]))
                          for a in view.axes])
-        offset: list[Any] = []
+        offset: list[Any] = list(begin)
         for step, terms in zip(steps, view.offsets):
             for t in terms:
                 if isinstance(t, tuple):
@@ -192,6 +203,10 @@ class Accesses:
                     offset.append(product("mul", (t, step), "offset"))
         return Access(buffer, strides, tuple(offset))
 
+    def whole(self, root: Var) -> Access:
+        """All of a stored value."""
+        return self._through(root, View.whole(root, self.sizes.of(root)))
+
     def result(self, node: Node) -> Access:
         """Where a node's own result is stored."""
         found = self._found.get(node)
@@ -199,13 +214,12 @@ class Accesses:
             if node.target is not None:
                 found = self._through(node.target.root, node.target)
             else:
-                root = self.schedule.storage.get(node.out, node.out)
-                steps = self._stride_of(root)
+                buffer, steps, begin = self._memory(self.schedule.storage.get(node.out, node.out))
                 strides: list[SizeExpr] = [0] * len(node.domain)
                 for axis, p in enumerate(node.out_axes):
                     if p is not None:
                         strides[p] = steps[axis]
-                found = Access(self.buffers[root], tuple(strides))
+                found = Access(buffer, tuple(strides), begin)
             self._found[node] = found
         return found
 

@@ -294,10 +294,9 @@ class _Lowering:
             steps.append(row if column == 1 else column)
             loads.append(Load(a.buffer, self._index(Access(a.buffer, a.strides[:depth], a.offset), scope)))
             self.reads[a.buffer] = None
-        target = self.memory.buffers[call.out]
-        self.writes[target] = None
-        strides = self.sizes.strides(self.sizes.of(call.out))[:depth]
-        out = Load(target, Index(_terms(strides, variables)))
+        target = self.memory.whole(call.out)
+        self.writes[target.buffer] = None
+        out = Load(target.buffer, self._index(Access(target.buffer, target.strides[:depth], target.offset), scope))
         body: Any = Gemm(loads[0], loads[1], out, call.m, call.n, call.k, flags[0], flags[1], steps[0], steps[1])
         for size, v in reversed(list(zip(call.batch, variables))):
             body = For(v, 0, size, (body,))
@@ -314,6 +313,8 @@ class _Lowering:
                 self._emit_loop(child, inner)
             else:
                 self._emit_node(child, inner)
+        if not inner.statements:
+            return
         start: SizeExpr = "lo" if blocked else 0
         stop: SizeExpr = "hi" if blocked else loop.size
         lanes = 0
@@ -340,6 +341,8 @@ class _Lowering:
                 self._emit_argreduce(node, scope)
 
     def _emit_write(self, node: Node, scope: Scope) -> None:
+        if node.fn == "in place":
+            return
         a = self.memory.result(node)
         value = cast(self._compute(node, scope), a.buffer.dtype)
         self.writes[a.buffer] = None

@@ -62,6 +62,7 @@ class Schedule:
         self.stored: set[Var] = set()
         self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
         self.products: set[Var] = set()                 # results of gemms
+        self.placed: dict[Var, View] = {}               # stored value of a body -> the part of another's memory it has
         self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
         self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
         self._frame = set(program.inputs)
@@ -459,7 +460,7 @@ class Schedule:
             self._write(out, view, whole.sliced(self.sizes, ranges), "set", out)
             first = self.sizes.define("add", (first, count), "offset")
 
-    def _write(self, out: Var, value: View, target: View, mode: str, storage: Var) -> None:
+    def _write(self, out: Var, value: View, target: View, mode: str, storage: Var) -> Node:
         """Write `value` into the part `target` of a stored value."""
         value = value.broadcast(target.dims, tuple(d if isinstance(d, int) else None for d in value.dims))
         domain, places = drop_ones(target.dims)
@@ -469,8 +470,10 @@ class Schedule:
             if p is not None:
                 axes[p] = target.axes[k]
         self.storage[out] = storage
-        self._add(Node("write", out, ops.Map("identity"), [operand], domain, places, fn=mode,
-                       target=View(storage, domain, tuple(axes), target.offsets, target.flat)))
+        node = Node("write", out, ops.Map("identity"), [operand], domain, places, fn=mode,
+                    target=View(storage, domain, tuple(axes), target.offsets, target.flat))
+        self._add(node)
+        return node
 
     def _scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
         x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]

@@ -6,6 +6,8 @@ hold `Body`s, the Schedules of one step or of the branches.  Not here: statement
 What a body is given costs nothing: the row of a sequence at step t is a view, whose position on the first axis is the
 local t; a value from outside is itself.  What it gives is written where it belongs, rows into the stacked results.
 
+A result that its own body reads from memory has it there.
+
 Carries: scalars are locals.  An array has two rows of memory, read and written in turn; or, where all states are used
 inside the Program, `steps + 1` rows: all states, and those before each step, are parts of them.
 
@@ -26,8 +28,8 @@ from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, is_gemm, leaves
 from gradc.loops.schedule import Schedule
 
-SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "locals",
-          "depth", "_frame")
+SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "placed",
+          "locals", "depth", "_frame")
 
 
 class ControlSchedule(Schedule):
@@ -201,6 +203,7 @@ class Body(ControlSchedule):
         self.writes: list[tuple[Var, View]] = []        # results, and where they are written
         self.ends: list[Var] = []                       # results that are scalars
         self.tail = Ends([])
+        self._written: list[tuple[Node, View, View]] = []
         self._start()
 
     def run(self) -> None:
@@ -265,9 +268,21 @@ class Body(ControlSchedule):
     def _finish_outputs(self) -> None:
         for var, target in self.writes:
             part = self._fresh(var.type.clone(), target.dims, var.name)  # type: ignore[attr-defined]
-            self._write(part, self.views[var], target, "set", target.root)
+            node = self._write(part, self.views[var], target, "set", target.root)
+            self._written.append((node, self.views[var], target))
         self.tail = Ends([self._operand(v, ()) for v in self.ends], len(self.items))
         self._register(self.tail)
+
+    def _decide_storage(self) -> None:
+        """A result that needs memory in this body as well has it where it is written: there is nothing to copy."""
+        super()._decide_storage()
+        for node, view, target in self._written:
+            root = self.storage.get(view.root, view.root)
+            dims = self.sizes.of(root)
+            if root in self.home and root in self.stored and root not in self.placed \
+                    and view == View.whole(view.root, dims):
+                self.placed[root] = target
+                node.fn = "in place"
 
     def is_local(self, node: Node, user: Any, view: View) -> bool:
         """A scalar can be used from wherever it was made to the end of the body."""

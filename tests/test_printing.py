@@ -215,8 +215,8 @@ def test_loops_show_their_bodies_below_the_tree():
     assert text[text.index("Inner graphs:"):] == """Inner graphs:
 
 scan{rnn} [id F]
- program (xs[t]: f64[], w[t-1]: f64[], w: f64[]) ->
-   v1: f64[] = mul(w, w[t-1])
-   v2: f64[] = add(v1, xs[t])
+ program (x: f64[], h: f64[], w: f64[]) ->
+   v1: f64[] = mul(w, h)
+   v2: f64[] = add(v1, x)
    return v2, v2
 """

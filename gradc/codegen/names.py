@@ -11,7 +11,8 @@ _Bool _Complex _Imaginary complex I asm typeof NULL main errno
 abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod
 gamma hypot j0 j1 jn ldexp lgamma log log10 log1p log2 logb pow rint round signgam sin sinh sqrt tan tanh tgamma trunc
 y0 y1 yn index time div exit free malloc calloc realloc memcpy memset signal system select remove rename
-INFINITY NAN status frame context first last cut sizes measure linux unix
+int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t ptrdiff_t intptr_t uintptr_t wchar_t
+time_t clock_t div_t ldiv_t lldiv_t max_align_t INFINITY NAN status frame context first last cut sizes measure linux unix
 """.split())
 
 C_TYPE = {
@@ -28,6 +29,6 @@ SUFFIX = {"float32": "f", "float64": ""}
 @cache
 def safe(name: str) -> str:
     """`name`, or with an underscore behind it where C or a header means something else by it."""
-    if name in RESERVED or name.startswith(("gradc_", "GRADC_", "__", "_")) or name.endswith("_t"):
+    if name in RESERVED or name.startswith(("gradc_", "GRADC_", "__", "_")):
         return f"{name.lstrip('_') or 'v'}_v"
     return name

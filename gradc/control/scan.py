@@ -80,7 +80,11 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     states = [_state(s, k) for k, s in enumerate(listed(outputs_info))]
     fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in listed(non_sequences)]
 
-    args = [*(r.row for s in taken for r in s.rows), *(v for s in states for v in s.seen()), *fixed]
+    fresh = [*(r.row for s in taken for r in s.rows), *(v for s in states for v in s.seen())]
+    args = [*fresh, *fixed]
+    called = dict(zip(map(id, args), _parameters(fn, len(args))))
+    for v in fresh:
+        v.name = called.get(id(v), v.name)
     returned = read(_called(fn, args))
     if not states:
         states = [_State([], (), []) for _ in returned.outputs]
@@ -98,6 +102,8 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     if strict:
         _refuse_implicit([*rows, *carries, *fixed], outputs)
     closed = close([*rows, *carries], outputs, outside=fixed)
+    for var, v in zip(closed.program.inputs[len(rows) + len(carries):], closed.others):
+        var.name = var.name or called.get(id(v))
     op = ops.Scan(closed.program, len(rows), len(carries), until=returned.stop is not None, limited=limit is not None,
                   truncate=int(truncate_gradient), name=name or "", recompute=recompute)
     counts = [steps] if limit is None else [steps, limit]
@@ -284,6 +290,13 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------ the step
+
+
+def _parameters(fn: Callable[..., Any], count: int) -> Sequence[str]:
+    """What `fn` calls its first `count` arguments; nothing if it does not name so many."""
+    code = getattr(fn, "__code__", None)
+    names = code.co_varnames[hasattr(fn, "__self__"):code.co_argcount] if code is not None else ()
+    return names[:count] if len(names) >= count else ()
 
 
 def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:

@@ -24,6 +24,7 @@ from gradc.control.residuals import residuals
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.program import plain
 from gradc.ir.types import NullType, TensorType
 from gradc.record import record, replace
 
@@ -65,7 +66,7 @@ def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
             loop.carries[i] = given[k], o.full_like(node.outputs[k], 0) if gs[k] is None else gs[k], term
         else:
             zero = o.full_like(args[i], 0)
-            total = zero.type()
+            total = zero.type(name=_after("grad", step.inputs[i]))
             loop.carries[i] = total, zero, added(o, total, term)
     if not (loop.rows or loop.carries):
         return result
@@ -102,7 +103,7 @@ def _cotangents(o: Any, step: Step, gs: Cotangents,
     given: dict[int, Variable] = {}
     for j, (v, mask) in enumerate(zip(step.results, masks)):
         if mask & target and (alive & step.carry_bit(j) if j < n else gs[j] is not None):
-            given[j] = _tangent(v, step.carries[j] if j < n else v)
+            given[j] = _tangent("grad", v, step.carries[j] if j < n else v)
     while True:
         inputs = [i for i in range(len(step.inputs)) if (i - first in given if 0 <= i - first < n else wanted[i])]
         terms = pullback(o, [step.results[j] for j in given], list(given.values()), [step.inputs[i] for i in inputs])
@@ -220,10 +221,10 @@ def scan_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
     before = len(node.inputs) - len(step.inputs)
     args, ts = node.inputs[before:], tangents[before:]
     source = bits(t is not None for t in ts)
-    given = {i: _tangent(v, v) for i, (v, t) in enumerate(zip(step.inputs, ts)) if t is not None}
+    given = {i: _tangent("d", v, v) for i, (v, t) in enumerate(zip(step.inputs, ts)) if t is not None}
     for k, mask in enumerate(step.influence(smooth=True)[:n]):
         if mask & source:
-            given[first + k] = _tangent(step.after[k], step.carries[k])
+            given[first + k] = _tangent("d", step.after[k], step.carries[k])
     while True:
         found = pushforward(o, step.inputs, [given.get(i) for i in range(len(args))], step.results)
         o.source = node.source
@@ -266,11 +267,17 @@ def _is_null(v: Variable) -> bool:
 
 
 def _copy(v: Variable) -> Any:
-    return v.type.variable_class(v.type)
+    return v.type.variable_class(v.type, name=v.name)
 
 
-def _tangent(v: Any, carry: Any) -> Any:
+def _tangent(what: str, v: Any, carry: Any) -> Any:
     """A fresh variable for a tangent or cotangent of v, which `carry` is before the step."""
     shape = tuple([a if b is None else b for a, b in zip(v.type.shape, carry.type.shape)])
     new = TensorType.make(cotangent_dtype(v), shape)
-    return new.variable_class(new)
+    return new.variable_class(new, name=_after(what, carry))
+
+
+def _after(what: str, v: Variable) -> str | None:
+    """A name such as grad_h."""
+    name = plain(v.name)
+    return name and f"{what}_{name}"

@@ -15,7 +15,7 @@ import numpy as np
 from gradc.errors import GraphError, MissingInputError, SourceLine, at
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
-from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results
 from gradc.record import replace
 
 
@@ -85,10 +85,13 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         stack.pop()
         source = node.source
         builder.sources = () if source is None else (lines.setdefault(source, len(lines)),)
-        for out, var in zip(node.outputs, _convert(builder, node, [env[id(v)] for v in node.inputs], body)):
+        results = _convert(builder, node, [env[id(v)] for v in node.inputs], body)
+        for out, var in zip(node.outputs, results):
             env[id(out)] = var
             if out.name and var.name is None:
                 var.name = out.name
+        if type(node.op) is ops.Scan:
+            name_results(node.op, results)
     return Converted(builder.program([env[id(v)] for v in outputs]), list(lines))
 
 

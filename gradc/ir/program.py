@@ -205,6 +205,22 @@ def copy_inputs(program: Program, builder: Builder) -> dict[Var, Var]:
     return {v: builder.input(v.type, v.name) for v in program.inputs}
 
 
+def name_results(scan: ops.Scan, results: Sequence[Var]) -> None:
+    """Name what has no name of the results of a loop: after values of the body; h_last and h for those of a carry h."""
+    body, n = scan.body, scan.n_carries
+    carries = body.inputs[scan.n_seqs:scan.n_seqs + n]
+    names = [plain(v.name) for v in carries]
+    of = dict(zip([*body.outputs[:n], *carries], names * 2))
+    stacked = [plain(v.name) or of.get(v) for v in body.outputs[n:n + scan.n_stacked]]
+    for result, name in zip(results, [*[name and f"{name}_last" for name in names], *stacked, "count"]):
+        result.name = result.name or name
+
+
+def plain(name: str | None) -> str | None:
+    """`name` without the step that it tells: h of h[t-1]."""
+    return name and name.partition("[")[0]
+
+
 def tensor(var: Var) -> TensorType:
     """The type of a Var that is known to be a tensor."""
     assert type(var.type) is TensorType

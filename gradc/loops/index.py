@@ -39,6 +39,10 @@ class View:
         want = [((k, 1), d) for k, d in enumerate(root_dims) if d != 1]
         return not self.flat and kept == want and not any(self.offsets)
 
+    def is_element(self) -> bool:
+        """Is this one element of the root?"""
+        return not self.flat and not any(self.axes)
+
     def transposed(self, perm: tuple[int, ...]) -> View:
         return replace(self, dims=tuple(1 if p < 0 else self.dims[p] for p in perm),
                        axes=tuple(None if p < 0 else self.axes[p] for p in perm))

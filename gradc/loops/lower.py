@@ -457,9 +457,17 @@ class _Lowering:
             place = scope.at(level)
             a = self.memory.leaf(leaf)
             self.reads[a.buffer] = None
-            found = self._let(place, _element(a.buffer.name, level), Load(a.buffer, self._index(a, place)))
+            found = self._let(place, self._part(leaf, a, level), Load(a.buffer, self._index(a, place)))
             place.names["load", key] = found
         return found
+
+    def _part(self, leaf: Leaf, a: Access, level: int) -> str:
+        """What to call an element that is loaded: as a body calls the part that it is in, else by its loop."""
+        name = self.schedule.called.get((leaf.root, leaf.view.offsets, leaf.view.is_element()))
+        if level % BODY:
+            return _element(name or a.buffer.name, level)
+        times = [t[0].name for t in a.offset if isinstance(t, tuple) and t[0].name]
+        return name if name and name != a.buffer.name else "_".join([a.buffer.name, *(times or "0")])
 
     def _iota(self, leaf: Leaf, scope: Scope) -> Expr:
         """A position: loop variables times factors plus offsets."""

@@ -35,5 +35,6 @@ class Namer:
 @cache
 def identifier(text: str) -> str:
     """The part of a user's name that can stand in C."""
+    text = text.removesuffix("]")
     text = "".join(c if (c.isalnum() and c.isascii()) or c == "_" else "_" for c in text) or "v"
     return f"v{text}" if text[0].isdigit() else text

@@ -65,6 +65,7 @@ class Schedule:
         self.placed: dict[Var, View] = {}               # stored value of a body -> the part of another's memory it has
         self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
         self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
+        self.called: dict[Any, str] = {}                # parts of a value that have names of their own in a body
         self._frame = set(program.inputs)
         self._start()
         for var in program.inputs:

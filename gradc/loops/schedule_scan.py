@@ -29,7 +29,7 @@ from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, i
 from gradc.loops.schedule import Schedule
 
 SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "placed",
-          "locals", "depth", "_frame")
+          "locals", "depth", "called", "_frame")
 
 
 class ControlSchedule(Schedule):
@@ -59,9 +59,9 @@ class ControlSchedule(Schedule):
         item = ScanItem(str(op), body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
         made: list[Var] = []                    # what has memory from this item on
         for x, v in zip(seqs, program.inputs):
-            self.views[v] = self.views[x].sliced(self.sizes, [(item.t,)])
+            self._call(v, self.views[x].sliced(self.sizes, [(item.t,)]))
         for x, v in zip(others, program.inputs[op.n_seqs + n:]):
-            self.views[v] = self.views[x]
+            self._call(v, self.views[x])
         for state, init, new, result in zip(states, inits, after, eqn.outs):
             used = result if result in self._used else None
             shown = {} if op.until or op.limited else {
@@ -93,6 +93,12 @@ class ControlSchedule(Schedule):
             made.append(item.count)
         body.run()
         self._place(item, [item.limit, *[c.init for c in item.carries]], [*made, *item.rows])
+
+    def _call(self, var: Var, view: View) -> None:
+        """An input of a body is a part of what stands outside, and gives its name to it."""
+        self.views[var] = view
+        if var.name and (any(view.offsets) or view.is_element()):
+            self.called.setdefault((view.root, view.offsets, view.is_element()), var.name)
 
     def _all_states(self, item: ScanItem, state: Var, init: Var, new: Var, result: Var | None,
                     shown: dict[Var, Var]) -> Var:

@@ -19,7 +19,7 @@ from math import prod
 from typing import Any
 
 from gradc.ir import ops
-from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
 from gradc.passes.shapes import Sizes
@@ -266,6 +266,7 @@ class Loop:
         made.update(dict.fromkeys(self.counts, outs[-1]))
         for key, v in made.items():
             v.name = v.name or self.names.get(key)
+        name_results(op, outs)
         return made
 
 

@@ -10,6 +10,9 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc import grad
+from gradc.ir.convert import to_program
+from gradc.ir.pretty import pretty
 from gradc.scan.utils import until
 
 RNG = np.random.default_rng(3)
@@ -250,3 +253,20 @@ def test_the_modules_of_scan_can_be_imported_and_reached() -> None:
     import gradc.scan.basic as basic
     import gradc.scan.utils as utils
     assert gradc.scan is basic.scan and gradc.scan.utils is utils and utils.until is until
+
+
+def test_loops_are_named_after_the_parameters_of_their_steps():
+    r, p = at.dvector("r"), at.dvector("p")
+
+    def step(r_t: Any, h: Any, omega: Any, beta: Any) -> Any:
+        return omega * r_t**2 + beta * h
+
+    h, _ = gradc.scan(step, sequences=r, outputs_info=at.exp(p[0]), non_sequences=[p[0], p[1]])
+    f = gradc.function([r, p], grad(at.log(h).sum(), p), name="named")
+    text = f.c_source()
+    for line in ("program (r_t: f64[], h: f64[], omega: f64[], beta: f64[]) ->", "const double omega = p[0];",
+                 "const double r_t = r[t];", "double grad_h = 0.0;", "grad_beta_last[0] = grad_beta;"):
+        assert line in text, line
+
+    fallen_back, _ = gradc.scan(lambda *args: args[0] + args[1], sequences=r, outputs_info=p)
+    assert "(r[t]: f64[], p[t-1]: f64[?])" in pretty(to_program([r, p], [fallen_back]).program)

@@ -19,10 +19,13 @@ class FromFunctionOp(Op):
 
     __props__ = ("fn", "itypes", "otypes")
 
-    def __init__(self, fn: Callable[..., Any], itypes: Sequence[Type], otypes: Sequence[Type]) -> None:
+    def __init__(self, fn: Callable[..., Any], itypes: Sequence[Type], otypes: Sequence[Type],
+                 infer_shape: Callable[..., Any] | None = None) -> None:
         self.fn = fn
         self.itypes = tuple(itypes)
         self.otypes = tuple(otypes)
+        if infer_shape is not None:
+            self.infer_shape = infer_shape
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
@@ -46,7 +49,7 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = Non
             return a @ b
 
     itypes, otypes: a type or a list of types, one per argument and per result of the function, which returns an
-    array, or a list or tuple of them.  infer_shape: accepted for compatibility; shapes are those of what it returns.
+    array, or a list or tuple of them.  infer_shape: function of (fgraph, node, input_shapes), see `Op`.
     Raises: TypeMismatchError for something that is no type.   Source: aesara.compile.ops.as_op.
     """
     types = []
@@ -56,7 +59,7 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = Non
             if not isinstance(t, Type):
                 raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {t!r}")
         types.append(listed)
-    return lambda fn: FromFunctionOp(fn, *types)
+    return lambda fn: FromFunctionOp(fn, types[0], types[1], infer_shape)
 
 
 wrap_py = as_op

@@ -77,6 +77,9 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         if node is None:
             leaf(item)
             continue
+        if type(node.op) is ops.ShapeOf and (stated := _stated_shape(node)) is not None:
+            replaced[id(item)] = stated
+            continue
         missing = [v for v in node.inputs if id(v) not in env]
         if missing:
             missing.reverse()
@@ -93,6 +96,27 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         if type(node.op) is ops.Scan:
             name_results(node.op, results)
     return Converted(builder.program([env[id(v)] for v in outputs]), list(lines))
+
+
+def _stated_shape(node: graph.Apply) -> Variable | None:
+    """What the `infer_shape` of a user's Op says in place of `node`, a size or the shape of its result."""
+    of = node.inputs[0]
+    user = of.owner
+    if user is None or isinstance(user.op, ops.OpKind) or not hasattr(user.op, "infer_shape"):
+        return None
+    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])  # type: ignore[attr-defined]
+              if hasattr(x.type, "ndim") else None for x in user.inputs]
+    stated = user.op.infer_shape(None, user, shapes)
+    sizes = stated[of.index] if len(stated) == len(user.outputs) else None  # type: ignore[index]
+    if sizes is None or len(sizes) != of.type.ndim:  # type: ignore[attr-defined]
+        raise GraphError(f"infer_shape of {user.op} must return a tuple of sizes for each result, as many as it has "
+                         f"dimensions; got {stated!r}{at(user.source)}")
+    whole = [graph.apply(ops.Cast("int64"), graph.to_variable(n)) for n in sizes]
+    if node.op.axis is not None:
+        return whole[node.op.axis]
+    if not whole:
+        return None
+    return graph.apply(ops.Concat(0), *[graph.apply(ops.Transpose((-1,)), n) for n in whole])
 
 
 def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -> Sequence[Var]:

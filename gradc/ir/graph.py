@@ -169,6 +169,8 @@ class Op:
     gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`: functions
     that need it run in the interpreter, which calls `perform` as `ir.callback` says.  Ops are equal, so that their
     results are computed once, if they have the same class and `__props__`, or else are one object.
+    `infer_shape(fgraph, node, input_shapes)`, if there is one, is asked with fgraph None, and believed, where only the
+    shape of a result is needed.
     Memory is gradc's affair: `view_map` and `destroy_map` are accepted, and change nothing.
     """
 

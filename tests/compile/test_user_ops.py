@@ -167,6 +167,26 @@ def test_rows_of_sequences_are_arrays():
     np.testing.assert_array_equal(gradc.function([x], rows)(V), 2 * V)
 
 
+def test_infer_shape_spares_the_work():
+    calls = []
+
+    @as_op(at.dmatrix, at.dmatrix, infer_shape=lambda fgraph, node, shapes: [(shapes[0][0] + 1, 3)])
+    def grown(a):
+        calls.append(1)
+        return np.ones((len(a) + 1, 3))
+
+    x = at.dmatrix("x")
+    y = grown(x)
+    f = gradc.function([x], [y.shape[0], y.shape, at.zeros_like(y)[0]])
+    assert f.info["mode"] == "c"
+    count, shape, zeros = f(np.ones((4, 2)))
+    assert count == 5 and list(shape) == [5, 3] and list(zeros) == [0, 0, 0] and not calls
+    assert gradc.function([x], y)(np.ones((4, 2))).shape == (5, 3) and calls
+    wrong = as_op(at.dmatrix, at.dmatrix, infer_shape=lambda fgraph, node, shapes: [(1,)])(np.copy)
+    with pytest.raises(gradc.errors.GraphError, match=r"infer_shape of FromFunctionOp\{copy\} must return"):
+        gradc.function([x], wrong(x).shape[0])
+
+
 def test_make_node_must_make_a_node():
     class Wrong(Op):
         def make_node(self, x):

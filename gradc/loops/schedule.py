@@ -41,8 +41,10 @@ from gradc.loops.places import (
 from gradc.loops.sizes import Sizes, item_bounds, literal
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
-BIG = 4000              # equations of a Program from which on nests are half as long, as there are so many
-FOLD_SIZE = 8          # a fold counts as so many: its lanes are memory, which the compiler walks for every access
+FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
+BIG = 4000              # equations of a Program from which on nests are shorter, as there are so many:
+BIG_LIMIT = 100         # in place of GROUP_LIMIT
+BIG_FOLD = 2            # in place of FOLD_SIZE: fewer nests read the same values; -O1, which such units get, walks less
 LAZY_COST = 2           # at most so many additions' worth is computed again rather than stored
 
 class Schedule:
@@ -82,7 +84,8 @@ class Schedule:
         self._walks: dict[Any, tuple[int | None, ...]] = {}
         self._counts = self.program.use_counts()
         self._outputs = set(self.program.outputs)
-        self._limit = GROUP_LIMIT if len(self.program.eqns) < BIG else GROUP_LIMIT // 2
+        big = len(self.program.eqns) >= BIG
+        self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (GROUP_LIMIT, FOLD_SIZE)
         self._forced = self._find_forced()
 
     def _run(self) -> None:
@@ -562,7 +565,7 @@ class Schedule:
         start = max(first, 0)
         for position in range(start, len(self.items)):
             item = self.items[position]
-            if type(item) is Loop and item.size == node.domain[0] and item.count + _size(node) <= self._limit:
+            if type(item) is Loop and item.size == node.domain[0] and item.count + self._size(node) <= self._limit:
                 if node.kind == "write" and not self._write_fits(node, position):
                     continue
                 if self._join(item, node, needs, position):
@@ -575,6 +578,10 @@ class Schedule:
         self._open(loop, node)
         node.item = loop.index
         self.home[node.out] = max(node_home, node.item)
+
+    def _size(self, node: Node) -> int:
+        """How much of a nest's limit a statement takes."""
+        return self._fold_size if node.kind == "reduce" else 1
 
     def _sizes_known(self, node: Any, domain: Sequence[SizeExpr]) -> int:
         """The item after which all sizes are known that a statement uses."""
@@ -607,9 +614,9 @@ class Schedule:
     def _open(self, loop: Loop, node: Node, path: tuple[Loop, ...] = ()) -> None:
         """Put `node` into new loops below `loop`."""
         path = (*path, loop)
-        loop.count += _size(node)
+        loop.count += self._size(node)
         for level in range(len(path), len(node.domain)):
-            inner = Loop(node.domain[level], level, index=len(path[-1].children), count=_size(node))
+            inner = Loop(node.domain[level], level, index=len(path[-1].children), count=self._size(node))
             path[-1].children.append(inner)
             path = (*path, inner)
         path[-1].children.append(node)
@@ -638,7 +645,7 @@ class Schedule:
                 if not related and any(type(c) is Loop for c in loop.children):
                     return False            # would leave its vector loop for a scalar place beside an inner loop
                 for p in path:
-                    p.count += _size(node)
+                    p.count += self._size(node)
                 loop.children.append(node)
                 node.path = tuple(path)
                 if node.kind in ("cumulate", "argreduce"):
@@ -673,7 +680,7 @@ class Schedule:
         for child in loop.children[low:]:
             if type(child) is Loop and child.size == node.domain[level + 1] and len(node.domain) == level + 2:
                 for p in (*path, child):
-                    p.count += _size(node)
+                    p.count += self._size(node)
                 child.children.append(node)
                 node.path = (*path, child)
                 if node.kind in ("cumulate", "argreduce"):
@@ -682,7 +689,7 @@ class Schedule:
         if not related:
             return False
         for p in path[:-1]:
-            p.count += _size(node)
+            p.count += self._size(node)
         self._open(loop, node, tuple(path[:-1]))
         return True
 
@@ -762,8 +769,3 @@ class Schedule:
             if view.axes[level] != (axis, 1) or view.offsets[axis]:
                 return False
         return True
-
-
-def _size(node: Node) -> int:
-    """How much of GROUP_LIMIT a node takes."""
-    return FOLD_SIZE if node.kind == "reduce" else 1

@@ -16,7 +16,7 @@ from gradc.loops.check import check
 from gradc.loops.lower import PART_LIMIT, lower
 from gradc.loops.nodes import Accumulate, Buffer, For, Gemm, Kernel, Section, Store, Update
 from gradc.loops.pretty import pretty
-from gradc.loops.schedule import GROUP_LIMIT
+from gradc.loops.schedule import BIG, BIG_LIMIT, GROUP_LIMIT
 from gradc.passes import phases
 from tests.loops.kernels import compare, softmax, tensor
 
@@ -156,6 +156,14 @@ def test_a_long_chain_is_cut():
     assert len(counts) >= 3 and max(counts) <= 2 * GROUP_LIMIT
     assert sum(counts) < 2 * 1000
     compare(program, [np.linspace(-2, 2, 7)], 1e-12)
+
+
+def test_nests_of_a_long_program_are_shorter():
+    b = Builder()
+    y = b.input(tensor(None), "x")
+    for _ in range(BIG):
+        y = b.map("sin", y)
+    assert all(len(statements(s.body)) <= 2 * BIG_LIMIT for s in kernel(b.program([y])).sections)
 
 
 def test_a_value_used_in_two_sections_is_stored():

@@ -196,6 +196,10 @@ class LinAlgError(ExecutionError, np.linalg.LinAlgError):
     code = "E504"
 
 
+class Unsupported(Exception):
+    """A Program has something that has no C form; the text says what.  Never reaches users."""
+
+
 class GradcWarning(UserWarning):
     """Root of gradc's warnings."""
 

@@ -1,14 +1,16 @@
 """`record`: slotted value classes like `@dataclass(frozen=True, slots=True)`, made in a tenth of the time.
 
 gradc has some seventy such classes; `dataclasses` compiles six functions for each, which was most of what
-`import gradc` cost.  Here only `__init__` is compiled; equality, hash and repr are closures over the fields.
+`import gradc` cost.  Here `__init__` is compiled once for each number of fields; equality, hash and repr are closures.
 Fields are the annotations of the class body, in order, with class attributes as defaults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def _made(cls: type[T], eq: bool, frozen: bool) -> type[T]:
     body.setdefault("__match_args__", names)
     new: Any = type(cls)(cls.__name__, cls.__bases__, body)  # type: ignore[misc]
     if "__init__" not in body:
-        new.__init__ = _init(new, names, defaults, frozen)
+        new.__init__ = _init(new, names, defaults)
     values = attrgetter(*names) if names else lambda self: ()
 
     def equal(self: Any, other: object) -> bool:
@@ -87,26 +89,25 @@ def _made(cls: type[T], eq: bool, frozen: bool) -> type[T]:
     return new  # type: ignore[no-any-return]
 
 
-def _init(cls: Any, names: tuple[str, ...], defaults: dict[str, Any], frozen: bool) -> Any:
+def _init(cls: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
+    """`__init__` of `names`: the compiled code of any class with so many fields, under this class's names."""
+    made = [n for n in names if isinstance(defaults.get(n), _Fresh)]
+    code = _code(len(names), tuple(names.index(n) for n in made), hasattr(cls, "__post_init__"))
+    scope: dict[str, Any] = {f"set{k}": cls.__dict__[n].__set__ for k, n in enumerate(names)}
+    scope.update({f"fresh{names.index(n)}": defaults[n].factory for n in made})
+    values = tuple([defaults[n].factory if n in made else defaults[n] for n in names if n in defaults])
+    return FunctionType(code.replace(co_varnames=("self", *names)), scope, "__init__", values)
+
+
+@cache
+def _code(count: int, made: tuple[int, ...], post: bool) -> CodeType:
+    fields = range(count)
+    lines = [f" if a{k} is fresh{k}: a{k} = fresh{k}()" for k in made] + [f" set{k}(self, a{k})" for k in fields]
+    lines += [" self.__post_init__()"] * post or [" pass"]
     scope: dict[str, Any] = {}
-    parameters, lines = ["self"], []
-    for n in names:
-        if n not in defaults:
-            parameters.append(n)
-        elif isinstance(defaults[n], _Fresh):
-            scope[f"_f_{n}"] = defaults[n].factory
-            parameters.append(f"{n}=_f_{n}")
-            lines.append(f" if {n} is _f_{n}: {n} = _f_{n}()")
-        else:
-            scope[f"_d_{n}"] = defaults[n]
-            parameters.append(f"{n}=_d_{n}")
-        if frozen:
-            scope[f"_s_{n}"] = cls.__dict__[n].__set__
-        lines.append(f" _s_{n}(self, {n})" if frozen else f" self.{n} = {n}")
-    if hasattr(cls, "__post_init__"):
-        lines.append(" self.__post_init__()")
-    exec(f"def __init__({', '.join(parameters)}):\n" + "\n".join(lines or [" pass"]), scope)
-    return scope["__init__"]
+    exec(f"def __init__({', '.join(['self', *[f'a{k}' for k in fields]])}):\n" + "\n".join(lines), scope)
+    code: CodeType = scope["__init__"].__code__
+    return code
 
 
 def _refuse(self: Any, name: str, value: Any = None) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import importlib
 import json
 import os
 import sys
@@ -22,19 +23,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.codegen import unit
 from gradc.codegen.snippets import fault_of
 from gradc.compile.ingest import Ingested
 from gradc.compile.mode import Mode
 from gradc.config import config
-from gradc.errors import CompileError
+from gradc.errors import CompileError, Unsupported
 from gradc.ir import digest
 from gradc.ir.program import Eqn, Program
-from gradc.loops import lower
-from gradc.loops.check import check
-from gradc.loops.nodes import Kernel
-from gradc.loops.sizes import Unsupported
-from gradc.passes import phases
 from gradc.runtime import build, toolchain
 
 __all__ = ["Compiled", "Unsupported", "build_id", "key_of", "numbered", "paused_gc"]
@@ -62,25 +57,26 @@ class Compiled:
             program = numbered(self.ingested.program)
             if self.mode.optimizer is not None:
                 with self._stage("optimize"):
-                    program = phases.optimize(program, checked=self.mode.checked or None, excluded=self.mode.excluded)
+                    program = stages().optimize(program, checked=self.mode.checked or None,
+                                                excluded=self.mode.excluded)
             self._optimized = program
         return self._optimized
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> Any:
         """The loop IR; Unsupported with the reason if the Program has no C form."""
         if self._kernel is None:
             program = self.optimized
             with self._stage("lower"):
-                self._kernel = lower.lower(program, self.name)
+                self._kernel = stages().lower(program, self.name)
             if self.mode.checked or "passes" in config.log.split(","):
-                check(self._kernel)
+                stages().check(self._kernel)
         return self._kernel
 
     def unit(self) -> build.Unit:
         """The C unit, with what the call path must know: the checks by number, the count of sections."""
         kernel = self.kernel()
         with self._stage("generate"):
-            made = unit.generate(kernel)
+            made = stages().generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
                     "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks}
         return build.Unit(made.text, manifest, made.constants, made.optimize)
@@ -106,6 +102,11 @@ class Compiled:
         yield
         self.seconds[stage] = time.perf_counter() - start
         log("compile", f"{self.name}: {stage} {1e3 * self.seconds[stage]:.2f} ms")
+
+
+def stages() -> Any:
+    """The module of stages 3 to 5, imported when it is first needed: on a warm start never."""
+    return importlib.import_module("gradc.compile.stages")
 
 
 def numbered(program: Program) -> Program:

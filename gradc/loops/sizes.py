@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import SIZE_ONE, NoRuleError
+from gradc.errors import SIZE_ONE, NoRuleError, Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
@@ -24,10 +24,6 @@ from gradc.record import fresh as new
 from gradc.record import record
 
 Dims = tuple[SizeExpr, ...]
-
-
-class Unsupported(Exception):
-    """The Program has something that has no C form; the text says what."""
 
 
 @record(frozen=False, eq=False)

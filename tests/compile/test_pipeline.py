@@ -64,14 +64,18 @@ def test_user_lines_do_not_change_the_key() -> None:
     assert one.source != two.source and key([x], one) == key([x], two)
 
 
+def test_importing_gradc_imports_no_stage_behind_the_cache() -> None:
+    code = "import sys, gradc; print([m for m in sys.modules if m.startswith(('gradc.passes', 'gradc.loops'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_a_warm_start_runs_neither_optimizer_nor_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, g = logistic()
     first = gradc.function([x], g)
     compiled = build.stats()["compiled"]
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.phases, "optimize", None)
-        patch.setattr(pipeline.lower, "lower", None)
-        patch.setattr(pipeline.unit, "generate", None)
+        for stage in ("optimize", "lower", "generate"):
+            patch.setattr(pipeline.stages(), stage, None)
         again = gradc.function(*logistic_as_arguments())
     assert build.stats()["compiled"] == compiled
     assert first.info["cached"] is False and again.info["cached"] is True

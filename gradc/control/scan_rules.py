@@ -205,7 +205,7 @@ def _has_rows(x: Variable, n: Variable) -> bool:
         item = node.op.items[0] if node.op.items else ops.Item()
         if item.start is None and item.stop is ops.DYNAMIC and item.step in (None, 1) and node.inputs[1] is n:
             return True
-        if not (item.start is None and item.stop is None and item.step in (None, 1, -1)):
+        if item.is_single or not (item.start is None and item.stop is None and item.step in (None, 1, -1)):
             return False
         x = node.inputs[0]
 

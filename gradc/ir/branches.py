@@ -32,8 +32,11 @@ DEEPEST = 100       # branches in branches further down stay as they are: Progra
 
 
 def selects(op: object) -> bool:
-    """Is this a Cond that merely selects among its arguments?"""
-    return type(op) is ops.Cond and not op.then.eqns and not op.orelse.eqns
+    """Is this a Cond whose arguments are the results of one branch, then those of the other?"""
+    if type(op) is not ops.Cond:
+        return False
+    n = len(op.then.outputs)
+    return op.then.outputs == op.then.inputs[:n] and op.orelse.outputs == op.orelse.inputs[n:]
 
 
 def selecting(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> bool:

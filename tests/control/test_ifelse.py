@@ -12,6 +12,7 @@ import gradc.tensor as at
 from gradc.errors import AssertionFailedError, LoopError
 from gradc.ir import ops
 from gradc.ir.branches import sink
+from gradc.ir.convert import to_program
 from gradc.ir.graph import Variable, apply, toposort
 
 X = np.array([0.5, -1.5, 2.0])
@@ -79,6 +80,16 @@ def test_what_is_needed_elsewhere_is_computed_once() -> None:
     f = function([c, x], graph)
     np.testing.assert_allclose(f(1, X)[0], np.sin(np.exp(X)))
     np.testing.assert_allclose(f(0, X)[0], np.cos(X))
+
+
+def test_branches_that_hand_on_other_arguments_stay_as_they_are() -> None:
+    c, x = at.bscalar("c"), at.dvector("x")
+    then, orelse = [[v.type() for v in (x, x, x, x)] for _ in range(2)]
+    op = ops.Cond(to_program(then, [then[3]]).program, to_program(orelse, [orelse[1]]).program)
+    made = apply(op, at.neq(c, 0), at.exp(x), at.sin(x), at.cos(x), at.tan(x))
+    assert sink([made]) == {}
+    f = function([c, x], gradc.ifelse(c, made, x))
+    np.testing.assert_allclose(f(1, X), np.tan(X))
 
 
 def test_a_python_number_takes_the_dtype_of_the_other_branch() -> None:

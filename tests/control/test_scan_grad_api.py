@@ -48,3 +48,11 @@ def test_updates_inside_a_step_take_part() -> None:
     f = gradc.function([x], grad(y.sum(), [x, s]), updates=updates, mode="interpret")
     by_x, by_s = f(np.ones(3))
     assert by_x.tolist() == [2, 3, 4.5] and by_s == 1 + 1.5 + 2.25
+
+
+def test_a_row_of_a_matrix_with_more_elements_than_there_are_steps() -> None:
+    m, s = at.dmatrix("m"), at.dscalar("s")
+    out, _ = gradc.scan(lambda x, p: p * x, m[1], s, n_steps=m.shape[0])
+    value = RNG.uniform(1.0, 2.0, size=(2, 5))
+    g, = run([m, s], [grad(out[-1], m)], value, 3.0)
+    np.testing.assert_allclose(g, [[0] * 5, [3 * value[1, 1], 3 * value[1, 0], 0, 0, 0]])

@@ -12,6 +12,7 @@ import copy
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -144,13 +145,13 @@ class Maker:
     def _dispatched(self) -> Any:
         ingested, loaded = self.ingested, self.compiled.loaded
         arguments = ingested.arguments
-        names = [a.name for a in arguments]
+        names = Counter(a.name for a in arguments)
         outputs = ingested.program.outputs
         borrows = [o.borrow for o in ingested.outs] + [False] * len(ingested.updates)
         manifest = loaded.manifest
         made = dispatch.Function(
             name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
-            inputs=[(a.name if names.count(a.name) == 1 else None, a.type.dtype,
+            inputs=[(a.name if names[a.name] == 1 else None, a.type.dtype,
                      tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default, a.strict)
                     for a in arguments],
             outputs=[(v.type.dtype, v.type.ndim, borrow)  # type: ignore[attr-defined]
@@ -334,7 +335,8 @@ class InterpretedFunction(_Methods):
         ingested = maker.ingested
         self._positions = [k for k, a in enumerate(ingested.arguments) if a.storage is None]
         names = [ingested.arguments[k].name for k in self._positions]
-        self._by_name = {n: k for n, k in zip(names, self._positions) if n and names.count(n) == 1}
+        count = Counter(names)
+        self._by_name = {n: k for n, k in zip(names, self._positions) if n and count[n] == 1}
         self._program = maker.compiled.optimized
         self.tally = (0, 0.0, 0.0) if maker.profile else None
 

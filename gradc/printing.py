@@ -20,7 +20,8 @@ import numpy as np
 from gradc.errors import TypeMismatchError
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable
-from gradc.ir.pretty import bodies, pretty
+from gradc.ir.pretty import pretty
+from gradc.ir.program import bodies
 from gradc.ir.scalars import get_row
 
 Pieces = list[Any]      # of texts and variables

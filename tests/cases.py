@@ -124,7 +124,7 @@ def compute(
     inputs: Sequence[Any], outputs: Sequence[Any], values: Sequence[Any], *, holomorphic: bool = False
 ) -> list[Any]:
     """Values of `outputs` by the interpreter."""
-    return evaluate(to_program(inputs, outputs).program, values, holomorphic=holomorphic)
+    return evaluate(to_program(inputs, outputs), values, holomorphic=holomorphic)
 
 
 V = Arg((4,))

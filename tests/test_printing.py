@@ -75,7 +75,7 @@ def test_pp_writes_named_results_out():
 
 
 def test_constants_of_compiled_graphs_are_bare():
-    program = to_program([X], [X * 2.0 + at.constant([1.0, 2.0])]).program
+    program = to_program([X], [X * 2.0 + at.constant([1.0, 2.0])])
     x = TensorType("float64", ())("x")
     assert pp(inline(program, [x], bare=True)[0]) == "((x * 2.0) + TensorConstant{[1. 2.]})"
     assert "TensorConstant{2.0}" in pp(inline(program, [x])[0])

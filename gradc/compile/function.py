@@ -42,6 +42,7 @@ from gradc.ir import graph, interp
 from gradc.ir.convert import inline
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable, describe
+from gradc.ir.program import with_sources
 from gradc.ir.types import TensorType
 from gradc.runtime import toolchain
 
@@ -179,9 +180,9 @@ class Maker:
         if self._fgraph is None:
             arguments = self.ingested.arguments
             ins = [a.variable if hasattr(a.variable, "container") else a.variable.clone() for a in arguments]
-            program = self.compiled.optimized
-            outs = inline(program, ins, bare=True,
-                          source=lambda eqn: next(iter(self.ingested.lines_of(eqn.sources)), None))
+            lines_of = self.ingested.lines_of
+            program = with_sources(self.compiled.optimized, lambda eqn: tuple(lines_of(eqn.sources)))
+            outs = inline(program, ins, bare=True)
             self._fgraph = FunctionGraph(ins, outs, clone=False)
         return self._fgraph
 
@@ -415,10 +416,10 @@ class InterpretedFunction(_Methods):
         try:
             results = interp.evaluate(self._program, values)
         except (GradcError, MemoryError) as error:
-            eqn = getattr(error, "eqn", None)
-            if eqn is None:
+            sources = getattr(error, "sources", None)
+            if sources is None:
                 raise
-            lines = ingested.lines_of(eqn.sources)
+            lines = ingested.lines_of(sources)
             kind = type(error) if isinstance(error, GradcError) else MemoryError
             text = explain(str(error), [np.shape(v) for v in values], ingested, lines)
             raise kind(text) from error.__cause__

@@ -18,9 +18,9 @@ from gradc.control.returned import warn_if_forgotten
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
-from gradc.ir.convert import Converted, to_program
+from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe
-from gradc.ir.program import Program
+from gradc.ir.program import Program, equations
 from gradc.ir.types import TensorType
 from gradc.record import fresh, record
 
@@ -97,7 +97,6 @@ class Ingested:
     """A closed request: the Program and what is needed to call it."""
 
     program: Program
-    lines: list[SourceLine]
     arguments: list[Argument]
     results: int                                # outputs of the user; the Program's further ones are updates
     result: str                                 # "one", "list", "dict", "none"
@@ -110,10 +109,10 @@ class Ingested:
     wanted: dict[Variable, Variable] = fresh(factory=dict)      # updates: shared variable -> new value
     given: dict[Variable, Variable] = fresh(factory=dict)
 
-    def lines_of(self, equations: Iterable[int]) -> list[SourceLine]:
-        """The user's lines behind equations of the Program, each once."""
-        eqns = self.program.eqns
-        return list(dict.fromkeys(self.lines[s] for k in equations for s in eqns[k].sources))
+    def lines_of(self, numbers: Iterable[int]) -> list[SourceLine]:
+        """The user's lines behind `equations` of the Program, by number, each once."""
+        eqns = list(equations(self.program))
+        return list(dict.fromkeys(line for k in numbers for line in eqns[k].sources))
 
 
 def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,
@@ -147,8 +146,8 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
         news.append(expression)
         ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
     replaced = products([*results, *news, *given.values()], [*where, *given])
-    converted = _lazy_program([a.variable for a in arguments], [*results, *news], given | replaced)
-    ingested = Ingested(converted.program, converted.lines, arguments, len(outs), kind, keys, outs=outs, ins=ins,
+    program = _lazy_program([a.variable for a in arguments], [*results, *news], given | replaced)
+    ingested = Ingested(program, arguments, len(outs), kind, keys, outs=outs, ins=ins,
                         shared=shared, wanted=wanted, given=given)
     for k, (place, cell) in enumerate(ends):
         ingested.updates.append((len(outs) + k, cell))  # type: ignore[arg-type]
@@ -158,11 +157,11 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
 
 
 def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
-                  given: dict[Variable, Variable]) -> Converted:
+                  given: dict[Variable, Variable]) -> Program:
     """The Program, in which branches of an `ifelse` hold what they alone need."""
-    converted = to_program(inputs, outputs, given)
-    if not any(type(eqn.op) is ops.Cond and selects(eqn.op) for eqn in converted.program.eqns):
-        return converted
+    program = to_program(inputs, outputs, given)
+    if not any(type(eqn.op) is ops.Cond and selects(eqn.op) for eqn in program.eqns):
+        return program
     new = sink([*outputs, *given.values()], stop=[*inputs, *given])
     return to_program(inputs, [new.get(v, v) for v in outputs], {old: new.get(v, v) for old, v in given.items()})
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -29,7 +30,7 @@ from gradc.compile.mode import Mode
 from gradc.config import config
 from gradc.errors import CompileError, Unsupported
 from gradc.ir import digest
-from gradc.ir.program import Eqn, Program
+from gradc.ir.program import Program, with_sources
 from gradc.runtime import build, toolchain
 
 __all__ = ["Compiled", "Unsupported", "build_id", "key_of", "numbered", "paused_gc"]
@@ -111,8 +112,8 @@ def stages() -> Any:
 
 def numbered(program: Program) -> Program:
     """`program` with each equation's own number as its source: the numbers an entry in the cache can hold."""
-    return Program(program.inputs, [Eqn(e.op, e.args, e.outs, (k,)) for k, e in enumerate(program.eqns)],
-                   program.outputs)
+    number = itertools.count()
+    return with_sources(program, lambda _: (next(number),))
 
 
 def key_of(ingested: Ingested, name: str, mode: Mode) -> str:

@@ -36,7 +36,7 @@ def close(inputs: Sequence[Variable], outputs: Sequence[Variable], outside: Sequ
         new = sink(outputs, stop=[*inputs, *outside, *before])
         outputs = [new.get(v, v) for v in outputs]
         others = free_variables(inputs, outputs, outside)
-    return Closed(to_program([*inputs, *others], outputs, body=True).program, others)
+    return Closed(to_program([*inputs, *others], outputs, body=True), others)
 
 
 def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable],

@@ -86,7 +86,7 @@ def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
         programs = []
         for inputs, found in zip(branches, terms):
             outs = [o.full_like(like, 0) if term is None else term for term, like in (found[k] for k in live)]
-            programs.append(to_program(inputs, outs, body=True).program)
+            programs.append(to_program(inputs, outs, body=True))
         new, args = replace(op, then=programs[0], orelse=programs[1]), [*node.inputs, *(g for _, g in given)]
         made = Apply(new, args, infer.output_types(new, args, node.source), node.source).outputs
         for k, v in zip(live, made):
@@ -97,7 +97,7 @@ def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
 def _open(program: Program, node: Apply) -> tuple[Variables, Variables]:
     """A branch's inputs, fresh variables, and results."""
     inputs = [v.type.variable_class(v.type, name=v.name) for v in program.inputs]
-    return inputs, inline(program, inputs, source=lambda _: node.source)
+    return inputs, inline(program, inputs, source=node.source)
 
 
 def _tangent(v: Any) -> Any:

@@ -42,7 +42,7 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
                             f"other; cast or reshape one of them")
     taken = [a for a, _ in pairs] + [b for _, b in pairs]
     inputs = [v.type() for v in taken]
-    select = ops.Cond(to_program(inputs, inputs[:len(pairs)]).program, to_program(inputs, inputs[len(pairs):]).program,
+    select = ops.Cond(to_program(inputs, inputs[:len(pairs)]), to_program(inputs, inputs[len(pairs):]),
                       name or "")
     made = apply(select, chosen, *taken)
     if single:

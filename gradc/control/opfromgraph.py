@@ -88,7 +88,7 @@ class OpFromGraph(Op):
 
     def _finish(self) -> None:
         """What follows from the fields."""
-        self.program = to_program(self.inner_inputs, self.inner_outputs).program
+        self.program = to_program(self.inner_inputs, self.inner_outputs)
         self._pullbacks: dict[tuple[bool, ...], Any] = {}
         if self._override is not None and self.rop_overrides is None:
             vars(self)["R_op"] = None       # forward mode by way of L_op

@@ -40,7 +40,7 @@ class Step:
         self.rows = self.inputs[:op.n_seqs]
         self.carries = self.inputs[op.n_seqs:first]
         self.others = self.inputs[first:]
-        made = inline(op.body, self.inputs, source=lambda _: node.source)
+        made = inline(op.body, self.inputs, source=node.source)
         self.stop = made.pop() if op.until else None
         self.results: list[Variable] = made
         self.after = made[:op.n_carries]

@@ -131,7 +131,7 @@ def _stacked(node: Apply, step: Step, kept: Sequence[Variable]) -> list[Variable
     missing = [v for v in kept if id(v) not in rows]
     if missing:
         stop = [] if step.stop is None else [step.stop]
-        op = replace(step.op, body=to_program(step.inputs, [*step.after, *missing, *stop], body=True).program)
+        op = replace(step.op, body=to_program(step.inputs, [*step.after, *missing, *stop], body=True))
         made = Apply(op, node.inputs, infer.output_types(op, node.inputs, node.source), node.source).outputs
         rows.update((id(v), out) for v, out in zip(missing, made[n:]))
     return [rows[id(v)] for v in kept]

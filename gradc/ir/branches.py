@@ -122,4 +122,4 @@ def _close(node: Apply, inputs: Sequence[Variable], parts: Sequence[list[Apply]]
 
 
 def _program(args: Sequence[Variable], values: Sequence[Variable]) -> Program:
-    return to_program(args, values, body=True).program
+    return to_program(args, values, body=True)

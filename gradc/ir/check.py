@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gradc.errors import GradcError, ProgramCheckError
 from gradc.ir import infer
-from gradc.ir.pretty import bodies, pretty
-from gradc.ir.program import Program, Var
+from gradc.ir.pretty import pretty
+from gradc.ir.program import Program, Var, bodies
 from gradc.ir.types import TensorType
 
 

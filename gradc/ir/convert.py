@@ -7,7 +7,7 @@ asks for, until the loop itself is converted: `resolved`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,13 @@ import numpy as np
 from gradc.errors import GraphError, MissingInputError, SourceLine, at
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
-from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results
+from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
 from gradc.record import replace
 
 
-class Converted:
-    """A Program, and the user lines that its equations' `sources` index."""
-
-    __slots__ = ("lines", "program")
-
-    def __init__(self, program: Program, lines: list[SourceLine]) -> None:
-        self.program = program
-        self.lines = lines
-
-
 def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
-               given: dict[Variable, Variable] | None = None, *, body: bool = False) -> Converted:
-    """The Program computing `outputs` from `inputs`.
+               given: dict[Variable, Variable] | None = None, *, body: bool = False) -> Program:
+    """The Program computing `outputs` from `inputs`; the sources of its equations are the user's lines.
 
     `given` maps variables to what stands in for them (a function's `givens`).
     `body`: it will be differentiated as the body of a Scan or Cond, so gradients of the user's own are kept.
@@ -39,7 +29,6 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
     """
     builder = Builder()
     env: dict[int, Var] = {}
-    lines: dict[SourceLine, int] = {}
     for v in inputs:
         if id(v) in env:
             raise GraphError(f"{graph.describe(v)} is given twice as an input{at(v.source)}; leave one out")
@@ -86,8 +75,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
             stack.extend(missing)
             continue
         stack.pop()
-        source = node.source
-        builder.sources = () if source is None else (lines.setdefault(source, len(lines)),)
+        builder.sources = () if node.source is None else (node.source,)
         results = _convert(builder, node, [env[id(v)] for v in node.inputs], body)
         for out, var in zip(node.outputs, results):
             env[id(out)] = var
@@ -95,7 +83,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
                 var.name = out.name
         if type(node.op) is ops.Scan:
             name_results(node.op, results)
-    return Converted(builder.program([env[id(v)] for v in outputs]), list(lines))
+    return builder.program([env[id(v)] for v in outputs])
 
 
 def _stated_shape(node: graph.Apply) -> Variable | None:
@@ -173,11 +161,11 @@ def resolved(program: Program) -> Program:
 
 
 def inline(program: Program, variables: Sequence[Variable], *, bare: bool = False,
-           source: Callable[[Eqn], SourceLine | None] | None = None) -> list[Variable]:
+           source: SourceLine | None = None) -> list[Variable]:
     """`program`'s outputs as expressions of `variables`, which stand for its inputs.
 
     `bare` marks the constants for printing without `TensorConstant{}` (the graph of a compiled function);
-    `source` gives the user's line of an equation (else it is that of the call).
+    `source`: the line of equations that have none of their own (else it is that of the call).
     """
     env: dict[Var, Variable] = dict(zip(program.inputs, variables))
     for eqn in program.eqns:
@@ -190,8 +178,7 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
             op = eqn.op.op if type(eqn.op) is ops.Callback else eqn.op
             args = [env[a] for a in eqn.args]
             if isinstance(op, ops.OpKind):
-                line = None if source is None else source(eqn)
-                made = graph.Apply(op, args, [o.type for o in eqn.outs], line).outputs
+                made = graph.Apply(op, args, [o.type for o in eqn.outs], next(iter(eqn.sources), source)).outputs
             else:
                 made = op.make_node(*args).outputs
             for variable, out in zip(made, eqn.outs):

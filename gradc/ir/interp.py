@@ -24,7 +24,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
     """Outputs of `program` for input `values` (arrays of the inputs' types).
 
     With `holomorphic=True` dtypes are not enforced, so that complex values flow through (complex step).
-    Errors carry the equation that failed as attribute `eqn`.
+    Errors carry the sources of the equation that failed, then those of the loops around it, as attribute `sources`.
     """
     env: dict[Var, Any] = dict(zip(program.inputs, values))
     with np.errstate(all="ignore"):
@@ -32,7 +32,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
             try:
                 results = run_equation(eqn, [env[a] for a in eqn.args], holomorphic)
             except (ShapeError, ExecutionError, MemoryError) as error:
-                error.eqn = eqn  # type: ignore[union-attr]
+                error.sources = (*getattr(error, "sources", ()), *eqn.sources)  # type: ignore[union-attr]
                 raise
             env.update(zip(eqn.outs, results))
     return [env[v] for v in program.outputs]

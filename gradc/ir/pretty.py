@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from gradc.ir import ops
-from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.program import Eqn, Program, Var, bodies
 from gradc.ir.types import TensorType
 
 
@@ -62,16 +62,6 @@ def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
     if type(eqn.op) is ops.Slice:
         return f"{args[0]}{eqn.op}" + (f" with {', '.join(args[1:])}" if len(args) > 1 else "")
     return f"{op_text(eqn.op)}({', '.join(args)})"
-
-
-def bodies(op: ops.OpKind) -> tuple[Program, ...]:
-    """The Programs inside an op."""
-    match op:
-        case ops.Scan():
-            return (op.body,)
-        case ops.Cond():
-            return (op.then, op.orelse)
-    return ()
 
 
 def pretty(program: Program) -> str:

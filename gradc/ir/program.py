@@ -1,7 +1,7 @@
 """Program: the compiler's value representation, a flat, closed list of equations in SSA form.
 
     program = Program(inputs: Var*, eqns: Eqn*, outputs: Var*)      topological order
-    eqn     = Eqn(op, args: Var*, outs: Var*, sources: int*)        sources = indices of user lines
+    eqn     = Eqn(op, args: Var*, outs: Var*, sources)              sources = user lines, or what stands for them
     var     = Var(number, type, data)                               data: the array, for results of Constant
 
 Immutable once built.  `Builder` makes Programs; it interns (equal op, equal arguments: same result), so
@@ -11,7 +11,7 @@ common subexpressions are never built twice.  Checked by `ir.check`, run by `ir.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.digest import digest
 from gradc.ir.types import TensorType, Type
+from gradc.record import replace
 
 
 class Var:
@@ -43,7 +44,7 @@ class Eqn:
     __slots__ = ("args", "node", "op", "outs", "sources")
 
     def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
-                 sources: tuple[int, ...] = ()) -> None:
+                 sources: tuple[Any, ...] = ()) -> None:
         self.op = op
         self.args = args
         self.outs = outs
@@ -108,7 +109,7 @@ class Builder:
         self._interned: dict[Any, Eqn] = {}
         self._const: dict[Any, Var] = {}
         self._next = 0
-        self.sources: tuple[int, ...] = ()      # given to every equation made from now on
+        self.sources: tuple[Any, ...] = ()      # given to every equation made from now on
         self.producer: dict[Var, Eqn] = {}
 
     def input(self, type: Type, name: str | None = None) -> Var:
@@ -203,6 +204,37 @@ def rebuild(program: Program, builder: Builder, replace: dict[Var, Var], eqns: S
 def copy_inputs(program: Program, builder: Builder) -> dict[Var, Var]:
     """Make the same inputs in `builder`; the first entries of a replacement map."""
     return {v: builder.input(v.type, v.name) for v in program.inputs}
+
+
+def equations(program: Program) -> Iterator[Eqn]:
+    """The equations of a Program, each followed by those of the bodies in it."""
+    for eqn in program.eqns:
+        yield eqn
+        for body in bodies(eqn.op):
+            yield from equations(body)
+
+
+def with_sources(program: Program, of: Callable[[Eqn], tuple[Any, ...]]) -> Program:
+    """`program` with other sources of all its `equations`, which `of` is given in order."""
+    eqns = []
+    for e in program.eqns:
+        op, sources = e.op, of(e)
+        if isinstance(op, ops.Scan):
+            op = replace(op, body=with_sources(op.body, of))
+        elif isinstance(op, ops.Cond):
+            op = replace(op, then=with_sources(op.then, of), orelse=with_sources(op.orelse, of))
+        eqns.append(Eqn(op, e.args, e.outs, sources))
+    return Program(program.inputs, eqns, program.outputs)
+
+
+def bodies(op: ops.OpKind) -> tuple[Program, ...]:
+    """The Programs inside an op."""
+    match op:
+        case ops.Scan():
+            return (op.body,)
+        case ops.Cond():
+            return (op.then, op.orelse)
+    return ()
 
 
 def name_results(scan: ops.Scan, results: Sequence[Var]) -> None:

@@ -627,7 +627,7 @@ def _scalar(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
 
 
 def _instance(program: Program, sources: tuple[int, ...]) -> Program:
-    """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`."""
+    """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`, too."""
     own: dict[Var, Var] = {}
 
     def copy(v: Var) -> Var:
@@ -635,7 +635,7 @@ def _instance(program: Program, sources: tuple[int, ...]) -> Program:
         return own[v]
 
     inputs = [copy(v) for v in program.inputs]
-    eqns = [Eqn(e.op, tuple([own[a] for a in e.args]), tuple([copy(v) for v in e.outs]), sources)
+    eqns = [Eqn(e.op, tuple([own[a] for a in e.args]), tuple([copy(v) for v in e.outs]), e.sources + sources)
             for e in program.eqns]
     return Program(inputs, eqns, [own[v] for v in program.outputs])
 

@@ -243,6 +243,7 @@ class Loop:
             work.extend([] if self.is_size(eqn) else eqn.args)
         for eqn in self.inner.eqns:
             if not needed.isdisjoint(eqn.outs):
+                b.sources = eqn.sources + self.sources
                 outs = [self.size(b, eqn)] if self.is_size(eqn) else \
                     b.equation(eqn.op, [made[a] for a in eqn.args]).outs
                 made.update(zip(eqn.outs, outs))

@@ -259,6 +259,7 @@ class _Split:
                 self.outer[eqn.out] = self.sizes[eqn.out], False
                 continue
             pairs = [self.outer[a] for a in eqn.args]
+            b.sources = eqn.sources + loop.sources
             made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
             self.outer.update(zip(eqn.outs, made))
 

@@ -79,7 +79,7 @@ digest = hashlib.sha256(softmax_rows().encode())
 for case in CASES[::15]:
     inputs = case.variables()
     try:
-        text = unit.generate(lower(phases.optimize(to_program(inputs, case.outputs(inputs)).program), "f")).text
+        text = unit.generate(lower(phases.optimize(to_program(inputs, case.outputs(inputs))), "f")).text
     except Unsupported:
         continue
     digest.update(text.encode())
@@ -102,7 +102,7 @@ def programs(every: int) -> Iterator[tuple[str, Program]]:
     """Cases' Programs as written and optimised, and random ones; every so many of them."""
     for case in CASES[::every]:
         inputs = case.variables()
-        program = to_program(inputs, case.outputs(inputs)).program
+        program = to_program(inputs, case.outputs(inputs))
         yield case.id, program
         yield f"{case.id} optimised", phases.optimize(program)
     for seed in range(0, 40, every):

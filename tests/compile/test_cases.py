@@ -43,7 +43,7 @@ class Row:
 
     @functools.cached_property
     def program(self):
-        return to_program(self.inputs, self.outputs).program
+        return to_program(self.inputs, self.outputs)
 
     def oracle(self, values):
         """Results of the interpreter, or the error it raises."""

@@ -23,7 +23,7 @@ def cond(c: Any, inputs: Sequence[Any], then: Callable[..., list[Any]], orelse: 
     programs = []
     for branch in (then, orelse):
         fresh = [v.type() for v in inputs]
-        programs.append(to_program(fresh, branch(*fresh), body=True).program)
+        programs.append(to_program(fresh, branch(*fresh), body=True))
     made = apply(ops.Cond(*programs), c, *inputs)
     return made if isinstance(made, list) else [made]
 

@@ -85,7 +85,7 @@ def test_what_is_needed_elsewhere_is_computed_once() -> None:
 def test_branches_that_hand_on_other_arguments_stay_as_they_are() -> None:
     c, x = at.bscalar("c"), at.dvector("x")
     then, orelse = [[v.type() for v in (x, x, x, x)] for _ in range(2)]
-    op = ops.Cond(to_program(then, [then[3]]).program, to_program(orelse, [orelse[1]]).program)
+    op = ops.Cond(to_program(then, [then[3]]), to_program(orelse, [orelse[1]]))
     made = apply(op, at.neq(c, 0), at.exp(x), at.sin(x), at.cos(x), at.tan(x))
     assert sink([made]) == {}
     f = function([c, x], gradc.ifelse(c, made, x))

@@ -115,7 +115,7 @@ def test_compiled_like_interpreted():
 
 def equations(inputs, output, kind):
     """How many equations of a kind the optimised Program has."""
-    return sum(type(e.op) is kind for e in optimize(to_program(inputs, [output]).program).eqns)
+    return sum(type(e.op) is kind for e in optimize(to_program(inputs, [output])).eqns)
 
 
 def test_a_layer_is_one_product_with_its_matrix():

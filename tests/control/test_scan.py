@@ -269,4 +269,4 @@ def test_loops_are_named_after_the_parameters_of_their_steps():
         assert line in text, line
 
     fallen_back, _ = gradc.scan(lambda *args: args[0] + args[1], sequences=r, outputs_info=p)
-    assert "(r[t]: f64[], p[t-1]: f64[?])" in pretty(to_program([r, p], [fallen_back]).program)
+    assert "(r[t]: f64[], p[t-1]: f64[?])" in pretty(to_program([r, p], [fallen_back]))

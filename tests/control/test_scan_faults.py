@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ from gradc.errors import (
     ShapeError,
     TypeMismatchError,
 )
+from gradc.ir import ops
+from gradc.ir.graph import apply
 from gradc.scan.utils import until
 
 XS, YS = at.dvectors("xs", "ys")
@@ -35,7 +38,7 @@ def function(inputs: list[Any], outputs: Any, **options: Any) -> Any:
 
 CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "a float32 state of a float64 sum": (
-        lambda: gradc.scan(lambda x, s: s + x, sequences=XS, outputs_info=at.constant(0.0)),
+        lambda: gradc.scan(lambda x, s: s + x, sequences=XS, outputs_info=np.float64(0.0)),
         rf"output 0 begins as f32\[\] \(the constant 0.0 of outputs_info\[0\] \({HERE}\)\), but the step makes f64\[\] "
         rf"of it \({HERE}\); cast the initial value to float64"),
     "another rank": (
@@ -187,3 +190,38 @@ def test_updates_that_a_step_does_not_pass_on() -> None:
     passed = False
     with pytest.warns(GradcWarning, match="total will keep its value"):
         gradc.scan(row, sequences=XS)
+
+
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_what_fails_in_a_step_names_its_line(mode: str) -> None:
+    """The line inside the step first, then that of the loop; also of what has left the loop, and in its gradient."""
+    xs, table, i = at.dvector("xs"), at.dvector("table"), at.lvector("i")
+    above = _line()
+
+    def step(x: Any, k: Any, h: Any) -> Any:
+        first = table[k]
+        second = h * first + x
+        return apply(ops.Assert("too large"), second, at.lt(x, 5.0))
+
+    h, _ = gradc.scan(step, sequences=[xs, i], outputs_info=np.float64(0.0))
+    f = gradc.function([xs, i, table], [h[-1], gradc.grad(h[-1], table)], mode=mode)
+    f([1.0, 2.0], [0, 1], [1.0, 2.0])
+    for arguments, line in (([1.0, 2.0], [0, 7], [1.0, 2.0]), 3), (([1.0, 6.0], [0, 1], [1.0, 2.0]), 5):
+        with pytest.raises(gradc.errors.GradcError) as caught:
+            f(*arguments)
+        lines = [text.rsplit(":", 1)[1] for text in str(caught.value).splitlines() if "where:" in text]
+        assert lines[0] == str(above + line), str(caught.value)
+        assert str(above + 7) in lines
+
+    def unequal(x: Any, h: Any) -> Any:
+        return h + at.stack([x, x, x])[:i[0]]
+
+    rows, _ = gradc.scan(unequal, sequences=xs, outputs_info=table)
+    f = gradc.function([xs, i, table], rows, mode=mode)
+    with pytest.raises(ShapeError, match=rf"where: .*:{above + 18}\n.*where: .*:{above + 20}"):
+        f([1.0], [2], [1.0, 2.0, 3.0])
+
+
+def _line() -> int:
+    """The line of the caller."""
+    return sys._getframe(1).f_lineno

@@ -18,14 +18,14 @@ from gradc.ir.program import Program
 def body() -> Program:
     """(x_t, h, w) -> (tanh(w h + x_t), h): a recurrence that also stacks the carry it was given."""
     x, h, w = at.dvector("x"), at.dvector("h"), at.dscalar("w")
-    return to_program([x, h, w], [at.tanh(w * h + x), h]).program
+    return to_program([x, h, w], [at.tanh(w * h + x), h])
 
 
 def run(op: ops.Scan, *values: object) -> list[np.ndarray]:
     steps, xs, h0, w = at.lscalar("steps"), at.dmatrix("xs"), at.dvector("h0"), at.dscalar("w")
     limit = [at.lscalar("limit")] if op.limited else []
     inputs = [steps, *limit, xs, h0, w]
-    program = to_program(inputs, apply(op, *inputs)).program
+    program = to_program(inputs, apply(op, *inputs))
     check(program)
     return interp.evaluate(program, [np.asarray(v, i.type.dtype) for v, i in zip(values, inputs)])
 
@@ -62,10 +62,10 @@ def test_steps_past_the_limit_are_not_run_and_their_rows_are_0(limit: int) -> No
 
 def test_until_ends_after_the_step_that_says_so() -> None:
     n, most = at.lscalar("n"), at.lscalar("most")
-    double = to_program([n, most], [2 * n, n, at.ge(2 * n, most)]).program
+    double = to_program([n, most], [2 * n, n, at.ge(2 * n, most)])
     steps, start, end = at.lscalar("steps"), at.lscalar("start"), at.lscalar("end")
     op = ops.Scan(double, 0, 1, until=True)
-    program = to_program([steps, start, end], apply(op, steps, start, end)).program
+    program = to_program([steps, start, end], apply(op, steps, start, end))
     last, rows, count = interp.evaluate(program, [np.asarray(v) for v in (10, 3, 20)])
     assert (last, count) == (24, 3)
     assert rows.tolist() == [3, 6, 12, 0, 0, 0, 0, 0, 0, 0]
@@ -98,7 +98,7 @@ def test_equal_bodies_make_equal_ops() -> None:
 def test_the_text_shows_the_body() -> None:
     op = ops.Scan(body(), 1, 1, name="rnn")
     inputs = [at.lscalar("steps"), at.dmatrix("xs"), at.dvector("h0"), at.dscalar("w")]
-    text = pretty(to_program(inputs, apply(op, *inputs)).program)
+    text = pretty(to_program(inputs, apply(op, *inputs)))
     assert "scan{rnn}[1 sequences, 1 carries, 1 stacked](steps, xs, h0, w)" in text
     assert "      program (x: f64[?], h: f64[?], w: f64[]) ->" in text
 
@@ -106,11 +106,11 @@ def test_the_text_shows_the_body() -> None:
 @pytest.mark.parametrize("flag", [True, False])
 def test_only_the_branch_taken_runs(flag: bool) -> None:
     x = at.dvector("x")
-    then = to_program([x], [x.sum()]).program
-    orelse = to_program([x], [apply(ops.Assert("never"), x.max(), at.lt(x, 0).all())]).program
+    then = to_program([x], [x.sum()])
+    orelse = to_program([x], [apply(ops.Assert("never"), x.max(), at.lt(x, 0).all())])
     c, v = at.bscalar("c"), at.dvector("v")
     out = apply(ops.Cond(then, orelse), at.neq(c, 0), v)
-    program = to_program([c, v], [out]).program
+    program = to_program([c, v], [out])
     check(program)
     values = [np.asarray(flag, "int8"), np.array([1.0, 2.0]) if flag else np.array([-3.0, -1.0])]
     assert interp.evaluate(program, values) == [3.0 if flag else -1.0]
@@ -118,6 +118,6 @@ def test_only_the_branch_taken_runs(flag: bool) -> None:
 
 def test_branches_must_agree() -> None:
     x = at.dvector("x")
-    a, b = to_program([x], [x]).program, to_program([x], [x.sum()]).program
+    a, b = to_program([x], [x]), to_program([x], [x.sum()])
     with pytest.raises(TypeMismatchError, match=r"result 0 is f64\[\?\] in one branch and f64\[\] in the other"):
         apply(ops.Cond(a, b), at.constant(True), x)

@@ -242,7 +242,7 @@ def test_what_the_lowering_makes_is_legal():
     for case in CASES:
         inputs = case.variables()
         outputs = case.outputs(inputs)
-        written = to_program(inputs, outputs).program
+        written = to_program(inputs, outputs)
         for program in (written, phases.optimize(written)):
             try:
                 made = lower(program, "f")

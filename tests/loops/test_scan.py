@@ -22,11 +22,11 @@ START = np.array([0.1, -0.2, 0.3])
 
 
 def body(inputs: list[Any], *outputs: Any) -> Program:
-    return to_program(inputs, list(outputs)).program
+    return to_program(inputs, list(outputs))
 
 
 def program(inputs: list[Any], *outputs: Any) -> Program:
-    return to_program(inputs, list(outputs)).program
+    return to_program(inputs, list(outputs))
 
 
 def recurrence(**flags: Any) -> tuple[list[Any], list[Any]]:

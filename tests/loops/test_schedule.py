@@ -28,7 +28,7 @@ def kernel(program: Program) -> Kernel:
 
 
 def optimized(inputs: list[Any], outputs: list[Any]) -> Program:
-    return phases.optimize(to_program(inputs, outputs).program)
+    return phases.optimize(to_program(inputs, outputs))
 
 
 def statements(body: tuple[Any, ...], kind: type | None = None) -> list[Any]:

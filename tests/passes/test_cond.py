@@ -25,13 +25,13 @@ VALUES = [np.array([0.3, -1.2, 2.0]), np.array([1.0, 0.5, -0.7])]
 def cond(condition: Any, then: Sequence[Any], orelse: Sequence[Any], inputs: Sequence[Any] = (X, Y)) -> list[Any]:
     fresh = [v.type(v.name) for v in inputs]
     there = dict(zip(inputs, fresh))
-    branches = [to_program(fresh, [at.as_tensor_variable(v) for v in part], there).program for part in (then, orelse)]
+    branches = [to_program(fresh, [at.as_tensor_variable(v) for v in part], there) for part in (then, orelse)]
     outs = apply(ops.Cond(*branches), condition, *inputs)
     return list(outs) if isinstance(outs, (list, tuple)) else [outs]
 
 
 def same(outputs: Sequence[Any]) -> Program:
-    before = to_program([X, Y, C, D], outputs).program
+    before = to_program([X, Y, C, D], outputs)
     after = optimize(before, checked=True)
     for c, d in ((0, 0), (0, 1), (1, 0), (1, 1)):
         given = [*VALUES, np.asarray(c, "int8"), np.asarray(d, "int8")]
@@ -64,7 +64,7 @@ def test_what_both_branches_compute_is_computed_without_asking() -> None:
 
 def test_what_may_fail_stays_in_its_branch() -> None:
     failing = apply(ops.Assert("positive"), at.exp(X), at.gt(X, 0).all())
-    program = optimize(to_program([X, Y, C], cond(at.neq(C, 0), [failing], [Y])).program, checked=True)
+    program = optimize(to_program([X, Y, C], cond(at.neq(C, 0), [failing], [Y])), checked=True)
     np.testing.assert_array_equal(interp.evaluate(program, [*VALUES, np.asarray(0)])[0], VALUES[1])
     with pytest.raises(AssertionFailedError, match="positive"):
         interp.evaluate(program, [*VALUES, np.asarray(1)])

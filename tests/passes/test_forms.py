@@ -21,7 +21,7 @@ from gradc.passes.phases import optimize
 
 
 def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:
-    before = convert.to_program(inputs, outputs).program
+    before = convert.to_program(inputs, outputs)
     return before, optimize(before, checked=True)
 
 

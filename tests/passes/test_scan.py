@@ -35,7 +35,7 @@ def scan(step: Callable[..., Any], steps: Any, seqs: Sequence[Any] = (), inits: 
 
 def same(inputs: Sequence[Any], outputs: Sequence[Any], *runs: Sequence[Any]) -> Program:
     """The optimised Program; for each list of values it must give what the literal one gives, errors included."""
-    before = to_program(inputs, outputs).program
+    before = to_program(inputs, outputs)
     after = optimize(before, checked=True)
     for values in runs:
         given = [np.asarray(x, v.type.dtype) for x, v in zip(values, inputs)]
@@ -141,7 +141,7 @@ def test_the_last_row_of_anything_is_a_carry() -> None:
 
 def test_a_last_row_of_no_steps_is_an_error() -> None:
     _, rows = scan(lambda x, s: (s + x, s * x), N, [X], [A])
-    after = optimize(to_program([N, X, A], [rows[-1]]).program, checked=True)
+    after = optimize(to_program([N, X, A], [rows[-1]]), checked=True)
     assert loops(after)[0].op.n_stacked == 0
     with pytest.raises(IndexOutOfBoundsError, match="index -1 is out of bounds for dimension 0 of size 0"):
         interp.evaluate(after, [np.asarray(0), XS, np.asarray(1.0)])

@@ -17,7 +17,7 @@ from gradc.passes.shapes import analyse
 
 
 def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:
-    before = convert.to_program(inputs, outputs).program
+    before = convert.to_program(inputs, outputs)
     return before, optimize(before, checked=True)
 
 
@@ -99,7 +99,7 @@ def test_length_of_symbolic_slice(make: Any) -> None:
 
 def test_shifted_slices_are_known_to_be_equally_long() -> None:
     x = at.dvector("x")
-    before = convert.to_program([x], [x[1:] - x[:-1]]).program
+    before = convert.to_program([x], [x[1:] - x[:-1]])
     assert not analyse(before).constraints
 
 

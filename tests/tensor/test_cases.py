@@ -18,7 +18,7 @@ def test_value_equals_numpy(case):
     variables = case.variables()
     outputs = case.outputs(variables)
     values = case.sample()
-    check(to_program(variables, outputs).program)
+    check(to_program(variables, outputs))
     expected = case.expected(values)
     results = compute(variables, outputs, values)
     assert len(results) == len(expected)

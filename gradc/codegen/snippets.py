@@ -51,7 +51,7 @@ def needs_compiler(program: Program) -> bool:
     return any(getattr(row.numpy, "needs_compiler", False) for _, row, _ in used(program))
 
 
-def fault_of(error: CompileError, program: Program, lines: Sequence[SourceLine]) -> CompileError | None:
+def fault_of(error: CompileError, program: Program) -> CompileError | None:
     """The compiler's first complaint about a snippet in `program`, in terms of its text; None if it has none."""
     found = _FAULT.search(error.output)
     if found is None:
@@ -61,7 +61,6 @@ def fault_of(error: CompileError, program: Program, lines: Sequence[SourceLine])
         if snippet.name == name:
             text = snippet.code.split("\n")
             shown = text[min(number, len(text)) - 1].strip()
-            source = lines[eqn.sources[0]] if eqn.sources else None
-            return CompileError(f"the C code of CFunction {name} does not compile{at(source)}: line {number}, "
+            return CompileError(f"the C code of CFunction {name} does not compile{at(next(iter(eqn.sources), None))}: line {number}, "
                                 f"{shown!r}: {message}", error.command, error.output)
     return None

@@ -91,7 +91,7 @@ class Compiled:
                 try:
                     self.loaded = build.obtain(self.key, self.unit)
                 except CompileError as error:
-                    raise fault_of(error, self.ingested.program, self.ingested.lines) or error from None
+                    raise fault_of(error, self.ingested.program) or error from None
 
     def forget(self) -> None:
         """Drop the intermediate stages (they are made again on demand)."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from gradc.codegen.names import LOCAL_TYPE
-from gradc.errors import CompileError, SourceLine, at
+from gradc.errors import CompileError, at
 from gradc.ir import ops
-from gradc.ir.pretty import bodies
-from gradc.ir.program import Eqn, Program
+from gradc.ir.program import Eqn, Program, equations
 from gradc.ir.scalars import Row, Snippet
 
 _FAULT = re.compile(r'^CFunction (\w+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)$', re.MULTILINE)
@@ -38,12 +37,10 @@ def definitions(snippets: Iterable[Snippet], line: int) -> list[str]:
 
 
 def used(program: Program) -> Iterator[tuple[Eqn, Row, Snippet]]:
-    """Where `program` uses snippets; the equation is one of its own also if the use is in a body."""
-    for eqn in program.eqns:
+    """Where `program` uses snippets, in bodies too."""
+    for eqn in equations(program):
         if type(eqn.op) is ops.Map and isinstance(eqn.op.fn, Row) and eqn.op.fn.snippet is not None:
             yield eqn, eqn.op.fn, eqn.op.fn.snippet
-        for body in bodies(eqn.op):
-            yield from ((eqn, row, snippet) for _, row, snippet in used(body))
 
 
 def needs_compiler(program: Program) -> bool:
@@ -61,6 +58,7 @@ def fault_of(error: CompileError, program: Program) -> CompileError | None:
         if snippet.name == name:
             text = snippet.code.split("\n")
             shown = text[min(number, len(text)) - 1].strip()
-            return CompileError(f"the C code of CFunction {name} does not compile{at(next(iter(eqn.sources), None))}: line {number}, "
+            where = at(next(iter(eqn.sources), None))
+            return CompileError(f"the C code of CFunction {name} does not compile{where}: line {number}, "
                                 f"{shown!r}: {message}", error.command, error.output)
     return None

@@ -38,7 +38,7 @@ def function(inputs: list[Any], outputs: Any, **options: Any) -> Any:
 
 CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "a float32 state of a float64 sum": (
-        lambda: gradc.scan(lambda x, s: s + x, sequences=XS, outputs_info=np.float64(0.0)),
+        lambda: gradc.scan(lambda x, s: s + x, sequences=XS, outputs_info=at.constant(0.0)),
         rf"output 0 begins as f32\[\] \(the constant 0.0 of outputs_info\[0\] \({HERE}\)\), but the step makes f64\[\] "
         rf"of it \({HERE}\); cast the initial value to float64"),
     "another rank": (

@@ -214,7 +214,9 @@ class _Split:
         self.compute([*read, *same])
         keys = {key: c for key, c in loop.lasts.items() if c in self.sums}
         sums = {key: (c, loop.inits[c]) for key, c in keys.items()}
-        self.shorten(left, dict(zip(read, self.values(read))), dict(zip(same, self.values(same))), kept)
+        outside = {v: self.outer[v] for v in (*read, *same)}    # of a value that was thought to vary: has it rows?
+        self.shorten(left, {v: x for v, (x, flag) in outside.items() if flag},
+                     {v: x for v, (x, flag) in outside.items() if not flag}, kept)
         made = loop.emit(b)
         self.outer.update({v: (made["stacked", v], True) for v in self.stacked})
         for key in self.leaving:
@@ -253,7 +255,7 @@ class _Split:
             if v in needed and v not in self.outer:
                 self.outer[v] = _rows(b, loop, self.seqs[v], v), True
         for eqn in self.body.eqns:
-            if needed.isdisjoint(eqn.outs) or eqn.outs[0] in self.outer:
+            if all(v in self.outer for v in eqn.outs if v in needed):
                 continue
             if eqn.outs[0] in self.sizes:
                 self.outer[eqn.out] = self.sizes[eqn.out], False
@@ -262,9 +264,6 @@ class _Split:
             b.sources = eqn.sources + loop.sources
             made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
             self.outer.update(zip(eqn.outs, made))
-
-    def values(self, inside: Iterable[Var]) -> list[Var]:
-        return [self.outer[v][0] for v in inside]
 
     def stack(self, key: Any, made: Mapping[Any, Var]) -> Var:
         """The rows of a result that leaves the loop; 0 in steps that are not run."""
@@ -311,7 +310,11 @@ def _rows(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
         return x
     x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
                 b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, b.size(x, 0)))
-    return b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+    x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+    if loop.steps.data is None:
+        return x
+    return b.apply(ops.Reshape(tensor(x).ndim), x, loop.steps,      # a single row broadcasts: the type must tell it
+                   *[b.size(x, k) for k in range(1, tensor(x).ndim)])
 
 
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:

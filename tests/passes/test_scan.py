@@ -351,3 +351,29 @@ def test_an_affine_recurrence_is_one_product_a_carry() -> None:
 def test_a_recurrence_that_is_not_affine_stays() -> None:
     same([N, X, A, B], scan(lambda x, g: (A * (g * (1 - g)) - g * (A * x), g), N, [X], [B]), (7, XS, 0.5, 0.2))
     same([N, X, A, B], scan(lambda x, g: (A / ((g + 3) * (1 - x)) - g * (A * x), g), N, [X], [B]), (7, XS, 0.5, 0.2))
+
+
+def test_the_row_of_a_single_step_broadcasts() -> None:
+    x = at.dmatrix()
+    row, = scan(lambda a: [at.exp(a)], at.constant(1), [x])
+    same([x], [row + x, row[0]], [RNG.normal(size=(4, 3))], [RNG.normal(size=(1, 3))])
+
+
+def test_a_loop_in_a_loop_of_whose_results_one_varies() -> None:
+    x, m, s = at.dvector("x"), at.dmatrix("m"), at.dscalar("s")
+
+    def step(a: Any, c: Any) -> list[Any]:
+        _, steady, varying = scan(lambda p: [p * s, p, a - p.sum()], at.constant(2), inits=[m])
+        return [at.tanh(c * at.max(steady.sum(axis=0)[1]) + varying.sum())]
+
+    same([x, m, s], [scan(step, x.shape[0], [x], [s])[0]], [RNG.normal(size=5), RNG.normal(size=(3, 3)), 0.3])
+
+
+def test_a_loop_in_a_loop_of_whose_results_one_is_stacked() -> None:
+    x = at.dvector("x")
+
+    def step(c: Any) -> list[Any]:
+        last, rows = scan(lambda p: [at.sin(p), at.cos(p)], at.constant(3), inits=[c])
+        return [at.tanh(last + rows.sum(axis=0)), rows, at.exp(rows).sum()]
+
+    same([x], scan(step, at.constant(4), inits=[x]), [RNG.normal(size=5)])

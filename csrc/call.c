@@ -646,6 +646,7 @@ static PyObject *run(Function *self, work *w)
 
     _Alignas(64) char small[ARENA_ON_STACK];
     frame.arena = small;
+    self->arena_bytes = frame.arena_bytes;
     if (frame.arena_bytes < 0 || frame.arena_bytes > ARENA_ON_STACK) {
         frame.arena = get_arena(frame.arena_bytes);
         if (!frame.arena) {

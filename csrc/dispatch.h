@@ -93,6 +93,7 @@ typedef struct {
     Py_ssize_t n_sizes, n_shapes, work_bytes;
     enum result_kind kind;
     int timed, shrinks;
+    long long arena_bytes;              /* scratch memory of the last call                */
     tally tally;
     PyObject *title, *keys, *constant_arrays, *convert, *fail, *keep;
     PyObject *dict, *weakrefs;

@@ -372,6 +372,8 @@ static PyMethodDef function_methods[] = {
 };
 
 static PyMemberDef function_members[] = {
+    {"arena_bytes", T_LONGLONG, offsetof(Function, arena_bytes), READONLY,
+     "Bytes of scratch memory that the last call used."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Function, vectorcall), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(Function, dict), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Function, weakrefs), READONLY, NULL},

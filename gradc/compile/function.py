@@ -12,6 +12,7 @@ import copy
 import threading
 import time
 import warnings
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -97,6 +98,20 @@ def _info_text(value: Any) -> str:
     return str(value)
 
 
+class Scratch:
+    """Memory that the kernel used in the last call, beside inputs and outputs: `int(f.info["scratch"])` bytes."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = weakref.ref(function)
+
+    def __int__(self) -> int:
+        function = self._function()
+        return function.arena_bytes if function is not None else 0
+
+    def __str__(self) -> str:
+        return f"{int(self):,} bytes in the last call"
+
+
 class Maker:
     """Everything a function was made from; `f.maker`."""
 
@@ -166,7 +181,7 @@ class Maker:
             _choose_blas()
         made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, cache=loaded.reason,
                          sections=manifest["sections"], isa=_isa_name(toolchain.isa()), path=loaded.path,
-                         seconds={**self.compiled.seconds, "compiler": loaded.seconds})
+                         seconds={**self.compiled.seconds, "compiler": loaded.seconds}, scratch=Scratch(made))
         self.compiled.forget()
         return made
 

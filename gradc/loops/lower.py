@@ -292,11 +292,11 @@ class _Lowering:
             row, column = a.strides[-2:]
             flags.append(column != 1)
             steps.append(row if column == 1 else column)
-            loads.append(Load(a.buffer, self._index(Access(a.buffer, a.strides[:depth], a.offset), scope)))
+            loads.append(Load(a.buffer, self.index(Access(a.buffer, a.strides[:depth], a.offset), scope)))
             self.reads[a.buffer] = None
         target = self.memory.whole(call.out)
         self.writes[target.buffer] = None
-        out = Load(target.buffer, self._index(Access(target.buffer, target.strides[:depth], target.offset), scope))
+        out = Load(target.buffer, self.index(Access(target.buffer, target.strides[:depth], target.offset), scope))
         body: Any = Gemm(loads[0], loads[1], out, call.m, call.n, call.k, flags[0], flags[1], steps[0], steps[1])
         for size, v in reversed(list(zip(call.batch, variables))):
             body = For(v, 0, size, (body,))
@@ -346,7 +346,7 @@ class _Lowering:
         a = self.memory.result(node)
         value = cast(self._compute(node, scope), a.buffer.dtype)
         self.writes[a.buffer] = None
-        index = self._index(a, scope)
+        index = self.index(a, scope)
         scope.statements.append(Accumulate(a.buffer, index, "add", value) if node.fn == "inc"
                                 else Store(a.buffer, index, value))
 
@@ -358,7 +358,7 @@ class _Lowering:
         if node.out in self.schedule.stored:
             a = self.memory.result(node)
             self.writes[a.buffer] = None
-            scope.statements.append(Store(a.buffer, self._index(a, scope), value))
+            scope.statements.append(Store(a.buffer, self.index(a, scope), value))
             stored = self.schedule.storage.get(node.out, node.out)
             scope.names["load", (stored, a.buffer, a.strides, a.offset)] = value
 
@@ -372,7 +372,7 @@ class _Lowering:
         scope.statements.append(Let(name, expr, mutable))
         return Local(name, expr.dtype)
 
-    def _index(self, a: Access, scope: Scope, extra: SizeExpr = 0) -> Index:
+    def index(self, a: Access, scope: Scope, extra: SizeExpr = 0) -> Index:
         """An access as an index in `scope`."""
         terms = list(_terms(a.strides, LOOP_NAMES))
         offset = extra
@@ -457,7 +457,7 @@ class _Lowering:
             place = scope.at(level)
             a = self.memory.leaf(leaf)
             self.reads[a.buffer] = None
-            found = self._let(place, self._part(leaf, a, level), Load(a.buffer, self._index(a, place)))
+            found = self._let(place, self._part(leaf, a, level), Load(a.buffer, self.index(a, place)))
             place.names["load", key] = found
         return found
 
@@ -576,12 +576,12 @@ class _Lowering:
             a = Access(parts, a.strides, a.offset)
         self.writes[a.buffer] = None
         before = scope.in_body(first)
-        fill: Any = Store(a.buffer, self._index(a, before, position), Lit(identity, a.buffer.dtype))
+        fill: Any = Store(a.buffer, self.index(a, before, position), Lit(identity, a.buffer.dtype))
         for p in reversed(range(first + 1, len(node.domain))):
             if p not in node.reduced:
                 fill = For(LOOP_NAMES[p], 0, node.domain[p], (fill,))
         before.statements.append(fill)
-        scope.statements.append(Accumulate(a.buffer, self._index(a, scope, position), node.fn, value))
+        scope.statements.append(Accumulate(a.buffer, self.index(a, scope, position), node.fn, value))
 
     def _emit_cumulate(self, node: Node, scope: Scope) -> None:
         dtype = tensor(node.out).dtype

@@ -17,6 +17,7 @@ from typing import Any
 
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
+from gradc.loops.access import Access
 from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
 from gradc.loops.places import Carry, CondItem, ScanItem
@@ -118,12 +119,12 @@ class _Emitter:
 
     def fill(self, row: Var, start: Expr, stop: Expr) -> None:
         """Rows start .. stop of a stacked result become 0."""
-        buffer = self.low.memory.buffers[row]
-        self.low.writes[buffer] = None
+        target = self.low.memory.whole(row)
+        self.low.writes[target.buffer] = None
         step = self.low.sizes.product(self.low.sizes.of(row)[1:])
         bounds = [e if step == 1 else Fn("mul", (e, Size(step)), "int64") for e in (start, stop)]
         first, last = (e if type(e) is Local else self.let("first", e) for e in bounds)
-        store = Store(buffer, Index(((1, "i"),)), Lit(0, buffer.dtype))
+        store = Store(target.buffer, self.flat(target), Lit(0, target.buffer.dtype))
         self.scope.statements.append(For("i", first, last, (store,)))
 
     def result(self, c: Carry, local: Local) -> None:
@@ -132,12 +133,16 @@ class _Emitter:
         if c.init is not None:
             self.give(c.result, local)
             return
-        source, target = self.low.memory.buffers[c.state], self.low.memory.buffers[c.result]
+        source, target = self.low.memory.buffers[c.state], self.low.memory.whole(c.result)
         self.low.reads[source] = None
-        self.low.writes[target] = None
+        self.low.writes[target.buffer] = None
         count = self.low.sizes.product(self.low.sizes.of(c.result))
         load = Load(source, Index(((1, "i"), (count, local.name))))
-        self.scope.statements.append(For("i", 0, count, (Store(target, Index(((1, "i"),)), load),)))
+        self.scope.statements.append(For("i", 0, count, (Store(target.buffer, self.flat(target), load),)))
+
+    def flat(self, target: Access) -> Index:
+        """Element i of a result: it may be a part of another's memory, but lies there in one piece."""
+        return self.low.index(Access(target.buffer, (1,), target.offset), self.scope)
 
     # -- branches
 

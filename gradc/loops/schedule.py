@@ -735,7 +735,8 @@ class Schedule:
             node = self.node.get(v)
             if node is None or v in self.stored:
                 continue
-            if self.folds_into_memory(node):
+            unused = node.kind == "reduce" and v not in self.uses      # a loop was given it; its blocks end somewhere
+            if unused or self.folds_into_memory(node):
                 self.stored.add(v)
                 continue
             for user, leaf in self.uses.get(v, ()):

@@ -168,6 +168,24 @@ def test_a_loop_in_a_loop() -> None:
         compare(program([STEPS, XS, W], *outputs), [5, ROWS, 0.3])
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_results_of_an_inner_loop_are_written_into_the_outer_ones(reverse: bool) -> None:
+    """Last state, rows up to a stop, and the results of a branch with a loop, handed on and stacked as they are."""
+    row, h, x, g = at.dvector("row"), at.dvector("h"), at.dscalar("x"), at.dvector("g")
+    op = ops.Scan(body([x, g], at.sin(g) + x, g * x, at.gt(g.sum(), 1.0)), 1, 1, until=True, reverse=reverse)
+    last, rows, _ = apply(op, row.shape[0], row, h)
+    for new in (last, apply(ops.Cond(body([row, h], last), body([row, h], h)), at.lt(row.sum(), 1.0), row, h)):
+        made = apply(ops.Scan(body([row, h], new, new, rows), 1, 1), STEPS, XS, H0)
+        for outputs in (made, [made[0]], made[1:], [made[1].sum(), made[2].sum()]):
+            compare(program([STEPS, XS, H0], *outputs), [5, ROWS, START])
+
+
+def test_a_sum_that_no_step_uses() -> None:
+    h, s = at.dscalar("h"), at.dscalar("s")
+    made = apply(ops.Scan(body([h, s], h + 1, h * s), 0, 1), STEPS, W, (XS ** 2).sum())
+    compare(program([STEPS, XS, W], made[0]), [5, ROWS, 0.5])
+
+
 def test_ten_loops_in_one_another() -> None:
     h = at.dscalar("h")
     step = body([h], at.sin(h) + 1)

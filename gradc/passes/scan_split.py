@@ -275,10 +275,21 @@ class _Split:
             rows = repeat(b, rows, b.cast(loop.steps, "int64"))
         if not self.partial:
             return rows
-        end = made[loop.counts[0]] if loop.limit is None else loop.limit
-        run = b.map("lt", b.apply(ops.Iota(), loop.steps), end)
         t = tensor(rows)
+        run = self.run(made)
         return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
+
+    def run(self, made: Mapping[Any, Var]) -> Var:
+        """For each step, whether it is run."""
+        b, loop = self.b, self.loop
+        step, end = b.apply(ops.Iota(), loop.steps), loop.limit
+        if loop.stop is None:
+            return b.map("lt", step, end)
+        count = made[loop.counts[0]]
+        if not loop.op.reverse:
+            return b.map("lt", step, count)
+        end = loop.steps if end is None else b.map("minimum", end, loop.steps)
+        return b.map("and_", b.map("lt", step, end), b.map("ge", step, b.map("sub", end, count)))
 
     def total(self, total: Var, addends: list[Addend], added: Mapping[Var, Var]) -> Var:
         """`total` with sums added to it; the first is not added to zeros of the same shape."""

@@ -157,6 +157,20 @@ def test_the_last_row_before_the_end() -> None:
     assert loops(after)[0].op.n_stacked == 0
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("limited", [False, True])
+def test_rows_that_leave_a_loop_are_0_where_it_did_not_run(reverse: bool, limited: bool) -> None:
+    """Downwards the rows that were run are the last ones; a loop may stop before its limit."""
+    def step(x: Any, s: Any) -> Any:
+        return at.tanh(s) + 0.5, at.exp(x) + 1, at.gt(s, 0.9)
+
+    limit = at.lscalar("limit")
+    made = scan(step, N, [X], [A], until=True, reverse=reverse, limit=limit if limited else None)
+    runs = [(n, XS, a, k) for n in (0, 1, 7) for a in (0.1, 1.0, -9.0) for k in (-2, 0, 5, 9)]
+    after = same([N, X, A, limit], made, *runs)
+    assert loops(after)[0].op.n_stacked == 0
+
+
 def test_a_cotangent_of_the_last_row_enters_the_carry() -> None:
     cot = at.set_subtensor(at.zeros((N, 4))[-1], at.tanh(X))
     g, xs = scan(lambda c, m, g: ((g + c) * m, (g + c) * at.exp(m)), N, [cot, M], [at.zeros(4)], reverse=True)

@@ -1,4 +1,4 @@
-"""Random Programs with loops and branches: the C route computes what the interpreter computes, at any sizes.
+"""Random loops and branches in one another: the C route computes what the interpreter computes, at any sizes.
 
 They grow as those of `test_fuzz`; a step may be a Scan or a Cond whose bodies grow in the same way.
 """

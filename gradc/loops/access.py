@@ -146,11 +146,15 @@ class Accesses:
     # -- accesses
 
     def begin(self) -> None:
-        """A new item: its loops are numbered anew and may be merged in their own way; scratch is free again."""
-        self._found.clear()
+        """A new item: scratch is free again."""
+        self.new_nest()
         for region, slot in self._scratch:
             self.arena.give_back(region, slot, "scratch")
         self._scratch.clear()
+
+    def new_nest(self) -> None:
+        """Loops are numbered anew and may be merged in their own way; operands of other nests may be the same."""
+        self._found.clear()
 
     def _stride_of(self, root: Var) -> tuple[SizeExpr, ...]:
         """Stride per axis of a stored value; 0 for outer axes that a row buffer leaves out."""

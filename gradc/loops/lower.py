@@ -252,6 +252,8 @@ class _Lowering:
         for item in schedule.items:
             match item:
                 case Loop():
+                    self.memory.new_nest()
+                    self.keys.clear()
                     self.memory.merge(item)
                     self._emit_loop(item, scope)
                 case Block():

@@ -291,3 +291,12 @@ def test_a_loop_over_what_a_stopped_loop_gave() -> None:
     made = apply(op, rows.shape[0], count, rows, at.constant(np.float64(1)))
     again = apply(ops.Scan(body([x, s], at.cos(s) * x, s * x), 1, 1), count, rows[:count], at.constant(np.float64(1)))
     compare(program(inputs, *made, *again), [np.arange(1.0, 8.0), 9.0])
+
+
+def test_nests_of_a_body_share_operands_but_not_how_their_loops_are_merged() -> None:
+    m = at.dmatrix("m")
+    g, h, s, a = [at.dmatrix(k) for k in "ghsa"]
+    turned, part = at.exp(g).T, at.exp(h / a)           # one nest goes through memory in order, the other does not
+    op = ops.Scan(body([g, h, s, a], h, turned / a, s - turned * part / a), 0, 3)
+    p = program([STEPS, m], *apply(op, STEPS, at.neg(m), at.neg(m), at.sin(m), 2 + m))
+    compare(p, [4, ROWS[:3]])

@@ -24,6 +24,19 @@
 #define GRADC_FMAF(a, b, c) ((a) * (b) + (c))
 #endif
 
+/* Sums and products of sizes.  Too large a one stays too large: memory of so many bytes is refused. */
+static inline int64_t gradc_size_add(int64_t a, int64_t b)
+{
+    int64_t c;
+    return __builtin_add_overflow(a, b, &c) ? (a < 0 ? -1 : 1) * (INT64_C(1) << 62) : c;
+}
+
+static inline int64_t gradc_size_mul(int64_t a, int64_t b)
+{
+    int64_t c;
+    return __builtin_mul_overflow(a, b, &c) ? ((a < 0) != (b < 0) ? -1 : 1) * (INT64_C(1) << 62) : c;
+}
+
 /* An index that may count from the end; it has been checked. */
 static inline int64_t gradc_position(int64_t at, int64_t n) { return at < 0 ? at + n : at; }
 

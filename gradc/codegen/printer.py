@@ -185,7 +185,10 @@ class Printer:
         self.line(f"{safe(s.name)} = {self.expr(s.expr, True)};")
 
     def define(self, s: Define) -> None:
-        self.line(f"const int64_t {safe(s.name)} = {self.expr(s.expr, True)};")
+        text = self.expr(s.expr, True)
+        if type(s.expr) is Fn and s.expr.row in ("add", "mul"):
+            text = f"gradc_size_{s.expr.row}({', '.join(map(self.expr, s.expr.args))})"
+        self.line(f"const int64_t {safe(s.name)} = {text};")
 
     def store(self, s: Store) -> None:
         self.line(f"{self.element(s.buffer, s.index)} = {self.expr(s.expr, True)};")

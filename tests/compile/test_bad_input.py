@@ -94,6 +94,16 @@ def test_too_much_memory_is_a_memory_error(function) -> None:
         function([n], at.arange(n))(2 ** 62)
 
 
+def test_too_many_bytes_of_scratch_memory_are_a_memory_error() -> None:
+    """Products of sizes that don't fit in 64 bits are no small sizes."""
+    n, y = at.lscalar("n"), at.dscalar("y")
+    f = gradc.function([n, y], at.exp(at.cumsum(at.ones((n, n)) * y, axis=0)).sum(axis=1).max())
+    assert f.info["mode"] == "c" and f(3, 0.5) > 0
+    for size in (2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 62):
+        with pytest.raises(MemoryError):
+            f(size, 0.5)
+
+
 def test_too_much_memory_is_told_with_its_line() -> None:
     f = gradc.function([], at.zeros((2 ** 62, 2)), mode="interpret")
     with pytest.raises(MemoryError, match=r"alloc: an array of shape \(4611686018427387904, 2\) and dtype float64 has "

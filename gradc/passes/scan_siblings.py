@@ -19,7 +19,7 @@ def merge_siblings(program: Program) -> Program:
     if count < 2:
         return program
     items: list[Item] = [Loop(eqn, eqn.args) if is_loop(eqn) else eqn for eqn in program.eqns]
-    tried: set[tuple[int, int]] = set()
+    tried: set[tuple[Loop, Loop]] = set()
     while (found := _pair(items, tried)) is not None:
         items = _joined(items, *found)
     b = Builder()
@@ -33,7 +33,7 @@ def merge_siblings(program: Program) -> Program:
     return b.program([env[v] for v in program.outputs])
 
 
-def _pair(items: list[Item], tried: set[tuple[int, int]]) -> tuple[Loop, Loop, Loop] | None:
+def _pair(items: list[Item], tried: set[tuple[Loop, Loop]]) -> tuple[Loop, Loop, Loop] | None:
     """Two loops and what they make together."""
     needs = _dependences(items)
     earlier: list[Loop] = []
@@ -41,9 +41,9 @@ def _pair(items: list[Item], tried: set[tuple[int, int]]) -> tuple[Loop, Loop, L
         if isinstance(second, Eqn):
             continue
         for first in earlier:
-            if (id(first), id(second)) in tried or id(first) in needs[id(second)]:
+            if (first, second) in tried or id(first) in needs[id(second)]:
                 continue
-            tried.add((id(first), id(second)))
+            tried.add((first, second))
             both = _together(first, second)
             if both is not None:
                 return first, second, both

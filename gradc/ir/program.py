@@ -195,7 +195,8 @@ def rebuild(program: Program, builder: Builder, replace: dict[Var, Var], eqns: S
             args = [replace[a] for a in eqn.args]
         except KeyError as missing:
             raise InternalError(f"{eqn}: {missing} has no replacement yet") from None
-        types = [v.type for v in eqn.outs] if all([a.type == b.type for a, b in zip(args, eqn.args)]) else None
+        alike = all([a.type == b.type and (a.data is None or b.data is not None) for a, b in zip(args, eqn.args)])
+        types = [v.type for v in eqn.outs] if alike else None       # a size that is known now may tell more
         new = builder.equation(eqn.op, args, eqn.outs[0].name, types)
         for old_out, new_out in zip(eqn.outs, new.outs):
             replace[old_out] = new_out

@@ -384,7 +384,9 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
 
 
 def _retyped(new: Sequence[Var], old: Sequence[Var]) -> bool:
-    return len(new) != len(old) or any([x.type is not y.type and x.type != y.type
+    """May results have other types?  A size that is a constant now may tell more."""
+    return len(new) != len(old) or any([(x.type is not y.type and x.type != y.type)
+                                        or (x.data is not None and y.data is None)
                                         for x, y in zip(new, old) if x is not y])
 
 

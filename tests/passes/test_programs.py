@@ -261,3 +261,14 @@ def test_other_dtypes(dtype: str) -> None:
     for a, b in zip(interp.evaluate(before, values), interp.evaluate(after, values)):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_sizes_that_become_known_are_known_of_results() -> None:
+    b = Builder()
+    x = b.input(TensorType("float64", ()))
+    n = b.map("maximum", b.constant(2, "int64"), b.constant(3, "int64"))
+    first = b.apply(ops.Cumulate("add", 0), b.apply(ops.Broadcast(), x, n))
+    second = b.apply(ops.Cumulate("add", 0), b.apply(ops.Broadcast(), x, b.constant(3, "int64")))
+    head = b.apply(ops.Transpose(()), b.apply(ops.Slice((ops.Item(start=0, stop=1),)), second))
+    program = optimize(b.program([first, head]), checked=True)
+    assert [v.type for v in program.outputs] == [TensorType("float64", (3,)), x.type]

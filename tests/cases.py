@@ -834,6 +834,7 @@ NO_CASE: frozenset[str] = frozenset(
         "TensorSharedVariable",
         "shared",
         "nnet",
+        "random",
         "special",
         "tensor",
         "get_scalar_constant_value",

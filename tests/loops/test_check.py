@@ -257,7 +257,7 @@ def test_the_pipeline_checks_when_asked(monkeypatch: pytest.MonkeyPatch, capsys:
     def refuse(kernel: Kernel) -> None:
         raise KernelCheckError("checked")
 
-    monkeypatch.setattr(pipeline, "check", refuse)
+    monkeypatch.setattr(pipeline.stages(), "check", refuse)
     x = at.dvector("x")
     gradc.function([x], x * 2.25)
     with pytest.raises(KernelCheckError, match="checked"):

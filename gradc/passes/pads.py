@@ -57,6 +57,7 @@ def join_pads(program: Program, state: State, table: Table) -> Program:
         state.sizes.dims[new.number] = dims
         state.replaced[out] = new
         new.name = new.name or out.name
+    state.next = b._next
     return b.program([state.latest(v) for v in program.outputs])
 
 

@@ -81,3 +81,12 @@ def test_sums_that_are_used_again_are_parts_as_they_are():
 def test_far_ends_are_left_alone():
     x = at.dvector("x")
     assert joins(optimize(ingest([x], grad((x[100:] * x[:-100]).sum(), x)).program)) == 0
+
+
+def test_what_comes_after_the_joins_has_numbers_of_its_own():
+    x, d = at.dvector("x"), at.dscalar("d")
+    g = grad((x[1:] * x[:-1] ** 2).sum(), x)
+    after = optimize(ingest([x, d], at.exp(g / d) + x / d * ((x + 1) / d)).program, checked=True)
+    numbers = [v.number for e in after.eqns for v in e.outs]
+    assert joins(after) == 1 and sum(e.op == ops.Map("true_divide") for e in after.eqns) == 1      # shared
+    assert len(set(numbers)) == len(numbers)

@@ -57,7 +57,8 @@ class ControlSchedule(Schedule):
         rows = {row: value for row, value in zip(eqn.outs[n:last], program.outputs[n:last]) if row in self._used}
         body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]), True)
         item = ScanItem(str(op), body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
-        made: list[Var] = []                    # what has memory from this item on
+        made: list[Var] = []                    # what is there from this item on
+        held: list[Var] = []                    # and what has memory whatever its size: steps write into it
         for x, v in zip(seqs, program.inputs):
             self._call(v, self.views[x].sliced(self.sizes, [(item.t,)]))
         for x, v in zip(others, program.inputs[op.n_seqs + n:]):
@@ -68,7 +69,7 @@ class ControlSchedule(Schedule):
                 row: value for row, value in rows.items() if value in (state, new) and row not in self._outputs}
             scalar = all(d == 1 for d in self.sizes.of(state))
             if len(set(shown.values())) > scalar:           # of a scalar, both before and after each step
-                made.append(self._all_states(item, state, init, new, used, shown))
+                held.append(self._all_states(item, state, init, new, used, shown))
                 rows = {row: value for row, value in rows.items() if row not in shown}
                 if not scalar:
                     continue
@@ -78,7 +79,7 @@ class ControlSchedule(Schedule):
                 carry = Carry(state, self._operand(init, ()), used)
             else:
                 carry = self._in_turn(body, state, init, new, used)
-                made.append(carry.state)
+                held.append(carry.state)
             item.carries.append(carry)
             if used is not None:
                 made.append(self._result(used))
@@ -92,7 +93,7 @@ class ControlSchedule(Schedule):
             item.count = self._result(eqn.outs[-1])
             made.append(item.count)
         body.run()
-        self._place(item, [item.limit, *[c.init for c in item.carries]], [*made, *item.rows])
+        self._place(item, [item.limit, *[c.init for c in item.carries]], made, [*held, *item.rows])
 
     def _call(self, var: Var, view: View) -> None:
         """An input of a body is a part of what stands outside, and gives its name to it."""
@@ -176,8 +177,9 @@ class ControlSchedule(Schedule):
         self.views[var] = View.whole(var, self.sizes.of(var))
         return var
 
-    def _place(self, item: Any, operands: Sequence[Operand | None], made: Sequence[Var]) -> None:
-        """Put an item at the end, with what it uses of the values around it."""
+    def _place(self, item: Any, operands: Sequence[Operand | None], made: Sequence[Var],
+               held: Sequence[Var] = ()) -> None:
+        """Put an item at the end, with what it uses of the values around it; `held`: what must have memory."""
         item.item = len(self.items)
         self.items.append(item)
         for operand in operands:
@@ -188,11 +190,11 @@ class ControlSchedule(Schedule):
                 if root not in body.home:
                     for _, leaf in users:
                         self._use(item, leaf)
-        for var in made:
+        for var in (*made, *held):
             self.home[var] = item.item
-            self._keep(var)
+            self._keep(var, var in held)
 
-    def _keep(self, var: Var) -> None:
+    def _keep(self, var: Var, in_memory: bool) -> None:
         self._store(var)
 
 
@@ -263,10 +265,10 @@ class Body(ControlSchedule):
             found = found.outer
         return found
 
-    def _keep(self, var: Var) -> None:
-        """Scalars are locals here; arrays have memory."""
+    def _keep(self, var: Var, in_memory: bool) -> None:
+        """Scalars are locals here, unless they must have memory; arrays have memory."""
         self.depth[var] = self.level
-        if all(d == 1 for d in self.sizes.of(var)):
+        if not in_memory and all(d == 1 for d in self.sizes.of(var)):
             self.locals.add(var)
         else:
             self._store(var)

@@ -300,3 +300,12 @@ def test_nests_of_a_body_share_operands_but_not_how_their_loops_are_merged() -> 
     op = ops.Scan(body([g, h, s, a], h, turned / a, s - turned * part / a), 0, 3)
     p = program([STEPS, m], *apply(op, STEPS, at.neg(m), at.neg(m), at.sin(m), 2 + m))
     compare(p, [4, ROWS[:3]])
+
+
+def test_rows_of_a_loop_of_one_step_inside_another_have_memory() -> None:
+    c, w, h = at.dscalar("c"), at.dscalar("w"), at.dscalar("h")
+    inner = ops.Scan(body([c, w], c * w, c), 0, 1)
+    last, rows = apply(inner, at.constant(np.int64(1)), h, w)
+    outer = ops.Scan(body([h, w], at.tanh(last + (rows / w).sum()), rows), 0, 1)
+    start = at.dscalar("start")
+    compare(program([STEPS, start, W], *apply(outer, STEPS, start, W)), [np.int64(4), np.float64(0.3), np.float64(0.7)])

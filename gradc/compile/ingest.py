@@ -20,7 +20,7 @@ from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe
-from gradc.ir.program import Program, equations
+from gradc.ir.program import Eqn, Program, equations
 from gradc.ir.types import TensorType
 from gradc.record import fresh, record
 
@@ -108,10 +108,11 @@ class Ingested:
     shared: list[Variable] = fresh(factory=list)
     wanted: dict[Variable, Variable] = fresh(factory=dict)      # updates: shared variable -> new value
     given: dict[Variable, Variable] = fresh(factory=dict)
+    _numbered: list[Eqn] = fresh(factory=list)                  # `equations` of the Program, once asked for
 
     def lines_of(self, numbers: Iterable[int]) -> list[SourceLine]:
         """The user's lines behind `equations` of the Program, by number, each once."""
-        eqns = list(equations(self.program))
+        eqns = self._numbered = self._numbered or list(equations(self.program))
         return list(dict.fromkeys(line for k in numbers for line in eqns[k].sources))
 
 

@@ -24,6 +24,16 @@
 #define GRADC_FMAF(a, b, c) ((a) * (b) + (c))
 #endif
 
+/* A row that is read soon, but not next, is brought into the second-level cache.  In long ones the processor finds
+ * the stream itself, and many of them would not stay there. */
+static inline void gradc_fetch(const void *from, int64_t bytes)
+{
+    if (bytes > 4096)
+        return;
+    for (int64_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const char *)from + at, 0, 2);
+}
+
 /* Sums and products of sizes.  Too large a one stays too large: memory of so many bytes is refused. */
 static inline int64_t gradc_size_add(int64_t a, int64_t b)
 {

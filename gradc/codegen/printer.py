@@ -18,6 +18,7 @@ from gradc.ir import dtypes
 from gradc.ir.scalars import Row, Snippet, get_row
 from gradc.loops.nodes import (
     Accumulate,
+    Ahead,
     Assign,
     Bound,
     Break,
@@ -104,6 +105,7 @@ class Printer:
         self._lane_loops = 0
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
         self._row = ""                      # the variable of the tile around
+        self._stop = ""                     # and where it ends
         self._together = 1                  # rows of it that share the loop being printed
         self._indent = "    " * depth
 
@@ -244,6 +246,7 @@ class Printer:
         self.accumulators(s.folds)
         self._row = s.var
         start, stop = self.bound(s.start), self.bound(s.stop)
+        self._stop = stop
         first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
         first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
         first += [f"{C_TYPE[b.dtype]} {safe(b.name)}[{s.rows}];" for b in s.shared]
@@ -253,10 +256,16 @@ class Printer:
         start = "tile"
         if s.together > 1:
             start, self._together = "together", s.together
-            self.loop(s.body, f"for (int64_t at = tile; at < together; at += {s.together})")
+            self.loop((*s.ahead, *s.body), f"for (int64_t at = tile; at < together; at += {s.together})")
             self._together = 1
             self._folded.clear()
         self.loop(s.body, f"for (int64_t {self._row} = {start}; {self._row} < end; ++{self._row})")
+
+    def ahead(self, s: Ahead) -> None:
+        row, first = self._row, f"at + {s.distance}"
+        self.line(f"for (int64_t {row} = {first}; {row} < {first} + {self._together} && {row} < {self._stop}; ++{row})")
+        self.line(f"    gradc_fetch(&{self.element(s.buffer, s.index)}, {self.size(s.count)} * "
+                  f"(int64_t)sizeof({C_TYPE[s.buffer.dtype]}));")
 
     def rows(self, s: Rows) -> None:
         if self._together == 1:
@@ -351,7 +360,7 @@ class Printer:
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
-    Tile: Printer.tile, Phase: Printer.phase, Rows: Printer.rows,
+    Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,
     If: Printer.if_, Break: Printer.break_,
 }
 

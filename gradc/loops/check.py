@@ -338,6 +338,11 @@ class _Body:
             self.of.fail(f"{s.together} rows together don't divide a tile of {self.tile.rows}")
         if s.together > 1 and not (type(s.body[0]) is For and all(type(t) is Rows for t in s.body[1:])):
             self.of.fail("a phase that takes rows together has more than a loop and Rows")
+        for a in s.ahead:
+            self.index(a.buffer, a.index)
+            self.size(a.count)
+            if s.together == 1 or a.distance < self.tile.rows:
+                self.of.fail(f"{a.buffer.name} is fetched {a.distance} rows ahead of {s.together} rows together")
         named, self.together, self.leaves = set(self.named), s.together, {}
         self.statements(s.body)
         self.named, self.together = named, 1

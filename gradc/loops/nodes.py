@@ -218,15 +218,27 @@ class Rows:
 
 
 @record
+class Ahead:
+    """`count` elements from `buffer[index]` on, read by a row, are fetched when the row `distance` before it passes."""
+
+    buffer: Buffer
+    index: Index
+    count: SizeExpr
+    distance: int
+
+
+@record
 class Phase:
     """A part of a Tile's body: scalar statements, or a loop.
 
     together: so many rows share one pass of the phase's loop; what they do not share stands in Rows, and each fold of
     that loop is one per row.  1: the rows come one after the other.
+    ahead: what is fetched meanwhile for rows of a later tile.
     """
 
     body: tuple[Any, ...]
     together: int = 1
+    ahead: tuple[Ahead, ...] = ()
 
 
 @record

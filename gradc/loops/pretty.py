@@ -107,7 +107,8 @@ def _statement(s: Any) -> str:
             shared = f", {', '.join(map(_buffer, s.shared))}" if s.shared else ""
             return f"tiles of {s.rows} {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}{shared}"
         case Phase():
-            return f"phase, {s.together} rows together" if s.together > 1 else "phase"
+            ahead = [f"{a.count} of {text(Load(a.buffer, a.index))} {a.distance} rows ahead" for a in s.ahead]
+            return ", ".join(["phase", *([f"{s.together} rows together"] if s.together > 1 else []), *ahead])
         case Rows():
             return "for each of these rows"
         case If():

@@ -11,9 +11,10 @@
                                                  phase
                                                    ...
 
-Two things are gained.  Functions of scalars that stand between inner loops, one call a row, come to stand in a loop
-over the rows of a tile, which the C compiler makes vector code of.  And four rows that pass through an inner loop
-together load what they share, w[j] or g[j], once.
+Three things are gained.  Functions of scalars that stand between inner loops, one call a row, come to stand in a loop
+over the rows of a tile, which the C compiler makes vector code of.  Four rows that pass through an inner loop together
+load what they share, w[j] or g[j], once.  And the last of these loops fetches rows of later tiles: the processor finds
+streams by itself, but not through the rests between phases, in which memory would be idle.
 
 The order in which values meet a fold or a sum in memory stays as it was, but for the number of lanes.  Not here: blocks
 (`loops.lower` makes them multiples of a tile, so that the place of a row in its tile depends on sizes only).
@@ -30,6 +31,7 @@ from gradc.loops.look import expressions, names, touched, variables, walk
 from gradc.loops.nodes import (
     NO_ROW,
     Accumulate,
+    Ahead,
     Buffer,
     Fn,
     For,
@@ -43,12 +45,14 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
+from gradc.record import replace
 
 ROWS = 16               # of a tile: vectors enough for the functions, and few rows, so that they stay in the cache
 TOGETHER = 4            # rows that share a pass of an inner loop
 SHORT = 8               # statements of an inner loop that rows can share: more would not stay in registers
 DEAR = 10               # weight of a row of the table whose C is a call
 LINE = 64               # bytes of lanes for each of the rows together
+DISTANCE = 64           # rows from the one at work to the one that is fetched
 
 
 def tiled(loop: For, name: Callable[[str], str]) -> For | Tile:
@@ -150,9 +154,25 @@ class _Tiling:
     def tile(self) -> Tile:
         fetched = [self._fetch(k, part) for k, part in enumerate(self.parts)]       # finds what is shared
         phases = [self._phase(k, part, fetch) for k, (part, fetch) in enumerate(zip(self.parts, fetched))]
+        if any(self.together):
+            last = max(k for k, together in enumerate(self.together) if together)
+            phases[last] = replace(phases[last], ahead=self._ahead())
         loop = self.loop
         return Tile(loop.var, loop.start, loop.stop, ROWS, tuple([p for p in phases if p is not None]),
                     tuple(self.shared.values()), loop.folds)
+
+    def _ahead(self) -> tuple[Ahead, ...]:
+        """The rows of memory that inner loops read from end to end."""
+        found: dict[Ahead, None] = {}
+        for (inner, *_) in self.parts:
+            if type(inner) is not For or inner.start != 0 or isinstance(inner.stop, Local):
+                continue
+            for load in [e for s in inner.body for e in expressions(s) if type(e) is Load]:
+                terms = {v: stride for stride, v in load.index.terms}
+                if set(terms) == {self.loop.var, inner.var} and terms[inner.var] == 1:
+                    row = Index(((terms[self.loop.var], self.loop.var),), load.index.offset)
+                    found[Ahead(load.buffer, row, inner.stop, DISTANCE)] = None
+        return tuple(found)
 
     def _fetch(self, k: int, part: Part) -> tuple[Let, ...]:
         """Statements that name again, in part `k`, the values that other parts made."""

@@ -16,6 +16,7 @@ from gradc.loops.check import check
 from gradc.loops.lower import lower
 from gradc.loops.nodes import (
     Accumulate,
+    Ahead,
     Assign,
     Blocks,
     Buffer,
@@ -212,6 +213,9 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "rows together": (kernel(Tile("i", 0, "n", 8, (Phase((COPY,), 3),))), "3 rows together don't divide a tile of 8"),
     "not one loop": (kernel(Tile("i", 0, "n", 8, (Phase((Store(Y, I, X_I),), 4),))), "more than a loop and Rows"),
     "rows alone": (kernel(Rows((COPY,))), "a phase that does not take rows together"),
+    "fetched too late": (kernel(Tile("i", 0, "n", 8, (Phase((For("j", 0, "n", (COPY,)),), 4,
+                                                            (Ahead(X, I, "n", 4),)),))),
+                         "x is fetched 4 rows ahead of 4 rows together"),
     "array of another size": (tile(Store(Y, I, X_I), shared=(SMALL,)), "small is no array of a tile of 8 rows"),
     "array of no tile": (kernel(Store(Y, HERE, Load(TILE_ROW, I))), "row is no array of this tile"),
     "read before written": (tile(Store(Y, I, Load(TILE_ROW, I))), "row is read before a phase has written it"),

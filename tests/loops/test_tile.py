@@ -61,6 +61,16 @@ def test_dear_functions_alone_make_a_tile_whose_rows_pass_one_by_one():
     compare(b.program([norm]), [RNG.standard_normal((ROWS + 3, 40))])
 
 
+def test_the_last_loop_of_rows_together_fetches_rows_of_later_tiles():
+    (tile,) = tiles(regression())
+    (ahead,) = tile.phases[-1].ahead
+    assert not any(p.ahead for p in tile.phases[:-1])
+    assert ahead.buffer.name == "x" and ahead.distance % ROWS == 0
+    assert ahead.index.terms == ((ahead.count, tile.var),)
+    (line,) = [text for text in pretty(lower(regression(), "f")).splitlines() if "ahead" in text]
+    assert line.strip() == f"phase, {TOGETHER} rows together, {ahead.count} of x[{ahead.count} * i] 64 rows ahead"
+
+
 @pytest.mark.parametrize(("what", "build"), [
     ("nothing gained", lambda b, x: b.apply(ops.Reduce("add", (1,)), b.map("square", x))),
     ("a row buffer in the way", lambda b, x: b.map("true_divide", *_divided_by_log_of_sum(b, x))),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradc.config import config
-from gradc.control.products import products
+from gradc.control.products import may_be_matrix, products
 from gradc.control.returned import warn_if_forgotten
 from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
 from gradc.ir import ops
@@ -128,7 +128,7 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     given = _givens(givens, position, rebuild_strict)
     wanted = _updates(updates)
     roots = [*results, *wanted.values(), *(in_.update for in_ in ins if in_.update is not None)]
-    shared = _shared_variables(roots, given, wanted, no_default_updates, position)
+    shared, matrices = _survey(roots, given, wanted, no_default_updates, position)
 
     arguments, ends = [], []
     for in_ in ins:
@@ -146,7 +146,7 @@ def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, n
     for variable, expression in wanted.items():
         news.append(expression)
         ends.append((where[variable], variable.container.storage))  # type: ignore[attr-defined]
-    replaced = products([*results, *news, *given.values()], [*where, *given])
+    replaced = products([*results, *news, *given.values()], [*where, *given]) if matrices else {}
     program = _lazy_program([a.variable for a in arguments], [*results, *news], given | replaced)
     ingested = Ingested(program, arguments, len(outs), kind, keys, outs=outs, ins=ins,
                         shared=shared, wanted=wanted, given=given)
@@ -281,15 +281,19 @@ def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Vari
                             f"but {describe(expression)} is {_short(expression)}{at(expression.source)}; {advice}")
 
 
-def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
-                      no_default_updates: Any, inputs: dict[Variable, int]) -> list[Variable]:
-    """Shared variables that `roots` need, in the order found, and those that are updated; adds default updates."""
+def _survey(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
+            no_default_updates: Any, inputs: dict[Variable, int]) -> tuple[list[Variable], bool]:
+    """One walk over what `roots` need, which adds default updates to `updates`.
+
+    Found: the shared variables, in the order met, and those that are updated; is there a matrix of derivatives?
+    """
     if not isinstance(no_default_updates, (bool, list, tuple)):
         raise TypeMismatchError(f"no_default_updates is True, False, or a list of shared variables, got "
                                 f"{_kind(no_default_updates)}")
     excluded = None if no_default_updates is True else set(no_default_updates or ())
     found: dict[Variable, None] = {}
     loops: dict[Apply, None] = {}
+    matrix = False
     seen: set[Variable] = set()
     stack: list[Variable] = list(reversed(roots))
     waiting = list(updates)
@@ -305,6 +309,8 @@ def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable]
         elif v.owner is not None:
             if v not in inputs:
                 stack.extend(reversed(v.owner.inputs))
+            if may_be_matrix(v):
+                matrix = True
             if type(v.owner.op) is ops.Scan:
                 loops[v.owner] = None
         elif hasattr(v, "container"):
@@ -318,7 +324,7 @@ def _shared_variables(roots: Sequence[Variable], given: dict[Variable, Variable]
     if excluded is not None:
         for loop in loops:
             warn_if_forgotten(loop, {*updates, *excluded})
-    return list(found)
+    return list(found), matrix
 
 
 def _argument(in_: In, allow_downcast: bool | None) -> Argument:

@@ -46,6 +46,15 @@ class View:
     root: Variable
 
 
+def may_be_matrix(v: Variable) -> bool:
+    """Is v a result of `jacobian` or `hessian`, or of a Scan, so that `products` has work to do?"""
+    return v.owner is not None and (type(v.owner.op) is ops.Scan or _mark(v) is not None)
+
+
+def _mark(v: Variable) -> Derivative | None:
+    return getattr(v.tag, "derivative", None) if v.__dict__.get("_tag") else None
+
+
 def products(outputs: Sequence[Variable], stop: Iterable[Variable] = ()) -> dict[Variable, Variable]:
     """What stands for the matrices of derivatives between `stop` and `outputs`, and for products with them."""
     replaced: dict[Variable, Variable] = {}
@@ -69,7 +78,7 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
                     views[out] = View(matrix, tuple(range(out.type.ndim)), out)  # type: ignore[attr-defined]
         else:
             (out, *_) = node.outputs
-            mark = out.__dict__.get("_tag") and getattr(out.tag, "derivative", None)
+            mark = _mark(out)
             if mark is not None and mark.matrix is out and out not in known and not _clips(mark.expression):
                 views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)  # type: ignore[attr-defined]
     if not views:

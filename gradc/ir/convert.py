@@ -47,19 +47,20 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
     stack = list(reversed(outputs))
     while stack:
         item = stack[-1]
-        if id(item) in env:
+        key = id(item)
+        if key in env:
             stack.pop()
             continue
-        if id(item) in replaced:
-            new = replaced[id(item)]
+        if key in replaced:
+            new = replaced[key]
             if id(new) in env:
-                env[id(item)] = env[id(new)]
+                env[key] = env[id(new)]
                 stack.pop()
-            elif id(item) in waiting:
+            elif key in waiting:
                 raise GraphError(f"givens replace {graph.describe(item)} by something that depends on it"
                                  f"{at(new.source)}")
             else:
-                waiting.add(id(item))
+                waiting.add(key)
                 stack.append(new)
             continue
         node = item.owner
@@ -67,16 +68,15 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
             leaf(item)
             continue
         if type(node.op) is ops.ShapeOf and (stated := _stated_shape(node)) is not None:
-            replaced[id(item)] = stated
+            replaced[key] = stated
             continue
-        missing = [v for v in node.inputs if id(v) not in env]
-        if missing:
-            missing.reverse()
-            stack.extend(missing)
+        args = [env.get(id(v)) for v in node.inputs]
+        if None in args:
+            stack.extend([v for v, var in zip(node.inputs, args) if var is None][::-1])
             continue
         stack.pop()
         builder.sources = () if node.source is None else (node.source,)
-        results = _convert(builder, node, [env[id(v)] for v in node.inputs], body)
+        results = _convert(builder, node, args, body)  # type: ignore[arg-type]
         for out, var in zip(node.outputs, results):
             env[id(out)] = var
             if out.name and var.name is None:
@@ -109,9 +109,10 @@ def _stated_shape(node: graph.Apply) -> Variable | None:
 
 def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -> Sequence[Var]:
     op = node.op
-    if type(op) is ops.GradientOf and not body:
+    kind = type(op)
+    if kind is ops.GradientOf and not body:
         return args[:1]
-    if type(op) is ops.ShapeOf and op.axis is None:
+    if kind is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
                  for k in range(args[0].type.ndim)]  # type: ignore[attr-defined]
         if not sizes:
@@ -123,7 +124,9 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
             if a.type is not v.type:        # replaced by something of a more special type: infer anew
                 types = None
                 break
-        return builder.equation(op if body else _resolved(op), args, None, types).outs
+        if not body and (kind is ops.Scan or kind is ops.Cond):
+            op = _resolved(op)
+        return builder.equation(op, args, None, types).outs
     if hasattr(op, "expand") and not body:  # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     return builder.equation(ops.Callback(op), args).outs

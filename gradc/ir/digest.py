@@ -25,14 +25,14 @@ def sanitised(name: str | None) -> str:
 def digest(program: Any) -> str:
     """Hex SHA-256 of a Program (which compares by it, hence is not imported here); computed once."""
     if program._digest is None:
-        number = {v: k for k, v in enumerate(program.inputs)}
+        number = {v: str(k) for k, v in enumerate(program.inputs)}
         h = hashlib.sha256()
         parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
         texts: dict[ops.OpKind, str] = {}
         for eqn in program.eqns:
             op = eqn.op
             for out in eqn.outs:
-                number[out] = len(number)
+                number[out] = str(len(number))
                 if out.name:
                     parts.append(sanitised(out.name))
             if type(op) is ops.Constant:
@@ -43,8 +43,8 @@ def digest(program: Any) -> str:
                 text = texts.get(op)
                 if text is None:
                     text = texts[op] = _op(op)
-                parts.append(f"{text} {[number[a] for a in eqn.args]}")
-        parts.append(f"return {[number[v] for v in program.outputs]}")
+                parts.append(" ".join([text, *[number[a] for a in eqn.args]]))
+        parts.append(" ".join(["return", *[number[v] for v in program.outputs]]))
         h.update("\n".join(parts).encode())
         program._digest = h.hexdigest()
     return program._digest

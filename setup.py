@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import cffi
 import numpy as np
@@ -99,10 +100,16 @@ class BuildExt(build_ext):
 SOURCES = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "csrc").glob("*.c"))
 DEPENDS = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "csrc").rglob("*.h"))
 
+# NumPy's distributions of random numbers, as a static library; without it random numbers are drawn in the interpreter.
+NPYRANDOM = Path(np.random.__file__).parent / "lib"
+RANDOM: dict[str, Any] = {"library_dirs": [str(NPYRANDOM)], "define_macros": [("GRADC_HAS_NPYRANDOM", "1")]}
+if not (NPYRANDOM / "libnpyrandom.a").exists():
+    RANDOM = {}
+
 os.chdir(ROOT)
 setup(
     ext_modules=[Extension("gradc.runtime._dispatch", SOURCES, depends=DEPENDS, extra_compile_args=FLAGS,
-                           include_dirs=[np.get_include(), "csrc/include"], libraries=["m", "dl", "pthread"],
-                           optional=True)],
+                           include_dirs=[np.get_include(), "csrc/include"],
+                           libraries=[*["npyrandom"] * bool(RANDOM), "m", "dl", "pthread"], optional=True, **RANDOM)],
     cmdclass={"build_ext": BuildExt},
 )

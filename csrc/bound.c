@@ -141,7 +141,8 @@ static int bind_arguments(BoundCall *self, PyObject *const *args, Py_ssize_t n, 
     for (Py_ssize_t k = 0; k < f->n_arguments; ++k) {
         Py_ssize_t i = f->arguments[k];
         PyObject *value = w->given[k];
-        if (value && (PyArray_Check(value) ? bind_array(self, i, value) : gradc_take(f, w, i, value)))
+        const int bound = value && PyArray_Check(value) && !f->inputs[i].state;
+        if (value && (bound ? bind_array(self, i, value) : gradc_take(f, w, i, value)))
             return -1;
     }
     return gradc_take_containers(f, w);
@@ -327,6 +328,11 @@ PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, 
     if (f->shrinks) {
         PyErr_Format(gradc_BadArgumentError, "function %U has outputs whose sizes depend on computed data and can't be "
                      "bound; call it", f->title);
+        return NULL;
+    }
+    if (f->generator) {
+        PyErr_Format(gradc_BadArgumentError, "function %U has states of random generators among its results and can't "
+                     "be bound; call it", f->title);
         return NULL;
     }
     PyObject *out = NULL, *names = NULL, **values = NULL;

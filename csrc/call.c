@@ -242,7 +242,7 @@ static int take_slowly(const Function *self, work *w, Py_ssize_t i, PyObject *va
 {
     const input *in = &self->inputs[i];
     PyObject *array;
-    if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value))
+    if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && !in->state)
         array = Py_NewRef(value);
     else if (self->convert)
         array = PyObject_CallFunction(self->convert, "nO", i, value);
@@ -276,7 +276,8 @@ int gradc_take(const Function *self, work *w, Py_ssize_t i, PyObject *value)
         w->data[i] = &w->scalars[i];
         return 0;
     }
-    if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && is_plain((PyArrayObject *)value)) {
+    if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && is_plain((PyArrayObject *)value)
+        && !in->state) {
         accept(in, w, i, (PyArrayObject *)value);
         return 0;
     }
@@ -424,6 +425,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     memset(frame->error, 0, sizeof frame->error);
     frame->parallel = gradc_pool_run;
     frame->blas = self->blas;
+    frame->draw = gradc_draw;
     frame->host = NULL;
 }
 
@@ -630,6 +632,24 @@ static int shrink_outputs(const Function *self, work *w)
     return 0;
 }
 
+/* States of random generators as Python has them, like the first of those that were given. */
+static int make_generators(const Function *self, work *w)
+{
+    PyObject *like = Py_None;
+    for (Py_ssize_t k = self->n_arguments; k--;)
+        if (self->inputs[self->arguments[k]].state && w->given[k])
+            like = w->given[k];
+    for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
+        if (!self->outputs[j].state)
+            continue;
+        PyObject *made = PyObject_CallFunction(self->generator, "nOO", j, w->results[j], like);
+        if (!made)
+            return -1;
+        Py_SETREF(w->results[j], made);
+    }
+    return 0;
+}
+
 static PyObject *run(Function *self, work *w)
 {
     if ((self->n_stored || w->given == w->named) && gradc_take_containers(self, w))
@@ -662,7 +682,8 @@ static PyObject *run(Function *self, work *w)
         gradc_raise_check(self, &frame, rc, "entry");
         return NULL;
     }
-    if ((self->shrinks && shrink_outputs(self, w)) || (self->n_updates && !containers_intact(self)))
+    if ((self->shrinks && shrink_outputs(self, w)) || (self->generator && make_generators(self, w))
+        || (self->n_updates && !containers_intact(self)))
         return NULL;
     PyObject *result = gradc_packed(self, w->results);
     if (result && self->n_updates)

@@ -164,6 +164,8 @@ static int module_exec(PyObject *module)
     Py_XDECREF(errors);
     if (!gradc_BadArgumentError || !gradc_ExecutionError || !gradc_ShapeError || start_once())
         return -1;
+    if (PyModule_AddIntConstant(module, "draws_random_numbers", gradc_draw != NULL))
+        return -1;
     PyObject *function = PyType_FromModuleAndSpec(module, &gradc_function_spec, NULL);
     PyObject *bound = PyType_FromModuleAndSpec(module, &gradc_bound_spec, NULL);
     Py_XSETREF(gradc_FunctionType, (PyTypeObject *)function);

@@ -42,6 +42,7 @@ typedef struct input {
     const int64_t *shape;               /* static sizes, -1 where unknown                 */
     Py_ssize_t first;                   /* its first entry in frame.sizes                 */
     int type, ndim, strict;
+    int state;                          /* of a random generator: `convert` makes words of it */
     npy_intp itemsize;
 } input;
 
@@ -49,6 +50,7 @@ typedef struct output {
     PyArray_Descr *descr;
     Py_ssize_t first;                   /* its first entry in frame.shapes                */
     int ndim, borrow, turn;
+    int state;                          /* words of a random generator's state: `generator` makes one of them */
     PyObject *recent[2];                /* the last arrays, if 0-d or borrowed: reused once the user has dropped them */
 } output;
 
@@ -95,7 +97,7 @@ typedef struct {
     int timed, shrinks;
     long long arena_bytes;              /* scratch memory of the last call                */
     tally tally;
-    PyObject *title, *keys, *constant_arrays, *convert, *fail, *keep;
+    PyObject *title, *keys, *constant_arrays, *convert, *fail, *generator, *keep;
     PyObject *dict, *weakrefs;
 } Function;
 

@@ -21,6 +21,7 @@ static int function_traverse(Function *self, visitproc visit, void *arg)
     Py_VISIT(self->constant_arrays);
     Py_VISIT(self->convert);
     Py_VISIT(self->fail);
+    Py_VISIT(self->generator);
     Py_VISIT(self->keep);
     for (Py_ssize_t i = 0; self->inputs && i < self->n_inputs; ++i) {
         Py_VISIT(self->inputs[i].storage);
@@ -40,6 +41,7 @@ static int function_clear(Function *self)
     Py_CLEAR(self->dict);
     Py_CLEAR(self->convert);
     Py_CLEAR(self->fail);
+    Py_CLEAR(self->generator);
     for (Py_ssize_t i = 0; self->inputs && i < self->n_inputs; ++i)
         Py_CLEAR(self->inputs[i].preset);
     Py_CLEAR(self->keep);
@@ -114,14 +116,15 @@ static void set_range(input *in)
     }
 }
 
-/* (name, dtype, shape, storage, default[, strict]) */
+/* (name, dtype, shape, storage, default[, strict[, state]]) */
 static int set_input(Function *self, Py_ssize_t i, PyObject *spec, int64_t *shape)
 {
     input *in = &self->inputs[i];
     PyObject *name, *dtype, *sizes, *storage, *preset;
-    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "OOO!OO|p;an input is (name, dtype, shape, storage, "
-                                                  "default[, strict])",
-                                                  &name, &dtype, &PyTuple_Type, &sizes, &storage, &preset, &in->strict))
+    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "OOO!OO|pp;an input is (name, dtype, shape, storage, "
+                                                  "default[, strict[, state]])",
+                                                  &name, &dtype, &PyTuple_Type, &sizes, &storage, &preset, &in->strict,
+                                                  &in->state))
         return -1;
     if (name != Py_None) {
         if (!PyUnicode_Check(name)) {
@@ -191,8 +194,8 @@ static int set_outputs(Function *self, PyObject *specs)
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
         output *out = &self->outputs[j];
         PyObject *dtype, *spec = PyTuple_GET_ITEM(specs, j);
-        if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi|p;an output is (dtype, rank[, borrow])", &dtype,
-                                                         &out->ndim, &out->borrow)
+        if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi|pp;an output is (dtype, rank[, borrow[, state]])",
+                                                         &dtype, &out->ndim, &out->borrow, &out->state)
             || !PyArray_DescrConverter(dtype, &out->descr))
             return -1;
         if (out->ndim < 0 || out->ndim > MAX_RANK) {
@@ -303,14 +306,16 @@ static int set_tuple(Function *self, PyObject *sequence, int (*set)(Function *, 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"name", "prepare", "entry", "inputs", "outputs", "constants", "n_results", "result", "keys",
-                            "updates", "convert", "fail", "keep", "deterministic", "timed", "shrinks", NULL};
+                            "updates", "convert", "fail", "generator", "keep", "deterministic", "timed", "shrinks",
+                            NULL};
     PyObject *name = NULL, *prepare = NULL, *entry = NULL, *inputs = NULL, *outputs = NULL, *constants = NULL;
-    PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *keep = NULL;
+    PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *generator = NULL;
+    PyObject *keep = NULL;
     Py_ssize_t n_results = -1;
     int deterministic = 0, timed = 0, shrinks = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOppp:Function", names, &name, &PyLong_Type, &prepare,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOOppp:Function", names, &name, &PyLong_Type, &prepare,
                                      &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result, &keys,
-                                     &updates, &convert, &fail, &keep, &deterministic, &timed, &shrinks))
+                                     &updates, &convert, &fail, &generator, &keep, &deterministic, &timed, &shrinks))
         return NULL;
     if (!name || !prepare || !entry || !inputs || !outputs || !result) {
         PyErr_SetString(PyExc_TypeError, "Function needs name, prepare, entry, inputs, outputs, n_results and result");
@@ -327,6 +332,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     self->blas = deterministic ? &gradc_blas_own : &gradc_blas_chosen;
     set_optional(&self->convert, convert);
     set_optional(&self->fail, fail);
+    set_optional(&self->generator, generator);
     set_optional(&self->keep, keep);
     *(void **)&self->prepare = PyLong_AsVoidPtr(prepare);
     *(void **)&self->entry = PyLong_AsVoidPtr(entry);
@@ -388,15 +394,16 @@ static PyGetSetDef function_getset[] = {
 
 PyDoc_STRVAR(function_doc,
 "Function(*, name, prepare, entry, inputs, outputs, constants=(), n_results, result, keys=None, updates=(),\n"
-"         convert=None, fail=None, keep=None, deterministic=False, timed=False, shrinks=False)\n\n"
+"         convert=None, fail=None, generator=None, keep=None, deterministic=False, timed=False, shrinks=False)\n\n"
 "A compiled function.  prepare, entry: addresses of the unit's functions; keep: what keeps them loaded.\n"
 "inputs:  (name or None, dtype, shape with -1 for unknown sizes, container of a shared variable or None, container of\n"
-"         a default or None[, strict]); a container is a list whose item 0 is the value\n"
-"outputs: (dtype, rank[, borrow]); the first n_results are the user's, as result ('one', 'list', 'dict' with keys,\n"
-"         'none'); borrow: two results are kept, and reused once the user has dropped them\n"
+"         a default or None[, strict[, state]]); a container is a list whose item 0 is the value\n"
+"outputs: (dtype, rank[, borrow[, state]]); the first n_results are the user's, as result ('one', 'list', 'dict' with\n"
+"         keys, 'none'); borrow: two results are kept, and reused once the user has dropped them\n"
 "updates: (output number, container): assigned after a call that succeeded, all or none\n"
 "convert(position, value) -> array for all but exact arrays and plain numbers\n"
 "fail(check, four integers, all sizes, 'prepare' or 'entry') -> the exception to raise\n"
+"generator(output number, words, a state that was given or None) -> what stands for an output that is a state\n"
 "deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`;\n"
 "shrinks: the sizes of some outputs are known, and no larger than prepare says, only after the call");
 

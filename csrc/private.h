@@ -46,6 +46,10 @@ void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, doub
 void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/* random.c ----------------------------------------------------------------------------------------------- */
+
+extern const gradc_draws gradc_draw;            /* NULL if gradc was built without NumPy's library of distributions */
+
 /* cpu.c -------------------------------------------------------------------------------------------------- */
 
 /* Writes the names of this CPU's usable instruction sets (as after gcc's -m) to `names`; returns their number. */

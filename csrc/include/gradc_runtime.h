@@ -30,6 +30,20 @@ typedef struct gradc_blas {
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 } gradc_blas;
 
+/* Distributions of random numbers (gradc/ir/distributions.py says what their parameters are). */
+enum {
+    GRADC_UNIFORM, GRADC_NORMAL, GRADC_STANDARD_NORMAL, GRADC_LOGNORMAL, GRADC_EXPONENTIAL, GRADC_BETA, GRADC_GAMMA,
+    GRADC_CHISQUARE, GRADC_GUMBEL, GRADC_LAPLACE, GRADC_LOGISTIC, GRADC_TRIANGULAR, GRADC_VONMISES, GRADC_WEIBULL,
+    GRADC_BINOMIAL, GRADC_POISSON, GRADC_GEOMETRIC, GRADC_INTEGERS
+};
+
+/* n draws into `out` (of doubles, of integers int64_t).  A state is 6 words: state and increment of PCG64, the lower
+ * half of each first, then has_uint32 and uinteger; `after` becomes the state that follows `before`.  parameters: the
+ * data of each (double or int64_t); steps: 1 if each draw has a value of its own, else 0.
+ * Returns 0, or the number (from 1) of what is wrong with the parameters, and then writes nothing. */
+typedef int (*gradc_draws)(int distribution, const uint64_t *before, uint64_t *after, int64_t n, void *out,
+                           const void *const *parameters, const int64_t *steps);
+
 struct gradc_frame {
     const void *const *inputs;    /* data of each input                                               */
     const int64_t *sizes;         /* sizes of all inputs, one input after the other                   */
@@ -43,6 +57,7 @@ struct gradc_frame {
      * the error of the lowest failing block is returned. */
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* NULL if the unit calls no gemm                                   */
+    gradc_draws draw;             /* NULL if the unit draws no random numbers                         */
     void *host;                   /* belongs to the caller                                            */
 };
 

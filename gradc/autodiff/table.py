@@ -25,7 +25,7 @@ Pattern = Sequence[Sequence[bool]]
 VJP: dict[type, Rule] = {}
 JVP: dict[type, Rule] = {}
 CONNECTION: dict[type, Callable[[Apply], Pattern]] = {}
-SEVERAL = (ops.Scan, ops.Cond)
+SEVERAL = (ops.Scan, ops.Cond, ops.Random)
 
 
 def vjp(kind: type) -> Callable[[Rule], Rule]:

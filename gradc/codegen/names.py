@@ -13,7 +13,7 @@ gamma hypot j0 j1 jn ldexp lgamma log log10 log1p log2 logb pow rint round signg
 y0 y1 yn index time div exit free malloc calloc realloc memcpy memset signal system select remove rename
 int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t ptrdiff_t intptr_t uintptr_t wchar_t
 time_t clock_t div_t ldiv_t lldiv_t max_align_t
-INFINITY NAN status frame context first last cut sizes measure linux unix
+INFINITY NAN status fault frame context first last cut sizes measure linux unix
 """.split())
 
 C_TYPE = {

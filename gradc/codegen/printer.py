@@ -25,6 +25,7 @@ from gradc.loops.nodes import (
     Buffer,
     Check,
     Define,
+    Draw,
     Fn,
     Fold,
     For,
@@ -357,9 +358,33 @@ class Printer:
                   f"{self.address(s.out)}, {n});")
 
 
+    def draw(self, s: Draw) -> None:
+        self.frame = True
+        data, steps = [], []
+        for p in s.parameters:
+            data.append(self.address(p) if type(p) is Load else f"&(const {C_TYPE[p.dtype]}){{{self.expr(p, True)}}}")
+            steps.append(str(int(type(p) is Load)))
+        given = [f"(const void *const[]){{{', '.join(data)}}}", f"(const int64_t[]){{{', '.join(steps)}}}"] if data \
+            else ["NULL", "NULL"]
+        call = f"frame->draw(GRADC_{s.distribution.upper()}, {self.address(s.before)}, {self.address(s.after)}, " \
+               f"{self.size(s.count)}, {self.address(s.out)},"
+        if not s.faults:
+            self.line(call)
+            self.line(f"            {', '.join(given)});")
+            return
+        self.checks = True
+        self.line("{")
+        self.line(f"    const int fault = {call}")
+        self.line(f"                                  {', '.join(given)});")
+        self.line("    if (fault)")
+        self.line(f"        return {s.number - 1} + fault;")
+        self.line("}")
+
+
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
+    Draw: Printer.draw,
     Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,
     If: Printer.if_, Break: Printer.break_,
 }

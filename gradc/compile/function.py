@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gradc.codegen.snippets import needs_compiler
-from gradc.compile import pipeline
+from gradc.compile import pipeline, states
 from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
 from gradc.compile.mode import Mode, get_mode
 from gradc.compile.profile import Profile
@@ -41,10 +41,11 @@ from gradc.errors import (
 )
 from gradc.ir import graph, interp
 from gradc.ir.convert import inline
+from gradc.ir.distributions import copied
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable, describe
 from gradc.ir.program import with_sources
-from gradc.ir.types import TensorType
+from gradc.ir.types import WORDS, RngType, TensorType
 from gradc.runtime import toolchain
 
 try:                                    # absent if gradc was installed without a C compiler
@@ -139,15 +140,20 @@ class Maker:
         if dispatch is None:
             return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc` or "
                                           "`pip install ziglang`), then install gradc again")
+        reason = states.refusal(self.ingested.arguments, bool(dispatch.draws_random_numbers))
+        if reason and self.strict:
+            raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {reason}; use mode=\"interpret\"")
+        if reason:
+            return self._interpreted(reason)
         try:
             self.compiled.load()
         except ToolchainNotFoundError as error:
             return self._without_compiler(str(error))
-        except pipeline.Unsupported as reason:
+        except pipeline.Unsupported as error:
             if self.strict:
-                raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {reason}; use "
+                raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {error}; use "
                                  f'mode="interpret"') from None
-            return self._interpreted(str(reason))
+            return self._interpreted(str(error))
         return self._dispatched()
 
     def _without_compiler(self, message: str) -> InterpretedFunction:
@@ -167,13 +173,13 @@ class Maker:
         manifest = loaded.manifest
         made = dispatch.Function(
             name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
-            inputs=[(a.name if names[a.name] == 1 else None, a.type.dtype,
-                     tuple(-1 if s is None else s for s in a.type.shape), a.storage, a.default, a.strict)
-                    for a in arguments],
-            outputs=[(v.type.dtype, v.type.ndim, borrow)  # type: ignore[attr-defined]
-                     for v, borrow in zip(outputs, borrows)],
+            inputs=[(a.name if names[a.name] == 1 else None, *_in_memory(a.type), a.storage, a.default, a.strict,
+                     type(a.type) is RngType) for a in arguments],
+            outputs=[(dtype, len(shape), borrow, type(v.type) is RngType)
+                     for v, borrow in zip(outputs, borrows) for dtype, shape in [_in_memory(v.type)]],
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
-            updates=ingested.updates, convert=self.convert, fail=self.fail, keep=loaded.keep,
+            updates=ingested.updates, convert=self.convert, fail=self.fail,
+            generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
             deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"])
         made.maker = self
         made.name = self.name
@@ -215,17 +221,29 @@ class Maker:
         a = self.ingested.arguments[position]
         where = self._where(position)
         try:
+            if type(a.type) is RngType:
+                return states.words_of(value, where)
             return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
                                  advice="cast it, or compile with allow_input_downcast=True")
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
 
+    def generator(self, position: int, words: np.ndarray, like: Any) -> np.random.Generator:
+        """What stands for output `position`, the state of a generator: like the one that it is to replace, or `like`,
+        which the call was given."""
+        cells = [cell for k, cell in self.ingested.updates if k == position]
+        if like is not None:
+            cells.append([like])
+        cells += [cell for a in self.ingested.arguments if type(a.type) is RngType and (cell := a.storage or a.default)]
+        return states.generator_of(words, cells[0][0])
+
     def fail(self, number: int, values: Sequence[int], sizes: Sequence[int], during: str) -> Exception:
         """The exception for a failed check of the kernel."""
         shapes, rest = [], list(sizes)
         for a in self.ingested.arguments:
-            shapes.append(tuple(rest[:a.type.ndim]))
-            del rest[:a.type.ndim]
+            ndim = len(_in_memory(a.type)[1])
+            shapes.append(tuple(rest[:ndim]) if isinstance(a.type, TensorType) else ())
+            del rest[:ndim]
         if number < 0:
             return MemoryError(f"{self.name or 'the function'} could not allocate its memory, for inputs of shapes "
                                f"{', '.join(map(str, shapes))}")
@@ -446,6 +464,8 @@ class InterpretedFunction(_Methods):
             if isinstance(value, np.ndarray) and (id(value) in taken or not value.flags.owndata
                                                   or not value.flags.writeable or not value.flags.c_contiguous):
                 value = value.copy()
+            elif id(value) in taken:            # the state of a random generator
+                value = copied(value)
             taken.add(id(value))
             fresh.append(value)
         news = [(cell, _typed(fresh[k], ingested, place))
@@ -521,6 +541,12 @@ def _isa_name(flags: Sequence[str]) -> str:
         if any(needed in flag for flag in have):
             return name
     return "baseline"
+
+
+def _in_memory(t: Any) -> tuple[str, tuple[int, ...]]:
+    """Dtype and shape (-1: any size) of what a kernel is given for a value of type `t`."""
+    t = WORDS if type(t) is RngType else t
+    return t.dtype, tuple([-1 if s is None else s for s in t.shape])
 
 
 def _typed(value: Any, ingested: Ingested, place: int) -> Any:

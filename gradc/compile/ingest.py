@@ -21,7 +21,7 @@ from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe
 from gradc.ir.program import Eqn, Program, equations
-from gradc.ir.types import TensorType
+from gradc.ir.types import RngType, TensorType
 from gradc.record import fresh, record
 
 
@@ -211,7 +211,7 @@ def _output(item: Any, where: str) -> Out:
     variable = item.variable if isinstance(item, Out) else item
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
-    if not isinstance(variable.type, TensorType):
+    if not isinstance(variable.type, (TensorType, RngType)):
         raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
                                 f"{at(variable.source)}")
     return item if isinstance(item, Out) else Out(item)

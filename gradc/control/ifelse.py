@@ -11,6 +11,7 @@ from gradc.errors import LoopError, at
 from gradc.ir import dtypes, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Variable, apply, describe, user_line
+from gradc.ir.types import RngType
 from gradc.tensor.convert import as_tensor_variable, constant
 from gradc.tensor.elemwise import neq
 
@@ -36,7 +37,9 @@ def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None 
     single = not isinstance(then_branch, (list, tuple))
     pairs = _pairs(then_branch, else_branch)
     for k, (a, b) in enumerate(pairs):
-        if a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim:
+        if a.type == b.type:
+            continue
+        if isinstance(b.type, RngType) or a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim:
             raise LoopError(f"ifelse: {'the result' if single else f'result {k}'} is {a.type.short()} ({describe(a)}"
                             f"{at(a.source)}) in one branch and {b.type.short()} ({describe(b)}{at(b.source)}) in the "
                             f"other; cast or reshape one of them")
@@ -63,6 +66,8 @@ def _alike(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as variables; a Python number in the dtype of the other, if that holds such numbers."""
     if isinstance(b, Variable) and not isinstance(a, Variable):
         return tuple(reversed(_alike(b, a)))  # type: ignore[return-value]
+    if isinstance(a, Variable) and isinstance(b, Variable) and isinstance(a.type, RngType) and a.type == b.type:
+        return a, b                     # states of random generators
     a = as_tensor_variable(a)
     if isinstance(b, (int, float)) and dtypes.upcast(a.type.dtype, dtypes.autocast(b).dtype.name) == a.type.dtype:
         return a, constant(b, dtype=a.type.dtype)

@@ -15,7 +15,7 @@ from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.program import Program
-from gradc.ir.types import TensorType
+from gradc.ir.types import RngType, TensorType
 from gradc.record import record, replace
 
 
@@ -105,7 +105,7 @@ def _common(a: Place, b: Place) -> Place:
 
 
 def _close(node: Apply, inputs: Sequence[Variable], parts: Sequence[list[Apply]]) -> Apply | None:
-    """The Cond with `parts` in its branches; None if there is nothing to put there, or it takes more than tensors."""
+    """The Cond with `parts` in its branches; None if there is nothing to put there, or it takes other objects."""
     n = len(node.outputs)
     results = [inputs[1:n + 1], inputs[n + 1:]]
     args: dict[Variable, None] = {}
@@ -113,7 +113,7 @@ def _close(node: Apply, inputs: Sequence[Variable], parts: Sequence[list[Apply]]
         made = {v for inner in part for v in inner.outputs}
         for group in (*(inner.inputs for inner in part), values):
             args.update((v, None) for v in group if v not in made and not isinstance(v, Constant))
-    if not any(parts) or any(not isinstance(v.type, TensorType) for v in args):
+    if not any(parts) or any(not isinstance(v.type, (TensorType, RngType)) for v in args):
         return None
     then, orelse = (_program(list(args), values) for values in results)
     op = replace(node.op, then=then, orelse=orelse)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at
 from gradc.ir import dtypes, ops
+from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.scalars import get_row
 from gradc.ir.types import StaticShape, TensorType, Type
 
@@ -297,6 +298,19 @@ def applied(op: ops.Callback, args: Args) -> Any:
     return op.op.make_node(*inputs)
 
 
+def _random(op: ops.Random, args: Args, source: Any) -> list[Type]:
+    state, sizes, parameters = op.split(args)
+    row = DISTRIBUTIONS[op.distribution]
+    _scalars(op, sizes, source)
+    shape = tuple(_static(s) for s in sizes)
+    for p, dtype in zip(parameters, row.parameters):
+        if p.type.dtype != dtype or p.type.ndim not in (0, op.ndim) or any(
+                a is not None and b is not None and a != b for a, b in zip(p.type.shape, shape)):
+            raise TypeMismatchError(f"{op}: parameters are {dtype} and scalars or of shape {shape}, got {_name(p)} of "
+                                    f"type {p.type}{at(source)}")
+    return [state.type, TensorType.make(row.dtype, shape)]
+
+
 def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
     return [v.type for v in applied(op, args).outputs]
 
@@ -383,6 +397,6 @@ _INFER: dict[type, Callable[..., list[Type]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Callback: _callback, ops.GradientOf: _gradient_of,
-    ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Callback: _callback,
+    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

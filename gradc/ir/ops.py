@@ -22,6 +22,7 @@ Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition...         x, after checking that all conditions are true
+Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
 Callback(op)         the op's inputs         a user-defined Op, called in Python
 Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
 Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
@@ -277,6 +278,24 @@ ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "index
 
 
 @record
+class Random(OpKind):
+    """Draws of the row `distribution` of `ir.distributions`, from a state that is not changed.
+
+    arguments: state, `ndim` sizes, parameters, each a scalar or of the shape of the draws.  results: next state, draws.
+    """
+
+    distribution: str
+    ndim: int
+
+    def split(self, args: Any) -> tuple[Any, Any, Any]:
+        """The arguments as (state, sizes, parameters)."""
+        return args[0], args[1:1 + self.ndim], args[1 + self.ndim:]
+
+    def __str__(self) -> str:
+        return f"{self.distribution}_rv"
+
+
+@record
 class Callback(OpKind):
     op: Any
 
@@ -353,4 +372,4 @@ class GradientOf(OpKind):
 
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Callback, Scan, Cond)
+                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Callback, Scan, Cond)

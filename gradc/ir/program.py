@@ -219,13 +219,19 @@ def with_sources(program: Program, of: Callable[[Eqn], tuple[Any, ...]]) -> Prog
     """`program` with other sources of all its `equations`, which `of` is given in order."""
     eqns = []
     for e in program.eqns:
-        op, sources = e.op, of(e)
-        if isinstance(op, ops.Scan):
-            op = replace(op, body=with_sources(op.body, of))
-        elif isinstance(op, ops.Cond):
-            op = replace(op, then=with_sources(op.then, of), orelse=with_sources(op.orelse, of))
-        eqns.append(Eqn(op, e.args, e.outs, sources))
+        sources = of(e)
+        eqns.append(Eqn(with_bodies(e.op, lambda body: with_sources(body, of)), e.args, e.outs, sources))
     return Program(program.inputs, eqns, program.outputs)
+
+
+def with_bodies(op: ops.OpKind, change: Callable[[Program], Program]) -> ops.OpKind:
+    """`op` with each Program in it changed."""
+    match op:
+        case ops.Scan():
+            return replace(op, body=change(op.body))
+        case ops.Cond():
+            return replace(op, then=change(op.then), orelse=change(op.orelse))
+    return op
 
 
 def bodies(op: ops.OpKind) -> tuple[Program, ...]:

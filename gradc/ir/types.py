@@ -244,3 +244,6 @@ class RngType(Type):
         if not isinstance(value, np.random.Generator):
             raise BadArgumentError(f"{name}: expected a numpy.random.Generator, got {_describe(value)}")
         return value
+
+
+WORDS = TensorType.make("uint64", (6,))     # what a kernel has of a state: see csrc/include/gradc_runtime.h

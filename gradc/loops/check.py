@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
+from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.scalars import get_row
 from gradc.loops.nodes import (
     Accumulate,
@@ -29,6 +30,7 @@ from gradc.loops.nodes import (
     Buffer,
     Check,
     Define,
+    Draw,
     Fn,
     Fold,
     For,
@@ -139,9 +141,9 @@ class _Checker:
         if isinstance(size, str) and size not in self.sizes and size not in extra:
             self.fail(f"the size {size} is not defined")
 
-    def number(self, s: Check) -> None:
-        if not 1 <= s.number <= len(self.kernel.checks):
-            self.fail(f"there is no check number {s.number}, the kernel has {len(self.kernel.checks)}")
+    def number(self, number: int) -> None:
+        if not 1 <= number <= len(self.kernel.checks):
+            self.fail(f"there is no check number {number}, the kernel has {len(self.kernel.checks)}")
 
     def section(self, s: Section) -> None:
         for b in (*s.reads, *s.writes):
@@ -255,6 +257,8 @@ class _Body:
                     self.check(s)
                 case Gemm():
                     self.gemm(s)
+                case Draw():
+                    self.draw(s)
                 case _:
                     self.of.fail(f"{type(s).__name__} is no statement of a section")
         for name in [n for n in self.dtype if n not in before]:
@@ -386,7 +390,7 @@ class _Body:
         return None
 
     def check(self, s: Check) -> None:
-        self.of.number(s)
+        self.of.number(s.number)
         if self.expr(s.condition) != "bool":
             self.of.fail(f"check {s.number} asks for {s.condition.dtype}, not bool")
         if len(s.values) > MAX_CHECK_VALUES:
@@ -405,6 +409,27 @@ class _Body:
             self.of.fail(f"the {s.out.buffer.place} {s.out.buffer.name} is written")
         self.writes[s.out.buffer] = None
         self.index(s.out.buffer, s.out.index)
+
+    def draw(self, s: Draw) -> None:
+        if self.blocks:
+            self.of.fail("random numbers are drawn in a section that is cut into blocks")
+        row = DISTRIBUTIONS.get(s.distribution)
+        if row is None:
+            self.of.fail(f"{s.distribution} is no distribution")
+        for number in range(s.number, s.number + s.faults):
+            self.of.number(number)
+        if s.faults != len(row.faults):
+            self.of.fail(f"{s.faults} checks stand for the {len(row.faults)} faults of {s.distribution}")
+        self.size(s.count)
+        found = (self.expr(s.before), s.after.dtype, s.out.dtype, *map(self.expr, s.parameters))
+        want = ("uint64", "uint64", row.dtype, *row.parameters)
+        if found != want:
+            self.of.fail(f"draws of {s.distribution} are made of {', '.join(want)}, not {', '.join(found)}")
+        for target in (s.after, s.out):
+            if target.buffer.place in READ_ONLY:
+                self.of.fail(f"the {target.buffer.place} {target.buffer.name} is written")
+            self.writes[target.buffer] = None
+            self.index(target.buffer, target.index)
 
     # -- expressions
 

@@ -10,6 +10,7 @@ from gradc.loops.nodes import (
     Break,
     Buffer,
     Check,
+    Draw,
     Fn,
     For,
     Gemm,
@@ -48,6 +49,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.condition]
         case Gemm():
             stack = [s.a, s.b]
+        case Draw():
+            stack = [s.before, *s.parameters]
         case _:
             stack = [s.expr]
     while stack:
@@ -65,6 +68,8 @@ def variables(index: Index) -> set[str]:
 def names(s: Any) -> set[str]:
     """Locals and loop variables that a statement uses."""
     found = variables(s.index) if type(s) in (Store, Accumulate) else set()
+    if type(s) is Draw:
+        found = variables(s.after.index) | variables(s.out.index)
     for e in expressions(s):
         if type(e) is Local:
             found.add(e.name)
@@ -77,6 +82,9 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
     """Buffers that a statement reads or writes, and whether it writes."""
     if type(s) in (Store, Accumulate):
         yield s.buffer, True
+    elif type(s) is Draw:
+        yield s.after.buffer, True
+        yield s.out.buffer, True
     for e in expressions(s):
         if type(e) is Load:
             yield e.buffer, False

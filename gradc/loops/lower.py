@@ -5,6 +5,7 @@
     Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
     Contract of two matrices               a Gemm
+    Random                                 a Draw
     Concat, Scatter                        Stores into parts of one buffer
     Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
@@ -19,8 +20,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.ir import dtypes, ops
+from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program, Var
+from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
@@ -36,6 +38,7 @@ from gradc.loops.nodes import (
     Check,
     CheckInfo,
     Combine,
+    Draw,
     Expr,
     Fn,
     Fold,
@@ -59,6 +62,7 @@ from gradc.loops.places import (
     Block,
     CheckItem,
     CondItem,
+    DrawCall,
     GemmCall,
     Leaf,
     Loop,
@@ -71,6 +75,7 @@ from gradc.loops.schedule import Schedule
 from gradc.loops.schedule_scan import ControlSchedule
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import Sizes, Unsupported
+from gradc.loops.states import as_words
 from gradc.loops.tile import ROWS, tiled
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
@@ -90,7 +95,7 @@ def unsupported(program: Program) -> str | None:
     for eqn in program.eqns:
         if type(eqn.op) is ops.Callback:
             return f"{eqn.op} is a user's Op, called in Python"
-        for body in _bodies(eqn.op):
+        for body in bodies(eqn.op):
             reason = unsupported(body)
             if reason:
                 return reason
@@ -102,13 +107,9 @@ def unsupported(program: Program) -> str | None:
     return None
 
 
-def _bodies(op: ops.OpKind) -> tuple[Program, ...]:
-    """The Programs in an op."""
-    return (op.body,) if type(op) is ops.Scan else (op.then, op.orelse) if type(op) is ops.Cond else ()
-
-
 def lower(program: Program, name: str) -> Kernel:
     """The Kernel of a Program; Unsupported with the reason if there is none."""
+    program = as_words(program)
     reason = unsupported(program)
     if reason:
         raise Unsupported(reason)
@@ -157,6 +158,8 @@ class _Lowering:
                     self._block_section(item)
                 case GemmCall():
                     self._gemm_section(item)
+                case DrawCall():
+                    self._draw_section(item)
                 case ScanItem() | CondItem():
                     self._control_section(item)
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
@@ -260,6 +263,8 @@ class _Lowering:
                     self._emit_block(item, scope)
                 case GemmCall():
                     scope.statements.append(self._gemm(item, scope))
+                case DrawCall():
+                    self._draw(item, scope)
                 case ScanItem() | CondItem():
                     emit(self, item, scope)
 
@@ -303,6 +308,40 @@ class _Lowering:
         for size, v in reversed(list(zip(call.batch, variables))):
             body = For(v, 0, size, (body,))
         return body
+
+    def _draw_section(self, call: DrawCall) -> None:
+        scope = Scope(0, None)
+        self._draw(call, scope)
+        self.sections.append(Section(f"{self.memory.label(call.out)} of {call.distribution}", tuple(scope.statements),
+                                     tuple(self.reads), tuple(self.writes), in_entry=True))
+
+    def _draw(self, call: DrawCall, scope: Scope) -> None:
+        row = DISTRIBUTIONS[call.distribution]
+        before = self.memory.leaf(call.before)
+        self.reads[before.buffer] = None
+        parameters: list[Expr] = []
+        for given, dtype in zip(call.parameters, row.parameters):
+            if isinstance(given, Var):
+                a = self.memory.whole(self.schedule.storage.get(given, given))
+                self.reads[a.buffer] = None
+                parameters.append(Load(a.buffer, self._start(a, scope)))
+            else:
+                parameters.append(cast(self.value(given, scope), dtype))
+        made = []
+        for var in (call.after, call.out):
+            a = self.memory.whole(var)
+            self.writes[a.buffer] = None
+            made.append(Load(a.buffer, self._start(a, scope)))
+        number = len(self.sizes.checks) + 1
+        for fault in row.faults:
+            self.sizes.checks.append(CheckInfo("ExecutionError", f"{call.distribution}_rv failed: {fault}",
+                                               call.sources))
+        scope.statements.append(Draw(call.distribution, Load(before.buffer, self._start(before, scope)), made[0],
+                                     made[1], call.count, tuple(parameters), number, len(row.faults)))
+
+    def _start(self, a: Access, scope: Scope) -> Index:
+        """The first element of what lies in one piece."""
+        return self.index(Access(a.buffer, (), a.offset), scope)
 
     # -- loops and nodes
 

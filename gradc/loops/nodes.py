@@ -2,14 +2,14 @@
 
 Supported: perfect and imperfect loop nests with run-time bounds, affine indices, named scalars, reductions in
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
-in phases, gemm calls, checks that end the kernel with a number, loops over time (what one step leaves the next one
-reads) that a step may end, branches.
+in phases, gemm calls, draws of random numbers, checks that end the kernel with a number, loops over time (what one
+step leaves the next one reads) that a step may end, branches.
 Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm
+    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -299,6 +299,24 @@ class Gemm:
 
 
 @record
+class Draw:
+    """`count` draws of a distribution from the state `before`; `after` is the state that follows.
+
+    parameters: a Load is the first of `count` values, anything else one value for all draws.  number: of the check
+    that fails if the first of `faults` things is wrong with the parameters; those of the others follow.
+    """
+
+    distribution: str
+    before: Load
+    after: Load
+    out: Load
+    count: SizeExpr
+    parameters: tuple[Expr, ...]
+    number: int
+    faults: int
+
+
+@record
 class Combine:
     """Fold the per-block parts of reductions into their results, in an order that only sizes decide.
 
@@ -379,4 +397,4 @@ class Kernel:
     bounds: tuple[tuple[SizeExpr, ...], ...] = ()
 
 
-Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm
+Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw

@@ -1,7 +1,8 @@
 """Places: the data that `loops.schedule` makes and `loops.lower` reads.
 
 An operand is found through a view (`Leaf`) or computed where it is used (`Tree`).  A statement (`Node`, `CheckItem`)
-stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks and `GemmCall`s, in order.
+stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks, `GemmCall`s and
+`DrawCall`s, in order.
 """
 
 from __future__ import annotations
@@ -131,6 +132,20 @@ class GemmCall:
     n: SizeExpr
     k: SizeExpr
     index: int = -1
+
+
+@record(frozen=False, eq=False)
+class DrawCall:
+    """`count` draws of a distribution; a parameter is an array with a value for each draw (a Var), or a scalar."""
+
+    distribution: str
+    before: Leaf
+    after: Var
+    out: Var
+    count: SizeExpr
+    parameters: list[Operand | Var]
+    sources: tuple[int, ...]
+    item: int = -1
 
 
 @record(frozen=False, eq=False)

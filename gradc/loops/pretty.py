@@ -24,6 +24,7 @@ from gradc.loops.nodes import (
     Buffer,
     Check,
     Define,
+    Draw,
     Fn,
     Fold,
     For,
@@ -135,6 +136,10 @@ def _statement(s: Any) -> str:
         case Gemm():
             return f"{text(s.out)} = {_matrix(s.a, s.trans_a, s.step_a)} times {_matrix(s.b, s.trans_b, s.step_b)}" \
                    f", {s.m} x {s.k} x {s.n}"
+        case Draw():
+            given = ", ".join(f"{text(p)}..." if type(p) is Load else text(p) for p in s.parameters)
+            made = f"{text(s.after)}, {text(s.out)}"
+            return f"{made} = {s.count} draws of {s.distribution}({given}) from {text(s.before)}"
     return repr(s)
 
 

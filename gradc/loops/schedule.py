@@ -26,6 +26,7 @@ from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (
     Block,
     CheckItem,
+    DrawCall,
     GemmCall,
     Leaf,
     Loop,
@@ -114,6 +115,9 @@ class Schedule:
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
                     live.update(a for a in eqn.args[values:] if a not in self.sizes.scalar)
+                case ops.Random():
+                    state, _, parameters = eqn.op.split(eqn.args)
+                    live.update((state, *parameters))
                 case _:
                     live.update(eqn.args)
         kept.reverse()
@@ -126,6 +130,8 @@ class Schedule:
         for eqn in self.program.eqns:
             if type(eqn.op) is ops.Contract and is_gemm(eqn):
                 forced.update(eqn.args)
+            elif type(eqn.op) is ops.Random:
+                forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
@@ -177,6 +183,8 @@ class Schedule:
                 self._scatter(eqn, op)
             case ops.Assert(message, error):
                 self._assert(eqn, message, ops.ASSERT_ERRORS[error])
+            case ops.Random():
+                self._random(eqn, op)
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         dims = self.sizes.of(x)
@@ -449,6 +457,36 @@ class Schedule:
             if axis is None or not isinstance(axis[1], int) or axis[1] < 1:
                 return False
         return (last, 1) in view.axes[-2:]
+
+    def _random(self, eqn: Eqn, op: ops.Random) -> None:
+        """Draws are made by one call; arrays of parameters that do not lie in one piece are copied."""
+        state, _, parameters = op.split(eqn.args)
+        after, out = eqn.outs
+        before = Leaf(self.views[state].root, self.views[state])
+        given: list[Operand | Var] = []
+        used = [before]
+        for p in parameters:
+            if all(d == 1 for d in self.sizes.of(p)):
+                operand = self._operand(p, ())
+                given.append(operand)
+                used += leaves(operand)
+                continue
+            view = self.views[p]
+            whole = view.is_whole(self.sizes.of(view.root)) and view.root not in self.trees
+            array = view.root if whole else self._copy(view, p)
+            self._store(array)
+            given.append(array)
+            used.append(Leaf(array, View.whole(array, self.sizes.of(array))))
+        call = DrawCall(op.distribution, before, after, out, self.sizes.product(self.sizes.of(out)), given,
+                        eqn.sources, len(self.items))
+        self.items.append(call)
+        for var in (after, out):
+            self.views[var] = View.whole(var, self.sizes.of(var))
+            self._store(var)
+            self.home[var] = call.item
+        self._store(before.root)
+        for leaf in used:
+            self._use(call, leaf)
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]

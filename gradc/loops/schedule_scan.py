@@ -241,6 +241,10 @@ class Body(ControlSchedule):
         self.depth[eqn.outs[0]] = self.level
         super()._gemm(eqn, op)
 
+    def _random(self, eqn: Eqn, op: ops.Random) -> None:
+        self.depth.update(dict.fromkeys(eqn.outs, self.level))
+        super()._random(eqn, op)
+
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         args = list(eqn.args)
         for position, labels in enumerate((op.a, op.b)):

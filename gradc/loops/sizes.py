@@ -626,6 +626,16 @@ def _scalar(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
     return ()
 
 
+def _random(sizes: Sizes, op: ops.Random, args: Sequence[Var]) -> list[Dims]:
+    state, given, parameters = op.split(args)
+    target = tuple(sizes.host(n) for n in given)
+    _not_negative(sizes, str(op), target)
+    for p in parameters:
+        for axis, d in enumerate(sizes.of(p)):
+            sizes.unify(d, target[axis], _text(sizes, str(op), [p], axis))
+    return [sizes.of(state), target]
+
+
 def _instance(program: Program, sources: tuple[int, ...]) -> Program:
     """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`, too."""
     own: dict[Var, Var] = {}
@@ -716,5 +726,5 @@ _DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims | list[Dims]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Random: _random, ops.Scan: _scan, ops.Cond: _cond,
 }

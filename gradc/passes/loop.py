@@ -33,8 +33,8 @@ Value = Any             # a Var inside, or (op, Vars outside), op None for the o
 
 
 def is_loop(eqn: Eqn) -> bool:
-    """Is `eqn` a loop that passes may change?  One that carries the state of a random generator stays as it is."""
-    return type(eqn.op) is ops.Scan and all(type(a.type) is TensorType for a in eqn.args)
+    """Is `eqn` a loop that passes may change?"""
+    return type(eqn.op) is ops.Scan
 
 
 class Loop:
@@ -319,7 +319,8 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
 
 def may_fail(eqn: Eqn) -> bool:
     """Can `eqn` raise an error for values, not sizes?  (What a Callback does is not known.)"""
-    return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (ops.Callback, ops.Cond) or (
+    return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (
+        ops.Callback, ops.Cond, ops.Random) or (
         type(eqn.op) in (ops.Slice, ops.Scatter)
         and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
 

@@ -15,6 +15,7 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
 from gradc.passes.loop import Loop, each_loop
 from gradc.passes.scan_sums import accumulators
 
@@ -28,7 +29,7 @@ def affine_carries(program: Program, optimise: Callable[[Program], Program]) -> 
     def change(_: Builder, loop: Loop) -> None:
         body = loop.body()
         sums = accumulators(body, loop.after, loop.varying().__contains__)
-        carries = [c for c in loop.inits if c not in sums]
+        carries = [c for c in loop.inits if c not in sums and type(c.type) is TensorType]
         types = [tensor(v).short() for c in carries for v in (c, loop.after[c])]
         if not 0 < len(carries) <= FEW or len(set(types)) != 1 or tensor(carries[0]).ndim \
                 or tensor(carries[0]).dtype not in dtypes.FLOATS:
@@ -69,7 +70,7 @@ def _forms(b: Builder, body: Program, carries: list[Var], late: set[Var]) -> dic
         if late.isdisjoint(eqn.outs):
             continue
         args: list[Form] = [forms.get(a, {}) if a in late else {None: a} for a in eqn.args]
-        if all(args) and tensor(eqn.out).dtype == tensor(one).dtype and not tensor(eqn.out).ndim:
+        if type(eqn.op) is ops.Map and all(args) and eqn.out.type == one.type:
             form = _form(b, eqn, args, [a in late for a in eqn.args])
             if form is not None:
                 forms[eqn.out] = form

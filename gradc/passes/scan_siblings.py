@@ -7,6 +7,7 @@ scalars are merged also where they share nothing: two recurrences side by side t
 from __future__ import annotations
 
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
+from gradc.ir.types import TensorType
 from gradc.passes.loop import STOP, Loop, is_loop
 from gradc.passes.scan_values import equal_values
 
@@ -73,7 +74,8 @@ def _together(first: Loop, second: Loop) -> Loop | None:
     if first.steps is not second.steps or first.limit is not second.limit \
             or (a.reverse, a.until) != (b.reverse, b.until):
         return None
-    scalars = all(not tensor(v).ndim for loop in (first, second) for v in (*loop.inits, *loop.rows.values()))
+    arrays = [v for loop in (first, second) for v in (*loop.inits, *loop.rows.values()) if type(v.type) is TensorType]
+    scalars = all(not tensor(v).ndim for v in arrays)
     if not scalars and set(first.inits.values()).isdisjoint(second.inits.values()):
         return None
     both = Loop.both(first, second)

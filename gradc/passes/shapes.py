@@ -406,7 +406,12 @@ def _body(sizes: Sizes, body: Program, given: Sequence[Dims], values: dict[Var, 
     return [tuple([get(d) for d in inside.dims[v.number]]) for v in body.outputs]
 
 
-_RESULTS: dict[type, Callable[..., list[Known | None]]] = {ops.Scan: _scan, ops.Cond: _cond}
+def _random(sizes: Sizes, op: ops.Random, args: Sequence[Var], producer: dict[Var, Eqn]) -> list[Known | None]:
+    """Draws have the sizes that are given."""
+    return [None, tuple([sizes.value_dim(n, producer) for n in op.split(args)[1]])]
+
+
+_RESULTS: dict[type, Callable[..., list[Known | None]]] = {ops.Scan: _scan, ops.Cond: _cond, ops.Random: _random}
 
 
 # --------------------------------------------------------------------------------------- sizes as equations

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import TypeMismatchError
-from gradc.ir import dtypes
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
 from gradc.tensor.convert import as_tensor_variable
-from gradc.tensor.random.op import REQUIRED, RandomVariable
+from gradc.tensor.random.op import REQUIRED, RandomVariable, row_equations
 
 Size = tuple[int, ...] | None
 
@@ -37,10 +38,17 @@ weibull = RandomVariable("weibull", {"shape": REQUIRED})
 
 
 def _gamma(rng: np.random.Generator, shape: Any, rate: Any, size: Size) -> Any:
-    return rng.gamma(shape, 1.0 / rate, size)
+    return rng.gamma(shape, 1.0 / np.asarray(rate, "float64"), size)
 
 
-gamma = RandomVariable("gamma", {"shape": REQUIRED, "rate": REQUIRED}, draw=_gamma)     # rate: 1 / NumPy's scale
+def _gamma_equations(b: Builder, state: Var, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var] | None:
+    shape, rate = parameters
+    scale = b.map("true_divide", b.constant(1.0, "float64"), b.cast(rate, "float64"))
+    return row_equations(b, "gamma", state, sizes, [shape, scale])
+
+
+gamma = RandomVariable("gamma", {"shape": REQUIRED, "rate": REQUIRED}, draw=_gamma,     # rate: 1 / NumPy's scale
+                       equations=_gamma_equations)
 
 # --- integers
 
@@ -53,7 +61,12 @@ def _bernoulli(rng: np.random.Generator, p: Any, size: Size) -> Any:
     return rng.binomial(1, p, size)
 
 
-bernoulli = RandomVariable("bernoulli", {"p": REQUIRED}, "int64", _bernoulli)
+def _bernoulli_equations(b: Builder, state: Var, sizes: Sequence[Var],
+                         parameters: Sequence[Var]) -> Sequence[Var] | None:
+    return row_equations(b, "binomial", state, sizes, [b.constant(1, "int64"), *parameters])
+
+
+bernoulli = RandomVariable("bernoulli", {"p": REQUIRED}, "int64", _bernoulli, equations=_bernoulli_equations)
 
 
 class _Integers(RandomVariable):
@@ -75,7 +88,24 @@ def _categorical(rng: np.random.Generator, p: Any, size: Size) -> Any:
     return (np.cumsum(p, axis=-1) < np.asarray(u)[..., None]).sum(axis=-1)
 
 
-categorical = RandomVariable("categorical", {"p": REQUIRED}, "int64", _categorical, (1,))
+def _categorical_equations(b: Builder, state: Var, sizes: Sequence[Var],
+                           parameters: Sequence[Var]) -> Sequence[Var] | None:
+    (p,) = parameters
+    sets = tensor(p).shape[:-1]
+    if not sizes:
+        sizes = [b.size(p, k) for k in range(len(sets))]
+    elif len(sets) > len(sizes) or any(s != 1 and n.data is not None and n.data == 1
+                                       for s, n in zip(reversed(sets), reversed(sizes))):
+        return None                     # more sets than draws: an error
+    zero, one = b.constant(0.0, "float64"), b.constant(1.0, "float64")
+    after, u = b.equation(ops.Random("uniform", len(sizes)), [state, *sizes, zero, one]).outs
+    below = b.map("lt", b.apply(ops.Cumulate("add", len(sets)), p),
+                  b.apply(ops.Transpose((*range(len(sizes)), -1)), u))
+    return after, b.apply(ops.Reduce("add", (len(sizes),)), b.cast(below, "int64"))
+
+
+categorical = RandomVariable("categorical", {"p": REQUIRED}, "int64", _categorical, (1,),
+                             equations=_categorical_equations)
 
 # --- vectors
 

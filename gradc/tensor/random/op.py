@@ -2,7 +2,8 @@
 
 It is a function: the state that goes in, a NumPy Generator, is not changed; drawing twice from one state gives the same
 numbers twice.  What makes numbers differ from call to call is an update of the shared variable that holds the state.
-Draws have the bits that NumPy's Generator gives.  Functions that draw run in the interpreter.
+Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is an `ops.Random`
+(`expand`); functions that draw from another one run in the interpreter.
 Not here: the distributions (`random.basic`), streams (`random.utils`).
 """
 
@@ -10,20 +11,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
-from gradc.ir import infer
+from gradc.ir import dtypes, infer, ops
+from gradc.ir.distributions import DISTRIBUTIONS, copied
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe
+from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.shape import stack
 from gradc.tensor.sharedvar import shared
 
 REQUIRED: Any = object()        # stands where a parameter has no default
+Equations = Callable[[Builder, Var, Sequence[Var], Sequence[Var]], "Sequence[Var] | None"]
+_TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          # what becomes that without a loss
+          "float64": (*dtypes.INTEGERS, *dtypes.FLOATS)}
 
 
 class RandomVariable(Op):
@@ -35,19 +42,22 @@ class RandomVariable(Op):
     draw         function of (generator, *parameters, size=a tuple or None) that draws from the generator
     ndims_params the number of dimensions of each parameter in one set of them (default: all scalars)
     ndim_supp    the number of dimensions of one draw: 0, or 1 for vectors, as long as the last vector of parameters
+    equations    function of (builder, state, sizes, parameters) that gives next state and draws in a Program, or None
+                 if they must be drawn in Python (default: those of the row `name` of `ir.distributions`, if any)
     """
 
     __props__ = ("name", "dtype", "draw")
 
     def __init__(self, name: str, parameters: Mapping[str, Any], dtype: str = "floatX",
                  draw: Callable[..., Any] | None = None, ndims_params: Sequence[int] | None = None,
-                 ndim_supp: int = 0) -> None:
+                 ndim_supp: int = 0, equations: Equations | None = None) -> None:
         self.name = name
         self.parameters = dict(parameters)
         self.dtype = dtype
         self.draw = draw
         self.ndims_params = tuple(ndims_params or (0,) * len(self.parameters))
         self.ndim_supp = ndim_supp
+        self.equations = equations
 
     def __call__(self, *args: Any, size: Any = None, rng: Any = None, name: str | None = None,
                  dtype: str | None = None, return_list: bool = False, **named: Any) -> Any:
@@ -97,8 +107,10 @@ class RandomVariable(Op):
                                  f"{describe(value)}, which is {value.type.short()}{at(value.source)}")
         length = size.type.shape[0]
         given: list[int | None] = [int(n) for n in size.data] if isinstance(size, Constant) else [None] * length
-        dtype = config.floatX if self.dtype == "floatX" else self.dtype
-        return Apply(self, [rng, size, *values], [RngType(), TensorType(dtype, self.shape(given, values))])
+        return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), self.shape(given, values))])
+
+    def _dtype(self) -> str:
+        return config.floatX if self.dtype == "floatX" else self.dtype
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         """The static shape of draws; `size` is empty if none was given."""
@@ -106,6 +118,18 @@ class RandomVariable(Op):
         support = [p.type.shape[-1] for p, n in zip(parameters, self.ndims_params) if n][-1:] * self.ndim_supp
         batch = tuple(size) or infer.broadcast_shapes(batches or [()], self.name, parameters, None)
         return (*batch, *support)
+
+    def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:
+        """The equations of the draws in a Program; a Callback if they must be drawn in Python."""
+        state, size, *parameters = args
+        found = None
+        if self.equations is not None:
+            found = self.equations(builder, state, _elements(builder, size), parameters)
+        elif self.draw is None and self.name in DISTRIBUTIONS:
+            found = row_equations(builder, self.name, state, _elements(builder, size), parameters)
+        if found is None:
+            return builder.equation(ops.Callback(self), args).outs
+        return [found[0], builder.cast(found[1], self._dtype())]
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
         rng, size, *parameters = inputs
@@ -124,12 +148,35 @@ class RandomVariable(Op):
         return f"{self.name}_rv"
 
 
-def copied(rng: np.random.Generator) -> np.random.Generator:
-    """A generator in the same state (a quarter of the time that deepcopy takes)."""
-    old = rng.bit_generator
-    new = type(old)(old.seed_seq)  # type: ignore[arg-type]
-    new.state = old.state
-    return np.random.Generator(new)
+def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],
+                  parameters: Sequence[Var]) -> Sequence[Var] | None:
+    """Next state and draws of a row of `ir.distributions`; None for parameters that only NumPy takes."""
+    values = []
+    for p, dtype in zip(parameters, DISTRIBUTIONS[name].parameters):
+        if tensor(p).dtype not in _TAKEN[dtype] or (sizes and tensor(p).ndim > len(sizes)):
+            return None
+        values.append(b.cast(p, dtype))
+    shaped = [p for p in values if tensor(p).ndim]
+    if sizes:
+        new = {p: b.apply(ops.Broadcast(), p, *sizes) for p in shaped}
+    else:                               # the shape that they have together: each sees itself at that of the others
+        new = {p: reduce(lambda seen, q: b.map("second", q, seen), shaped, p) for p in shaped}
+        sizes = [b.size(new[p], k) for p in shaped[:1] for k in range(tensor(new[p]).ndim)]
+    return b.equation(ops.Random(name, len(sizes)), [state, *sizes, *[new.get(p, p) for p in values]]).outs
+
+
+def _elements(b: Builder, size: Var) -> list[Var]:
+    """The elements of a vector of known length; the scalars that it was put together from, where it was."""
+    (count,) = tensor(size).shape
+    assert count is not None
+    if size.data is not None:
+        return [b.constant(int(n), "int64") for n in size.data]
+    eqn = b.producer.get(size)
+    if eqn is not None and type(eqn.op) is ops.Concat and len(eqn.args) == count:
+        parts = [b.producer.get(a) for a in eqn.args]
+        if all(p is not None and p.op == ops.Transpose((-1,)) for p in parts):
+            return [p.args[0] for p in parts if p is not None]
+    return [b.apply(ops.Slice((ops.Item(at=k),)), size) for k in range(count)]
 
 
 def _state(rng: Any) -> Variable:

@@ -1,0 +1,74 @@
+"""Distributions of random numbers, one row each: what kernels can draw, and the interpreter.
+
+Draws have the bits of the method of that name of NumPy's Generator (parameters in its order); in C they are made by
+the functions that NumPy makes them with (csrc/random.c).  States are Generators, which are never changed: `drawn`.
+Not here: what users write (`tensor.random`), distributions of vectors, which are user Ops there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ExecutionError
+from gradc.record import record
+
+
+@record
+class Distribution:
+    """A row: dtypes of the parameters and of draws; what may be wrong with parameters, in the order of csrc/random.c.
+
+    A fault is the error that NumPy raises, class and text.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    dtype: str
+    faults: tuple[str, ...] = ()
+
+
+_F, _I = "float64", "int64"
+_NEGATIVE, _NOT_POSITIVE = "ValueError: {} < 0", "ValueError: {} <= 0"
+_ROWS = (
+    Distribution("uniform", (_F, _F), _F, ("OverflowError: high - low range exceeds valid bounds",
+                                           _NEGATIVE.format("high - low"))),
+    Distribution("normal", (_F, _F), _F, (_NEGATIVE.format("scale"),)),
+    Distribution("standard_normal", (), _F),
+    Distribution("lognormal", (_F, _F), _F, (_NEGATIVE.format("sigma"),)),
+    Distribution("exponential", (_F,), _F, (_NEGATIVE.format("scale"),)),
+    Distribution("beta", (_F, _F), _F, (_NOT_POSITIVE.format("a"), _NOT_POSITIVE.format("b"))),
+    Distribution("gamma", (_F, _F), _F, (_NEGATIVE.format("shape"), _NEGATIVE.format("scale"))),
+    Distribution("chisquare", (_F,), _F, (_NOT_POSITIVE.format("df"),)),
+    Distribution("gumbel", (_F, _F), _F, (_NEGATIVE.format("scale"),)),
+    Distribution("laplace", (_F, _F), _F, (_NEGATIVE.format("scale"),)),
+    Distribution("logistic", (_F, _F), _F, (_NEGATIVE.format("scale"),)),
+    Distribution("triangular", (_F, _F, _F), _F, ("ValueError: left > mode", "ValueError: mode > right",
+                                                  "ValueError: left == right")),
+    Distribution("vonmises", (_F, _F), _F, (_NEGATIVE.format("kappa"),)),
+    Distribution("weibull", (_F,), _F, (_NEGATIVE.format("a"),)),
+    Distribution("binomial", (_I, _F), _I, (_NEGATIVE.format("n"), "ValueError: p < 0, p > 1 or p contains NaNs")),
+    Distribution("poisson", (_F,), _I, ("ValueError: lam value too large", "ValueError: lam < 0 or lam contains NaNs")),
+    Distribution("geometric", (_F,), _I, ("ValueError: p <= 0, p > 1 or p contains NaNs",)),
+    Distribution("integers", (_I, _I), _I, ("ValueError: low >= high",)),
+)
+DISTRIBUTIONS: dict[str, Distribution] = {row.name: row for row in _ROWS}
+
+
+def copied(rng: np.random.Generator) -> np.random.Generator:
+    """A generator in the same state (a quarter of the time that deepcopy takes)."""
+    old = rng.bit_generator
+    new = type(old)(old.seed_seq)  # type: ignore[arg-type]
+    new.state = old.state
+    return np.random.Generator(new)
+
+
+def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], parameters: Sequence[Any]) -> list[Any]:
+    """The state after draws of shape `shape`, and the draws; ExecutionError for parameters that NumPy refuses."""
+    after = copied(state)
+    try:
+        draws = getattr(after, name)(*parameters, size=shape)
+    except (ValueError, OverflowError) as error:
+        raise ExecutionError(f"{name}_rv failed: {type(error).__name__}: {error}") from error
+    return [after, np.asarray(draws)]

@@ -1,0 +1,420 @@
+"""Random numbers drawn by kernels: NumPy's bits and states, whatever becomes of a call; in loops and branches."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+import gradc.tensor as at
+from gradc.errors import BadArgumentError, ExecutionError, GraphError, ShapeError
+from gradc.ir.types import RngType
+from gradc.tensor.random import RandomStream, RandomVariable, bernoulli, categorical, integers, normal, uniform
+
+V = np.array([0.5, 1.5, 2.5])
+P = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+
+
+def rng(seed: int = 7) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def k_th(seed: int, k: int) -> np.random.Generator:
+    """The k-th generator of a stream."""
+    return np.random.default_rng(np.random.SeedSequence(seed).spawn(k + 1)[k])
+
+
+def native(*args: Any, **options: Any) -> Any:
+    """A function that runs in C."""
+    f = gradc.function(*args, **options)
+    assert f.info["mode"] == "c", f.info
+    return f
+
+
+def states_equal(a: np.random.Generator, b: np.random.Generator) -> bool:
+    return a.bit_generator.state == b.bit_generator.state
+
+
+# parameters: (low, high) of those that are drawn for a test; integers where NumPy takes integers
+DISTRIBUTIONS: dict[str, tuple[tuple[float, float], ...]] = {
+    "uniform": ((-2, 0), (0, 3)), "normal": ((-1, 1), (0.1, 3)), "standard_normal": (),
+    "lognormal": ((-1, 1), (0.1, 2)), "exponential": ((0.1, 5),), "beta": ((0.2, 3), (0.2, 3)),
+    "gamma": ((0.2, 5), (0.5, 4)), "chisquare": ((0.3, 9),),
+    "gumbel": ((-1, 1), (0.1, 2)), "laplace": ((-1, 1), (0.1, 2)), "logistic": ((-1, 1), (0.1, 2)),
+    "triangular": ((-2, -1), (-1, 1), (1, 2)), "vonmises": ((-3, 3), (0.1, 8)), "weibull": ((0.5, 3),),
+    "binomial": ((0, 90), (0, 1)), "bernoulli": ((0, 1),), "poisson": ((0, 40),), "geometric": ((0.05, 1),),
+    "integers": ((-50, 5), (6, 2 ** 40)),
+}
+WHOLE = {("binomial", 0), ("integers", 0), ("integers", 1)}
+
+
+def by_numpy(generator: np.random.Generator, name: str, args: list[Any], size: Any) -> Any:
+    match name:
+        case "bernoulli":
+            return generator.binomial(1, *args, size)
+        case "gamma":
+            return generator.gamma(args[0], 1 / args[1], size)
+    return getattr(generator, name)(*args, size)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("shapes,size", [
+    ((), None), ((), (5,)), ((), (0, 3)), ((3,), None), ((3,), (4, 3)), ((4, 1), (4, 3)), ((2, 3), (2, 3))])
+def test_the_bits_and_the_state_are_numpys(name: str, shapes: tuple[int, ...], size: Any) -> None:
+    """Parameters as inputs: the first of the shape given, the others scalars."""
+    ranges = DISTRIBUTIONS[name]
+    source = rng(sum(map(ord, name)))
+    args = []
+    for k, (low, high) in enumerate(ranges):
+        drawn = source.integers(low, high, shapes if k == 0 else ()) if (name, k) in WHOLE else source.uniform(
+            low, high, shapes if k == 0 else ())
+        args.append(np.asarray(drawn))
+    inputs = [at.TensorType(a.dtype, tuple(1 if s == 1 else None for s in a.shape))() for a in args]
+    state = gradc.shared(rng())
+    draws = getattr(at.random, name)(*inputs, size=size, rng=state)
+    f = native(inputs, draws, updates={state: draws.owner.outputs[0]})
+    want = rng()
+    for _ in range(3):                  # the half of a word that is left over goes on to the next call
+        expected = by_numpy(want, name, args, size)
+        value = f(*args)
+        np.testing.assert_array_equal(value, expected)
+        assert value.shape == np.shape(expected)
+        assert states_equal(state.get_value(), want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "float64"])
+def test_draws_and_parameters_of_other_dtypes(dtype: str) -> None:
+    mu, n = at.fvector("mu"), at.iscalar("n")
+    normals, counts = normal(mu, 2, rng=rng(), dtype=dtype), at.random.binomial(n, 0.3, (4,), rng=rng(), dtype=dtype)
+    f = native([mu, n], [normals, counts])
+    a, b = f(V.astype("float32"), 9)
+    np.testing.assert_array_equal(a, rng().normal(V.astype("float32"), 2).astype(dtype))
+    np.testing.assert_array_equal(b, rng().binomial(9, 0.3, 4).astype(dtype))
+    assert a.dtype == b.dtype == dtype
+
+
+def test_parameters_of_several_shapes() -> None:
+    a, b = at.TensorType("float64", (None, 1))("a"), at.dvector("b")
+    f = native([a, b], normal(a, b * b, rng=rng()))
+    column = np.array([[1.0], [2.0]])
+    np.testing.assert_array_equal(f(column, V), rng().normal(column, V * V))
+    x = at.dmatrix("x")
+    f = native([x], [normal(x.T, 1.0, rng=rng()), uniform(0.0, x[:, 1], rng=rng()),
+                     normal(x.sum(axis=0), rng=rng())])
+    data = np.arange(6.0).reshape(2, 3)
+    wanted = [rng().normal(data.T), rng().uniform(0, data[:, 1]), rng().normal(data.sum(0))]
+    for value, expected in zip(f(data), wanted):
+        np.testing.assert_array_equal(value, expected)
+    with pytest.raises(ShapeError, match="differ"):
+        native([a, b], normal(a.dimshuffle(0), b, rng=rng()))(column, V)
+    assert native([], normal(np.zeros((0, 3)), rng=rng()))().shape == (0, 3)
+
+
+def test_sizes_are_known_at_the_call() -> None:
+    n, x = at.lscalar("n"), at.dmatrix("x")
+    first = normal(size=(n, 2), rng=rng())
+    f = native([n, x], [first, uniform(size=x.shape, rng=rng()), first.shape[0] * 2,
+                        normal(x[0], size=(n, 3), rng=rng())])
+    for k in (3, 1, 0):
+        a, b, c, d = f(k, P)
+        np.testing.assert_array_equal(a, rng().normal(size=(k, 2)))
+        np.testing.assert_array_equal(b, rng().uniform(size=P.shape))
+        np.testing.assert_array_equal(d, rng().normal(P[0], size=(k, 3)))
+        assert c == 2 * k
+    with pytest.raises(ShapeError, match="a size must not be negative, got -1"):
+        f(-1, P)
+    with pytest.raises(MemoryError):
+        gradc.function([n], normal(size=(n, n), rng=rng()).sum())(2 ** 31)
+
+
+def test_categories() -> None:
+    for size in (None, (5, 2)):
+        draws = categorical(P, size=size, rng=rng())
+        f, g = native([], draws), gradc.function([], draws, mode=gradc.Mode("interpret", None))
+        u = rng().uniform(size=size or 2)
+        want = (np.cumsum(P, -1) < u[..., None]).sum(-1)
+        np.testing.assert_array_equal(f(), want)
+        np.testing.assert_array_equal(g(), want)
+        assert f().dtype == "int64"
+
+
+def test_states_that_are_inputs_and_results() -> None:
+    state = RngType()("state")
+    draws = normal(size=3, rng=state)
+    again = integers(0, 10, size=3, rng=draws.owner.outputs[0])
+    f = native([state], [draws, again, again.owner.outputs[0], draws.owner.outputs[0]])
+    given = rng()
+    a, b, after, between = f(given)
+    want = rng()
+    np.testing.assert_array_equal(a, want.normal(size=3))
+    assert states_equal(between, want) and states_equal(given, rng())
+    np.testing.assert_array_equal(b, want.integers(0, 10, 3))
+    assert states_equal(after, want)
+    np.testing.assert_array_equal(after.normal(size=2), want.normal(size=2))
+    assert isinstance(after, np.random.Generator)
+    children = [g.spawn(1)[0].normal() for g in (f(rng())[2], rng())]       # it knows what it was seeded with
+    assert children[0] == children[1]
+    for wrong, message in ((3, "got a int"), (np.zeros(6, "uint64"), "got a ndarray"),
+                           (np.random.Generator(np.random.MT19937(1)), "got one over MT19937")):
+        with pytest.raises(BadArgumentError, match=rf"expected a numpy\.random\.Generator over PCG64, {message}"):
+            f(wrong)
+    with pytest.raises(BadArgumentError, match="has states of random generators among its results and can't be bound"):
+        f.bind(rng())
+
+
+def test_nothing_but_an_update_advances_a_state() -> None:
+    state = gradc.shared(rng(), "state")
+    draws = uniform(size=4, rng=state)
+    f = native([], draws)
+    before = state.get_value(borrow=True)
+    np.testing.assert_array_equal(f(), f())
+    assert state.get_value(borrow=True) is before and states_equal(before, rng())
+    call = f.bind()
+    call()
+    np.testing.assert_array_equal(call.out, rng().uniform(size=4))
+    state.set_value(rng(9))
+    call()
+    np.testing.assert_array_equal(call.out, rng(9).uniform(size=4))
+    g = native([], draws, updates={state: draws.owner.outputs[0]})
+    with pytest.raises(BadArgumentError, match="has updates and can't be bound"):
+        g.bind()
+    want = rng(9)
+    np.testing.assert_array_equal(g(), want.uniform(size=4))
+    np.testing.assert_array_equal(f(), want.uniform(size=4))            # two functions share the state
+    kept = state.get_value(borrow=True)                                  # a state that somebody holds does not change
+    held = kept.bit_generator.state
+    for _ in range(3):
+        g()
+        assert kept.bit_generator.state == held
+    assert not states_equal(state.get_value(), kept)
+
+
+def test_a_call_that_fails_changes_no_state() -> None:
+    state, total, x = gradc.shared(rng()), gradc.shared(1.0), at.dscalar("x")
+    draws = normal(0.0, x, size=3, rng=state)
+    line = "test_random.py"
+    f = native([x], draws, updates={state: draws.owner.outputs[0], total: total + draws.sum()})
+    before = state.get_value(borrow=True)
+    with pytest.raises(ExecutionError, match=f"normal_rv failed: ValueError: scale < 0(.|\n)*{line}"):
+        f(-1.0)
+    assert state.get_value(borrow=True) is before and total.get_value() == 1.0
+    np.testing.assert_array_equal(f(2.0), rng().normal(0, 2, 3))
+
+
+@pytest.mark.parametrize("name,args", [
+    ("uniform", (0.0, np.inf)), ("uniform", (1.0, 0.0)), ("normal", (0.0, -0.0)), ("normal", (V, -V)),
+    ("lognormal", (0.0, -1.0)), ("exponential", (-1.0,)), ("beta", (0.0, 1.0)), ("beta", (1.0, -1.0)),
+    ("gamma", (-1.0, 1.0)), ("gamma", (1.0, -1.0)), ("chisquare", (0.0,)), ("gumbel", (0.0, -1.0)),
+    ("laplace", (0.0, -1.0)), ("logistic", (0.0, -1.0)), ("triangular", (1.0, 0.0, 2.0)),
+    ("triangular", (0.0, 3.0, 2.0)), ("triangular", (1.0, 1.0, 1.0)), ("vonmises", (0.0, -1.0)), ("weibull", (-1.0,)),
+    ("binomial", (-1, 0.5)), ("binomial", (3, 1.5)), ("binomial", (3, np.nan)), ("poisson", (-1.0,)),
+    ("poisson", (1e19,)), ("poisson", (np.nan,)), ("geometric", (0.0,)), ("integers", (3, 3)),
+    ("integers", (np.array([1, 5]), 4))])
+def test_parameters_that_numpy_refuses(name: str, args: tuple[Any, ...]) -> None:
+    inputs = [at.as_tensor_variable(a).type() for a in args]
+    draws = getattr(at.random, name)(*inputs, rng=rng())
+    messages = []
+    for f in (native(inputs, draws), gradc.function(inputs, draws, mode="interpret")):
+        with pytest.raises(ExecutionError, match="_rv failed: ") as caught:
+            f(*args)
+        messages.append(str(caught.value).split("\n", maxsplit=1)[0])
+    assert messages[0].replace("is NaN", "contains NaNs") == messages[1].replace("is NaN", "contains NaNs")
+
+
+@pytest.mark.parametrize("name,args", [("normal", (0.0, np.nan)), ("exponential", (np.nan,)), ("beta", (1.0, np.nan))])
+def test_nan_passes_where_numpy_lets_it(name: str, args: tuple[float, ...]) -> None:
+    inputs = [at.dscalar() for _ in args]
+    f = native(inputs, getattr(at.random, name)(*inputs, size=3, rng=rng()))
+    np.testing.assert_array_equal(f(*args), getattr(rng(), name)(*args, 3))
+
+
+def test_pickles_draw_the_same() -> None:
+    stream = RandomStream(5)
+    x = at.dscalar("x")
+    f = native([x], [stream.normal(x, size=2), stream.integers(0, 9, size=2)])
+    f(1.0)
+    g = pickle.loads(pickle.dumps(f))
+    assert g.info["mode"] == "c"
+    for a, b in zip(f(2.0), g(2.0)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_threads_share_out_the_numbers() -> None:
+    state = gradc.shared(rng())
+    draws = normal(size=1, rng=state)
+    f = native([], draws, updates={state: draws.owner.outputs[0]})
+    seen: list[list[float]] = [[] for _ in range(4)]
+
+    def run(k: int) -> None:
+        for _ in range(250):
+            seen[k].append(float(f()[0]))
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.sort(rng().normal(size=1000)))
+
+
+def test_other_generators_run_in_the_interpreter() -> None:
+    state = gradc.shared(np.random.Generator(np.random.Philox(3)))
+    draws = normal(size=2, rng=state)
+    f = gradc.function([], draws)
+    assert "random numbers of Philox are drawn by NumPy" in f.info["mode"]
+    np.testing.assert_array_equal(f(), np.random.Generator(np.random.Philox(3)).normal(size=2))
+    with pytest.raises(GraphError, match="kernels know PCG64"):
+        gradc.function([], draws, mode="c")
+    dice = RandomVariable("dice", {}, "int64", lambda g, *, size: g.integers(1, 7, size))
+    assert "dice_rv" in gradc.function([], dice(size=3, rng=rng())).info["mode"]
+
+
+# ------------------------------------------------------------------------------------------- loops and branches
+
+
+def walk(steps: int) -> tuple[Any, Any, Any]:
+    """A walk h' = a h + 0.5 e, and the state after it."""
+    a, stream = at.dscalar("a"), RandomStream(3)
+    hs, updates = gradc.scan(lambda h, a: a * h + stream.normal(0.0, 0.5), outputs_info=[at.constant(np.array(0.25))],
+                             non_sequences=a, n_steps=steps)
+    return a, hs, updates
+
+
+def test_a_loop_that_draws() -> None:
+    a, hs, updates = walk(50)
+    f = native([a], hs, updates=updates)
+    want = k_th(3, 0)
+    for _ in range(2):
+        h, path = 0.25, []
+        for e in want.normal(0.0, 0.5, 50):
+            h = 0.9 * h + e
+            path.append(h)
+        np.testing.assert_array_equal(f(0.9), path)
+        assert states_equal(next(iter(updates)).get_value(), want)
+    g = gradc.function([a], hs, updates=updates, mode="interpret")
+    state = next(iter(updates))
+    before = state.get_value()
+    first = f(0.5)
+    state.set_value(before)
+    np.testing.assert_array_equal(g(0.5), first)
+
+
+def test_the_gradient_of_a_loop_that_draws() -> None:
+    a, hs, _ = walk(20)
+    f = native([a], [hs[-1], gradc.grad(hs[-1], a)], no_default_updates=True)
+    e = k_th(3, 0).normal(0.0, 0.5, 20)
+
+    def last(a: complex) -> complex:
+        h: complex = 0.25
+        for x in e:
+            h = a * h + x
+        return h
+
+    value, slope = f(0.7)
+    np.testing.assert_allclose(value, last(0.7))
+    np.testing.assert_allclose(slope, last(0.7 + 1e-30j).imag / 1e-30, rtol=1e-12)
+
+
+def test_loops_of_vectors_and_loops_in_loops() -> None:
+    stream, n = RandomStream(11), at.lscalar("n")
+    xs = at.dmatrix("xs")
+
+    def step(x: Any, h: Any) -> Any:
+        return h + stream.normal(x, 0.1) + stream.uniform(size=(3,))
+
+    hs, updates = gradc.scan(step, sequences=xs, outputs_info=[at.zeros(3)])
+    data = np.arange(12.0).reshape(4, 3)
+    f = native([xs], hs, updates=updates)
+    first, second, h = k_th(11, 0), k_th(11, 1), np.zeros(3)
+    for row, x in zip(f(data), data):
+        h = h + first.normal(x, 0.1) + second.uniform(size=3)
+        np.testing.assert_array_equal(row, h)
+
+    stream = RandomStream(12)
+
+    def outer(total: Any) -> Any:
+        sums, updates = gradc.scan(lambda s: s + stream.normal(), outputs_info=[at.zeros(())], n_steps=n)
+        return total + sums[-1], updates
+
+    totals, updates = gradc.scan(outer, outputs_info=[at.zeros(())], n_steps=3)
+    g, want = native([n], totals, updates=updates), k_th(12, 0)
+    for steps in (5, 2):
+        np.testing.assert_allclose(g(steps), np.cumsum(want.normal(size=(3, steps)).sum(1)))
+        assert states_equal(next(iter(updates)).get_value(), want)
+
+
+def test_a_loop_that_draws_until() -> None:
+    """Rejection: uniform numbers until one is above 0.9."""
+    stream = RandomStream(2)
+
+    def step() -> Any:
+        u = stream.uniform()
+        return u, gradc.scan.utils.until(u > 0.9)
+
+    us, updates = gradc.scan(step, n_steps=1000)
+    f = native([], us, updates=updates)
+    want = k_th(2, 0)
+    for _ in range(4):
+        expected = [want.uniform()]
+        while expected[-1] <= 0.9:
+            expected.append(want.uniform())
+        np.testing.assert_array_equal(f(), expected)
+
+
+def test_a_branch_that_draws() -> None:
+    x, c = at.dscalar("x"), at.bscalar("c")
+    state = gradc.shared(rng())
+    draws = x + normal(rng=state)
+    after = draws.owner.inputs[1].owner.outputs[0]
+    f = native([x, c], gradc.ifelse(c, draws, x), updates={state: gradc.ifelse(c, after, state)})
+    want = rng()
+    for k in (0, 1, 1, 0, 1):
+        assert f(1.0, k) == (1.0 + want.normal() if k else 1.0)
+        assert states_equal(state.get_value(), want)
+    bad = normal(0.0, -abs(x) - 1, rng=state)
+    g = native([x, c], gradc.ifelse(c, x, bad))
+    assert g(3.0, 1) == 3.0
+    with pytest.raises(ExecutionError, match="scale < 0"):
+        g(3.0, 0)
+
+
+def test_a_million_steps_take_no_memory_for_states() -> None:
+    stream = RandomStream(4)
+    hs, updates = gradc.scan(lambda h: 0.99 * h + stream.standard_normal(), outputs_info=[at.zeros(())],
+                             n_steps=1_000_000)
+    f = native([], hs[-1], updates=updates)
+    value = f()
+    assert int(f.info["scratch"]) < 2000
+    h = 0.0
+    for e in k_th(4, 0).standard_normal(1_000_000).tolist():
+        h = 0.99 * h + e
+    assert value == pytest.approx(h, rel=1e-12)
+
+
+def test_dropout_trains() -> None:
+    """Masks of Bernoulli numbers inside a step with updates: each call draws new ones, the gradient sees the same."""
+    stream, w = RandomStream(8), gradc.shared(np.ones(4))
+    x = at.dmatrix("x")
+    mask = stream.bernoulli(0.5, size=x.shape)
+    loss = ((x * mask).dot(w) ** 2).sum()
+    f = native([x], [loss, mask], updates=[(w, w - 0.01 * gradc.grad(loss, w))])
+    data, want, weights = np.arange(12.0).reshape(3, 4) / 5, k_th(8, 0), np.ones(4)
+    for _ in range(3):
+        kept = data * want.binomial(1, 0.5, (3, 4))
+        value, drawn = f(data)
+        np.testing.assert_allclose(value, ((kept @ weights) ** 2).sum())
+        np.testing.assert_array_equal(data * drawn, kept)
+        weights = weights - 0.01 * 2 * kept.T @ (kept @ weights)
+        np.testing.assert_allclose(w.get_value(), weights)
+
+
+def test_one_draw_of_equal_ones() -> None:
+    state = gradc.shared(rng())
+    a, b = bernoulli(0.5, size=9, rng=state), bernoulli(0.5, size=9, rng=state)
+    f = native([], a - b)
+    assert f.c_source().count("frame->draw(") <= 1
+    np.testing.assert_array_equal(f(), np.zeros(9))

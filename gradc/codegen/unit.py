@@ -7,6 +7,7 @@ Shape of the file: a comment with the Program, one function (or two, for nests c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from gradc.codegen.names import C_TYPE, safe
@@ -233,6 +234,7 @@ class _Unit:
                f"{'_loop' if s.blocks else ''}({', '.join(parameters) or 'void'})"
         return [*_wrap(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
                 *_wrap(head, 4), "{",
+                *[f"    {C_TYPE[b.dtype]} {safe(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
 
     def blocks(self, name: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Where each operand and result lies: buffers, strides per loop, and loops that can be made one.
 
-In: a Schedule.  Out: `Accesses`: the Buffer of every stored value (output, arena slot, or a row per block) and, for
-each operand and result, an `Access`.  Not here: statements (`loops.lower`).
+In: a Schedule.  Out: `Accesses`: the Buffer of every stored value (output, arena slot, row per block, or small array)
+and, for each operand and result, an `Access`.  Not here: statements (`loops.lower`).
 """
 
 from __future__ import annotations
@@ -82,6 +82,12 @@ class Accesses:
                     continue
                 ends.setdefault(spans[var][1], []).append(var)
                 shared = memory.shared_levels(s, var)
+                if shared:
+                    self._levels[var] = shared
+                    dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
+                if s.level and memory.is_small(dims):
+                    self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "stack")
+                    continue
                 before = None if shared else memory.in_place_of(s, self.sizes, spans, var)
                 if before in slots:
                     slots[var] = slots.pop(before)
@@ -89,8 +95,6 @@ class Accesses:
                     continue
                 stride: SizeExpr = 0
                 if shared:
-                    self._levels[var] = shared
-                    dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
                     stride = memory.padded(self.sizes, dims, dtype)
                     size = memory.nbytes(self.sizes, (stride, 1 if s.level else ROW_LIMIT), dtype)
                 else:
@@ -172,8 +176,8 @@ class Accesses:
         return found
 
     def row_level(self, root: Var) -> int:
-        """Inside how many loops of its nest a row buffer is written anew."""
-        return self._levels[root] - self._merged.get(root, 0)
+        """Inside how many loops of its nest a stored value is written anew: none, but for row buffers."""
+        return self._levels.get(root, 0) - self._merged.get(root, 0)
 
     def leaf(self, leaf: Leaf) -> Access:
         """Where an operand lies."""

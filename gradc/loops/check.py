@@ -7,7 +7,8 @@ What is checked:
 - loop variables: of one nest all different;
 - tiles: not one in another; a shared array is written in one phase and read in later ones, at the row's own place;
   Rows only where a phase takes rows together, which is one loop and what is done with its folds;
-- buffers: a section's lists are what its statements use; inputs and constants are not written;
+- buffers: a section's lists are what its statements use; inputs and constants are not written; sizes of its own small
+  arrays are numbers;
 - dtypes: of a row's arguments, of stores, conditions and check values;
 - checks: their numbers are in range; none in a section cut into blocks, which can't report it;
 - indices: inside the buffer, where all sizes are numbers.
@@ -157,14 +158,21 @@ class _Checker:
                 self.fail("a section in the entry function can't be cut into blocks")
         elif s.partial:
             self.fail("parts of blocks are combined, but there are no blocks")
+        for b in s.arrays:
+            if b.place != "stack" or b.dtype not in dtypes.ITEMSIZE or not all(isinstance(d, int) for d in b.shape):
+                self.fail(f"{b.name} is no small array of a section")
         body = _Body(self, s)
         body.statements(s.body)
-        for what, used, declared in (("reads", body.reads, s.reads), ("writes", body.writes, s.writes)):
+        own = {b: None for b in (*body.reads, *body.writes) if b.place == "stack"}
+        reads, writes = ({b: None for b in used if b not in own} for used in (body.reads, body.writes))
+        for what, used, declared in (("reads", reads, s.reads), ("writes", writes, s.writes),
+                                     ("arrays", own, s.arrays)):
             if len(set(declared)) != len(declared):
                 self.fail(f"the list of {what} has a buffer twice")
             for b in used:
                 if b not in declared:
-                    self.fail(f"the section {what} {b.name}, which is not in its list of {what}")
+                    verb = "has" if what == "arrays" else what
+                    self.fail(f"the section {verb} {b.name}, which is not in its list of {what}")
             for b in declared:
                 if b not in used:
                     self.fail(f"{b.name} is in the list of {what}, but the section does not use it so")
@@ -194,7 +202,8 @@ class _Body:
         self.size_names = ("lo", "hi") if self.blocks else ()
         self.reads: dict[Buffer, None] = {}
         self.writes: dict[Buffer, None] = {}
-        self.named: set[str] = {b.name for b in (*section.reads, *section.writes)} if section else set()
+        buffers = (*section.reads, *section.writes, *section.arrays) if section else ()
+        self.named: set[str] = {b.name for b in buffers}
         self.dtype: dict[str, str] = {}             # locals in scope
         self.mutable: set[str] = set()
         self.range: dict[str, Range] = {}           # loop variables in scope

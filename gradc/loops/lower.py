@@ -246,7 +246,10 @@ class _Lowering:
     def _control_section(self, item: ScanItem | CondItem) -> None:
         scope = Scope(0, None)
         emit(self, item, scope)
-        self.sections.append(Section(item.name, tuple(scope.statements), tuple(self.reads), tuple(self.writes)))
+        small = [b for b in {**self.reads, **self.writes} if b.place == "stack"]
+        reads, writes = ([b for b in used if b not in small] for used in (self.reads, self.writes))
+        self.sections.append(Section(item.name, tuple(scope.statements), tuple(reads), tuple(writes),
+                                     arrays=tuple(small)))
         if isinstance(item, ScanItem) and item.count is not None:
             self.counted[item.count] = len(self.sections)
 
@@ -474,8 +477,9 @@ class _Lowering:
             if s != 0:
                 level = k
         stored = self.schedule.storage.get(root, root)
-        if a.buffer.place == "block":                   # written in outer iterations of this very nest
-            level = max(level, self.base + self.memory.row_level(stored))
+        rows = self.memory.row_level(stored)
+        if rows:                                        # written in outer iterations of this very nest
+            level = max(level, self.base + rows)
         # the value belongs to the key: another may have lived in the buffer before, in place
         return (stored, a.buffer, a.strides, a.offset), level
 

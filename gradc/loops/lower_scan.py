@@ -1,9 +1,10 @@
 """Scan and Cond -> statements: a loop over time around the statements of its body, an If around those of two branches.
 
     ScanItem    let mutable h = init                        scalar carries; `now` = 0 for arrays in two rows
+                small[i] = init[i]
                 for t in 0 .. steps                         downwards if reverse; to min(limit, steps) if limited
                   ... the body; rows of results are stored where they belong
-                  h := next; now := 1 - now; break if stop
+                  h := next; small[i] = next[i]; now := 1 - now; break if stop
                 rows past the last step are 0; last values are stored where they are used
     CondItem    if condition: ... else: ...                 scalar results are locals, given a value in both branches
 
@@ -51,6 +52,9 @@ class _Emitter:
         stop = self.stop(item)
         count = self.mutable("count", Lit(0, "int64")) if item.until else None
         carried = [self.begin(c, inner) for c in item.carries]
+        first = self.scope.body()
+        self.body(item.start, first)
+        self.scope.statements += fused(first.statements)
         t = self.low.local_name("t")
         inner.names[item.t] = Local(t, "int64")
         ends = self.body(item.body, inner)
@@ -72,8 +76,10 @@ class _Emitter:
         inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), Size(item.steps)), "int64")
         return self.let("stop", inside)
 
-    def begin(self, c: Carry, inner: Scope) -> Local:
-        """The mutable local of a carry: its value, or the row that holds it."""
+    def begin(self, c: Carry, inner: Scope) -> Local | None:
+        """The mutable local of a carry: its value, or the row that holds it; none of a small array."""
+        if c.after is not None:
+            return None
         if c.init is None:
             local = self.mutable("now", Lit(0, "int64"))
             inner.names[c.now] = local
@@ -85,18 +91,22 @@ class _Emitter:
         inner.names[c.state] = local = self.mutable(self.low.memory.label(c.state), init)
         return local
 
-    def step(self, item: ScanItem, carried: list[Local], ends: list[Expr], count: Local | None, inner: Scope) -> None:
+    def step(self, item: ScanItem, carried: list[Local | None], ends: list[Expr], count: Local | None,
+             inner: Scope) -> None:
         """The end of a step: all carries get their next values at once."""
-        scalars = [local for c, local in zip(item.carries, carried) if c.init is not None]
+        scalars = [local for c, local in zip(item.carries, carried) if local is not None and c.init is not None]
         values = [cast(v, local.dtype) for v, local in zip(ends, scalars)]
         for k, v in enumerate(values):
             if v in scalars and v != scalars[k]:        # handed on from another, which gets a new value itself
                 name = self.low.local_name("next")
                 inner.statements.append(Let(name, v))
                 values[k] = Local(name, v.dtype)
-        assigned = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
-        assigned += [Assign(local.name, inner.names[c.then]) for c, local in zip(item.carries, carried)
-                     if c.then is not None]
+        assigned: list[Any] = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
+        for c, local in zip(item.carries, carried):
+            if c.after is not None:
+                assigned.append(self.copied(c.after, None, c.state))
+            elif local is not None and c.then is not None:
+                assigned.append(Assign(local.name, inner.names[c.then]))
         if count is not None:
             assigned.append(Assign(count.name, Fn("add", (count, Lit(1, "int64")), "int64")))
         inner.statements += assigned
@@ -127,18 +137,22 @@ class _Emitter:
         store = Store(target.buffer, self.flat(target), Lit(0, target.buffer.dtype))
         self.scope.statements.append(For("i", first, last, (store,)))
 
-    def result(self, c: Carry, local: Local) -> None:
+    def result(self, c: Carry, local: Local | None) -> None:
         """The value after the last step."""
         assert c.result is not None
-        if c.init is not None:
+        if local is not None and c.init is not None:
             self.give(c.result, local)
             return
-        source, target = self.low.memory.buffers[c.state], self.low.memory.whole(c.result)
+        self.scope.statements.append(self.copied(c.state, local, c.result))
+
+    def copied(self, state: Var, row: Local | None, to: Var) -> For:
+        """A loop that copies the memory of an array carry, or a row of it, to `to`."""
+        source, target = self.low.memory.buffers[state], self.low.memory.whole(to)
         self.low.reads[source] = None
         self.low.writes[target.buffer] = None
-        count = self.low.sizes.product(self.low.sizes.of(c.result))
-        load = Load(source, Index(((1, "i"), (count, local.name))))
-        self.scope.statements.append(For("i", 0, count, (Store(target.buffer, self.flat(target), load),)))
+        count = self.low.sizes.product(self.low.sizes.of(to))
+        load = Load(source, Index(((1, "i"), *([] if row is None else [(count, row.name)]))))
+        return For("i", 0, count, (Store(target.buffer, self.flat(target), load),))
 
     def flat(self, target: Access) -> Index:
         """Element i of a result: it may be a part of another's memory, but lies there in one piece."""

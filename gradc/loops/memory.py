@@ -1,11 +1,16 @@
-"""Where stored values live: output memory, a slot of the arena, or a row per block of a parallel loop.
+"""Where stored values live: output memory, a slot of the arena, a row per block of a parallel loop, or the C stack.
 
 Lifetimes are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the
 former value is dead, or, in place, by the value computed from it element for element in the same loop.  Slots of one
 size lie side by side, each 64-byte aligned: thousands of values need no thousands of sizes.
+
+Small values of bodies (`is_small`) lie on the stack of the C function that runs the loop or branch, each in an array of
+its own: the C compiler unrolls loops over so few elements, and has them in registers.
 """
 
 from __future__ import annotations
+
+from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
@@ -15,6 +20,7 @@ from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
 
 ALIGN = 64
+SMALL = 16              # elements of a small value
 
 
 class Arena:
@@ -85,6 +91,12 @@ def shared_levels(schedule: Schedule, var: Var) -> int:
             level += 1
         shared = level
     return shared
+
+
+def is_small(dims: tuple[SizeExpr, ...]) -> bool:
+    """Are these sizes known, and of few elements?"""
+    known = [d for d in dims if isinstance(d, int)]
+    return len(known) == len(dims) and prod(known) <= SMALL
 
 
 def nbytes(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:

@@ -43,7 +43,7 @@ class Buffer:
 
     place: input, output, constant (position = its number in the frame), arena (position = its slot of `region`),
     block (arena memory with one copy per block of the parallel loop: the slot begins with that of block 0, and the
-    next copy follows after `stride` elements), or tile (a small array of a Tile).
+    next copy follows after `stride` elements), stack (a small array of a Section), or tile (one of a Tile).
     """
 
     name: str
@@ -345,7 +345,10 @@ class Blocks:
 
 @record
 class Section:
-    """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section)."""
+    """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section).
+
+    arrays: small ones of its own, on the C stack; where the C compiler unrolls all loops over one, in registers.
+    """
 
     title: str
     body: tuple[Any, ...]
@@ -354,6 +357,7 @@ class Section:
     blocks: Blocks | None = None
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
+    arrays: tuple[Buffer, ...] = ()
 
 
 @record

@@ -8,6 +8,7 @@ stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from typing import Any
 
 from gradc.ir import dtypes, ops
@@ -16,6 +17,8 @@ from gradc.ir.scalars import get_row
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
 from gradc.record import fresh, record
+
+SMALL_PRODUCT = 64      # multiplications of a product of matrices that takes less time than the call of BLAS
 
 # ---------------------------------------------------------------------------------------------- operands
 
@@ -168,13 +171,15 @@ class CheckItem:
 class Carry:
     """A value handed from step to step.
 
-    A scalar: a local called as `state`, from `init` on.  An array: two rows of the memory of `state`, of which the
+    A scalar: a local called as `state`, from `init` on.  A small array: two of them, `state` and `after`, which a step
+    fills and which is copied into `state` at its end.  Another array: two rows of the memory of `state`, of which the
     local `now` (0 or 1) is the one to read, `then` the other.  result: where the last value goes, if it is used.
     """
 
     state: Var
     init: Operand | None
     result: Var | None
+    after: Var | None = None
     now: Var | None = None
     then: Var | None = None
 
@@ -193,12 +198,13 @@ class Ends:
 
 @record(frozen=False, eq=False)
 class ScanItem:
-    """A loop over time; `body` is the schedule of one step.
+    """A loop over time; `body` is the schedule of one step, `start` that of the first values of small arrays.
 
     rows: stacked results with memory of their own.  count: the number of steps run, if it is used.
     """
 
     name: str
+    start: Any
     body: Any
     t: Var
     steps: SizeExpr
@@ -212,7 +218,7 @@ class ScanItem:
 
     @property
     def bodies(self) -> list[Any]:
-        return [self.body]
+        return [self.start, self.body]
 
 
 @record(frozen=False, eq=False)
@@ -269,7 +275,7 @@ def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list
 
 
 def is_gemm(eqn: Eqn) -> bool:
-    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1.
+    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1, not known to be small.
 
     Rows, columns and what is summed over may be several axes each.
     """
@@ -283,4 +289,7 @@ def is_gemm(eqn: Eqn) -> bool:
     batch, *groups = gemm_labels(op)
     if len(set(op.a) | set(op.b)) != len(batch) + sum(map(len, groups)):
         return False                            # one operand alone is summed over
+    sizes = [size[x] for group in groups for x in group]
+    if None not in sizes and prod(sizes) <= SMALL_PRODUCT:
+        return False                            # loops, which the C compiler unrolls
     return all(any(size[x] != 1 for x in group) for group in groups)

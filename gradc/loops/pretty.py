@@ -74,6 +74,7 @@ def _section(section: Section) -> list[str]:
         multiple = f", a multiple of {cut.multiple}" if cut.multiple != 1 else ""
         limit = f", at most {cut.limit}" if cut.limit else ""
         lines.append(f"  blocks of {cut.extent} x {cut.work} elements at {cut.cost} ns{multiple}{limit}")
+    lines += [f"  array {_buffer(b)}" for b in section.arrays]
     lines += [f"  {line}" for s in section.body for line in statement_lines(s)]
     for c in section.partial:
         targets = ", ".join(f"{b.name}[0:{count}] at {position}" for b, position, count in c.targets)

@@ -8,8 +8,10 @@ local t; a value from outside is itself.  What it gives is written where it belo
 
 A result that its own body reads from memory has it there.
 
-Carries: scalars are locals.  An array has two rows of memory, read and written in turn; or, where all states are used
-inside the Program, `steps + 1` rows: all states, and those before each step, are parts of them.
+Carries: scalars are locals.  A small array of known sizes is an array of the C function's own, which the C compiler has
+in registers, if only constants index it: hence two, one for what is read and one for what a step makes, rather than two
+rows in turn.  A larger one has two rows of memory, read and written in turn; or, where all states are used inside the
+Program, `steps + 1` rows: all states, and those before each step, are parts of them (which small ones have as well).
 
 A matrix that all steps multiply a vector with is copied once, before the loop, if its rows are what is summed over: the
 sum of its columns is vector code.
@@ -24,6 +26,7 @@ from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
 from gradc.loops.index import View, positions
+from gradc.loops.memory import is_small
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, is_gemm, leaves
 from gradc.loops.schedule import Schedule
@@ -56,7 +59,8 @@ class ControlSchedule(Schedule):
         states, after = program.inputs[op.n_seqs:op.n_seqs + n], program.outputs[:n]
         rows = {row: value for row, value in zip(eqn.outs[n:last], program.outputs[n:last]) if row in self._used}
         body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]), True)
-        item = ScanItem(str(op), body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
+        start = Body(self, Program((), (), ()), (), False)
+        item = ScanItem(str(op), start, body, body.new_local("t"), self.sizes.steps[eqn], op.reverse, op.until)
         made: list[Var] = []                    # what is there from this item on
         held: list[Var] = []                    # and what has memory whatever its size: steps write into it
         for x, v in zip(seqs, program.inputs):
@@ -68,15 +72,18 @@ class ControlSchedule(Schedule):
             shown = {} if op.until or op.limited else {
                 row: value for row, value in rows.items() if value in (state, new) and row not in self._outputs}
             scalar = all(d == 1 for d in self.sizes.of(state))
-            if len(set(shown.values())) > scalar:           # of a scalar, both before and after each step
+            small = is_small(self.sizes.of(state))
+            if len(set(shown.values())) > small:            # of a small one, both before and after each step
                 held.append(self._all_states(item, state, init, new, used, shown))
                 rows = {row: value for row, value in rows.items() if row not in shown}
-                if not scalar:
+                if not small:
                     continue
             if scalar:
                 body.add_local(state)
                 body.ends.append(new)
                 carry = Carry(state, self._operand(init, ()), used)
+            elif small:
+                carry = self._small(item, state, init, new, used)
             else:
                 carry = self._in_turn(body, state, init, new, used)
                 held.append(carry.state)
@@ -92,6 +99,7 @@ class ControlSchedule(Schedule):
         if op.until and eqn.outs[-1] in self._used:
             item.count = self._result(eqn.outs[-1])
             made.append(item.count)
+        start.run()
         body.run()
         self._place(item, [item.limit, *[c.init for c in item.carries]], made, [*held, *item.rows])
 
@@ -120,12 +128,20 @@ class ControlSchedule(Schedule):
             self.views[result] = whole.sliced(self.sizes, [(end,)])
         return memory
 
+    def _small(self, item: ScanItem, state: Var, init: Var, new: Var, result: Var | None) -> Carry:
+        """Two small arrays, which are the body's own: `start` fills the first, each step the second."""
+        now, then = [item.body.own_memory(state) for _ in range(2)]
+        self.views[state] = self.views[now]
+        item.start.writes.append((init, self.views[now]))
+        item.body.writes.append((new, self.views[then]))
+        return Carry(now, None, result, then)
+
     def _in_turn(self, body: Body, state: Var, init: Var, new: Var, result: Var | None) -> Carry:
         """Two rows of memory, of which each step reads one and writes the other."""
         memory = self._memory(state, (2, *self.sizes.of(state)))
         whole = self.views[memory]
         self._write(memory, self.views[init], whole.sliced(self.sizes, [(0,)]), "set", memory)
-        carry = Carry(memory, None, result, body.new_local("now"), body.new_local("then"))
+        carry = Carry(memory, None, result, now=body.new_local("now"), then=body.new_local("then"))
         self.views[state] = whole.sliced(self.sizes, [(carry.now,)])
         body.writes.append((new, whole.sliced(self.sizes, [(carry.then,)])))
         return carry
@@ -212,6 +228,7 @@ class Body(ControlSchedule):
         self.ends: list[Var] = []                       # results that are scalars
         self.tail = Ends([])
         self._written: list[tuple[Node, View, View]] = []
+        self._throughout: set[Var] = set()              # memory that is read and written in all steps
         self._start()
 
     def run(self) -> None:
@@ -227,6 +244,14 @@ class Body(ControlSchedule):
         self.locals.add(var)
         self.depth[var] = self.level
         return var
+
+    def own_memory(self, like: Var) -> Var:
+        """Memory that is there throughout."""
+        made = self._memory(like, self.sizes.of(like))
+        self.home[made] = 0
+        self._store(made)
+        self._throughout.add(made)
+        return made
 
     def _add(self, node: Node) -> None:
         self.depth[node.out] = self.level
@@ -292,7 +317,7 @@ class Body(ControlSchedule):
             root = self.storage.get(view.root, view.root)
             dims = self.sizes.of(root)
             if root in self.home and root in self.stored and root not in self.placed \
-                    and view == View.whole(view.root, dims):
+                    and root not in self._throughout and view == View.whole(view.root, dims):
                 self.placed[root] = target
                 node.fn = "in place"
 

@@ -160,6 +160,24 @@ class Loop:
         self.others.update({new[v]: x for v, x in others.items()})
         return env
 
+    def inline(self, part: Builder, seqs: Mapping[Var, Var], others: Mapping[Var, Var],
+               values: Mapping[Var, Var]) -> None:
+        """Compute rows of sequences by the equations of `part`, whose inputs are rows of `seqs`, and `others`.
+
+        values: row inside -> the value of `part` that takes its place.
+        """
+        body = self.body()
+        inner = Builder()
+        env = {v: inner.input(v.type, v.name) for v in (*part.inputs, *body.inputs) if v not in values}
+        rebuild(body, inner, env, part.eqns)
+        env.update({v: env[made] for v, made in values.items()})
+        rebuild(body, inner, env)
+        for v in values:
+            del self.seqs[v]
+        self._move(inner, env, env)
+        self.seqs.update({env[v]: x for v, x in seqs.items()})
+        self.others.update({env[v]: x for v, x in others.items()})
+
     def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
         self.inner = inner
         self.after = {inputs[v]: values[a] for v, a in self.after.items()}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gradc.ir import ops
 from gradc.ir.program import Program
 from gradc.passes.cond import merge_branches, simplify_branches
+from gradc.passes.scan_inline import inline_sequences
 from gradc.passes.scan_linear import affine_carries
 from gradc.passes.scan_results import first_rows, last_rows
 from gradc.passes.scan_siblings import merge_siblings
@@ -42,7 +43,8 @@ STEPS: tuple[Step, ...] = (
     Step("affine_carries", affine_carries, "before split: coefficients need no carry, they may leave"),
     Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
-    Step("simplify", simplify, "last: bodies have less in them now"),
+    Step("inline_sequences", lambda p, _: inline_sequences(p), "after split, which makes sequences of other loops"),
+    Step("simplify", simplify, "last: bodies have other things in them now"),
 )
 
 

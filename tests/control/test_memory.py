@@ -9,7 +9,7 @@ import gradc.tensor as at
 from gradc.control.checkpoints import scan_checkpoints
 
 
-def scratch(f: object, *values: float) -> int:
+def scratch(f: object, *values: object) -> int:
     f(*values)      # type: ignore[operator]
     return int(f.info["scratch"])       # type: ignore[attr-defined]
 
@@ -37,3 +37,22 @@ def test_a_gradient_with_checkpoints_keeps_about_the_square_root() -> None:
     assert scratch(value, 2.5, 0.3) <= 8 * 100 * 4
     np.testing.assert_allclose(slope(3.7, 0.3), plain(3.7, 0.3), rtol=1e-12)      # type: ignore[operator]
     assert "bytes in the last call" in repr(slope.info)                           # type: ignore[attr-defined]
+
+
+def test_a_sequence_that_costs_little_has_no_memory() -> None:
+    """h' = h (1 - x_t^2 / 10) + x_t of x = a y^2 - b y + z: no array of the million x (the gradient makes one)."""
+    steps = 1_000_000
+    y, z, a, b = at.dvector("y"), at.dvector("z"), at.dscalar("a"), at.dscalar("b")
+    hs, _ = gradc.scan(lambda x, h: h * (1 - 0.1 * x**2) + x, sequences=a * y**2 - b * y + z[::-1],
+                       outputs_info=at.constant(np.float64(0)))
+    last = gradc.function([y, z, a, b], hs[-1], mode="c")
+    slope = gradc.function([y, z, a, b], gradc.grad(hs[-1], a), mode="c")
+    rng = np.random.default_rng(5)
+    ys, zs = rng.normal(size=steps), rng.normal(size=steps)
+    h, d = 0.0, 0.0
+    for u, w in zip(ys.tolist(), zs[::-1].tolist()):
+        x = 0.5 * u * u - 0.1 * u + w
+        h, d = h * (1 - 0.1 * x * x) + x, d * (1 - 0.1 * x * x) + u * u * (1 - h * 0.2 * x)
+    assert scratch(last, ys, zs, 0.5, 0.1) == 0
+    np.testing.assert_allclose(last(ys, zs, 0.5, 0.1), h, rtol=1e-9)
+    np.testing.assert_allclose(slope(ys, zs, 0.5, 0.1), d, rtol=1e-8)

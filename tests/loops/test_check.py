@@ -101,6 +101,7 @@ INTEGER = Buffer("k", "int64", (), "input", 1)
 SINGLE = Buffer("y", "float32", ("n",), "output", 0)
 TABLE = Buffer("table", "float64", (2,), "constant", 0)
 HEAP = replace(SMALL, place="heap")
+OWN = Buffer("own", "float64", (3,), "stack")
 
 LEGAL = {
     "copy": kernel(COPY),
@@ -112,6 +113,8 @@ LEGAL = {
         fn("ge", Size("k2"), ZERO, dtype="bool"), 1, (Size("k2"),))), checks=1),
     "reversed": kernel(For("i", 0, 4, (Store(SMALL, Index(((-1, "i"),), 3), ONE),)), reads=(), writes=(SMALL,)),
     "empty loop": kernel(For("i", 0, 0, (Store(SMALL, Index(((1, "i"),), 9), ONE),)), reads=(), writes=(SMALL,)),
+    "small array": kernel(For("i", 0, 3, (Store(OWN, I, ONE),)), Store(Y, HERE, Load(OWN, HERE)), reads=(),
+                          arrays=(OWN,)),
     "select": kernel(Store(Y, HERE, fn("switch", TRUE, ONE, ONE)), reads=()),
 }
 
@@ -164,6 +167,13 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "no slot": (kernel(Store(replace(SMALL, position=1), HERE, ONE), reads=(), writes=(replace(SMALL, position=1),)),
                 "small has no slot of the arena"),
     "unknown arena": (kernel(COPY, arena="bytes"), "the size bytes is not defined"),
+    "small array past the end": (kernel(For("i", 0, 4, (Store(OWN, I, ONE),)), FIRST, reads=(), arrays=(OWN,)),
+                                 r"own\[i\] goes from 0 to 3, the buffer has 3"),
+    "not in arrays": (kernel(Store(OWN, HERE, ONE), FIRST, reads=()), "the section has own, which is not in its list"),
+    "too many arrays": (kernel(COPY, arrays=(OWN,)), "own is in the list of arrays, but"),
+    "array of a run-time size": (kernel(COPY, arrays=(replace(OWN, shape=("n",)),)), "own is no small array"),
+    "array elsewhere": (kernel(Store(SMALL, HERE, ONE), COPY, arrays=(SMALL,)), "small is no small array"),
+    "array among writes": (kernel(Store(OWN, HERE, ONE), FIRST, reads=(), writes=(Y, OWN)), "which is no place"),
     # dtypes
     "row's arguments": (kernel(Store(Y, HERE, fn("add", ONE, Lit(1.0, "float32"))), reads=()),
                         "add of float64, float32 computes in float64"),

@@ -309,3 +309,59 @@ def test_rows_of_a_loop_of_one_step_inside_another_have_memory() -> None:
     outer = ops.Scan(body([h, w], at.tanh(last + (rows / w).sum()), rows), 0, 1)
     start = at.dscalar("start")
     compare(program([STEPS, start, W], *apply(outer, STEPS, start, W)), [np.int64(4), np.float64(0.3), np.float64(0.7)])
+
+
+def lorenz(s: Any) -> Any:
+    """The change of a state of the Lorenz system."""
+    return at.stack([10.0 * (s[1] - s[0]), s[0] * (28.0 - s[2]) - s[1], s[0] * s[1] - s[2] * 2.5])
+
+
+@pytest.mark.parametrize("optimize", ["-O1", "-O3"])
+@pytest.mark.parametrize("flags", [{}, {"reverse": True}, {"until": True}, {"limited": True, "reverse": True}])
+def test_small_carries_are_arrays_of_the_function(flags: dict[str, bool], optimize: str) -> None:
+    """A vector and a matrix that need each other's last value: nothing of them is in the arena."""
+    s, p, x, w = at.dvector("s"), at.dmatrix("p"), at.dvector("x"), at.dmatrix("w")
+    new, next_p = s + 0.01 * lorenz(s + x), at.dot(at.dot(w, p), w.T) + at.outer(s[:2], s[1:])
+    stop = [at.gt(new[2], 1.5)] if flags.get("until") else []
+    op = ops.Scan(body([x, s, p, w], new, next_p, new, s, next_p[0], *stop), 1, 2, **flags)
+    start, square = at.tensor("start", dtype="float64", shape=(3,)), at.tensor("w", dtype="float64", shape=(2, 2))
+    inputs = [STEPS, *([LIMIT] if op.limited else []), XS, start, square.type("p0"), square]
+    made = apply(op, *inputs)
+    values = [6, *([4] if op.limited else []), ROWS, [1.0, 2.0, 1.2], np.eye(2), [[0.9, 0.1], [-0.2, 0.8]]]
+    for outputs in (made[:2], made, [made[2].sum(), made[3].sum(), *made[:2]], [made[4]]):
+        compare(program(inputs, *outputs), values, optimize=optimize)
+        compare(program(inputs, *outputs), [0, *values[1:]], optimize=optimize)
+    kernel = lower(program(inputs, *made[:2]), "f")
+    assert kernel.arena_bytes == 0
+    assert {b.shape for s in kernel.sections for b in s.arrays} >= {(3,), (2, 2)}
+
+
+def test_small_carries_that_change_places() -> None:
+    """Taps of arrays, a transposed state, and one that begins as part of another."""
+    a, b, m = at.dvector("a"), at.dvector("b"), at.dmatrix("m")
+    op = ops.Scan(body([a, b, m], b, at.sin(a) + b[::-1], m.T * 0.5), 0, 3)
+    start = at.tensor("start", dtype="float64", shape=(2, 2))
+    inputs = [STEPS, start]
+    made = apply(op, STEPS, start[0], start[1][::-1], start)
+    compare(program(inputs, *made), [5, [[0.1, 0.2], [0.3, 0.4]]])
+
+
+def test_small_arrays_of_loops_in_loops_and_of_branches() -> None:
+    s, g, w, x = at.dvector("s"), at.dvector("g"), at.dscalar("w"), at.dvector("x")
+    loop = apply(ops.Scan(body([g, w], at.cos(g)[::-1] * w, g), 0, 1), at.constant(np.int64(3)), s, w)
+    then = body([s, w, x], loop[0] + loop[1][1] + x)
+    orelse = body([s, w, x], at.cumsum(s) * w - x)
+    new = apply(ops.Cond(then, orelse), at.gt(x.sum(), 0), s, w, x)
+    start = at.tensor("start", dtype="float64", shape=(3,))
+    made = apply(ops.Scan(body([x, s, w], new, new.sum()), 1, 1), STEPS, XS, start, W)
+    p = program([STEPS, XS, start, W], *made)
+    compare(p, [6, ROWS, START, 0.3])
+    assert lower(program([STEPS, XS, start, W], made[0]), "f").arena_bytes == 0
+
+
+def test_large_carries_have_memory() -> None:
+    h = at.dvector("h")
+    start = at.tensor("start", dtype="float64", shape=(40,))
+    p = program([STEPS, start], apply(ops.Scan(body([h], at.sin(h)[::-1]), 0, 1), STEPS, start))
+    compare(p, [3, np.arange(40.0)])
+    assert lower(p, "f").arena_bytes >= 2 * 40 * 8

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradc
 import gradc.tensor as at
 from gradc.control.bodies import close
 from gradc.errors import IndexOutOfBoundsError
@@ -391,3 +392,63 @@ def test_a_loop_in_a_loop_of_whose_results_one_is_stacked() -> None:
         return [at.tanh(last + rows.sum(axis=0)), rows, at.exp(rows).sum()]
 
     same([x], scan(step, at.constant(4), inits=[x]), [RNG.normal(size=5)])
+
+
+# ------------------------------------------------------------------------------------------------ what comes in
+
+
+def arrays_made(program: Program) -> list[str]:
+    """Elementwise work outside loops that makes arrays."""
+    return [str(e.op) for e in program.eqns if type(e.op) in (ops.Map, ops.Cast) and e.out.type.ndim]
+
+
+Y, K = at.dvector("y"), at.ivector("k")
+YS = RNG.normal(size=7)
+
+
+@pytest.mark.parametrize("sequence", [
+    lambda: A * X ** 2 - B * X + 1.0, lambda: (A * X + X * Y - Y * B)[1:], lambda: (A + X * Y - X)[::-1],
+    lambda: at.maximum(X, Y) * at.switch(at.gt(X, 0.0), A, B) - Y * X[0],
+    lambda: K * A - at.cast(at.arange(N), "float64"), lambda: (X[:5] + Y[1:6] * 2.0 - A)[::2]], ids=range(6))
+def test_cheap_sequences_are_computed_in_the_step(sequence: Callable[[], Any]) -> None:
+    inputs = [N, X, Y, K, A, B]
+    outs = scan(lambda x, s: (at.tanh(s) * A + x, s * x), N, [sequence()], [B])
+    runs = [(n, XS, YS, np.arange(7), 0.5, 0.1) for n in (0, 1, 3, 7)]
+    after = same(inputs, [outs[0]], *runs)
+    assert not arrays_made(after)
+    same(inputs, outs, *runs)
+
+
+def test_rows_of_matrices_are_computed_in_the_step() -> None:
+    """With values for all rows, for each row, and one row; turned and cut."""
+    w = at.dvector("w")
+    sequence = (A * M + w * M - M[0].dimshuffle("x", 0) * B + X[:, None])[:, 1:].dimshuffle(0, "x", 1)
+    outs = scan(lambda m, s: (at.tanh(s) * A + m,), N, [sequence], [sequence[0] * 0.0])
+    inputs = [N, X, M, w, A, B]
+    same(inputs, outs, *[(n, XS, MS, V, 0.5, 0.1) for n in (0, 1, 7)])
+    outs = scan(lambda m, s: (at.tanh(s) * A + m,), N, [sequence], [at.zeros((1, 3))])
+    assert arrays_made(same(inputs, outs, (7, XS, MS, V, 0.5, 0.1))) == ["mul"]     # of the row that all have
+
+
+def test_sequences_that_are_dear_or_used_elsewhere_stay() -> None:
+    inputs, runs = [N, X, A, B], [(n, XS, 0.5, 0.1) for n in (0, 3, 7)]
+    sums = A * X ** 2 - B * X
+    outs = scan(lambda x, s: (at.tanh(s) * A + x,), N, [at.exp(X) * A], [B])
+    assert "exp" in arrays_made(same(inputs, outs, *runs))
+    outs = scan(lambda x, s: (at.tanh(s) * A + x,), N, [sums], [B])
+    assert arrays_made(same(inputs, [outs[0], sums], *runs))
+
+
+def test_sizes_of_what_a_sequence_was_made_from_are_still_compared() -> None:
+    outs = scan(lambda x, s: (at.tanh(s) * A + x,), N, [(X + A * Y - B)[:3]], [B])
+    after = same([N, X, Y, A, B], outs, (3, XS, YS, 0.5, 0.1), (3, XS, YS[:5], 0.5, 0.1), (3, XS[:2], YS[:2], 0.5, 0.1))
+    assert not arrays_made(after)
+
+
+def test_what_the_gradient_reads_comes_in_too() -> None:
+    """Sums and products of stored states are made in the backward loop, which is not split again."""
+    x, a = at.dvector("x"), at.dscalar("a")
+    hs, _ = gradc.scan(lambda x, h, a: h * (a - h) * x, sequences=x, outputs_info=at.constant(np.float64(0.5)),
+                       non_sequences=a)
+    once = same([x, a], gradc.grad(hs[-1] ** 2, [a, x]), (XS, 0.5))
+    assert optimize(once) == optimize(optimize(once))

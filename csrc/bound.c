@@ -317,7 +317,7 @@ const char gradc_bind_doc[] =
 "same memory again and returns None.  `call.out` has the output arrays (those given as `out`, else new ones).\n"
 "Arrays are bound, not copied: what is written into them is seen by the next call.\n"
 "Raises: BadArgumentError for arrays that would have to be copied, for outputs that do not fit or overlap, and for\n"
-"functions with updates or with outputs whose sizes depend on computed data.";
+"functions with updates, with outputs whose sizes depend on computed data, or with Ops written in Python.";
 
 PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, PyObject *kwnames)
 {
@@ -333,6 +333,11 @@ PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, 
     if (f->generator) {
         PyErr_Format(gradc_BadArgumentError, "function %U has states of random generators among its results and can't "
                      "be bound; call it", f->title);
+        return NULL;
+    }
+    if (f->n_calls) {
+        PyErr_Format(gradc_BadArgumentError, "function %U calls Ops that are written in Python, which make new arrays, "
+                     "and can't be bound; call it", f->title);
         return NULL;
     }
     PyObject *out = NULL, *names = NULL, **values = NULL;

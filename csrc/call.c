@@ -426,6 +426,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     frame->parallel = gradc_pool_run;
     frame->blas = self->blas;
     frame->draw = gradc_draw;
+    frame->callback = self->n_calls ? gradc_call_back : NULL;
     frame->host = NULL;
 }
 
@@ -442,9 +443,11 @@ PyObject *gradc_integers(const int64_t *values, Py_ssize_t n)
     return made;
 }
 
-/* The exception of a failed check, made by `fail`. */
+/* The exception of a failed check, made by `fail`; that of a failed call is set already. */
 void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during)
 {
+    if (rc == GRADC_CALL_FAILED && PyErr_Occurred())
+        return;
     if (!self->fail) {
         if (rc == GRADC_NO_MEMORY)
             PyErr_Format(PyExc_MemoryError, "function %U could not allocate its memory", self->title);
@@ -606,11 +609,12 @@ static int64_t nanoseconds(void)
 
 int gradc_run_entry(Function *self, gradc_frame *frame)
 {
-    PyThreadState *state = PyEval_SaveThread();
+    running now = {self, PyEval_SaveThread()};
+    frame->host = &now;
     int64_t began = self->timed ? nanoseconds() : 0;
     int rc = self->entry(frame);
     int64_t spent = self->timed ? nanoseconds() - began : 0;
-    PyEval_RestoreThread(state);
+    PyEval_RestoreThread(now.state);
     self->tally.inside += spent;
     return rc;
 }

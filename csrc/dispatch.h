@@ -1,5 +1,6 @@
 /* dispatch.h: the data of a Function and of one call of it, shared by the files of the extension that know Python:
- * call.c (a call), function.c (making a Function), bound.c (BoundCall), dispatch.c (the module). */
+ * call.c (a call), callback.c (what the unit calls back), function.c (making a Function), bound.c (BoundCall),
+ * dispatch.c (the module). */
 #ifndef GRADC_DISPATCH_H
 #define GRADC_DISPATCH_H
 
@@ -54,6 +55,17 @@ typedef struct output {
     PyObject *recent[2];                /* the last arrays, if 0-d or borrowed: reused once the user has dropped them */
 } output;
 
+/* A user's Op that the unit calls. */
+typedef struct user_array {
+    PyArray_Descr *descr;
+    int ndim;
+} user_array;
+
+typedef struct user_call {
+    user_array *arrays;                 /* inputs, then outputs                           */
+    Py_ssize_t n_inputs, n_outputs;
+} user_call;
+
 /* One for each container that some Function updates; found by the container's address. */
 typedef struct storage_lock {
     struct storage_lock *next;
@@ -91,13 +103,14 @@ typedef struct {
     Py_ssize_t *stored;                 /* input numbers of the shared variables          */
     const void **constants;
     int64_t *static_sizes;
-    Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results;
+    user_call *calls;
+    Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results, n_calls;
     Py_ssize_t n_sizes, n_shapes, work_bytes;
     enum result_kind kind;
     int timed, shrinks;
     long long arena_bytes;              /* scratch memory of the last call                */
     tally tally;
-    PyObject *title, *keys, *constant_arrays, *convert, *fail, *generator, *keep;
+    PyObject *title, *keys, *constant_arrays, *convert, *fail, *generator, *call, *keep;
     PyObject *dict, *weakrefs;
 } Function;
 
@@ -112,6 +125,12 @@ typedef struct work {
     slot *scalars;                      /* n_inputs                                       */
     int64_t *sizes, *shapes;
 } work;
+
+/* A call of the unit's entry: frame->host. */
+typedef struct running {
+    Function *function;
+    PyThreadState *state;               /* the thread's, which does not hold the GIL      */
+} running;
 
 /* Errors of gradc.errors, and the types; set when the module is made. */
 extern PyObject *gradc_BadArgumentError, *gradc_ExecutionError, *gradc_ShapeError;
@@ -154,6 +173,14 @@ void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, c
 void gradc_drop_recent(Function *self);
 PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
 PyObject *gradc_packed(const Function *self, PyObject **results);
+
+/* callback.c --------------------------------------------------------------------------------------------- */
+
+/* The function behind frame->callback; a failure leaves an exception. */
+int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
+                    void *const *outputs);
+int gradc_set_calls(Function *self, PyObject *specs);
+void gradc_drop_calls(Function *self);
 
 /* function.c, bound.c -------------------------------------------------------------------------------------- */
 

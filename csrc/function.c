@@ -22,6 +22,7 @@ static int function_traverse(Function *self, visitproc visit, void *arg)
     Py_VISIT(self->convert);
     Py_VISIT(self->fail);
     Py_VISIT(self->generator);
+    Py_VISIT(self->call);
     Py_VISIT(self->keep);
     for (Py_ssize_t i = 0; self->inputs && i < self->n_inputs; ++i) {
         Py_VISIT(self->inputs[i].storage);
@@ -42,6 +43,7 @@ static int function_clear(Function *self)
     Py_CLEAR(self->convert);
     Py_CLEAR(self->fail);
     Py_CLEAR(self->generator);
+    Py_CLEAR(self->call);
     for (Py_ssize_t i = 0; self->inputs && i < self->n_inputs; ++i)
         Py_CLEAR(self->inputs[i].preset);
     Py_CLEAR(self->keep);
@@ -67,6 +69,7 @@ static void function_dealloc(Function *self)
         Py_XDECREF(self->inputs[i].descr);
     }
     gradc_drop_recent(self);
+    gradc_drop_calls(self);
     for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j)
         Py_XDECREF(self->outputs[j].descr);
     Py_XDECREF(self->title);
@@ -307,15 +310,16 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 {
     static char *names[] = {"name", "prepare", "entry", "inputs", "outputs", "constants", "n_results", "result", "keys",
                             "updates", "convert", "fail", "generator", "keep", "deterministic", "timed", "shrinks",
-                            NULL};
+                            "calls", "call", NULL};
     PyObject *name = NULL, *prepare = NULL, *entry = NULL, *inputs = NULL, *outputs = NULL, *constants = NULL;
     PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *generator = NULL;
-    PyObject *keep = NULL;
+    PyObject *keep = NULL, *calls = NULL, *call = NULL;
     Py_ssize_t n_results = -1;
     int deterministic = 0, timed = 0, shrinks = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOOppp:Function", names, &name, &PyLong_Type, &prepare,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOOpppOO:Function", names, &name, &PyLong_Type, &prepare,
                                      &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result, &keys,
-                                     &updates, &convert, &fail, &generator, &keep, &deterministic, &timed, &shrinks))
+                                     &updates, &convert, &fail, &generator, &keep, &deterministic, &timed, &shrinks,
+                                     &calls, &call))
         return NULL;
     if (!name || !prepare || !entry || !inputs || !outputs || !result) {
         PyErr_SetString(PyExc_TypeError, "Function needs name, prepare, entry, inputs, outputs, n_results and result");
@@ -333,6 +337,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     set_optional(&self->convert, convert);
     set_optional(&self->fail, fail);
     set_optional(&self->generator, generator);
+    set_optional(&self->call, call);
     set_optional(&self->keep, keep);
     *(void **)&self->prepare = PyLong_AsVoidPtr(prepare);
     *(void **)&self->entry = PyLong_AsVoidPtr(entry);
@@ -340,7 +345,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
         PyErr_SetString(PyExc_ValueError, "prepare and entry must be addresses");
     if (PyErr_Occurred() || set_tuple(self, inputs, set_inputs) || set_tuple(self, outputs, set_outputs)
         || set_result(self, result, keys) || set_tuple(self, updates, set_updates)
-        || set_tuple(self, constants, set_constants)) {
+        || set_tuple(self, constants, set_constants) || set_tuple(self, calls, gradc_set_calls)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -394,7 +399,8 @@ static PyGetSetDef function_getset[] = {
 
 PyDoc_STRVAR(function_doc,
 "Function(*, name, prepare, entry, inputs, outputs, constants=(), n_results, result, keys=None, updates=(),\n"
-"         convert=None, fail=None, generator=None, keep=None, deterministic=False, timed=False, shrinks=False)\n\n"
+"         convert=None, fail=None, generator=None, keep=None, deterministic=False, timed=False, shrinks=False,\n"
+"         calls=(), call=None)\n\n"
 "A compiled function.  prepare, entry: addresses of the unit's functions; keep: what keeps them loaded.\n"
 "inputs:  (name or None, dtype, shape with -1 for unknown sizes, container of a shared variable or None, container of\n"
 "         a default or None[, strict[, state]]); a container is a list whose item 0 is the value\n"
@@ -405,7 +411,9 @@ PyDoc_STRVAR(function_doc,
 "fail(check, four integers, all sizes, 'prepare' or 'entry') -> the exception to raise\n"
 "generator(output number, words, a state that was given or None) -> what stands for an output that is a state\n"
 "deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`;\n"
-"shrinks: the sizes of some outputs are known, and no larger than prepare says, only after the call");
+"shrinks: the sizes of some outputs are known, and no larger than prepare says, only after the call;\n"
+"calls: users' Ops that the unit calls, each ([(dtype, rank) of arguments], [(dtype, rank) of results]);\n"
+"call(number, arguments, shapes of the results, all sizes) -> list of arrays of exactly these dtypes and shapes");
 
 static PyType_Slot function_slots[] = {
     {Py_tp_doc, (void *)function_doc},

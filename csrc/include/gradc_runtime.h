@@ -3,7 +3,7 @@
  * A unit defines two functions, both hidden: gradc_prepare computes output shapes and the arena's size from
  * the input sizes (and integer scalars) and checks that they fit; gradc_entry computes.  Both return 0, or
  * the number (from 1) of the check that failed, with up to four values for its message in frame->error;
- * GRADC_NO_MEMORY means that an allocation failed.
+ * GRADC_NO_MEMORY means that an allocation failed, GRADC_CALL_FAILED that frame->callback did.
  *
  * Where the size of an output depends on computed data, prepare gives a bound; entry writes what it is to
  * frame->shapes, and the output lies at the start of its memory.
@@ -20,7 +20,7 @@ typedef struct gradc_frame gradc_frame;
 /* A section runs blocks lo..hi-1 of its outermost loop; returns 0 or the number of a failed check. */
 typedef int (*gradc_section)(gradc_frame *frame, const void *context, int64_t lo, int64_t hi);
 
-enum { GRADC_NO_MEMORY = -1 };
+enum { GRADC_NO_MEMORY = -1, GRADC_CALL_FAILED = -2 };
 
 /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
 typedef struct gradc_blas {
@@ -58,6 +58,11 @@ struct gradc_frame {
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* NULL if the unit calls no gemm                                   */
     gradc_draws draw;             /* NULL if the unit draws no random numbers                         */
+    /* The user's function `number` on contiguous arrays: sizes of all inputs, then of all outputs.  Called on the
+     * thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once; why it failed is known
+     * to the caller.  NULL if the unit has no such calls. */
+    int (*callback)(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
+                    void *const *outputs);
     void *host;                   /* belongs to the caller                                            */
 };
 

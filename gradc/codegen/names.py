@@ -1,4 +1,4 @@
-"""C identifiers: which names generated code must not use, and how dtypes are written."""
+"""How C is written: which names generated code must not use, dtypes, long lines."""
 
 from __future__ import annotations
 
@@ -33,3 +33,18 @@ def safe(name: str) -> str:
     if name in RESERVED or name.startswith(("gradc_", "GRADC_", "__", "_")):
         return f"{name.lstrip('_') or 'v'}_v"
     return name
+
+
+def wrapped(text: str, indent: int, width: int = 110) -> list[str]:
+    """Break a long line of C at commas or blanks."""
+    lead = len(text) - len(text.lstrip())
+    lines: list[str] = []
+    while len(text) > width:
+        cut = text.rfind(", ", lead + 1, width)
+        cut = cut + 1 if cut > 0 else text.rfind(" ", lead + 1, width)
+        if cut <= lead:
+            break
+        lines.append(text[:cut])
+        text = " " * indent + text[cut:].lstrip()
+        lead = indent
+    return [*lines, text]

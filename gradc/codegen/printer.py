@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe
+from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe, wrapped
+from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
-from gradc.ir.scalars import Row, Snippet, get_row
+from gradc.ir.scalars import Row, get_row
+from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
     Accumulate,
     Ahead,
@@ -26,6 +28,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    Extern,
     Fn,
     Fold,
     For,
@@ -101,7 +104,7 @@ class Printer:
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
         self.count = 0                      # statements printed
-        self.snippets: dict[Snippet, None] = {}     # of the users, called by what was printed
+        self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._lane_loops = 0
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
@@ -380,14 +383,49 @@ class Printer:
         self.line(f"        return {s.number - 1} + fault;")
         self.line("}")
 
+    def extern(self, s: Extern) -> None:
+        """A call that ends the function if it does not return 0."""
+        self.frame = self.checks = True
+        if isinstance(s.function, int):
+            args, outs = (_list(t, [self.address(load) for load in loads])
+                          for t, loads in (("const void *const", s.args), ("void *const", s.outs)))
+            sizes = _list("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
+            call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs})"
+        else:
+            self.snippets[s.function] = None
+            passed = [self.expr(load) if rank == 0 else self.address(load)
+                      for load, (_, _, rank) in zip(s.args, s.function.inputs)]
+            passed += [self.size(s.shapes[k][axis]) for _, k, axis in s.function.sizes]
+            call = f"{c_name(s.function)}({', '.join([*passed, *map(self.address, s.outs)])})"
+        self.line("{")
+        self.lines += wrapped(f"{self._indent}    const int status = {call};", len(self._indent) + 8)
+        for code, number in s.failures:
+            if code is not None:
+                self.line(f"    if (status == {code})")
+                self.line(f"        return {number};")
+                continue
+            self.line("    if (status) {")
+            self.line("        frame->error[0] = status;")
+            self.line(f"        return {number};")
+            self.line("    }")
+        if isinstance(s.function, int):
+            self.line("    if (status)")
+            self.line("        return status;")
+        self.line("}")
+
 
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
     Draw: Printer.draw,
     Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,
-    If: Printer.if_, Break: Printer.break_,
+    If: Printer.if_, Break: Printer.break_, Extern: Printer.extern,
 }
+
+
+def _list(t: str, items: list[str]) -> str:
+    """An array without a name."""
+    return f"({t}[]){{{', '.join(items)}}}" if items else "NULL"
 
 
 def _closes_at_end(text: str) -> bool:

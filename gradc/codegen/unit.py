@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from gradc.codegen.names import C_TYPE, safe
+from gradc.codegen.names import C_TYPE, safe, wrapped
 from gradc.codegen.printer import Printer, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
-from gradc.ir.scalars import Snippet
+from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
     Blocks,
     Buffer,
+    CallInfo,
     Check,
     CheckInfo,
     Combine,
@@ -46,6 +47,7 @@ class CUnit:
     checks: tuple[CheckInfo, ...]
     sections: int
     uses_blas: bool
+    calls: tuple[CallInfo, ...]
     optimize: str
     shrinks: bool           # the sizes of some outputs are known only after the call
 
@@ -64,7 +66,7 @@ class _Unit:
         self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
         self.late: dict[str, None] = {}         # sizes that are not known from the start
-        self.snippets: dict[Snippet, None] = {}     # functions of the users' own that sections call
+        self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
         self.has_status = False                 # does the entry function look at a section's result?
 
     def build(self) -> CUnit:
@@ -85,7 +87,7 @@ class _Unit:
         parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
                  *self.functions, *self.prepare(), *self.entry_function()]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, next(o for limit, o in LEVELS if self.statements >= limit),
+                     k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr) -> str:
@@ -210,13 +212,13 @@ class _Unit:
             self.blocks(f"section_{number}", s, s.blocks, buffers, sizes)
         else:
             arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
-            self.entry += _wrap(f"    /* {_comment(s.title)} */", 7)
+            self.entry += wrapped(f"    /* {_comment(s.title)} */", 7)
             call = f"section_{number}({', '.join(arguments)});"
             if printer.checks:
                 self.has_status = True
-                self.entry += [*_wrap(f"    status = {call}", 8), "    if (status)", "        return status;"]
+                self.entry += [*wrapped(f"    status = {call}", 8), "    if (status)", "        return status;"]
             else:
-                self.entry += _wrap(f"    {call}", 8)
+                self.entry += wrapped(f"    {call}", 8)
 
     def loop_function(self, number: int, s: Section, buffers: list[Buffer], sizes: list[str],
                       printer: Printer) -> list[str]:
@@ -232,8 +234,8 @@ class _Unit:
         writes = " ".join(safe(b.name) for b in s.writes) or "-"
         head = f"static GRADC_NOINLINE {'int' if printer.checks else 'void'} section_{number}" \
                f"{'_loop' if s.blocks else ''}({', '.join(parameters) or 'void'})"
-        return [*_wrap(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
-                *_wrap(head, 4), "{",
+        return [*wrapped(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
+                *wrapped(head, 4), "{",
                 *[f"    {C_TYPE[b.dtype]} {safe(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
 
@@ -245,7 +247,7 @@ class _Unit:
             "    for (int64_t block = first; block < last; ++block) {",
             "        const int64_t lo = block * nest->step;",
             f"        const int64_t hi = lo + nest->step < {extent} ? lo + nest->step : {extent};",
-            *_wrap(f"        {name}_loop({', '.join(arguments)});", 12),
+            *wrapped(f"        {name}_loop({', '.join(arguments)});", 12),
             "    }",
         ]
         start = f"gradc_cut_loop({extent}, {self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost})"
@@ -278,7 +280,7 @@ class _Unit:
             "",
         ]
         self.has_status = True
-        self.entry += [*_wrap(f"    /* {_comment(s.title)} */", 7),
+        self.entry += [*wrapped(f"    /* {_comment(s.title)} */", 7),
                        f"    status = {name}_run(frame{', sz' * sized});", "    if (status)", "        return status;"]
 
     def combine(self, c: Combine) -> list[str]:
@@ -302,7 +304,7 @@ class _Unit:
             table = []
         else:
             numbers = ", ".join([str(b.position) for b in table])
-            lines += [f"    static const int {parts}_outputs[] = {{", *_wrap(f"        {numbers}", 8), "    };",
+            lines += [f"    static const int {parts}_outputs[] = {{", *wrapped(f"        {numbers}", 8), "    };",
                       f"    for (int at = 0; at < {len(table)}; ++at)",
                       f"        (({t} *)(frame->outputs[{parts}_outputs[at]]))[0] = {parts}[at];"]
         for target, position, count in c.targets[len(table):]:
@@ -315,11 +317,12 @@ class _Unit:
         return lines
 
     def entry_section(self, s: Section) -> None:
-        """A gemm is called from the entry function itself: the pool is not in use then."""
+        """A gemm or a user's function is called from the entry function itself: the pool is not in use then."""
         printer = Printer(2)
         printer.statements(s.body)
         self.entry += [f"    {{   /* {_comment(s.title)} */"]
-        for b in (*s.writes, *s.reads):
+        self.snippets.update(printer.snippets)
+        for b in dict.fromkeys((*s.writes, *s.reads)):
             const = "" if b in s.writes else "const "
             self.entry.append(f"        {const}{C_TYPE[b.dtype]} *const {safe(b.name)} = {self.pointer(b)};")
         self.entry += [f"        const int64_t {safe(n)} = {self.z(n)};" for n in printer.sizes]
@@ -391,18 +394,3 @@ def _comment(text: str) -> str:
     """Text that can stand in a comment."""
     text = text.replace("*/", "* /").replace("/*", "/ *")
     return "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
-
-
-def _wrap(text: str, indent: int, width: int = 110) -> list[str]:
-    """Break a long line of C at commas or blanks."""
-    lead = len(text) - len(text.lstrip())
-    lines: list[str] = []
-    while len(text) > width:
-        cut = text.rfind(", ", lead + 1, width)
-        cut = cut + 1 if cut > 0 else text.rfind(" ", lead + 1, width)
-        if cut <= lead:
-            break
-        lines.append(text[:cut])
-        text = " " * indent + text[cut:].lstrip()
-        lead = indent
-    return [*lines, text]

@@ -1,35 +1,35 @@
-"""`CFunction`: a function of scalars written in C by the user, applied to arrays element by element.
+"""`CFunction`: a function written in C by the user, of scalars (applied element by element) or of whole arrays.
 
-It is a row like those of `ir.scalars`, so it fuses with what stands around it into one loop, also inside `scan`.
-In the interpreter it is evaluated by the NumPy function given, or else by a kernel of its own.
+Of scalars it is a row like those of `ir.scalars`, so it fuses with what stands around it into one loop, also inside
+`scan`; of arrays it is an Op (`compile.carray`), called where it stands.  In the interpreter both are evaluated by the
+NumPy function given, or else by a kernel of their own.
 Not here: how it stands in a unit, and the compiler's complaints about it (`codegen.snippets`).
 """
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import LOCAL_TYPE, safe
 from gradc.codegen.snippets import c_name
+from gradc.compile import carray
+from gradc.compile.carray import dtype_of
 from gradc.compile.function import function
 from gradc.errors import GraphError, TypeMismatchError, at
 from gradc.ir import ops
 from gradc.ir.graph import apply, describe
-from gradc.ir.scalars import Row, Snippet
+from gradc.ir.scalars import Row
+from gradc.ir.snippet import Snippet
 from gradc.ir.types import TensorType
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.elemwise import mul
 
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
 
 class CFunction:
-    """A function of scalars in C; calling it builds a tensor expression, with broadcasting.
+    """A function in C; calling it builds a tensor expression.  Of scalars, with broadcasting:
 
         cube = CFunction("cube", {"x": "float64"}, "float64", "x * x * x", derivatives=["3 * x * x"])
 
@@ -44,20 +44,45 @@ class CFunction:
     numpy       the same function on arrays, for the interpreter.  Without it the interpreter compiles the C code, and
                 where there is no compiler ToolchainNotFoundError is raised
 
-    Shapes: elementwise, static 1s broadcast.
-    Raises: GraphError for names that C can't use, TypeMismatchError for dtypes; CompileError, naming the line of the
-    code, from `function`, if it does not compile.
+    Where sizes stand behind dtypes it is a function of whole arrays:
+
+        twice = CFunction("twice", {"x": "float64[n]"}, {"y": "float64[2 * n]"},
+                          "for (int64_t i = 0; i < 2 * n; ++i) y[i] = x[i % n];", grad=...)
+
+    inputs      a size has a name or is a number; one name stands for one size.  The code sees arrays as pointers, their
+                elements one after the other, scalars as they are, and sizes as int64_t
+    output      of one result, called `out` in the code, or name -> declaration of several, which a call returns as a
+                list.  Sizes are made of those of inputs and of scalar integer inputs by + - * // min max.  The code
+                must fill all of it
+    code        statements of a function that returns int: `return 1;` fails with an ExecutionError
+    errors      what the code returns when it fails -> what that means
+    grad        function of (inputs, outputs, cotangents of the outputs) that returns a cotangent for each input, None
+                where it is zero; as `L_op` of an Op
+
+    Raises: GraphError for names and sizes that C can't use, TypeMismatchError for dtypes; CompileError, naming the line
+    of the code, from `function`, if it does not compile.
     """
 
     def __init__(self, name: str, inputs: Mapping[str, Any], output: Any, code: str,
-                 derivatives: Sequence[Any] | None = None, numpy: Callable[..., Any] | None = None) -> None:
-        for what in (name, *inputs):
-            if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or safe(what) != what:
-                raise GraphError(f"CFunction: {what!r} is no name that can be used in C; take another")
+                 derivatives: Sequence[Any] | None = None, numpy: Callable[..., Any] | None = None,
+                 grad: Callable[..., Any] | None = None, errors: Mapping[int, str] | None = None) -> None:
+        carray.check_names(name)
+        carray.check_names(*inputs)
         if not inputs:
             raise GraphError(f"CFunction {name} has no inputs; give at least one")
-        types = {key: _dtype(name, key, dtype) for key, dtype in inputs.items()}
-        snippet = Snippet(name, tuple(types.items()), _dtype(name, "the output", output),
+        self.name = name
+        self.row: Row | None = None
+        self.op: carray.CArrayOp | None = None
+        if isinstance(output, Mapping) or any(map(carray.has_sizes, (*inputs.values(), output))):
+            if derivatives is not None:
+                raise GraphError(f"CFunction {name} is one of whole arrays: give `grad`, not `derivatives`")
+            self.op = carray.array_op(name, inputs, output, textwrap.dedent(code).strip(), numpy, grad, errors)
+            return
+        if grad is not None or errors is not None:
+            raise GraphError(f"CFunction {name} is one of scalars, which takes `derivatives`, not `grad` or `errors`; "
+                             f"one of whole arrays has sizes behind dtypes, such as 'float64[n]'")
+        types = {key: dtype_of(name, key, dtype) for key, dtype in inputs.items()}
+        snippet = Snippet(name, tuple(types.items()), dtype_of(name, "the output", output),
                           textwrap.dedent(code).strip())
         if derivatives is None:
             rules: list[Any] = [f"CFunction {name} was given no derivatives"] * len(inputs)
@@ -67,7 +92,6 @@ class CFunction:
         else:
             rules = [None if d is None else _Derivative(self._function(snippet, k, d))
                      for k, d in enumerate(derivatives)]
-        self.name = name
         self.row = _row(snippet, numpy or _ByKernel(snippet), tuple(rules))
 
     @staticmethod
@@ -81,8 +105,9 @@ class CFunction:
         return given
 
     def __call__(self, *args: Any) -> Any:
-        """The function applied to tensors, element by element."""
-        inputs = self.row.snippet.inputs  # type: ignore[union-attr]
+        """The function applied to tensors, element by element if it is one of scalars."""
+        snippet: Any = self.op.snippet if self.op is not None else self.row.snippet  # type: ignore[union-attr]
+        inputs = [declared[:2] for declared in snippet.inputs]
         if len(args) != len(inputs):
             raise TypeMismatchError(f"CFunction {self.name} takes {len(inputs)} argument(s), got {len(args)}")
         values = []
@@ -92,6 +117,8 @@ class CFunction:
                 raise TypeMismatchError(f"CFunction {self.name}: {key} is {dtype}, got {describe(x)}, which is "
                                         f"{x.type.short()}{at(x.source)}; cast it")
             values.append(cast(x, dtype))
+        if self.op is not None:
+            return self.op(*self.op.fitting(values))
         return apply(ops.Map(self.row), *values)
 
     def __repr__(self) -> str:
@@ -133,14 +160,3 @@ def _row(snippet: Snippet, numpy: Callable[..., Any], derivatives: tuple[Any, ..
     places = ", ".join(f"{{{k}}}" for k in range(len(snippet.inputs)))
     return Row(snippet.name, len(snippet.inputs), "common", numpy, f"{c_name(snippet)}({places})", derivatives,
                cost="special", snippet=snippet)
-
-
-def _dtype(name: str, what: str, dtype: Any) -> str:
-    try:
-        found = np.dtype(dtype).name
-    except TypeError:
-        found = str(dtype)
-    if found not in LOCAL_TYPE:
-        raise TypeMismatchError(f"CFunction {name}: the dtype of {what} must be one of {', '.join(LOCAL_TYPE)}, got "
-                                f"{dtype!r}")
-    return found

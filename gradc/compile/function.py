@@ -40,11 +40,12 @@ from gradc.errors import (
     at,
 )
 from gradc.ir import graph, interp
+from gradc.ir.callback import performed
 from gradc.ir.convert import inline
 from gradc.ir.distributions import copied
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable, describe
-from gradc.ir.program import with_sources
+from gradc.ir.program import Eqn, with_sources
 from gradc.ir.types import WORDS, RngType, TensorType
 from gradc.runtime import toolchain
 
@@ -180,7 +181,8 @@ class Maker:
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
             updates=ingested.updates, convert=self.convert, fail=self.fail,
             generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
-            deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"])
+            deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"],
+            calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name
         if manifest["blas"]:
@@ -188,6 +190,8 @@ class Maker:
         made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, cache=loaded.reason,
                          sections=manifest["sections"], isa=_isa_name(toolchain.isa()), path=loaded.path,
                          seconds={**self.compiled.seconds, "compiler": loaded.seconds}, scratch=Scratch(made))
+        if manifest["calls"]:
+            made.info["calls"] = ", ".join(str(ingested.equation(numbers[0]).op) for numbers in manifest["calls"])
         self.compiled.forget()
         return made
 
@@ -237,13 +241,28 @@ class Maker:
         cells += [cell for a in self.ingested.arguments if type(a.type) is RngType and (cell := a.storage or a.default)]
         return states.generator_of(words, cells[0][0])
 
-    def fail(self, number: int, values: Sequence[int], sizes: Sequence[int], during: str) -> Exception:
-        """The exception for a failed check of the kernel."""
+    def call(self, number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...]],
+             sizes: Sequence[int]) -> list[Any]:
+        """The results of a user's Op that the kernel calls, with the shapes stated; `arrays` are its own."""
+        numbers = self.compiled.loaded.manifest["calls"][number]
+        try:
+            return performed(self.ingested.equation(numbers[0]), arrays, shapes)
+        except (ShapeError, ExecutionError) as error:
+            text = explain(str(error), self._shapes(sizes), self.ingested, self.ingested.lines_of(numbers))
+            raise type(error)(text) from error.__cause__
+
+    def _shapes(self, sizes: Sequence[int]) -> list[tuple[int, ...]]:
+        """The shape of each input, from the sizes of all."""
         shapes, rest = [], list(sizes)
         for a in self.ingested.arguments:
             ndim = len(_in_memory(a.type)[1])
             shapes.append(tuple(rest[:ndim]) if isinstance(a.type, TensorType) else ())
             del rest[:ndim]
+        return shapes
+
+    def fail(self, number: int, values: Sequence[int], sizes: Sequence[int], during: str) -> Exception:
+        """The exception for a failed check of the kernel."""
+        shapes = self._shapes(sizes)
         if number < 0:
             return MemoryError(f"{self.name or 'the function'} could not allocate its memory, for inputs of shapes "
                                f"{', '.join(map(str, shapes))}")
@@ -572,6 +591,12 @@ def explain(message: str, shapes: Sequence[tuple[int, ...]], ingested: Ingested,
         text.append(f"  inputs: {', '.join(named[:4])}{more}")
     text += [f"  where: {file}:{line}" for file, line in lines[:3]]
     return "\n".join(text)
+
+
+def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Dtype and rank of each array that a user's Op is given, and of each of its results."""
+    return tuple([[(v.type.dtype, v.type.ndim) for v in group]  # type: ignore
+                  for group in (eqn.op.split(eqn.args)[0], eqn.outs)])  # type: ignore[attr-defined]
 
 
 def _title(f: _Methods) -> str:

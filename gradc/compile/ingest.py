@@ -112,8 +112,12 @@ class Ingested:
 
     def lines_of(self, numbers: Iterable[int]) -> list[SourceLine]:
         """The user's lines behind `equations` of the Program, by number, each once."""
-        eqns = self._numbered = self._numbered or list(equations(self.program))
-        return list(dict.fromkeys(line for k in numbers for line in eqns[k].sources))
+        return list(dict.fromkeys(line for k in numbers for line in self.equation(k).sources))
+
+    def equation(self, number: int) -> Eqn:
+        """One of the `equations` of the Program."""
+        self._numbered = self._numbered or list(equations(self.program))
+        return self._numbered[number]
 
 
 def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,

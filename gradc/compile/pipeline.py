@@ -20,7 +20,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +28,8 @@ from gradc.codegen.snippets import fault_of
 from gradc.compile.ingest import Ingested
 from gradc.compile.mode import Mode
 from gradc.config import config
-from gradc.errors import CompileError, Unsupported
-from gradc.ir import digest
+from gradc.errors import CompileError, InternalError, Unsupported
+from gradc.ir import digest, ops
 from gradc.ir.program import Program, with_sources
 from gradc.runtime import build, toolchain
 
@@ -79,8 +79,17 @@ class Compiled:
         with self._stage("generate"):
             made = stages().generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
-                    "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks}
+                    "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
+                    "calls": [self._calling(c.name, c.sources) for c in made.calls]}
         return build.Unit(made.text, manifest, made.constants, made.optimize)
+
+    def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
+        """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""
+        numbers = [k for k in sources if type(self.ingested.equation(k).op) is ops.Callback]
+        if not numbers:
+            raise InternalError(f"no equation is known of {name}, which is called in Python; this is a bug in gradc, "
+                                f"please report it")
+        return [numbers[0], *[k for k in sources if k != numbers[0]]]
 
     def load(self) -> None:
         """Stages 1 and 2, and on a miss the others."""
@@ -118,8 +127,8 @@ def numbered(program: Program) -> Program:
 
 def key_of(ingested: Ingested, name: str, mode: Mode) -> str:
     """The cache key (architecture.md §3(p)): everything that changes the generated code."""
-    parts = [digest.digest(ingested.program), ingested.results, ingested.update_inputs, mode.optimizer, mode.excluded,
-             sorted(config.code_flags().items()), build_id(), toolchain.isa(), digest.sanitised(name)]
+    parts = [digest.kernel_digest(ingested.program), ingested.results, ingested.update_inputs, mode.optimizer,
+             mode.excluded, sorted(config.code_flags().items()), build_id(), toolchain.isa(), digest.sanitised(name)]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -44,6 +44,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
                                 f"an input{at(v.source)}; add it to the inputs or give it a value in `givens`")
 
     waiting: set[int] = set()               # replaced variables whose replacement is being converted
+    stated: dict[int, list[Variable]] = {}  # sizes of the results of users' Ops
     stack = list(reversed(outputs))
     while stack:
         item = stack[-1]
@@ -67,12 +68,19 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         if node is None:
             leaf(item)
             continue
-        if type(node.op) is ops.ShapeOf and (stated := _stated_shape(node)) is not None:
-            replaced[key] = stated
+        if type(node.op) is ops.ShapeOf and (shape := _stated_shape(node, stated)) is not None:
+            replaced[key] = shape
             continue
-        args = [env.get(id(v)) for v in node.inputs]
+        sizes = () if isinstance(node.op, ops.OpKind) else _sizes(node, stated)
+        needed = (*node.inputs, *sizes) if sizes else node.inputs
+        args = [env.get(id(v)) for v in needed]
         if None in args:
-            stack.extend([v for v, var in zip(node.inputs, args) if var is None][::-1])
+            if sizes:
+                if id(node) in waiting:
+                    raise GraphError(f"infer_shape of {node.op} states a size that depends on the result itself"
+                                     f"{at(node.source)}; it can use the input_shapes and the inputs of the node")
+                waiting.add(id(node))
+            stack.extend([v for v, var in zip(needed, args) if var is None][::-1])
             continue
         stack.pop()
         builder.sources = () if node.source is None else (node.source,)
@@ -86,20 +94,52 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
     return builder.program([env[id(v)] for v in outputs])
 
 
-def _stated_shape(node: graph.Apply) -> Variable | None:
+def _ranks(node: graph.Apply) -> list[int]:
+    """The number of dimensions of each result."""
+    return [getattr(out.type, "ndim", 0) for out in node.outputs]
+
+
+def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variable]:
+    """The sizes of all results of a user's Op, one after the other, as its `infer_shape` says.
+
+    Nothing where it has none or raises NotImplementedError, and where types tell all sizes.
+    """
+    op = node.op
+    if hasattr(op, "expand") or not hasattr(op, "infer_shape") or not any(
+            None in getattr(out.type, "shape", ()) for out in node.outputs):
+        return []
+    found = stated.get(id(node))
+    if found is not None:
+        return found
+    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])  # type: ignore[attr-defined]
+              if hasattr(x.type, "ndim") else None for x in node.inputs]
+    try:
+        said = op.infer_shape(None, node, shapes)
+    except NotImplementedError:
+        said = None
+    if said is None:
+        stated[id(node)] = []
+        return []
+    lengths = [len(sizes or ()) for sizes in said] if isinstance(said, (list, tuple)) else None
+    if lengths != _ranks(node):
+        raise GraphError(f"infer_shape of {op} must return a tuple of sizes for each result, as many as it has "
+                         f"dimensions; got {said!r}{at(node.source)}")
+    found = stated[id(node)] = [graph.apply(ops.Cast("int64"), graph.to_variable(n)) for sizes in said
+                                for n in sizes or ()]
+    return found
+
+
+def _stated_shape(node: graph.Apply, stated: dict[int, list[Variable]]) -> Variable | None:
     """What the `infer_shape` of a user's Op says in place of `node`, a size or the shape of its result."""
     of = node.inputs[0]
-    user = of.owner
-    if user is None or isinstance(user.op, ops.OpKind) or not hasattr(user.op, "infer_shape"):
+    if of.owner is None or isinstance(of.owner.op, ops.OpKind):
         return None
-    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])  # type: ignore[attr-defined]
-              if hasattr(x.type, "ndim") else None for x in user.inputs]
-    stated = user.op.infer_shape(None, user, shapes)
-    sizes = stated[of.index] if len(stated) == len(user.outputs) else None  # type: ignore[index]
-    if sizes is None or len(sizes) != of.type.ndim:  # type: ignore[attr-defined]
-        raise GraphError(f"infer_shape of {user.op} must return a tuple of sizes for each result, as many as it has "
-                         f"dimensions; got {stated!r}{at(user.source)}")
-    whole = [graph.apply(ops.Cast("int64"), graph.to_variable(n)) for n in sizes]
+    sizes = _sizes(of.owner, stated)
+    if not sizes:
+        return None
+    ranks, k = _ranks(of.owner), of.index or 0
+    first = sum(ranks[:k])
+    whole = sizes[first:first + ranks[k]]
     if node.op.axis is not None:
         return whole[node.op.axis]
     if not whole:
@@ -108,6 +148,7 @@ def _stated_shape(node: graph.Apply) -> Variable | None:
 
 
 def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -> Sequence[Var]:
+    """The results of `node`; `args`: its inputs, and sizes of results if the user's Op states them."""
     op = node.op
     kind = type(op)
     if kind is ops.GradientOf and not body:
@@ -129,7 +170,8 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
         return builder.equation(op, args, None, types).outs
     if hasattr(op, "expand") and not body:  # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
-    return builder.equation(ops.Callback(op), args).outs
+    ranks = tuple(_ranks(node)) if len(args) > len(node.inputs) else ()
+    return builder.equation(ops.Callback(op, ranks), args).outs
 
 
 def _resolved(op: ops.OpKind) -> ops.OpKind:
@@ -178,8 +220,10 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
             if bare:
                 made[0].bare = True
         else:
-            op = eqn.op.op if type(eqn.op) is ops.Callback else eqn.op
-            args = [env[a] for a in eqn.args]
+            op, inputs = eqn.op, eqn.args
+            if isinstance(op, ops.Callback):
+                op, inputs = op.op, op.split(inputs)[0]
+            args = [env[a] for a in inputs]
             if isinstance(op, ops.OpKind):
                 made = graph.Apply(op, args, [o.type for o in eqn.outs], next(iter(eqn.sources), source)).outputs
             else:

@@ -1,20 +1,28 @@
 """Stable SHA-256 of a Program: equal for equal equations, types, constants and (sanitised) names.
 
-No ids (but of user Ops that have no `__props__` to tell them apart), no `hash()`, no set order: the same in every
-process.  User lines are not part of it.
+No ids, no `hash()`, no set order: the same in every process.  User lines are not part of it.
+
+Ops that users write in Python are what the digest can't see into.  By `digest`, by which Programs compare, they are
+equal if they say so themselves; it holds in this process only.  By `kernel_digest` they are told apart from each other
+and not from those of other Programs: a kernel calls them by number.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gradc.ir import ops
 from gradc.ir.scalars import Row
 from gradc.ir.types import TensorType
 
 _IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
+_COUNT = itertools.count()
+_OF_USERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()    # Ops and their numbers, which are not used again
 
 
 def sanitised(name: str | None) -> str:
@@ -25,44 +33,71 @@ def sanitised(name: str | None) -> str:
 def digest(program: Any) -> str:
     """Hex SHA-256 of a Program (which compares by it, hence is not imported here); computed once."""
     if program._digest is None:
-        number = {v: str(k) for k, v in enumerate(program.inputs)}
-        h = hashlib.sha256()
-        parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
-        texts: dict[ops.OpKind, str] = {}
-        for eqn in program.eqns:
-            op = eqn.op
-            for out in eqn.outs:
-                number[out] = str(len(number))
-                if out.name:
-                    parts.append(sanitised(out.name))
-            if type(op) is ops.Constant:
-                data = op.value.data
-                parts.append(f"constant {data.dtype.str} {data.shape}")
-                h.update(data.tobytes())
-            else:
-                text = texts.get(op)
-                if text is None:
-                    text = texts[op] = _op(op)
-                parts.append(" ".join([text, *[number[a] for a in eqn.args]]))
-        parts.append(" ".join(["return", *[number[v] for v in program.outputs]]))
-        h.update("\n".join(parts).encode())
-        program._digest = h.hexdigest()
+        program._digest = _digest(program, digest, _number_of)
     return program._digest
+
+
+def kernel_digest(program: Any) -> str:
+    """The digest of what a kernel of the Program depends on."""
+    whole = digest(program)
+    if not _OF_USERS:                   # no Program has any
+        return whole
+    numbers: dict[Any, int] = {}
+
+    def inner(body: Any) -> str:
+        return _digest(body, inner, lambda user: numbers.setdefault(user, len(numbers)))
+
+    return inner(program)
+
+
+def _number_of(user: Any) -> int:
+    """Equal numbers, equal Ops."""
+    found = _OF_USERS.get(user)
+    if found is None:
+        found = _OF_USERS[user] = next(_COUNT)
+    return found
+
+
+def _digest(program: Any, inner: Callable[[Any], str], number_of: Callable[[Any], int]) -> str:
+    """The digest of a Program; `inner`: that of a body in it; `number_of`: what is known of a user's Op."""
+    number = {v: str(k) for k, v in enumerate(program.inputs)}
+    h = hashlib.sha256()
+    parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
+    texts: dict[ops.OpKind, str] = {}
+    for eqn in program.eqns:
+        op = eqn.op
+        for out in eqn.outs:
+            number[out] = str(len(number))
+            if out.name:
+                parts.append(sanitised(out.name))
+        if type(op) is ops.Constant:
+            data = op.value.data
+            parts.append(f"constant {data.dtype.str} {data.shape}")
+            h.update(data.tobytes())
+        else:
+            text = texts.get(op)
+            if text is None:
+                text = texts[op] = _op(op, inner, number_of)
+            parts.append(" ".join([text, *[number[a] for a in eqn.args]]))
+            if type(op) is ops.Callback:            # only the Op itself can tell
+                parts.append(" ".join([_type(out.type) for out in eqn.outs]))
+    parts.append(" ".join(["return", *[number[v] for v in program.outputs]]))
+    h.update("\n".join(parts).encode())
+    return h.hexdigest()
 
 
 def _type(t: object) -> str:
     return t.short() if isinstance(t, TensorType) else repr(t)
 
 
-def _op(op: ops.OpKind) -> str:
+def _op(op: ops.OpKind, inner: Callable[[Any], str], number_of: Callable[[Any], int]) -> str:
     if type(op) is ops.Map and isinstance(op.fn, Row):
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c} {op.fn.snippet}"
     if type(op) is ops.Callback:
-        own = op.op if op.op.__props__ else id(op.op)       # (such a Program never becomes a kernel in the cache)
-        return f"Callback {type(op.op).__module__}.{type(op.op).__qualname__} {own}"
+        return f"Callback {op.ranks} {number_of(op.op)} {getattr(op.op, 'snippet', None)}"
     if type(op) is ops.Scan:
-        return (f"Scan {digest(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
+        return (f"Scan {inner(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
                 f"{sanitised(op.name)}")
     if type(op) is ops.Cond:
-        return f"Cond {digest(op.then)} {digest(op.orelse)} {sanitised(op.name)}"
+        return f"Cond {inner(op.then)} {inner(op.orelse)} {sanitised(op.name)}"
     return repr(op)

@@ -166,11 +166,13 @@ class Apply:
 class Op:
     """Base class of user-defined operations (`make_node, perform, grad | L_op, R_op, connection_pattern`).
 
-    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`: functions
-    that need it run in the interpreter, which calls `perform` as `ir.callback` says.  Ops are equal, so that their
-    results are computed once, if they have the same class and `__props__`, or else are one object.
-    `infer_shape(fgraph, node, input_shapes)`, if there is one, is asked with fgraph None, and believed, where only the
-    shape of a result is needed.
+    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Callback`: `perform` is
+    called as `ir.callback` says.  Ops are equal, so that their results are computed once, if they have the same class
+    and `__props__`, or else are one object.
+    `infer_shape(fgraph, node, input_shapes)`, with fgraph None, states a tuple of sizes for each result, made of
+    `input_shapes` and of `node.inputs`; it may raise NotImplementedError.  It is believed where only a shape is needed,
+    and what `perform` returns must agree.  Where sizes are known by it or by the types of results, kernels call the Op;
+    other functions with the Op run in the interpreter.
     Memory is gradc's affair: `view_map` and `destroy_map` are accepted, and change nothing.
     """
 
@@ -193,8 +195,8 @@ class Op:
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
         """Compute the outputs into `output_storage[k][0]`, which are None before.
 
-        The inputs are this call's own copies.  A result may be anything that makes an array of the output's dtype
-        without loss, of its number of dimensions; it is copied.
+        The inputs are this call's own copies, which it may change and keep.  A result may be anything that makes an
+        array of the output's dtype without loss, of its number of dimensions; it is copied.
         """
         raise GraphError(f"{self} does not define perform")
 
@@ -219,7 +221,11 @@ class Op:
         return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
-        return hash((type(self), self._values())) if self.__props__ else id(self)
+        try:
+            return hash((type(self), self._values())) if self.__props__ else id(self)
+        except TypeError:
+            raise TypeMismatchError(f"{self} can't be hashed; its __props__ must be values that can (a tuple, not a "
+                                    f"list or an array)") from None
 
     def __str__(self) -> str:
         inside = ", ".join(f"{p}={getattr(self, p)!r}" for p in self.__props__)

@@ -293,8 +293,9 @@ def _gradient_of(op: ops.GradientOf, args: Args, source: Any) -> list[Type]:
 
 
 def applied(op: ops.Callback, args: Args) -> Any:
-    """The Apply of a user's Op on `args`; make_node takes variables, so Program vars get stand-ins."""
-    inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data) for a in args]
+    """The Apply of a user's Op on its inputs; make_node takes variables, so Program vars get stand-ins."""
+    inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data)
+              for a in op.split(args)[0]]
     return op.op.make_node(*inputs)
 
 
@@ -312,7 +313,13 @@ def _random(op: ops.Random, args: Args, source: Any) -> list[Type]:
 
 
 def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
-    return [v.type for v in applied(op, args).outputs]
+    types = [v.type for v in applied(op, args).outputs]
+    for k, sizes in enumerate(op.split(args)[1]):
+        _scalars(op, sizes, source)
+        t = types[k]
+        if isinstance(t, TensorType):
+            types[k] = TensorType.make(t.dtype, tuple([_static(n) if s is None else s for n, s in zip(sizes, t.shape)]))
+    return types
 
 
 def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:

@@ -23,7 +23,7 @@ Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition...         x, after checking that all conditions are true
 Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
-Callback(op)         the op's inputs         a user-defined Op, called in Python
+Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
 Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
 Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
 
@@ -297,7 +297,23 @@ class Random(OpKind):
 
 @record
 class Callback(OpKind):
+    """A user's Op: Python, or C if it has a `snippet`.
+
+    The sizes of its results are its last arguments if they are stated: int64 scalars, one for each dimension of each
+    result.  Then `ranks` are the numbers of dimensions, else it is empty.
+    """
+
     op: Any
+    ranks: tuple[int, ...] = ()
+
+    def split(self, args: Any) -> tuple[Any, list[Any]]:
+        """The arguments as (what the Op is given, the sizes of each result)."""
+        end = len(args) - sum(self.ranks)
+        inputs, sizes = args[:end], []
+        for rank in self.ranks:
+            sizes.append(args[end:end + rank])
+            end += rank
+        return inputs, sizes
 
     def __str__(self) -> str:
         return str(self.op)

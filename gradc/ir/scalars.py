@@ -24,6 +24,7 @@ import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
 from gradc.ir import dtypes, special
+from gradc.ir.snippet import Snippet
 from gradc.record import record
 
 # Rule of the dtypes: name -> function (argument dtypes) -> (compute dtype, result dtype).
@@ -124,16 +125,6 @@ DOMAINS: dict[str, tuple[float, float]] = {
     "all": (-4.0, 4.0), "positive": (0.1, 8.0), "negative": (-8.0, -0.05), "unit": (-0.95, 0.95),
     "above_one": (1.05, 8.0), "above_minus_one": (-0.9, 8.0), "zero_to_two": (0.05, 1.95),
 }
-
-
-@record
-class Snippet:
-    """C code of a user's own: an expression, or the statements of a function, of arguments with the dtypes stated."""
-
-    name: str
-    inputs: tuple[tuple[str, str], ...]     # (name, dtype)
-    output: str                             # dtype of the result
-    code: str
 
 
 @record(eq=False)

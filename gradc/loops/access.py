@@ -145,7 +145,7 @@ class Accesses:
         node = self.schedule.node.get(var)
         if node is not None:
             return op_label(node.op)
-        return "dot" if var in self.schedule.products else "part"
+        return self.schedule.products.get(var, "part")
 
     # -- accesses
 

@@ -32,6 +32,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    Extern,
     Fn,
     Fold,
     For,
@@ -268,6 +269,8 @@ class _Body:
                     self.gemm(s)
                 case Draw():
                     self.draw(s)
+                case Extern():
+                    self.extern(s)
                 case _:
                     self.of.fail(f"{type(s).__name__} is no statement of a section")
         for name in [n for n in self.dtype if n not in before]:
@@ -439,6 +442,31 @@ class _Body:
                 self.of.fail(f"the {target.buffer.place} {target.buffer.name} is written")
             self.writes[target.buffer] = None
             self.index(target.buffer, target.index)
+
+    def extern(self, s: Extern) -> None:
+        """What is read and written are arrays; the parameters of C code have their dtypes."""
+        if self.blocks:
+            self.of.fail("a user's function is called in a section that is cut into blocks")
+        if isinstance(s.function, int):
+            if not 0 <= s.function < len(self.of.kernel.calls):
+                self.of.fail(f"there is no call {s.function}, the kernel has {len(self.of.kernel.calls)}")
+        else:
+            declared = [p[1] for p in (*s.function.inputs, *s.function.outputs)]
+            if [load.dtype for load in (*s.args, *s.outs)] != declared:
+                self.of.fail(f"{s.function.name} takes and makes arrays of {', '.join(declared)}")
+        if len(s.shapes) != len(s.args) + len(s.outs):
+            self.of.fail(f"{len(s.shapes)} shapes for {len(s.args)} arguments and {len(s.outs)} results")
+        for size in (n for shape in s.shapes for n in shape):
+            self.size(size)
+        for load in s.args:
+            self.expr(load)
+        for load in s.outs:
+            if load.buffer.place in READ_ONLY:
+                self.of.fail(f"the {load.buffer.place} {load.buffer.name} is written")
+            self.writes[load.buffer] = None
+            self.index(load.buffer, load.index)
+        for _, number in s.failures:
+            self.of.number(number)
 
     # -- expressions
 

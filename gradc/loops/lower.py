@@ -6,6 +6,7 @@
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
     Contract of two matrices               a Gemm
     Random                                 a Draw
+    Callback                               an Extern
     Concat, Scatter                        Stores into parts of one buffer
     Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
@@ -35,11 +36,13 @@ from gradc.loops.nodes import (
     Assign,
     Blocks,
     Buffer,
+    CallInfo,
     Check,
     CheckInfo,
     Combine,
     Draw,
     Expr,
+    Extern,
     Fn,
     Fold,
     For,
@@ -69,12 +72,13 @@ from gradc.loops.places import (
     Node,
     Operand,
     ScanItem,
+    UserCall,
     statements,
 )
 from gradc.loops.schedule import Schedule
 from gradc.loops.schedule_scan import ControlSchedule
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import Sizes, Unsupported
+from gradc.loops.sizes import Sizes, Unsupported, literal
 from gradc.loops.states import as_words
 from gradc.loops.tile import ROWS, tiled
 
@@ -93,8 +97,6 @@ def unsupported(program: Program) -> str | None:
         if not isinstance(var.type, TensorType) or var.type.dtype in dtypes.COMPLEX:
             return f"an input of type {var.type} has no C form"
     for eqn in program.eqns:
-        if type(eqn.op) is ops.Callback:
-            return f"{eqn.op} is a user's Op, called in Python"
         for body in bodies(eqn.op):
             reason = unsupported(body)
             if reason:
@@ -135,6 +137,7 @@ class _Lowering:
         self.counted: dict[Var, int] = {}           # the number of steps of a loop -> the section that finds it
         self.base = 0                               # level of the body at work
         self.uses_blas = False
+        self.calls: list[CallInfo] = []
         self.parts: dict[Node, tuple[Buffer, SizeExpr]] = {}
         self._begin()
 
@@ -160,6 +163,8 @@ class _Lowering:
                     self._gemm_section(item)
                 case DrawCall():
                     self._draw_section(item)
+                case UserCall():
+                    self._user_section(item)
                 case ScanItem() | CondItem():
                     self._control_section(item)
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
@@ -170,7 +175,8 @@ class _Lowering:
         bounds = [tuple(map(self.sizes.bound, b.shape)) for b in outputs] if late else []
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
                       tuple(self.sizes.prologue), arena, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds))
+                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds),
+                      tuple(self.calls))
 
     def _text(self) -> str:
         if len(self.program.eqns) <= 60:
@@ -268,6 +274,8 @@ class _Lowering:
                     scope.statements.append(self._gemm(item, scope))
                 case DrawCall():
                     self._draw(item, scope)
+                case UserCall():
+                    scope.statements.append(self._user_call(item, scope))
                 case ScanItem() | CondItem():
                     emit(self, item, scope)
 
@@ -341,6 +349,31 @@ class _Lowering:
                                                call.sources))
         scope.statements.append(Draw(call.distribution, Load(before.buffer, self._start(before, scope)), made[0],
                                      made[1], call.count, tuple(parameters), number, len(row.faults)))
+
+    def _user_section(self, call: UserCall) -> None:
+        scope = Scope(0, None)
+        scope.statements.append(self._user_call(call, scope))
+        self.sections.append(Section(str(call.op), tuple(scope.statements), tuple(self.reads), tuple(self.writes),
+                                     in_entry=True))
+
+    def _user_call(self, call: UserCall, scope: Scope) -> Extern:
+        args = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.leaf, call.args)]
+        outs = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.whole, call.outs)]
+        self.reads.update(dict.fromkeys([a.buffer for a in args]))
+        self.writes.update(dict.fromkeys([a.buffer for a in outs]))
+        shapes = [*[leaf.view.dims for leaf in call.args], *map(self.sizes.of, call.outs)]
+        function: Any = getattr(call.op.op, "snippet", None)
+        failures: list[tuple[int | None, int]] = []
+        if function is None:
+            function = len(self.calls)
+            self.calls.append(CallInfo(str(call.op), call.sources))
+        else:
+            checks = self.sizes.checks
+            for code, meaning in (*function.errors, (None, "its C code returned {0}")):
+                meaning = literal(meaning) if code is not None else meaning
+                checks.append(CheckInfo("ExecutionError", f"CFunction {function.name} failed: {meaning}", call.sources))
+                failures.append((code, len(checks)))
+        return Extern(function, tuple(args), tuple(outs), tuple(shapes), tuple(failures))
 
     def _start(self, a: Access, scope: Scope) -> Index:
         """The first element of what lies in one piece."""

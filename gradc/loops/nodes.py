@@ -2,14 +2,14 @@
 
 Supported: perfect and imperfect loop nests with run-time bounds, affine indices, named scalars, reductions in
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
-in phases, gemm calls, draws of random numbers, checks that end the kernel with a number, loops over time (what one
-step leaves the next one reads) that a step may end, branches.
+in phases, calls of gemm and of users' functions, draws of random numbers, checks that end the kernel with a number,
+loops over time (what one step leaves the next one reads) that a step may end, branches.
 Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw
+    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradc.ir.scalars import Row
+from gradc.ir.snippet import ArraySnippet
 from gradc.record import record
 
 SizeExpr = int | str
@@ -317,6 +318,22 @@ class Draw:
 
 
 @record
+class Extern:
+    """Call a user's function on arrays, each given by its first element: they lie in memory in one piece.
+
+    function: a number, that of one of the kernel's `calls`, or C code that stands in the unit.
+    shapes: sizes of args, then of outs.  failures: what the C code may return, and the number of the check that has
+    failed then; None stands for all that is not 0.
+    """
+
+    function: int | ArraySnippet
+    args: tuple[Load, ...]
+    outs: tuple[Load, ...]
+    shapes: tuple[tuple[SizeExpr, ...], ...]
+    failures: tuple[tuple[int | None, int], ...] = ()
+
+
+@record
 class Combine:
     """Fold the per-block parts of reductions into their results, in an order that only sizes decide.
 
@@ -370,6 +387,14 @@ class CheckInfo:
 
 
 @record
+class CallInfo:
+    """A function of the user's in Python, which the kernel calls: what it is called, and equation sources."""
+
+    name: str
+    sources: tuple[int, ...] = ()
+
+
+@record
 class Late:
     """A size that section number `section` (from 1) leaves in `buffer`; the prologue's statements that depend on it are
     run then."""
@@ -399,6 +424,7 @@ class Kernel:
     uses_blas: bool = False
     late: tuple[Late, ...] = ()
     bounds: tuple[tuple[SizeExpr, ...], ...] = ()
+    calls: tuple[CallInfo, ...] = ()
 
 
-Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw
+Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern

@@ -1,8 +1,8 @@
 """Places: the data that `loops.schedule` makes and `loops.lower` reads.
 
 An operand is found through a view (`Leaf`) or computed where it is used (`Tree`).  A statement (`Node`, `CheckItem`)
-stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks, `GemmCall`s and
-`DrawCall`s, in order.
+stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks, `GemmCall`s,
+`DrawCall`s and `UserCall`s, in order.
 """
 
 from __future__ import annotations
@@ -147,6 +147,17 @@ class DrawCall:
     out: Var
     count: SizeExpr
     parameters: list[Operand | Var]
+    sources: tuple[int, ...]
+    item: int = -1
+
+
+@record(frozen=False, eq=False)
+class UserCall:
+    """outs = op(args), a user's Op; each array lies in memory in one piece."""
+
+    op: ops.Callback
+    outs: tuple[Var, ...]
+    args: list[Leaf]
     sources: tuple[int, ...]
     item: int = -1
 

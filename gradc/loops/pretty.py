@@ -25,6 +25,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    Extern,
     Fn,
     Fold,
     For,
@@ -59,6 +60,7 @@ def pretty(kernel: Kernel) -> str:
     lines += [f"  size {late.size} = {late.buffer.name}[0] after section {late.section}" for late in kernel.late]
     if kernel.arena_bytes != 0:
         lines.append(f"  arena of {kernel.arena_bytes} bytes")
+    lines += [f"  call {k} is {call.name}" for k, call in enumerate(kernel.calls)]
     for section in kernel.sections:
         lines += [f"  {line}" for line in _section(section)]
     return "\n".join(lines)
@@ -141,6 +143,10 @@ def _statement(s: Any) -> str:
             given = ", ".join(f"{text(p)}..." if type(p) is Load else text(p) for p in s.parameters)
             made = f"{text(s.after)}, {text(s.out)}"
             return f"{made} = {s.count} draws of {s.distribution}({given}) from {text(s.before)}"
+        case Extern():
+            name = f"call {s.function}" if isinstance(s.function, int) else s.function.name
+            failures = "".join(f", check {number} if {code or 'not 0'}" for code, number in s.failures)
+            return f"{', '.join(map(text, s.outs))} = {name}({', '.join(map(text, s.args))}){failures}"
     return repr(s)
 
 

@@ -1,7 +1,7 @@
 """Which values share a loop nest, and which need memory: fusion.
 
-In: a Program with its Sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms),
-each node in its place, and the set of stored values.
+In: a Program with its Sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms,
+calls of users' Ops), each node in its place, and the set of stored values.
 
 How it works, equation by equation in program order:
  1. views (Transpose, Broadcast, Slice, Reshape) only change how a value is found (`index.View`);
@@ -33,6 +33,7 @@ from gradc.loops.places import (
     Node,
     Operand,
     Tree,
+    UserCall,
     drop_ones,
     gemm_labels,
     is_gemm,
@@ -64,7 +65,7 @@ class Schedule:
         self.size_values: set[Var] = set()              # results of ShapeOf
         self.stored: set[Var] = set()
         self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
-        self.products: set[Var] = set()                 # results of gemms
+        self.products: dict[Var, str] = {}              # results of gemms and of users' Ops, and what to call them
         self.placed: dict[Var, View] = {}               # stored value of a body -> the part of another's memory it has
         self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
         self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
@@ -111,6 +112,8 @@ class Schedule:
                     pass
                 case ops.Broadcast() | ops.Reshape():
                     live.add(eqn.args[0])
+                case ops.Callback():
+                    live.update(eqn.op.split(eqn.args)[0])
                 case ops.Slice() | ops.Scatter() | ops.Assert():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
@@ -132,6 +135,8 @@ class Schedule:
                 forced.update(eqn.args)
             elif type(eqn.op) is ops.Random:
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
+            elif type(eqn.op) is ops.Callback:
+                forced.update(eqn.op.split(eqn.args)[0])
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
@@ -185,6 +190,8 @@ class Schedule:
                 self._assert(eqn, message, ops.ASSERT_ERRORS[error])
             case ops.Random():
                 self._random(eqn, op)
+            case ops.Callback():
+                self._user_call(eqn, op)
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         dims = self.sizes.of(x)
@@ -400,7 +407,7 @@ class Schedule:
         call.index = len(self.items)
         self.items.append(call)
         self._store(made)
-        self.products.add(made)
+        self.products[made] = "dot"
         self.home[made] = call.index
         for leaf in (a, b):
             self._store(leaf.root)
@@ -487,6 +494,32 @@ class Schedule:
         self._store(before.root)
         for leaf in used:
             self._use(call, leaf)
+
+    def _user_call(self, eqn: Eqn, op: ops.Callback) -> None:
+        """A user's Op is given arrays in one piece: those that lie in memory so, and copies of others."""
+        args = [self._in_one_piece(a) for a in op.split(eqn.args)[0]]
+        call = UserCall(op, eqn.outs, args, eqn.sources, len(self.items))
+        self.items.append(call)
+        for leaf in args:
+            self._use(call, leaf)
+        for out in eqn.outs:
+            self.views[out] = View.whole(out, self.sizes.of(out))
+            self.home[out] = call.item
+            self.products[out] = "result"
+            self._store(out)
+
+    def _in_one_piece(self, x: Var) -> Leaf:
+        """Memory in which the elements of `x` lie one after the other."""
+        view = self.views[x]
+        root = view.root
+        steps = (1,) if view.flat else self.sizes.strides(self.sizes.of(root))
+        here = root not in self.trees and root not in self.size_values and root not in self.locals
+        if not here or not all(
+                d == 1 or (a is not None and self.sizes.define("mul", (steps[a[0]], a[1])) == s)
+                for a, d, s in zip(view.axes, view.dims, self.sizes.strides(view.dims))):
+            view = self.views[self._copy(view, x)]
+        self._store(view.root)
+        return Leaf(view.root, view)
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]

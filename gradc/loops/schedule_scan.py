@@ -270,6 +270,10 @@ class Body(ControlSchedule):
         self.depth.update(dict.fromkeys(eqn.outs, self.level))
         super()._random(eqn, op)
 
+    def _user_call(self, eqn: Eqn, op: ops.Callback) -> None:
+        self.depth.update(dict.fromkeys(eqn.outs, self.level))
+        super()._user_call(eqn, op)
+
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         args = list(eqn.args)
         for position, labels in enumerate((op.a, op.b)):

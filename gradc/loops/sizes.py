@@ -75,7 +75,7 @@ class Sizes:
             self._eqn = eqn
             rule = _DIMS.get(type(eqn.op))
             if rule is None:
-                raise Unsupported(f"{eqn.op} is called in Python")
+                raise NoRuleError(f"{eqn.op} has no entry in loops/sizes.py")
             found = rule(self, eqn.op, eqn.args)
             # static knowledge of the type is at least as good as a name
             for out, dims in zip(eqn.outs, found if type(found) is list else [found]):
@@ -636,6 +636,19 @@ def _random(sizes: Sizes, op: ops.Random, args: Sequence[Var]) -> list[Dims]:
     return [sizes.of(state), target]
 
 
+def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var]) -> list[Dims]:
+    """What the user's Op states, or what its types tell."""
+    eqn = sizes._eqn
+    assert eqn is not None
+    stated = [tuple([sizes.host(v) for v in each]) for each in op.split(args)[1]]
+    for each in stated:
+        _not_negative(sizes, literal(str(op)), each)
+    shapes = stated or [v.type.shape for v in eqn.outs]  # type: ignore[attr-defined]
+    if any(None in shape for shape in shapes):
+        raise Unsupported(f"sizes of what {op} returns are known only when it has; an infer_shape would tell them")
+    return shapes
+
+
 def _instance(program: Program, sources: tuple[int, ...]) -> Program:
     """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`, too."""
     own: dict[Var, Var] = {}
@@ -727,4 +740,5 @@ _DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims | list[Dims]]] = {
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
     ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Random: _random, ops.Scan: _scan, ops.Cond: _cond,
+    ops.Callback: _callback,
 }

@@ -1,8 +1,8 @@
 """Run-time sizes: which dimensions are equal, and what a size is in terms of the inputs.
 
 Here: `Sizes`, which gives every Var a tuple of *dimensions*; the rules that put sizes of inputs in the place of
-`ShapeOf` of intermediates, so that afterwards ShapeOf stands only on inputs and on results of Callbacks; and
-`lost_checks`.  In and out: a Program under rewriting (`rewrite.Rewriter`).
+`ShapeOf` of intermediates, so that afterwards ShapeOf stands only on inputs and on results of which nothing else tells
+the size (of a Callback); and `lost_checks`.  In and out: a Program under rewriting (`rewrite.Rewriter`).
 
 A dimension is an int >= 0 (known size) or a negative int, the symbol of a size known only at run time.
 Equations that compare sizes when they run (Map, Contract, Concat, Broadcast) make dimensions equal; these
@@ -411,7 +411,14 @@ def _random(sizes: Sizes, op: ops.Random, args: Sequence[Var], producer: dict[Va
     return [None, tuple([sizes.value_dim(n, producer) for n in op.split(args)[1]])]
 
 
-_RESULTS: dict[type, Callable[..., list[Known | None]]] = {ops.Scan: _scan, ops.Cond: _cond, ops.Random: _random}
+def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var], producer: dict[Var, Eqn]) -> list[Known | None]:
+    """What the user's Op states."""
+    return [tuple([sizes.value_dim(n, producer) for n in each]) for each in op.split(args)[1]]
+
+
+_RESULTS: dict[type, Callable[..., list[Known | None]]] = {
+    ops.Scan: _scan, ops.Cond: _cond, ops.Random: _random, ops.Callback: _callback,
+}
 
 
 # --------------------------------------------------------------------------------------- sizes as equations

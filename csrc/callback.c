@@ -1,0 +1,164 @@
+/* callback.c: what a unit calls back: Ops that users write in Python.
+ *
+ * The unit runs without the GIL, on the thread that called the Function; here the GIL is taken, the Op gets copies of its
+ * arguments (it may change and keep them; the unit's memory is used again), and its results are copied into the memory
+ * planned for them.  What the Op may do wrong is found out by `call` (gradc/ir/callback.py), in Python.  An exception
+ * stays set while the unit returns.
+ */
+#define NO_IMPORT_ARRAY
+#include "dispatch.h"
+
+#include <string.h>
+
+/* Copies of the arguments, as a list; `sizes` is moved past theirs. */
+static PyObject *copies(const user_call *c, const void *const *inputs, const int64_t **sizes)
+{
+    PyObject *list = PyList_New(c->n_inputs);
+    for (Py_ssize_t i = 0; list && i < c->n_inputs; ++i) {
+        const user_array *in = &c->arrays[i];
+        Py_INCREF(in->descr);
+        PyObject *array = PyArray_NewFromDescr(&PyArray_Type, in->descr, in->ndim, (npy_intp *)*sizes, NULL, NULL, 0,
+                                               NULL);
+        if (!array) {
+            Py_CLEAR(list);
+            break;
+        }
+        memcpy(PyArray_DATA((PyArrayObject *)array), inputs[i], (size_t)PyArray_NBYTES((PyArrayObject *)array));
+        PyList_SET_ITEM(list, i, array);
+        *sizes += in->ndim;
+    }
+    return list;
+}
+
+/* The shapes of the results, as a tuple of tuples. */
+static PyObject *shapes_of(const user_call *c, const int64_t *sizes)
+{
+    PyObject *shapes = PyTuple_New(c->n_outputs);
+    for (Py_ssize_t j = 0; shapes && j < c->n_outputs; ++j) {
+        int ndim = c->arrays[c->n_inputs + j].ndim;
+        PyObject *shape = gradc_integers(sizes, ndim);
+        if (!shape)
+            Py_CLEAR(shapes);
+        else
+            PyTuple_SET_ITEM(shapes, j, shape);
+        sizes += ndim;
+    }
+    return shapes;
+}
+
+/* Is it a plain array of the dtype and shape that the unit has memory for? */
+static int is_result(PyObject *value, const user_array *out, const int64_t *sizes)
+{
+    PyArrayObject *a = (PyArrayObject *)value;
+    if (!PyArray_Check(value) || !PyArray_EquivTypenums(PyArray_TYPE(a), out->descr->type_num)
+        || PyArray_NDIM(a) != out->ndim || !is_plain(a))
+        return 0;
+    for (int d = 0; d < out->ndim; ++d)
+        if (PyArray_DIM(a, d) != sizes[d])
+            return 0;
+    return 1;
+}
+
+static int take_results(const Function *self, const user_call *c, PyObject *results, const int64_t *sizes,
+                        void *const *outputs)
+{
+    for (Py_ssize_t j = 0; j < c->n_outputs; ++j) {
+        const user_array *out = &c->arrays[c->n_inputs + j];
+        PyObject *value = PyList_Check(results) && j < PyList_GET_SIZE(results) ? PyList_GET_ITEM(results, j) : NULL;
+        if (!value || !is_result(value, out, sizes)) {
+            PyErr_Format(gradc_ExecutionError, "function %U: result %zd of a call is not the array that was promised",
+                         self->title, j);
+            return -1;
+        }
+        memcpy(outputs[j], PyArray_DATA((PyArrayObject *)value), (size_t)PyArray_NBYTES((PyArrayObject *)value));
+        sizes += out->ndim;
+    }
+    return 0;
+}
+
+static int call(const Function *self, const gradc_frame *frame, int number, const void *const *inputs,
+                const int64_t *sizes, void *const *outputs)
+{
+    const user_call *c = &self->calls[number];
+    PyObject *given = copies(c, inputs, &sizes);
+    PyObject *shapes = given ? shapes_of(c, sizes) : NULL;
+    PyObject *all = shapes ? gradc_integers(frame->sizes, self->n_sizes) : NULL;
+    PyObject *results = all ? PyObject_CallFunction(self->call, "iOOO", number, given, shapes, all) : NULL;
+    int rc = results ? take_results(self, c, results, sizes, outputs) : -1;
+    Py_XDECREF(results);
+    Py_XDECREF(all);
+    Py_XDECREF(shapes);
+    Py_XDECREF(given);
+    return rc;
+}
+
+int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
+                    void *const *outputs)
+{
+    running *now = frame->host;
+    PyEval_RestoreThread(now->state);
+    int rc = call(now->function, frame, number, inputs, sizes, outputs);
+    now->state = PyEval_SaveThread();
+    return rc ? GRADC_CALL_FAILED : 0;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------- */
+
+/* One (dtype, rank). */
+static int set_array(user_array *array, PyObject *spec)
+{
+    PyObject *dtype;
+    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi;an array is (dtype, rank)", &dtype, &array->ndim)
+        || !PyArray_DescrConverter(dtype, &array->descr))
+        return -1;
+    if (array->ndim < 0 || array->ndim > MAX_RANK) {
+        PyErr_Format(PyExc_ValueError, "an array of a call has rank %d; at most %d is possible", array->ndim, MAX_RANK);
+        return -1;
+    }
+    return 0;
+}
+
+/* One (arguments, results). */
+static int set_call(user_call *c, PyObject *spec)
+{
+    PyObject *groups[2];
+    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "O!O!;a call is (list of arguments, list of results)",
+                                                  &PyList_Type, &groups[0], &PyList_Type, &groups[1]))
+        return -1;
+    c->n_inputs = PyList_GET_SIZE(groups[0]);
+    c->n_outputs = PyList_GET_SIZE(groups[1]);
+    if (!(c->arrays = gradc_table_of(c->n_inputs + c->n_outputs, sizeof(user_array))))
+        return -1;
+    user_array *next = c->arrays;
+    for (int k = 0; k < 2; ++k)
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(groups[k]); ++i)
+            if (set_array(next++, PyList_GET_ITEM(groups[k], i)))
+                return -1;
+    return 0;
+}
+
+int gradc_set_calls(Function *self, PyObject *specs)
+{
+    self->n_calls = PyTuple_GET_SIZE(specs);
+    if (!(self->calls = gradc_table_of(self->n_calls, sizeof(user_call))))
+        return -1;
+    for (Py_ssize_t k = 0; k < self->n_calls; ++k)
+        if (set_call(&self->calls[k], PyTuple_GET_ITEM(specs, k)))
+            return -1;
+    if (self->n_calls && !self->call) {
+        PyErr_SetString(PyExc_TypeError, "a Function with calls needs `call`");
+        return -1;
+    }
+    return 0;
+}
+
+void gradc_drop_calls(Function *self)
+{
+    for (Py_ssize_t k = 0; self->calls && k < self->n_calls; ++k) {
+        user_call *c = &self->calls[k];
+        for (Py_ssize_t i = 0; c->arrays && i < c->n_inputs + c->n_outputs; ++i)
+            Py_XDECREF(c->arrays[i].descr);
+        PyMem_Free(c->arrays);
+    }
+    PyMem_Free(self->calls);
+}

@@ -162,10 +162,11 @@ class Printer:
         return safe(size)
 
     def index(self, index: Index) -> str:
-        if not index.terms:
-            return self.size(index.offset)
-        text = " + ".join([safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms])
-        return text if index.offset == 0 else f"{text} + {self.size(index.offset)}"
+        terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
+        if index.offset != 0 or not terms:
+            terms.append(self.size(index.offset))
+        text = " + ".join(terms)
+        return text if not index.plus else f"{text} {'-' if index.plus < 0 else '+'} {abs(index.plus)}"
 
     def element(self, buffer: Buffer, index: Index) -> str:
         """A place in memory; small arrays of a tile count from its first row."""

@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gradc.autodiff.patterns import Pattern, pattern_of
-from gradc.autodiff.sparsity import Band, Linear, bands, put, sizes_of, zeros
+from gradc.autodiff.sparsity import Band, Linear, bands, cut, sizes_of, zeros
 from gradc.control.coloring import Compression, compress, compress_columns
 from gradc.control.linear import LinearMap, Opened, linear_matrix
 from gradc.ir import ops
@@ -81,29 +81,37 @@ def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
             return None
         first = last = 0
         starts = ends = [0] * len(along)
-    p = max(len(along), 1)
-    count = b.map("mul", b.constant(len(along), "int64"), n)
-    count = _positive(b, b.map("sub", count, b.constant(first + last, "int64")))
-    data = zeros(b, linear.like, [count])
-    indices = b.cast(zeros(b, n, [count]), "int32")
-    for k, (band, start, end) in enumerate(zip(along, starts, ends)):
-        rows = _positive(b, b.map("sub", n, b.constant(start + end, "int64")))
-        columns = b.map("add", b.apply(ops.Iota(), rows), b.constant(start - band.tie.offset, "int64"))
-        if ragged:
-            columns = b.map("mod", columns, m)
-        every = (ops.Item(start=start * p + k - first or None, step=p),)
-        data = put(b, data, every, band.rows(b, start, end, rows))
-        indices = put(b, indices, every, b.cast(columns, "int32"))
+    if not along:
+        values, indices = [zeros(b, like, [b.constant(0, "int64")]) for like in (linear.like, n)]
+    else:
+        values = _by_rows(b, [band.rows(b, 0, 0, n) for band in along], first, last, n)
+        indices = _by_rows(b, [_columns(b, n, m, band.tie.offset, ragged) for band in along], first, last, n)
+    count = b.size(values, 0)
     if n.data is not None and m.data is not None:       # all rows are known now
         i = np.arange(int(n.data))[:, None]
         there = (i >= starts) & (i < int(n.data) - np.array(ends, dtype=int))
         known = (i - np.array([band.tie.offset for band in along], dtype=int))[there]
-        return [data, b.constant(known, "int32"), b.constant(np.append(0, there.sum(axis=1).cumsum()), "int32")]
+        return [values, b.constant(known, "int32"), b.constant(np.append(0, there.sum(axis=1).cumsum()), "int32")]
     indptr = b.map("mul", b.constant(len(along), "int64"), b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
     if first or last:
         indptr = b.map("minimum", b.map("sub", indptr, b.constant(first, "int64")), count)
         indptr = _positive(b, indptr)
-    return _entries(b, data, indices, indptr, count)
+    return _entries(b, values, indices, indptr, count)
+
+
+def _by_rows(b: Builder, columns: Sequence[Var], first: int, last: int, n: Var) -> Var:
+    """Vectors of n elements side by side, read row by row, without elements at both ends."""
+    flat = columns[0]
+    if len(columns) > 1:
+        both = b.apply(ops.Concat(1), *[b.apply(ops.Transpose((0, -1)), v) for v in columns])
+        flat = b.apply(ops.Reshape(1), both, b.map("mul", b.constant(len(columns), "int64"), n))
+    return cut(b, flat, 0, first, last)
+
+
+def _columns(b: Builder, n: Var, m: Var, offset: int, ragged: bool) -> Var:
+    """In which of m columns a band has its entry, for each of n rows."""
+    columns = b.map("add", b.apply(ops.Iota(), n), b.constant(-offset, "int64"))
+    return b.cast(b.map("mod", columns, m) if ragged else columns, "int32")
 
 
 def _entries(b: Builder, data: Var, indices: Var, indptr: Var, count: Var) -> list[Var]:

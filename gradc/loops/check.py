@@ -532,7 +532,7 @@ class _Body:
     def index(self, b: Buffer, index: Index) -> None:
         """Variables are in scope; if all is known, first and last element lie inside the buffer."""
         self.size(index.offset)
-        low = high = index.offset if isinstance(index.offset, int) else None
+        low = high = index.offset + index.plus if isinstance(index.offset, int) else None
         for stride, var in index.terms:
             self.size(stride)
             if var not in self.range:

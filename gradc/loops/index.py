@@ -86,8 +86,8 @@ class View:
         return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
 
     def flat_contiguous(self, sizes: Sizes) -> bool:
-        """Is this a view after a Reshape whose elements lie one after the other?"""
-        if not self.flat:
+        """Is this a view after a Reshape, or of a vector, whose elements lie one after the other?"""
+        if not self.flat and len(self.offsets) != 1:
             return False
         strides = sizes.strides(self.dims)
         return all((a is not None and a[1] == s) or d == 1 for a, s, d in zip(self.axes, strides, self.dims))

@@ -452,16 +452,18 @@ class _Lowering:
     def index(self, a: Access, scope: Scope, extra: SizeExpr = 0) -> Index:
         """An access as an index in `scope`."""
         terms = list(_terms(a.strides, LOOP_NAMES))
-        offset = extra
+        offset, plus = extra, 0
         for t in a.offset:
             if isinstance(t, tuple):
                 position = self.value(Leaf(t[0], SCALAR(t[0], ())), scope)
                 if not isinstance(position, Local):
                     position = self._let(scope.in_body(0), "position", position)
                 terms.append((t[1], position.name))
+            elif isinstance(t, int):
+                plus += t
             else:
                 offset = self.sizes.define("add", (offset, t), "offset")
-        return Index(tuple(terms), offset)
+        return Index(tuple(terms), offset + plus) if isinstance(offset, int) else Index(tuple(terms), offset, plus)
 
     # -- values
 

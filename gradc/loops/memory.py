@@ -58,6 +58,8 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
 
     def touch(var: Var, item: int) -> None:
         root = schedule.storage.get(var, var)
+        while root in schedule.placed and schedule.placed[root].root in schedule.home:
+            root = schedule.placed[root].root       # a part of another value's memory
         first, last = spans.get(root, (item, item))
         spans[root] = min(first, item), max(last, item)
 

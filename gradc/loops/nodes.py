@@ -7,7 +7,7 @@ loops over time (what one step leaves the next one reads) that a step may end, b
 Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
-    index = Index(terms: (stride, loop variable)*, offset)     affine, in elements
+    index = Index(terms: (stride, loop variable)*, offset, plus)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
     stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
@@ -83,10 +83,14 @@ class Size:
 
 @record
 class Index:
-    """offset + sum of stride * variable, in elements."""
+    """offset + sum of stride * variable + plus, in elements.
+
+    plus: a number beside an offset that is none: what differs in it only lies side by side, for the C compiler to see.
+    """
 
     terms: tuple[tuple[SizeExpr, str], ...] = ()
     offset: SizeExpr = 0
+    plus: int = 0
 
 
 @record

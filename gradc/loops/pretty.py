@@ -184,6 +184,8 @@ def _index(index: Index) -> str:
     terms: Sequence[str] = [v if s == 1 else f"{s} * {v}" for s, v in index.terms]
     if index.offset != 0 or not terms:
         terms = [*terms, str(index.offset)]
+    if index.plus:
+        terms = [*terms, str(index.plus)]
     return " + ".join(terms)
 
 

@@ -85,6 +85,7 @@ class Schedule:
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._walks: dict[Any, tuple[int | None, ...]] = {}
         self._counts = self.program.use_counts()
+        self._producers = self.program.producers()
         self._outputs = set(self.program.outputs)
         big = len(self.program.eqns) >= BIG
         self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (GROUP_LIMIT, FOLD_SIZE)
@@ -526,14 +527,39 @@ class Schedule:
         dims = self.sizes.of(out)
         whole = self.views[out] = View.whole(out, dims)
         self._store(out)
+        self.storage[out] = out
         first: SizeExpr = 0
         for a in eqn.args:
             view = self.views[a]
             count = view.dims[axis]
             ranges: list[tuple[Any, ...]] = [(0, d, 1) for d in dims]
             ranges[axis] = (first, count, 1)
-            self._write(out, view, whole.sliced(self.sizes, ranges), "set", out)
+            target = whole.sliced(self.sizes, ranges)
+            if not self._place_in(out, a, target):
+                self._write(out, view, target, "set", out)
             first = self.sizes.define("add", (first, count), "offset")
+
+    def _place_in(self, out: Var, a: Var, target: View) -> bool:
+        """What was put together as `a`, only to be a part of `out`, has its memory there: there is nothing to copy."""
+        view = self.views[a]
+        root = self.storage.get(view.root)
+        if root is None or root in self.placed or self.sizes.late or not self._is_only_for(a, view.root):
+            return False
+        dims = self.sizes.of(view.root)
+        part = target.reshaped(self.sizes, dims, self.sizes.of(out)) if self._shows_all(view, dims) else None
+        if part is None:
+            return False
+        self.placed[root] = part
+        self.home[out] = max(self.home.get(out, -1), self.home[root])
+        return True
+
+    def _is_only_for(self, v: Var, root: Var) -> bool:
+        """Is v the only use of `root`, which it is a view of?"""
+        while self._counts[v] == 1 and v not in self._outputs:
+            if v is root:
+                return True
+            v = self._producers[v].args[0]
+        return False
 
     def _write(self, out: Var, value: View, target: View, mode: str, storage: Var) -> Node:
         """Write `value` into the part `target` of a stored value."""
@@ -784,15 +810,18 @@ class Schedule:
             view = self.views[var]
             root = self.storage.get(view.root, view.root)
             root_dims = self.sizes.of(view.root)
-            whole = view.is_whole(root_dims) or (view.flat_contiguous(self.sizes) and not any(view.offsets)
-                                                 and self.sizes.product(view.dims) == self.sizes.product(root_dims)) \
-                or self._starts(view, root_dims)
+            whole = self._shows_all(view, root_dims) or self._starts(view, root_dims)
             if (not whole or root in self._frame or root in self.trees or root in self.output_of
                     or root not in self.home or self.home[root] < 0):
                 copy = self._copy(view, var)
                 root = copy
             self._store(root)
             self.output_of[root] = k
+
+    def _shows_all(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
+        """Are these all elements of the root, as they lie in memory?"""
+        return view.is_whole(root_dims) or (view.flat_contiguous(self.sizes) and not any(view.offsets)
+                                            and self.sizes.product(view.dims) == self.sizes.product(root_dims))
 
     def _starts(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
         """Is this the first part of the root, as many rows as a loop ran?"""

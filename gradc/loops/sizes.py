@@ -55,6 +55,7 @@ class Sizes:
         self._regions: dict[Program, Region] = {}   # of branches
         self._outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
         self._defined: dict[Any, str] = {}
+        self._made: dict[str, Any] = {}             # the other way round
         self._fresh = fresh                         # makes a name unique
         self._names = names
         self._inputs = dict(zip(program.inputs, inputs))
@@ -123,8 +124,12 @@ class Sizes:
                 return 0
             if len(rest) == 1:
                 return rest[0]
-        if fn == "maximum" and args[1] == 0 and args[0] in self._region.lengths:
-            return args[0]
+        if fn in ("maximum", "minimum") and isinstance(args[0], int):
+            args = args[::-1]
+        if fn == "maximum" and args[1] == 0:
+            if args[0] in self._region.lengths:
+                return args[0]
+            args = self._at_once(args[0]), 0
         if (fn == "sub" and args[1] == 0) or (fn == "floor_divide" and args[1] == 1):
             return args[0]
         if fn == "sub" and args[0] == args[1]:
@@ -137,9 +142,21 @@ class Sizes:
                 self._region.lengths.add(name)
         return self.find(name)
 
+    def _at_once(self, size: SizeExpr) -> SizeExpr:
+        """n - (a + b) for max(n - a, 0) - b: their maxima with 0 are equal."""
+        match self._made.get(size):  # type: ignore[arg-type]
+            case "sub", (length, int(b)) if b >= 0:
+                match self._made.get(length):
+                    case "maximum", (before, 0):
+                        match self._made.get(before):
+                            case "sub", (n, int(a)) if a >= 0:
+                                return self.define("sub", (n, a + b))
+        return size
+
     def _define(self, key: Any, base: str, value: nodes.Expr, args: tuple[SizeExpr, ...]) -> str:
         """A new size `value` that depends on `args`."""
         name = self._defined[key] = self._fresh(base)
+        self._made[name] = key
         self.prologue.append(Define(name, value))
         if self.late and not self.late_from.keys().isdisjoint(args):
             self.late_from[name] = tuple(dict.fromkeys(v for a in args for v in self.late_from.get(a, ())))  # type: ignore
@@ -363,6 +380,8 @@ class Sizes:
                 return self.define(row.name, args)
             if row.name == "identity":
                 return args[0]
+            if row.name in ("eq", "le", "ge") and args[0] == args[1]:
+                return 1
             compute, result = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
             cast = [Size(a) if compute == "int64" else Fn("cast", (Size(a),), compute) for a in args]
             if row.rule == "select":
@@ -415,33 +434,26 @@ class Sizes:
             return (r.start if len(r) else 0), len(r), step
         if step == 1:
             first = 0 if start is None else self._clamp(start, length)
-            if stop is None:
-                count = self.define("maximum", (self.define("sub", (length, self._cut(start, length))), 0), "length")
-                return first, count, 1
-            if first == 0 and isinstance(stop, int) and stop < 0:
-                return 0, self.define("maximum", (self.define("sub", (length, -stop)), 0), "length"), 1
-            last = self._clamp(stop, length)
-            return first, self.define("maximum", (self.define("sub", (last, first)), 0), "length"), 1
+            plain = start is None or (isinstance(start, int) and start >= 0)
+            if plain and (stop is None or (isinstance(stop, int) and stop < 0)):
+                span = self.define("sub", (length, (start or 0) - (stop or 0)))  # type: ignore[operator]
+            elif stop is None:
+                span = self.define("sub", (length, first))
+            else:
+                span = self.define("sub", (self._clamp(stop, length), first))
+            return first, self.define("maximum", (span, 0), "length"), 1
         if not isinstance(step, int):
             self.check(Fn("neq", (Size(step), Lit(0, "int64")), "bool"), "ShapeError", "a slice has step 0", ())
         flags = (start is None) + 2 * (stop is None)
         args = (length, 0 if start is None else start, 0 if stop is None else stop, step, flags)
         return (self._define_fn("first", "slice_first", args), self._define_fn("length", "slice_count", args), step)
 
-    def _cut(self, start: SizeExpr | None, length: SizeExpr) -> SizeExpr:
-        """What `start` leaves out, before clamping at the far end."""
-        if start is None:
-            return 0
-        if isinstance(start, int) and start >= 0:
-            return start
-        return self._clamp(start, length)
-
     def _clamp(self, bound: SizeExpr, length: SizeExpr) -> SizeExpr:
         bound = self.find(bound)
         if isinstance(bound, int):
             if bound >= 0:
                 return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
-            return self.define("maximum", (self.define("add", (length, bound)), 0), "bound")
+            return self.define("maximum", (self.define("sub", (length, -bound)), 0), "bound")
         if self._bounds.get(bound) == length and self._not_negative(bound):
             return bound
         return self.define("slice_start", (length, bound), "bound")

@@ -170,7 +170,8 @@ class _Tiling:
             for load in [e for s in inner.body for e in expressions(s) if type(e) is Load]:
                 terms = {v: stride for stride, v in load.index.terms}
                 if set(terms) == {self.loop.var, inner.var} and terms[inner.var] == 1:
-                    row = Index(((terms[self.loop.var], self.loop.var),), load.index.offset)
+                    row = Index(((terms[self.loop.var], self.loop.var),), load.index.offset,
+                                load.index.plus)
                     found[Ahead(load.buffer, row, inner.stop, DISTANCE)] = None
         return tuple(found)
 

@@ -6,6 +6,10 @@ parts' slices, and what is left of them at both ends, a few elements, is joined 
 
     zeros[1:] += p, plus zeros[:-1] += q    ->    join(q[:1], p[:-1] + q[1:], p[-1:])
 
+The same for several such sums of one length that stand side by side, element i of each in row i, and are then read row
+by row (the entries of a banded matrix): `stack([p, q], axis=1).flatten()[1:]`, which is the first rows, the rows that
+all parts reach, the last rows.
+
 Slices go through cheap elementwise operations down to what is stored, so that parts are computed again rather than
 stored.  In and out: a Program; values are the same but for the sign of zeros.  No rule, because it needs the whole sum.
 """
@@ -20,11 +24,12 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.passes.pattern import Table
 from gradc.passes.rewrite import Rewriter, State
-from gradc.record import record
+from gradc.record import record, replace
 
 ENDS = 16           # elements at an end beyond which a sum is left as it is
 AGAIN = 24          # cheap operations that are computed again for one part
 _ADD = ops.Map("add")
+_COLUMN, _BESIDE, _FLAT = ops.Transpose((0, -1)), ops.Concat(1), ops.Reshape(1)
 _FROM = ops.Slice((ops.Item(start=ops.DYNAMIC),))
 
 
@@ -37,23 +42,42 @@ class Part:
     end: int
 
 
+@record(eq=False)
+class Rows:
+    """Columns, each a vector `sources[k]` that is the sum of `parts[k]`, read row by row, without `first` elements at
+    the beginning and `last` at the end."""
+
+    sources: Sequence[Var]
+    parts: Sequence[Sequence[Part]]
+    first: int = 0
+    last: int = 0
+
+    @property
+    def start(self) -> int:
+        """How many rows at the beginning some part does not reach, or are not taken whole."""
+        return max(-(-self.first // len(self.parts)), *[p.start for parts in self.parts for p in parts])
+
+    @property
+    def end(self) -> int:
+        """The same at the end."""
+        return max(-(-self.last // len(self.parts)), *[p.end for parts in self.parts for p in parts])
+
+
 def join_pads(program: Program, state: State, table: Table) -> Program:
     """`program` with sums of padded vectors as joins; new equations pass through the rules of `table`."""
-    producer = program.producers()
-    uses = program.use_counts()
-    sums = {out: parts for out, parts in _sums(program, producer, uses).items() if _worth(parts, out)}
-    if not sums:
+    found = _Search(program).found
+    if not found:
         return program
     b = Rewriter(state, table, "pads", program)
     for eqn in program.eqns:
-        parts = sums.get(eqn.outs[0])
-        if parts is None:
+        rows = found.get(eqn.outs[0])
+        if rows is None:
             b.adopt(eqn, tuple([state.latest(a) for a in eqn.args]))
             continue
         out = eqn.out
         b.sources = eqn.sources
         dims = state.sizes.dims[out.number]
-        new = _joined(b, [Part(state.latest(p.value), p.start, p.end) for p in parts], out, b.size(out, 0))
+        new = _joined(b, rows, out)
         state.sizes.dims[new.number] = dims
         state.replaced[out] = new
         new.name = new.name or out.name
@@ -61,29 +85,78 @@ def join_pads(program: Program, state: State, table: Table) -> Program:
     return b.program([state.latest(v) for v in program.outputs])
 
 
-def _sums(program: Program, producer: dict[Var, Eqn], uses: dict[Var, int]) -> dict[Var, list[Part]]:
-    """Result -> its parts, for the largest sums of vectors, some of them padded."""
-    found: dict[Var, list[Part]] = {}
-    for eqn in program.eqns:
-        out: Any = eqn.outs[0]
-        if eqn.op != _ADD and type(eqn.op) is not ops.Scatter:
-            continue
-        if len(out.type.shape) != 1 or out.type.dtype not in dtypes.FLOATS:
-            continue
-        parts: list[Part] = []
-        for a in eqn.args[:1] if type(eqn.op) is ops.Scatter else eqn.args:
-            if uses[a] == 1 and a in found:
-                parts += found.pop(a)
-            elif type(eqn.op) is not ops.Scatter or not _is_zeros(a, producer):
-                parts.append(Part(a, 0, 0))
-        if type(eqn.op) is ops.Scatter:
-            part = _pad(eqn)
-            if part is None or (eqn.op.mode == "set" and parts):
+# -------------------------------------------------------------------------------------------- what is joined
+
+
+class _Search:
+    """Result -> its rows, for the largest sums of vectors, some of them padded, and such sums side by side."""
+
+    def __init__(self, program: Program) -> None:
+        self.producer = program.producers()
+        self.uses = program.use_counts()
+        self.sums: dict[Var, list[Part]] = {}
+        self.woven: dict[Var, Rows] = {}
+        for eqn in program.eqns:
+            out: Any = eqn.outs[0]
+            if type(eqn.op) is ops.Reshape:
+                self._weave(eqn)
+            elif len(getattr(out.type, "shape", ())) != 1:
                 continue
+            elif type(eqn.op) is ops.Slice:
+                self._shorten(eqn)
+            elif (eqn.op == _ADD or type(eqn.op) is ops.Scatter) and out.type.dtype in dtypes.FLOATS:
+                self._sum(eqn)
+        self.found = {out: rows for out, rows in self.woven.items() if _worth(rows)}
+        for out, rows in self.woven.items():
+            if out not in self.found:
+                self.sums.update(zip(rows.sources, map(list, rows.parts)))
+        for out, parts in self.sums.items():
+            rows = Rows([out], [parts])
+            if len(parts) > 1 and _worth(rows):
+                self.found[out] = rows
+
+    def _sum(self, eqn: Eqn) -> None:
+        parts: list[Part] = []
+        scatter = type(eqn.op) is ops.Scatter
+        for a in eqn.args[:1] if scatter else eqn.args:
+            if self.uses[a] == 1 and a in self.sums:
+                parts += self.sums.pop(a)
+            elif not scatter or not self._is_zeros(a):
+                parts.append(Part(a, 0, 0))
+        if scatter:
+            part = _pad(eqn)
+            if part is None or (eqn.op.mode == "set" and parts):  # type: ignore[attr-defined]
+                return
             parts.append(part)
-        if all(len(p.value.type.shape) == 1 for p in parts):  # type: ignore[attr-defined]
-            found[out] = parts
-    return found
+        if all(len(p.value.type.shape) == 1 and p.value.type.shape != (1,) for p in parts):  # type: ignore[attr-defined]
+            self.sums[eqn.out] = parts
+
+    def _weave(self, eqn: Eqn) -> None:
+        """Vectors side by side, read row by row."""
+        both = self.producer.get(eqn.args[0])
+        if eqn.op != _FLAT or both is None or both.op != _BESIDE or self.uses[both.out] > 1:
+            return
+        columns = [self.producer.get(a) for a in both.args]
+        if any(c is None or c.op != _COLUMN for c in columns):
+            return
+        sources = [c.args[0] for c in columns]  # type: ignore[union-attr]
+        alone = [self.uses[v] == 1 == self.uses[a] for v, a in zip(sources, both.args)]
+        self.woven[eqn.out] = Rows(sources, [self.sums.pop(v) if one and v in self.sums else [Part(v, 0, 0)]
+                                             for v, one in zip(sources, alone)])
+
+    def _shorten(self, eqn: Eqn) -> None:
+        """Without some elements at the ends."""
+        margins = margins_of(eqn.op.items)  # type: ignore[attr-defined]
+        if eqn.args[0] in self.woven and self.uses[eqn.args[0]] == 1 and margins is not None:
+            rows = self.woven.pop(eqn.args[0])
+            self.woven[eqn.out] = replace(rows, first=rows.first + margins[0], last=rows.last + margins[1])
+
+    def _is_zeros(self, v: Var) -> bool:
+        while v.data is None:
+            if v not in self.producer or type(self.producer[v].op) is not ops.Broadcast:
+                return False
+            v = self.producer[v].args[0]
+        return not v.data.any()
 
 
 def _pad(eqn: Eqn) -> Part | None:
@@ -93,29 +166,47 @@ def _pad(eqn: Eqn) -> Part | None:
     return None if margins is None or value.type.shape in ((), (1,)) else Part(value, *margins)
 
 
-def _is_zeros(v: Var, producer: dict[Var, Eqn]) -> bool:
-    while v.data is None:
-        if v not in producer or type(producer[v].op) is not ops.Broadcast:
-            return False
-        v = producer[v].args[0]
-    return not v.data.any()
+def _worth(rows: Rows) -> bool:
+    ends = rows.start + rows.end
+    size = rows.sources[0].type.shape[0]  # type: ignore[attr-defined]
+    return 0 < ends <= ENDS and (size is None or size >= ends)
 
 
-def _worth(parts: Sequence[Part], out: Any) -> bool:
-    start, end = max(p.start for p in parts), max(p.end for p in parts)
-    size = out.type.shape[0]
-    return 1 < len(parts) and 0 < start + end <= ENDS and (size is None or size >= start + end)
+# ------------------------------------------------------------------------------------------------- the joins
 
 
-def _joined(b: Rewriter, parts: Sequence[Part], out: Var, n: Var) -> Var:
-    """The sum of `parts`, a vector of n elements."""
-    start, end = max(p.start for p in parts), max(p.end for p in parts)
-    pieces = [_head(b, parts, start, n)] if start else []
-    pieces.append(_sum(b, [_again(b, p.value, lambda v, p=p: _cut(b, v, start - p.start, end - p.end))  # type: ignore
-                           for p in parts]))
+def _joined(b: Rewriter, rows: Rows, out: Any) -> Var:
+    """The first rows, those that all parts reach, the last ones."""
+    start, end, n = rows.start, rows.end, b.size(rows.sources[0], 0)
+    columns = [[Part(b.cast(b.latest(part.value), out.type.dtype), part.start, part.end) for part in parts]
+               for parts in rows.parts]
+    pieces = []
+    if start:
+        head = _woven(b, [_head(b, parts, start, n) for parts in columns])
+        pieces.append(_without(b, head, rows, n))
+    pieces.append(_woven(b, [_middle(b, parts, start, end) for parts in columns]))
     if end:
-        pieces.append(_tail(b, parts, start, end, n))
+        tail = _woven(b, [_tail(b, parts, start, end, n) for parts in columns])
+        pieces.append(_cut(b, tail, 0, rows.last))
     return b.apply(ops.Concat(0), *pieces)  # type: ignore[no-any-return]
+
+
+def _woven(b: Rewriter, columns: Sequence[Var]) -> Var:
+    """Vectors of one length, read row by row."""
+    if len(columns) == 1:
+        return columns[0]
+    both = b.apply(_BESIDE, *[b.apply(_COLUMN, v) for v in columns])
+    return b.apply(_FLAT, both, b.map("mul", _int(b, len(columns)), b.size(columns[0], 0)))  # type: ignore[no-any-return]
+
+
+def _without(b: Rewriter, head: Var, rows: Rows, n: Var) -> Var:
+    """The first rows without what `rows` leaves out: if there are no others, that is the last elements as well."""
+    p = len(rows.parts)
+    stop = b.map("sub", b.map("mul", _int(b, p), n), _int(b, rows.last))
+    stop = b.map("maximum", b.map("minimum", stop, _int(b, p * rows.start)), _int(b, 0))
+    if not rows.last or (stop.data is not None and int(stop.data) == p * rows.start):
+        return _cut(b, head, rows.first, 0)
+    return b.apply(ops.Slice((ops.Item(start=rows.first or None, stop=ops.DYNAMIC),)), head, stop)  # type: ignore[no-any-return]
 
 
 def _sum(b: Rewriter, terms: Sequence[Var]) -> Var:
@@ -131,6 +222,12 @@ def _int(b: Rewriter, value: int) -> Var:
 
 def _zeros(b: Rewriter, like: Var, n: Var) -> Var:
     return b.apply(ops.Broadcast(), b.like(0, like), n)  # type: ignore[no-any-return]
+
+
+def _middle(b: Rewriter, parts: Sequence[Part], start: int, end: int) -> Var:
+    """The elements without so many at the ends."""
+    return _sum(b, [_again(b, p.value, lambda v, p=p: _cut(b, v, start - p.start, end - p.end))  # type: ignore[misc]
+                    for p in parts])
 
 
 def _head(b: Rewriter, parts: Sequence[Part], start: int, n: Var) -> Var:

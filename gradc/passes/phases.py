@@ -24,6 +24,7 @@ from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan import has_loops, optimize_loops
 from gradc.record import record
 
+_LAST = specialize.RULES + pieces.LATE
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + pieces.RULES
 
 
@@ -42,7 +43,7 @@ PHASES: tuple[Phase, ...] = (
           "first: one form for equal expressions, so that later rules need one pattern each"),
     Phase("stabilize", stabilize.RULES, Table(stabilize.RULES + _BASE),
           "before specialize, which takes apart the forms that are looked for; its results are canonicalized again"),
-    Phase("specialize", specialize.RULES, Table(specialize.RULES + _BASE),
+    Phase("specialize", _LAST, Table(_LAST + _BASE),
           "last: cheaper equivalents of canonical forms are not canonical"),
 )
 

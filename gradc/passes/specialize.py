@@ -64,26 +64,6 @@ def _sample_sigmoid(b: Any) -> Any:
     return b.map("mul", s, t), b.map("mul", b.map("mul", g, s), t), b.map("mul", b.map("mul", g, t), s)
 
 
-def _added_part(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """x + (zeros with v added to a part) -> x with v added to the part: one buffer for a sum of parts."""
-    for v, padded in (args, args[::-1]):
-        part = b.eqn(padded, ops.Scatter)
-        if part is None or part.op.mode != "inc" or not b.same_shape(v, padded):
-            continue
-        base = b.eqn(part.args[0], ops.Broadcast)
-        if base is not None and base.args[0].data is not None and not base.args[0].data.any():
-            return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
-    return None
-
-
-def _sample_part(b: Any) -> Any:
-    m, v = b.input(TensorType("float64", (None, None))), b.input(TensorType("float64", (None,)))
-    zeros = b.apply(ops.Broadcast(), b.constant(0.0, "float64"), b.size(m, 0), b.size(m, 1))
-    first = b.apply(ops.Scatter("inc", (ops.Item(at=0),)), zeros, v)
-    last = b.apply(ops.Scatter("inc", (ops.Item(at=-1),)), zeros, v)
-    return b.map("add", m, first), b.map("add", b.map("add", first, m), last)
-
-
 def _used_once(b: Any, x: Any, y: Any) -> bool:
     """Is 1 / x used here only (else the division is shared), and no smaller than the product?"""
     eqn = b._interned.get(("true_divide", b.like(1, x).number, x.number))
@@ -149,8 +129,6 @@ RULES = (
          exact=False,
          why="1 - s is exact where s > 1/2; the product is within an ulp of 1 (absolute) where s is nearly 1",
          sample=_sample_sigmoid),
-    Rule("added_part", On(("add",), some=(ops.Scatter,), needs=(ops.Scatter,)), _added_part, exact=False,
-         why="keeps -0.0 where 0 would be added to it", sample=_sample_part),
 )
 
 

@@ -14,11 +14,25 @@ from gradc.ir.convert import to_program
 from gradc.ir.program import Builder, Program
 from gradc.loops.check import check
 from gradc.loops.lower import PART_LIMIT, lower
-from gradc.loops.nodes import Accumulate, Buffer, For, Gemm, Kernel, Section, Store, Update
+from gradc.loops.nodes import (
+    Accumulate,
+    Buffer,
+    For,
+    Gemm,
+    Kernel,
+    Let,
+    Load,
+    Local,
+    Section,
+    Store,
+    Update,
+)
 from gradc.loops.pretty import pretty
 from gradc.loops.schedule import BIG, BIG_LIMIT, GROUP_LIMIT
 from gradc.passes import phases
 from tests.loops.kernels import compare, softmax, tensor
+
+RNG = np.random.default_rng(8)
 
 
 def kernel(program: Program) -> Kernel:
@@ -279,3 +293,61 @@ def test_several_labels_side_by_side_are_one_gemm() -> None:
     for shape in ((3, 4, 5, 6), (1, 4, 5, 6), (3, 1, 1, 6), (0, 4, 2, 3)):
         a, b = rng.normal(size=shape[:3]), rng.normal(size=(*shape[:2], shape[3]))
         np.testing.assert_allclose(f(a, b), np.tensordot(a, b, ([0, 1], [0, 1])), rtol=1e-12, atol=1e-12)
+
+
+def copies(made: Kernel) -> list[Store]:
+    """Stores of what was loaded as it is."""
+    found = []
+    for section in made.sections:
+        loaded = {s.name for s in statements(section.body, Let) if type(s.expr) is Load}
+        found += [s for s in statements(section.body, Store) if type(s.expr) is Local and s.expr.name in loaded]
+    return found
+
+
+def test_what_is_joined_in_a_join_is_written_where_it_belongs():
+    """Rows of three columns between two ends, as a matrix in bands has them: one loop, consecutive stores, no copy."""
+    x = at.dvector("x")
+    rows = at.stack([at.exp(x), at.sin(x), at.cos(x)], axis=1)
+    program = optimized([x], [at.concatenate([at.zeros(2), rows.flatten(), at.zeros(1)])])
+    made = kernel(program)
+    assert not memory(made) and not copies(made)
+    (section,) = readers(made, "x")
+    places = {(s.index.terms, s.index.offset, s.index.plus) for s in statements(section.body, Store)}
+    assert places == {(((3, "i"),), 2 + k, 0) for k in range(3)}
+    for n in (0, 1, 5):
+        compare(program, [RNG.normal(size=n)])
+
+
+def test_joins_in_joins_of_every_kind():
+    m, v = at.dmatrix("m"), at.dvector("v")
+    inner = at.concatenate([m * 2, at.exp(m)], axis=1)
+    cases = {
+        "rows": at.concatenate([inner, at.concatenate([m, m + 1], axis=1)], axis=0),
+        "columns": at.concatenate([at.concatenate([m, m - 1], axis=0), at.concatenate([m, m], axis=0)], axis=1),
+        "scatter": at.concatenate([v, at.set_subtensor((v + 1)[1:], 2 * v[:-1]), v]),
+        "of three axes": at.stack([inner, inner + 1], axis=2).flatten(),
+        "used twice": at.concatenate([inner.flatten(), inner[0]]),
+        "turned": at.concatenate([inner.T.flatten(), v]),
+        "part of": at.concatenate([inner.flatten()[1:], v]),
+        "then changed": at.inc_subtensor(at.concatenate([inner.flatten(), v])[::2], 1.0),
+    }
+    values = [RNG.normal(size=(3, 4)), RNG.normal(size=5)]
+    for out in cases.values():
+        compare(optimized([m, v], [out]), values)
+    assert not memory(kernel(optimized([m, v], [cases["rows"]])))
+
+
+def test_a_join_in_a_join_that_a_loop_writes_before_the_other_parts():
+    """The memory of the whole lives from the first part on."""
+    x = at.dvector("x")
+    inner = at.concatenate([at.exp(x), at.sin(x)])
+    total = at.exp(x).sum()
+    both = at.concatenate([inner, x * total])
+    out = at.cumsum(both).sum() + (both * 2).max()
+    compare(optimized([x], [out]), [RNG.normal(size=300)])
+
+
+def test_slices_of_slices_share_a_loop():
+    x = at.dvector("x")
+    made = kernel(optimized([x], [at.exp(x[1:-1]), at.sin(x[2:]), at.cos(x[:-1][:-1]), at.tanh(x[1:][1:])]))
+    assert len(made.sections) == 1

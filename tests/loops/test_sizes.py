@@ -186,3 +186,19 @@ def test_a_size_from_computed_data_has_no_form():
     total = b.apply(ops.Reduce("add", (0,)), b.cast(x, "int64"))
     with pytest.raises(Unsupported, match="a size or index range depends on computed data"):
         lower(b.program([b.apply(ops.Broadcast(), x, total, b.apply(ops.ShapeOf(0), x))]), "f")
+
+
+def test_sizes_that_are_found_equal_are_not_compared():
+    b = Builder()
+    x = b.input(tensor(None), "x")
+    parts = [b.apply(ops.Slice((Item(start=1, stop=-1),)), x),
+             b.apply(ops.Slice((Item(start=1),)), b.apply(ops.Slice((Item(start=1),)), x)),
+             b.apply(ops.Slice((Item(start=2),)), x)]
+    n = b.map("maximum", b.constant(0, "int64"), b.map("sub", b.size(x, 0), b.constant(2, "int64")))
+    out = b.map("add", b.map("add", parts[0], parts[1]), parts[2])
+    out = b.apply(ops.Assert("no", "shape"), out, b.map("eq", b.size(out, 0), n))
+    assert not checks(lower(b.program([out]), "f"))
+    f = compiled(b.program([out]), "-O0")
+    for size in range(5):
+        x = np.arange(float(size))
+        np.testing.assert_array_equal(f(x)[0], x[1:-1] + x[2:] * 2)

@@ -10,6 +10,7 @@ from gradc.gradient import grad, hessian_vector_product
 from gradc.ir import ops
 from gradc.ir.interp import evaluate
 from gradc.passes.phases import optimize
+from tests.loops.kernels import compare
 
 rng = np.random.default_rng(3)
 
@@ -90,3 +91,65 @@ def test_what_comes_after_the_joins_has_numbers_of_its_own():
     numbers = [v.number for e in after.eqns for v in e.outs]
     assert joins(after) == 1 and sum(e.op == ops.Map("true_divide") for e in after.eqns) == 1      # shared
     assert len(set(numbers)) == len(numbers)
+
+
+def shifted(x, start, end):
+    """The squares of x without so many elements at its ends, in their places."""
+    return at.inc_subtensor(at.zeros_like(x)[start:-end or None], x[start:-end or None] ** 2)
+
+
+SIDE_BY_SIDE = {
+    "tridiagonal": lambda x: [at.inc_subtensor(at.zeros_like(x)[1:], x[:-1]),
+                              at.inc_subtensor(at.zeros_like(x)[1:], x[1:] ** 2)
+                              + at.inc_subtensor(at.zeros_like(x)[:-1], at.exp(x[:-1])),
+                              at.inc_subtensor(at.zeros_like(x)[:-1], x[1:])],
+    "uneven": lambda x: [shifted(x, 2, 1), x, shifted(x, 0, 3) + x],
+    "whole": lambda x: [x, at.sin(x)],
+    "the same twice": lambda x: (lambda v: [v, v])(shifted(x, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("first,last", [(0, 0), (1, 1), (0, 3), (4, 1), (2, 7)])
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+def test_columns_read_row_by_row(name, first, last, static):
+    for n in range(9):
+        x = at.TensorType("float64", (n if static else None,))("x")
+        columns = SIDE_BY_SIDE[name](x)
+        flat = at.stack(columns, axis=1).flatten()
+        before = ingest([x], [flat[first:-last or None], *columns[1:]]).program
+        after = optimize(before, checked=True)
+        given = rng.normal(size=n)
+        for a, b in zip(evaluate(after, [given]), evaluate(before, [given])):
+            np.testing.assert_allclose(a, b, rtol=1e-13)
+        if not static and (first, last) == (1, 1):
+            compare(after, [given], 1e-13, "-O0")
+
+
+def test_rows_that_are_not_joined_leave_their_columns_to_be():
+    x = at.dvector("x")
+    column = grad(COSTS["rosenbrock"](x), x)
+    flat = at.stack([column, at.inc_subtensor(at.zeros_like(x)[20:], x[20:])], axis=1).flatten()
+    after = optimize(ingest([x], flat).program)
+    assert sum(type(e.op) is ops.Concat and e.op.axis == 0 for e in after.eqns) == 1
+    given = rng.normal(size=30)
+    np.testing.assert_allclose(evaluate(after, [given])[0], evaluate(ingest([x], flat).program, [given])[0], rtol=1e-12)
+
+
+def test_a_single_element_is_no_part():
+    x, y = at.dvector("x"), at.TensorType("float64", (1,))("y")
+    before = ingest([x, y], at.inc_subtensor(at.zeros_like(x)[3:], x[3:]) + y).program
+    for n in (1, 2, 5):
+        given = [rng.normal(size=n), rng.normal(size=1)]
+        np.testing.assert_allclose(evaluate(optimize(before, checked=True), given)[0], evaluate(before, given)[0])
+
+
+def test_parts_have_the_dtype_of_the_sum():
+    x = at.fvector("x")
+    zeros = at.zeros_like(x, dtype="float64")
+    out = at.inc_subtensor(zeros[1:], x[1:]) + at.inc_subtensor(zeros[:-1], x[:-1])
+    after = optimize(ingest([x], out).program, checked=True)
+    assert joins(after) == 1
+    (got,) = evaluate(after, [np.float32([1, 2, 3])])
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(got, [1, 4, 3])

@@ -237,12 +237,25 @@ static int take_number(const input *in, PyObject *value, slot *to)
     return 0;
 }
 
+/* A generator's state as an array of words; NULL without an exception if that is for `convert`. */
+static PyObject *words_array(PyObject *generator)
+{
+    uint64_t words[6];
+    npy_intp size = 6;
+    PyObject *made = gradc_words_of(generator, words) ? PyArray_SimpleNew(1, &size, NPY_UINT64) : NULL;
+    if (made)
+        memcpy(PyArray_DATA((PyArrayObject *)made), words, sizeof words);
+    return made;
+}
+
 /* Everything that needs a copy or `convert`; the new array is kept in `held`. */
 static int take_slowly(const Function *self, work *w, Py_ssize_t i, PyObject *value)
 {
     const input *in = &self->inputs[i];
-    PyObject *array;
-    if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && !in->state)
+    PyObject *array = in->state ? words_array(value) : NULL;
+    if (array || PyErr_Occurred())
+        ;
+    else if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && !in->state)
         array = Py_NewRef(value);
     else if (self->convert)
         array = PyObject_CallFunction(self->convert, "nO", i, value);
@@ -526,7 +539,8 @@ static int new_outputs(Function *self, work *w)
     for (Py_ssize_t k = 0; k < self->n_updates; ++k) {
         update *u = &self->updates[k];
         const int64_t *shape = w->shapes + self->outputs[u->output].first;
-        if (u->spare && is_reusable(u->spare, &self->outputs[u->output], shape)) {
+        const output *out = &self->outputs[u->output];
+        if (u->spare && !out->state && is_reusable(u->spare, out, shape)) {
             w->results[u->output] = u->spare;
             u->spare = NULL;
         }
@@ -580,7 +594,7 @@ static void commit(Function *self, work *w)
                 w->held[i] = NULL;
                 Py_DECREF(old);
             }
-        if (PyArray_CheckExact(old) && Py_REFCNT(old) == 1) {
+        if ((PyArray_CheckExact(old) || self->outputs[u->output].state) && Py_REFCNT(old) == 1) {
             w->results[u->output] = u->spare;
             u->spare = old;
         } else {
@@ -636,15 +650,25 @@ static int shrink_outputs(const Function *self, work *w)
     return 0;
 }
 
-/* States of random generators as Python has them, like the first of those that were given. */
+/* States of random generators as Python has them: the one before last, if nobody else has it, or a new one like that
+ * which is to be replaced or the first that was given. */
 static int make_generators(const Function *self, work *w)
 {
     PyObject *like = Py_None;
     for (Py_ssize_t k = self->n_arguments; k--;)
         if (self->inputs[self->arguments[k]].state && w->given[k])
             like = w->given[k];
+    for (Py_ssize_t k = 0; k < self->n_updates; ++k) {
+        update *u = &self->updates[k];
+        PyObject **result = &w->results[u->output];
+        if (self->outputs[u->output].state && u->spare && PyList_GET_SIZE(u->storage)
+            && gradc_put_words(u->spare, PyList_GET_ITEM(u->storage, 0), PyArray_DATA((PyArrayObject *)*result))) {
+            Py_SETREF(*result, u->spare);
+            u->spare = NULL;
+        }
+    }
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
-        if (!self->outputs[j].state)
+        if (!self->outputs[j].state || !PyArray_Check(w->results[j]))
             continue;
         PyObject *made = PyObject_CallFunction(self->generator, "nOO", j, w->results[j], like);
         if (!made)

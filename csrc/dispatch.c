@@ -122,6 +122,7 @@ static PyMethodDef module_methods[] = {
     {"cpu_features", cpu_features, METH_NOARGS, cpu_features_doc},
     {"blas_info", blas_info, METH_NOARGS, blas_info_doc},
     {"blas_set", (PyCFunction)(void (*)(void))blas_set, METH_VARARGS | METH_KEYWORDS, blas_set_doc},
+    {"learn_states", gradc_learn_states, METH_VARARGS, gradc_learn_states_doc},
     {NULL, NULL, 0, NULL},
 };
 

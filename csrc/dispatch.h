@@ -182,6 +182,15 @@ int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, c
 int gradc_set_calls(Function *self, PyObject *specs);
 void gradc_drop_calls(Function *self);
 
+/* state.c -------------------------------------------------------------------------------------------------- */
+
+/* The words of a state, if it is one whose memory is known (1; else 0, without an exception). */
+int gradc_words_of(PyObject *generator, uint64_t *words);
+/* Put words into a generator that nobody else holds and that is like another: seeded with the same; 1 if done. */
+int gradc_put_words(PyObject *generator, PyObject *like, const uint64_t *words);
+PyObject *gradc_learn_states(PyObject *module, PyObject *args);
+extern const char gradc_learn_states_doc[];
+
 /* function.c, bound.c -------------------------------------------------------------------------------------- */
 
 void *gradc_table_of(Py_ssize_t n, size_t item);

@@ -172,6 +172,8 @@ class Maker:
         outputs = ingested.program.outputs
         borrows = [o.borrow for o in ingested.outs] + [False] * len(ingested.updates)
         manifest = loaded.manifest
+        if any(type(a.type) is RngType for a in arguments):
+            states.learn(dispatch)
         made = dispatch.Function(
             name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
             inputs=[(a.name if names[a.name] == 1 else None, *_in_memory(a.type), a.storage, a.default, a.strict,

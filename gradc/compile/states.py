@@ -38,6 +38,19 @@ def generator_of(words: np.ndarray, like: np.random.Generator) -> np.random.Gene
     return np.random.Generator(made)
 
 
+def learn(dispatch: Any) -> None:
+    """Let the call path find out, once, where states lie in memory."""
+    if not _LEARNT:
+        _LEARNT.append(True)
+        sample = np.random.Generator(np.random.PCG64(1))
+        sample.bit_generator.state = {"bit_generator": "PCG64", "state": {"state": (5 << 64) + 4, "inc": (3 << 64) + 7},
+                                      "has_uint32": 1, "uinteger": 9}
+        dispatch.learn_states(sample, words_of(sample, "sample"))
+
+
+_LEARNT: list[bool] = []
+
+
 def refusal(arguments: list[Argument], can_draw: bool) -> str:
     """Why a function of these arguments can't draw its random numbers in C; "" if it can."""
     states = [a for a in arguments if type(a.type) is RngType]

@@ -13,6 +13,7 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import BadArgumentError, ExecutionError, GraphError, ShapeError
 from gradc.ir.types import RngType
+from gradc.runtime import _dispatch as dispatch
 from gradc.tensor.random import RandomStream, RandomVariable, bernoulli, categorical, integers, normal, uniform
 
 V = np.array([0.5, 1.5, 2.5])
@@ -193,6 +194,26 @@ def test_nothing_but_an_update_advances_a_state() -> None:
     assert not states_equal(state.get_value(), kept)
 
 
+def test_states_are_seeded_as_those_they_replace() -> None:
+    """A state is put into the one before last, but not into one that somebody holds, or that has other children."""
+    state = gradc.shared(rng(3))
+    draws = uniform(rng=state)
+    f = native([], draws, updates={state: draws.owner.outputs[0]})
+    for _ in range(4):
+        f()
+    reused = {id(state.get_value(borrow=True)) for _ in range(6) if f() is not None}
+    assert len(reused) == 2
+    state.set_value(rng(9), borrow=True)
+    for _ in range(3):
+        f()
+        assert state.get_value(borrow=True).bit_generator.seed_seq.entropy == 9
+    bits = state.get_value(borrow=True).bit_generator
+    held = bits.state
+    for _ in range(4):
+        f()
+        assert bits.state == held
+
+
 def test_a_call_that_fails_changes_no_state() -> None:
     state, total, x = gradc.shared(rng()), gradc.shared(1.0), at.dscalar("x")
     draws = normal(0.0, x, size=3, rng=state)
@@ -271,6 +292,14 @@ def test_other_generators_run_in_the_interpreter() -> None:
         gradc.function([], draws, mode="c")
     dice = RandomVariable("dice", {}, "int64", lambda g, *, size: g.integers(1, 7, size))
     assert "dice_rv" in gradc.function([], dice(size=3, rng=rng())).info["mode"]
+
+
+def test_without_the_library_of_distributions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "draws_random_numbers", 0)
+    f = gradc.function([], normal(size=2, rng=rng()))
+    assert "built without NumPy's library of distributions" in f.info["mode"]
+    np.testing.assert_array_equal(f(), rng().normal(size=2))
+    assert gradc.function([], at.ones(3))().sum() == 3
 
 
 # ------------------------------------------------------------------------------------------- loops and branches

@@ -55,6 +55,7 @@ class Accesses:
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
         self._scratch: list[tuple[Region, int]] = []     # of the current item
         self._inside: list[tuple[Region, int]] = []      # slots of values in the bodies of an item
+        self._stack = 0                                  # bytes of those that are small arrays
         self._plan(schedule)
 
     # -- buffers
@@ -85,7 +86,7 @@ class Accesses:
                 if shared:
                     self._levels[var] = shared
                     dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
-                if s.level and memory.is_small(dims):
+                if s.level and memory.is_small(dims) and self._on_stack(dims, dtype):
                     self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "stack")
                     continue
                 before = None if shared else memory.in_place_of(s, self.sizes, spans, var)
@@ -112,8 +113,17 @@ class Accesses:
             for place_inside in self._inside:
                 self.arena.give_back(*place_inside, "values")
             self._inside.clear()
+            self._stack = 0
         if s.level:
             self._inside += slots.values()
+
+    def _on_stack(self, dims: tuple[SizeExpr, ...], dtype: str) -> bool:
+        """Take room on the stack of the item's C function, if there is as much."""
+        size = memory.nbytes(self.sizes, dims, dtype)
+        assert isinstance(size, int)
+        fits = self._stack + size <= memory.STACK
+        self._stack += size * fits
+        return fits
 
     @staticmethod
     def _axes_inside(node: Node, shared: int) -> list[int]:

@@ -20,7 +20,8 @@ from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import Sizes
 
 ALIGN = 64
-SMALL = 16              # elements of a small value
+SMALL = 64              # elements of a small value: eight of the widest vectors of float64
+STACK = 1 << 16         # bytes of small values in one C function
 
 
 class Arena:

@@ -18,7 +18,7 @@ from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
 from gradc.record import fresh, record
 
-SMALL_PRODUCT = 64      # multiplications of a product of matrices that takes less time than the call of BLAS
+SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
 
 # ---------------------------------------------------------------------------------------------- operands
 

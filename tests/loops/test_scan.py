@@ -332,7 +332,7 @@ def test_small_carries_are_arrays_of_the_function(flags: dict[str, bool], optimi
         compare(program(inputs, *outputs), values, optimize=optimize)
         compare(program(inputs, *outputs), [0, *values[1:]], optimize=optimize)
     kernel = lower(program(inputs, *made[:2]), "f")
-    assert kernel.arena_bytes == 0
+    assert kernel.arena_bytes == 0 and not kernel.uses_blas
     assert {b.shape for s in kernel.sections for b in s.arrays} >= {(3,), (2, 2)}
 
 
@@ -361,7 +361,7 @@ def test_small_arrays_of_loops_in_loops_and_of_branches() -> None:
 
 def test_large_carries_have_memory() -> None:
     h = at.dvector("h")
-    start = at.tensor("start", dtype="float64", shape=(40,))
+    start = at.tensor("start", dtype="float64", shape=(100,))
     p = program([STEPS, start], apply(ops.Scan(body([h], at.sin(h)[::-1]), 0, 1), STEPS, start))
-    compare(p, [3, np.arange(40.0)])
-    assert lower(p, "f").arena_bytes >= 2 * 40 * 8
+    compare(p, [3, np.arange(100.0)])
+    assert lower(p, "f").arena_bytes >= 2 * 100 * 8

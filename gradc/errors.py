@@ -118,6 +118,10 @@ class WrongGradientError(GradientError):
         self.val1, self.val2 = val1, val2
         self.abs_err, self.rel_err, self.abs_tol, self.rel_tol = abs_err, rel_err, abs_tol, rel_tol
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.arg, self.err_pos, self.shape, self.val1, self.val2, self.abs_err, self.rel_err,
+                            self.abs_tol, self.rel_tol)
+
 
 class InternalError(GradcError):
     """A bug in gradc; please report it together with the printed Program."""

@@ -674,33 +674,24 @@ def _current(ingested: Ingested) -> list[In]:
 
 
 def _recipe(f: _Methods) -> dict[str, Any]:
-    """What pickles: the graph as flat rows, and the options."""
+    """What pickles: the variables, and the options."""
     maker, ingested = f.maker, f.maker.ingested
     ins = _current(ingested)
     changing = [k for k, in_ in enumerate(ins) if in_.update is not None]
-    groups = [[in_.variable for in_ in ins], [ins[k].update for k in changing],
-              [o.variable for o in ingested.outs],
-              list(ingested.wanted), list(ingested.wanted.values()),
-              list(ingested.given), list(ingested.given.values())]
-    with pipeline.paused_gc():
-        rows = graph.flatten([v for group in groups for v in group])
-    return {"rows": rows, "groups": [len(g) for g in groups], "changing": changing,
+    return {"inputs": [in_.variable for in_ in ins], "changing": {k: ins[k].update for k in changing},
+            "outputs": [o.variable for o in ingested.outs],
+            "updates": list(ingested.wanted.items()), "givens": list(ingested.given.items()),
             "ins": [(i.name, i.value, i.mutable, i.strict, i.allow_downcast, i.implicit, i.borrow) for i in ins],
             "borrowed": [o.borrow for o in ingested.outs], "result": ingested.result, "keys": ingested.keys,
             "name": maker.name, "mode": maker.asked, "profile": maker.profile, "trust": f.trust_input}
 
 
 def _restore(recipe: dict[str, Any]) -> Any:
-    with pipeline.paused_gc():
-        roots = iter(graph.unflatten(recipe["rows"]))
-    variables, news, outputs, targets, values, olds, replacements = [
-        [next(roots) for _ in range(n)] for n in recipe["groups"]]
-    update = dict(zip(recipe["changing"], news))
-    ins = [In(v, name, value, update.get(k), mutable, strict, downcast, False, implicit, borrow)
+    ins = [In(v, name, value, recipe["changing"].get(k), mutable, strict, downcast, False, implicit, borrow)
            for k, (v, (name, value, mutable, strict, downcast, implicit, borrow))
-           in enumerate(zip(variables, recipe["ins"]))]
-    outs = _arranged(recipe["result"], recipe["keys"], list(map(Out, outputs, recipe["borrowed"])))
-    return function(ins, outs, recipe["mode"], dict(zip(targets, values)), dict(zip(olds, replacements)), True,
+           in enumerate(zip(recipe["inputs"], recipe["ins"]))]
+    outs = _arranged(recipe["result"], recipe["keys"], list(map(Out, recipe["outputs"], recipe["borrowed"])))
+    return function(ins, outs, recipe["mode"], dict(recipe["updates"]), dict(recipe["givens"]), True,
                     name=recipe["name"], profile=recipe["profile"], on_unused_input="ignore", rebuild_strict=False,
                     trust_input=recipe["trust"])
 

@@ -24,10 +24,8 @@ from gradc.ir.graph import (
     Variable,
     clone_replace,
     describe,
-    flatten,
     graph_inputs,
     to_variable,
-    unflatten,
 )
 from gradc.ir.program import Builder, Var
 from gradc.ir.types import DisconnectedType, NullType
@@ -214,15 +212,13 @@ class OpFromGraph(Op):
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {k: v for k, v in vars(self).items()
                   if k not in ("inner_inputs", "inner_outputs", "shared", "program", "_pullbacks", "R_op")}
-        rows = flatten([*self.inner_inputs, *self.inner_outputs, *self.shared])
-        return _restore, (rows, len(self.inner_inputs), len(self.inner_outputs), fields)
+        return _restore, (self.inner_inputs, self.inner_outputs, self.shared, fields)
 
 
-def _restore(rows: list[Any], n_inputs: int, n_outputs: int, fields: dict[str, Any]) -> OpFromGraph:
+def _restore(inputs: list[Variable], outputs: list[Variable], shared: list[Variable],
+             fields: dict[str, Any]) -> OpFromGraph:
     new = OpFromGraph.__new__(OpFromGraph)
-    variables = unflatten(rows)
-    vars(new).update(fields, inner_inputs=variables[:n_inputs], shared=variables[n_inputs + n_outputs:],
-                     inner_outputs=variables[n_inputs:n_inputs + n_outputs])
+    vars(new).update(fields, inner_inputs=inputs, inner_outputs=outputs, shared=shared)
     new._finish()
     return new
 

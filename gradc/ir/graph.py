@@ -8,8 +8,10 @@ No walk recurses over graph depth.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -76,13 +78,15 @@ class Variable:
         return [] if self.owner is None else [self.owner]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (flatten([self]),)
+        if self.owner is not None:
+            return _output, (self.owner, self.index)
+        return _leaf, (self.__class__,), _state(self)
 
     def __copy__(self) -> Variable:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        return unflatten(flatten([self]))[0]
+        return _copied(self, memo)
 
 
 class Constant(Variable):
@@ -93,6 +97,11 @@ class Constant(Variable):
     def __init__(self, type: Type, data: Any, name: str | None = None) -> None:
         super().__init__(type, name=name)
         self.data = data
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self.data, np.ndarray):
+            self.data.flags.writeable = False           # pickles don't keep that
 
     @property
     def value(self) -> Any:
@@ -158,6 +167,19 @@ class Apply:
         for old, new in zip(self.outputs, node.outputs):
             new.name = old.name
         return node
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        above, saved = _saved_before(self)
+        inputs = tuple(self.inputs)         # no list: on the way round through a default update it would be empty
+        return (_node, (above, saved, self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
+                [_state(o) for o in self.outputs])
+
+    def __setstate__(self, states: list[dict[str, Any]]) -> None:
+        for out, state in zip(self.outputs, states):
+            out.__dict__.update(state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Apply:
+        return _copied(self.outputs[0], memo).owner  # type: ignore[return-value]
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(str(i) for i in self.inputs)})"
@@ -390,83 +412,86 @@ def _refuse(value: Any) -> Variable:
 conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here
 
 
-# ------------------------------------------------------------------------------- pickling without recursion
+# -------------------------------------------------------------------- pickles and deep copies without recursion
 
 
-# `_functions` is what `Variable.eval` has compiled; `default_update` is an expression, flattened with the rest.
-_NOT_PICKLED = ("owner", "index", "_functions")
+_NOT_KEPT = ("owner", "index", "_functions")          # `_functions` is what `Variable.eval` has compiled
+_SHARED = ("type", "data", "name", "source")          # what copies have in common, as nothing changes it
+
+_saving = threading.local()
 
 
 def _state(v: Variable) -> dict[str, Any]:
-    return {k: None if k == "default_update" else value for k, value in v.__dict__.items() if k not in _NOT_PICKLED}
+    return {k: value for k, value in v.__dict__.items() if k not in _NOT_KEPT}
 
 
-def flatten(roots: Sequence[Variable]) -> list[Any]:
-    """The graph above `roots` as one flat list of rows, so that deep graphs pickle; inverse: `unflatten`."""
-    number: dict[int, int] = {}
-    rows: list[Any] = []
-    updated: list[Variable] = []        # leaves with a default update, which may lead to further leaves
+class _Saved:
+    """What a pickler finds after the nodes it was to save first: their time is over, on its way to nothing."""
 
-    def leaf(v: Variable) -> None:
-        if id(v) not in number:
-            number[id(v)] = len(rows)
-            rows.append(("leaf", v.__class__, _state(v)))
-            if v.__dict__.get("default_update") is not None:
-                updated.append(v)
+    def __init__(self, nodes: list[Apply]) -> None:
+        self.nodes = nodes
 
-    def walk(variables: Sequence[Variable]) -> None:
-        for node in toposort(variables):
-            if id(node.outputs[0]) in number:
-                continue
-            for v in node.inputs:
-                if v.owner is None:
-                    leaf(v)
-            base = len(rows)
-            for k, out in enumerate(node.outputs):
-                number[id(out)] = base + k
-            rows.append(("apply", node.op, [number[id(v)] for v in node.inputs], node.source,
-                         [(o.__class__, _state(o)) for o in node.outputs]))
-            rows.extend([None] * (len(node.outputs) - 1))
-        for v in variables:
-            if v.owner is None:
-                leaf(v)
-
-    walk(roots)
-    defaults = []
-    while updated:
-        v = updated.pop()
-        new = v.__dict__["default_update"]
-        walk([new])
-        defaults.append((number[id(v)], number[id(new)]))
-    rows.append((defaults, [number[id(root)] for root in roots]))
-    return rows
+    def __reduce__(self) -> tuple[Any, ...]:
+        _saving.early.difference_update(map(id, self.nodes))
+        return tuple, ()
 
 
-def unflatten(rows: list[Any]) -> list[Variable]:
-    """The roots of a graph given by `flatten`'s rows."""
-    made: list[Any] = []
-    for row in rows[:-1]:
-        if row is None:
+def _saved_before(node: Apply) -> tuple[list[Apply], _Saved | None]:
+    """The nodes above `node`, each after those it needs, for a pickler to save before it, so that it never recurses.
+
+    A pickler keeps what it has saved, so each node is in a pickle once, whichever of its variables come with it.
+    """
+    early: set[int] = _saving.__dict__.setdefault("early", set())      # nodes that are in such a list right now
+    if id(node) in early:
+        early.discard(id(node))
+        return [], None
+    above = toposort(node.inputs)
+    if len(above) < 32:                     # no depth to speak of
+        return [], None
+    early.update(map(id, above))
+    return above, _Saved(above)
+
+
+def _leaf(cls: type[Variable]) -> Variable:
+    v = cls.__new__(cls)
+    v.owner = v.index = None
+    return v
+
+
+def _output(node: Apply, index: int) -> Variable:
+    return node.outputs[index]
+
+
+def _node(above: Any, saved: Any, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
+          source: SourceLine | None) -> Apply:
+    return Apply(op, inputs, [cls.__new__(cls) for cls in classes], source)
+
+
+def _copied(variable: Variable, memo: dict[int, Any]) -> Any:
+    """The deep copy of a variable, and in `memo` those of the graph above it."""
+
+    def leaf(v: Variable) -> Variable:
+        found = memo.get(id(v))
+        if found is None:
+            found = memo[id(v)] = _leaf(v.__class__)
+            fill(found, v)
+        return found
+
+    def fill(new: Variable, old: Variable) -> None:
+        for k, value in _state(old).items():
+            new.__dict__[k] = value if k in _SHARED else copy.deepcopy(value, memo)
+
+    for node in toposort([variable]):
+        if id(node.outputs[0]) in memo:
             continue
-        if row[0] == "leaf":
-            v = row[1].__new__(row[1])
-            v.__dict__.update(row[2], owner=None, index=None)
-            made.append(v)
-        else:
-            outs = []
-            for cls, state in row[4]:
-                v = cls.__new__(cls)
-                v.__dict__.update(state, owner=None, index=None)
-                outs.append(v)
-            made.extend(Apply(row[1], [made[k] for k in row[2]], outs, row[3]).outputs)
-    defaults, roots = rows[-1]
-    for k, new in defaults:
-        made[k].__dict__["default_update"] = made[new]
-    return [made[k] for k in roots]
-
-
-def _unpickle(rows: list[Any]) -> Variable:
-    return unflatten(rows)[0]
+        inputs = [memo[id(v)] if id(v) in memo else leaf(v) for v in node.inputs]
+        if id(node.outputs[0]) in memo:     # by way of a leaf whose default update needs it
+            continue
+        twins = Apply(node.op, inputs, [o.__class__.__new__(o.__class__) for o in node.outputs], node.source).outputs
+        memo.update((id(old), new) for old, new in zip(node.outputs, twins))
+        for old, new in zip(node.outputs, twins):
+            fill(new, old)
+    return memo[id(variable)] if variable.owner is not None else leaf(variable)
 
 
 class NullVariable(Variable):

@@ -81,15 +81,6 @@ class SharedVariable(Variable):
         new.default_update = self.default_update
         return new
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> SharedVariable:
-        found = memo.get(id(self))
-        if found is None:
-            found = memo[id(self)] = type(self)(self.type, copy.deepcopy(self.container.storage[0]), self.name)
-            found.container.strict = self.container.strict
-            found.container.allow_downcast = self.container.allow_downcast
-            found.default_update = self.default_update
-        return found
-
 
 class TensorSharedVariable(SharedVariable, TensorVariable):
     """A shared variable that holds an array."""

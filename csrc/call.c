@@ -499,14 +499,14 @@ PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *sh
 }
 
 /* Is this array ours alone, as it was made, and of the shape that is needed? */
-static int is_reusable(PyObject *old, const output *out, const int64_t *shape)
+int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape)
 {
     PyArrayObject *a = (PyArrayObject *)old;
-    if (Py_REFCNT(old) != 1 || PyArray_DESCR(a) != out->descr || PyArray_NDIM(a) != out->ndim
+    if (Py_REFCNT(old) != 1 || PyArray_DESCR(a) != descr || PyArray_NDIM(a) != ndim
         || !PyArray_CHKFLAGS(a, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA)
         || PyArray_BASE(a) || ((PyArrayObject_fields *)a)->weakreflist)
         return 0;
-    for (int d = 0; d < out->ndim; ++d)
+    for (int d = 0; d < ndim; ++d)
         if (PyArray_DIM(a, d) != shape[d])
             return 0;
     return 1;
@@ -517,7 +517,7 @@ static PyObject *recent_output(Function *self, Py_ssize_t j, const int64_t *shap
 {
     output *out = &self->outputs[j];
     for (int k = 0; k < 2; ++k)
-        if (out->recent[k] && is_reusable(out->recent[k], out, shape))
+        if (out->recent[k] && gradc_is_reusable(out->recent[k], out->descr, out->ndim, shape))
             return Py_NewRef(out->recent[k]);
     PyObject *made = gradc_new_output(self, j, shape);
     if (made) {
@@ -532,15 +532,16 @@ void gradc_drop_recent(Function *self)
     for (Py_ssize_t j = 0; self->outputs && j < self->n_outputs; ++j)
         for (int k = 0; k < 2; ++k)
             Py_CLEAR(self->outputs[j].recent[k]);
+    gradc_drop_spares(self);
 }
 
 static int new_outputs(Function *self, work *w)
 {
     for (Py_ssize_t k = 0; k < self->n_updates; ++k) {
         update *u = &self->updates[k];
-        const int64_t *shape = w->shapes + self->outputs[u->output].first;
         const output *out = &self->outputs[u->output];
-        if (u->spare && !out->state && is_reusable(u->spare, out, shape)) {
+        const int64_t *shape = w->shapes + out->first;
+        if (u->spare && !out->state && gradc_is_reusable(u->spare, out->descr, out->ndim, shape)) {
             w->results[u->output] = u->spare;
             u->spare = NULL;
         }

@@ -2,23 +2,33 @@
  *
  * The unit runs without the GIL, on the thread that called the Function; here the GIL is taken, the Op gets copies of its
  * arguments (it may change and keep them; the unit's memory is used again), and its results are copied into the memory
- * planned for them.  What the Op may do wrong is found out by `call` (gradc/ir/callback.py), in Python.  An exception
- * stays set while the unit returns.
+ * planned for them.  Arrays that held copies are used again if nobody has kept them.  What the Op may do wrong is found
+ * out by `call` (gradc/ir/callback.py), in Python.  An exception stays set while the unit returns.
  */
 #define NO_IMPORT_ARRAY
 #include "dispatch.h"
 
 #include <string.h>
 
+/* An array for a copy: that of the last call, which no other call has then, or a new one. */
+static PyObject *array_for(user_array *in, const int64_t *sizes)
+{
+    PyObject *array = in->spare;
+    in->spare = NULL;
+    if (array && gradc_is_reusable(array, in->descr, in->ndim, sizes))
+        return array;
+    Py_XDECREF(array);
+    Py_INCREF(in->descr);
+    return PyArray_NewFromDescr(&PyArray_Type, in->descr, in->ndim, (npy_intp *)sizes, NULL, NULL, 0, NULL);
+}
+
 /* Copies of the arguments, as a list; `sizes` is moved past theirs. */
-static PyObject *copies(const user_call *c, const void *const *inputs, const int64_t **sizes)
+static PyObject *copies(user_call *c, const void *const *inputs, const int64_t **sizes)
 {
     PyObject *list = PyList_New(c->n_inputs);
     for (Py_ssize_t i = 0; list && i < c->n_inputs; ++i) {
-        const user_array *in = &c->arrays[i];
-        Py_INCREF(in->descr);
-        PyObject *array = PyArray_NewFromDescr(&PyArray_Type, in->descr, in->ndim, (npy_intp *)*sizes, NULL, NULL, 0,
-                                               NULL);
+        user_array *in = &c->arrays[i];
+        PyObject *array = array_for(in, *sizes);
         if (!array) {
             Py_CLEAR(list);
             break;
@@ -28,6 +38,18 @@ static PyObject *copies(const user_call *c, const void *const *inputs, const int
         *sizes += in->ndim;
     }
     return list;
+}
+
+/* Arrays that only the list has are there for the next call. */
+static void keep_spares(user_call *c, PyObject *list)
+{
+    if (Py_REFCNT(list) != 1)
+        return;
+    for (Py_ssize_t i = 0; i < c->n_inputs && i < PyList_GET_SIZE(list); ++i) {
+        PyObject *array = PyList_GET_ITEM(list, i);
+        if (PyArray_CheckExact(array) && Py_REFCNT(array) == 1)
+            Py_XSETREF(c->arrays[i].spare, Py_NewRef(array));
+    }
 }
 
 /* The shapes of the results, as a tuple of tuples. */
@@ -76,10 +98,10 @@ static int take_results(const Function *self, const user_call *c, PyObject *resu
     return 0;
 }
 
-static int call(const Function *self, const gradc_frame *frame, int number, const void *const *inputs,
+static int call(Function *self, const gradc_frame *frame, int number, const void *const *inputs,
                 const int64_t *sizes, void *const *outputs)
 {
-    const user_call *c = &self->calls[number];
+    user_call *c = &self->calls[number];
     PyObject *given = copies(c, inputs, &sizes);
     PyObject *shapes = given ? shapes_of(c, sizes) : NULL;
     PyObject *all = shapes ? gradc_integers(frame->sizes, self->n_sizes) : NULL;
@@ -88,6 +110,8 @@ static int call(const Function *self, const gradc_frame *frame, int number, cons
     Py_XDECREF(results);
     Py_XDECREF(all);
     Py_XDECREF(shapes);
+    if (given)
+        keep_spares(c, given);
     Py_XDECREF(given);
     return rc;
 }
@@ -104,11 +128,18 @@ int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, c
 
 /* ---- making ------------------------------------------------------------------------------------------------- */
 
+static int is_tuple(PyObject *spec, const char *what)
+{
+    if (!PyTuple_Check(spec))
+        PyErr_Format(PyExc_TypeError, "%s, got %R", what, spec);
+    return PyTuple_Check(spec);
+}
+
 /* One (dtype, rank). */
 static int set_array(user_array *array, PyObject *spec)
 {
     PyObject *dtype;
-    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "Oi;an array is (dtype, rank)", &dtype, &array->ndim)
+    if (!is_tuple(spec, "an array is (dtype, rank)") || !PyArg_ParseTuple(spec, "Oi", &dtype, &array->ndim)
         || !PyArray_DescrConverter(dtype, &array->descr))
         return -1;
     if (array->ndim < 0 || array->ndim > MAX_RANK) {
@@ -122,8 +153,8 @@ static int set_array(user_array *array, PyObject *spec)
 static int set_call(user_call *c, PyObject *spec)
 {
     PyObject *groups[2];
-    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "O!O!;a call is (list of arguments, list of results)",
-                                                  &PyList_Type, &groups[0], &PyList_Type, &groups[1]))
+    if (!is_tuple(spec, "a call is (list of arguments, list of results)")
+        || !PyArg_ParseTuple(spec, "O!O!", &PyList_Type, &groups[0], &PyList_Type, &groups[1]))
         return -1;
     c->n_inputs = PyList_GET_SIZE(groups[0]);
     c->n_outputs = PyList_GET_SIZE(groups[1]);
@@ -152,8 +183,16 @@ int gradc_set_calls(Function *self, PyObject *specs)
     return 0;
 }
 
+void gradc_drop_spares(Function *self)
+{
+    for (Py_ssize_t k = 0; self->calls && k < self->n_calls; ++k)
+        for (Py_ssize_t i = 0; self->calls[k].arrays && i < self->calls[k].n_inputs; ++i)
+            Py_CLEAR(self->calls[k].arrays[i].spare);
+}
+
 void gradc_drop_calls(Function *self)
 {
+    gradc_drop_spares(self);
     for (Py_ssize_t k = 0; self->calls && k < self->n_calls; ++k) {
         user_call *c = &self->calls[k];
         for (Py_ssize_t i = 0; c->arrays && i < c->n_inputs + c->n_outputs; ++i)

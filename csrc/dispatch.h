@@ -59,6 +59,7 @@ typedef struct output {
 typedef struct user_array {
     PyArray_Descr *descr;
     int ndim;
+    PyObject *spare;                    /* of an input: the array of the last call, if nobody else has it */
 } user_array;
 
 typedef struct user_call {
@@ -172,6 +173,7 @@ PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
 void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
 void gradc_drop_recent(Function *self);
 PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
+int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape);
 PyObject *gradc_packed(const Function *self, PyObject **results);
 
 /* callback.c --------------------------------------------------------------------------------------------- */
@@ -180,6 +182,7 @@ PyObject *gradc_packed(const Function *self, PyObject **results);
 int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
                     void *const *outputs);
 int gradc_set_calls(Function *self, PyObject *specs);
+void gradc_drop_spares(Function *self);
 void gradc_drop_calls(Function *self);
 
 /* state.c -------------------------------------------------------------------------------------------------- */

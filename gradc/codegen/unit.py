@@ -102,7 +102,8 @@ class _Unit:
     def header(self) -> str:
         lines = [f"/* gradc  function: {_comment(self.kernel.name)}", " *"]
         lines += [f" * {_comment(t)}" for t in self.kernel.program_text.splitlines()]
-        lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", ""]
+        own = ["#include <stdlib.h>", "#include <string.h>"] * any(type(s) is ArraySnippet for s in self.snippets)
+        lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", *own, ""]
         return "\n".join(lines)
 
     def measure(self, prologue: list[Any]) -> list[str]:

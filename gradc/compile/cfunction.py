@@ -54,7 +54,8 @@ class CFunction:
     output      of one result, called `out` in the code, or name -> declaration of several, which a call returns as a
                 list.  Sizes are made of those of inputs and of scalar integer inputs by + - * // min max.  The code
                 must fill all of it
-    code        statements of a function that returns int: `return 1;` fails with an ExecutionError
+    code        statements of a function that returns int: `return 1;` fails with an ExecutionError.  It may use
+                stdlib.h and string.h as well
     errors      what the code returns when it fails -> what that means
     grad        function of (inputs, outputs, cotangents of the outputs) that returns a cotangent for each input, None
                 where it is zero; as `L_op` of an Op

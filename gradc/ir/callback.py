@@ -52,15 +52,18 @@ def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> li
     if len(storage) != len(eqn.outs):
         raise ExecutionError(f"{user} must compute {len(eqn.outs)} result(s), but its perform left "
                              f"{len(storage)} in output_storage")
-    results = [_result(f"result {k} of {user}", v.type, cell) for k, (v, cell) in enumerate(zip(eqn.outs, storage))]
-    for k, (value, shape) in enumerate(zip(results, shapes)):
-        if isinstance(value, np.ndarray) and value.shape != shape:
-            raise ShapeError(f"result {k} of {user}: expected shape {shape}, which its infer_shape states, "
-                             f"got {value.shape}")
-    return results
+    return [_result(eqn, k, cell, shapes[k] if shapes else None) for k, cell in enumerate(storage)]
 
 
-def _result(what: str, type: Any, cell: list[Any]) -> Any:
-    if not cell or cell[0] is None:
+def _result(eqn: Any, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
+    """What stands in `cell`, as a value of the result's type, and of the shape stated."""
+    type_, value = eqn.outs[k].type, cell[0] if cell else None
+    if type(value) is np.ndarray and value.shape == shape and value.dtype == type_.dtype and value.flags.carray:
+        return value
+    what = f"result {k} of {eqn.op}"
+    if value is None:
         raise ExecutionError(f"{what} is missing: its perform must put it into output_storage[k][0]")
-    return type.filter(cell[0], name=what, advice="return the dtype that make_node states")
+    value = type_.filter(value, name=what, advice="return the dtype that make_node states")
+    if isinstance(value, np.ndarray) and shape is not None and value.shape != shape:
+        raise ShapeError(f"{what}: expected shape {shape}, which its infer_shape states, got {value.shape}")
+    return value

@@ -318,8 +318,14 @@ def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
         _scalars(op, sizes, source)
         t = types[k]
         if isinstance(t, TensorType):
-            types[k] = TensorType.make(t.dtype, tuple([_static(n) if s is None else s for n, s in zip(sizes, t.shape)]))
+            types[k] = TensorType.make(t.dtype, tuple([_stated(n) if s is None else s for n, s in zip(sizes, t.shape)]))
     return types
+
+
+def _stated(size: Any) -> int | None:
+    """A size that a user's Op states, if it is known; a 1 that its types don't tell does not broadcast."""
+    known = _static(size)
+    return known if known is not None and known >= 0 and known != 1 else None
 
 
 def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:

@@ -198,6 +198,22 @@ def test_a_mistake_is_shown_in_the_users_text():
             gradc.function([x], wrong(x), mode=mode)(V)
 
 
+def test_memory_of_its_own():
+    reverse = CFunction("reverse_in_blocks", {"x": "float64[n, m]"}, "float64[n, m]", """
+        double *row = malloc(m * sizeof *row);
+        if (!row)
+            return 1;
+        for (int64_t i = 0; i < n; ++i) {
+            memcpy(row, x + i * m, m * sizeof *row);
+            for (int64_t k = 0; k < m; ++k)
+                out[i * m + k] = row[m - 1 - k];
+        }
+        free(row);
+    """, errors={1: "no memory"})
+    x = at.dmatrix("x")
+    np.testing.assert_array_equal(both([x], reverse(x.T) + 1, M), M.T[:, ::-1] + 1)
+
+
 def test_equal_functions_are_one_and_others_are_not():
     x = at.dvector("x")
     code = "for (int64_t i = 0; i < n; ++i) out[i] = x[i] + %d;"

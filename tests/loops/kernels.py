@@ -10,8 +10,10 @@ import numpy as np
 
 from gradc import errors
 from gradc.codegen import unit
+from gradc.compile.pipeline import numbered
 from gradc.ir import interp, ops
-from gradc.ir.program import Builder, Program, Var
+from gradc.ir.callback import performed
+from gradc.ir.program import Builder, Eqn, Program, Var, equations
 from gradc.ir.types import TensorType
 from gradc.loops.check import check
 from gradc.loops.lower import lower
@@ -31,9 +33,16 @@ def load(kernel: Kernel, optimize: str = "-O1") -> tuple[Any, unit.CUnit]:
     return build.obtain(key, lambda: build.Unit(made.text, {}, made.constants, optimize)), made
 
 
-def callable_of(kernel: Kernel, optimize: str = "-O1") -> Any:
-    """f(*arrays) -> list of arrays; inputs of the declared dtypes.  Product of matrices by gradc's own loops."""
+def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ()) -> Any:
+    """f(*arrays) -> list of arrays; inputs of the declared dtypes.  Product of matrices by gradc's own loops.
+
+    eqns: the equations that the sources of the kernel's calls number.
+    """
     loaded, made = load(kernel, optimize)
+    users = [eqns[call.sources[0]] for call in made.calls]
+
+    def call(number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...]], sizes: Sequence[int]) -> list[Any]:
+        return performed(users[number], arrays, shapes)
 
     def convert(position: int, value: Any) -> np.ndarray:
         b = kernel.inputs[position]
@@ -49,12 +58,14 @@ def callable_of(kernel: Kernel, optimize: str = "-O1") -> Any:
                 for b in kernel.inputs],
         outputs=[(b.dtype, len(b.shape)) for b in kernel.outputs], constants=loaded.constants,
         n_results=len(kernel.outputs), result="list", convert=convert, fail=fail, keep=loaded.keep, deterministic=True,
-        shrinks=made.shrinks)
+        shrinks=made.shrinks, call=call,
+        calls=[([(v.type.dtype, v.type.ndim) for v in eqn.op.split(eqn.args)[0]],  # type: ignore[attr-defined]
+                [(v.type.dtype, v.type.ndim) for v in eqn.outs]) for eqn in users])  # type: ignore[attr-defined]
 
 
 def compiled(program: Program, optimize: str = "-O1") -> Any:
     """A Program as f(*arrays) -> list of arrays."""
-    return callable_of(lower(program, "f"), optimize)
+    return callable_of(lower(numbered(program), "f"), optimize, list(equations(program)))
 
 
 def compare(program: Program, values: Sequence[Any], rtol: float = 1e-9, optimize: str = "-O1") -> Any:

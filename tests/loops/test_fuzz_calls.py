@@ -1,0 +1,129 @@
+"""Random Programs, loops and branches in which values pass through users' Ops, in Python and in C.
+
+They grow as those of the other fuzz tests, with one more kind of step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradc import CFunction
+from gradc.codegen import unit
+from gradc.errors import Unsupported
+from gradc.ir import ops
+from gradc.ir.graph import Apply, Op
+from gradc.ir.program import Var, equations
+from gradc.ir.types import TensorType
+from gradc.loops.lower import lower
+from gradc.passes import phases
+from tests.codegen.test_golden import DELIBERATE, complaints, find
+from tests.loops import test_fuzz, test_fuzz_nested, test_fuzz_scan
+from tests.loops.kernels import compare
+from tests.loops.test_fuzz import Growth
+
+CODE = """
+    const int64_t size = {size};
+    *total = 0;
+    for (int64_t i = 0; i < size; ++i) {{
+        y[i] = 0.5 * {element} + w;
+        *total += y[i];
+    }}
+"""
+
+
+def turned(x: np.ndarray, w: np.ndarray) -> list[Any]:
+    """What all of the Ops compute: no element depends on that at the same place, and each on where it lies."""
+    y = (0.5 * x.reshape(-1)[::-1] + w).reshape(x.shape)
+    return [y, y.sum()]
+
+
+class Turned(Op):
+    """In Python; it spoils what it was given."""
+
+    def make_node(self, x: Any, w: Any) -> Apply:
+        return Apply(self, [x, w], [x.type(), TensorType("float64", ())()])
+
+    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+        for cell, value in zip(output_storage, turned(*inputs)):
+            cell[0] = value
+        for a in inputs:
+            a[...] = np.nan
+
+
+def in_c(dims: str) -> Any:
+    declared = f"float64[{dims}]"
+    code = CODE.format(size=dims.replace(",", " *") or "1", element="x[size - 1 - i]" if dims else "x")
+    return CFunction("turned", {"x": declared, "w": "float64"}, {"y": declared, "total": "float64"}, code,
+                     numpy=lambda x, w: turned(np.asarray(x), w)).op
+
+
+IN_PYTHON = Turned()
+IN_C = [in_c(dims) for dims in ("", "n", "n, m")]
+
+
+def called(g: Growth, v: Var) -> None:
+    b, rank = g.builder, len(g.shape[v])
+    w = b.map("tanh", g.random.choice([u for u in g.values if not g.shape[u]] or [b.constant(0.5, "float64")]))
+    user = IN_PYTHON if rank > 2 or g.random.random() < 0.5 else IN_C[rank]
+    y, total = b.apply(ops.Callback(user, (rank, 0)), v, w, *[b.size(v, k) for k in range(rank)])
+    g.add(total, ())
+    g.add(y, g.shape[v])
+
+
+@pytest.fixture(autouse=True)
+def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {**test_fuzz.STEPS, called: 25}
+    monkeypatch.setattr(test_fuzz, "STEPS", steps)
+    monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1015))
+def test_programs(seed: int) -> None:
+    test_fuzz.agrees(seed, "-O1")
+
+
+@pytest.mark.parametrize("seed", range(1000, 1015))
+def test_loops(seed: int) -> None:
+    program, values = test_fuzz_scan.looped(seed)
+    compare(program, values, 1e-7)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1015))
+def test_loops_and_branches_in_one_another(seed: int) -> None:
+    test_fuzz_nested.agrees(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2000, 2130))
+def test_all_at_length(seed: int) -> None:
+    program, values = test_fuzz.grown(seed)
+    compare(phases.optimize(program, checked=True), values, 1e-9)
+    program, values = test_fuzz_scan.looped(seed)
+    compare(phases.optimize(program, checked=True), values, 1e-7)
+    test_fuzz_nested.agrees(seed, passes=seed % 2 == 0)
+
+
+@pytest.mark.parametrize("name", DELIBERATE)
+def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
+    compiler = find(name)
+    if compiler is None:
+        pytest.skip(f"no {name} here")
+    for seed in range(1000, 1015):
+        try:
+            text = unit.generate(lower(phases.optimize(test_fuzz_nested.grown(seed)), "f")).text
+        except Unsupported:
+            continue
+        path = tmp_path / f"unit_{seed}.c"
+        path.write_text(text, encoding="ascii")
+        assert complaints(compiler, path, *DELIBERATE[name]) == ""
+
+
+def test_seeds_meet_calls_of_both_kinds() -> None:
+    users = [type(e.op.op) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+             if type(e.op) is ops.Callback]
+    assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10

@@ -16,6 +16,7 @@ from gradc.ir.program import Eqn, Var
 from gradc.ir.scalars import get_row
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
+from gradc.loops.sizes import Sizes
 from gradc.record import fresh, record
 
 SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
@@ -285,22 +286,23 @@ def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list
             [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
 
 
-def is_gemm(eqn: Eqn) -> bool:
+def is_gemm(eqn: Eqn, sizes: Sizes) -> bool:
     """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1, not known to be small.
 
     Rows, columns and what is summed over may be several axes each.
     """
     op = eqn.op
     assert type(op) is ops.Contract
-    left, right = eqn.args[0].type, eqn.args[1].type
     dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-    if dtype not in dtypes.FLOATS or left.dtype != dtype or right.dtype != dtype:  # type: ignore[attr-defined]
+    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):  # type: ignore[attr-defined]
         return False
-    size = dict(zip(op.a, left.shape)) | dict(zip(op.b, right.shape))  # type: ignore[attr-defined]
+    left, right = map(sizes.of, eqn.args)
+    size = dict(zip(op.a, left)) | dict(zip(op.b, right))
     batch, *groups = gemm_labels(op)
     if len(set(op.a) | set(op.b)) != len(batch) + sum(map(len, groups)):
         return False                            # one operand alone is summed over
-    sizes = [size[x] for group in groups for x in group]
-    if None not in sizes and prod(sizes) <= SMALL_PRODUCT:
+    extents = [size[x] for group in groups for x in group]
+    known = [d for d in extents if isinstance(d, int)]
+    if len(known) == len(extents) and prod(known) <= SMALL_PRODUCT:
         return False                            # loops, which the C compiler unrolls
     return all(any(size[x] != 1 for x in group) for group in groups)

@@ -132,7 +132,7 @@ class Schedule:
         """Values that are computed once whatever they cost: outputs and operands of opaque calls."""
         forced = set(self.program.outputs)
         for eqn in self.program.eqns:
-            if type(eqn.op) is ops.Contract and is_gemm(eqn):
+            if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
                 forced.update(eqn.args)
             elif type(eqn.op) is ops.Random:
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
@@ -353,7 +353,7 @@ class Schedule:
         self._add(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
-        if is_gemm(eqn):
+        if is_gemm(eqn, self.sizes):
             self._gemm(eqn, op)
             return
         out = eqn.outs[0]

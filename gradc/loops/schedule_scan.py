@@ -14,7 +14,7 @@ rows in turn.  A larger one has two rows of memory, read and written in turn; or
 Program, `steps + 1` rows: all states, and those before each step, are parts of them (which small ones have as well).
 
 A matrix that all steps multiply a vector with is copied once, before the loop, if its rows are what is summed over: the
-sum of its columns is vector code.
+sum of its columns is vector code.  Of a small one all sums are unrolled.
 """
 
 from __future__ import annotations
@@ -281,7 +281,8 @@ class Body(ControlSchedule):
             view = self.views[var]
             order = self._memory_order(view, list(range(len(labels))))
             kept = [k for k in order if labels[k] in op.out]
-            if not kept or order[-1] in kept or view.root in self.trees or is_gemm(eqn):
+            if not kept or order[-1] in kept or view.root in self.trees or is_small(view.dims) \
+                    or is_gemm(eqn, self.sizes):
                 continue
             outside = self._outside(view)
             if outside is not self:

@@ -19,54 +19,43 @@
 
 typedef unsigned __int128 word128;
 
-typedef struct generator {
-    word128 state, increment;
-    uint32_t has_uint32, uinteger;      /* is the upper half of the last word still to be given out?  that half */
-} generator;
+/* The six words of a state (gradc_runtime.h). */
+enum { STATE, INCREMENT = 2, HAS_UINT32 = 4, UINTEGER };
 
 static const word128 MULTIPLIER = (word128)UINT64_C(0x2360ed051fc65da4) << 64 | UINT64_C(0x4385df649fccf645);
 
+static word128 both(const uint64_t *words)
+{
+    return (word128)words[1] << 64 | words[0];
+}
+
 static uint64_t pcg_uint64(void *of)
 {
-    generator *g = of;
-    g->state = g->state * MULTIPLIER + g->increment;
-    const uint64_t mixed = (uint64_t)(g->state >> 64) ^ (uint64_t)g->state;
-    const unsigned turn = (unsigned)(g->state >> 122);
+    uint64_t *g = of;
+    const word128 state = both(g + STATE) * MULTIPLIER + both(g + INCREMENT);
+    g[STATE] = (uint64_t)state;
+    g[STATE + 1] = (uint64_t)(state >> 64);
+    const uint64_t mixed = (uint64_t)(state >> 64) ^ (uint64_t)state;
+    const unsigned turn = (unsigned)(state >> 122);
     return mixed >> turn | mixed << (-turn & 63);
 }
 
 static uint32_t pcg_uint32(void *of)
 {
-    generator *g = of;
-    if (g->has_uint32) {
-        g->has_uint32 = 0;
-        return g->uinteger;
+    uint64_t *g = of;
+    if (g[HAS_UINT32]) {                /* the upper half of the last number is still to be given out */
+        g[HAS_UINT32] = 0;
+        return (uint32_t)g[UINTEGER];
     }
-    const uint64_t both = pcg_uint64(g);
-    g->has_uint32 = 1;
-    g->uinteger = (uint32_t)(both >> 32);
-    return (uint32_t)both;
+    const uint64_t number = pcg_uint64(g);
+    g[HAS_UINT32] = 1;
+    g[UINTEGER] = number >> 32;
+    return (uint32_t)number;
 }
 
 static double pcg_double(void *of)
 {
     return (double)(pcg_uint64(of) >> 11) * 0x1p-53;
-}
-
-static generator read_state(const uint64_t *words)
-{
-    return (generator){(word128)words[1] << 64 | words[0], (word128)words[3] << 64 | words[2], (uint32_t)words[4],
-                       (uint32_t)words[5]};
-}
-
-static void write_state(const generator *g, uint64_t *words)
-{
-    words[0] = (uint64_t)g->state;
-    words[1] = (uint64_t)(g->state >> 64);
-    words[2] = (uint64_t)g->increment;
-    words[3] = (uint64_t)(g->increment >> 64);
-    words[4] = g->has_uint32;
-    words[5] = g->uinteger;
 }
 
 /* Parameters of one call; the same for all draws where the step is 0. */
@@ -225,11 +214,12 @@ static int draw(int distribution, const uint64_t *before, uint64_t *after, int64
     const int fault = fault_of(distribution, &p);
     if (fault)
         return fault;
-    generator own = read_state(before);
-    bitgen_t bits = {&own, pcg_uint64, pcg_uint32, pcg_double, pcg_uint64}, *const g = &bits;
+    if (after != before)
+        memcpy(after, before, 6 * sizeof *after);
+    bitgen_t bits = {after, pcg_uint64, pcg_uint32, pcg_double, pcg_uint64}, *const g = &bits;
     switch (distribution) {
     case GRADC_UNIFORM:
-        EACH(double, random_uniform(g, REAL(0), REAL(1) - REAL(0)));
+        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * pcg_double(after));
     case GRADC_NORMAL:
         EACH(double, random_normal(g, REAL(0), REAL(1)));
     case GRADC_STANDARD_NORMAL:
@@ -265,10 +255,14 @@ static int draw(int distribution, const uint64_t *before, uint64_t *after, int64
     case GRADC_GEOMETRIC:
         EACH(int64_t, random_geometric(g, REAL(0)));
     case GRADC_INTEGERS:
+        if (!steps[0] && !steps[1]) {
+            const int64_t low = ((const int64_t *)parameters[0])[0], high = ((const int64_t *)parameters[1])[0];
+            random_bounded_uint64_fill(g, (uint64_t)low, (uint64_t)high - 1 - (uint64_t)low, n, false, out);
+            break;
+        }
         EACH(int64_t, (int64_t)random_bounded_uint64(g, (uint64_t)WHOLE(0), (uint64_t)WHOLE(1) - 1 - (uint64_t)WHOLE(0),
                                                      0, false));
     }
-    write_state(&own, after);
     return 0;
 }
 

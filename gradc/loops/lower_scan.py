@@ -104,7 +104,8 @@ class _Emitter:
         assigned: list[Any] = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
         for c, local in zip(item.carries, carried):
             if c.after is not None:
-                assigned.append(self.copied(c.after, None, c.state))
+                if c.after is not c.state:
+                    assigned.append(self.copied(c.after, None, c.state))
             elif local is not None and c.then is not None:
                 assigned.append(Assign(local.name, inner.names[c.then]))
         if count is not None:

@@ -184,8 +184,9 @@ class Carry:
     """A value handed from step to step.
 
     A scalar: a local called as `state`, from `init` on.  A small array: two of them, `state` and `after`, which a step
-    fills and which is copied into `state` at its end.  Another array: two rows of the memory of `state`, of which the
-    local `now` (0 or 1) is the one to read, `then` the other.  result: where the last value goes, if it is used.
+    fills and which is copied into `state` at its end; or one, if a step can write its result there.  Another array:
+    two rows of the memory of `state`, of which the local `now` (0 or 1) is the one to read, `then` the other.
+    result: where the last value goes, if it is used.
     """
 
     state: Var

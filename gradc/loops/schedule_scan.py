@@ -83,7 +83,7 @@ class ControlSchedule(Schedule):
                 body.ends.append(new)
                 carry = Carry(state, self._operand(init, ()), used)
             elif small:
-                carry = self._small(item, state, init, new, used)
+                carry = self._small(item, state, init, new, used, _advances(program, state, new))
             else:
                 carry = self._in_turn(body, state, init, new, used)
                 held.append(carry.state)
@@ -128,9 +128,10 @@ class ControlSchedule(Schedule):
             self.views[result] = whole.sliced(self.sizes, [(end,)])
         return memory
 
-    def _small(self, item: ScanItem, state: Var, init: Var, new: Var, result: Var | None) -> Carry:
-        """Two small arrays, which are the body's own: `start` fills the first, each step the second."""
-        now, then = [item.body.own_memory(state) for _ in range(2)]
+    def _small(self, item: ScanItem, state: Var, init: Var, new: Var, result: Var | None, in_place: bool) -> Carry:
+        """Two small arrays, which are the body's own: `start` fills the first, each step the second (or the first)."""
+        now = item.body.own_memory(state)
+        then = now if in_place else item.body.own_memory(state)
         self.views[state] = self.views[now]
         item.start.writes.append((init, self.views[now]))
         item.body.writes.append((new, self.views[then]))
@@ -331,3 +332,15 @@ class Body(ControlSchedule):
         if node.available == 0 and not self.folds_into_memory(node):
             return not view.flat
         return isinstance(user, Node) and super().is_local(node, user, view)
+
+
+def _advances(program: Program, state: Var, new: Var) -> bool:
+    """Is `new` the state that follows draws from `state`, which nothing else uses?"""
+    producers = program.producers()
+    v = new
+    while v is not state:
+        eqn = producers.get(v)
+        if eqn is None or type(eqn.op) is not ops.Random:
+            return False
+        v = eqn.args[0]
+    return new is not state and program.use_counts()[state] == 1

@@ -316,11 +316,15 @@ class Sizes:
             if type(eqn.op) is ops.ShapeOf:
                 self.scalar[var] = self.of(eqn.args[0])[eqn.op.axis]  # type: ignore[index]
                 continue
-            if type(eqn.op) is ops.Slice and eqn.args[0] in self._inputs and len(eqn.args) == 1:
-                value = self._host_element(eqn)
-                if value is None:
+            if type(eqn.op) is ops.Slice and len(eqn.args) == 1:
+                part = self._part(eqn)
+                value = self._host_element(eqn) if part is None else self.scalar.get(part)
+                if value is not None:
+                    self.scalar[var] = value
+                elif part is None:
                     return None
-                self.scalar[var] = value
+                else:
+                    stack.append(part)
                 continue
             if type(eqn.op) not in (ops.Map, ops.Cast):
                 return None
@@ -343,10 +347,29 @@ class Sizes:
         self._region.lengths.add(name)
         return name
 
+    def _whole(self, var: Var) -> Var:
+        """The value outside all bodies that `var` is throughout."""
+        while var in self._outside:
+            var = self._outside[var]
+        return var
+
+    def _part(self, eqn: Eqn) -> Var | None:
+        """The scalar that `v[k]` is, of a vector that was put together from scalars, k constant."""
+        made = self._producers.get(self._whole(eqn.args[0]))
+        at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None  # type: ignore[attr-defined]
+        if made is None or not isinstance(at, int):
+            return None
+        parts = made.args if type(made.op) is ops.Concat else (made.out,)
+        if not -len(parts) <= at < len(parts) or any(p.type.shape != (1,) for p in parts):  # type: ignore[attr-defined]
+            return None
+        one = self._producers.get(parts[at])
+        return one.args[0] if one is not None and one.op == ops.Transpose((-1,)) else None
+
     def _host_element(self, eqn: Eqn) -> SizeExpr | None:
         """`v[k]` of an integer input vector, k constant."""
-        source = eqn.args[0]
-        if source.type.dtype not in dtypes.DISCRETE or source.type.ndim != 1:  # type: ignore[attr-defined]
+        source = self._whole(eqn.args[0])
+        dtype, ndim = source.type.dtype, source.type.ndim  # type: ignore[attr-defined]
+        if source not in self._inputs or dtype not in dtypes.DISCRETE or ndim != 1:
             return None
         at, (length,) = eqn.op.items[0].at, self.of(source)  # type: ignore[attr-defined]
         if not isinstance(at, int):

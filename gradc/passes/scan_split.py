@@ -141,6 +141,8 @@ class _Split:
 
     def vectorises(self, eqn: Eqn) -> bool:
         """Has `eqn` a form over all steps?"""
+        if any(type(a.type) is not TensorType for a in eqn.args):
+            return False
         flags = tuple([a in self.rows for a in eqn.args])
         key = (eqn.op, flags, *[a if a.data is not None else a.type for a in eqn.args])
         if key not in self.batchable:

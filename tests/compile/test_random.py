@@ -376,6 +376,39 @@ def test_loops_of_vectors_and_loops_in_loops() -> None:
         assert states_equal(next(iter(updates)).get_value(), want)
 
 
+def after(draws: Any) -> Any:
+    """The state after draws."""
+    return draws.owner.outputs[0]
+
+
+def test_loops_with_several_draws_a_step() -> None:
+    """States handed on: by two draws in turn, by one of two that start alike, and to one another."""
+    a, b, c, d = [gradc.shared(rng(k)) for k in range(4)]
+
+    def step() -> Any:
+        first = normal(rng=a)
+        second = uniform(size=2, rng=after(first))
+        twice, other = normal(rng=b), integers(0, 99, size=3, rng=b)
+        left, right = normal(rng=c), uniform(rng=d)
+        return [first, second, twice, other, left, right], {a: after(second), b: after(other), c: after(right),
+                                                            d: after(left)}
+
+    rows, updates = gradc.scan(step, n_steps=5)
+    f = native([], rows, updates=updates)
+    numbers = [rng(k) for k in range(4)]
+    for _ in range(2):
+        made = f()
+        for t in range(5):
+            like = np.random.Generator(np.random.PCG64())
+            like.bit_generator.state = numbers[1].bit_generator.state
+            want = [numbers[0].normal(), numbers[0].uniform(size=2), like.normal(), numbers[1].integers(0, 99, 3),
+                    numbers[2].normal(), numbers[3].uniform()]
+            numbers[2], numbers[3] = numbers[3], numbers[2]
+            for row, expected in zip(made, want):
+                np.testing.assert_array_equal(row[t], expected)
+        assert all(states_equal(s.get_value(), g) for s, g in zip((a, b, c, d), numbers))
+
+
 def test_a_loop_that_draws_until() -> None:
     """Rejection: uniform numbers until one is above 0.9."""
     stream = RandomStream(2)

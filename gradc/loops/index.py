@@ -81,9 +81,19 @@ class View:
             return replace(self, dims=dims, axes=tuple(None if d == 1 else next(rest)[0] for d in dims))
         if self.flat_contiguous(sizes):
             return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), self.offsets, True)
-        if not self.is_whole(root_dims):
+        if self.is_whole(root_dims):
+            return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
+        return self._piece(sizes, dims, root_dims)
+
+    def _piece(self, sizes: Sizes, dims: tuple[SizeExpr, ...], root_dims: tuple[SizeExpr, ...]) -> View | None:
+        """As `reshaped`, if this is some of the first axis' positions, one after the other, which lie in one piece."""
+        if self.flat or self.axes != tuple([(k, 1) for k in range(len(root_dims))]) or any(self.offsets[1:]) \
+                or self.dims[1:] != root_dims[1:]:
             return None
-        return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), ((),), True)
+        step = sizes.product(root_dims[1:])
+        start = tuple([(t[0], sizes.define("mul", (t[1], step))) if isinstance(t, tuple) else
+                       sizes.define("mul", (t, step), "offset") for t in self.offsets[0]])
+        return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), (start,), True)
 
     def flat_contiguous(self, sizes: Sizes) -> bool:
         """Is this a view after a Reshape, or of a vector, whose elements lie one after the other?"""

@@ -205,6 +205,8 @@ class _Lowering:
             nested = any(type(c) is Loop for c in top.children)
             multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
             blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
+        if not scope.statements:            # parts of what is joined that are there already
+            return
         self.sections.append(Section(self._title(nodes), fused(scope.statements), tuple(self.reads),
                                      tuple(self.writes), blocks, combine))
 

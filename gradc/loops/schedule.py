@@ -83,6 +83,7 @@ class Schedule:
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
+        self._joined: list[tuple[Node, View, View]] = []    # writes of parts that are joined: value, and where it goes
         self._walks: dict[Any, tuple[int | None, ...]] = {}
         self._counts = self.program.use_counts()
         self._producers = self.program.producers()
@@ -536,7 +537,7 @@ class Schedule:
             ranges[axis] = (first, count, 1)
             target = whole.sliced(self.sizes, ranges)
             if not self._place_in(out, a, target):
-                self._write(out, view, target, "set", out)
+                self._joined.append((self._write(out, view, target, "set", out), view, target))
             first = self.sizes.define("add", (first, count), "offset")
 
     def _place_in(self, out: Var, a: Var, target: View) -> bool:

@@ -41,6 +41,8 @@ class ControlSchedule(Schedule):
     def _start(self) -> None:
         super()._start()
         self._turned: dict[Any, View] = {}      # copies of matrices with their axes in another order
+        self._stacked: set[Var] = set()         # rows of loops that have memory of their own
+        self._parts = {a for e in self.program.eqns if e.op == ops.Concat(0) for a in e.args}
 
     def _equation(self, eqn: Eqn) -> None:
         if type(eqn.op) is ops.Scan:
@@ -70,7 +72,8 @@ class ControlSchedule(Schedule):
         for state, init, new, result in zip(states, inits, after, eqn.outs):
             used = result if result in self._used else None
             shown = {} if op.until or op.limited else {
-                row: value for row, value in rows.items() if value in (state, new) and row not in self._outputs}
+                row: value for row, value in rows.items() if value in (state, new)
+                and row not in self._outputs and row not in self._parts}
             scalar = all(d == 1 for d in self.sizes.of(state))
             small = is_small(self.sizes.of(state))
             if len(set(shown.values())) > small:            # of a small one, both before and after each step
@@ -90,6 +93,7 @@ class ControlSchedule(Schedule):
             item.carries.append(carry)
             if used is not None:
                 made.append(self._result(used))
+        self._stacked.update(rows)
         for row, value in rows.items():
             item.rows.append(self._result(row))
             body.writes.append((value, self.views[row].sliced(self.sizes, [(item.t,)])))
@@ -188,6 +192,23 @@ class ControlSchedule(Schedule):
             copy = self._copy(view.transposed(order), like)
             self._turned[key] = self.views[copy].transposed(tuple(order.index(k) for k in range(len(order))))
         return self._turned[key]
+
+    def _decide_storage(self) -> None:
+        """Rows of a loop that are joined with others have the memory that they would be copied to."""
+        super()._decide_storage()
+        for node, view, target in self._joined:
+            root = view.root
+            if root not in self._stacked or root in self.placed or root in self.output_of:
+                continue
+            dims = self.sizes.of(root)
+            if view != View.whole(root, dims):      # in another shape
+                whole = View.whole(root, dims).reshaped(self.sizes, view.dims, dims)
+                if view != whole:
+                    continue
+                target = target.reshaped(self.sizes, dims, self.sizes.of(target.root))
+            if target is not None:
+                self.placed[root] = target
+                node.fn = "in place"
 
     def _result(self, var: Var) -> Var:
         """A result is a value with memory of its own."""

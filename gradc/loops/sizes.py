@@ -17,13 +17,15 @@ from typing import Any
 from gradc.errors import SIZE_ONE, NoRuleError, Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.scalars import get_row
+from gradc.ir.scalars import COST, get_row
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
 from gradc.record import fresh as new
 from gradc.record import record
 
 Dims = tuple[SizeExpr, ...]
+
+MOST_PARTS = 40         # of a size computed in floats
 
 
 @record(frozen=False, eq=False)
@@ -328,6 +330,12 @@ class Sizes:
                 continue
             if type(eqn.op) not in (ops.Map, ops.Cast):
                 return None
+            if eqn.args[0].type.dtype in dtypes.FLOATS:  # type: ignore[attr-defined]
+                value = self._host_float(eqn)
+                if value is None:
+                    return None
+                self.scalar[var] = value
+                continue
             missing = [a for a in eqn.args if a not in self.scalar]
             if missing:
                 stack.extend(missing)
@@ -386,6 +394,54 @@ class Sizes:
             self._defined[key] = name = self._fresh("element")
             self.prologue.append(Define(name, load))
         return self._defined[key]
+
+    def _host_float(self, eqn: Eqn) -> SizeExpr | None:
+        """An integer scalar made of floats that are made of sizes: ceil(sqrt(n))."""
+        parts: list[nodes.Expr] = []
+        args = [self._float(a, parts) for a in eqn.args]
+        if any(a is None for a in args):
+            return None
+        value = self._applied(eqn, args)  # type: ignore[arg-type]
+        key = ("host", eqn.outs[0])
+        if key not in self._defined:
+            whole = value if value.dtype == "int64" else Fn("cast", (value,), "int64")
+            self._define(key, "size", whole, tuple([p.size for p in parts if type(p) is Size]))
+        return self._defined[key]
+
+    def _float(self, var: Var, parts: list[nodes.Expr]) -> nodes.Expr | None:
+        """A scalar as an expression of sizes; `parts`: all that it is made of, which are few."""
+        dtype = var.type.dtype  # type: ignore[attr-defined]
+        found: nodes.Expr | None = None
+        eqn = self._producers.get(var)
+        if var.type.ndim or len(parts) > MOST_PARTS:  # type: ignore[attr-defined]
+            return None
+        if var.data is not None:
+            found = Lit(var.data.item(), dtype)
+        elif dtype in dtypes.DISCRETE:
+            size = self.try_host(var)
+            if size is not None:
+                parts.append(Size(size))
+                found = parts[-1] if dtype == "int64" else Fn("cast", (parts[-1],), dtype)
+        elif eqn is not None and (type(eqn.op) is ops.Cast or (
+                type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is None
+                and get_row(eqn.op.fn).weight < COST["exp"])):
+            args = [self._float(a, parts) for a in eqn.args]
+            found = None if any(a is None for a in args) else self._applied(eqn, args)  # type: ignore[arg-type]
+        if found is not None:
+            parts.append(found)
+        return found
+
+    @staticmethod
+    def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
+        """A Map or Cast of scalars."""
+        result = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+        if type(eqn.op) is ops.Cast:
+            return Fn("cast", tuple(args), result)
+        row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
+        compute, _ = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
+        cast = [a if a.dtype == compute or (row.rule == "select" and k == 0) else Fn("cast", (a,), compute)
+                for k, a in enumerate(args)]
+        return Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
 
     def _host_equation(self, eqn: Eqn, args: tuple[SizeExpr, ...]) -> SizeExpr | None:
         out = eqn.outs[0].type.dtype  # type: ignore[attr-defined]

@@ -196,6 +196,30 @@ class Loop:
         self.seqs[v] = outer
         return v
 
+    def other(self, outer: Var) -> Var:
+        """The value of `outer` inside the body, the same in all steps."""
+        for v, x in self.others.items():
+            if x is outer:
+                return v
+        v = self.inner.input(outer.type, outer.name)
+        self.others[v] = outer
+        return v
+
+    def carry(self, like: Var, init: Var) -> Var:
+        """A new carry of the type of `like`; what follows it is to be said yet."""
+        v = self.inner.input(like.type, like.name)
+        self.inits[v] = init
+        return v
+
+    def around(self, steps: Var) -> Loop:
+        """A loop of `steps` steps in the direction of this one, in which nothing is done as yet."""
+        loop = copy(self)
+        loop.inner = Builder()
+        loop.steps, loop.limit, loop.stop, loop.counts = steps, None, None, []
+        loop.seqs, loop.inits, loop.others, loop.after = {}, {}, {}, {}
+        loop.lasts, loop.rows, loop.done = {}, {}, {}
+        return loop
+
     def needed(self, values: Iterable[Var]) -> set[Var]:
         """Everything inside that `values` are made from, through the carries; `values` included."""
         needed: set[Var] = set()
@@ -325,6 +349,19 @@ def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[A
         else:
             rebuild(program, b, env, [eqn])
     return b.program([env[v] for v in program.outputs])
+
+
+def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
+    """The rows of the sequence x that the steps read; `row`: one of them inside."""
+    if b.has_rows(x, loop.steps):
+        return x
+    x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
+                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, b.size(x, 0)))
+    x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+    if loop.steps.data is None:
+        return x
+    return b.apply(ops.Reshape(tensor(x).ndim), x, loop.steps,      # a single row broadcasts: the type must tell it
+                   *[b.size(x, k) for k in range(1, tensor(x).ndim)])
 
 
 def _special(t: Type, outside: Type, row: bool) -> Type:

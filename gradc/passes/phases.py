@@ -83,10 +83,10 @@ class _Optimizer:
         self.phases = _without(excluded) if excluded else PHASES
         self.bodies: dict[str, Program] = {}
 
-    def optimize(self, program: Program) -> Program:
+    def optimize(self, program: Program, body: bool = False) -> Program:
         program = drop_unused(program)      # first: rules cost time, and unused equations state no sizes
         if self.loops and has_loops(program):
-            program = optimize_loops(program, lambda p: self.rules(p, self.phases[:1]), self.body,
+            program = optimize_loops(program, lambda p: self.rules(p, self.phases[:1]), self.body, body,
                                      check if self.checked else None)
         return self.rules(program, self.phases)
 
@@ -94,7 +94,7 @@ class _Optimizer:
         """A body, optimised; once for equal ones."""
         key = digest(program)
         if key not in self.bodies:
-            made = self.optimize(program)
+            made = self.optimize(program, body=True)
             self.bodies[key] = self.bodies[digest(made)] = made
         return self.bodies[key]
 

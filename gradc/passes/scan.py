@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gradc.ir import ops
 from gradc.ir.program import Program
 from gradc.passes.cond import merge_branches, simplify_branches
+from gradc.passes.scan_checkpoints import checkpoints
 from gradc.passes.scan_inline import inline_sequences
 from gradc.passes.scan_linear import affine_carries
 from gradc.passes.scan_results import first_rows, last_rows
@@ -29,6 +30,7 @@ class Step:
     name: str
     run: Callable[[Program, Transform], Program]
     why: str
+    bodies: bool = True         # is it for bodies of loops and branches as well?
 
 
 STEPS: tuple[Step, ...] = (
@@ -40,6 +42,8 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
+    Step("checkpoints", checkpoints, "after merge_siblings: the loop that a gradient runs again is the user's; before "
+         "loops are split, each part by itself", bodies=False),
     Step("affine_carries", affine_carries, "before split: coefficients need no carry, they may leave"),
     Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
@@ -53,11 +57,13 @@ def has_loops(program: Program) -> bool:
     return any(type(eqn.op) in (ops.Scan, ops.Cond) for eqn in program.eqns)
 
 
-def optimize_loops(program: Program, rules: Transform, optimise: Transform,
+def optimize_loops(program: Program, rules: Transform, optimise: Transform, body: bool = False,
                    check: Callable[[Program, str], None] | None = None) -> Program:
-    """`program` with better loops; `check` is told each intermediate Program with the name of the pass."""
+    """`program`, perhaps a body, with better loops; `check` is told each intermediate Program and the pass's name."""
     program = rules(program)                # sizes and indices in normal form
     for step in STEPS:
+        if body and not step.bodies:
+            continue
         program = step.run(program, optimise)
         if check is not None:
             check(program, step.name)

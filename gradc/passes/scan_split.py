@@ -20,7 +20,7 @@ from gradc.ir.batch import Unbatchable, batch, repeat
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import UNKNOWN, Loop, SizedBuilder, each_loop, elements
+from gradc.passes.loop import UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
 from gradc.passes.scan_sums import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
@@ -255,7 +255,7 @@ class _Split:
         needed = self.ancestors(values, self.outer)
         for v in self.seqs:
             if v in needed and v not in self.outer:
-                self.outer[v] = _rows(b, loop, self.seqs[v], v), True
+                self.outer[v] = rows_of(b, loop, self.seqs[v], v), True
         for eqn in self.body.eqns:
             if all(v in self.outer for v in eqn.outs if v in needed):
                 continue
@@ -315,19 +315,6 @@ class _Split:
         sums = Sums(self.body.eqns, self.rows.__contains__, values, self.stacked)
         self.compute(sums.needed)
         return sums.compute(self.b, self.outer.__getitem__, self.loop.steps)
-
-
-def _rows(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
-    """The rows of a sequence that the steps read."""
-    if b.has_rows(x, loop.steps):
-        return x
-    x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
-                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, b.size(x, 0)))
-    x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
-    if loop.steps.data is None:
-        return x
-    return b.apply(ops.Reshape(tensor(x).ndim), x, loop.steps,      # a single row broadcasts: the type must tell it
-                   *[b.size(x, k) for k in range(1, tensor(x).ndim)])
 
 
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:

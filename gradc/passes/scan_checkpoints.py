@@ -1,0 +1,326 @@
+"""Checkpoints: the rows of a loop that only its gradient reads are computed again where they would take much memory.
+
+    rows = F(xs)            ->    kept, h = F over the blocks of K steps: the carries before each block, no rows
+    grads = B(rows, xs)           rows    = F over the rest of the steps, from h
+                                  g       = B over the rest
+                                  grads   = back over the blocks: F from the carry that was kept, then B from g
+
+K and the number of blocks are sizes, found when the function is called: both are 0, and all steps are the rest, if the
+rows of all steps take no more than `config.checkpoint_bytes`.  Else K is such that the carries that are kept take
+about as much memory as the rows of a block, of the order of the square root of the number of steps.
+
+What is computed row by row between F and B becomes part of the step of B; `scan_split` takes out of it what pays.
+Program -> Program: `checkpoints`.  Not in bodies: these would grow with each loop around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+from gradc.config import config
+from gradc.ir import dtypes, interp, ops
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
+from gradc.passes.loop import Loop, SizedBuilder, is_loop, rows_of
+from gradc.passes.scan_results import row_sizes
+from gradc.passes.scan_values import trim
+from gradc.record import record
+
+Optimise = Callable[[Program], Program]
+
+
+def checkpoints(program: Program, optimise: Optimise) -> Program:
+    """Loops forward whose rows only a loop backward reads, and that loop, in blocks if the rows take much memory."""
+    pairs = _pairs(program) if config.checkpoint_bytes else []
+    if not pairs:
+        return program
+    b = SizedBuilder()
+    env = copy_inputs(program, b)
+    forward = {pair.forward: pair for pair in pairs}
+    cuts: dict[Eqn, tuple[_Pair, _Blocks]] = {}
+    left_out: set[Eqn] = set()
+    for eqn in program.eqns:
+        if eqn in forward:
+            loop = Loop(eqn, [env[a] for a in eqn.args])
+            b.sources = eqn.sources
+            blocks = _blocks(b, loop, optimise)
+            if blocks is not None:
+                cuts[forward[eqn].backward] = forward[eqn], blocks
+                left_out.update(forward[eqn].between)
+                env.update(blocks.forward())
+                continue
+        if eqn in cuts:
+            pair, blocks = cuts[eqn]
+            b.sources = eqn.sources
+            loop = Loop(eqn, eqn.args)
+            _inline(loop, pair.between)
+            loop.move({**{v: v for v in pair.forward.outs}, **env})
+            env.update(blocks.backward(loop))
+        elif eqn not in left_out:
+            rebuild(program, b, env, [eqn])
+    return b.program([env[v] for v in program.outputs])
+
+
+# ------------------------------------------------------------------------------------------------ what to look for
+
+
+@record(eq=False)
+class _Pair:
+    """A loop, the loop in the other direction that alone reads its rows, and what is computed of them on the way."""
+
+    forward: Eqn
+    backward: Eqn
+    between: tuple[Eqn, ...]
+
+
+def _pairs(program: Program) -> list[_Pair]:
+    """The pairs of a Program; no loop is part of two."""
+    candidates = [eqn for eqn in program.eqns if _is_whole(eqn)
+                  and eqn.op.n_carries and eqn.op.n_stacked]     # type: ignore[attr-defined]
+    users: dict[Var, list[Eqn]] = {}
+    for eqn in program.eqns:
+        for a in dict.fromkeys(eqn.args):
+            users.setdefault(a, []).append(eqn)
+    found: list[_Pair] = []
+    taken: set[Eqn] = set()
+    for eqn in candidates:
+        pair = _pair(eqn, users, set(program.outputs))
+        if pair is not None and taken.isdisjoint((pair.forward, pair.backward)):
+            taken.update((pair.forward, pair.backward))
+            found.append(pair)
+    return found
+
+
+def _is_whole(eqn: Eqn) -> bool:
+    """A loop that runs all of its steps, and whose step may be run a second time."""
+    return is_loop(eqn) and not eqn.op.limited and not eqn.op.until and not any(    # type: ignore[attr-defined]
+        type(e.op) is ops.Callback for e in equations(eqn.op.body))                 # type: ignore[attr-defined]
+
+
+def _pair(forward: Eqn, users: Mapping[Var, Sequence[Eqn]], outputs: set[Var]) -> _Pair | None:
+    op: ops.Scan = forward.op  # type: ignore[assignment]
+    work = list(forward.outs[op.n_carries:])
+    between: dict[Eqn, None] = {}
+    backward: Eqn | None = None
+    while work:
+        v = work.pop()
+        if v in outputs:
+            return None
+        for user in users.get(v, ()):
+            if type(user.op) is ops.Scan:
+                _, _, _, inits, others = user.op.split(user.args)
+                if backward not in (None, user) or not _is_whole(user) or user.args[0] is not forward.args[0] \
+                        or user.op.reverse is op.reverse or v in inits or v in others:
+                    return None
+                backward = user
+                continue
+            form = _row_form(user)
+            if form is None or not all(flag for a, flag in zip(user.args, form[1]) if a is v):
+                return None
+            if user not in between:
+                between[user] = None
+                work.append(user.out)
+    return None if backward is None else _Pair(forward, backward, tuple(between))
+
+
+def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
+    """The op that makes row t of `eqn`'s result, and for each argument whether that takes row t of it, or all of it."""
+    rank = tensor(eqn.out).ndim
+    others = (False,) * (len(eqn.args) - 1)
+    match eqn.op:
+        case ops.Map():
+            return eqn.op, tuple([tensor(a).ndim == rank and tensor(a).shape[0] != 1 for a in eqn.args])
+        case ops.Cast():
+            return eqn.op, (True,)
+        case ops.Assert(_, "shape"):
+            return eqn.op, (True, *others)
+        case ops.Transpose((0, *perm)):
+            return ops.Transpose(tuple([p - 1 if p > 0 else p for p in perm])), (True,)
+        case ops.Slice((first, *items)) if first.is_all:
+            return ops.Slice(tuple(items)), (True, *others)
+        case ops.Reduce(fn, axes) if 0 not in axes:
+            return ops.Reduce(fn, tuple([k - 1 for k in axes])), (True,)
+        case ops.Contract(a, b, (label, *out)) if label not in (*a[1:], *b[1:]):
+            left, right = [tuple([k for k in labels if k != label]) for labels in (a, b)]
+            return ops.Contract(left, right, tuple(out)), (label in a, label in b)
+    return None
+
+
+def _inline(loop: Loop, between: Iterable[Eqn]) -> None:
+    """Sequences that `between` makes become values of the step."""
+    made = {eqn.out: eqn for eqn in between}
+    while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
+        eqn = made[loop.seqs[row]]
+        form = _row_form(eqn)
+        assert form is not None
+        op, by_rows = form
+        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+        body = loop.body()
+        inner = Builder()
+        env = copy_inputs(body, inner)
+        given = [env[v] for v in args]
+        if type(op) is ops.Map:             # what all rows have alike may have an axis for them, of size 1
+            rank = tensor(eqn.out).ndim
+            given = [inner.apply(ops.Transpose(tuple(range(1, rank))), v) if tensor(v).ndim == rank else v
+                     for v in given]
+        env[row] = inner.apply(op, *given)
+        rebuild(body, inner, env)
+        loop.take(Program(inner.inputs, inner.eqns, [env[v] for v in body.outputs]))
+        trim(loop, {*loop.rows, *loop.lasts})
+
+
+# ------------------------------------------------------------------------------------------------ how it is cut
+
+
+def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
+    """How `loop` is cut; None if its rows certainly take little memory, or if no one can tell how much."""
+    again = copy(loop)
+    again.lasts = {}
+    trim(again, loop.rows)
+    rows = _bytes(b, loop, dict.fromkeys(loop.rows.values()), optimise)
+    carries = _bytes(b, loop, again.inits, optimise)
+    if rows is None or carries is None:
+        return None
+
+    def of(op: str | ops.OpKind, *args: Var) -> Var:
+        return _computed(b, ops.Map(op) if isinstance(op, str) else op, *args)
+
+    def number(value: int) -> Var:
+        return b.constant(value, "int64")
+
+    steps = of(ops.Cast("int64"), loop.steps)
+    few = of("le", of("mul", steps, rows), number(config.checkpoint_bytes))
+    ratio = of("true_divide", carries, of("maximum", rows, number(1)))
+    root = of(ops.Cast("int64"), of("ceil", of("sqrt", of("mul", of(ops.Cast("float64"), steps), ratio))))
+    length = of("maximum", of("minimum", root, steps), number(1))
+    size = of("maximum", of("switch", few, number(0), length), number(0))
+    if size.data is not None and not size.data:
+        return None
+    return _Blocks(b, loop, again, steps, size, of("floor_divide", steps, size))
+
+
+def _bytes(b: SizedBuilder, loop: Loop, values: Iterable[Var], optimise: Optimise) -> Var | None:
+    """Bytes of one row of each of `values`."""
+    total = b.constant(0, "int64")
+    for v in values:
+        sizes = row_sizes(b, loop, v, optimise)
+        if sizes is None:
+            return None
+        product = b.constant(dtypes.ITEMSIZE[tensor(v).dtype], "int64")
+        for size in sizes:
+            product = _computed(b, ops.Map("mul"), product, size)
+        total = _computed(b, ops.Map("add"), total, product)
+    return total
+
+
+def _computed(b: Builder, op: ops.OpKind, *args: Var) -> Var:
+    """`op(*args)`, a constant if the arguments are."""
+    eqn = b.equation(op, args)
+    if any(a.data is None for a in args):
+        return eqn.out
+    value, = interp.run_equation(eqn, [a.data for a in args])
+    return b.constant(value, tensor(eqn.out).dtype)
+
+
+class _Blocks:
+    """A loop in `count` blocks of `size` steps, which run first, and the rest of its steps."""
+
+    def __init__(self, b: SizedBuilder, loop: Loop, again: Loop, steps: Var, size: Var, count: Var) -> None:
+        """`again`: the loop with its rows as the only results."""
+        self.b = b
+        self.loop = loop
+        self.again = again
+        self.size = size
+        self.count = count
+        self.whole = _computed(b, ops.Map("mul"), size, count)
+        self.start = _computed(b, ops.Map("sub"), steps, self.whole) if loop.op.reverse else self.whole
+        like = b.apply(ops.Broadcast(), b.constant(0, "int64"), steps)      # its parts are as long as all others
+        self.rest = b.size(self.parts(like)[1], 0)
+        self.heads: dict[Var, Var] = {}     # row of a sequence -> the sequence in blocks
+        self.kept: dict[Var, Var] = {}      # carry -> its values before each block
+        self.rows: dict[Any, Var] = {}      # result -> the rows of the rest
+        if loop.steps.data is None:
+            first = next(iter(loop.inits))
+            loop.inits[first] = b.apply(ops.Assert(f"{loop.op}: the number of steps must not be negative", "shape"),
+                                        loop.inits[first], b.map("le", b.constant(0, "int64"), steps))
+
+    def parts(self, x: Var) -> tuple[Var, Var]:
+        """The rows of x in the blocks, one after the other, and in the rest."""
+        known = self.start.data
+        bound, args = (ops.DYNAMIC, [self.start]) if known is None else (int(known), [])
+        first, last = [self.b.apply(ops.Slice((item,)), x, *args)
+                       for item in (ops.Item(stop=bound), ops.Item(start=bound))]
+        return (last, first) if self.loop.op.reverse else (first, last)
+
+    def cut(self, v: Var, x: Var) -> tuple[Var, Var]:
+        """The sequence x, of which v is a row inside, as blocks of rows and the rest."""
+        head, rest = self.parts(rows_of(self.b, self.loop, x, v))
+        sizes = [self.b.size(x, k) for k in range(1, tensor(x).ndim)]
+        return self.b.apply(ops.Reshape(1 + tensor(x).ndim), head, self.count, self.size, *sizes), rest
+
+    def joined(self, blocks: Var, rest: Var) -> Var:
+        """Rows in blocks and those of the rest as rows of all steps."""
+        sizes = [self.b.size(blocks, k) for k in range(2, tensor(blocks).ndim)]
+        head = self.b.apply(ops.Reshape(tensor(blocks).ndim - 1), blocks, self.whole, *sizes)
+        return self.b.apply(ops.Concat(0), *((rest, head) if self.loop.op.reverse else (head, rest)))
+
+    def over_rest(self, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
+        """`loop` over the rest: its rows, and the carries after it."""
+        part = copy(loop)
+        part.steps, part.seqs, part.inits = self.rest, seqs, inits
+        part.lasts = {c: c for c in inits}
+        return part.emit(self.b)
+
+    def over_block(self, outer: Loop, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
+        """`loop` over a block, inside the loop over blocks `outer`: its rows, and the carries after it."""
+        part = copy(loop)
+        part.steps, part.seqs, part.inits = outer.other(self.size), seqs, inits
+        part.others = {v: outer.other(x) for v, x in loop.others.items()}
+        part.lasts = {c: c for c in inits}
+        return part.emit(outer.inner)
+
+    def forward(self) -> dict[Any, Var]:
+        """The loop over the blocks and the one over the rest; the results that are no rows."""
+        loop = self.loop
+        rest: dict[Var, Var] = {}
+        for v, x in loop.seqs.items():
+            self.heads[v], rest[v] = self.cut(v, x)
+        outer = loop.around(self.count)
+        carries = {c: outer.carry(c, x) for c, x in loop.inits.items()}
+        bare = copy(loop)
+        bare.rows = {}
+        made = self.over_block(outer, bare, {v: outer.sequence(x) for v, x in self.heads.items()}, carries)
+        outer.after = {carry: made[c] for c, carry in carries.items()}
+        outer.lasts = {c: carry for c, carry in carries.items()}
+        outer.rows = {("kept", c): carries[c] for c in self.again.inits}
+        results = outer.emit(self.b)
+        self.kept = {c: results["kept", c] for c in self.again.inits}
+        made = self.over_rest(loop, rest, {c: results[c] for c in loop.inits})
+        self.rows = {key: made[key] for key in loop.rows}
+        return {key: made[c] for key, c in loop.lasts.items()}
+
+    def backward(self, loop: Loop) -> dict[Any, Var]:
+        """`loop` back over the rest and over the blocks; its sequences are values, or results of the loop forward."""
+        heads: dict[Var, Var] = {}
+        rest: dict[Var, Var] = {}
+        for v, x in loop.seqs.items():
+            if x in self.rows:
+                rest[v] = self.rows[x]
+            else:
+                heads[v], rest[v] = self.cut(v, x)
+        ends = self.over_rest(loop, rest, loop.inits)
+        outer = loop.around(self.count)
+        carries = {c: outer.carry(c, ends[c]) for c in loop.inits}
+        again = copy(self.again)
+        again.rows = {key: v for key, v in again.rows.items() if key in loop.seqs.values()}
+        rows = self.over_block(outer, again, {v: outer.sequence(self.heads[v]) for v in again.seqs},
+                               {c: outer.sequence(x) for c, x in self.kept.items()})
+        seqs = {v: outer.sequence(heads[v]) if v in heads else rows[x] for v, x in loop.seqs.items()}
+        made = self.over_block(outer, loop, seqs, carries)
+        outer.after = {carry: made[c] for c, carry in carries.items()}
+        outer.lasts = {key: carries[c] for key, c in loop.lasts.items()}
+        outer.rows = {key: made[key] for key in loop.rows}
+        results = outer.emit(self.b)
+        return {**{key: results[key] for key in loop.lasts},
+                **{key: self.joined(results[key], ends[key]) for key in loop.rows}}

@@ -328,6 +328,12 @@ class Sizes:
                 else:
                     stack.append(part)
                 continue
+            if type(eqn.op) is ops.Assert and all(self.try_host(c) is not None for c in eqn.args[1:]):
+                size = self.try_host(eqn.args[0])       # the conditions are checked where all sizes are
+                if size is None:
+                    return None
+                self.scalar[var] = size
+                continue
             if type(eqn.op) not in (ops.Map, ops.Cast):
                 return None
             if eqn.args[0].type.dtype in dtypes.FLOATS:  # type: ignore[attr-defined]

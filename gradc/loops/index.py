@@ -86,14 +86,24 @@ class View:
         return self._piece(sizes, dims, root_dims)
 
     def _piece(self, sizes: Sizes, dims: tuple[SizeExpr, ...], root_dims: tuple[SizeExpr, ...]) -> View | None:
-        """As `reshaped`, if this is some of the first axis' positions, one after the other, which lie in one piece."""
-        if self.flat or self.axes != tuple([(k, 1) for k in range(len(root_dims))]) or any(self.offsets[1:]) \
-                or self.dims[1:] != root_dims[1:]:
+        """As `reshaped`, if this is a range of the first axis' positions, the other axes being whole.
+
+        One after the other they lie in one piece.  Others, such as all in reverse, may only be put in groups.
+        """
+        rest = root_dims[1:]
+        if self.flat or self.dims[1:] != rest or any(self.offsets[1:]) or not self.axes or self.axes[0] is None \
+                or self.axes != (self.axes[0], *[(k, 1) for k in range(1, len(root_dims))]):
             return None
-        step = sizes.product(root_dims[1:])
+        factor, step = self.axes[0][1], sizes.product(rest)
+        strides = sizes.strides(dims)
+        if factor != 1:
+            n = len(dims) - len(rest)
+            if dims[n:] != rest:
+                return None
+            strides = (*[sizes.define("mul", (factor, s), "stride") for s in strides[:n]], *strides[n:])
         start = tuple([(t[0], sizes.define("mul", (t[1], step))) if isinstance(t, tuple) else
                        sizes.define("mul", (t, step), "offset") for t in self.offsets[0]])
-        return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), (start,), True)
+        return View(self.root, dims, tuple((0, s) for s in strides), (start,), True)
 
     def flat_contiguous(self, sizes: Sizes) -> bool:
         """Is this a view after a Reshape, or of a vector, whose elements lie one after the other?"""

@@ -299,8 +299,9 @@ class _Lowering:
         scope = Scope(0, None)
         scope.statements.append(self._gemm(call, scope))
         a, b = (self.memory.leaf(leaf).buffer.name for leaf in (call.a, call.b))
-        self.sections.append(Section(f"{self.memory.buffers[call.out].name} = {a} times {b}", tuple(scope.statements),
-                                     tuple(self.reads), tuple(self.writes), in_entry=True))
+        out = self.memory.whole(call.out).buffer.name
+        self.sections.append(Section(f"{out} = {a} times {b}", tuple(scope.statements), tuple(self.reads),
+                                     tuple(self.writes), in_entry=True))
 
     def _gemm(self, call: GemmCall, scope: Scope) -> Any:
         self.uses_blas = True

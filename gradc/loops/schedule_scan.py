@@ -194,20 +194,21 @@ class ControlSchedule(Schedule):
         return self._turned[key]
 
     def _decide_storage(self) -> None:
-        """Rows of a loop that are joined with others have the memory that they would be copied to."""
+        """Rows of a loop and products that are joined with others have the memory that they would be copied to."""
         super()._decide_storage()
         for node, view, target in self._joined:
             root = view.root
-            if root not in self._stacked or root in self.placed or root in self.output_of:
+            if not (root in self._stacked or root in self.products) or root not in self.home or root in self.placed \
+                    or root in self.output_of:
                 continue
             dims = self.sizes.of(root)
-            if view != View.whole(root, dims):      # in another shape
-                whole = View.whole(root, dims).reshaped(self.sizes, view.dims, dims)
-                if view != whole:
+            whole, place = View.whole(root, dims), target
+            if view != whole:               # in another shape
+                if view != whole.reshaped(self.sizes, view.dims, dims):
                     continue
-                target = target.reshaped(self.sizes, dims, self.sizes.of(target.root))
-            if target is not None:
-                self.placed[root] = target
+                place = target.reshaped(self.sizes, dims, self.sizes.of(target.root))  # type: ignore[assignment]
+            if place is not None:
+                self.placed[root] = place
                 node.fn = "in place"
 
     def _result(self, var: Var) -> Var:

@@ -26,6 +26,7 @@ from gradc.passes.shapes import Sizes
 from gradc.record import replace
 
 UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
+DEAR = 4                # work per element (in additions) from which a store and a load of it pay
 
 STOP = "the second loop stops"
 

@@ -9,7 +9,8 @@ K and the number of blocks are sizes, found when the function is called: both ar
 rows of all steps take no more than `config.checkpoint_bytes`.  Else K is such that the carries that are kept take
 about as much memory as the rows of a block, of the order of the square root of the number of steps.
 
-What is computed row by row between F and B becomes part of the step of B; `scan_split` takes out of it what pays.
+What is computed row by row between F and B becomes part of the step of B, and so does, in both, what is computed at
+little cost for them alone: it needs no memory for all steps.  `scan_split` takes out again what pays.
 Program -> Program: `checkpoints`.  Not in bodies: these would grow with each loop around them.
 """
 
@@ -22,7 +23,8 @@ from typing import Any
 from gradc.config import config
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
-from gradc.passes.loop import Loop, SizedBuilder, is_loop, rows_of
+from gradc.ir.scalars import get_row
+from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop, rows_of
 from gradc.passes.scan_results import row_sizes
 from gradc.passes.scan_values import trim
 from gradc.record import record
@@ -42,8 +44,10 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
     left_out: set[Eqn] = set()
     for eqn in program.eqns:
         if eqn in forward:
-            loop = Loop(eqn, [env[a] for a in eqn.args])
             b.sources = eqn.sources
+            loop = Loop(eqn, eqn.args)
+            _inline(loop, forward[eqn].before)
+            loop.move(env)
             blocks = _blocks(b, loop, optimise)
             if blocks is not None:
                 cuts[forward[eqn].backward] = forward[eqn], blocks
@@ -54,7 +58,7 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             pair, blocks = cuts[eqn]
             b.sources = eqn.sources
             loop = Loop(eqn, eqn.args)
-            _inline(loop, pair.between)
+            _inline(loop, (*pair.before, *pair.between))
             loop.move({**{v: v for v in pair.forward.outs}, **env})
             env.update(blocks.backward(loop))
         elif eqn not in left_out:
@@ -67,11 +71,15 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
 
 @record(eq=False)
 class _Pair:
-    """A loop, the loop in the other direction that alone reads its rows, and what is computed of them on the way."""
+    """A loop, and the loop in the other direction that alone reads its rows.
+
+    between: what is computed of the rows on the way.  before: what is computed at little cost for the two loops only.
+    """
 
     forward: Eqn
     backward: Eqn
     between: tuple[Eqn, ...]
+    before: tuple[Eqn, ...]
 
 
 def _pairs(program: Program) -> list[_Pair]:
@@ -85,7 +93,7 @@ def _pairs(program: Program) -> list[_Pair]:
     found: list[_Pair] = []
     taken: set[Eqn] = set()
     for eqn in candidates:
-        pair = _pair(eqn, users, set(program.outputs))
+        pair = _pair(program, eqn, users)
         if pair is not None and taken.isdisjoint((pair.forward, pair.backward)):
             taken.update((pair.forward, pair.backward))
             found.append(pair)
@@ -98,14 +106,14 @@ def _is_whole(eqn: Eqn) -> bool:
         type(e.op) is ops.Callback for e in equations(eqn.op.body))                 # type: ignore[attr-defined]
 
 
-def _pair(forward: Eqn, users: Mapping[Var, Sequence[Eqn]], outputs: set[Var]) -> _Pair | None:
+def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> _Pair | None:
     op: ops.Scan = forward.op  # type: ignore[assignment]
     work = list(forward.outs[op.n_carries:])
     between: dict[Eqn, None] = {}
     backward: Eqn | None = None
     while work:
         v = work.pop()
-        if v in outputs:
+        if v in program.outputs:
             return None
         for user in users.get(v, ()):
             if type(user.op) is ops.Scan:
@@ -121,7 +129,27 @@ def _pair(forward: Eqn, users: Mapping[Var, Sequence[Eqn]], outputs: set[Var]) -
             if user not in between:
                 between[user] = None
                 work.append(user.out)
-    return None if backward is None else _Pair(forward, backward, tuple(between))
+    if backward is None:
+        return None
+    inside = {forward, backward, *between}
+    before: list[Eqn] = []
+    wanted = {x for eqn in (forward, backward) for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
+    wanted.update(a for eqn in between for a, flag in zip(eqn.args, _row_form(eqn)[1]) if flag)     # type: ignore
+    for eqn in reversed(program.eqns):
+        if eqn in inside or wanted.isdisjoint(eqn.outs) or eqn.out in program.outputs or not _is_cheap(eqn) \
+                or not inside.issuperset(users[eqn.out]):
+            continue
+        flags = _row_form(eqn)[1]  # type: ignore[index]
+        if any(flags):
+            inside.add(eqn)
+            before.append(eqn)
+            wanted.update(a for a, flag in zip(eqn.args, flags) if flag)
+    return _Pair(forward, backward, tuple(between), tuple(before))
+
+
+def _is_cheap(eqn: Eqn) -> bool:
+    """Is it computed again at less than a store and a load?"""
+    return type(eqn.op) is ops.Cast or (type(eqn.op) is ops.Map and get_row(eqn.op.fn).weight < DEAR)
 
 
 def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
@@ -256,6 +284,11 @@ class _Blocks:
     def cut(self, v: Var, x: Var) -> tuple[Var, Var]:
         """The sequence x, of which v is a row inside, as blocks of rows and the rest."""
         head, rest = self.parts(rows_of(self.b, self.loop, x, v))
+        made = self.b.producer.get(x)
+        if made is not None and type(made.op) is ops.Iota and not self.loop.op.reverse:     # takes no memory so
+            first, inside = [self.b.apply(ops.Iota(), n) for n in (self.count, self.size)]
+            first = self.b.apply(ops.Transpose((0, -1)), self.b.map("mul", self.size, first))
+            return self.b.map("add", first, inside), rest
         sizes = [self.b.size(x, k) for k in range(1, tensor(x).ndim)]
         return self.b.apply(ops.Reshape(1 + tensor(x).ndim), head, self.count, self.size, *sizes), rest
 

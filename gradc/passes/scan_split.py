@@ -20,11 +20,10 @@ from gradc.ir.batch import Unbatchable, batch, repeat
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
+from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
 from gradc.passes.scan_sums import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
-DEAR = 4        # work per element (in additions) from which a store and a load of it pay
 SAVED = 3       # operations on scalars that a sequence more must save
 LARGE = 100     # equations: a row or sum that takes more of them stays
 MORE = 16       # times as much memory as the sequences take that values before the loop may take

@@ -41,6 +41,7 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
     env = copy_inputs(program, b)
     forward = {pair.forward: pair for pair in pairs}
     cuts: dict[Eqn, tuple[_Pair, _Blocks]] = {}
+    sizes: dict[Eqn, tuple[_Blocks, Var, int]] = {}
     left_out: set[Eqn] = set()
     for eqn in program.eqns:
         if eqn in forward:
@@ -52,6 +53,7 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             if blocks is not None:
                 cuts[forward[eqn].backward] = forward[eqn], blocks
                 left_out.update(forward[eqn].between)
+                sizes.update({e: (blocks, v, axis) for e, v, axis in forward[eqn].sizes})
                 env.update(blocks.forward())
                 continue
         if eqn in cuts:
@@ -61,6 +63,9 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             _inline(loop, (*pair.before, *pair.between))
             loop.move({**{v: v for v in pair.forward.outs}, **env})
             env.update(blocks.backward(loop))
+        elif eqn in sizes:
+            blocks, v, axis = sizes[eqn]
+            env[eqn.out] = blocks.shapes[v][axis] if v in blocks.shapes else b.size(env[v], axis)
         elif eqn not in left_out:
             rebuild(program, b, env, [eqn])
     return b.program([env[v] for v in program.outputs])
@@ -74,12 +79,14 @@ class _Pair:
     """A loop, and the loop in the other direction that alone reads its rows.
 
     between: what is computed of the rows on the way.  before: what is computed at little cost for the two loops only.
+    sizes: those that are asked of rows and of what is computed of them, and what has the same size along which axis.
     """
 
     forward: Eqn
     backward: Eqn
     between: tuple[Eqn, ...]
     before: tuple[Eqn, ...]
+    sizes: tuple[tuple[Eqn, Var, int], ...]
 
 
 def _pairs(program: Program) -> list[_Pair]:
@@ -109,6 +116,7 @@ def _is_whole(eqn: Eqn) -> bool:
 def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> _Pair | None:
     op: ops.Scan = forward.op  # type: ignore[assignment]
     work = list(forward.outs[op.n_carries:])
+    sizes: list[tuple[Eqn, Var, int]] = []
     between: dict[Eqn, None] = {}
     backward: Eqn | None = None
     while work:
@@ -122,6 +130,9 @@ def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) ->
                         or user.op.reverse is op.reverse or v in inits or v in others:
                     return None
                 backward = user
+                continue
+            if type(user.op) is ops.ShapeOf and (like := _same_size(v, user.op.axis, between)) is not None:
+                sizes.append((user, *like))
                 continue
             form = _row_form(user)
             if form is None or not all(flag for a, flag in zip(user.args, form[1]) if a is v):
@@ -144,7 +155,27 @@ def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) ->
             inside.add(eqn)
             before.append(eqn)
             wanted.update(a for a, flag in zip(eqn.args, flags) if flag)
-    return _Pair(forward, backward, tuple(between), tuple(before))
+    return _Pair(forward, backward, tuple(between), tuple(before), tuple(sizes))
+
+
+def _same_size(v: Var, axis: int | None, between: Iterable[Eqn]) -> tuple[Var, int] | None:
+    """The axis of a value that `between` does not make, as long as this one of v; None if that is not easy to see."""
+    made = {eqn.out: eqn for eqn in between}
+    while v in made and axis is not None:
+        eqn, rank = made[v], tensor(v).ndim
+        if type(eqn.op) is ops.Transpose:
+            v, axis = eqn.args[0], eqn.op.perm[axis]
+            axis = None if axis < 0 else axis
+        elif type(eqn.op) is ops.Contract:
+            label = eqn.op.out[axis]
+            v, axis = next((x, labels.index(label)) for x, labels in zip(eqn.args, (eqn.op.a, eqn.op.b))
+                           if label in labels)
+        elif type(eqn.op) in (ops.Map, ops.Cast):
+            alike = [a for a in eqn.args if tensor(a).ndim == rank and tensor(a).shape[axis] != 1]
+            v, axis = (alike[0], axis) if alike else (v, None)
+        else:
+            return None
+    return None if axis is None else (v, axis)
 
 
 def _is_cheap(eqn: Eqn) -> bool:
@@ -206,10 +237,11 @@ def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
     again = copy(loop)
     again.lasts = {}
     trim(again, loop.rows)
-    rows = _bytes(b, loop, dict.fromkeys(loop.rows.values()), optimise)
-    carries = _bytes(b, loop, again.inits, optimise)
-    if rows is None or carries is None:
+    values = dict.fromkeys([*loop.rows.values(), *again.inits])
+    shapes = {v: sizes for v in values if (sizes := row_sizes(b, loop, v, optimise)) is not None}
+    if len(shapes) < len(values):
         return None
+    rows, carries = [_bytes(b, {v: shapes[v] for v in part}) for part in (loop.rows.values(), again.inits)]
 
     def of(op: str | ops.OpKind, *args: Var) -> Var:
         return _computed(b, ops.Map(op) if isinstance(op, str) else op, *args)
@@ -225,16 +257,14 @@ def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
     size = of("maximum", of("switch", few, number(0), length), number(0))
     if size.data is not None and not size.data:
         return None
-    return _Blocks(b, loop, again, steps, size, of("floor_divide", steps, size))
+    return _Blocks(b, loop, again, {key: [steps, *shapes[v]] for key, v in loop.rows.items()}, size,
+                   of("floor_divide", steps, size))
 
 
-def _bytes(b: SizedBuilder, loop: Loop, values: Iterable[Var], optimise: Optimise) -> Var | None:
-    """Bytes of one row of each of `values`."""
+def _bytes(b: SizedBuilder, shapes: Mapping[Var, Sequence[Var]]) -> Var:
+    """Bytes of one row of each of the values of these shapes."""
     total = b.constant(0, "int64")
-    for v in values:
-        sizes = row_sizes(b, loop, v, optimise)
-        if sizes is None:
-            return None
+    for v, sizes in shapes.items():
         product = b.constant(dtypes.ITEMSIZE[tensor(v).dtype], "int64")
         for size in sizes:
             product = _computed(b, ops.Map("mul"), product, size)
@@ -254,11 +284,14 @@ def _computed(b: Builder, op: ops.OpKind, *args: Var) -> Var:
 class _Blocks:
     """A loop in `count` blocks of `size` steps, which run first, and the rest of its steps."""
 
-    def __init__(self, b: SizedBuilder, loop: Loop, again: Loop, steps: Var, size: Var, count: Var) -> None:
-        """`again`: the loop with its rows as the only results."""
+    def __init__(self, b: SizedBuilder, loop: Loop, again: Loop, shapes: Mapping[Any, Sequence[Var]], size: Var,
+                 count: Var) -> None:
+        """`again`: the loop with its rows as the only results, which have these shapes."""
         self.b = b
         self.loop = loop
         self.again = again
+        self.shapes = shapes
+        steps = next(iter(shapes.values()))[0]
         self.size = size
         self.count = count
         self.whole = _computed(b, ops.Map("mul"), size, count)

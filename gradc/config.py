@@ -65,8 +65,8 @@ FLAGS: dict[str, Flag] = {
     "target": Flag("", "GRADC_TARGET", str, "ISA to compile for (x86-64, x86-64-v2, -v3, -v4); empty: this CPU", True),
     "math": Flag("fast", "GRADC_MATH", ("fast", "accurate"), "vector math (<= 4 ulp) or scalar libm (<= 2 ulp)", True),
     "deterministic": Flag(False, "GRADC_DETERMINISTIC", _switch, "gemm by gradc's own loops, same bits always", True),
-    "checkpoint_bytes": Flag(64 * 2**20, "GRADC_CHECKPOINT_BYTES", _count, "bytes of a loop's states from which on its "
-                             "gradient computes them again instead; 0: never", True),
+    "checkpoint_bytes": Flag(64 * 2**20, "GRADC_CHECKPOINT_BYTES", _count, "states that a loop keeps for its gradient "
+                             "alone; above, most are computed again; 0: no limit", True),
     "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm"),
     "errors": Flag("short", "GRADC_ERRORS", ("short", "full"), "length of error messages"),
     "log": Flag("", "GRADC_LOG", str, "comma list of topics to log on stderr: compile, passes, cache"),

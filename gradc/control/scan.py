@@ -59,6 +59,9 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     return_list    a list of outputs also if there is only one
     mode, profile, allow_gc are accepted; the loop is compiled with the function that it stands in.
 
+    A gradient that alone reads the states of the steps computes most of them again if they take more memory than
+    `config.checkpoint_bytes`; if the outputs are used otherwise they are there anyhow.
+
     Shapes: step's result (...) -> output (steps, ...).  Dtype: that of the step's result.
     Returns: one output or the list of them (None if there are none), and the updates to give to `function`.
     Raises: LoopError (a TypeError and a ValueError) where arguments and step do not fit, MissingInputError if `strict`

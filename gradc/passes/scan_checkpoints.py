@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from itertools import pairwise
 from typing import Any
 
 from gradc.config import config
@@ -47,8 +48,9 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
         if eqn in forward:
             b.sources = eqn.sources
             loop = Loop(eqn, eqn.args)
-            _inline(loop, forward[eqn].before)
+            alike = _inline(loop, forward[eqn].before)
             loop.move(env)
+            _check(b, loop, [(env[v], env[w]) for v, w in alike])
             blocks = _blocks(b, loop, optimise)
             if blocks is not None:
                 cuts[forward[eqn].backward] = forward[eqn], blocks
@@ -60,15 +62,17 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             pair, blocks = cuts[eqn]
             b.sources = eqn.sources
             loop = Loop(eqn, eqn.args)
-            _inline(loop, (*pair.before, *pair.between))
+            alike = _inline(loop, (*pair.before, *pair.between))
             loop.move({**{v: v for v in pair.forward.outs}, **env})
+            _check(b, loop, [(env.get(v), env[w]) if w in env else (env.get(w), env[v]) for v, w in alike
+                             if v in env or w in env])
             env.update(blocks.backward(loop))
         elif eqn in sizes:
             blocks, v, axis = sizes[eqn]
             env[eqn.out] = blocks.shapes[v][axis] if v in blocks.shapes else b.size(env[v], axis)
         elif eqn not in left_out:
             rebuild(program, b, env, [eqn])
-    return b.program([env[v] for v in program.outputs])
+    return b.program([env[v] for v in program.outputs]) if cuts else program
 
 
 # ------------------------------------------------------------------------------------------------ what to look for
@@ -93,6 +97,8 @@ def _pairs(program: Program) -> list[_Pair]:
     """The pairs of a Program; no loop is part of two."""
     candidates = [eqn for eqn in program.eqns if _is_whole(eqn)
                   and eqn.op.n_carries and eqn.op.n_stacked]     # type: ignore[attr-defined]
+    if not candidates:
+        return []
     users: dict[Var, list[Eqn]] = {}
     for eqn in program.eqns:
         for a in dict.fromkeys(eqn.args):
@@ -206,14 +212,16 @@ def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
     return None
 
 
-def _inline(loop: Loop, between: Iterable[Eqn]) -> None:
-    """Sequences that `between` makes become values of the step."""
+def _inline(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sequences that `between` makes become values of the step.  Result: what must have equally many rows."""
+    alike: list[tuple[Var, Var]] = []
     made = {eqn.out: eqn for eqn in between}
     while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
         eqn = made[loop.seqs[row]]
         form = _row_form(eqn)
         assert form is not None
         op, by_rows = form
+        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
         args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
         body = loop.body()
         inner = Builder()
@@ -223,10 +231,25 @@ def _inline(loop: Loop, between: Iterable[Eqn]) -> None:
             rank = tensor(eqn.out).ndim
             given = [inner.apply(ops.Transpose(tuple(range(1, rank))), v) if tensor(v).ndim == rank else v
                      for v in given]
+        inner.sources = eqn.sources
         env[row] = inner.apply(op, *given)
         rebuild(body, inner, env)
         loop.take(Program(inner.inputs, inner.eqns, [env[v] for v in body.outputs]))
         trim(loop, {*loop.rows, *loop.lasts})
+    return alike
+
+
+def _check(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Var]]) -> None:
+    """Pairs of arrays have equally many rows; where there is no first, as many as there are steps.
+
+    Not asked of `b`, which knows it from the equations that became part of the step, and will be left out.
+    """
+    steps = b.cast(loop.steps, "int64")
+    rows = [(steps if v is None else b.size(v, 0), b.size(w, 0)) for v, w in alike]
+    checks = [b.map("eq", m, n) for m, n in dict.fromkeys(rows) if m is not n]
+    if checks:
+        first = next(iter(loop.inits))
+        loop.inits[first] = b.apply(ops.Assert("sizes of dimension 0 differ", "shape"), loop.inits[first], *checks)
 
 
 # ------------------------------------------------------------------------------------------------ how it is cut
@@ -241,7 +264,9 @@ def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
     shapes = {v: sizes for v in values if (sizes := row_sizes(b, loop, v, optimise)) is not None}
     if len(shapes) < len(values):
         return None
-    rows, carries = [_bytes(b, {v: shapes[v] for v in part}) for part in (loop.rows.values(), again.inits)]
+    state = {after: carry for carry, after in loop.after.items()}       # before and after each step: one array
+    rows = _bytes(b, {state.get(v, v): shapes[v] for v in loop.rows.values()})
+    carries = _bytes(b, {v: shapes[v] for v in again.inits})
 
     def of(op: str | ops.OpKind, *args: Var) -> Var:
         return _computed(b, ops.Map(op) if isinstance(op, str) else op, *args)

@@ -20,8 +20,7 @@ from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import Loop, is_loop
-from gradc.passes.scan_split import DEAR
+from gradc.passes.loop import DEAR, Loop, is_loop
 
 MOST = 2 * DEAR        # work of a row (in additions per element) that a step does rather than load what was stored
 

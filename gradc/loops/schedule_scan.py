@@ -199,16 +199,11 @@ class ControlSchedule(Schedule):
         for node, view, target in self._joined:
             root = view.root
             if not (root in self._stacked or root in self.products) or root not in self.home or root in self.placed \
-                    or root in self.output_of:
+                    or root in self.output_of or not self._shows_all(view, self.sizes.of(root)):
                 continue
-            dims = self.sizes.of(root)
-            whole, place = View.whole(root, dims), target
-            if view != whole:               # in another shape
-                if view != whole.reshaped(self.sizes, view.dims, dims):
-                    continue
-                place = target.reshaped(self.sizes, dims, self.sizes.of(target.root))  # type: ignore[assignment]
-            if place is not None:
-                self.placed[root] = place
+            part = target.reshaped(self.sizes, self.sizes.of(root), self.sizes.of(target.root))
+            if part is not None:
+                self.placed[root] = part
                 node.fn = "in place"
 
     def _result(self, var: Var) -> Var:

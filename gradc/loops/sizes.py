@@ -336,7 +336,7 @@ class Sizes:
                 continue
             if type(eqn.op) not in (ops.Map, ops.Cast):
                 return None
-            if eqn.args[0].type.dtype in dtypes.FLOATS:  # type: ignore[attr-defined]
+            if any(a.type.dtype in dtypes.FLOATS for a in eqn.args):  # type: ignore[attr-defined]
                 value = self._host_float(eqn)
                 if value is None:
                     return None

@@ -262,7 +262,7 @@ def test_loops_are_named_after_the_parameters_of_their_steps():
         return omega * r_t**2 + beta * h
 
     h, _ = gradc.scan(step, sequences=r, outputs_info=at.exp(p[0]), non_sequences=[p[0], p[1]])
-    f = gradc.function([r, p], grad(at.log(h).sum(), p), name="named")
+    f = gradc.function([r, p], [h, grad(at.log(h).sum(), p)], name="named")
     text = f.c_source()
     for line in ("program (r_t: f64[], h: f64[], omega: f64[], beta: f64[]) ->", "const double omega = p[0];",
                  "const double r_t = r[t];", "double grad_h = 0.0;", "grad_beta_last[0] = grad_beta;"):

@@ -351,3 +351,35 @@ def test_slices_of_slices_share_a_loop():
     x = at.dvector("x")
     made = kernel(optimized([x], [at.exp(x[1:-1]), at.sin(x[2:]), at.cos(x[:-1][:-1]), at.tanh(x[1:][1:])]))
     assert len(made.sections) == 1
+
+
+def test_ranges_of_rows_in_groups_are_views() -> None:
+    """x[1:-1] of (n, 3) as (?, 2, 3), as (?, 6), as one axis; in reverse the rows alone may be grouped."""
+    b = Builder()
+    x, n = b.input(tensor(None, 3), "x"), b.input(tensor(dtype="int64"), "n")
+    two, three = b.constant(2, "int64"), b.constant(3, "int64")
+    outputs = []
+    for step in (1, -1, 2):
+        bounds = ops.Item(start=1, stop=-1) if step == 1 else ops.Item(step=step)
+        part = b.apply(ops.Slice((bounds,)), x)
+        rows = b.size(part, 0)
+        half = b.map("floor_divide", rows, two)
+        for sizes in ((half, two, three), (half, b.constant(6, "int64")), (b.map("mul", rows, three),)):
+            grouped = b.apply(ops.Reshape(len(sizes)), part, *sizes)
+            outputs.append(b.map("add", grouped, b.cast(n, "float64")))
+    program = b.program(outputs)
+    compare(program, [np.arange(36.0).reshape(12, 3), 7])
+    views = b.program([outputs[0], outputs[1], outputs[2], outputs[3], outputs[6]])
+    assert not memory(kernel(views))
+
+
+def test_rows_of_loops_and_products_are_written_where_they_are_joined() -> None:
+    x, w, h = at.dmatrix("x"), at.dmatrix("w"), at.dvector("h")
+    hs, _ = gradc.scan(lambda r, h: at.tanh(r + h), x, h)
+    cases = (([x, h], at.concatenate([x, hs, x[::-1]]), 0), ([x, w], at.concatenate([x, at.dot(x, w)]), 0),
+             ([x, h, w], at.dot(at.concatenate([hs, x]), w), 1))
+    for inputs, out, arrays in cases:
+        program = optimized(inputs, [out])
+        assert sum(len(b.shape) == 2 and b.shape[0] != 2 for b in memory(kernel(program))) == arrays
+        rng = np.random.default_rng(3)
+        compare(program, [rng.normal(size={"x": (5, 4), "w": (4, 4), "h": (4,)}[v.name]) for v in inputs])

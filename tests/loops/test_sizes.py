@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradc.errors import IndexOutOfBoundsError, ShapeError
+from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError
 from gradc.ir import ops
+from gradc.ir.interp import evaluate
 from gradc.ir.ops import DYNAMIC, Item
 from gradc.ir.program import Builder, Var
 from gradc.loops.lower import lower
@@ -175,6 +176,31 @@ def test_lengths_of_ranges_and_joins():
         got = f(np.ones(2), count)
         assert np.array_equal(got[0], np.arange(count))
         assert np.array_equal(got[1], np.concatenate([np.ones(2), np.arange(count), np.ones(2)]))
+
+
+def test_sizes_of_sizes_in_floats():
+    """Least m with m * m >= n, and 3 n / 2: computed as the interpreter does."""
+    b = Builder()
+    n = b.input(INTEGER, "n")
+    root = b.cast(b.map("ceil", b.map("sqrt", b.cast(n, "float64"))), "int64")
+    more = b.cast(b.map("true_divide", b.map("mul", n, b.constant(3, "int64")), b.constant(2, "int64")), "int32")
+    enough = b.map("ge", b.map("mul", root, root), b.cast(n, "float64"))
+    kept = b.map("switch", enough, root, b.constant(-1, "int64"))
+    program = b.program([b.apply(ops.Iota(), k) for k in (root, more, kept)])
+    f = compiled(program, "-O0")
+    for count in (0, 1, 2, 10, 16, 17, 10**4, 10**4 + 1):
+        for got, want in zip(f(count), evaluate(program, [np.asarray(count)])):
+            assert np.array_equal(got, want), count
+
+
+def test_a_size_that_was_checked_is_a_size():
+    b = Builder()
+    n = b.input(INTEGER, "n")
+    checked = b.apply(ops.Assert("at most 5", "assert"), n, b.map("le", n, b.constant(5, "int64")))
+    f = compiled(b.program([b.apply(ops.Iota(), checked)]), "-O0")
+    assert f(4)[0].tolist() == [0, 1, 2, 3]
+    with pytest.raises(AssertionFailedError, match="at most 5"):
+        f(6)
 
 
 def test_a_size_from_computed_data_has_no_form():

@@ -331,7 +331,7 @@ class Scan(OpKind):
     step is run; `count` is the number of steps that were.  Stacked results have `steps` rows whatever is run; the
     rows of steps that are not run are 0.  Sequences have `steps` rows or more.  A carry has one dtype and one shape.
     `truncate`: the derivative goes back through so many steps (-1: all).  `recompute`: it keeps only the carries of
-    each step, and computes the rest again.  Values don't depend on either.
+    each step, and computes the rest again; passes do not cut such a loop.  Values don't depend on either.
     Programs compare by digest, hence so do Scans.
     """
 

@@ -11,6 +11,7 @@ about as much memory as the rows of a block, of the order of the square root of 
 
 What is computed row by row between F and B becomes part of the step of B, and so does, in both, what is computed at
 little cost for them alone: it needs no memory for all steps.  `scan_split` takes out again what pays.
+Loops with `recompute`, which is what becomes of F, have their checkpoints.
 Program -> Program: `checkpoints`.  Not in bodies: these would grow with each loop around them.
 """
 
@@ -28,7 +29,7 @@ from gradc.ir.scalars import get_row
 from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop, rows_of
 from gradc.passes.scan_results import row_sizes
 from gradc.passes.scan_values import trim
-from gradc.record import record
+from gradc.record import record, replace
 
 Optimise = Callable[[Program], Program]
 
@@ -95,8 +96,8 @@ class _Pair:
 
 def _pairs(program: Program) -> list[_Pair]:
     """The pairs of a Program; no loop is part of two."""
-    candidates = [eqn for eqn in program.eqns if _is_whole(eqn)
-                  and eqn.op.n_carries and eqn.op.n_stacked]     # type: ignore[attr-defined]
+    candidates = [eqn for eqn in program.eqns if _is_whole(eqn) and eqn.op.n_carries    # type: ignore[attr-defined]
+                  and eqn.op.n_stacked and not eqn.op.recompute]                        # type: ignore[attr-defined]
     if not candidates:
         return []
     users: dict[Var, list[Eqn]] = {}
@@ -282,8 +283,8 @@ def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
     size = of("maximum", of("switch", few, number(0), length), number(0))
     if size.data is not None and not size.data:
         return None
-    return _Blocks(b, loop, again, {key: [steps, *shapes[v]] for key, v in loop.rows.items()}, size,
-                   of("floor_divide", steps, size))
+    count = of("maximum", of("floor_divide", steps, size), number(0))
+    return _Blocks(b, loop, again, {key: [steps, *shapes[v]] for key, v in loop.rows.items()}, size, count)
 
 
 def _bytes(b: SizedBuilder, shapes: Mapping[Var, Sequence[Var]]) -> Var:
@@ -312,6 +313,7 @@ class _Blocks:
     def __init__(self, b: SizedBuilder, loop: Loop, again: Loop, shapes: Mapping[Any, Sequence[Var]], size: Var,
                  count: Var) -> None:
         """`again`: the loop with its rows as the only results, which have these shapes."""
+        loop.op = replace(loop.op, recompute=True)
         self.b = b
         self.loop = loop
         self.again = again

@@ -29,7 +29,8 @@ def load(kernel: Kernel, optimize: str = "-O1") -> tuple[Any, unit.CUnit]:
     """A Kernel's unit, compiled and in memory."""
     check(kernel)
     made = unit.generate(kernel)
-    key = hashlib.sha256(f"{made.text} {optimize}".encode()).hexdigest()
+    constants = b"".join(c.tobytes() for c in made.constants)
+    key = hashlib.sha256(f"{made.text} {optimize}".encode() + constants).hexdigest()
     return build.obtain(key, lambda: build.Unit(made.text, {}, made.constants, optimize)), made
 
 

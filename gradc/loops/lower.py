@@ -286,12 +286,12 @@ class _Lowering:
             if isinstance(child, CheckItem):
                 for condition in child.conditions:
                     value = self.value(condition, scope)
-                    self._check(truth(value), child.error, child.message, scope, (), child.sources)
+                    self.check(truth(value), child.error, child.message, scope, (), child.sources)
             else:
                 self._emit_node(child, scope)
 
-    def _check(self, condition: Expr, error: str, message: str, scope: Scope, values: tuple[Expr, ...],
-               sources: tuple[int, ...] = ()) -> None:
+    def check(self, condition: Expr, error: str, message: str, scope: Scope, values: tuple[Expr, ...],
+              sources: tuple[int, ...] = ()) -> None:
         self.sizes.checks.append(CheckInfo(error, message, sources))
         scope.statements.append(Check(condition, len(self.sizes.checks), values))
 
@@ -584,7 +584,7 @@ class _Lowering:
             at = self._let(scope, "index", at)
         inside = Fn("and_", (Fn("lt", (at, length), "bool"),
                              Fn("ge", (Fn("add", (at, length), "int64"), Lit(0, "int64")), "bool")), "bool")
-        self._check(inside, "IndexOutOfBoundsError", "index {0} is out of bounds for a dimension of size {1}", scope,
+        self.check(inside, "IndexOutOfBoundsError", "index {0} is out of bounds for a dimension of size {1}", scope,
                     (at, length), node.sources)
         return Fn("position", (at, length), "int64")
 

@@ -2,7 +2,8 @@
 
     ScanItem    let mutable h = init                        scalar carries; `now` = 0 for arrays in two rows
                 small[i] = init[i]
-                for t in 0 .. steps                         downwards if reverse; to min(limit, steps) if limited
+                for t in 0 .. steps                         downwards if reverse; to min(limit, steps) if limited;
+                                                            steps is checked if it is computed
                   ... the body; rows of results are stored where they belong
                   h := next; small[i] = next[i]; now := 1 - now; break if stop
                 rows past the last step are 0; last values are stored where they are used
@@ -21,8 +22,9 @@ from gradc.ir.types import TensorType
 from gradc.loops.access import Access
 from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
-from gradc.loops.places import Carry, CondItem, ScanItem
+from gradc.loops.places import Carry, CondItem, Operand, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
+from gradc.loops.sizes import FEW_ROWS, NEGATIVE_STEPS, literal
 
 
 def emit(lowering: Any, item: ScanItem | CondItem, scope: Scope) -> None:
@@ -70,11 +72,24 @@ class _Emitter:
 
     def stop(self, item: ScanItem) -> SizeExpr | Local:
         """Where time ends."""
+        steps = item.steps if item.number is None else self.number(item, item.number)
         if item.limit is None:
-            return item.steps
+            return steps
         limit = cast(self.low.value(item.limit, self.scope), "int64")
-        inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), Size(item.steps)), "int64")
+        most = steps if isinstance(steps, Local) else Size(steps)
+        inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), most), "int64")
         return self.let("stop", inside)
+
+    def number(self, item: ScanItem, number: Operand) -> Local:
+        """A computed number of steps: not negative, and there are as many rows."""
+        steps = self.let("steps", cast(self.low.value(number, self.scope), "int64"))
+        what = literal(item.name)
+        self.low.check(Fn("ge", (steps, Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
+                       self.scope, (steps,), item.sources)
+        for name, rows in item.lengths:
+            self.low.check(Fn("ge", (Size(rows), steps), "bool"), "ShapeError", FEW_ROWS.format(what, literal(name)),
+                           self.scope, (Size(rows), steps), item.sources)
+        return steps
 
     def begin(self, c: Carry, inner: Scope) -> Local | None:
         """The mutable local of a carry: its value, or the row that holds it; none of a small array."""

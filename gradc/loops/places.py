@@ -213,16 +213,20 @@ class Ends:
 class ScanItem:
     """A loop over time; `body` is the schedule of one step, `start` that of the first values of small arrays.
 
-    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.
+    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.  number: the number
+    of steps where it is computed, else `steps` is it; then lengths: the number of rows of each sequence.
     """
 
     name: str
+    sources: tuple[int, ...]
     start: Any
     body: Any
     t: Var
     steps: SizeExpr
     reverse: bool
     until: bool
+    number: Operand | None = None
+    lengths: list[tuple[str, SizeExpr]] = fresh(factory=list)
     limit: Operand | None = None
     carries: list[Carry] = fresh(factory=list)
     rows: list[Var] = fresh(factory=list)

@@ -5,7 +5,7 @@ sizes from input sizes and integer scalars, and the checks.  Equal names mean eq
 
 How many steps a loop ran that a step may end is known only once it has run: it and the sizes that follow from it are
 *late*.  They have bounds, sizes of the usual kind, by which memory is given out.  A size that depends on other computed
-data is refused (`Unsupported`).
+data is refused (`Unsupported`), but for the number of steps of a loop that stacks nothing: no memory depends on it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Sizes:
         self.dims: dict[Var, Dims] = {}
         self.scalar: dict[Var, SizeExpr] = {}       # integer scalars known before any loop runs
         self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
-        self.steps: dict[Eqn, SizeExpr] = {}                # of each Scan
+        self.steps: dict[Eqn, SizeExpr] = {}                # of each Scan, at most
+        self.counted: dict[Eqn, Var] = {}                   # of Scans, their number where computed data tells it
         self.late: dict[str, Var] = {}              # the count of steps that a Scan gives -> its value
         self.late_from: dict[str, tuple[Var, ...]] = {}     # late size -> the counts it depends on
         self._bounds: dict[str, SizeExpr] = {}      # late size -> a size that is no smaller
@@ -357,7 +358,8 @@ class Sizes:
         name = self._fresh("count")
         self.late[name] = var
         self.late_from[name] = (var,)
-        self._bounds[name] = self.steps[self._counts[var]]
+        if self._counts[var] not in self.counted:
+            self._bounds[name] = self.steps[self._counts[var]]
         self._region.lengths.add(name)
         return name
 
@@ -546,6 +548,9 @@ class Sizes:
 
 # ------------------------------------------------------------------------------------- dims per op kind
 
+ANY_NUMBER = 1 << 62        # of steps: more than are ever run
+NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
+FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
 OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
 def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
@@ -780,11 +785,14 @@ def _scan(sizes: Sizes, op: ops.Scan, args: Sequence[Var]) -> list[Dims]:
     assert eqn is not None
     what = literal(str(op))
     number, _, seqs, inits, others = op.split(args)
-    steps = sizes.host(number)
-    if isinstance(steps, int) or steps not in sizes._region.lengths:
+    steps = sizes.host(number) if op.n_stacked else sizes.try_host(number)
+    if steps is None:
+        sizes.counted[eqn] = number
+        steps = ANY_NUMBER
+    elif isinstance(steps, int) or steps not in sizes._region.lengths:
         if isinstance(steps, str) or steps < 0:
-            sizes.check(Fn("ge", (Size(steps), Lit(0, "int64")), "bool"), "ShapeError",
-                        f"{what}: the number of steps is {{0}}; it must not be negative", (steps,))
+            sizes.check(Fn("ge", (Size(steps), Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
+                        (steps,))
         steps = sizes.define("maximum", (steps, 0), "steps")
     body = _instance(op.body, eqn.sources)
     sizes.bodies[eqn] = (body,)
@@ -792,10 +800,10 @@ def _scan(sizes: Sizes, op: ops.Scan, args: Sequence[Var]) -> list[Dims]:
     first, last = op.n_seqs, op.n_seqs + op.n_carries
     for x, v in zip(seqs, body.inputs):
         rows = sizes.of(x)[0]
-        if rows != steps and not (isinstance(rows, int) and isinstance(steps, int) and rows >= steps):
+        if eqn not in sizes.counted and rows != steps and not (
+                isinstance(rows, int) and isinstance(steps, int) and rows >= steps):
             sizes.check(Fn("ge", (Size(rows), Size(steps)), "bool"), "ShapeError",
-                        f"{what}: the sequence {literal(str(x.name or x))} has {{0}} rows, fewer than the {{1}} steps",
-                        (rows, steps))
+                        FEW_ROWS.format(what, literal(str(x.name or x))), (rows, steps))
         _enter(sizes, what, x, sizes.of(x)[1:], v)
     for x, v in zip(inits, body.inputs[first:last]):
         _enter(sizes, what, x, sizes.of(x), v)

@@ -365,3 +365,41 @@ def test_large_carries_have_memory() -> None:
     p = program([STEPS, start], apply(ops.Scan(body([h], at.sin(h)[::-1]), 0, 1), STEPS, start))
     compare(p, [3, np.arange(100.0)])
     assert lower(p, "f").arena_bytes >= 2 * 100 * 8
+
+
+@pytest.mark.parametrize("flags", [{}, {"reverse": True}, {"until": True}, {"limited": True}])
+def test_a_computed_number_of_steps(flags: dict[str, bool]) -> None:
+    """It needs no size where nothing is stacked; without sequences and with one."""
+    x, h, w = at.dvector("x"), at.dvector("h"), at.dscalar("w")
+    stop = [at.gt(h[0], 0.4)] if flags.get("until") else []
+    number = at.cast(at.exp(W).sum() * 5, "int64")
+    alone = ops.Scan(body([h, w], at.cos(w * h), *stop), 0, 1, **flags)
+    rows = ops.Scan(body([x, h, w], at.cos(w * h) + x, *stop), 1, 1, name="rows", **flags)
+    limit = [LIMIT] if flags.get("limited") else []
+    made = [apply(op, number, *limit, *seqs, H0, W) for op, seqs in ((alone, []), (rows, [XS]))]
+    outputs = [v for m in made for v in (m if isinstance(m, (list, tuple)) else [m])]
+    inputs = [*limit, XS, H0, W]
+    given = [3] if limit else []
+    for power in (-4.0, -1.0, 0.1):             # 0, 1, 5 steps
+        f = compare(program(inputs, *outputs), [*given, ROWS, START, power])
+    with pytest.raises(ShapeError, match=r"scan\{rows\}: the sequence xs has 6 rows, fewer than the 13 steps"):
+        f(*given, ROWS, START, 1.0)
+
+
+def test_a_negative_computed_number_of_steps() -> None:
+    h = at.dscalar("h")
+    number = at.cast(at.floor(XS.sum()), "int64")
+    f = compiled(program([XS, W], apply(ops.Scan(body([h], 2 * h), 0, 1, name="twice"), number, W)))
+    assert f(np.full((2, 2), 0.9), 1.5)[0] == 12.0
+    with pytest.raises(ShapeError, match=r"scan\{twice\}: the number of steps is -4; it must not be negative"):
+        f(-np.full((2, 2), 0.9), 1.5)
+
+
+def test_an_inner_loop_as_long_as_a_row_says() -> None:
+    k, h, g, e = at.lscalar("k"), at.dscalar("h"), at.dscalar("g"), at.dscalar("e")
+    ks, row = at.lvector("ks"), at.dvector("row")
+    inner = apply(ops.Scan(body([e, g], at.sin(g) + e), 1, 1), k, row, h)
+    made = apply(ops.Scan(body([k, h, row], inner, inner), 1, 1), STEPS, ks, W, H0)
+    f = compare(program([STEPS, ks, W, H0], *made), [4, [3, 0, 1, 2], 0.5, START])
+    with pytest.raises(ShapeError, match="the sequence row has 3 rows, fewer than the 4 steps"):
+        f(2, np.array([1, 4]), 0.5, START)

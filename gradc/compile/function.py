@@ -42,7 +42,7 @@ from gradc.errors import (
 from gradc.ir import graph, interp
 from gradc.ir.callback import performed
 from gradc.ir.convert import inline
-from gradc.ir.distributions import copied
+from gradc.ir.distributions import copied, generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable, describe
 from gradc.ir.program import Eqn, with_sources
@@ -228,7 +228,7 @@ class Maker:
         where = self._where(position)
         try:
             if type(a.type) is RngType:
-                return states.words_of(value, where)
+                return words_of(value, where)
             return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
                                  advice="cast it, or compile with allow_input_downcast=True")
         except GradcError as error:
@@ -241,7 +241,7 @@ class Maker:
         if like is not None:
             cells.append([like])
         cells += [cell for a in self.ingested.arguments if type(a.type) is RngType and (cell := a.storage or a.default)]
-        return states.generator_of(words, cells[0][0])
+        return generator_of(words, cells[0][0])
 
     def call(self, number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...]],
              sizes: Sequence[int]) -> list[Any]:

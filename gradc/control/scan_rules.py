@@ -23,9 +23,9 @@ from gradc.control.parts import Loop, Step, bits
 from gradc.control.residuals import residuals
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
-from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
-from gradc.ir.types import NullType, TensorType
+from gradc.ir.types import WORDS, NullType, RngType, TensorType
 from gradc.record import record, replace
 
 
@@ -73,12 +73,12 @@ def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
 
     # taken from the forward step: what is kept, row by row; where only the shape of a carry counts, its initial value
     kept = residuals(step, loop.results())
-    stored, likes = [_copy(v) for v in kept], [_copy(v) for v in step.carries]
+    stored, likes = [_row(v) for v in kept], [_copy(v) for v in step.carries]
     pairs: list[Any] = [*((given[j], gs[j]) for j in given if j >= op.n_carries), *zip(step.rows, args),
              *zip(stored, _stacked(node, step, kept))]
     loop.sequences = [(row, window.part(o, x)) for row, x in pairs]
     back = replace(op, reverse=not op.reverse, truncate=-1, name=f"grad_of_{op.name}" if op.name else "")
-    made = loop.build(back, window.steps, window.limit, [*zip(step.carries, likes), *zip(kept, stored)],
+    made = loop.build(back, window.steps, window.limit, [*zip(step.carries, likes), *zip(kept, map(_of_row, stored, kept))],
                       [*zip(step.others, others), *zip(likes, args[op.n_seqs:])], node.source)
     for i, g in made.items():
         if i < op.n_seqs:
@@ -131,7 +131,8 @@ def _stacked(node: Apply, step: Step, kept: Sequence[Variable]) -> list[Variable
     missing = [v for v in kept if id(v) not in rows]
     if missing:
         stop = [] if step.stop is None else [step.stop]
-        op = replace(step.op, body=to_program(step.inputs, [*step.after, *missing, *stop], body=True))
+        new = [apply(ops.Words(False), v) if isinstance(v.type, RngType) else v for v in missing]
+        op = replace(step.op, body=to_program(step.inputs, [*step.after, *new, *stop], body=True))
         made = Apply(op, node.inputs, infer.output_types(op, node.inputs, node.source), node.source).outputs
         rows.update((id(v), out) for v, out in zip(missing, made[n:]))
     return [rows[id(v)] for v in kept]
@@ -268,6 +269,16 @@ def _is_null(v: Variable) -> bool:
 
 def _copy(v: Variable) -> Any:
     return v.type.variable_class(v.type, name=v.name)
+
+
+def _row(v: Variable) -> Any:
+    """A row of what is kept of v: of the state of a random generator, its words."""
+    return WORDS.variable_class(WORDS, name=v.name) if isinstance(v.type, RngType) else _copy(v)
+
+
+def _of_row(row: Variable, v: Variable) -> Variable:
+    """What a row that is kept says v is."""
+    return apply(ops.Words(True), row) if isinstance(v.type, RngType) else row
 
 
 def _tangent(what: str, v: Any, carry: Any) -> Any:

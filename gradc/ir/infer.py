@@ -13,7 +13,7 @@ from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError,
 from gradc.ir import dtypes, ops
 from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.scalars import get_row
-from gradc.ir.types import StaticShape, TensorType, Type
+from gradc.ir.types import WORDS, RngType, StaticShape, TensorType, Type
 
 Args = Sequence[Any]
 
@@ -312,6 +312,14 @@ def _random(op: ops.Random, args: Args, source: Any) -> list[Type]:
     return [state.type, TensorType.make(row.dtype, shape)]
 
 
+def _words(op: ops.Words, args: Args, source: Any) -> list[Type]:
+    have, want = (WORDS, RngType()) if op.back else (RngType(), WORDS)
+    if args[0].type != have:
+        raise TypeMismatchError(f"{op} takes a value of type {have}, got {_name(args[0])} of type {args[0].type}"
+                                f"{at(source)}")
+    return [want]
+
+
 def _callback(op: ops.Callback, args: Args, source: Any) -> list[Type]:
     types = [v.type for v in applied(op, args).outputs]
     for k, sizes in enumerate(op.split(args)[1]):
@@ -410,6 +418,6 @@ _INFER: dict[type, Callable[..., list[Type]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Callback: _callback,
-    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words,
+    ops.Callback: _callback, ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -15,7 +15,7 @@ from gradc import errors
 from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError
 from gradc.ir import ops
 from gradc.ir.callback import run_callback
-from gradc.ir.distributions import drawn
+from gradc.ir.distributions import drawn, generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
@@ -265,6 +265,10 @@ def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:
     return drawn(op.distribution, state, shape, parameters)
 
 
+def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:
+    return [generator_of(args[0]) if op.back else words_of(args[0], str(op))]
+
+
 def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
     return args[0]
 
@@ -322,6 +326,6 @@ _RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Callback: run_callback,
-    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words,
+    ops.Callback: run_callback, ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

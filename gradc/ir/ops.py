@@ -23,6 +23,7 @@ Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition...         x, after checking that all conditions are true
 Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
+Words(back)          state                   its words, an array; `back`: the state with these words
 Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
 Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
 Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
@@ -296,6 +297,16 @@ class Random(OpKind):
 
 
 @record
+class Words(OpKind):
+    """The state of a random generator as an array that can be kept row by row (`ir.types.WORDS`), or back again."""
+
+    back: bool
+
+    def __str__(self) -> str:
+        return "state" if self.back else "words"
+
+
+@record
 class Callback(OpKind):
     """A user's Op: Python, or C if it has a `snippet`.
 
@@ -388,4 +399,4 @@ class GradientOf(OpKind):
 
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Callback, Scan, Cond)
+                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Words, Callback, Scan, Cond)

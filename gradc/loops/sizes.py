@@ -844,6 +844,7 @@ _DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims | list[Dims]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Random: _random, ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Random: _random, ops.Words: _same,
+    ops.Scan: _scan, ops.Cond: _cond,
     ops.Callback: _callback,
 }

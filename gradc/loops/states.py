@@ -26,6 +26,9 @@ def as_words(program: Program) -> Program:
     inputs = [copy(v) for v in program.inputs]
     eqns = []
     for e in program.eqns:
+        if type(e.op) is ops.Words:
+            own[e.out] = own[e.args[0]]
+            continue
         names = ("state", e.op.distribution) if type(e.op) is ops.Random else (None,) * len(e.outs)
         if type(e.op) is ops.Callback and any(type(v.type) is RngType for v in (*e.args, *e.outs)):
             raise Unsupported(f"{e.op} is called in Python with the state of a generator")

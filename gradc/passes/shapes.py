@@ -416,8 +416,13 @@ def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var], producer: dic
     return [tuple([sizes.value_dim(n, producer) for n in each]) for each in op.split(args)[1]]
 
 
+def _words(sizes: Sizes, op: ops.Words, args: Sequence[Var], producer: dict[Var, Eqn]) -> list[Known | None]:
+    """The type says all."""
+    return [None]
+
+
 _RESULTS: dict[type, Callable[..., list[Known | None]]] = {
-    ops.Scan: _scan, ops.Cond: _cond, ops.Random: _random, ops.Callback: _callback,
+    ops.Scan: _scan, ops.Cond: _cond, ops.Random: _random, ops.Words: _words, ops.Callback: _callback,
 }
 
 

@@ -345,7 +345,47 @@ def test_the_gradient_of_a_loop_that_draws() -> None:
 
     value, slope = f(0.7)
     np.testing.assert_allclose(value, last(0.7))
-    np.testing.assert_allclose(slope, last(0.7 + 1e-30j).imag / 1e-30, rtol=1e-12)
+    np.testing.assert_allclose(slope, by_complex_step(last, 0.7), rtol=1e-12)
+
+
+def by_complex_step(function: Any, x: float) -> float:
+    return float(function(x + 1e-30j).imag / 1e-30)
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+def test_gradients_draw_the_same_numbers_again(mode: str | None) -> None:
+    """Of loops in loops and of loops with checkpoints, whose steps are run a second time."""
+    a, stream, n = at.dscalar("a"), RandomStream(6), at.lscalar("n")
+
+    def inner(h: Any, a: Any) -> Any:
+        return at.tanh(a * h) + h * stream.normal()
+
+    def outer(h: Any, a: Any) -> Any:
+        hs, updates = gradc.scan(inner, outputs_info=h, non_sequences=a, n_steps=4)
+        return hs[-1], updates
+
+    start = at.ones(())
+    nested, _ = gradc.scan(outer, outputs_info=start, non_sequences=a, n_steps=n)
+    saved, _ = gradc.scan_checkpoints(inner, outputs_info=start, non_sequences=a, n_steps=4 * n, save_every_N=5)
+    plain, _ = gradc.scan(inner, outputs_info=start, non_sequences=a, n_steps=4 * n)
+    assert len(stream.state_updates) == 3
+    f = gradc.function([a, n], [gradc.grad(hs[-1], a) for hs in (nested, saved, plain)], mode=mode,
+                       no_default_updates=True)
+    assert mode or f.info["mode"] == "c"
+    for k, slope in enumerate(f(0.6, 3)):
+        e = k_th(6, k).normal(size=12)
+
+        def last(a: complex, e: np.ndarray = e) -> complex:
+            h: complex = 1.0
+            for x in e:
+                h = np.tanh(a * h) + h * x
+            return h
+
+        np.testing.assert_allclose(slope, by_complex_step(last, 0.6), rtol=1e-11)
+    curved = gradc.function([a, n], gradc.grad(gradc.grad(nested[-1], a), a), mode=mode, no_default_updates=True)
+    slope = gradc.function([a, n], gradc.grad(nested[-1], a), mode=mode, no_default_updates=True)
+    want = (slope(0.6 + 1e-5, 2) - slope(0.6 - 1e-5, 2)) / 2e-5
+    np.testing.assert_allclose(curved(0.6, 2), want, rtol=1e-6)
 
 
 def test_loops_of_vectors_and_loops_in_loops() -> None:

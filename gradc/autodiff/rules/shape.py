@@ -1,4 +1,4 @@
-"""Rules of Constant, Broadcast, Transpose, Reshape, Concat, Iota and ShapeOf."""
+"""Rules of Constant, Broadcast, Transpose, Reshape, Concat, Iota, ShapeOf and Words."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def same_op_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | No
 @vjp(ops.Constant)
 @vjp(ops.Iota)
 @vjp(ops.ShapeOf)
+@vjp(ops.Words)
 def nothing_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """No argument whose value counts."""
     return [None] * len(node.inputs)
@@ -92,6 +93,7 @@ def nothing_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -
 @jvp(ops.Constant)
 @jvp(ops.Iota)
 @jvp(ops.ShapeOf)
+@jvp(ops.Words)
 def nothing_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """No argument whose value counts."""
     return None

@@ -26,6 +26,7 @@ from gradc.config import config
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
 from gradc.ir.scalars import get_row
+from gradc.ir.types import WORDS, RngType
 from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop, rows_of
 from gradc.passes.scan_results import row_sizes
 from gradc.passes.scan_values import trim
@@ -262,7 +263,9 @@ def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
     again.lasts = {}
     trim(again, loop.rows)
     values = dict.fromkeys([*loop.rows.values(), *again.inits])
-    shapes = {v: sizes for v in values if (sizes := row_sizes(b, loop, v, optimise)) is not None}
+    shapes: dict[Var, Sequence[Var]] = {v: [b.constant(WORDS.shape[0], "int64")] for v in values if _is_state(v)}
+    shapes |= {v: sizes for v in values if not _is_state(v)
+               and (sizes := row_sizes(b, loop, v, optimise)) is not None}
     if len(shapes) < len(values):
         return None
     state = {after: carry for carry, after in loop.after.items()}       # before and after each step: one array
@@ -291,11 +294,16 @@ def _bytes(b: SizedBuilder, shapes: Mapping[Var, Sequence[Var]]) -> Var:
     """Bytes of one row of each of the values of these shapes."""
     total = b.constant(0, "int64")
     for v, sizes in shapes.items():
-        product = b.constant(dtypes.ITEMSIZE[tensor(v).dtype], "int64")
+        product = b.constant(dtypes.ITEMSIZE[(WORDS if _is_state(v) else tensor(v)).dtype], "int64")
         for size in sizes:
             product = _computed(b, ops.Map("mul"), product, size)
         total = _computed(b, ops.Map("add"), total, product)
     return total
+
+
+def _is_state(v: Var) -> bool:
+    """Is it the state of a random generator?  Its words are kept."""
+    return type(v.type) is RngType
 
 
 def _computed(b: Builder, op: ops.OpKind, *args: Var) -> Var:
@@ -386,7 +394,8 @@ class _Blocks:
         made = self.over_block(outer, bare, {v: outer.sequence(x) for v, x in self.heads.items()}, carries)
         outer.after = {carry: made[c] for c, carry in carries.items()}
         outer.lasts = {c: carry for c, carry in carries.items()}
-        outer.rows = {("kept", c): carries[c] for c in self.again.inits}
+        outer.rows = {("kept", c): outer.inner.apply(ops.Words(False), carries[c]) if _is_state(c) else carries[c]
+                      for c in self.again.inits}
         results = outer.emit(self.b)
         self.kept = {c: results["kept", c] for c in self.again.inits}
         made = self.over_rest(loop, rest, {c: results[c] for c in loop.inits})
@@ -407,8 +416,10 @@ class _Blocks:
         carries = {c: outer.carry(c, ends[c]) for c in loop.inits}
         again = copy(self.again)
         again.rows = {key: v for key, v in again.rows.items() if key in loop.seqs.values()}
+        kept = {c: outer.sequence(x) for c, x in self.kept.items()}
         rows = self.over_block(outer, again, {v: outer.sequence(self.heads[v]) for v in again.seqs},
-                               {c: outer.sequence(x) for c, x in self.kept.items()})
+                               {c: outer.inner.apply(ops.Words(True), row) if _is_state(c) else row
+                                for c, row in kept.items()})
         seqs = {v: outer.sequence(heads[v]) if v in heads else rows[x] for v, x in loop.seqs.items()}
         made = self.over_block(outer, loop, seqs, carries)
         outer.after = {carry: made[c] for c, carry in carries.items()}

@@ -11,6 +11,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc.config import config
 from gradc.errors import BadArgumentError, ExecutionError, GraphError, ShapeError
 from gradc.ir.types import RngType
 from gradc.runtime import _dispatch as dispatch
@@ -350,6 +351,40 @@ def test_the_gradient_of_a_loop_that_draws() -> None:
 
 def by_complex_step(function: Any, x: float) -> float:
     return float(function(x + 1e-30j).imag / 1e-30)
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+@pytest.mark.parametrize("limit", [0, 40])
+def test_gradients_in_blocks_draw_the_same_numbers_again(limit: int, mode: str | None,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the states of all steps take more than `limit` bytes (0: any number), steps are run again in blocks."""
+    monkeypatch.setattr(config, "checkpoint_bytes", limit)
+    a, stream, n = at.dscalar("a"), RandomStream(7), at.lscalar("n")
+
+    def step(h: Any, a: Any) -> Any:
+        return at.tanh(a * h) + h * stream.normal() * stream.uniform(0.5, 1.0)
+
+    hs, updates = gradc.scan(step, outputs_info=at.ones(()), non_sequences=a, n_steps=n)
+    f = gradc.function([a, n], gradc.grad(hs[-1], a), mode=mode, updates=updates)
+    e, u = k_th(7, 0), k_th(7, 1)
+    for steps in (40, 3, 41):
+        noise = e.normal(size=steps) * u.uniform(0.5, 1.0, steps)
+
+        def last(a: complex, noise: np.ndarray = noise) -> complex:
+            h: complex = 1.0
+            for x in noise:
+                h = np.tanh(a * h) + h * x
+            return h
+
+        np.testing.assert_allclose(f(0.6, steps), by_complex_step(last, 0.6), rtol=1e-11)
+        for s, g in zip([s for s, _ in stream.updates()], (e, u)):
+            assert states_equal(s.get_value(), g)
+    if mode is None and limit:
+        scratch = []
+        for steps in (1_000, 100_000):
+            f(0.6, steps)
+            scratch.append(int(f.info["scratch"]))
+        assert scratch[1] < 15 * scratch[0]                 # the root of the number of steps
 
 
 @pytest.mark.parametrize("mode", [None, "interpret"])

@@ -378,7 +378,7 @@ static PyObject *function_repr(Function *self)
 
 static PyMethodDef function_methods[] = {
     {"bind", (PyCFunction)(void (*)(void))gradc_function_bind, METH_FASTCALL | METH_KEYWORDS, gradc_bind_doc},
-    {"drop_recent", (PyCFunction)function_drop_recent, METH_NOARGS, "Give up results that are kept for reuse."},
+    {"drop_recent", (PyCFunction)function_drop_recent, METH_NOARGS, "Give up arrays that are kept for reuse."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -338,7 +338,7 @@ class _Methods:
                       self.maker.profile if profile is None else profile, self.trust_input)
 
     def free(self) -> None:
-        """Give back what can be made again: the intermediate stages of compilation, and results kept for reuse."""
+        """Give back what can be made again: the intermediate stages of compilation, and arrays kept for reuse."""
         self.maker.compiled.forget()
         self.maker._fgraph = None
         self.drop_recent()

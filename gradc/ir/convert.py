@@ -7,12 +7,13 @@ asks for, until the loop itself is converted: `resolved`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import GraphError, MissingInputError, SourceLine, at
+from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
@@ -102,7 +103,8 @@ def _ranks(node: graph.Apply) -> list[int]:
 def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variable]:
     """The sizes of all results of a user's Op, one after the other, as its `infer_shape` says.
 
-    Nothing where it has none or raises NotImplementedError, and where types tell all sizes.
+    Nothing where it has none or raises NotImplementedError (or, with a warning, another error), and where types tell
+    all sizes.
     """
     op = node.op
     if hasattr(op, "expand") or not hasattr(op, "infer_shape") or not any(
@@ -117,6 +119,10 @@ def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variabl
         said = op.infer_shape(None, node, shapes)
     except NotImplementedError:
         said = None
+    except Exception as error:
+        said = None
+        warnings.warn_explicit(f"infer_shape of {op} failed, so that sizes are not known before it has run: "
+                               f"{type(error).__name__}: {error}", GradcWarning, *(node.source or ("gradc", 0)))
     if said is None:
         stated[id(node)] = []
         return []

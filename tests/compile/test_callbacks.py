@@ -13,7 +13,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.compile.ops import as_op
-from gradc.errors import BadArgumentError, ExecutionError, GraphError, ShapeError
+from gradc.errors import BadArgumentError, ExecutionError, GradcWarning, GraphError, ShapeError
 from gradc.gradient import grad
 from gradc.graph.basic import Apply
 from gradc.graph.op import Op
@@ -191,6 +191,26 @@ def test_sizes_that_change_from_step_to_step_go_to_the_interpreter():
     np.testing.assert_array_equal(f(V), [0, 1, 3])
 
 
+def test_sizes_that_a_loop_found():
+    turned = as_op(at.dvector, at.dvector, infer_shape=lambda fgraph, node, shapes: shapes)(lambda a: 2 * a[::-1])
+    total = as_op(at.dvector, at.dscalar)(lambda a: a.sum())
+    x = at.dscalar("x")
+    ys, _ = gradc.scan(lambda h: (h / 2, gradc.scan.utils.until(h < 1)), outputs_info=x, n_steps=100)
+    values = both([x], [turned(ys), total(ys), turned(at.exp(ys))[1:]], 17.0)
+    np.testing.assert_array_equal(values[0], [0.53125, 1.0625, 2.125, 4.25, 8.5, 17])
+    assert values[1] == values[0].sum() / 2
+
+
+def test_small_arrays_in_loops():
+    turned = as_op(at.TensorType("float64", (3,)), at.TensorType("float64", (3,)))(lambda a: a[::-1].copy())
+    x = at.TensorType("float64", (3,))("x")
+    hs, _ = gradc.scan(lambda h: turned(h + 1) * h, outputs_info=x, n_steps=4)
+    h = V
+    for row in both([x], hs, V):
+        h = (h + 1)[::-1] * h
+        np.testing.assert_array_equal(row, h)
+
+
 def test_in_branches():
     calls = []
 
@@ -244,6 +264,10 @@ def test_sizes_that_are_not_stated():
     f = gradc.function([x], Unknown()(x))
     assert "sizes of what Unknown returns are known only when it has" in f.info["mode"]
     np.testing.assert_array_equal(f(V), [2, 3])
+    old = as_op(at.dvector, at.dvector, infer_shape=lambda node, shapes: shapes)(np.copy)
+    with pytest.warns(GradcWarning, match=r"infer_shape of FromFunctionOp\{copy\} failed, .*: TypeError: "):
+        f = gradc.function([x], [old(x), old(x).shape[0]])
+    assert f.info["mode"].startswith("interpret") and f(V)[1] == 3
     of_itself = as_op(at.dvector, at.dvector,
                       infer_shape=lambda fgraph, node, shapes: [(node.outputs[0].sum(),)])(np.copy)
     with pytest.raises(GraphError, match="states a size that depends on the result itself"):

@@ -16,7 +16,7 @@ from gradc.errors import CompileError, at
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, equations
 from gradc.ir.scalars import Row
-from gradc.ir.snippet import ArraySnippet, Snippet
+from gradc.ir.snippet import ArraySnippet, Snippet, snippet_of
 
 _FAULT = re.compile(r'^CFunction (\w+):(\d+)(?::\d+)?: (?:fatal )?error: (.*)$', re.MULTILINE)
 
@@ -59,8 +59,8 @@ def used(program: Program) -> Iterator[tuple[Eqn, Any, Snippet | ArraySnippet]]:
     for eqn in equations(program):
         if type(eqn.op) is ops.Map and isinstance(eqn.op.fn, Row) and eqn.op.fn.snippet is not None:
             yield eqn, eqn.op.fn.numpy, eqn.op.fn.snippet
-        elif type(eqn.op) is ops.Callback and getattr(eqn.op.op, "snippet", None) is not None:
-            yield eqn, eqn.op.op.numpy, eqn.op.op.snippet
+        elif type(eqn.op) is ops.Callback and (snippet := snippet_of(eqn.op.op)) is not None:
+            yield eqn, eqn.op.op.numpy, snippet
 
 
 def needs_compiler(program: Program) -> bool:

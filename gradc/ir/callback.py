@@ -20,6 +20,7 @@ import numpy as np
 
 from gradc.errors import ExecutionError, GradcError, ShapeError
 from gradc.ir import infer, ops
+from gradc.ir.snippet import snippet_of
 
 
 def run_callback(op: ops.Callback, args: list[Any], eqn: Any) -> list[Any]:
@@ -46,7 +47,7 @@ def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> li
     except MemoryError:
         raise
     except Exception as error:
-        if isinstance(error, GradcError) and getattr(user, "snippet", None) is not None:
+        if isinstance(error, GradcError) and snippet_of(user) is not None:
             raise                               # its C code says itself what failed
         raise ExecutionError(f"{user} failed: {type(error).__name__}: {error}") from error
     if len(storage) != len(eqn.outs):

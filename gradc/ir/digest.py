@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from gradc.ir import ops
 from gradc.ir.scalars import Row
+from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
 
 _IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
@@ -94,7 +95,7 @@ def _op(op: ops.OpKind, inner: Callable[[Any], str], number_of: Callable[[Any], 
     if type(op) is ops.Map and isinstance(op.fn, Row):
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c} {op.fn.snippet}"
     if type(op) is ops.Callback:
-        return f"Callback {op.ranks} {number_of(op.op)} {getattr(op.op, 'snippet', None)}"
+        return f"Callback {op.ranks} {number_of(op.op)} {snippet_of(op.op)}"
     if type(op) is ops.Scan:
         return (f"Scan {inner(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
                 f"{sanitised(op.name)}")

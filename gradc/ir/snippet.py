@@ -5,6 +5,8 @@ Not here: the public class (`compile.cfunction`), its place in a unit (`codegen.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gradc.record import record
 
 
@@ -31,3 +33,9 @@ class ArraySnippet:
     outputs: tuple[tuple[str, str, tuple[str, ...]], ...]   # (name, dtype, a size for each dimension)
     code: str
     errors: tuple[tuple[int, str], ...]                     # what it returns when it fails, and what that means
+
+
+def snippet_of(user: Any) -> ArraySnippet | None:
+    """The C code of a user's Op, if it has any."""
+    found = getattr(user, "snippet", None)
+    return found if type(found) is ArraySnippet else None

@@ -25,6 +25,7 @@ from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
+from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.fused import fused
@@ -365,7 +366,7 @@ class _Lowering:
         self.reads.update(dict.fromkeys([a.buffer for a in args]))
         self.writes.update(dict.fromkeys([a.buffer for a in outs]))
         shapes = [*[leaf.view.dims for leaf in call.args], *map(self.sizes.of, call.outs)]
-        function: Any = getattr(call.op.op, "snippet", None)
+        function: Any = snippet_of(call.op.op)
         failures: list[tuple[int | None, int]] = []
         if function is None:
             function = len(self.calls)

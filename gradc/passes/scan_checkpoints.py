@@ -9,8 +9,10 @@ K and the number of blocks are sizes, found when the function is called: both ar
 rows of all steps take no more than `config.checkpoint_bytes`.  Else K is such that the carries that are kept take
 about as much memory as the rows of a block, of the order of the square root of the number of steps.
 
-What is computed row by row between F and B becomes part of the step of B, and so does, in both, what is computed at
-little cost for them alone: it needs no memory for all steps.  `scan_split` takes out again what pays.
+What is computed row by row between F and B becomes part of the step of B, and so do sums over all steps, such as the
+gradient of a matrix that each state is multiplied with; not sums that are scalars, as of a loss: who asks for it asks
+for more than gradients.  In both loops, what is computed at little cost for them alone becomes part of the step: it
+needs no memory for all steps.  `scan_split` takes out again what pays.
 Loops with `recompute`, which is what becomes of F, have their checkpoints.
 Program -> Program: `checkpoints`.  Not in bodies: these would grow with each loop around them.
 """
@@ -33,6 +35,7 @@ from gradc.passes.scan_values import trim
 from gradc.record import record, replace
 
 Optimise = Callable[[Program], Program]
+_Axis = tuple[Var, int]
 
 
 def checkpoints(program: Program, optimise: Optimise) -> Program:
@@ -40,6 +43,8 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
     pairs = _pairs(program) if config.checkpoint_bytes else []
     if not pairs:
         return program
+    for pair in pairs:
+        program = _in_order(program, pair)
     b = SizedBuilder()
     env = copy_inputs(program, b)
     forward = {pair.forward: pair for pair in pairs}
@@ -56,7 +61,7 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             blocks = _blocks(b, loop, optimise)
             if blocks is not None:
                 cuts[forward[eqn].backward] = forward[eqn], blocks
-                left_out.update(forward[eqn].between)
+                left_out.update(forward[eqn].between, forward[eqn].sums)
                 sizes.update({e: (blocks, v, axis) for e, v, axis in forward[eqn].sizes})
                 env.update(blocks.forward())
                 continue
@@ -64,7 +69,10 @@ def checkpoints(program: Program, optimise: Optimise) -> Program:
             pair, blocks = cuts[eqn]
             b.sources = eqn.sources
             loop = Loop(eqn, eqn.args)
-            alike = _inline(loop, (*pair.before, *pair.between))
+            alike = _add_sums(loop, pair.sums) + _inline(loop, (*pair.before, *pair.between))
+            for v, like in pair.shapes.items():
+                size = [blocks.shapes[w][k] if w in blocks.shapes else b.size(env[w], k) for w, k in like]
+                env[v] = b.apply(ops.Broadcast(), b.constant(0, tensor(v).dtype), *size)
             loop.move({**{v: v for v in pair.forward.outs}, **env})
             _check(b, loop, [(env.get(v), env[w]) if w in env else (env.get(w), env[v]) for v, w in alike
                              if v in env or w in env])
@@ -85,6 +93,7 @@ class _Pair:
     """A loop, and the loop in the other direction that alone reads its rows.
 
     between: what is computed of the rows on the way.  before: what is computed at little cost for the two loops only.
+    sums: over all steps of what is computed of the rows.  shapes: the sizes of these, as axes of other values.
     sizes: those that are asked of rows and of what is computed of them, and what has the same size along which axis.
     """
 
@@ -92,6 +101,8 @@ class _Pair:
     backward: Eqn
     between: tuple[Eqn, ...]
     before: tuple[Eqn, ...]
+    sums: tuple[Eqn, ...]
+    shapes: Mapping[Var, Sequence[_Axis]]
     sizes: tuple[tuple[Eqn, Var, int], ...]
 
 
@@ -126,6 +137,7 @@ def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) ->
     work = list(forward.outs[op.n_carries:])
     sizes: list[tuple[Eqn, Var, int]] = []
     between: dict[Eqn, None] = {}
+    sums: dict[Eqn, None] = {}
     backward: Eqn | None = None
     while work:
         v = work.pop()
@@ -135,25 +147,30 @@ def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) ->
             if type(user.op) is ops.Scan:
                 _, _, _, inits, others = user.op.split(user.args)
                 if backward not in (None, user) or not _is_whole(user) or user.args[0] is not forward.args[0] \
-                        or user.op.reverse is op.reverse or v in inits or v in others:
+                        or user.op.reverse is op.reverse or not inits or v in inits or v in others:
                     return None
                 backward = user
                 continue
             if type(user.op) is ops.ShapeOf and (like := _same_size(v, user.op.axis, between)) is not None:
                 sizes.append((user, *like))
                 continue
-            form = _row_form(user)
+            form = _row_form(user) or _sum_form(user)
             if form is None or not all(flag for a, flag in zip(user.args, form[1]) if a is v):
                 return None
-            if user not in between:
+            if _row_form(user) is None:
+                sums[user] = None
+            elif user not in between:
                 between[user] = None
                 work.append(user.out)
-    if backward is None:
+    shapes = {eqn.out: [_same_size(eqn.out, k, [*between, eqn]) for k in range(tensor(eqn.out).ndim)] for eqn in sums}
+    if backward is None or any(None in axes for axes in shapes.values()) \
+            or not _after(program, [*sums, backward]).isdisjoint([*sums, *between, backward]):
         return None
-    inside = {forward, backward, *between}
+    inside = {forward, backward, *between, *sums}
     before: list[Eqn] = []
     wanted = {x for eqn in (forward, backward) for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
     wanted.update(a for eqn in between for a, flag in zip(eqn.args, _row_form(eqn)[1]) if flag)     # type: ignore
+    wanted.update(a for eqn in sums for a, flag in zip(eqn.args, _sum_form(eqn)[1]) if flag)        # type: ignore
     for eqn in reversed(program.eqns):
         if eqn in inside or wanted.isdisjoint(eqn.outs) or eqn.out in program.outputs or not _is_cheap(eqn) \
                 or not inside.issuperset(users[eqn.out]):
@@ -163,7 +180,29 @@ def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) ->
             inside.add(eqn)
             before.append(eqn)
             wanted.update(a for a, flag in zip(eqn.args, flags) if flag)
-    return _Pair(forward, backward, tuple(between), tuple(before), tuple(sizes))
+    return _Pair(forward, backward, tuple(between), tuple(before), tuple(sums), shapes, tuple(sizes))  # type: ignore[arg-type]
+
+
+def _after(program: Program, first: Iterable[Eqn]) -> set[Eqn]:
+    """The equations that depend on those of `first`."""
+    late = {v for eqn in first for v in eqn.outs}
+    found: set[Eqn] = set()
+    for eqn in program.eqns:
+        if not late.isdisjoint(eqn.args):
+            found.add(eqn)
+            late.update(eqn.outs)
+    return found
+
+
+def _in_order(program: Program, pair: _Pair) -> Program:
+    """`program` with the loop backward after all that it will take, and before all that needs its sums."""
+    if not pair.sums:
+        return program
+    late = _after(program, [*pair.sums, pair.backward]) | {*pair.sums, pair.backward}
+    early = [eqn for eqn in program.eqns if eqn not in late]
+    late.discard(pair.backward)
+    return Program(program.inputs, [*early, pair.backward, *[eqn for eqn in program.eqns if eqn in late]],
+                   program.outputs)
 
 
 def _same_size(v: Var, axis: int | None, between: Iterable[Eqn]) -> tuple[Var, int] | None:
@@ -174,6 +213,8 @@ def _same_size(v: Var, axis: int | None, between: Iterable[Eqn]) -> tuple[Var, i
         if type(eqn.op) is ops.Transpose:
             v, axis = eqn.args[0], eqn.op.perm[axis]
             axis = None if axis < 0 else axis
+        elif type(eqn.op) is ops.Reduce:
+            v, axis = eqn.args[0], [k for k in range(tensor(eqn.args[0]).ndim) if k not in eqn.op.axes][axis]
         elif type(eqn.op) is ops.Contract:
             label = eqn.op.out[axis]
             v, axis = next((x, labels.index(label)) for x, labels in zip(eqn.args, (eqn.op.a, eqn.op.b))
@@ -212,6 +253,38 @@ def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
             left, right = [tuple([k for k in labels if k != label]) for labels in (a, b)]
             return ops.Contract(left, right, tuple(out)), (label in a, label in b)
     return None
+
+
+def _sum_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
+    """As `_row_form`, for a result that sums up over all t what the op makes of rows t."""
+    if not tensor(eqn.out).ndim:
+        return None
+    match eqn.op:
+        case ops.Reduce("add", (0, *axes)):
+            return ops.Reduce("add", tuple([k - 1 for k in axes])), (True,)
+        case ops.Contract(a, b, out):
+            for label in (*a[:1], *b[:1]):
+                if label not in (*a[1:], *b[1:], *out):
+                    left, right = [tuple([k for k in labels if k != label]) for labels in (a, b)]
+                    return ops.Contract(left, right, out), (label in a, label in b)
+    return None
+
+
+def _add_sums(loop: Loop, sums: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sums over all steps become carries, whose first values are to be zeros.  Result: as that of `_inline`."""
+    alike: list[tuple[Var, Var]] = []
+    for eqn in sums:
+        form = _sum_form(eqn)
+        assert form is not None
+        op, by_rows = form
+        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+        loop.inner.sources = eqn.sources
+        value = args[0] if op == ops.Reduce("add", ()) else loop.inner.apply(op, *args)
+        carry = loop.carry(eqn.out, eqn.out)
+        loop.after[carry] = loop.inner.map("add", carry, value)
+        loop.lasts[eqn.out] = carry
+    return alike
 
 
 def _inline(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:

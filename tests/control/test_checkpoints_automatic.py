@@ -21,7 +21,7 @@ from gradc.scan.utils import until
 
 RNG = np.random.default_rng(11)
 XS, P, H = at.dvector("xs"), at.dvector("p"), at.dvector("h")
-M, W, U = at.dmatrix("m"), at.dmatrix("w"), at.dmatrix("u")
+M, W, U, V = at.dmatrix("m"), at.dmatrix("w"), at.dmatrix("u"), at.dmatrix("v")
 PS, WS, US, HS = np.array([0.4, 0.3, 0.7]), RNG.normal(size=(2, 3)), RNG.normal(size=(3, 3)) / 2, RNG.normal(size=3)
 
 
@@ -85,6 +85,11 @@ def np_short(xs: Any, p: Any) -> np.ndarray:
     return run(xs[:8], p[1], lambda x, h: np.tanh(p[0] * h + x))
 
 
+def np_softmax(m: Any, w: Any, u: Any, h: Any, v: Any) -> Any:
+    e = np.exp(np_net(m, w, u, h) @ v[1:] + v[0])
+    return -np.log(e[:, 0] / e.sum(axis=1)).mean()
+
+
 def rows(n: int) -> list[np.ndarray]:
     return [RNG.normal(size=(n, 2)), WS, US, HS]
 
@@ -98,6 +103,9 @@ CASES: dict[str, tuple[list[Any], Any, Callable[..., Any], Callable[[int], list[
     "all states": ([M, W, U, H], (NET**2).sum(), lambda *v: (np_net(*v)**2).sum(), rows),
     "a product with each state": ([M, W, U, H], at.exp(-at.dot(NET, WS.T)).mean(axis=1).sum(),
                                   lambda *v: np.exp(-(np_net(*v) @ WS.T)).mean(axis=1).sum(), rows),
+    "products with the states summed up": (
+        [M, W, U, H, V], -at.log(at.nnet.softmax(at.dot(NET, V[1:]) + V[0]))[:, 0].mean(), np_softmax,
+        lambda n: [*rows(n), RNG.normal(size=(4, 2))]),
     "parts of the states": ([M, W, U, H], (NET[:, 1:].T * at.constant(HS[:2])[:, None]).sum(),
                             lambda *v: (np_net(*v)[:, 1:] * HS[:2]).sum(), rows),
     "in reverse": ([M, W, U, H], (BACK**2).sum(), lambda m, *v: (np_net(m[::-1], *v)**2).sum(), rows),
@@ -142,6 +150,8 @@ def test_loops_that_are_not_cut() -> None:
         assert not unchanged([M, W, U, H], [last])
         assert unchanged([M, W, U, H], [last, NET])                     # the states are asked for
         assert unchanged([M, W, U, H], [last, NET.sum()])
+        centred = NET - NET.mean(axis=0)                                # a sum that the loop backward waits for
+        assert unchanged([M, W, U, H], [gradc.grad((centred**2).sum(), W)])
         assert unchanged([M, W, U, H], [NET[-1]])                       # nothing is kept
         ended = looped(lambda x, h, p: (p[0] * h + x, until(h > 1)), XS, P[1], P)
         assert unchanged([XS, P], [gradc.grad(ended[-1], P)])
@@ -162,6 +172,22 @@ def test_a_number_of_steps_that_is_known_when_compiled() -> None:
     assert not any(eqn.op == ops.Map("sqrt") for eqn in program.eqns)
     want = complex_step(lambda p: run(range(50), p[2], lambda _, h: np.tanh(p[0] * h + p[1]))[-1], [PS])
     np.testing.assert_allclose(f(PS), want[0], rtol=1e-12)
+
+
+def test_sums_over_all_states_are_results() -> None:
+    """The states times themselves, and their mean, in blocks beside a gradient; asked for in any order."""
+    square, mean, slope = at.dot(NET.T, M), NET.mean(axis=0), gradc.grad(NET[-1].sum(), U)
+    given = rows(23)
+    states = np_net(*given)
+    want = [states.T @ given[0], states.mean(axis=0), complex_step(lambda *v: np_net(*v)[-1].sum(), given)[2]]
+    with config.change_flags(checkpoint_bytes=1):
+        for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+            outputs = [[square, mean, slope][k] for k in order]
+            assert len(loops([M, W, U, H], outputs)) == 4
+            for k, got in zip(order, gradc.function([M, W, U, H], outputs, mode="interpret")(*given)):
+                np.testing.assert_allclose(got, want[k], rtol=1e-10, atol=1e-13)
+        for got, expected in zip(gradc.function([M, W, U, H], [square, mean, slope], mode="c")(*given), want):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-13)
 
 
 def test_dtypes_are_kept() -> None:

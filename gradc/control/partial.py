@@ -67,7 +67,7 @@ def _value(o: Any, step: Step, like: Variable, part: Apply) -> Variable:
     node = step.node
     steps = node.outputs[-1] if step.op.until else node.inputs[0]
     message = "index -1 is out of bounds for dimension 0 of size 0"
-    value = o.apply(ops.Assert(message, "shape"), part.inputs[1], o.gt(steps, o.number(0, "int64")))
+    value = o.apply(ops.Assert(message, "index"), part.inputs[1], o.gt(steps, o.number(0, "int64")))
     if len(part.op.items) == 1:
         return o.fit(value, like)
     zeros = o.full_like(like, 0)

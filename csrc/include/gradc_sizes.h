@@ -15,6 +15,14 @@
 #define GRADC_FREE_ORDER _Pragma("GCC ivdep")
 #endif
 
+/* First in a branch: it stays one.  Of branches that gcc 12 makes masked loads of, several groups get the mask of the
+ * first group, and so wrong values (as do loads that -fthread-jumps moves into branches: runtime/toolchain.py). */
+#if defined(__GNUC__) && !defined(__clang__)
+#define GRADC_BRANCH __asm__ volatile("");
+#else
+#define GRADC_BRANCH
+#endif
+
 /* a * b + c, rounded once where the CPU does so at no cost. */
 #ifdef __FMA__
 #define GRADC_FMA(a, b, c) __builtin_fma(a, b, c)

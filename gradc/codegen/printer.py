@@ -341,6 +341,7 @@ class Printer:
     def if_(self, s: If) -> None:
         self.line(f"if ({self.expr(s.condition, True)}) {{")
         outside, self._indent = self._indent, self._indent + "    "
+        self.line("GRADC_BRANCH")
         self.statements(s.body)
         if s.orelse:
             self.lines.append(f"{outside}}} else {{")

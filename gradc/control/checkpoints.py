@@ -17,7 +17,7 @@ from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.tensor.convert import as_tensor_variable, size_constant, sizes_of
 from gradc.tensor.creation import arange, zeros
-from gradc.tensor.elemwise import minimum
+from gradc.tensor.elemwise import eq, minimum
 from gradc.tensor.shape import concatenate
 
 
@@ -57,6 +57,9 @@ def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info
         return [r[length - 1] if last is None else last for r, last in zip(loop.stacked, loop.last)], loop.updates
 
     lengths = minimum(size, steps - size * arange(blocks))
+    if not padding:
+        text = f"scan_checkpoints: without padding, the number of steps is a multiple of save_every_N, which is {size}"
+        lengths = apply(ops.Assert(text, "shape"), lengths, eq(steps % size, 0))
     loop = build(block, [lengths, *cut], states, non_sequences, name=name, recompute=True)
     rows = loop.stacked
     return (rows if len(rows) > 1 else rows[0] if rows else None), loop.updates

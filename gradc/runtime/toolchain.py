@@ -195,9 +195,10 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
         )
     # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
     base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
-    # Functions that differ in their names only are compiled once: unrolled loops make many (gcc: a part of -O2).
-    once = ["-fipa-icf"] if toolchain.kind == "gcc" else []
-    return ["-std=c11", optimize, *CODE_FLAGS, *once, *base, *(f"-m{name}" for name in isa()), *extra]
+    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).
+    # Two selects on one condition are not made branches: gcc 12 gets the masks of loads in them wrong (GRADC_BRANCH).
+    gcc = ["-fipa-icf", "-fno-thread-jumps"] if toolchain.kind == "gcc" else []
+    return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *(f"-m{name}" for name in isa()), *extra]
 
 
 def unit_argv(

@@ -9,7 +9,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import LoopError
+from gradc.errors import LoopError, ShapeError
 from gradc.ir import ops
 from gradc.ir.graph import toposort
 from gradc.scan.utils import until
@@ -62,12 +62,22 @@ def test_a_number_of_steps_and_no_sequence() -> None:
     assert f(2.0, 0).shape == (0,)
 
 
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_steps_that_fill_no_block_need_padding(mode: str) -> None:
+    n = at.lscalar("n")
+    out, _ = gradc.scan_checkpoints(lambda h: 2 * h, outputs_info=[W], n_steps=n, save_every_N=4, padding=False)
+    f = gradc.function([W, n], out, mode=mode)
+    np.testing.assert_array_equal(f(1.0, 8), [16.0, 256.0])
+    with pytest.raises(ShapeError, match="a multiple of save_every_N, which is 4"):
+        f(1.0, 10)
+
+
 def test_blocks_that_fit_need_no_padding() -> None:
     m = at.dmatrix("m")
     out, _ = gradc.scan_checkpoints(lambda x, h: x + h, m, at.zeros(2), save_every_N=2, padding=False)
     data = np.arange(12.0).reshape(6, 2)
     np.testing.assert_array_equal(value(out, [m], data), np.cumsum(data, axis=0)[1::2])
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(ValueError, match="a multiple of save_every_N"):
         value(out, [m], data[:5])
 
 

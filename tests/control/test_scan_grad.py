@@ -247,6 +247,17 @@ def test_the_last_of_all_values_needs_no_row_per_step(until: bool) -> None:
     check([a, x], rows[-1] + rows.sum(), lambda a, x: sum(states(a, x)) + states(a, x)[-1], [2.5, 0.3])
 
 
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_a_loop_without_steps_has_no_last_value_to_differentiate(mode: str) -> None:
+    h, n = at.dscalar("h"), at.lscalar("n")
+    hs, _ = gradc.scan(lambda h: 2 * h, outputs_info=h, n_steps=n)
+    for expression in hs[-1], grad(hs[-1], h):
+        f = gradc.function([h, n], expression, mode=mode)
+        assert f(1.0, 1) == 2
+        with pytest.raises(IndexError, match="index -1 is out of bounds"):
+            f(1.0, 0)
+
+
 def test_the_last_element_of_vectors() -> None:
     x = at.dvector("x")
     _, rows = loop(lambda h: [at.sin(h), at.sin(h)], [], [x], 3)

@@ -15,6 +15,7 @@ import warnings
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ class Maker:
             outputs=[(dtype, len(shape), borrow, type(v.type) is RngType)
                      for v, borrow in zip(outputs, borrows) for dtype, shape in [_in_memory(v.type)]],
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
-            updates=ingested.updates, convert=self.convert, fail=self.fail,
+            updates=ingested.updates, convert=partial(self.convert, words=True), fail=self.fail,
             generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
             deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"],
             calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
@@ -222,15 +223,17 @@ class Maker:
 
     # -- the call path's slow parts
 
-    def convert(self, position: int, value: Any) -> Any:
-        """`value` as an array for input `position`; BadArgumentError or ShapeError saying what is wrong."""
+    def convert(self, position: int, value: Any, words: bool = False) -> Any:
+        """`value` as input `position` has it; BadArgumentError or ShapeError saying what is wrong.
+
+        words: a state of a random generator as a kernel has it.
+        """
         a = self.ingested.arguments[position]
         where = self._where(position)
         try:
-            if type(a.type) is RngType:
-                return words_of(value, where)
-            return a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
-                                 advice="cast it, or compile with allow_input_downcast=True")
+            value = a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
+                                  advice="cast it, or compile with allow_input_downcast=True")
+            return words_of(value, where) if words and type(a.type) is RngType else value
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
 

@@ -13,6 +13,7 @@ from gradc.compile.ingest import Argument
 from gradc.ir.distributions import words_of
 from gradc.ir.types import RngType
 
+
 def learn(dispatch: Any) -> None:
     """Let the call path find out, once, where states lie in memory."""
     if not _LEARNT:

@@ -79,11 +79,10 @@ def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], paramet
 _LOW = 2 ** 64 - 1
 
 
-def words_of(generator: Any, name: str) -> np.ndarray:
+def words_of(generator: np.random.Generator, name: str) -> np.ndarray:
     """The state of a Generator; BadArgumentError if it is not one over PCG64, `name` says of what."""
     if type(generator) is not np.random.Generator or type(generator.bit_generator) is not np.random.PCG64:
-        kind = f"one over {type(generator.bit_generator).__name__}" if isinstance(generator, np.random.Generator) \
-            else f"a {type(generator).__name__}"
+        kind = f"a {type(generator).__name__} over {type(generator.bit_generator).__name__}"
         raise BadArgumentError(f"{name}: expected a numpy.random.Generator over PCG64, got {kind}; the function was "
                                f'compiled for that: for others compile it with mode="interpret"')
     state: Any = generator.bit_generator.state

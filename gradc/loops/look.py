@@ -11,6 +11,7 @@ from gradc.loops.nodes import (
     Buffer,
     Check,
     Draw,
+    Extern,
     Fn,
     For,
     Gemm,
@@ -51,6 +52,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.a, s.b]
         case Draw():
             stack = [s.before, *s.parameters]
+        case Extern():
+            stack = [*s.args]
         case _:
             stack = [s.expr]
     while stack:
@@ -60,6 +63,20 @@ def expressions(s: Any) -> Iterator[Any]:
             stack.extend(e.args)
 
 
+def written(s: Any) -> Sequence[Any]:
+    """The places in memory that a statement writes, each with `buffer` and `index`."""
+    match s:
+        case Store() | Accumulate():
+            return (s,)
+        case Gemm():
+            return (s.out,)
+        case Draw():
+            return (s.after, s.out)
+        case Extern():
+            return s.outs  # type: ignore[no-any-return]
+    return ()
+
+
 def variables(index: Index) -> set[str]:
     """The loop variables and positions of an index."""
     return {v for _, v in index.terms}
@@ -67,9 +84,7 @@ def variables(index: Index) -> set[str]:
 
 def names(s: Any) -> set[str]:
     """Locals and loop variables that a statement uses."""
-    found = variables(s.index) if type(s) in (Store, Accumulate) else set()
-    if type(s) is Draw:
-        found = variables(s.after.index) | variables(s.out.index)
+    found = {v for place in written(s) for v in variables(place.index)}
     for e in expressions(s):
         if type(e) is Local:
             found.add(e.name)
@@ -80,11 +95,8 @@ def names(s: Any) -> set[str]:
 
 def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
     """Buffers that a statement reads or writes, and whether it writes."""
-    if type(s) in (Store, Accumulate):
-        yield s.buffer, True
-    elif type(s) is Draw:
-        yield s.after.buffer, True
-        yield s.out.buffer, True
+    for place in written(s):
+        yield place.buffer, True
     for e in expressions(s):
         if type(e) is Load:
             yield e.buffer, False

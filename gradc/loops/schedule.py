@@ -559,6 +559,8 @@ class Schedule:
         while self._counts[v] == 1 and v not in self._outputs:
             if v is root:
                 return True
+            if v not in self._producers:            # given to a body: it is not the body's alone
+                return False
             v = self._producers[v].args[0]
         return False
 

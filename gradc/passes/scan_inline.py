@@ -69,9 +69,9 @@ def _is_cheap(eqn: Eqn) -> bool:
     match eqn.op:
         case ops.Map(fn):
             row = get_row(fn)
-            return row.snippet is None and row.weight < DEAR and tensor(eqn.out).ndim > 0
+            return row.snippet is None and row.weight < DEAR and _has_many(eqn.out)
         case ops.Cast():
-            return tensor(eqn.out).ndim > 0
+            return _has_many(eqn.out)
         case ops.Transpose(perm):
             return bool(perm) and perm[0] == 0
         case ops.Slice(items):
@@ -175,4 +175,9 @@ class _Rows:
 
 def _has_rows(a: Var, x: Var) -> bool:
     """Has an argument of the elementwise `x` its first axis?"""
-    return tensor(a).ndim == tensor(x).ndim and tensor(a).shape[0] != 1
+    return tensor(a).ndim == tensor(x).ndim and _has_many(a)
+
+
+def _has_many(a: Var) -> bool:
+    """Is this an array that may have other than one row?  (Nothing would tell how many a row of a single one is.)"""
+    return tensor(a).shape[:1] not in ((), (1,))

@@ -181,6 +181,24 @@ def test_in_loops():
     np.testing.assert_allclose(both([x], rows, 4.0), [[2, 1], [3, 2.5], [4, 4]])
 
 
+@pytest.mark.parametrize("in_c", [False, True])
+def test_in_loops_and_branches_with_products_that_are_rounded_once(in_c):
+    """x * a + 1 is one operation; the calls beside it are looked at for what they use."""
+    plain = same_shape(at.dvector)(np.square)
+    op = gradc.CFunction("squares", {"x": "float64[n]"}, "float64[n]",
+                         "for (int64_t i = 0; i < n; ++i) out[i] = x[i] * x[i];", numpy=np.square) if in_c else plain
+    xs, h0, a = at.dvector("xs"), at.dvector("h0"), at.dscalar("a")
+
+    def step(x, h):
+        return gradc.ifelse(x > 1, op(h) * (x * a + 1), op(op(h)))
+
+    hs, _ = gradc.scan(step, sequences=xs, outputs_info=h0)
+    hs2, _ = gradc.scan(lambda x, h: op(h) * (x * a + 1), sequences=xs, outputs_info=h0)
+    rows, rows2 = both([xs, h0, a], [hs, hs2], np.array([0.5, 2.0]), V, 0.1)
+    np.testing.assert_allclose(rows, [V ** 4, V ** 8 * 1.2])
+    np.testing.assert_allclose(rows2, [V ** 2 * 1.05, V ** 4 * 1.05 ** 2 * 1.2])
+
+
 def test_sizes_that_change_from_step_to_step_go_to_the_interpreter():
     first = as_op([at.dvector, at.lscalar], at.dvector,
                   infer_shape=lambda fgraph, node, shapes: [(node.inputs[1],)])(lambda a, k: a[:k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import threading
 from typing import Any
@@ -160,9 +161,16 @@ def test_states_that_are_inputs_and_results() -> None:
     assert isinstance(after, np.random.Generator)
     children = [g.spawn(1)[0].normal() for g in (f(rng())[2], rng())]       # it knows what it was seeded with
     assert children[0] == children[1]
-    for wrong, message in ((3, "got a int"), (np.zeros(6, "uint64"), "got a ndarray"),
-                           (np.random.Generator(np.random.MT19937(1)), "got one over MT19937")):
-        with pytest.raises(BadArgumentError, match=rf"expected a numpy\.random\.Generator over PCG64, {message}"):
+    other = np.random.Generator(np.random.MT19937(1))
+    plain = gradc.function([state], [draws, draws.owner.outputs[0]], mode="interpret")
+    for given in (rng(), other):                # the interpreter takes any
+        want = copy.deepcopy(given)
+        a, after = plain(given)
+        np.testing.assert_array_equal(a, want.normal(size=3))
+        np.testing.assert_array_equal(after.normal(size=2), want.normal(size=2))
+    for wrong, message in ((3, ", got 3 of type int"), (np.zeros(6, "uint64"), ", got an array of dtype uint64"),
+                           (other, " over PCG64, got a Generator over MT19937")):
+        with pytest.raises(BadArgumentError, match=rf"expected a numpy\.random\.Generator{message}"):
             f(wrong)
     with pytest.raises(BadArgumentError, match="has states of random generators among its results and can't be bound"):
         f.bind(rng())

@@ -66,6 +66,13 @@ def test_scalar_carries_are_locals() -> None:
     compare(program([STEPS, x, a], rows.sum(), last), [7, 0.3, 2.5])
 
 
+def test_states_that_are_only_a_part_of_what_a_step_puts_together() -> None:
+    h, x, w = at.dvector("h"), at.dvector("x"), at.dmatrix("w")
+    step = body([x, h, w], at.tanh(at.dot(w, at.concatenate([x, h]))))
+    last = apply(ops.Scan(step, 1, 1), XS.shape[0], XS, H0, w)
+    compare(program([XS, H0, w], last), [ROWS, START, np.linspace(-1, 1, 18).reshape(3, 6)])
+
+
 def test_carries_are_handed_on_at_once() -> None:
     """Fibonacci: (a, b) -> (b, a + b); and two that change places."""
     a, b = at.lscalar("a"), at.lscalar("b")

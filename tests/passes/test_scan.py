@@ -445,6 +445,13 @@ def test_sizes_of_what_a_sequence_was_made_from_are_still_compared() -> None:
     assert not arrays_made(after)
 
 
+def test_a_sequence_of_one_row_stays_one() -> None:
+    """All steps would find a row, if it were computed in them."""
+    one = at.TensorType("float64", (1,))("one")
+    outs = scan(lambda x, s: (at.tanh(s) * A + x,), N, [2.0 * one + 1.0], [B])
+    same([N, one, A, B], outs, (0, XS[:1], 0.5, 0.1), (1, XS[:1], 0.5, 0.1), (3, XS[:1], 0.5, 0.1))
+
+
 def test_what_the_gradient_reads_comes_in_too() -> None:
     """Sums and products of stored states are made in the backward loop, which is not split again."""
     x, a = at.dvector("x"), at.dscalar("a")

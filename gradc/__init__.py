@@ -16,7 +16,7 @@ from gradc.compile.mode import Mode, get_default_mode, get_mode
 from gradc.compile.ops import as_op, wrap_py
 from gradc.compile.threads import get_num_threads, set_num_threads
 from gradc.config import config
-from gradc.gradient import Lop, Rop, grad, verify_grad
+from gradc.gradient import Lop, Rop, grad, subgraph_grad, verify_grad
 from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
 from gradc.graph.fg import FunctionGraph
 from gradc.graph.op import Op
@@ -39,7 +39,8 @@ __all__ = ["Apply", "CFunction", "Constant", "FunctionGraph", "In", "Lop", "Mode
            "OrderedUpdates", "Out", "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config",
            "debugprint", "dprint", "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode",
            "get_num_threads", "grad", "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing",
-           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "tensor", "verify_grad", "wrap_py"]
+           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "subgraph_grad", "tensor", "verify_grad",
+           "wrap_py"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well
@@ -49,6 +50,8 @@ ifelse.ifelse = ifelse  # type: ignore[attr-defined]
 
 # users expect these names in the tensor namespace, too, and that layer knows no gradients
 tensor.grad = grad
+tensor.jacobian = gradient.jacobian
+tensor.hessian = gradient.hessian
 tensor.Lop = Lop
 tensor.Rop = Rop
 tensor.consider_constant = gradient.consider_constant

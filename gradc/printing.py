@@ -272,21 +272,29 @@ def _letters(k: int) -> str:
 class _Ids:
     """Names for variables in the order in which they are first seen; outputs of one node share its letter."""
 
-    def __init__(self, id_type: str) -> None:
+    def __init__(self, id_type: str, used: dict[Any, str] | None = None) -> None:
         if id_type not in ("CHAR", "int", "id", "auto", ""):
             raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {id_type!r}")
         self.id_type = id_type
-        self.numbers: dict[int, int] = {}
+        self.used: dict[Any, str] = {} if used is None else used
 
     def text(self, thing: Any) -> str:
-        if not self.id_type:
-            return ""
-        if self.id_type == "id":
-            return f" [id {id(thing)}]"
-        number = self.numbers.setdefault(id(thing), len(self.numbers))
-        if self.id_type == "auto":
-            return f" [id auto_{number}]"
-        return f" [id {number if self.id_type == 'int' else _letters(number)}]"
+        found = self.used.get(thing)
+        if found is None:
+            found = self.used[thing] = self._new(thing, len(self.used))
+        return f" {found}" if found else ""
+
+    def _new(self, thing: Any, number: int) -> str:
+        match self.id_type:
+            case "CHAR":
+                return f"[id {_letters(number)}]"
+            case "int":
+                return f"[id {number}]"
+            case "id":
+                return f"[id {id(thing)}]"
+            case "auto":
+                return f"[id auto_{number}]"
+        return ""
 
 
 def _roots(obj: Any) -> tuple[list[Variable], list[Apply] | None, dict[int, Any]]:
@@ -307,8 +315,18 @@ def _roots(obj: Any) -> tuple[list[Variable], list[Apply] | None, dict[int, Any]
                             f"got a {type(obj).__name__}")
 
 
+def _inputs(obj: Any) -> list[Variable]:
+    """The inputs of a compiled function or a FunctionGraph, or of those in a list."""
+    if isinstance(obj, (list, tuple, set)):
+        return [v for o in obj for v in _inputs(o)]
+    graph = getattr(getattr(obj, "maker", None), "fgraph", obj)
+    return list(graph.inputs) if hasattr(graph, "toposort") else []
+
+
 def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = None, id_type: str = "CHAR",
-               stop_on_name: bool = False, done: dict[Any, Any] | None = None, print_storage: bool = False) -> Any:
+               stop_on_name: bool = False, done: dict[Any, str] | None = None, print_storage: bool = False,
+               used_ids: dict[Any, str] | None = None, print_op_info: bool = False, print_destroy_map: bool = False,
+               print_view_map: bool = False, print_fgraph_inputs: bool = False, ids: str | None = None) -> Any:
     """The graph of `obj` as a tree, one line per variable, inputs below their operation.
 
     obj: a variable, an Apply, a compiled function, a FunctionGraph, or a list of those.  A node that was shown
@@ -316,13 +334,17 @@ def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = 
     computation.
     depth: levels to show (-1: all).  print_type: append `<type>`.  id_type: "CHAR" (A, B, ...), "int", "id",
     "auto", or "" for none.  stop_on_name: don't open named variables.  print_storage: append the values of
-    shared variables.  file: None prints, "str" returns the text, anything with `write` gets it.
+    shared variables.  print_fgraph_inputs: list the inputs of functions first.  file: None prints, "str" returns the
+    text, anything with `write` gets it.
+    done, used_ids: dicts that one call fills and the next goes on from: nodes that were opened, ids that were given.
+    ids: old name of id_type.  print_op_info, print_destroy_map, print_view_map: nothing to add in gradc.
     """
     roots, order, storage = _roots(obj)
     place = {id(node): k for k, node in enumerate(order or ())}
-    ids = _Ids(id_type)
-    seen: set[int] = set() if done is None else {id(node) for node in done}
-    lines: list[str] = []
+    names = _Ids(id_type if ids is None else ids, used_ids)
+    seen: dict[Any, str] = {} if done is None else done
+    lines = [f"-{v}{names.text(v)}{f' <{v.type}>' if print_type else ''}"
+             for v in (_inputs(obj) if print_fgraph_inputs else ())]
     opened: list[tuple[Apply, str]] = []        # loops and branches met
     # (variable, what stands before it, what stands before its inputs, levels left)
     stack: list[tuple[Any, str, str, int]] = [(v, "", "", depth) for v in reversed(roots)]
@@ -335,21 +357,21 @@ def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = 
         if node is None:
             value = f" [{storage[id(variable)][0]!r}]" if print_storage and id(variable) in storage else ""
             text = constant_text(variable) if isinstance(variable, Constant) and not variable.name else str(variable)
-            lines.append(f"{lead}{text}{ids.text(variable)}{kind}{value}")
+            lines.append(f"{lead}{text}{names.text(variable)}{kind}{value}")
             continue
         label = op_label(node) if len(node.outputs) == 1 else f"{op_label(node)}.{variable.index}"
         name = f" {variable.name!r}" if variable.name else ""
         number = f" {place[id(node)]}" if id(node) in place else ""
-        lines.append(f"{lead}{label}{ids.text(node)}{kind}{name}{number}")
-        if id(node) in seen or (stop_on_name and variable.name):
+        lines.append(f"{lead}{label}{names.text(node)}{kind}{name}{number}")
+        if node in seen or (stop_on_name and variable.name):
             continue
-        seen.add(id(node))
+        seen[node] = names.text(node).strip()
         if any(program.eqns for program in bodies(node.op)):        # not an `ifelse` that has its branches outside yet
             opened.append((node, label.rpartition(".")[0] if len(node.outputs) > 1 else label))
         last = len(node.inputs) - 1
         stack.extend((v, below + " |", below + ("  " if k == last else " |"), left - 1)
                      for k, v in reversed(list(enumerate(node.inputs))))
-    _print_bodies(lines, opened, ids)
+    _print_bodies(lines, opened, names)
     text = "\n".join(lines) + "\n"
     if file == "str":
         return text

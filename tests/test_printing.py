@@ -96,6 +96,25 @@ def test_str_of_variables():
     assert str(at.shared(1.0)) == "<TensorType(float64, ())>" and str(at.shared(1.0, name="s")) == "s"
 
 
+def test_debugprint_goes_on_from_another_call():
+    y = X * 2
+    ids: dict = {}
+    done: dict = {}
+    first = debugprint(y, file="str", used_ids=ids, done=done)
+    assert first == "Elemwise{mul,no_inplace} [id A]\n |x [id B]\n |TensorConstant{2} [id C]\n"
+    assert debugprint(y + X, file="str", used_ids=ids, done=done) == (
+        "Elemwise{add,no_inplace} [id D]\n |Elemwise{mul,no_inplace} [id A]\n |x [id B]\n")
+    assert debugprint(y, file="str", ids="int", print_op_info=True, print_destroy_map=True, print_view_map=True) == \
+        debugprint(y, file="str", id_type="int")
+
+
+def test_debugprint_lists_inputs():
+    f = gradc.function([X], X + 1, mode="interpret")
+    text = debugprint(f, file="str", print_fgraph_inputs=True)
+    assert text.startswith("-x [id A]\nElemwise{add,no_inplace} [id B] 0\n")
+    assert not debugprint((X + 1).owner, file="str", print_fgraph_inputs=True).startswith("-")
+
+
 def test_debugprint_is_a_tree():
     a, b, d, e = at.matrices("a", "b", "d", "e")
     c = a + b

@@ -69,7 +69,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
         if id(y) not in forward.connected:
             message = (f"Rop was asked for the derivative of {describe(y)}{at(y.source)}, which does not depend on "
                        f"{' or '.join(map(describe, sources))}, or only by operations that pass no derivative; pass "
-                       f"disconnected_outputs='ignore' to get zeros")
+                       f"disconnected_outputs='ignore' (jacobian: disconnected_inputs='ignore') to get zeros")
             if disconnected_outputs == "raise":
                 raise DisconnectedInputError(message)
             if disconnected_outputs == "warn":

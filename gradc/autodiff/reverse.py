@@ -159,6 +159,10 @@ class _Backward:
                  constants: Iterable[Variable] | None, fixed: dict[Variable, Variable]) -> None:
         self.o = o
         kept = [constants] if isinstance(constants, Variable) else list(constants or ())
+        for v in kept:
+            if not isinstance(v, Variable):
+                raise TypeMismatchError(f"consider_constant is a list of variables, got {v!r} of type "
+                                        f"{type(v).__name__} in it")
         self.lazy = lazy = sink([*(v for v, _ in starts), *targets, *kept])
         starts = [(lazy.get(v, v), g) for v, g in starts]
         self.fixed = {id(lazy.get(v, v)): g for v, g in fixed.items()}      # known gradients, not added to
@@ -309,7 +313,7 @@ def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:
 def _targets(wrt: Any) -> tuple[bool, list[Variable]]:
     """(is it a single variable?, the variables to differentiate by)."""
     single = isinstance(wrt, Variable)
-    targets = [wrt] if single else list(wrt)
+    targets = list(wrt) if isinstance(wrt, Iterable) and not single else [wrt]
     for x in targets:
         if not isinstance(x, Variable):
             raise TypeMismatchError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")

@@ -14,9 +14,11 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import SourceLine
 from gradc.ir import dtypes, infer, ops
-from gradc.ir.graph import Apply, Variable
+from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType
+
+_SUB = ops.Map("sub")
 
 
 class Symbolic:
@@ -45,6 +47,14 @@ class Symbolic:
             kind = TensorType.make(dtype, ())
             found = self._constants[value, dtype] = kind.constant_class(kind, data)
         return found
+
+    def never_zero(self, x: Variable) -> bool:
+        """Is x a constant without zeros, or such a one less some constants (an exponent, differentiated before)?"""
+        less = 0
+        while x.owner is not None and x.owner.op == _SUB and isinstance(x.owner.inputs[1], Constant):
+            less = less + x.owner.inputs[1].data
+            x = x.owner.inputs[0]
+        return isinstance(x, Constant) and bool(np.all(x.data - less))
 
     def full_like(self, x: Variable, value: float) -> Variable:
         """`value` in the shape of x and the dtype of its cotangent (floatX for integers and bools)."""

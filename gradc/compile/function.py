@@ -704,6 +704,8 @@ def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **o
 
     Compiles a function the first time, and keeps it with the variable.
     """
+    if not isinstance(inputs_to_values, (Mapping, type(None))):
+        raise GraphError(f"eval takes a dict of variables or names and their values, got {inputs_to_values!r}")
     given = dict(inputs_to_values or {})
     if any(isinstance(key, str) for key in given):
         names = {v.name: v for v in graph.explicit_graph_inputs([self]) if v.name}

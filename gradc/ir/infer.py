@@ -98,7 +98,11 @@ def _map(op: ops.Map, args: Args, source: Any) -> list[Type]:
     for t in types:
         if type(t) is not TensorType:
             _tensors(op, args, source)
-    _, dtype = row.dtypes(*[t.dtype for t in types])
+    try:
+        _, dtype = row.dtypes(*[t.dtype for t in types])
+    except TypeMismatchError as error:
+        text = ", ".join(f"{_name(a)} is {a.type.short()}" for a in args)
+        raise TypeMismatchError(f"{row.name}: {error}; {text}{at(source)}") from None
     first = types[0].shape
     for t in types:
         if t.shape != first:

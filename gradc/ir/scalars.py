@@ -79,6 +79,8 @@ def _predicate(d: str) -> tuple[str, str]:
 def _bitwise(*d: str) -> tuple[str, str]:
     c = dtypes.upcast(*d)
     if c not in dtypes.DISCRETE:
+        if all(k in dtypes.DISCRETE for k in d):
+            raise TypeMismatchError(f"{' and '.join(d)} have no integer dtype in common; cast one of them")
         raise TypeMismatchError(f"bitwise and logical operations take bool or integers, got {', '.join(d)}")
     return c, c
 
@@ -233,6 +235,13 @@ def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
     return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
 
 
+def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
+    """g * y * x**(y-1).  For y = 0, where higher derivatives of x**2 get, that is 0 for every x: with 1 in the place of
+    x it is never 0 * inf, nor are its own derivatives."""
+    base = x if o.never_zero(y) else o.switch(o.neq(y, o.const(0, y)), x, o.const(1, x))
+    return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
+
+
 def _gauss(o: Any, g: Any, x: Any) -> Any:
     """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
     return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
@@ -270,7 +279,7 @@ row("mod", 2, "integral", np.mod, "gradc_mod_{t}({0}, {1})",
     cost="special", vector=False, ulp=0.5)
 row("pow", 2, "integral", special.power,
     {"f": "pow{s}({0}, {1})", "i": "gradc_pow_{t}({0}, {1})", "u": "gradc_pow_{t}({0}, {1})"},
-    d=(lambda o, g, out, x, y: o.mul(o.mul(g, y), o.pow(x, o.sub(y, o.const(1, y)))),
+    d=(lambda o, g, out, x, y: _power_slope(o, g, x, y),
        lambda o, g, out, x, y: o.switch(o.eq(x, o.const(0, x)), _zero(o, g), o.mul(o.mul(g, out), o.log(x)))),
     cost="power", ulp=1.0, domain="positive", pretty="({0} ** {1})")
 row("neg", 1, "signed", np.negative, "-{0}", d=(lambda o, g, out, x: o.neg(g),), pretty="(-{0})")

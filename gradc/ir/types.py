@@ -6,6 +6,7 @@ Size-1 broadcasting happens for a static 1 only.  Types are values: equal fields
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -35,6 +36,18 @@ class Type:
         return self == other
 
 
+def _static_size(size: Any) -> int | None:
+    if isinstance(size, (bool, np.bool_)):          # Aesara's old positional `broadcastable` patterns
+        return 1 if size else None
+    if size is None:
+        return None
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise TypeMismatchError(f"a static shape holds integers, and None for sizes that are known at run time, got "
+                                f"{size!r}") from None
+
+
 class TensorType(Type):
     """Dtype and partly known shape of an n-dimensional array.
 
@@ -53,9 +66,7 @@ class TensorType(Type):
             self.shape: StaticShape = tuple(1 if b else None for b in broadcastable)
         else:
             assert shape is not None
-            # Aesara's old positional `broadcastable` patterns are tuples of bools.
-            self.shape = tuple((1 if s else None) if isinstance(s, (bool, np.bool_)) else
-                               None if s is None else int(s) for s in shape)
+            self.shape = tuple(map(_static_size, shape))
             if any(s is not None and s < 0 for s in self.shape):
                 raise ShapeError(f"a static shape has no negative entries, got {self.shape}")
         self._hash = hash((self.dtype, self.shape))
@@ -149,6 +160,8 @@ class TensorType(Type):
                                    f"got {_describe(value)} ({error})") from None
         if data.dtype == want:
             return data
+        if type(value) is int and data.dtype == object and want.kind == "f":       # beyond 64 bits
+            data = np.asarray(float(value))
         if data.dtype.kind not in "biufc":
             raise BadArgumentError(f"{name}: expected numbers for dtype {self.dtype}, got {_describe(value)}")
         typed = isinstance(value, (np.ndarray, np.generic))

@@ -555,7 +555,8 @@ OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
 def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
     def text() -> str:
-        shapes = ", ".join(f"{sizes._names.get(a, a)} is {a.type.short()}" for a in args)  # type: ignore[attr-defined]
+        shapes = ", ".join(f"{sizes._names.get(a) or 'a result'} is {a.type.short()}"  # type: ignore[attr-defined]
+                           for a in args)
         where = "" if axis is None else f" of dimension {axis}"
         return f"{what}: sizes {{0}} and {{1}}{where} differ ({shapes}){'' if axis is None else SIZE_ONE}"
 

@@ -66,9 +66,11 @@ def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: ob
     except ValueError as error:
         raise TypeMismatchError(f"expected a number or an array of numbers, got {x!r} ({error})") from None
     if data.dtype.name not in dtypes.ITEMSIZE:
-        advice = "cast it to float32" if data.dtype.kind == "f" else "expected numbers"
+        if data.dtype.kind not in "biufc":
+            raise TypeMismatchError(f"expected a variable, a number or an array of numbers, got {_shown(x)} of type "
+                                    f"{type(x).__name__}{at(graph.user_line())}")
         raise TypeMismatchError(f"expected a dtype out of {', '.join(dtypes.ALL)}, got {data.dtype} from a "
-                                f"{type(x).__name__}; {advice}")
+                                f"{type(x).__name__}{at(graph.user_line())}; cast it")
     if ndim is not None and ndim != data.ndim:
         if ndim < data.ndim:
             raise ShapeError(f"expected a constant of {ndim} dimension(s), got one of {data.ndim}, shape {data.shape}")
@@ -111,6 +113,11 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
 
 
 as_tensor = as_tensor_variable
+
+
+def _shown(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _has_variable(items: Sequence[Any]) -> bool:

@@ -82,14 +82,14 @@ def _sum_dtype(dtype: str) -> str:
 def _accumulate(fn: str, what: str, x: Any, axis: Any, dtype: object, keepdims: bool, acc_dtype: object) -> Any:
     x = as_tensor_variable(x)
     result_dtype = dtypes.check_dtype(dtype) if dtype is not None else None
+    usual = _sum_dtype(x.type.dtype)
     if acc_dtype is not None:
         inner = dtypes.check_dtype(acc_dtype)
     elif result_dtype is not None:
         inner = dtypes.upcast(x.type.dtype, result_dtype)
     else:
-        inner = _sum_dtype(x.type.dtype)
-    result = _reduce(fn, cast(x, inner), axis, keepdims, what)
-    return result if result_dtype is None else cast(result, result_dtype)
+        inner = usual
+    return cast(_reduce(fn, cast(x, inner), axis, keepdims, what), result_dtype or usual)
 
 
 def sum(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None) -> Any:

@@ -460,6 +460,10 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     """
     x = as_tensor_variable(x)
     axis = normalize_axis(axis, x.type.ndim, "split", x)
+    known = len(splits_size) if isinstance(splits_size, (list, tuple)) else None
+    if known is not None and n_splits not in (None, known):
+        raise ShapeError(f"split: expected sizes of n_splits={n_splits} parts, got {known} for {describe(x)}"
+                         f"{at(x.source)}")
     parts = sizes(splits_size, ndim=n_splits)
     bounds = [size_constant(0)]
     for p in parts:

@@ -1,5 +1,6 @@
 """`grad` and `Lop`: every option, every error, the semantics of ties, integers and disconnection, depth."""
 
+import math
 import re
 
 import numpy as np
@@ -67,8 +68,11 @@ def test_options_have_legal_values(option):
 
 def test_wrt_must_be_variables():
     x = at.dscalar("x")
-    with pytest.raises(TypeMismatchError, match="expected variables"):
-        grad(x, [x, 3])
+    for wrt in ([x, 3], 3):
+        with pytest.raises(TypeMismatchError, match="expected variables to differentiate by, got 3 of type int"):
+            grad(x, wrt)
+    with pytest.raises(TypeMismatchError, match="consider_constant is a list of variables, got 'x' of type str"):
+        grad(x, x, consider_constant=["x"])
 
 
 def test_integer_cost_starts_in_floatx():
@@ -339,6 +343,26 @@ def test_pow_of_integers_and_zero():
     assert value([x], grad(x ** at.constant(3, dtype="uint8"), x), 2.0) == 12
     y = at.dscalar("y")
     assert value([x, y], grad(x ** y, y), 0.0, 2.0) == 0
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_derivatives_of_powers_at_zero(n):
+    x = at.dscalar("x")
+    y, want = x ** n, [0.0] * 5
+    if n:
+        want[n - 1] = float(math.factorial(n))
+    for k in range(5):
+        y = grad(y, x)
+        assert value([x], y, 0.0) == want[k]
+
+
+def test_slopes_of_powers_with_exponent_zero():
+    v, c = at.dvectors("v", "c")
+    base, exponents = [0.0, 0.0, 0.0, 2.0, np.inf], np.arange(5.0) % 3          # 0, 1, 2, 0, 1
+    first = grad((v ** c).sum(), v)
+    np.testing.assert_array_equal(value([v, c], first, base, exponents), [0, 1, 0, 0, 1])
+    np.testing.assert_array_equal(value([v, c], grad(first[:4].sum(), v), base, exponents), [0, 0, 2, 0, 0])
+    np.testing.assert_array_equal(value([v], grad((v ** exponents).sum(), v), base), [0, 1, 0, 0, 1])
 
 
 @pytest.mark.parametrize("x", [1e3, -1e3, np.inf, -np.inf])

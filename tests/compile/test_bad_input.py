@@ -68,6 +68,7 @@ def test_one_clear_error(function, name: str) -> None:
     assert isinstance(caught.value, GradcError) and len(text.splitlines()) <= 8
     if not isinstance(caught.value, BadArgumentError):
         assert "test_bad_input.py:" in text, "the user's line"
+    assert "%" not in text, "no numbers of a Program"
 
 
 def test_advice_on_sizes_of_one_is_given_only_for_them(function) -> None:

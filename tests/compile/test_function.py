@@ -87,6 +87,7 @@ def test_wrong_numbers_and_names_of_arguments(function, args: tuple, named: dict
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float64(2), np.float32(2), np.int8(2), True, np.array(2.0), np.array(2),
+                                   2**70, -(10**300),
                                    np.array(2.0, dtype=">f8")])
 def test_what_a_float64_scalar_accepts(function, value: object) -> None:
     x = at.dscalar("x")
@@ -359,6 +360,8 @@ def test_eval_of_a_variable() -> None:
         z.eval({x: 2})
     with pytest.raises(GraphError, match="no input named 'q'"):
         z.eval({"q": 2})
+    with pytest.raises(GraphError, match=r"eval takes a dict .* got 3"):
+        z.eval(3)
     assert np.array_equal(pickle.loads(pickle.dumps(z)).eval({"x": 3, "y": [1, 2]}), [3, 6])
 
 

@@ -220,6 +220,10 @@ class NumpyNamespace:
     def const(value, like):
         return np.asarray(value, np.asarray(like).dtype)
 
+    @staticmethod
+    def never_zero(x):
+        return False
+
 
 NOT_HOLOMORPHIC = {"abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
 DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d) if callable(d)]

@@ -514,14 +514,28 @@ class Schedule:
         """Memory in which the elements of `x` lie one after the other."""
         view = self.views[x]
         root = view.root
-        steps = (1,) if view.flat else self.sizes.strides(self.sizes.of(root))
         here = root not in self.trees and root not in self.size_values and root not in self.locals
-        if not here or not all(
-                d == 1 or (a is not None and self.sizes.define("mul", (steps[a[0]], a[1])) == s)
-                for a, d, s in zip(view.axes, view.dims, self.sizes.strides(view.dims))):
+        if not (here and self.lies_in_one_piece(view)):
             view = self.views[self._copy(view, x)]
         self._store(view.root)
         return Leaf(view.root, view)
+
+    def lies_in_one_piece(self, view: View) -> bool:
+        """Do its elements lie in memory one after the other?"""
+        part = self.placed.get(view.root)
+        if view.flat and part is not None and not self.lies_in_one_piece(part):
+            return False
+        steps = (1,) if view.flat else self._steps(view.root)
+        return all(d == 1 or (a is not None and self.sizes.define("mul", (steps[a[0]], a[1])) == s)
+                   for a, d, s in zip(view.axes, view.dims, self.sizes.strides(view.dims)))
+
+    def _steps(self, root: Var) -> Sequence[SizeExpr]:
+        """Elements of memory from one position on each axis to the next."""
+        part = self.placed.get(root)
+        if part is None:
+            return self.sizes.strides(self.sizes.of(root))
+        steps = (1,) if part.flat else self._steps(part.root)
+        return [0 if a is None else self.sizes.define("mul", (steps[a[0]], a[1])) for a in part.axes]
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]

@@ -198,7 +198,8 @@ class ControlSchedule(Schedule):
         return self._turned[key]
 
     def _decide_storage(self) -> None:
-        """Rows of a loop and products that are joined with others have the memory that they would be copied to."""
+        """Rows of a loop and products that are joined with others have the memory that they would be copied to, if they
+        lie there in one piece, as what writes them takes for granted."""
         super()._decide_storage()
         for node, view, target in self._joined:
             root = view.root
@@ -206,7 +207,7 @@ class ControlSchedule(Schedule):
                     or root in self.output_of or not self._shows_all(view, self.sizes.of(root)):
                 continue
             part = target.reshaped(self.sizes, self.sizes.of(root), self.sizes.of(target.root))
-            if part is not None:
+            if part is not None and self.lies_in_one_piece(part):
                 self.placed[root] = part
                 node.fn = "in place"
 

@@ -231,6 +231,21 @@ def test_small_arrays_in_loops():
         np.testing.assert_array_equal(row, h)
 
 
+def test_results_that_are_joined_with_others():
+    @same_shape(at.dmatrix)
+    def doubled(a):
+        return 2 * a
+
+    x = at.dmatrix("x")
+    product = at.dot(x.T, x)
+    rows, _ = gradc.scan(lambda k, x: doubled(x * k), sequences=at.arange(3.0), non_sequences=x)
+    outs = [at.concatenate([doubled(x), x], 1), at.concatenate([x, doubled(x)], 0), doubled(product),
+            at.concatenate([product, product], 1), at.concatenate([rows, rows[:, :, :1]], 2)]
+    values = both([x], outs, M)
+    np.testing.assert_array_equal(values[0], np.concatenate([2 * M, M], 1))
+    np.testing.assert_array_equal(values[4][2, :, :3], 4 * M)
+
+
 def test_in_branches():
     calls = []
 

@@ -383,3 +383,18 @@ def test_rows_of_loops_and_products_are_written_where_they_are_joined() -> None:
         assert sum(len(b.shape) == 2 and b.shape[0] != 2 for b in memory(kernel(program))) == arrays
         rng = np.random.default_rng(3)
         compare(program, [rng.normal(size={"x": (5, 4), "w": (4, 4), "h": (4,)}[v.name]) for v in inputs])
+
+
+def test_rows_of_loops_and_products_that_are_joined_side_by_side() -> None:
+    """Their parts of the joined memory have gaps, which what writes them does not know of."""
+    x, w = at.dmatrix("x"), at.dmatrix("w")
+    values = [np.arange(16.0).reshape(4, 4) / 9, np.arange(16.0).reshape(4, 4) / 7 + 1]
+    product = at.dot(x, w)
+    inside = at.concatenate([at.concatenate([x, product], 0), at.concatenate([w, w], 0)], 1)
+    for out in (at.concatenate([product, x], 1), at.concatenate([x, product], 1), inside):
+        compare(optimized([x, w], [out, product.ravel() * 2]), values)
+    rows, _ = gradc.scan(lambda r: r[:, None] * w, x)
+    some, _ = gradc.scan(lambda h: (h / 2, gradc.scan.utils.until(h.sum() < 20)), outputs_info=at.exp(x), n_steps=9)
+    for made in (rows, some):
+        for out in (at.concatenate([made, made[:, :2]], 1), at.concatenate([made[:, :, :1], made], 2)):
+            compare(optimized([x, w], [out, w * 2]), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -459,3 +460,45 @@ def test_what_the_gradient_reads_comes_in_too() -> None:
                        non_sequences=a)
     once = same([x, a], gradc.grad(hs[-1] ** 2, [a, x]), (XS, 0.5))
     assert optimize(once) == optimize(optimize(once))
+
+
+def elementwise(choice: random.Random, leaves: Sequence[Any], depth: int) -> Any:
+    """A random expression of vectors or matrices with rows for steps."""
+    if depth == 0 or choice.random() < 0.15:
+        return choice.choice(leaves)
+    v = elementwise(choice, leaves, depth - 1)
+    match choice.randrange(8):
+        case 0 | 1 | 2:
+            apply_ = choice.choice([at.add, at.mul, at.sub, at.maximum])
+            return apply_(v, elementwise(choice, leaves, depth - 1))
+        case 3:
+            return v[::-1] if v.ndim and not v.broadcastable[0] else v * 2.0
+        case 4:
+            return at.switch(v > 0, v**2, A)
+        case 5:
+            return at.exp(-v**2) if choice.random() < 0.3 else at.abs(v)
+        case 6:
+            return at.cast(at.cast(v * 3, "int32"), "float64")
+    return v + B
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_sequences(seed: int) -> None:
+    """Two sequences of a loop, perhaps neighbouring rows of one, perhaps used elsewhere."""
+    choice = random.Random(seed)
+    w = at.dvector("w")
+    matrices = seed % 3 == 0
+    rows = [X, Y, at.cast(at.arange(N), "float64"), A, M[:, 1], at.dot(M, w)]
+    leaves = [M, M, X[:, None], M[0], A] if matrices else rows
+    seqs: list[Any] = []
+    while len(seqs) < 2:
+        s = elementwise(choice, leaves, choice.randint(1, 4))
+        if s.ndim == 1 + matrices and not any(s.broadcastable):
+            seqs.append(s)
+    steps = 7
+    if choice.random() < 0.4:
+        seqs, steps = [seqs[0][1:], seqs[choice.randrange(2)][:-1]], 6
+    outs = scan(lambda x, y, h: (at.tanh(h) * A + x - y * h, x * h), N, seqs, [at.zeros((4,)) if matrices else B],
+                reverse=choice.random() < 0.3)
+    outputs = [outs[:1], outs, [*outs, seqs[0]]][choice.randrange(3)]
+    same([N, X, Y, M, w, A, B], outputs, *[(n, XS, YS, MS, V, 0.5, 0.1) for n in (choice.choice((0, 1, 4)), steps)])

@@ -13,7 +13,7 @@ for nothing dear is there.  Program -> Program: `inline_sequences`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from itertools import pairwise
 
 from gradc.ir import ops
@@ -54,13 +54,14 @@ def only_readers(program: Program) -> dict[Var, Eqn | None]:
     """value -> the loop that alone uses it, as a sequence or by cheap work on one; None where there are other uses."""
     found: dict[Var, Eqn | None] = dict.fromkeys(program.outputs)
     for eqn in reversed(program.eqns):
-        reader = found.get(eqn.outs[0]) if _is_cheap(eqn) else None
-        rows: Sequence[Var] = ()
         if is_loop(eqn):
-            rows, reader = eqn.op.split(eqn.args)[2], eqn           # type: ignore[attr-defined]
-        for a in eqn.args:
-            wanted = reader if not is_loop(eqn) or a in rows else None
-            found[a] = wanted if found.get(a, wanted) is wanted else None
+            count, (_, _, seqs, _, _) = Counter(eqn.args), eqn.op.split(eqn.args)       # type: ignore[attr-defined]
+            as_rows = Counter(seqs)
+            readers = {a: eqn if as_rows[a] == count[a] else None for a in eqn.args}
+        else:
+            readers = dict.fromkeys(eqn.args, found.get(eqn.outs[0]) if _is_cheap(eqn) else None)
+        for a, reader in readers.items():
+            found[a] = reader if found.get(a, reader) is reader else None
     return found
 
 

@@ -41,7 +41,6 @@ from gradc.errors import (
     at,
 )
 from gradc.ir import graph, interp
-from gradc.ir.callback import performed
 from gradc.ir.convert import inline
 from gradc.ir.distributions import copied, generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
@@ -251,7 +250,7 @@ class Maker:
         """The results of a user's Op that the kernel calls, with the shapes stated; `arrays` are its own."""
         numbers = self.compiled.loaded.manifest["calls"][number]
         try:
-            return performed(self.ingested.equation(numbers[0]), arrays, shapes)
+            return states.performed_on_words(self.ingested.equation(numbers[0]), arrays, shapes)
         except (ShapeError, ExecutionError) as error:
             text = explain(str(error), self._shapes(sizes), self.ingested, self.ingested.lines_of(numbers))
             raise type(error)(text) from error.__cause__
@@ -600,7 +599,7 @@ def explain(message: str, shapes: Sequence[tuple[int, ...]], ingested: Ingested,
 
 def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """Dtype and rank of each array that a user's Op is given, and of each of its results."""
-    return tuple([[(v.type.dtype, v.type.ndim) for v in group]  # type: ignore
+    return tuple([[(dtype, len(shape)) for dtype, shape in (_in_memory(v.type) for v in group)]  # type: ignore
                   for group in (eqn.op.split(eqn.args)[0], eqn.outs)])  # type: ignore[attr-defined]
 
 

@@ -5,12 +5,14 @@ Kernels know the generator that `numpy.random.default_rng` makes, PCG64; functio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradc.compile.ingest import Argument
-from gradc.ir.distributions import words_of
+from gradc.ir.callback import performed
+from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.types import RngType
 
 
@@ -25,6 +27,13 @@ def learn(dispatch: Any) -> None:
 
 
 _LEARNT: list[bool] = []
+
+
+def performed_on_words(eqn: Any, arrays: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """As `ir.callback.performed`, with words where the user's Op has states."""
+    given = [generator_of(a) if type(v.type) is RngType else a for v, a in zip(eqn.args, arrays)]
+    return [words_of(r, f"a result of {eqn.op}") if type(v.type) is RngType else r
+            for v, r in zip(eqn.outs, performed(eqn, given, shapes))]
 
 
 def refusal(arguments: list[Argument], can_draw: bool) -> str:

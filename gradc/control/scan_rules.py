@@ -78,7 +78,8 @@ def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
              *zip(stored, _stacked(node, step, kept))]
     loop.sequences = [(row, window.part(o, x)) for row, x in pairs]
     back = replace(op, reverse=not op.reverse, truncate=-1, name=f"grad_of_{op.name}" if op.name else "")
-    made = loop.build(back, window.steps, window.limit, [*zip(step.carries, likes), *zip(kept, map(_of_row, stored, kept))],
+    inside = [*zip(step.carries, likes), *zip(kept, map(_of_row, stored, kept))]
+    made = loop.build(back, window.steps, window.limit, inside,
                       [*zip(step.others, others), *zip(likes, args[op.n_seqs:])], node.source)
     for i, g in made.items():
         if i < op.n_seqs:

@@ -335,9 +335,9 @@ class _Lowering:
         before = self.memory.leaf(call.before)
         self.reads[before.buffer] = None
         parameters: list[Expr] = []
-        for given, dtype in zip(call.parameters, row.parameters):
-            if isinstance(given, Var):
-                a = self.memory.whole(self.schedule.storage.get(given, given))
+        for given, each, dtype in zip(call.parameters, call.each, row.parameters):
+            if each and isinstance(given, Leaf):
+                a = self.memory.leaf(given)
                 self.reads[a.buffer] = None
                 parameters.append(Load(a.buffer, self._start(a, scope)))
             else:

@@ -140,14 +140,15 @@ class GemmCall:
 
 @record(frozen=False, eq=False)
 class DrawCall:
-    """`count` draws of a distribution; a parameter is an array with a value for each draw (a Var), or a scalar."""
+    """`count` draws of a distribution; a parameter is a scalar, or memory with a value for each draw (`each`)."""
 
     distribution: str
     before: Leaf
     after: Var
     out: Var
     count: SizeExpr
-    parameters: list[Operand | Var]
+    parameters: list[Operand]
+    each: list[bool]
     sources: tuple[int, ...]
     item: int = -1
 

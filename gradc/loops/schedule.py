@@ -471,31 +471,19 @@ class Schedule:
         """Draws are made by one call; arrays of parameters that do not lie in one piece are copied."""
         state, _, parameters = op.split(eqn.args)
         after, out = eqn.outs
-        before = Leaf(self.views[state].root, self.views[state])
-        given: list[Operand | Var] = []
-        used = [before]
-        for p in parameters:
-            if all(d == 1 for d in self.sizes.of(p)):
-                operand = self._operand(p, ())
-                given.append(operand)
-                used += leaves(operand)
-                continue
-            view = self.views[p]
-            whole = view.is_whole(self.sizes.of(view.root)) and view.root not in self.trees
-            array = view.root if whole else self._copy(view, p)
-            self._store(array)
-            given.append(array)
-            used.append(Leaf(array, View.whole(array, self.sizes.of(array))))
-        call = DrawCall(op.distribution, before, after, out, self.sizes.product(self.sizes.of(out)), given,
+        before = self._in_one_piece(state)
+        each = [any(d != 1 for d in self.sizes.of(p)) for p in parameters]
+        given = [self._in_one_piece(p) if flag else self._operand(p, ()) for p, flag in zip(parameters, each)]
+        call = DrawCall(op.distribution, before, after, out, self.sizes.product(self.sizes.of(out)), given, each,
                         eqn.sources, len(self.items))
         self.items.append(call)
         for var in (after, out):
             self.views[var] = View.whole(var, self.sizes.of(var))
             self._store(var)
             self.home[var] = call.item
-        self._store(before.root)
-        for leaf in used:
-            self._use(call, leaf)
+        for operand in (before, *given):
+            for leaf in leaves(operand):
+                self._use(call, leaf)
 
     def _user_call(self, eqn: Eqn, op: ops.Callback) -> None:
         """A user's Op is given arrays in one piece: those that lie in memory so, and copies of others."""

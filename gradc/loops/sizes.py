@@ -321,7 +321,8 @@ class Sizes:
                 continue
             if type(eqn.op) is ops.Slice and len(eqn.args) == 1:
                 part = self._part(eqn)
-                value = self._host_element(eqn) if part is None else self.scalar.get(part)
+                value = self._host_element(eqn) if part is None else int(part.data.reshape(())) \
+                    if part.data is not None else self.scalar.get(part)
                 if value is not None:
                     self.scalar[var] = value
                 elif part is None:
@@ -370,7 +371,7 @@ class Sizes:
         return var
 
     def _part(self, eqn: Eqn) -> Var | None:
-        """The scalar that `v[k]` is, of a vector that was put together from scalars, k constant."""
+        """What `v[k]` is, of a vector that was put together from scalars: the scalar, or a constant; k constant."""
         made = self._producers.get(self._whole(eqn.args[0]))
         at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None  # type: ignore[attr-defined]
         if made is None or not isinstance(at, int):
@@ -378,6 +379,8 @@ class Sizes:
         parts = made.args if type(made.op) is ops.Concat else (made.out,)
         if not -len(parts) <= at < len(parts) or any(p.type.shape != (1,) for p in parts):  # type: ignore[attr-defined]
             return None
+        if parts[at].data is not None:
+            return parts[at]
         one = self._producers.get(parts[at])
         return one.args[0] if one is not None and one.op == ops.Transpose((-1,)) else None
 

@@ -7,14 +7,13 @@ csrc/include/gradc_runtime.h; the call path makes them of Generators and Generat
 
 from __future__ import annotations
 
-from gradc.errors import Unsupported
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var, bodies, with_bodies
 from gradc.ir.types import WORDS, RngType
 
 
 def as_words(program: Program) -> Program:
-    """`program` with words for states; itself if it has none.  Unsupported where Python wants a generator."""
+    """`program` with words for states; itself if it has none."""
     if not _has_states(program):
         return program
     own: dict[Var, Var] = {}
@@ -30,8 +29,6 @@ def as_words(program: Program) -> Program:
             own[e.out] = own[e.args[0]]
             continue
         names = ("state", e.op.distribution) if type(e.op) is ops.Random else (None,) * len(e.outs)
-        if type(e.op) is ops.Callback and any(type(v.type) is RngType for v in (*e.args, *e.outs)):
-            raise Unsupported(f"{e.op} is called in Python with the state of a generator")
         args = tuple([own[a] for a in e.args])
         outs = tuple([copy(v, name) for v, name in zip(e.outs, names)])
         eqns.append(Eqn(with_bodies(e.op, as_words), args, outs, e.sources))

@@ -19,6 +19,7 @@ from gradc.runtime import _dispatch as dispatch
 from gradc.tensor.random import RandomStream, RandomVariable, bernoulli, categorical, integers, normal, uniform
 
 V = np.array([0.5, 1.5, 2.5])
+DICE = RandomVariable("dice", {"sides": 6}, "int64", lambda g, sides, *, size: g.integers(1, sides + 1, size))
 P = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
 
 
@@ -36,6 +37,11 @@ def native(*args: Any, **options: Any) -> Any:
     f = gradc.function(*args, **options)
     assert f.info["mode"] == "c", f.info
     return f
+
+
+def after(draws: Any) -> Any:
+    """The state after draws."""
+    return draws.owner.outputs[0]
 
 
 def states_equal(a: np.random.Generator, b: np.random.Generator) -> bool:
@@ -299,8 +305,60 @@ def test_other_generators_run_in_the_interpreter() -> None:
     np.testing.assert_array_equal(f(), np.random.Generator(np.random.Philox(3)).normal(size=2))
     with pytest.raises(GraphError, match="kernels know PCG64"):
         gradc.function([], draws, mode="c")
-    dice = RandomVariable("dice", {}, "int64", lambda g, *, size: g.integers(1, 7, size))
-    assert "dice_rv" in gradc.function([], dice(size=3, rng=rng())).info["mode"]
+
+
+def each_row(draw: Any, generator: np.random.Generator, count: int) -> np.ndarray:
+    return np.stack([draw(generator) for _ in range(count)])
+
+
+@pytest.mark.parametrize("draw,numpy", [
+    (lambda n, x, v, **o: at.random.multinomial(n, v / v.sum(), size=(2,), **o),
+     lambda g: g.multinomial(5, V / V.sum(), 2)),
+    (lambda n, x, v, **o: at.random.dirichlet(v, size=(n,), **o), lambda g: g.dirichlet(V, 5)),
+    (lambda n, x, v, **o: at.random.dirichlet(x + 1, **o), lambda g: np.stack([g.dirichlet(p + 1) for p in P])),
+    (lambda n, x, v, **o: at.random.multivariate_normal(v, at.eye(3), size=n, **o), lambda g: g.multivariate_normal(
+        V, np.eye(3), 5)),
+    (lambda n, x, v, **o: at.random.choice(x, (n, 2), **o), lambda g: g.choice(P, (5, 2))),
+    (lambda n, x, v, **o: at.random.choice(n, (4,), replace=False, **o), lambda g: g.choice(5, 4, replace=False)),
+    (lambda n, x, v, **o: at.random.permutation(x, **o), lambda g: g.permutation(P)),
+    (lambda n, x, v, **o: at.random.permutation(n, **o), lambda g: g.permutation(5)),
+    (lambda n, x, v, **o: DICE(6, size=(n,), **o), lambda g: g.integers(1, 7, 5))])
+def test_what_is_drawn_in_python_a_kernel_calls(draw: Any, numpy: Any) -> None:
+    """Alone, in a loop, in a branch: the numbers, and the states after them."""
+    n, x, v = at.lscalar("n"), at.dmatrix("x"), at.dvector("v")
+    states = [gradc.shared(rng(k)) for k in range(3)]
+    one, taken = [draw(n, x, v, rng=s) for s in (states[0], states[2])]
+
+    def step(n: Any, x: Any, v: Any) -> Any:
+        draws = draw(n, x, v, rng=states[1])
+        return draws, {states[1]: after(draws)}
+
+    rows, updates = gradc.scan(step, non_sequences=[n, x, v], n_steps=3)
+    chosen = gradc.ifelse(at.gt(n, 2), at.cast(taken, "float64").sum(), at.zeros(()))
+    updates = [*updates.items(), (states[0], after(one)), (states[2], after(taken))]
+    f = native([n, x, v], [one, rows, chosen], updates=updates, on_unused_input="ignore")
+    assert "_rv" in f.info["calls"] or "dice" in f.info["calls"]
+    numbers = [rng(k) for k in range(3)]
+    for _ in range(2):
+        a, b, c = f(5, P, V)
+        np.testing.assert_array_equal(a, numpy(numbers[0]))
+        np.testing.assert_array_equal(b, each_row(numpy, numbers[1], 3))
+        np.testing.assert_allclose(c, numpy(numbers[2]).sum())
+        assert all(states_equal(s.get_value(), g) for s, g in zip(states, numbers))
+
+
+def test_what_fails_in_python_says_so() -> None:
+    n, state = at.lscalar("n"), gradc.shared(rng())
+    draws = at.random.choice(n, (3,), replace=False, rng=state)
+    f = native([n], draws, updates={state: after(draws)})
+    before = state.get_value(borrow=True)
+    with pytest.raises(ExecutionError, match="choice_rv failed: ValueError: Cannot take a larger sample"):
+        f(2)
+    assert state.get_value(borrow=True) is before
+    np.testing.assert_array_equal(f(7), rng().choice(7, 3, replace=False))
+    lies = RandomVariable("lies", {"k": 1}, "int64", lambda g, k, *, size: np.zeros(3))
+    with pytest.raises(ShapeError, match=r"expected size 2 in dimension 0 .*got shape \(3,\)"):
+        gradc.function([n], lies(n, size=(2,), rng=rng()))(1)
 
 
 def test_without_the_library_of_distributions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,11 +515,6 @@ def test_loops_of_vectors_and_loops_in_loops() -> None:
     for steps in (5, 2):
         np.testing.assert_allclose(g(steps), np.cumsum(want.normal(size=(3, steps)).sum(1)))
         assert states_equal(next(iter(updates)).get_value(), want)
-
-
-def after(draws: Any) -> Any:
-    """The state after draws."""
-    return draws.owner.outputs[0]
 
 
 def test_loops_with_several_draws_a_step() -> None:

@@ -157,6 +157,10 @@ class _Choice(RandomVariable):
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return (*size, *parameters[0].type.shape[1:])
 
+    def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var]:
+        a = parameters[0]
+        return [*sizes, *(builder.size(a, k) for k in range(1, tensor(a).ndim))]
+
 
 def _choice(rng: np.random.Generator, a: Any, replace: Any, p: Any = None, *, size: Size) -> Any:
     return rng.choice(a if a.ndim else int(a), size, bool(replace), p)
@@ -171,6 +175,10 @@ class _Permutation(RandomVariable):
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return parameters[0].type.shape or (None,)
+
+    def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var]:
+        x = parameters[0]
+        return [builder.size(x, k) for k in range(tensor(x).ndim)] or [builder.cast(x, "int64")]
 
 
 def _permutation(rng: np.random.Generator, x: Any, size: Size) -> Any:

@@ -3,7 +3,7 @@
 It is a function: the state that goes in, a NumPy Generator, is not changed; drawing twice from one state gives the same
 numbers twice.  What makes numbers differ from call to call is an update of the shared variable that holds the state.
 Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is an `ops.Random`
-(`expand`); functions that draw from another one run in the interpreter.
+(`expand`); from another one it is drawn in Python, which kernels call back.
 Not here: the distributions (`random.basic`), streams (`random.utils`).
 """
 
@@ -22,7 +22,7 @@ from gradc.ir import dtypes, infer, ops
 from gradc.ir.distributions import DISTRIBUTIONS, copied
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe
 from gradc.ir.program import Builder, Var, tensor
-from gradc.ir.types import NullType, RngType, StaticShape, TensorType
+from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.shape import stack
 from gradc.tensor.sharedvar import shared
@@ -121,15 +121,34 @@ class RandomVariable(Op):
 
     def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:
         """The equations of the draws in a Program; a Callback if they must be drawn in Python."""
-        state, size, *parameters = args
-        found = None
+        state, size, *parameters = args = args[:2 + len(self.parameters)]
+        sizes, found = _elements(builder, size), None
         if self.equations is not None:
-            found = self.equations(builder, state, _elements(builder, size), parameters)
+            found = self.equations(builder, state, sizes, parameters)
         elif self.draw is None and self.name in DISTRIBUTIONS:
-            found = row_equations(builder, self.name, state, _elements(builder, size), parameters)
+            found = row_equations(builder, self.name, state, sizes, parameters)
         if found is None:
-            return builder.equation(ops.Callback(self), args).outs
+            dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
+            if dims is None:
+                return builder.equation(ops.Callback(self), args).outs
+            words = builder.constant(WORDS.shape[0], "int64")
+            return builder.equation(ops.Callback(self, (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
+
+    def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var] | None:
+        """The sizes of draws in a Program, as `shape` says them; None if they are known only when it has run."""
+        batches = [(p, tensor(p).ndim - n) for p, n in zip(parameters, self.ndims_params)]
+        shaped = [(p, n) for p, n in batches if n]
+        support = [builder.size(p, tensor(p).ndim - 1) for p, n in zip(parameters, self.ndims_params) if n][-1:]
+        if not sizes and len(shaped) > 1:
+            return None
+        batch = sizes or [builder.size(p, k) for p, n in shaped for k in range(n)]
+        return [*batch, *support * self.ndim_supp]
+
+    def _says_sizes(self) -> bool:
+        """Is `sizes` about the same shapes as `shape`?  A user's class may have a `shape` of its own only."""
+        own = type(self)
+        return own.shape is RandomVariable.shape or own.sizes is not RandomVariable.sizes
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
         rng, size, *parameters = inputs

@@ -382,7 +382,8 @@ class Sizes:
         if parts[at].data is not None:
             return parts[at]
         one = self._producers.get(parts[at])
-        return one.args[0] if one is not None and one.op == ops.Transpose((-1,)) else None
+        alone = one is not None and (one.op == ops.Transpose((-1,)) or type(one.op) is ops.Broadcast)
+        return one.args[0] if one is not None and alone and not one.args[0].type.ndim else None  # type: ignore
 
     def _host_element(self, eqn: Eqn) -> SizeExpr | None:
         """`v[k]` of an integer input vector, k constant."""

@@ -169,9 +169,8 @@ class Apply:
         return node
 
     def __reduce__(self) -> tuple[Any, ...]:
-        above, saved = _saved_before(self)
         inputs = tuple(self.inputs)         # no list: on the way round through a default update it would be empty
-        return (_node, (above, saved, self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
+        return (_node, (_saved_before(self), self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
                 [_state(o) for o in self.outputs])
 
     def __setstate__(self, states: list[dict[str, Any]]) -> None:
@@ -425,31 +424,31 @@ def _state(v: Variable) -> dict[str, Any]:
     return {k: value for k, value in v.__dict__.items() if k not in _NOT_KEPT}
 
 
-class _Saved:
-    """What a pickler finds after the nodes it was to save first: their time is over, on its way to nothing."""
+class _Early:
+    """A node in a list for a pickler, which has those above it already when it comes to this one."""
 
-    def __init__(self, nodes: list[Apply]) -> None:
-        self.nodes = nodes
+    def __init__(self, node: Apply) -> None:
+        self.node = node
 
     def __reduce__(self) -> tuple[Any, ...]:
-        _saving.early.difference_update(map(id, self.nodes))
-        return tuple, ()
+        _saving.next = id(self.node)            # the very next object that is asked how it is saved
+        return _itself, (self.node,)
 
 
-def _saved_before(node: Apply) -> tuple[list[Apply], _Saved | None]:
+def _itself(node: Apply) -> Apply:
+    return node
+
+
+def _saved_before(node: Apply) -> list[_Early]:
     """The nodes above `node`, each after those it needs, for a pickler to save before it, so that it never recurses.
 
     A pickler keeps what it has saved, so each node is in a pickle once, whichever of its variables come with it.
     """
-    early: set[int] = _saving.__dict__.setdefault("early", set())      # nodes that are in such a list right now
-    if id(node) in early:
-        early.discard(id(node))
-        return [], None
+    comes, _saving.next = _saving.__dict__.get("next"), None
+    if comes == id(node):
+        return []
     above = toposort(node.inputs)
-    if len(above) < 32:                     # no depth to speak of
-        return [], None
-    early.update(map(id, above))
-    return above, _Saved(above)
+    return [_Early(a) for a in above] if len(above) >= 32 else []       # else there is no depth to speak of
 
 
 def _leaf(cls: type[Variable]) -> Variable:
@@ -462,7 +461,7 @@ def _output(node: Apply, index: int) -> Variable:
     return node.outputs[index]
 
 
-def _node(above: Any, saved: Any, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
+def _node(above: Any, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
           source: SourceLine | None) -> Apply:
     return Apply(op, inputs, [cls.__new__(cls) for cls in classes], source)
 

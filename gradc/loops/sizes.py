@@ -749,7 +749,7 @@ def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var]) -> list[Dims]
     assert eqn is not None
     stated = [tuple([sizes.host(v) for v in each]) for each in op.split(args)[1]]
     for each in stated:
-        _not_negative(sizes, literal(str(op)), each)
+        _not_negative(sizes, "infer_shape", each)      # not the Op's name, of which the cache's key knows nothing
     shapes = stated or [v.type.shape for v in eqn.outs]  # type: ignore[attr-defined]
     if any(None in shape for shape in shapes):
         raise Unsupported(f"sizes of what {op} returns are known only when it has; an infer_shape would tell them")

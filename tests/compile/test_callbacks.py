@@ -480,6 +480,24 @@ def test_kernels_are_cached_whatever_the_op_does():
     np.testing.assert_array_equal(other(V), 4 * V + 17.25)
 
 
+def test_messages_of_cached_kernels_name_no_other_op():
+    def short(a):
+        return a[2:]
+
+    def cut(a):
+        return a[2:]
+
+    shorter = [as_op(at.dvector, at.dvector, infer_shape=lambda fgraph, node, shapes: [(shapes[0][0] - 2,)])(f)
+               for f in (short, cut)]
+    x = at.dvector("x")
+    first, second = [gradc.function([x], op(x)) for op in shorter]
+    assert first.info["key"] == second.info["key"]
+    np.testing.assert_array_equal(second(V), V[2:])
+    with pytest.raises(ShapeError, match="size must not be negative, got -1") as caught:
+        second(V[:1])
+    assert "short" not in str(caught.value).split("where:")[0]
+
+
 def test_unequal_ops_that_look_alike_stay_two():
     class Plain(Op):
         __props__ = ("k",)

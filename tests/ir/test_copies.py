@@ -117,6 +117,19 @@ def test_after_a_pickle_that_failed() -> None:
     assert gradc.graph.basic.equal_computations([new], [y], [new_x], [x])
 
 
+def test_a_part_of_what_could_not_be_pickled() -> None:
+    x = at.dscalar("x")
+    broken, y = at.exp(x), x
+    broken.tag.note = lambda: None
+    for _ in range(5000):
+        y = y * 1.0001
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(broken + y)
+    for _ in range(2):
+        new_x, new = pickle.loads(pickle.dumps((x, y)))
+        assert len(gradc.graph.basic.applys_between([new_x], [new])) == 5000
+
+
 def test_errors_pickle() -> None:
     error = WrongGradientError(0, (1,), (2,), 1.0, 2.0, 1.0, 0.5, 1e-4, 1e-4)
     again = pickle.loads(pickle.dumps(error))

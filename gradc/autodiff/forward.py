@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.autodiff.reverse import grad
+from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -49,7 +49,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
         raise GradientError(f"return_disconnected must be one of 'zero', 'none', 'disconnected', got "
                             f"{return_disconnected!r}")
     outputs = [f] if isinstance(f, Variable) else list(f)
-    sources = [wrt] if isinstance(wrt, Variable) else list(wrt)
+    sources = targets_of(wrt)[1]
     points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
     if len(sources) != len(points):
         raise ShapeError(f"Rop: expected one evaluation point per variable of wrt, got {len(points)} for "
@@ -81,7 +81,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
                 result.append(NullVariable(DisconnectedType()))
                 continue
         result.append(o.full_like(y, 0) if t is None else t)
-    return result[0] if isinstance(f, Variable) else result
+    return result[0] if isinstance(f, Variable) else as_given(f, result)
 
 
 def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:

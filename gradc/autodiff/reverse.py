@@ -53,7 +53,7 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     _one_of("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
     _one_of("return_disconnected", return_disconnected.lower(), ("zero", "none", "disconnected"))
     _one_of("null_gradients", null_gradients, ("raise", "return"))
-    single, targets = _targets(wrt)
+    single, targets = targets_of(wrt)
     o = Symbolic()
     fixed: dict[Variable, Variable] = {}
     starts: list[tuple[Variable, Variable | None]] = []
@@ -79,7 +79,7 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
         elif add_names and g.name is None and cost is not None and cost.name and x.name and g.owner is not None:
             g.name = f"(d{cost.name}/d{x.name})"
         result.append(g)
-    return result[0] if single else result
+    return result[0] if single else as_given(wrt, result)
 
 
 def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable] | None = None,
@@ -95,7 +95,7 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable
     points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
     if len(outputs) != len(points):
         raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}")
-    single, targets = _targets(wrt)
+    single, targets = targets_of(wrt)
     o = Symbolic()
     starts = [(y, _known(o, y, g)) for y, g in zip(outputs, points)]
     backward = _Backward(o, starts, targets, consider_constant, {})
@@ -107,7 +107,7 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable
         elif isinstance(g.type, NullType):
             raise NullTypeGradError(f"the gradient by {describe(x)}{at(x.source)} is undefined: {g.type.why}")
         result.append(g)
-    return result[0] if single else result
+    return result[0] if single else as_given(wrt, result)
 
 
 def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mapping[Variable, Any] | None = None,
@@ -310,7 +310,12 @@ def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:
         raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {value!r}")
 
 
-def _targets(wrt: Any) -> tuple[bool, list[Variable]]:
+def as_given(given: Any, results: list[Any]) -> Any:
+    """Results for a tuple of variables are a tuple, for any other collection of them a list."""
+    return tuple(results) if isinstance(given, tuple) else results
+
+
+def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
     """(is it a single variable?, the variables to differentiate by)."""
     single = isinstance(wrt, Variable)
     targets = list(wrt) if isinstance(wrt, Iterable) and not single else [wrt]

@@ -15,7 +15,7 @@ from gradc.autodiff.reverse import Lop, grad
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.control.csr import CSR, sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
-from gradc.errors import GradientError, NonScalarCostError, ShapeError, at
+from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at
 from gradc.ir import ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
@@ -99,7 +99,7 @@ def _each(wrt: Any, made: Callable[[Variable], Any]) -> Any:
 def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected_inputs: str, sparse: bool,
             mode: str | None, *, symmetric: bool) -> Variable | CSR:
     if not isinstance(x, Variable):
-        raise GradientError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+        raise TypeMismatchError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
 
     def reverse() -> LinearMap:
         u = y.type.variable_class(y.type)

@@ -356,8 +356,13 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
     """The rows of the sequence x that the steps read; `row`: one of them inside."""
     if b.has_rows(x, loop.steps):
         return x
-    x = b.apply(ops.Assert(f"{loop.op}: the sequence {row.name or ''} has fewer rows than there are steps", "shape"), x,
-                b.map("le", b.constant(0, "int64"), loop.steps), b.map("le", loop.steps, b.size(x, 0)))
+    name, steps = x.name or row.name or "", loop.steps
+    if steps.data is None:
+        x = b.apply(ops.Assert(f"{loop.op}: the number of steps must not be negative", "shape"), x,
+                    b.map("le", b.constant(0, "int64"), steps))
+    count = "there are" if steps.data is None else f"the {steps.data}"
+    x = b.apply(ops.Assert(f"{loop.op}: the sequence {name} has fewer rows than {count} steps", "shape"), x,
+                b.map("le", steps, b.size(x, 0)))
     x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
     if loop.steps.data is None:
         return x

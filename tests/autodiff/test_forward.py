@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradc.tensor as at
-from gradc.errors import DisconnectedInputError, GradientError, NullTypeGradError, ShapeError
+from gradc.errors import DisconnectedInputError, GradientError, NullTypeGradError, ShapeError, TypeMismatchError
 from gradc.gradient import (
     Lop,
     Rop,
@@ -123,8 +123,9 @@ def test_arguments_are_checked():
         Rop(x, x, x, disconnected_outputs="perhaps")
     with pytest.raises(GradientError, match="return_disconnected must be"):
         Rop(x, x, x, return_disconnected="perhaps")
-    with pytest.raises(GradientError, match="expected variables"):
-        Rop(x, [3], [x])
+    for wrt in (3, [3]):
+        with pytest.raises(TypeMismatchError, match="expected variables"):
+            Rop(x, wrt, x)
 
 
 def test_identities_with_their_own_gradient():

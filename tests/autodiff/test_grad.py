@@ -17,7 +17,7 @@ from gradc.errors import (
     ShapeError,
     TypeMismatchError,
 )
-from gradc.gradient import Lop, disconnected_grad, grad, subgraph_grad
+from gradc.gradient import Lop, Rop, disconnected_grad, grad, subgraph_grad
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Op, apply
 from gradc.ir.types import DisconnectedType, NullType
@@ -91,6 +91,7 @@ def test_one_variable_or_a_list():
     for many in ([x, y], (x, y)):
         gx, gy = grad(x * y, many)
         assert (value([x, y], gx, 2.0, 3.0), value([x, y], gy, 2.0, 3.0)) == (3, 2)
+        assert type(grad(x * y, many)) is type(Lop(x * y, many, x)) is type(Rop(many, x, x, "ignore")) is type(many)
     assert grad(x * y, []) == []
 
 

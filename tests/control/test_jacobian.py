@@ -5,7 +5,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import DisconnectedInputError, GradientError, NonScalarCostError
+from gradc.errors import DisconnectedInputError, GradientError, NonScalarCostError, TypeMismatchError
 from gradc.gradient import hessian, jacobian
 from gradc.ir import ops
 from gradc.ir.convert import to_program
@@ -236,7 +236,7 @@ def test_long_chains():
 def test_what_is_no_variable():
     x = at.dvector("x")
     for sparse in (False, True):
-        with pytest.raises(GradientError, match="expected variables to differentiate by, got 3 of type int"):
+        with pytest.raises(TypeMismatchError, match="expected variables to differentiate by, got 3 of type int"):
             jacobian(x, 3, sparse=sparse)
 
 

@@ -324,6 +324,8 @@ static PyObject *names_of(const Function *self)
     }
     if (names && comma)
         text = PyList_GET_SIZE(names) ? PyUnicode_Join(comma, names) : PyUnicode_FromString("none");
+    if (text && PyList_GET_SIZE(names) < self->n_arguments)
+        Py_SETREF(text, PyUnicode_FromFormat("%U (others, nameless or named alike, go by position)", text));
     Py_XDECREF(names);
     Py_XDECREF(comma);
     return text;

@@ -168,7 +168,7 @@ class Maker:
     def _dispatched(self) -> Any:
         ingested, loaded = self.ingested, self.compiled.loaded
         arguments = ingested.arguments
-        names = Counter(a.name for a in arguments)
+        names = Counter(a.name for a in arguments if a.storage is None)
         outputs = ingested.program.outputs
         borrows = [o.borrow for o in ingested.outs] + [False] * len(ingested.updates)
         manifest = loaded.manifest
@@ -428,6 +428,8 @@ class InterpretedFunction(_Methods):
         for key, value in named.items():
             if key not in self._by_name:
                 known = ", ".join(self._by_name) or "none"
+                if len(self._by_name) < len(self._positions):
+                    known += " (others, nameless or named alike, go by position)"
                 raise BadArgumentError(f"{_title(self)} has no input named {key!r}; its named inputs: {known}")
             k = self._by_name[key]
             if given[k]:

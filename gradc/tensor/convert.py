@@ -58,7 +58,11 @@ def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: ob
                                 f"as_tensor_variable")
     try:
         if dtype is not None:
-            data = np.asarray(x).astype(dtypes.check_dtype(dtype), copy=False)
+            data, want = np.asarray(x), dtypes.check_dtype(dtype)
+            if data.dtype.kind == "c" and want not in dtypes.COMPLEX:
+                raise TypeMismatchError(f"expected a real number for dtype {want}, got {_shown(x)} of type "
+                                        f"{type(x).__name__}{at(graph.user_line())}; take its real part first")
+            data = data.astype(want, copy=False)
         elif isinstance(x, (list, tuple)) and not len(x):
             data = np.asarray(x, dtype=config.floatX)
         else:

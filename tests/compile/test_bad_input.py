@@ -71,6 +71,17 @@ def test_one_clear_error(function, name: str) -> None:
     assert "%" not in text, "no numbers of a Program"
 
 
+def test_names_that_inputs_share(function) -> None:
+    a, again, w = at.dscalar("a"), at.dscalar("a"), gradc.shared(2.0, name="a")
+    f = function([a, again], a - again)
+    assert f(3, 1) == 2.0
+    with pytest.raises(BadArgumentError, match=r"no input named 'a'; .* none \(others, nameless or named alike, go by"):
+        f(3, a=1)
+    with pytest.raises(BadArgumentError, match=r"no input named 'b'; its named inputs: a$"):
+        function([a], a * w)(b=3)
+    assert function([a], a * w)(a=3) == 6.0, "a shared variable is no argument"
+
+
 def test_advice_on_sizes_of_one_is_given_only_for_them(function) -> None:
     x, y = at.dvectors("x", "y")
     with pytest.raises(ShapeError) as caught:

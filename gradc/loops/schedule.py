@@ -566,11 +566,14 @@ class Schedule:
             v = self._producers[v].args[0]
         return False
 
-    def _write(self, out: Var, value: View, target: View, mode: str, storage: Var) -> Node:
-        """Write `value` into the part `target` of a stored value."""
+    def _write(self, out: Var, value: View, target: View, mode: str, storage: Var, before: View | None = None) -> Node:
+        """Write `value` into the part `target` of a stored value; if there was something `before`, their sum."""
         value = value.broadcast(target.dims, tuple(d if isinstance(d, int) else None for d in value.dims))
         domain, places = drop_ones(target.dims)
-        operand = self._through(value, [k for k, d in enumerate(target.dims) if d != 1])
+        walked = [k for k, d in enumerate(target.dims) if d != 1]
+        operand = self._through(value, walked)
+        if before is not None:
+            operand = Tree(out, ops.Map("add"), [self._through(before, walked), operand])
         axes: list[Axis] = [None] * len(domain)
         for k, p in enumerate(places):
             if p is not None:
@@ -586,6 +589,8 @@ class Schedule:
         dims = self.sizes.of(out)
         source = self.views[x]
         ranges = self._ranges(op, x, eqn.args[2:])
+        self.views[out] = View.whole(out, dims)
+        self._store(out)
         if source.root is x and x in self.storage and self._counts[x] == 1 and x not in self._outputs:
             base = self.storage[x]              # the last use of a value that is being put together: go on in place
             self.home[out] = self.home[x]
@@ -593,13 +598,39 @@ class Schedule:
             base = self._fresh(x.type.clone(), dims, out.name)  # type: ignore[attr-defined]
             self._store(base)
             self.storage[base] = base
+            if self._scatter_range(eqn, op, ranges, base):
+                self.storage[out] = base
+                self.home[out] = self.home[base]
+                return
             self._write(base, source, View.whole(base, dims), "set", base)
             self.home[out] = self.home[base]
         target = View.whole(base, dims).sliced(self.sizes, ranges)
-        self.views[out] = View.whole(out, dims)
         self.storage[out] = base
         self._write_after(out, self.views[v], target, op.mode, base)
-        self._store(out)
+
+    def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]], base: Var) -> bool:
+        """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
+        source, value, dims = self.views[eqn.args[0]], self.views[eqn.args[1]], self.sizes.of(base)
+        axes = [k for k, item in enumerate(op.items) if not item.is_all]
+        dtype = base.type.dtype  # type: ignore[attr-defined]
+        if len(axes) != 1 or self.sizes.late or (source.root in self.node and source.root not in self.stored) \
+                or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):  # type: ignore
+            return False
+        axis = axes[0]
+        if len(ranges[axis]) != 3 or ranges[axis][1] == 0 or ranges[axis][2] != 1:
+            return False
+        whole = View.whole(base, dims)
+        ranges = [(0, d, 1) for d in dims[:axis]] + [ranges[axis]]
+        first, count, _ = ranges[axis]
+        behind = self.sizes.define("add", (first, count), "offset")
+        rest = 0 if op.items[axis].stop is None else self.sizes.define("sub", (dims[axis], behind), "length")
+        for start, size in ((0, first), (behind, rest)):
+            if size != 0:
+                around = [*ranges[:axis], (start, size, 1)]
+                self._write(base, source.sliced(self.sizes, around), whole.sliced(self.sizes, around), "set", base)
+        before = source.sliced(self.sizes, ranges) if op.mode == "inc" else None
+        self._write(base, value, whole.sliced(self.sizes, ranges), "set", base, before)
+        return True
 
     def _write_after(self, out: Var, value: View, target: View, mode: str, base: Var) -> None:
         """As `_write`, in a later item than all that wrote to or read from `base` so far."""

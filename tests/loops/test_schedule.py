@@ -398,3 +398,28 @@ def test_rows_of_loops_and_products_that_are_joined_side_by_side() -> None:
     for made in (rows, some):
         for out in (at.concatenate([made, made[:, :2]], 1), at.concatenate([made[:, :, :1], made], 2)):
             compare(optimized([x, w], [out, w * 2]), values)
+
+
+def test_a_range_in_zeros_is_written_once():
+    """The gradient of a part: zeros before it, the values, nothing is filled first or added to memory."""
+    x = at.dvector("x")
+    made = kernel(optimized([x], [grad((at.exp(x[1:-1])).sum(), x)]))
+    assert not any(statements(s.body, Accumulate) for s in made.sections) and not memory(made)
+    ends = [loop.stop for s in made.sections for loop in statements(s.body, For) if statements(loop.body, Store)]
+    assert len(ends) == 3 and "x_n0" not in [s.blocks.extent for s in made.sections if s.blocks is not None]
+
+
+def test_ranges_of_every_kind():
+    m, w = at.dmatrix("m"), at.TensorType("float64", (4, 5))("w")
+    e = at.exp(m)
+    items = [np.s_[1:], np.s_[:-1], np.s_[2:-1], np.s_[:, 1:], np.s_[:, 1:3], np.s_[-2:], np.s_[:, :-2],
+             np.s_[9:], np.s_[3:1]]
+    outputs = []
+    for x in (m, e, at.zeros_like(m), m + 1, w):
+        for k in items:
+            outputs += [at.set_subtensor(x[k], at.sin(x[k])), at.inc_subtensor(x[k], at.cos(x[k]))]
+    outputs.append(at.inc_subtensor(at.set_subtensor(m[1:], 2.0)[:, 1:], 1.0))
+    outputs.append(at.set_subtensor(at.zeros_like(m, dtype="float32")[1:], at.cast(m, "float32")[1:]))
+    program = to_program([m, w], outputs)
+    for shape in ((4, 5), (1, 2), (3, 1)):
+        compare(program, [RNG.normal(size=shape), RNG.normal(size=(4, 5))])

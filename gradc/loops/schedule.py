@@ -623,7 +623,7 @@ class Schedule:
         ranges = [(0, d, 1) for d in dims[:axis]] + [ranges[axis]]
         first, count, _ = ranges[axis]
         behind = self.sizes.define("add", (first, count), "offset")
-        rest = 0 if op.items[axis].stop is None else self.sizes.define("sub", (dims[axis], behind), "length")
+        rest = self.sizes.left_behind(ranges[axis], op.items[axis], dims[axis])
         for start, size in ((0, first), (behind, rest)):
             if size != 0:
                 around = [*ranges[:axis], (start, size, 1)]

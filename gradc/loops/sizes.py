@@ -141,7 +141,8 @@ class Sizes:
         name = self._defined.get(key)
         if name is None:
             name = self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
-            if (fn == "maximum" and 0 in args) or (fn in ("add", "mul") and all(self._not_negative(a) for a in args)):
+            known = [self._not_negative(a) for a in args]
+            if (fn == "maximum" and any(known)) or (fn in ("add", "mul", "minimum") and all(known)):
                 self._region.lengths.add(name)
         return self.find(name)
 
@@ -254,6 +255,8 @@ class Sizes:
             a, b = b, a
         if isinstance(a, str):
             self._region.same[a] = b
+            if isinstance(b, str) and a in self._region.lengths:
+                self._region.lengths.add(b)
             return b
         if isinstance(b, str):
             self._region.same[b] = a
@@ -538,6 +541,16 @@ class Sizes:
         flags = (start is None) + 2 * (stop is None)
         args = (length, 0 if start is None else start, 0 if stop is None else stop, step, flags)
         return (self._define_fn("first", "slice_first", args), self._define_fn("length", "slice_count", args), step)
+
+    def left_behind(self, part: tuple[SizeExpr, SizeExpr, SizeExpr], item: ops.Item, length: SizeExpr) -> SizeExpr:
+        """How many elements a slice `item`, which is `part` (see `slice_range`; its step is 1), leaves at the end."""
+        if item.stop is None:
+            return 0
+        if isinstance(item.stop, int) and item.stop < 0 and (item.start is None or isinstance(item.start, int)):
+            if item.start is None or item.start >= 0:       # by a number: slices that end so leave equally many
+                rest = self.define("maximum", (self.define("sub", (length, item.start or 0)), 0), "length")
+                return self.define("minimum", (rest, -item.stop), "bound")
+        return self.define("sub", (length, self.define("add", part[:2], "offset")), "length")
 
     def _clamp(self, bound: SizeExpr, length: SizeExpr) -> SizeExpr:
         bound = self.find(bound)

@@ -561,9 +561,10 @@ class Schedule:
         while self._counts[v] == 1 and v not in self._outputs:
             if v is root:
                 return True
-            if v not in self._producers:            # given to a body: it is not the body's alone
+            made = self._producers.get(v)
+            if made is None or not made.args:       # given to a body: it is not the body's alone
                 return False
-            v = self._producers[v].args[0]
+            v = made.args[0]
         return False
 
     def _write(self, out: Var, value: View, target: View, mode: str, storage: Var, before: View | None = None) -> Node:

@@ -45,6 +45,7 @@ class Compiled:
         self.ingested = ingested
         self.name = name
         self.mode = mode
+        self.flags = config.code_flags()        # as they were: stages may be made again later
         self.loaded: Any = None
         self.key = ""
         self.seconds: dict[str, float] = {}
@@ -57,7 +58,7 @@ class Compiled:
         if self._optimized is None:
             program = numbered(self.ingested.program)
             if self.mode.optimizer is not None:
-                with self._stage("optimize"):
+                with self._stage("optimize"), config.change_flags(**self.flags):
                     program = stages().optimize(program, checked=self.mode.checked or None,
                                                 excluded=self.mode.excluded)
             self._optimized = program

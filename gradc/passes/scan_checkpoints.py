@@ -5,182 +5,249 @@
                                   g       = B over the rest
                                   grads   = back over the blocks: F from the carry that was kept, then B from g
 
-K and the number of blocks are sizes, found when the function is called: both are 0, and all steps are the rest, if the
-rows of all steps take no more than `config.checkpoint_bytes`.  Else K is such that the carries that are kept take
-about as much memory as the rows of a block, of the order of the square root of the number of steps.
+Here: which loops these are, and what becomes part of their steps; `scan_blocks` cuts them.  F and B may be several
+loops each, of equally many steps, of which later ones read rows of earlier ones, as of networks on top of each other.
 
-What is computed row by row between F and B becomes part of the step of B, and so do sums over all steps, such as the
-gradient of a matrix that each state is multiplied with; not sums that are scalars, as of a loss: who asks for it asks
-for more than gradients.  In both loops, what is computed at little cost for them alone becomes part of the step: it
-needs no memory for all steps.  `scan_split` takes out again what pays.
+What is computed row by row between loops becomes part of the step of the one that reads it, and so do sums over all
+steps, such as the gradient of a matrix that each state is multiplied with; not sums that are scalars, as of a loss: who
+asks for it asks for more than gradients.  What is computed at little cost for these loops alone becomes part of the
+step, too: it needs no memory for all steps.  `scan_split` takes out again what pays.
 Loops with `recompute`, which is what becomes of F, have their checkpoints.
 Program -> Program: `checkpoints`.  Not in bodies: these would grow with each loop around them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from gradc.config import config
-from gradc.ir import dtypes, interp, ops
+from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
 from gradc.ir.scalars import get_row
-from gradc.ir.types import WORDS, RngType
-from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop, rows_of
-from gradc.passes.scan_results import row_sizes
+from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop
+from gradc.passes.scan_blocks import Blocks, in_blocks
 from gradc.passes.scan_values import trim
-from gradc.record import record, replace
+from gradc.record import record
 
 Optimise = Callable[[Program], Program]
 _Axis = tuple[Var, int]
 
 
 def checkpoints(program: Program, optimise: Optimise) -> Program:
-    """Loops forward whose rows only a loop backward reads, and that loop, in blocks if the rows take much memory."""
-    pairs = _pairs(program) if config.checkpoint_bytes else []
-    if not pairs:
+    """Loops forward whose rows only loops backward read, and those, in blocks if the rows take much memory."""
+    if not config.checkpoint_bytes:
         return program
-    for pair in pairs:
-        program = _in_order(program, pair)
+    whole = 0                       # groups that stay as they are
+    while len(groups := _groups(program)) > whole:
+        made = _cut(program, groups[whole], optimise)
+        if made is None:
+            whole += 1
+        else:
+            program = made
+    return program
+
+
+def _cut(program: Program, group: _Group, optimise: Optimise) -> Program | None:
+    """`program` with the loops of a group in blocks; None if they take little memory."""
+    program = _moved(program, group.forwards)
+    program = _moved(program, group.backwards, group.sums)
+    inside = {*group.forwards, *group.backwards, *group.between, *group.sums}
+    rows = {v: v for eqn in (*group.forwards, *group.backwards) for v in eqn.outs}
+    sizes = {eqn: (v, axis) for eqn, v, axis in group.sizes}
     b = SizedBuilder()
     env = copy_inputs(program, b)
-    forward = {pair.forward: pair for pair in pairs}
-    cuts: dict[Eqn, tuple[_Pair, _Blocks]] = {}
-    sizes: dict[Eqn, tuple[_Blocks, Var, int]] = {}
-    left_out: set[Eqn] = set()
-    for eqn in program.eqns:
-        if eqn in forward:
-            b.sources = eqn.sources
-            loop = Loop(eqn, eqn.args)
-            alike = _inline(loop, forward[eqn].before)
-            loop.move(env)
-            _check(b, loop, [(env[v], env[w]) for v, w in alike])
-            blocks = _blocks(b, loop, optimise)
-            if blocks is not None:
-                cuts[forward[eqn].backward] = forward[eqn], blocks
-                left_out.update(forward[eqn].between, forward[eqn].sums)
-                sizes.update({e: (blocks, v, axis) for e, v, axis in forward[eqn].sizes})
-                env.update(blocks.forward())
-                continue
-        if eqn in cuts:
-            pair, blocks = cuts[eqn]
-            b.sources = eqn.sources
-            loop = Loop(eqn, eqn.args)
-            alike = _add_sums(loop, pair.sums) + _inline(loop, (*pair.before, *pair.between))
-            for v, like in pair.shapes.items():
-                size = [blocks.shapes[w][k] if w in blocks.shapes else b.size(env[w], k) for w, k in like]
-                env[v] = b.apply(ops.Broadcast(), b.constant(0, tensor(v).dtype), *size)
-            loop.move({**{v: v for v in pair.forward.outs}, **env})
-            _check(b, loop, [(env.get(v), env[w]) if w in env else (env.get(w), env[v]) for v, w in alike
+    blocks: Blocks | None = None
+
+    def opened(eqns: Sequence[Eqn], sums: Iterable[Eqn] = ()) -> list[Loop]:
+        loops = [Loop(eqn, eqn.args) for eqn in eqns]
+        alike = _add_sums(loops[0], sums)
+        for loop in loops:
+            alike += _inline(loop, group.taken)
+            loop.move({**rows, **env})
+        _check(b, loops[0], [(env.get(v), env[w]) if w in env else (env.get(w), env[v]) for v, w in alike
                              if v in env or w in env])
-            env.update(blocks.backward(loop))
+        return loops
+
+    def size(v: Var, axis: int) -> Var:
+        return blocks.shapes[v][axis] if v in blocks.shapes else b.size(env[v], axis)      # type: ignore[union-attr]
+
+    for eqn in program.eqns:
+        if eqn is group.forwards[-1]:
+            b.sources = eqn.sources
+            blocks = in_blocks(b, opened(group.forwards), optimise)
+            if blocks is None:
+                return None
+            env.update(blocks.forward())
+        elif eqn is group.backwards[-1] and blocks is not None:
+            b.sources = eqn.sources
+            for v, axes in group.shapes.items():
+                zero = b.constant(0, tensor(v).dtype)
+                env[v] = b.apply(ops.Broadcast(), zero, *[size(*axis) for axis in axes])
+            env.update(blocks.backward(opened(group.backwards, group.sums)))
         elif eqn in sizes:
-            blocks, v, axis = sizes[eqn]
-            env[eqn.out] = blocks.shapes[v][axis] if v in blocks.shapes else b.size(env[v], axis)
-        elif eqn not in left_out:
+            env[eqn.out] = size(*sizes[eqn])
+        elif eqn not in inside:
             rebuild(program, b, env, [eqn])
-    return b.program([env[v] for v in program.outputs]) if cuts else program
+    return b.program([env[v] for v in program.outputs])
 
 
 # ------------------------------------------------------------------------------------------------ what to look for
 
 
 @record(eq=False)
-class _Pair:
-    """A loop, and the loop in the other direction that alone reads its rows.
+class _Group:
+    """Loops, and those in the other direction that alone read the rows of the first.
 
-    between: what is computed of the rows on the way.  before: what is computed at little cost for the two loops only.
-    sums: over all steps of what is computed of the rows.  shapes: the sizes of these, as axes of other values.
+    between: what is computed of these rows on the way.  sums: over all steps of what is computed of them.
+    taken: what becomes part of steps, which is `between`, what is computed of rows of one loop backward for another,
+    and what is computed at little cost for these loops only.
+    shapes: the sizes of sums, as axes of other values.
     sizes: those that are asked of rows and of what is computed of them, and what has the same size along which axis.
     """
 
-    forward: Eqn
-    backward: Eqn
-    between: tuple[Eqn, ...]
-    before: tuple[Eqn, ...]
-    sums: tuple[Eqn, ...]
+    forwards: Sequence[Eqn]
+    backwards: Sequence[Eqn]
+    between: Sequence[Eqn]
+    sums: Sequence[Eqn]
+    taken: Sequence[Eqn]
     shapes: Mapping[Var, Sequence[_Axis]]
-    sizes: tuple[tuple[Eqn, Var, int], ...]
+    sizes: Sequence[tuple[Eqn, Var, int]]
 
 
-def _pairs(program: Program) -> list[_Pair]:
-    """The pairs of a Program; no loop is part of two."""
-    candidates = [eqn for eqn in program.eqns if _is_whole(eqn) and eqn.op.n_carries    # type: ignore[attr-defined]
-                  and eqn.op.n_stacked and not eqn.op.recompute]                        # type: ignore[attr-defined]
-    if not candidates:
-        return []
+def _groups(program: Program) -> list[_Group]:
+    """The groups of a Program; no loop is part of two."""
+    found: list[_Group] = []
+    taken: set[Eqn] = set()
     users: dict[Var, list[Eqn]] = {}
     for eqn in program.eqns:
-        for a in dict.fromkeys(eqn.args):
-            users.setdefault(a, []).append(eqn)
-    found: list[_Pair] = []
-    taken: set[Eqn] = set()
-    for eqn in candidates:
-        pair = _pair(program, eqn, users)
-        if pair is not None and taken.isdisjoint((pair.forward, pair.backward)):
-            taken.update((pair.forward, pair.backward))
-            found.append(pair)
+        if not _may_be_cut(eqn) or eqn in taken:
+            continue
+        if not users:
+            for e in program.eqns:
+                for a in dict.fromkeys(e.args):
+                    users.setdefault(a, []).append(e)
+        group = _group(program, eqn, users)
+        if group is not None and taken.isdisjoint((*group.forwards, *group.backwards)):
+            taken.update((*group.forwards, *group.backwards))
+            found.append(group)
     return found
 
 
 def _is_whole(eqn: Eqn) -> bool:
-    """A loop that runs all of its steps, and whose step may be run a second time."""
-    return is_loop(eqn) and not eqn.op.limited and not eqn.op.until and not any(    # type: ignore[attr-defined]
+    """A loop with states that runs all of its steps, and whose step may be run a second time."""
+    return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(  # type: ignore
         type(e.op) is ops.Callback for e in equations(eqn.op.body))                 # type: ignore[attr-defined]
 
 
-def _pair(program: Program, forward: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> _Pair | None:
-    op: ops.Scan = forward.op  # type: ignore[assignment]
-    work = list(forward.outs[op.n_carries:])
+def _may_be_cut(eqn: Eqn) -> bool:
+    return _is_whole(eqn) and bool(eqn.op.n_stacked) and not eqn.op.recompute       # type: ignore[attr-defined]
+
+
+def _group(program: Program, first: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> _Group | None:
+    """The loops that read rows of `first`, and of those in the same direction in turn."""
+    forwards, backwards, between, sums = {first: None}, *_empty(3)
     sizes: list[tuple[Eqn, Var, int]] = []
-    between: dict[Eqn, None] = {}
-    sums: dict[Eqn, None] = {}
-    backward: Eqn | None = None
+    work = list(_rows(first))
     while work:
         v = work.pop()
         if v in program.outputs:
             return None
         for user in users.get(v, ()):
+            form = _row_form(user)
             if type(user.op) is ops.Scan:
                 _, _, _, inits, others = user.op.split(user.args)
-                if backward not in (None, user) or not _is_whole(user) or user.args[0] is not forward.args[0] \
-                        or user.op.reverse is op.reverse or not inits or v in inits or v in others:
+                if not _is_whole(user) or user.args[0] is not first.args[0] or v in inits or v in others:
                     return None
-                backward = user
-                continue
-            if type(user.op) is ops.ShapeOf and (like := _same_size(v, user.op.axis, between)) is not None:
+                if user.op.reverse is not first.op.reverse:  # type: ignore[attr-defined]
+                    backwards[user] = None
+                elif user not in forwards:
+                    if user.op.recompute:
+                        return None
+                    forwards[user] = None
+                    work.extend(_rows(user))
+            elif type(user.op) is ops.ShapeOf and (like := _same_size(v, user.op.axis, between)) is not None:
                 sizes.append((user, *like))
-                continue
-            form = _row_form(user) or _sum_form(user)
-            if form is None or not all(flag for a, flag in zip(user.args, form[1]) if a is v):
-                return None
-            if _row_form(user) is None:
+            elif form is not None and all(flag for a, flag in zip(user.args, form[1]) if a is v):
+                if user not in between:
+                    between[user] = None
+                    work.append(user.out)
+            else:
+                form = _sum_form(user)
+                if form is None or not all(flag for a, flag in zip(user.args, form[1]) if a is v):
+                    return None
                 sums[user] = None
-            elif user not in between:
-                between[user] = None
-                work.append(user.out)
     shapes = {eqn.out: [_same_size(eqn.out, k, [*between, eqn]) for k in range(tensor(eqn.out).ndim)] for eqn in sums}
-    if backward is None or any(None in axes for axes in shapes.values()) \
-            or not _after(program, [*sums, backward]).isdisjoint([*sums, *between, backward]):
+    way, back = _on_the_way(program, forwards), _on_the_way(program, backwards)
+    if not backwards or way is None or back is None or any(None in axes for axes in shapes.values()) \
+            or not _after(program, sums).isdisjoint(backwards) \
+            or not _after(program, [*sums, *backwards]).isdisjoint([*sums, *forwards]):
         return None
-    inside = {forward, backward, *between, *sums}
-    before: list[Eqn] = []
-    wanted = {x for eqn in (forward, backward) for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
-    wanted.update(a for eqn in between for a, flag in zip(eqn.args, _row_form(eqn)[1]) if flag)     # type: ignore
-    wanted.update(a for eqn in sums for a, flag in zip(eqn.args, _sum_form(eqn)[1]) if flag)        # type: ignore
+    taken = [*between, *back]
+    taken += _cheap(program, users, [*forwards, *backwards], [*taken, *sums])
+    first_loops, last_loops = [[eqn for eqn in program.eqns if eqn in loops] for loops in (forwards, backwards)]
+    return _Group(first_loops, last_loops, list(between), list(sums), taken, shapes, sizes)  # type: ignore[arg-type]
+
+
+def _empty(n: int) -> list[dict[Eqn, None]]:
+    return [{} for _ in range(n)]
+
+
+def _rows(loop: Eqn) -> Sequence[Var]:
+    return loop.outs[loop.op.n_carries:]  # type: ignore[attr-defined]
+
+
+def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
+    """What is computed of results of some of the loops for others; None if that is more than rows, row by row."""
+    late: set[Var] = set()
+    for eqn in program.eqns:
+        if eqn in loops or not late.isdisjoint(eqn.args):
+            late.update(eqn.outs)
+    lasts = {v for loop in loops for v in loop.outs if v not in _rows(loop)}
+    found: list[Eqn] = []
+    needed: set[Var] = set()
+    for eqn in reversed(program.eqns):
+        by_rows: Sequence[bool] = ()
+        if eqn in loops:
+            by_rows = [a in eqn.op.split(eqn.args)[2] for a in eqn.args]  # type: ignore[attr-defined]
+        elif needed.isdisjoint(eqn.outs):
+            continue
+        else:
+            form = _row_form(eqn)
+            if form is None:
+                return None
+            by_rows = form[1]
+            found.append(eqn)
+        used = [(a, flag) for a, flag in zip(eqn.args, by_rows) if a in late]
+        if any(a in lasts or not flag for a, flag in used):
+            return None
+        needed.update(a for a, _ in used)
+    return found
+
+
+def _cheap(program: Program, users: Mapping[Var, Sequence[Eqn]], loops: Sequence[Eqn],
+           taken: Sequence[Eqn]) -> list[Eqn]:
+    """What is computed at little cost, row by row, only for rows that the loops and what they have taken use."""
+    inside = {*loops, *taken}
+    found: list[Eqn] = []
+    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
+    for eqn in taken:
+        wanted.update(_by_rows(eqn))
     for eqn in reversed(program.eqns):
         if eqn in inside or wanted.isdisjoint(eqn.outs) or eqn.out in program.outputs or not _is_cheap(eqn) \
                 or not inside.issuperset(users[eqn.out]):
             continue
-        flags = _row_form(eqn)[1]  # type: ignore[index]
-        if any(flags):
+        if rows := _by_rows(eqn):
             inside.add(eqn)
-            before.append(eqn)
-            wanted.update(a for a, flag in zip(eqn.args, flags) if flag)
-    return _Pair(forward, backward, tuple(between), tuple(before), tuple(sums), shapes, tuple(sizes))  # type: ignore[arg-type]
+            found.append(eqn)
+            wanted.update(rows)
+    return found
+
+
+def _by_rows(eqn: Eqn) -> list[Var]:
+    """The arguments of which a row is used for each row of the result, or of what is summed up."""
+    form = _row_form(eqn) or _sum_form(eqn)
+    return [] if form is None else [a for a, flag in zip(eqn.args, form[1]) if flag]
 
 
 def _after(program: Program, first: Iterable[Eqn]) -> set[Eqn]:
@@ -194,15 +261,14 @@ def _after(program: Program, first: Iterable[Eqn]) -> set[Eqn]:
     return found
 
 
-def _in_order(program: Program, pair: _Pair) -> Program:
-    """`program` with the loop backward after all that it will take, and before all that needs its sums."""
-    if not pair.sums:
-        return program
-    late = _after(program, [*pair.sums, pair.backward]) | {*pair.sums, pair.backward}
-    early = [eqn for eqn in program.eqns if eqn not in late]
-    late.discard(pair.backward)
-    return Program(program.inputs, [*early, pair.backward, *[eqn for eqn in program.eqns if eqn in late]],
-                   program.outputs)
+def _moved(program: Program, loops: Sequence[Eqn], sums: Sequence[Eqn] = ()) -> Program:
+    """`program` with the loops together, where the last of them or of `sums` stands; what needs these follows."""
+    moved = {*loops, *sums}
+    late = _after(program, moved) | moved
+    at = 1 + max(k for k, eqn in enumerate(program.eqns) if eqn in moved)
+    before = [eqn for eqn in program.eqns[:at] if eqn not in late]
+    after = [eqn for eqn in program.eqns[:at] if eqn in late and eqn not in loops]
+    return Program(program.inputs, [*before, *loops, *after, *program.eqns[at:]], program.outputs)
 
 
 def _same_size(v: Var, axis: int | None, between: Iterable[Eqn]) -> tuple[Var, int] | None:
@@ -225,6 +291,9 @@ def _same_size(v: Var, axis: int | None, between: Iterable[Eqn]) -> tuple[Var, i
         else:
             return None
     return None if axis is None else (v, axis)
+
+
+# ------------------------------------------------------------------------------------------------ row by row
 
 
 def _is_cheap(eqn: Eqn) -> bool:
@@ -325,179 +394,3 @@ def _check(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Var]])
     if checks:
         first = next(iter(loop.inits))
         loop.inits[first] = b.apply(ops.Assert("sizes of dimension 0 differ", "shape"), loop.inits[first], *checks)
-
-
-# ------------------------------------------------------------------------------------------------ how it is cut
-
-
-def _blocks(b: SizedBuilder, loop: Loop, optimise: Optimise) -> _Blocks | None:
-    """How `loop` is cut; None if its rows certainly take little memory, or if no one can tell how much."""
-    again = copy(loop)
-    again.lasts = {}
-    trim(again, loop.rows)
-    values = dict.fromkeys([*loop.rows.values(), *again.inits])
-    shapes: dict[Var, Sequence[Var]] = {v: [b.constant(WORDS.shape[0], "int64")] for v in values if _is_state(v)}
-    shapes |= {v: sizes for v in values if not _is_state(v)
-               and (sizes := row_sizes(b, loop, v, optimise)) is not None}
-    if len(shapes) < len(values):
-        return None
-    state = {after: carry for carry, after in loop.after.items()}       # before and after each step: one array
-    rows = _bytes(b, {state.get(v, v): shapes[v] for v in loop.rows.values()})
-    carries = _bytes(b, {v: shapes[v] for v in again.inits})
-
-    def of(op: str | ops.OpKind, *args: Var) -> Var:
-        return _computed(b, ops.Map(op) if isinstance(op, str) else op, *args)
-
-    def number(value: int) -> Var:
-        return b.constant(value, "int64")
-
-    steps = of(ops.Cast("int64"), loop.steps)
-    few = of("le", of("mul", steps, rows), number(config.checkpoint_bytes))
-    ratio = of("true_divide", carries, of("maximum", rows, number(1)))
-    root = of(ops.Cast("int64"), of("ceil", of("sqrt", of("mul", of(ops.Cast("float64"), steps), ratio))))
-    length = of("maximum", of("minimum", root, steps), number(1))
-    size = of("maximum", of("switch", few, number(0), length), number(0))
-    if size.data is not None and not size.data:
-        return None
-    count = of("maximum", of("floor_divide", steps, size), number(0))
-    return _Blocks(b, loop, again, {key: [steps, *shapes[v]] for key, v in loop.rows.items()}, size, count)
-
-
-def _bytes(b: SizedBuilder, shapes: Mapping[Var, Sequence[Var]]) -> Var:
-    """Bytes of one row of each of the values of these shapes."""
-    total = b.constant(0, "int64")
-    for v, sizes in shapes.items():
-        product = b.constant(dtypes.ITEMSIZE[(WORDS if _is_state(v) else tensor(v)).dtype], "int64")
-        for size in sizes:
-            product = _computed(b, ops.Map("mul"), product, size)
-        total = _computed(b, ops.Map("add"), total, product)
-    return total
-
-
-def _is_state(v: Var) -> bool:
-    """Is it the state of a random generator?  Its words are kept."""
-    return type(v.type) is RngType
-
-
-def _computed(b: Builder, op: ops.OpKind, *args: Var) -> Var:
-    """`op(*args)`, a constant if the arguments are."""
-    eqn = b.equation(op, args)
-    if any(a.data is None for a in args):
-        return eqn.out
-    value, = interp.run_equation(eqn, [a.data for a in args])
-    return b.constant(value, tensor(eqn.out).dtype)
-
-
-class _Blocks:
-    """A loop in `count` blocks of `size` steps, which run first, and the rest of its steps."""
-
-    def __init__(self, b: SizedBuilder, loop: Loop, again: Loop, shapes: Mapping[Any, Sequence[Var]], size: Var,
-                 count: Var) -> None:
-        """`again`: the loop with its rows as the only results, which have these shapes."""
-        loop.op = replace(loop.op, recompute=True)
-        self.b = b
-        self.loop = loop
-        self.again = again
-        self.shapes = shapes
-        steps = next(iter(shapes.values()))[0]
-        self.size = size
-        self.count = count
-        self.whole = _computed(b, ops.Map("mul"), size, count)
-        self.start = _computed(b, ops.Map("sub"), steps, self.whole) if loop.op.reverse else self.whole
-        like = b.apply(ops.Broadcast(), b.constant(0, "int64"), steps)      # its parts are as long as all others
-        self.rest = b.size(self.parts(like)[1], 0)
-        self.heads: dict[Var, Var] = {}     # row of a sequence -> the sequence in blocks
-        self.kept: dict[Var, Var] = {}      # carry -> its values before each block
-        self.rows: dict[Any, Var] = {}      # result -> the rows of the rest
-        if loop.steps.data is None:
-            first = next(iter(loop.inits))
-            loop.inits[first] = b.apply(ops.Assert(f"{loop.op}: the number of steps must not be negative", "shape"),
-                                        loop.inits[first], b.map("le", b.constant(0, "int64"), steps))
-
-    def parts(self, x: Var) -> tuple[Var, Var]:
-        """The rows of x in the blocks, one after the other, and in the rest."""
-        known = self.start.data
-        bound, args = (ops.DYNAMIC, [self.start]) if known is None else (int(known), [])
-        first, last = [self.b.apply(ops.Slice((item,)), x, *args)
-                       for item in (ops.Item(stop=bound), ops.Item(start=bound))]
-        return (last, first) if self.loop.op.reverse else (first, last)
-
-    def cut(self, v: Var, x: Var) -> tuple[Var, Var]:
-        """The sequence x, of which v is a row inside, as blocks of rows and the rest."""
-        head, rest = self.parts(rows_of(self.b, self.loop, x, v))
-        made = self.b.producer.get(x)
-        if made is not None and type(made.op) is ops.Iota and not self.loop.op.reverse:     # takes no memory so
-            first, inside = [self.b.apply(ops.Iota(), n) for n in (self.count, self.size)]
-            first = self.b.apply(ops.Transpose((0, -1)), self.b.map("mul", self.size, first))
-            return self.b.map("add", first, inside), rest
-        sizes = [self.b.size(x, k) for k in range(1, tensor(x).ndim)]
-        return self.b.apply(ops.Reshape(1 + tensor(x).ndim), head, self.count, self.size, *sizes), rest
-
-    def joined(self, blocks: Var, rest: Var) -> Var:
-        """Rows in blocks and those of the rest as rows of all steps."""
-        sizes = [self.b.size(blocks, k) for k in range(2, tensor(blocks).ndim)]
-        head = self.b.apply(ops.Reshape(tensor(blocks).ndim - 1), blocks, self.whole, *sizes)
-        return self.b.apply(ops.Concat(0), *((rest, head) if self.loop.op.reverse else (head, rest)))
-
-    def over_rest(self, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
-        """`loop` over the rest: its rows, and the carries after it."""
-        part = copy(loop)
-        part.steps, part.seqs, part.inits = self.rest, seqs, inits
-        part.lasts = {c: c for c in inits}
-        return part.emit(self.b)
-
-    def over_block(self, outer: Loop, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
-        """`loop` over a block, inside the loop over blocks `outer`: its rows, and the carries after it."""
-        part = copy(loop)
-        part.steps, part.seqs, part.inits = outer.other(self.size), seqs, inits
-        part.others = {v: outer.other(x) for v, x in loop.others.items()}
-        part.lasts = {c: c for c in inits}
-        return part.emit(outer.inner)
-
-    def forward(self) -> dict[Any, Var]:
-        """The loop over the blocks and the one over the rest; the results that are no rows."""
-        loop = self.loop
-        rest: dict[Var, Var] = {}
-        for v, x in loop.seqs.items():
-            self.heads[v], rest[v] = self.cut(v, x)
-        outer = loop.around(self.count)
-        carries = {c: outer.carry(c, x) for c, x in loop.inits.items()}
-        bare = copy(loop)
-        bare.rows = {}
-        made = self.over_block(outer, bare, {v: outer.sequence(x) for v, x in self.heads.items()}, carries)
-        outer.after = {carry: made[c] for c, carry in carries.items()}
-        outer.lasts = {c: carry for c, carry in carries.items()}
-        outer.rows = {("kept", c): outer.inner.apply(ops.Words(False), carries[c]) if _is_state(c) else carries[c]
-                      for c in self.again.inits}
-        results = outer.emit(self.b)
-        self.kept = {c: results["kept", c] for c in self.again.inits}
-        made = self.over_rest(loop, rest, {c: results[c] for c in loop.inits})
-        self.rows = {key: made[key] for key in loop.rows}
-        return {key: made[c] for key, c in loop.lasts.items()}
-
-    def backward(self, loop: Loop) -> dict[Any, Var]:
-        """`loop` back over the rest and over the blocks; its sequences are values, or results of the loop forward."""
-        heads: dict[Var, Var] = {}
-        rest: dict[Var, Var] = {}
-        for v, x in loop.seqs.items():
-            if x in self.rows:
-                rest[v] = self.rows[x]
-            else:
-                heads[v], rest[v] = self.cut(v, x)
-        ends = self.over_rest(loop, rest, loop.inits)
-        outer = loop.around(self.count)
-        carries = {c: outer.carry(c, ends[c]) for c in loop.inits}
-        again = copy(self.again)
-        again.rows = {key: v for key, v in again.rows.items() if key in loop.seqs.values()}
-        kept = {c: outer.sequence(x) for c, x in self.kept.items()}
-        rows = self.over_block(outer, again, {v: outer.sequence(self.heads[v]) for v in again.seqs},
-                               {c: outer.inner.apply(ops.Words(True), row) if _is_state(c) else row
-                                for c, row in kept.items()})
-        seqs = {v: outer.sequence(heads[v]) if v in heads else rows[x] for v, x in loop.seqs.items()}
-        made = self.over_block(outer, loop, seqs, carries)
-        outer.after = {carry: made[c] for c, carry in carries.items()}
-        outer.lasts = {key: carries[c] for key, c in loop.lasts.items()}
-        outer.rows = {key: made[key] for key in loop.rows}
-        results = outer.emit(self.b)
-        return {**{key: results[key] for key in loop.lasts},
-                **{key: self.joined(results[key], ends[key]) for key in loop.rows}}

@@ -197,3 +197,17 @@ def test_deep_graphs_need_no_recursion(depth: int) -> None:
     g = pickle.loads(pickle.dumps(f))
     assert g(0.1) == f(0.1)
     assert len(f.maker.fgraph.toposort()) > depth
+
+
+def test_stages_that_are_made_again_are_those_of_the_flags_then(cache):
+    """A pass reads the flag, too: it is part of the key."""
+    xs, a = at.dvector("xs"), at.dscalar("a")
+    slope = gradc.grad(gradc.scan(lambda x, h: at.tanh(a * h + x), xs, a)[0][-1], a)
+    keys, loops = [], []
+    for limit in (0, 1):
+        with gradc.config.change_flags(checkpoint_bytes=limit):
+            f = gradc.function([xs, a], slope, mode="c")
+            keys.append(f.info["key"])
+        f.maker.compiled.forget()
+        loops.append(sum("scan" in str(eqn.op) for eqn in f.maker.compiled.optimized.eqns))
+    assert keys[0] != keys[1] and loops == [2, 4]

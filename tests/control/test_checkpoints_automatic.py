@@ -57,6 +57,7 @@ def network(x: Any, h: Any, w: Any, u: Any) -> Any:
 
 NET, GARCH = looped(network, M, H, [W, U]), looped(lambda r, h, p: p[0] + p[1] * r**2 + p[2] * h, XS, P[0], P)
 BACK = looped(network, M, H, [W, U], go_backwards=True)
+UPPER = looped(network, at.exp(0.3 * NET) - 1, H, [U.T, U])
 TWO = looped(lambda k, x, h, v, p: (at.tanh(p[0] * h + 0.1 * k * v), v * p[1] + x), [at.arange(XS.shape[0]), XS],
              [P[2], P[0]], P)
 FURTHER = looped(lambda x0, x1, b, a, p: at.sin(p[0] * a + p[1] * b + x0 * x1), dict(input=XS, taps=[-1, 0]),
@@ -90,6 +91,11 @@ def np_softmax(m: Any, w: Any, u: Any, h: Any, v: Any) -> Any:
     return -np.log(e[:, 0] / e.sum(axis=1)).mean()
 
 
+def np_upper(m: Any, w: Any, u: Any, h: Any) -> Any:
+    lower = np_net(m, w, u, h)
+    return (lower * np_net(np.exp(0.3 * lower) - 1, u.T, u, h)).sum()
+
+
 def rows(n: int) -> list[np.ndarray]:
     return [RNG.normal(size=(n, 2)), WS, US, HS]
 
@@ -106,6 +112,7 @@ CASES: dict[str, tuple[list[Any], Any, Callable[..., Any], Callable[[int], list[
     "products with the states summed up": (
         [M, W, U, H, V], -at.log(at.nnet.softmax(at.dot(NET, V[1:]) + V[0]))[:, 0].mean(), np_softmax,
         lambda n: [*rows(n), RNG.normal(size=(4, 2))]),
+    "loops on top of each other": ([M, W, U, H], (NET * UPPER).sum(), np_upper, rows),
     "parts of the states": ([M, W, U, H], (NET[:, 1:].T * at.constant(HS[:2])[:, None]).sum(),
                             lambda *v: (np_net(*v)[:, 1:] * HS[:2]).sum(), rows),
     "in reverse": ([M, W, U, H], (BACK**2).sum(), lambda m, *v: (np_net(m[::-1], *v)**2).sum(), rows),
@@ -121,7 +128,7 @@ def test_a_gradient_in_blocks(name: str) -> None:
     inputs, cost, want, values = CASES[name]
     grads = gradc.grad(cost, inputs)
     with config.change_flags(checkpoint_bytes=1):
-        assert len(loops(inputs, grads)) == 4
+        assert len(loops(inputs, grads)) == (6 if "loops" in name else 4)
         made = [gradc.function(inputs, grads, mode=mode) for mode in ("c", "interpret")]
     for n in (1, 2, 7, 25, 26):
         given = values(n)
@@ -152,6 +159,8 @@ def test_loops_that_are_not_cut() -> None:
         assert unchanged([M, W, U, H], [last, NET.sum()])
         centred = NET - NET.mean(axis=0)                                # a sum that the loop backward waits for
         assert unchanged([M, W, U, H], [gradc.grad((centred**2).sum(), W)])
+        twice = looped(network, NET, NET[-1], [U.T, U])                 # begins where the other ends
+        assert unchanged([M, W, U, H], [gradc.grad((twice * NET).sum(), W)])
         assert unchanged([M, W, U, H], [NET[-1]])                       # nothing is kept
         ended = looped(lambda x, h, p: (p[0] * h + x, until(h > 1)), XS, P[1], P)
         assert unchanged([XS, P], [gradc.grad(ended[-1], P)])

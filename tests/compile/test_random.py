@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import sys
 import threading
 from typing import Any
 
@@ -295,6 +297,27 @@ def test_threads_share_out_the_numbers() -> None:
     for t in threads:
         t.join()
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.sort(rng().normal(size=1000)))
+
+
+def test_calls_leave_nothing_behind() -> None:
+    """States that come and go, as arguments, results and updates, also when a call fails."""
+    state, stream, x = RngType()("state"), RandomStream(1), at.dscalar("x")
+    draws = normal(size=2, rng=state)
+    f = native([state], [draws, after(draws)])
+    g = native([x], [stream.normal(0.0, x, size=2), stream.dirichlet(V)])
+    given = rng()
+
+    def calls(count: int) -> int:
+        for _ in range(count):
+            f(given)
+            g(1.0)
+            with pytest.raises(ExecutionError):
+                g(-1.0)
+        gc.collect()
+        return len(gc.get_objects())
+
+    before, held = calls(20), sys.getrefcount(given)
+    assert calls(200) < before + 50 and sys.getrefcount(given) == held
 
 
 def test_other_generators_run_in_the_interpreter() -> None:

@@ -32,8 +32,8 @@ class CSR(NamedTuple):
 
     Indices are int32, as SciPy's; 2**31 entries and more are refused.
     `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  Where sizes are static or bands are
-    next to the diagonal the entries are those of the pattern, ordered by column.  Else each row has one entry per
-    band; those that would lie outside of the matrix are 0, at the column modulo the number of columns.
+    next to the diagonal the entries are those of the pattern.  Else each row has one entry per band; those that would
+    lie outside of the matrix are 0, in the first or last column.  Entries of a row are ordered by column.
     """
 
     data: Variable
@@ -109,9 +109,11 @@ def _by_rows(b: Builder, columns: Sequence[Var], first: int, last: int, n: Var) 
 
 
 def _columns(b: Builder, n: Var, m: Var, offset: int, ragged: bool) -> Var:
-    """In which of m columns a band has its entry, for each of n rows."""
+    """In which of m columns a band has its entry, for each of n rows; the first or last one where it has none."""
     columns = b.map("add", b.apply(ops.Iota(), n), b.constant(-offset, "int64"))
-    return b.cast(b.map("mod", columns, m) if ragged else columns, "int32")
+    if ragged:
+        columns = _positive(b, b.map("minimum", columns, b.map("sub", m, b.constant(1, "int64"))))
+    return b.cast(columns, "int32")
 
 
 def _entries(b: Builder, data: Var, indices: Var, indptr: Var, count: Var) -> list[Var]:

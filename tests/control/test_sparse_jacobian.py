@@ -159,7 +159,8 @@ def test_compiled(name):
         given = rng.normal(size=n)
         h = 1e-6
         want = np.array([(gradient(given + h * e) - gradient(given - h * e)) / (2 * h) for e in np.eye(n)])
-        got = dense(compiled(given), (n, n))
+        got = dense(made := compiled(given), (n, n))
+        assert all((np.diff(made[1][a:b]) >= 0).all() for a, b in zip(made[2], made[2][1:]))
         np.testing.assert_allclose(got, want.reshape(n, n), rtol=1e-6, atol=1e-6)
 
 

@@ -199,10 +199,15 @@ class ControlSchedule(Schedule):
 
     def _decide_storage(self) -> None:
         """Rows of a loop and products that are joined with others have the memory that they would be copied to, if they
-        lie there in one piece, as what writes them takes for granted."""
+        lie there in one piece, as what writes them takes for granted, and as long as they are used."""
         super()._decide_storage()
+        written_over = {base for v, base in self.storage.items() if v is not base}
         for node, view, target in self._joined:
-            root = view.root
+            root, memory = view.root, target.root
+            while memory in self.placed and memory not in written_over:
+                memory = self.placed[memory].root
+            if memory in written_over:
+                continue
             if not (root in self._stacked or root in self.products) or root not in self.home or root in self.placed \
                     or root in self.output_of or not self._shows_all(view, self.sizes.of(root)):
                 continue

@@ -400,6 +400,18 @@ def test_rows_of_loops_and_products_that_are_joined_side_by_side() -> None:
             compare(optimized([x, w], [out, w * 2]), values)
 
 
+def test_what_is_written_over_where_it_is_joined_stays_as_it_was() -> None:
+    """A part of what was joined is set in place; a product and rows that are used afterwards are not those joined."""
+    x, w, h = at.dmatrix("x"), at.dmatrix("w"), at.dvector("h")
+    rows, _ = gradc.scan(lambda r, h: at.tanh(r + h), x, h)
+    values = [np.arange(16.0).reshape(4, 4) / 9, np.arange(16.0).reshape(4, 4) / 7 + 1, np.arange(4.0)]
+    for made in (at.dot(x, w), rows):
+        joined = at.concatenate([made, at.sin(w)])
+        for whole in (joined, at.concatenate([joined, x])):
+            set_ = at.set_subtensor(whole[0], h)
+            compare(optimized([x, w, h], [at.dot(set_, w), at.dot(made, set_.T)]), values)
+
+
 def test_a_range_in_zeros_is_written_once():
     """The gradient of a part: zeros before it, the values, nothing is filled first or added to memory."""
     x = at.dvector("x")

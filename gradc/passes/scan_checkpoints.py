@@ -303,6 +303,8 @@ def _is_cheap(eqn: Eqn) -> bool:
 
 def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
     """The op that makes row t of `eqn`'s result, and for each argument whether that takes row t of it, or all of it."""
+    if type(eqn.out.type) is not TensorType:        # a state of random numbers
+        return None
     rank = tensor(eqn.out).ndim
     others = (False,) * (len(eqn.args) - 1)
     match eqn.op:
@@ -326,7 +328,7 @@ def _row_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
 
 def _sum_form(eqn: Eqn) -> tuple[ops.OpKind, tuple[bool, ...]] | None:
     """As `_row_form`, for a result that sums up over all t what the op makes of rows t."""
-    if not tensor(eqn.out).ndim:
+    if type(eqn.out.type) is not TensorType or not tensor(eqn.out).ndim:
         return None
     match eqn.op:
         case ops.Reduce("add", (0, *axes)):

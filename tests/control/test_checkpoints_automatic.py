@@ -18,6 +18,7 @@ from gradc.ir.convert import to_program
 from gradc.ir.program import equations
 from gradc.passes.phases import optimize
 from gradc.scan.utils import until
+from gradc.tensor.random import normal
 
 RNG = np.random.default_rng(11)
 XS, P, H = at.dvector("xs"), at.dvector("p"), at.dvector("h")
@@ -169,6 +170,20 @@ def test_loops_that_are_not_cut() -> None:
     fixed = looped(lambda h, p: at.tanh(p[0] * h), None, P[1], P, n_steps=10_000)
     assert unchanged([P], [gradc.grad(fixed[-1], P)])                   # 80 kB, known when compiled
     assert config.checkpoint_bytes == 64 * 2**20
+
+
+def test_rows_that_are_parameters_of_draws() -> None:
+    """Who draws asks for them: these loops are not cut, and the gradient by what is not drawn is there."""
+    hs, _ = gradc.scan(lambda x, h, p: at.tanh(p[0] * h + x), XS, at.constant(0.5), non_sequences=P)
+    draws = normal(hs, 1.0, rng=gradc.shared(np.random.default_rng(3)))
+    grads = gradc.grad((hs**2).sum(), P)
+    with config.change_flags(checkpoint_bytes=1):
+        f, plain = [gradc.function([XS, P], [draws, grads], mode=mode) for mode in ("c", "interpret")]
+    values = np.linspace(-1, 1, 7), PS
+    for got, want in zip(f(*values), plain(*values)):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    rows = gradc.function([XS, P], hs)(*values)
+    np.testing.assert_allclose(f(*values)[0], np.random.default_rng(3).normal(rows, 1.0))
 
 
 def test_a_number_of_steps_that_is_known_when_compiled() -> None:

@@ -25,6 +25,7 @@ from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
 from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
 from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop
 from gradc.passes.scan_blocks import Blocks, in_blocks
 from gradc.passes.scan_values import trim

@@ -174,7 +174,7 @@ def test_loops_that_are_not_cut() -> None:
 
 def test_rows_that_are_parameters_of_draws() -> None:
     """Who draws asks for them: these loops are not cut, and the gradient by what is not drawn is there."""
-    hs, _ = gradc.scan(lambda x, h, p: at.tanh(p[0] * h + x), XS, at.constant(0.5), non_sequences=P)
+    hs, _ = gradc.scan(lambda x, h, p: at.tanh(p[0] * h + x), XS, at.zeros(()), non_sequences=P)
     draws = normal(hs, 1.0, rng=gradc.shared(np.random.default_rng(3)))
     grads = gradc.grad((hs**2).sum(), P)
     with config.change_flags(checkpoint_bytes=1):

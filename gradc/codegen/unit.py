@@ -192,7 +192,8 @@ class _Unit:
         check = ["    if (status)", "        return status;"]
         if self.needed:
             used = any("sz->" in line or ", sz" in line for line in body)
-            return ["    sizes all;", "    int status = measure(frame, &all);", *check,
+            # zeros: gcc does not see that where `measure` stores nothing nothing is read, and would warn
+            return ["    sizes all = {0};", "    int status = measure(frame, &all);", *check,
                     *(["    const sizes *const sz = &all;"] if used else [])]
         return ["    int status = measure(frame);", *check] if self.kernel.prologue else []
 

@@ -123,7 +123,7 @@ static GRADC_NOINLINE int section_1_run(gradc_frame *frame, const sizes *sz)
 
 int gradc_prepare(gradc_frame *frame)
 {
-    sizes all;
+    sizes all = {0};
     int status = measure(frame, &all);
     if (status)
         return status;
@@ -136,7 +136,7 @@ int gradc_prepare(gradc_frame *frame)
 
 int gradc_entry(gradc_frame *frame)
 {
-    sizes all;
+    sizes all = {0};
     int status = measure(frame, &all);
     if (status)
         return status;

@@ -53,10 +53,10 @@ def _switch(text: str) -> bool:
 
 FLAGS: dict[str, Flag] = {
     "floatX": Flag("float64", "GRADC_FLOATX", ("float64", "float32"), "dtype of constructors without prefix"),
-    "cast_policy": Flag("custom", None, ("custom", "numpy+floatX"), "dtype of Python numbers in expressions"),
+    "cast_policy": Flag("custom", None, ("custom",), "dtype of Python numbers in expressions: Aesara's default"),
     "mode": Flag("c", "GRADC_MODE", ("c", "interpret"), "default mode of `function`"),
     "on_unused_input": Flag("raise", None, ("raise", "warn", "ignore"), "what `function` does about unused inputs"),
-    "warn_float64": Flag("ignore", None, ("ignore", "warn", "raise"), "what to do when a float64 value is made"),
+    "warn_float64": Flag("ignore", None, ("ignore", "warn", "raise"), "what to do about a float64 made of none"),
     "cache_dir": Flag("", "GRADC_CACHE_DIR", _path, "kernel cache; empty: $XDG_CACHE_HOME/gradc or ~/.cache/gradc"),
     "cache_errors": Flag(False, "GRADC_CACHE_ERRORS", _switch, "raise CacheError instead of warning"),
     "cc": Flag("", "GRADC_CC", str, "C compiler; empty: $CC, then cc, gcc, clang on PATH"),
@@ -68,7 +68,6 @@ FLAGS: dict[str, Flag] = {
     "checkpoint_bytes": Flag(64 * 2**20, "GRADC_CHECKPOINT_BYTES", _count, "states that a loop keeps for its gradient "
                              "alone; above, most are computed again; 0: no limit", True),
     "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm"),
-    "errors": Flag("short", "GRADC_ERRORS", ("short", "full"), "length of error messages"),
     "log": Flag("", "GRADC_LOG", str, "comma list of topics to log on stderr: compile, passes, cache"),
 }
 

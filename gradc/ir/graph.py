@@ -12,12 +12,14 @@ import copy
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at
+from gradc.config import config
+from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, TypeMismatchError, at
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
@@ -260,7 +262,24 @@ def apply(op: ops.OpKind, *inputs: Variable) -> Any:
     """
     source = user_line()
     node = Apply(op, inputs, infer.output_types(op, inputs, source), source)
+    if config.warn_float64 != "ignore":
+        _note_float64(node)
     return node.outputs[0] if len(node.outputs) == 1 else node.outputs
+
+
+def _note_float64(node: Apply) -> None:
+    """What `config.warn_float64` asks for, where a result is float64 and of its arguments constants at most are."""
+    if any(_is_float64(v) for v in node.outputs) and \
+            not any(_is_float64(v) for v in node.inputs if not isinstance(v, Constant)):
+        text = ", ".join(f"{describe(v)} is {v.type.short()}" for v in node.inputs if isinstance(v.type, TensorType))
+        message = f"{node.op} makes a float64: {text}{at(node.source)}; cast what should be float32"
+        if config.warn_float64 == "raise":
+            raise TypeMismatchError(message)
+        warnings.warn_explicit(message, GradcWarning, *(node.source or ("gradc", 1)))
+
+
+def _is_float64(v: Variable) -> bool:
+    return isinstance(v.type, TensorType) and v.type.dtype == "float64"
 
 
 # --------------------------------------------------------------------------------------------- walks

@@ -76,6 +76,21 @@ def test_floatX_float32_keeps_python_floats_single():
     assert at.constant(0.1).dtype == "float64"
 
 
+def test_float64_that_comes_up_is_told_with_its_line():
+    f32, i32, f64 = at.fvector("f32"), at.ivector("i32"), at.dvector("f64")
+    with config.change_flags(warn_float64="warn"):
+        with pytest.warns(UserWarning, match=r"mul makes a float64: f32 is f32.*, i32 .*test_variable.py:") as caught:
+            f32 * i32
+        assert caught[0].filename == __file__
+        with pytest.warns(UserWarning, match=r"mul makes a float64: .*the constant 0\.1 is f64"):
+            f32 * 0.1
+    with config.change_flags(warn_float64="raise"):
+        with pytest.raises(TypeMismatchError, match="true_divide makes a float64"):
+            i32 / 2
+        assert (f32 * 2.5).dtype == "float32" and (f64 * f32).dtype == "float64"       # the latter was one before
+    (f32 * 0.1).sum()
+
+
 def test_int8_plus_one_wraps():
     x = at.bscalar("x")
     assert value(x + 1, [x], [np.int8(127)]) == -128

@@ -176,10 +176,8 @@ class _Forward:
         return [next(rest) if u is not None else None for u in us]
 
 
-def _point(o: Symbolic, x: Any, t: Any) -> Variable | None:
+def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
     """An evaluation point, checked against its variable; None for one that carries no derivative."""
-    if not isinstance(x, Variable):
-        raise GradientError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
     if t is None or not is_continuous(x):
         return None
     t = to_variable(t)

@@ -127,6 +127,8 @@ class Sizes:
                 return 0
             if len(rest) == 1:
                 return rest[0]
+            if fn == "add" and len(args) == 2 and (whole := self._joined(*args) or self._joined(*args[::-1])):
+                return whole
         if fn in ("maximum", "minimum") and isinstance(args[0], int):
             args = args[::-1]
         if fn == "maximum" and args[1] == 0:
@@ -137,14 +139,36 @@ class Sizes:
             return args[0]
         if fn == "sub" and args[0] == args[1]:
             return 0
+        if fn == "sub" and (part := self._cut(args[1], args[0])) is not None:
+            kind, k = part
+            return self.define("minimum", (args[0], k)) if kind == "rest" else \
+                self.define("maximum", (self.define("sub", (args[0], k)), 0))
         key = (fn, args)
         name = self._defined.get(key)
         if name is None:
             name = self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
-            known = [self._not_negative(a) for a in args]
-            if (fn == "maximum" and any(known)) or (fn in ("add", "mul", "minimum") and all(known)):
-                self._region.lengths.add(name)
+        known = [self._not_negative(a) for a in args]
+        if (fn == "maximum" and any(known)) or (fn in ("add", "mul", "minimum") and all(known)):
+            self._region.lengths.add(name)
         return self.find(name)
+
+    def _cut(self, size: SizeExpr, n: SizeExpr) -> tuple[str, int] | None:
+        """("start", k) if `size` is min(n, k), that of n elements before k; ("rest", k) if max(n - k, 0)."""
+        match self._made.get(size):  # type: ignore[arg-type]
+            case "minimum", (whole, int(k)) if whole == n and k >= 0:
+                return "start", k
+            case "maximum", (rest, 0):
+                match self._made.get(rest):
+                    case "sub", (whole, int(k)) if whole == n and k >= 0:
+                        return "rest", k
+        return None
+
+    def _joined(self, start: SizeExpr, rest: SizeExpr) -> SizeExpr | None:
+        """n for min(n, k) + max(n - k, 0): both parts of n elements."""
+        match self._made.get(start):  # type: ignore[arg-type]
+            case "minimum", (n, int(k)) if k >= 0 and self._cut(rest, n) == ("rest", k):
+                return n  # type: ignore[no-any-return]
+        return None
 
     def _at_once(self, size: SizeExpr) -> SizeExpr:
         """n - (a + b) for max(n - a, 0) - b: their maxima with 0 are equal."""
@@ -526,13 +550,16 @@ class Sizes:
         if all(b is None or isinstance(b, int) for b in bounds):
             r = range(*slice(start, stop, step).indices(length))  # type: ignore[arg-type, misc]
             return (r.start if len(r) else 0), len(r), step
+        if step == -1 and start is None and stop is None:
+            return self.define("sub", (length, 1)), length, -1
         if step == 1:
             first = 0 if start is None else self._clamp(start, length)
             plain = start is None or (isinstance(start, int) and start >= 0)
             if plain and (stop is None or (isinstance(stop, int) and stop < 0)):
                 span = self.define("sub", (length, (start or 0) - (stop or 0)))  # type: ignore[operator]
             elif stop is None:
-                span = self.define("sub", (length, first))
+                span = self.define("minimum", (length, -start)) if isinstance(start, int) else \
+                    self.define("sub", (length, first))         # start is negative: the last elements
             else:
                 span = self.define("sub", (self._clamp(stop, length), first))
             return first, self.define("maximum", (span, 0), "length"), 1
@@ -558,7 +585,8 @@ class Sizes:
             if bound >= 0:
                 return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
             return self.define("maximum", (self.define("sub", (length, -bound)), 0), "bound")
-        if self._bounds.get(bound) == length and self._not_negative(bound):
+        if bound == length or self._cut(bound, length) or (
+                self._bounds.get(bound) == length and self._not_negative(bound)):
             return bound
         return self.define("slice_start", (length, bound), "bound")
 

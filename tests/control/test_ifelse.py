@@ -192,3 +192,24 @@ def test_long_chains_of_branches() -> None:
         beside = gradc.ifelse(c, beside + 1, beside - 1)
         inside = gradc.ifelse(c, inside + 1, 0 * x)
     assert function([c, x], [beside, inside])(1, 0.0) == [500, 500]
+
+
+@pytest.mark.parametrize("build", [
+    lambda x: x[::-1],
+    lambda x: at.concatenate([x[1:], x[:1]]),
+    lambda x: at.concatenate([x[1:] * x[:-1], x[-1:]]),
+    lambda x: at.concatenate([x[-2:], x[:-2]]),
+])
+def test_parts_of_a_vector_that_are_as_long_as_it(build: Any) -> None:
+    """So both branches have one size, and the function is compiled to C (without a size it could not be)."""
+    x = at.dvector("x")
+    y = gradc.ifelse(x.sum() > 0, build(x), x)
+    loss = at.sin(y).sum()
+    f = gradc.function([x], [y, gradc.grad(loss, x), gradc.gradient.hessian(loss, x)], mode="c")
+    g = gradc.function([x], [y, gradc.grad(loss, x), gradc.gradient.hessian(loss, x)], mode="FAST_COMPILE")
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 7):
+        for _ in range(4):
+            v = rng.normal(size=n)
+            for got, want in zip(f(v), g(v)):
+                np.testing.assert_allclose(got, want, atol=1e-12)

@@ -281,6 +281,12 @@ class Body(ControlSchedule):
         self._throughout.add(made)
         return made
 
+    def _equation(self, eqn: Eqn) -> None:
+        super()._equation(eqn)
+        for out in eqn.outs:
+            if out in self.storage:         # put together, not by one node; maybe by none
+                self.depth[out] = self.level
+
     def _add(self, node: Node) -> None:
         self.depth[node.out] = self.level
         super()._add(node)

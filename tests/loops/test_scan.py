@@ -73,6 +73,20 @@ def test_states_that_are_only_a_part_of_what_a_step_puts_together() -> None:
     compare(program([XS, H0, w], last), [ROWS, START, np.linspace(-1, 1, 18).reshape(3, 6)])
 
 
+def test_elements_of_what_a_step_puts_together_are_read_in_that_step() -> None:
+    """A range is added to zeros, joins are joined; one element is read, at a constant place."""
+    h, m = at.tensor("h", dtype="float64", shape=(3,)), at.tensor("m", dtype="float64", shape=(3, 3))
+    padded = at.inc_subtensor(at.zeros((3,))[:2], at.sin(h[:2]))
+    twice = at.concatenate([at.concatenate([at.cos(h[:1]), h[1:] * 2]), h])
+    inside = body([h], at.tanh(h + padded[2] + padded[1] + twice[4] - twice[1]))
+    turned = body([h, m], at.tanh(at.dot(at.tanh(h), at.set_subtensor(m[:2], at.outer(h[:2], h)))))
+    start, matrix = h.type("start"), m.type("matrix")
+    values = [7, [0.3, -0.2, 0.9]]
+    compare(program([STEPS, start], apply(ops.Scan(inside, 0, 1), STEPS, start)), values)
+    last = apply(ops.Scan(turned, 0, 1), STEPS, start, matrix)
+    compare(program([STEPS, start, matrix], last), [*values, np.linspace(-1, 1, 9).reshape(3, 3)])
+
+
 def test_carries_are_handed_on_at_once() -> None:
     """Fibonacci: (a, b) -> (b, a + b); and two that change places."""
     a, b = at.lscalar("a"), at.lscalar("b")

@@ -198,7 +198,8 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
     # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).
     # Two selects on one condition are not made branches: gcc 12 gets the masks of loads in them wrong (GRADC_BRANCH).
     gcc = ["-fipa-icf", "-fno-thread-jumps"] if toolchain.kind == "gcc" else []
-    return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *(f"-m{name}" for name in isa()), *extra]
+    math = ["-DGRADC_MATH_ACCURATE"] if config.math == "accurate" else []           # see gradc_math.h
+    return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *math, *(f"-m{name}" for name in isa()), *extra]
 
 
 def unit_argv(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import os
 import pickle
 import subprocess
@@ -211,3 +212,13 @@ def test_stages_that_are_made_again_are_those_of_the_flags_then(cache):
         f.maker.compiled.forget()
         loops.append(sum("scan" in str(eqn.op) for eqn in f.maker.compiled.optimized.eqns))
     assert keys[0] != keys[1] and loops == [2, 4]
+
+
+def test_accurate_math_is_that_of_scalar_libm() -> None:
+    x, data = at.dvector("x"), np.linspace(-20, 20, 4001)
+    with gradc.config.change_flags(math="accurate"):
+        accurate = gradc.function([x], at.sin(x), mode="c")(data)
+    assert accurate.tolist() == [math.sin(v) for v in data]
+    fast = gradc.function([x], at.sin(x), mode="c")(data)
+    np.testing.assert_allclose(fast, accurate, rtol=1e-13)
+    assert (fast != accurate).any(), "else the two are one"

@@ -33,6 +33,9 @@ class until:
         if self.condition.type.dtype != "bool":
             self.condition = neq(self.condition, 0)
 
+    def __repr__(self) -> str:
+        return f"until({describe(self.condition)})"
+
 
 class OrderedUpdates(dict):
     """New values of shared variables, in the order they were given: what `scan` returns and `function` takes.
@@ -46,7 +49,8 @@ class OrderedUpdates(dict):
 
     def __setitem__(self, variable: Any, value: Any) -> None:
         if not _is_shared(variable):
-            raise TypeMismatchError(f"updates change shared variables; got {variable!r} as the one to update")
+            raise TypeMismatchError(f"updates change shared variables; got {variable!r} as the one to update"
+                                    f"{at(user_line())}")
         super().__setitem__(variable, value)
 
     def update(self, given: Any = (), /) -> None:  # type: ignore[override]
@@ -126,7 +130,8 @@ def _are_updates(parts: list[Any], stop: Any) -> bool:
 
 
 def _output(value: Any, k: int) -> Any:
-    if isinstance(value, Iterable) and not isinstance(value, Variable) and not hasattr(value, "dtype"):
+    if isinstance(value, until) or (
+            isinstance(value, Iterable) and not isinstance(value, Variable) and not hasattr(value, "dtype")):
         raise LoopError(f"a step of scan returns outputs, then updates (a dict), then until(condition), each of which "
-                        f"may be left out; got {value!r} as output {k}")
+                        f"may be left out; got {value!r} as output {k}{at(user_line())}")
     return as_tensor_variable(value)

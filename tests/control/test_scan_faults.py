@@ -51,7 +51,10 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: gradc.scan(lambda x, s: [s + x, x], sequences=XS, outputs_info=ZERO),
         rf"outputs_info has 1 entries, but the step returns 2 outputs \({HERE}\); give an entry for each, None for"),
     "nothing returned": (lambda: gradc.scan(lambda x: None, sequences=XS), "returns no outputs and no updates"),
-    "no expression": (lambda: gradc.scan(lambda x: "abc", sequences=XS), "got 'abc' as output 0"),
+    "no expression": (lambda: gradc.scan(lambda x: "abc", sequences=XS), rf"got 'abc' as output 0 \({HERE}\)"),
+    "until before the outputs": (
+        lambda: gradc.scan(lambda x: (until(x > 3), x), sequences=XS),
+        rf"then until\(condition\), .* got until\(the result of gt\) as output 0 \({HERE}\)"),
     "arguments that the step does not take": (
         lambda: gradc.scan(lambda x: x, sequences=[XS, YS], outputs_info=ZERO),
         r"does not take the 3 arguments it is given \(xs\[t\], ys\[t\], an unnamed f64\[\]\): .* takes 1 positional"),
@@ -94,7 +97,7 @@ def test_what_can_not_be_built(name: str) -> None:
 
 
 def test_updates_are_of_shared_variables() -> None:
-    with pytest.raises(TypeMismatchError, match="updates change shared variables; got xs"):
+    with pytest.raises(TypeMismatchError, match=rf"updates change shared variables; got xs as the one to update \({HERE}\)"):
         gradc.scan(lambda x: {XS: x}, sequences=XS)
 
 

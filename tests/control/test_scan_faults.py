@@ -97,7 +97,7 @@ def test_what_can_not_be_built(name: str) -> None:
 
 
 def test_updates_are_of_shared_variables() -> None:
-    with pytest.raises(TypeMismatchError, match=rf"updates change shared variables; got xs as the one to update \({HERE}\)"):
+    with pytest.raises(TypeMismatchError, match=rf"change shared variables; got xs as the one to update \({HERE}\)"):
         gradc.scan(lambda x: {XS: x}, sequences=XS)
 
 

@@ -284,7 +284,7 @@ class Body(ControlSchedule):
     def _equation(self, eqn: Eqn) -> None:
         super()._equation(eqn)
         for out in eqn.outs:
-            if out in self.storage:         # put together, not by one node; maybe by none
+            if out in self.stored:          # by a call, or put together by several nodes, or by none
                 self.depth[out] = self.level
 
     def _add(self, node: Node) -> None:
@@ -295,18 +295,6 @@ class Body(ControlSchedule):
         var = super()._fresh(type, dims, name)
         self.depth[var] = self.level
         return var
-
-    def _gemm(self, eqn: Eqn, op: ops.Contract) -> None:
-        self.depth[eqn.outs[0]] = self.level
-        super()._gemm(eqn, op)
-
-    def _random(self, eqn: Eqn, op: ops.Random) -> None:
-        self.depth.update(dict.fromkeys(eqn.outs, self.level))
-        super()._random(eqn, op)
-
-    def _user_call(self, eqn: Eqn, op: ops.Callback) -> None:
-        self.depth.update(dict.fromkeys(eqn.outs, self.level))
-        super()._user_call(eqn, op)
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         args = list(eqn.args)

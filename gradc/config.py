@@ -16,6 +16,9 @@ from gradc.errors import GraphError
 from gradc.record import record
 
 
+TOPICS = ("compile", "passes", "cache")
+
+
 @record
 class Flag:
     """One flag: default, environment variable (or None), legal values (or a parser), and what it does."""
@@ -45,6 +48,13 @@ def _count(text: str) -> int:
     return value
 
 
+def _topics(text: str) -> str:
+    unknown = [topic for topic in text.split(",") if topic not in ("", *TOPICS)]
+    if unknown:
+        raise ValueError(f"expected a comma list of {', '.join(TOPICS)}, got {text!r}")
+    return text
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in ("0", "1", "true", "false", "yes", "no", ""):
         raise ValueError(f"expected 0 or 1, got {text!r}")
@@ -68,7 +78,7 @@ FLAGS: dict[str, Flag] = {
     "checkpoint_bytes": Flag(64 * 2**20, "GRADC_CHECKPOINT_BYTES", _count, "states that a loop keeps for its gradient "
                              "alone; above, most are computed again; 0: no limit", True),
     "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm"),
-    "log": Flag("", "GRADC_LOG", str, "comma list of topics to log on stderr: compile, passes, cache"),
+    "log": Flag("", "GRADC_LOG", _topics, f"comma list of topics to log on stderr: {', '.join(TOPICS)}"),
 }
 
 

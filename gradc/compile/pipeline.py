@@ -102,6 +102,7 @@ class Compiled:
                     self.loaded = build.obtain(self.key, self.unit)
                 except CompileError as error:
                     raise fault_of(error, self.ingested.program) or error from None
+        log("cache", f"{self.name}: {self.loaded.reason}, {self.loaded.path}")
 
     def forget(self) -> None:
         """Drop the intermediate stages (they are made again on demand)."""

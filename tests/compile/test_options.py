@@ -163,3 +163,10 @@ def test_a_timed_function_is_freed() -> None:
     del f
     gc.collect()
     assert gone() is None
+
+
+def test_an_unknown_topic_of_the_log_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"gradc\.config\.log has a bad value: expected a comma list of .*'speed'"):
+        gradc.config.log = "speed"
+    with gradc.config.change_flags(log="compile,cache"):
+        assert gradc.config.log == "compile,cache"

@@ -137,6 +137,9 @@ def test_log_topics(capsys: pytest.CaptureFixture[str]) -> None:
     assert "gradc passes: canonicalize" in text
     gradc.function([x], g, name="logged")
     assert capsys.readouterr().err == ""
+    with gradc.config.change_flags(log="cache"):
+        f = gradc.function([x], g, name="logged")
+    assert capsys.readouterr().err == f"gradc cache: logged: hit, {f.info['path']}\n"
 
 
 def test_without_a_compiler_functions_run_in_the_interpreter(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         if id(v) in env:
             raise GraphError(f"{graph.describe(v)} is given twice as an input{at(v.source)}; leave one out")
         env[id(v)] = builder.input(v.type, v.name)
+    supplied = frozenset(env)
     replaced = {id(old): new for old, new in (given or {}).items()}
 
     def leaf(v: Variable) -> None:
@@ -69,7 +70,8 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
         if node is None:
             leaf(item)
             continue
-        if type(node.op) is ops.ShapeOf and (shape := _stated_shape(node, stated)) is not None:
+        if type(node.op) is ops.ShapeOf and id(node.inputs[0]) not in supplied \
+                and (shape := _stated_shape(node, stated)) is not None:
             replaced[key] = shape
             continue
         sizes = () if isinstance(node.op, ops.OpKind) else _sizes(node, stated)

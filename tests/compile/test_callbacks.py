@@ -271,6 +271,21 @@ def test_in_branches():
 # ------------------------------------------------------------------------------------------------ sizes
 
 
+def test_sizes_of_what_a_branch_is_given_are_asked_of_that():
+    """Not of what the Op that made it says of its own inputs, which the branch does not have."""
+    op = same_shape(at.dvector)(lambda a: np.cos(a[::-1]))
+    x, xs = at.dvector("x"), at.dvector("xs")
+
+    def step(k, h):
+        made = op(h)
+        return gradc.ifelse(k > 0, op(made), 0 * made) + made
+
+    hs, _ = gradc.scan(step, sequences=xs, outputs_info=x)
+    rows = both([x, xs], hs, V, np.array([1.0, -1.0]))
+    first = np.cos(np.cos(V[::-1])[::-1]) + np.cos(V[::-1])
+    np.testing.assert_allclose(rows, [first, np.cos(first[::-1])])
+
+
 def test_stated_sizes_must_be_so():
     wrong = as_op(at.dvector, at.dvector, infer_shape=lambda fgraph, node, shapes: [(shapes[0][0] + 1,)])(np.copy)
     x = at.dvector("x")

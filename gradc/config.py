@@ -15,7 +15,6 @@ from typing import Any
 from gradc.errors import GraphError
 from gradc.record import record
 
-
 TOPICS = ("compile", "passes", "cache")
 
 

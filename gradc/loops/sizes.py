@@ -18,6 +18,7 @@ from gradc.errors import SIZE_ONE, NoRuleError, Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import COST, get_row
+from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
 from gradc.record import fresh as new
@@ -789,8 +790,9 @@ def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var]) -> list[Dims]
     eqn = sizes._eqn
     assert eqn is not None
     stated = [tuple([sizes.host(v) for v in each]) for each in op.split(args)[1]]
+    what = literal(str(op)) if snippet_of(op.op) else "infer_shape"     # the cache's key knows no names but of C code
     for each in stated:
-        _not_negative(sizes, "infer_shape", each)      # not the Op's name, of which the cache's key knows nothing
+        _not_negative(sizes, what, each)
     shapes = stated or [v.type.shape for v in eqn.outs]  # type: ignore[attr-defined]
     if any(None in shape for shape in shapes):
         raise Unsupported(f"sizes of what {op} returns are known only when it has; an infer_shape would tell them")

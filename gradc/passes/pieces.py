@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from gradc.ir import ops
-from gradc.ir.program import Var
+from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule
 from gradc.record import record
@@ -140,7 +140,8 @@ def _added_part(b: Any, op: ops.Map, args: Args) -> Var | None:
     """x + (zeros with v added to a part) -> x with v added to the part."""
     for v, padded in (args, args[::-1]):
         part = b.eqn(padded, ops.Scatter)
-        if part is not None and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded):
+        if part is not None and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
+                and tensor(v).dtype == tensor(padded).dtype:
             return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
     return None
 

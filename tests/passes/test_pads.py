@@ -153,3 +153,11 @@ def test_parts_have_the_dtype_of_the_sum():
     (got,) = evaluate(after, [np.float32([1, 2, 3])])
     assert got.dtype == np.float64
     np.testing.assert_array_equal(got, [1, 4, 3])
+
+
+def test_a_part_is_not_added_to_a_value_of_another_dtype():
+    i, x = at.ivector("i"), at.dvector("x")
+    before = ingest([i, x], i + at.inc_subtensor(at.zeros((3,))[1:], x)).program
+    given = [np.int32([1, 2, 3]), np.array([0.5, 0.25])]
+    (got,) = evaluate(optimize(before, checked=True), given)
+    np.testing.assert_array_equal(got, [1, 2.5, 3.25])

@@ -28,6 +28,7 @@ from gradc.ir.scalars import get_row
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
+from gradc.loops.dims import DIMS, literal
 from gradc.loops.fused import fused
 from gradc.loops.index import View, positions
 from gradc.loops.lower_scan import emit
@@ -79,7 +80,7 @@ from gradc.loops.places import (
 from gradc.loops.schedule import Schedule
 from gradc.loops.schedule_scan import ControlSchedule
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import Sizes, Unsupported, literal
+from gradc.loops.sizes import Sizes, Unsupported
 from gradc.loops.states import as_words
 from gradc.loops.tile import ROWS, tiled
 
@@ -129,7 +130,7 @@ class _Lowering:
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}
         inputs = [Buffer(labels[v], tensor(v).dtype, (), "input", k) for k, v in enumerate(program.inputs)]
-        self.sizes = Sizes(program, inputs, labels, Namer(self.shared, set(), self.local))
+        self.sizes = Sizes(program, inputs, labels, Namer(self.shared, set(), self.local), DIMS)
         self.inputs = [Buffer(b.name, b.dtype, self.sizes.dims[v], "input", b.position)
                        for v, b in zip(program.inputs, inputs)]
         self.schedule = ControlSchedule(program, self.sizes)

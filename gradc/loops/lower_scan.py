@@ -20,11 +20,11 @@ from typing import Any
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
+from gradc.loops.dims import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
 from gradc.loops.places import Carry, CondItem, Operand, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import FEW_ROWS, NEGATIVE_STEPS, literal
 
 
 def emit(lowering: Any, item: ScanItem | CondItem, scope: Scope) -> None:

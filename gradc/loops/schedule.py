@@ -21,6 +21,7 @@ from typing import Any
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
+from gradc.loops.dims import item_bounds, literal
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (
@@ -40,7 +41,7 @@ from gradc.loops.places import (
     leaves,
     op_weight,
 )
-from gradc.loops.sizes import Sizes, item_bounds, literal
+from gradc.loops.sizes import Sizes
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
 FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access

@@ -1,7 +1,8 @@
 """Symbolic sizes: what each dimension of each Var is, and which sizes have to agree at run time.
 
-In: a Program.  Out: `Sizes`: dims per Var (ints, or names of sizes), the prologue that computes the named
-sizes from input sizes and integer scalars, and the checks.  Equal names mean equal sizes, which is what fusion asks.
+In: a Program, and a rule for each op kind (`loops.dims`).  Out: `Sizes`: dims per Var (ints, or names of sizes), the
+prologue that computes the named sizes from input sizes and integer scalars, and the checks.  Equal names mean equal
+sizes, which is what fusion asks.
 
 How many steps a loop ran that a step may end is known only once it has run: it and the sizes that follow from it are
 *late*.  They have bounds, sizes of the usual kind, by which memory is given out.  A size that depends on other computed
@@ -10,15 +11,14 @@ data is refused (`Unsupported`), but for the number of steps of a loop that stac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import SIZE_ONE, NoRuleError, Unsupported
+from gradc.errors import NoRuleError, Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import COST, get_row
-from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
 from gradc.record import fresh as new
@@ -26,7 +26,10 @@ from gradc.record import record
 
 Dims = tuple[SizeExpr, ...]
 
+Rules = Mapping[type, Callable[..., Any]]       # (Sizes, op, arguments) -> dims, a list of them for several results
+
 MOST_PARTS = 40         # of a size computed in floats
+OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
 
 @record(frozen=False, eq=False)
@@ -43,7 +46,8 @@ class Sizes:
     """Sizes of one Program and of the bodies in it; see the module's docstring."""
 
     def __init__(self, program: Program, inputs: Sequence[nodes.Buffer], names: dict[Var, str],
-                 fresh: Callable[[str], str]) -> None:
+                 fresh: Callable[[str], str], rules: Rules) -> None:
+        """`fresh` makes a name unique; `rules`: what tells the dims of the results of each op kind."""
         self.prologue: list[Define | Check] = []
         self.checks: list[CheckInfo] = []
         self.dims: dict[Var, Dims] = {}
@@ -57,13 +61,14 @@ class Sizes:
         self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
         self._region = Region(self.prologue)
         self._regions: dict[Program, Region] = {}   # of branches
-        self._outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
+        self.outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
         self._defined: dict[Any, str] = {}
         self._made: dict[str, Any] = {}             # the other way round
-        self._fresh = fresh                         # makes a name unique
-        self._names = names
+        self._fresh = fresh
+        self._rules = rules
+        self.names = names
         self._inputs = dict(zip(program.inputs, inputs))
-        self._eqn: Eqn | None = None
+        self.eqn: Eqn | None = None                 # the one at work
         self._producers: dict[Var, Eqn] = {}
         for var in program.inputs:
             shape = var.type.shape  # type: ignore[attr-defined]
@@ -74,18 +79,18 @@ class Sizes:
 
     def add(self, program: Program) -> None:
         """The sizes of all values of a Program, whose inputs have theirs."""
-        outer = self._eqn
+        outer = self.eqn
         self._producers.update(program.producers())
         for eqn in program.eqns:
-            self._eqn = eqn
-            rule = _DIMS.get(type(eqn.op))
+            self.eqn = eqn
+            rule = self._rules.get(type(eqn.op))
             if rule is None:
-                raise NoRuleError(f"{eqn.op} has no entry in loops/sizes.py")
+                raise NoRuleError(f"{eqn.op} has no entry in loops/dims.py")
             found = rule(self, eqn.op, eqn.args)
             # static knowledge of the type is at least as good as a name
             for out, dims in zip(eqn.outs, found if type(found) is list else [found]):
                 self.dims[out] = tuple([d if s is None else s for d, s in zip(dims, out.type.shape)])  # type: ignore
-        self._eqn = outer
+        self.eqn = outer
 
     @contextmanager
     def region(self, branch: Program | None) -> Iterator[Region]:
@@ -148,7 +153,7 @@ class Sizes:
         name = self._defined.get(key)
         if name is None:
             name = self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
-        known = [self._not_negative(a) for a in args]
+        known = [self.is_length(a) for a in args]
         if (fn == "maximum" and any(known)) or (fn in ("add", "mul", "minimum") and all(known)):
             self._region.lengths.add(name)
         return self.find(name)
@@ -201,14 +206,14 @@ class Sizes:
             known = [b for b in bounds if b is not None]
             return self.define("minimum", tuple(known)) if len(known) > 1 else known[0] if known else None
         if fn == "sub":             # what is taken away may be as little as 0
-            if bounds[0] is None or not (args[1] not in self.late_from or self._not_negative(args[1])):
+            if bounds[0] is None or not (args[1] not in self.late_from or self.is_length(args[1])):
                 return None
             return bounds[0] if args[1] in self.late_from else self.define("sub", (bounds[0], args[1]))
         if fn in ("position", "slice_start", "slice_first", "slice_count"):
             return bounds[fn == "position"]     # the length
         if fn not in ("add", "mul", "maximum", "and_", "floor_divide") or None in bounds:
             return None
-        if fn != "maximum" and not all(self._not_negative(a) for a in args[:1 + (fn in ("add", "mul"))]):
+        if fn != "maximum" and not all(self.is_length(a) for a in args[:1 + (fn in ("add", "mul"))]):
             return None
         return self.define(fn, tuple(bounds))  # type: ignore[arg-type]
 
@@ -222,7 +227,8 @@ class Sizes:
             raise Unsupported("a size depends on computed data, and it is not known how large it can be")
         return self.find(found)
 
-    def _not_negative(self, size: SizeExpr) -> bool:
+    def is_length(self, size: SizeExpr) -> bool:
+        """Is it known not to be negative?"""
         return size in self._region.lengths if isinstance(size, str) else size >= 0
 
     @staticmethod
@@ -266,7 +272,7 @@ class Sizes:
 
     def check(self, condition: nodes.Expr, error: str, message: str, values: Sequence[SizeExpr]) -> None:
         """Add a run-time check to the prologue."""
-        sources = self._eqn.sources if self._eqn else ()
+        sources = self.eqn.sources if self.eqn else ()
         self.checks.append(CheckInfo(error, message, sources))
         self._region.checks.append(Check(condition, len(self.checks), tuple(Size(v) for v in values)))
 
@@ -294,7 +300,7 @@ class Sizes:
             return self.find(found)
         value = self._host(var)
         if value is None:
-            what = "the length of arange" if self._eqn and type(self._eqn.op) is ops.Iota else "a size or index range"
+            what = "the length of arange" if self.eqn and type(self.eqn.op) is ops.Iota else "a size or index range"
             raise Unsupported(f"{what} depends on {'a float' if self._of_float(var) else 'computed data'}")
         self.scalar[var] = value
         return self.find(value)
@@ -324,15 +330,15 @@ class Sizes:
             if var.type.ndim or var.type.dtype not in dtypes.DISCRETE:  # type: ignore[attr-defined]
                 return None
             if var in self._inputs:
-                name = self._fresh(self._names[var])
+                name = self._fresh(self.names[var])
                 load: nodes.Expr = Load(self._inputs[var], Index())
                 if var.type.dtype != "int64":  # type: ignore[attr-defined]
                     load = Fn("cast", (load,), "int64")
                 self.prologue.append(Define(name, load))
                 self.scalar[var] = name
                 continue
-            if var in self._outside:
-                outside = self._outside[var]
+            if var in self.outside:
+                outside = self.outside[var]
                 if outside in self.scalar:
                     self.scalar[var] = self.scalar[outside]
                 else:
@@ -394,8 +400,8 @@ class Sizes:
 
     def _whole(self, var: Var) -> Var:
         """The value outside all bodies that `var` is throughout."""
-        while var in self._outside:
-            var = self._outside[var]
+        while var in self.outside:
+            var = self.outside[var]
         return var
 
     def _part(self, eqn: Eqn) -> Var | None:
@@ -587,312 +593,9 @@ class Sizes:
                 return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
             return self.define("maximum", (self.define("sub", (length, -bound)), 0), "bound")
         if bound == length or self._cut(bound, length) or (
-                self._bounds.get(bound) == length and self._not_negative(bound)):
+                self._bounds.get(bound) == length and self.is_length(bound)):
             return bound
         return self.define("slice_start", (length, bound), "bound")
 
 
 # ------------------------------------------------------------------------------------- dims per op kind
-
-ANY_NUMBER = 1 << 62        # of steps: more than are ever run
-NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
-FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
-OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
-
-def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
-    def text() -> str:
-        shapes = ", ".join(f"{sizes._names.get(a) or 'a result'} is {a.type.short()}"  # type: ignore[attr-defined]
-                           for a in args)
-        where = "" if axis is None else f" of dimension {axis}"
-        return f"{what}: sizes {{0}} and {{1}}{where} differ ({shapes}){'' if axis is None else SIZE_ONE}"
-
-    return text
-
-
-def broadcast_dims(sizes: Sizes, what: str, args: Sequence[Var]) -> Dims:
-    """Dims of an elementwise result; the sizes that don't broadcast are made to agree."""
-    all_dims = [sizes.of(a) for a in args]
-    first = all_dims[0]
-    if all(d == first for d in all_dims):
-        return first
-    ndim = max(map(len, all_dims))
-    result: list[SizeExpr] = []
-    for axis in range(-ndim, 0):
-        size: SizeExpr | None = None
-        for a, d in zip(args, all_dims):
-            if len(d) < -axis or a.type.shape[axis] == 1:  # type: ignore[attr-defined]
-                continue
-            size = d[axis] if size is None else sizes.unify(size, d[axis], _text(sizes, what, args, axis + ndim))
-        result.append(1 if size is None else size)
-    return tuple(result)
-
-
-def _map(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    return broadcast_dims(sizes, str(op), args)
-
-
-def _same(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    return sizes.of(args[0])
-
-
-def _assert(sizes: Sizes, op: ops.Assert, args: Sequence[Var]) -> Dims:
-    """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
-    error = ops.ASSERT_ERRORS[op.error]
-    for c in args[1:]:
-        value = None if c.type.ndim else sizes.try_host(c)  # type: ignore[attr-defined]
-        if isinstance(value, str):
-            sizes.check(Fn("neq", (Size(value), Lit(0, "int64")), "bool"), error, literal(op.message), ())
-        elif value == 0:
-            sizes.check(Lit(False, "bool"), error, literal(op.message), ())
-    return sizes.of(args[0])
-
-
-def literal(message: str) -> str:
-    """A message without values, for `str.format`."""
-    return message.replace("{", "{{").replace("}", "}}")
-
-
-def _nonempty(sizes: Sizes, op: Any, dims: Dims, axes: Sequence[int]) -> None:
-    for axis in axes:
-        if isinstance(dims[axis], str):
-            sizes.check(Fn("gt", (Size(dims[axis]), Lit(0, "int64")), "bool"), "ShapeError",
-                        f"{op} over dimension {axis} of size 0 has no value", ())
-        elif dims[axis] == 0:
-            sizes.check(Lit(False, "bool"), "ShapeError", f"{op} over dimension {axis} of size 0 has no value", ())
-
-
-def _reduce(sizes: Sizes, op: ops.Reduce, args: Sequence[Var]) -> Dims:
-    dims = sizes.of(args[0])
-    if op.fn in ("maximum", "minimum"):
-        _nonempty(sizes, op, dims, op.axes)
-    return tuple(d for k, d in enumerate(dims) if k not in op.axes)
-
-
-def _argreduce(sizes: Sizes, op: ops.ArgReduce, args: Sequence[Var]) -> Dims:
-    dims = sizes.of(args[0])
-    _nonempty(sizes, op, dims, (op.axis,))
-    return dims[:op.axis] + dims[op.axis + 1:]
-
-
-def _contract(sizes: Sizes, op: ops.Contract, args: Sequence[Var]) -> Dims:
-    found: dict[int, SizeExpr] = {}
-    for labels, arg in ((op.a, args[0]), (op.b, args[1])):
-        for label, d in zip(labels, sizes.of(arg)):
-            found[label] = sizes.unify(found[label], d, _text(sizes, "dot", args)) if label in found else d
-    return tuple(sizes.find(found[label]) for label in op.out)
-
-
-def _not_negative(sizes: Sizes, what: str, values: Sequence[SizeExpr]) -> None:
-    for v in values:
-        if isinstance(v, int) and v < 0:
-            sizes.check(Lit(False, "bool"), "ShapeError", f"{what}: a size must not be negative, got {v}", ())
-        elif isinstance(v, str) and v not in sizes._region.lengths:
-            sizes.check(Fn("ge", (Size(v), Lit(0, "int64")), "bool"), "ShapeError",
-                        f"{what}: a size must not be negative, got {{0}}", (v,))
-
-
-def _broadcast(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    x = args[0]
-    target = tuple(sizes.host(a) for a in args[1:])
-    _not_negative(sizes, "alloc", target)
-    for k, (d, fixed) in enumerate(zip(reversed(sizes.of(x)), reversed(x.type.shape))):  # type: ignore
-        if fixed != 1:
-            sizes.unify(d, target[-1 - k], _text(sizes, "alloc", args[:1]))
-    return target
-
-
-def _transpose(sizes: Sizes, op: ops.Transpose, args: Sequence[Var]) -> Dims:
-    dims = sizes.of(args[0])
-    return tuple(1 if p < 0 else dims[p] for p in op.perm)
-
-
-def _reshape(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    target = tuple(sizes.host(a) for a in args[1:])
-    _not_negative(sizes, "reshape", target)
-    have, want = sizes.product(sizes.of(args[0])), sizes.product(target)
-    if have != want:
-        sizes.check(Fn("eq", (Size(have), Size(want)), "bool"), "ShapeError",
-                    "reshape: an array of {0} elements does not fill a shape of {1} elements", (have, want))
-    return target
-
-
-def item_bounds(sizes: Sizes, items: ops.Items, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
-    """Bounds of each item with dynamic ones as sizes; a data-dependent single index stays a Var."""
-    rest = iter(dynamic)
-    result: list[tuple[Any, ...]] = []
-    for item in items:
-        if item.is_single:
-            at = item.at
-            if at is ops.DYNAMIC:
-                var = next(rest)
-                host = sizes.try_host(var)
-                at = var if host is None else host
-            result.append((at,))
-        else:
-            result.append(tuple(sizes.host(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()))
-    return result
-
-
-def _slice(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    dims = sizes.of(args[0])
-    result: list[SizeExpr] = []
-    for axis, (bounds, d) in enumerate(zip(item_bounds(sizes, op.items, args[1:]), dims)):
-        if len(bounds) == 3:
-            result.append(sizes.slice_range(*bounds, d)[1])
-        elif not isinstance(bounds[0], Var):
-            sizes.bounds_check(bounds[0], d, axis)
-    return tuple(result) + dims[len(op.items):]
-
-
-def _scatter(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    place = _slice(sizes, op, [args[0], *args[2:]])
-    v = args[1]
-    for d, p, fixed in zip(reversed(sizes.of(v)), reversed(place), reversed(v.type.shape)):  # type: ignore
-        if fixed != 1:
-            sizes.unify(d, p, _text(sizes, f"{op.mode}_subtensor", args[1:2]))
-    return sizes.of(args[0])
-
-
-def _concat(sizes: Sizes, op: ops.Concat, args: Sequence[Var]) -> Dims:
-    result = list(sizes.of(args[0]))
-    for a in args[1:]:
-        for k, d in enumerate(sizes.of(a)):
-            result[k] = (sizes.define("add", (result[k], d), "length") if k == op.axis
-                         else sizes.unify(result[k], d, _text(sizes, "join", args)))
-    return tuple(result)
-
-
-def _iota(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    n = sizes.host(args[0])
-    return (n if isinstance(n, str) and n in sizes._region.lengths else sizes.define("maximum", (n, 0), "length"),)
-
-
-def _constant(sizes: Sizes, op: ops.Constant, args: Sequence[Var]) -> Dims:
-    return op.value.data.shape
-
-
-def _scalar(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
-    return ()
-
-
-def _random(sizes: Sizes, op: ops.Random, args: Sequence[Var]) -> list[Dims]:
-    state, given, parameters = op.split(args)
-    target = tuple(sizes.host(n) for n in given)
-    _not_negative(sizes, str(op), target)
-    for p in parameters:
-        for axis, d in enumerate(sizes.of(p)):
-            sizes.unify(d, target[axis], _text(sizes, str(op), [p], axis))
-    return [sizes.of(state), target]
-
-
-def _callback(sizes: Sizes, op: ops.Callback, args: Sequence[Var]) -> list[Dims]:
-    """What the user's Op states, or what its types tell."""
-    eqn = sizes._eqn
-    assert eqn is not None
-    stated = [tuple([sizes.host(v) for v in each]) for each in op.split(args)[1]]
-    what = literal(str(op)) if snippet_of(op.op) else "infer_shape"     # the cache's key knows no names but of C code
-    for each in stated:
-        _not_negative(sizes, what, each)
-    shapes = stated or [v.type.shape for v in eqn.outs]  # type: ignore[attr-defined]
-    if any(None in shape for shape in shapes):
-        raise Unsupported(f"sizes of what {op} returns are known only when it has; an infer_shape would tell them")
-    return shapes
-
-
-def _instance(program: Program, sources: tuple[int, ...]) -> Program:
-    """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`, too."""
-    own: dict[Var, Var] = {}
-
-    def copy(v: Var) -> Var:
-        own[v] = Var(v.number, v.type, v.data, v.name)
-        return own[v]
-
-    inputs = [copy(v) for v in program.inputs]
-    eqns = [Eqn(e.op, tuple([own[a] for a in e.args]), tuple([copy(v) for v in e.outs]), e.sources + sources)
-            for e in program.eqns]
-    return Program(inputs, eqns, [own[v] for v in program.outputs])
-
-
-def _enter(sizes: Sizes, what: str, arg: Var, dims: Dims, var: Var) -> None:
-    """`var` is the input of a body for (a row of) `arg`."""
-    if arg.name or arg in sizes._names:
-        sizes._names.setdefault(var, var.name or sizes._names.get(arg) or arg.name or "")
-    fixed = var.type.shape  # type: ignore[attr-defined]
-    sizes.dims[var] = tuple([d if s is None else sizes.unify(d, s, lambda: f"{what}: a size is {{0}}, not {{1}}")
-                             for d, s in zip(dims, fixed)])
-
-
-def _changed(what: str, carry: int, axis: int) -> Callable[[], str]:
-    return lambda: f"{what}: the size of dimension {axis} of carry {carry} is {{0}} before a step and {{1}} after " \
-                   f"it; a carry keeps its shape"
-
-
-def _scan(sizes: Sizes, op: ops.Scan, args: Sequence[Var]) -> list[Dims]:
-    """Sizes do not change from step to step; results of a loop that runs no step have them too."""
-    eqn = sizes._eqn
-    assert eqn is not None
-    what = literal(str(op))
-    number, _, seqs, inits, others = op.split(args)
-    steps = sizes.host(number) if op.n_stacked else sizes.try_host(number)
-    if steps is None:
-        sizes.counted[eqn] = number
-        steps = ANY_NUMBER
-    elif isinstance(steps, int) or steps not in sizes._region.lengths:
-        if isinstance(steps, str) or steps < 0:
-            sizes.check(Fn("ge", (Size(steps), Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
-                        (steps,))
-        steps = sizes.define("maximum", (steps, 0), "steps")
-    body = _instance(op.body, eqn.sources)
-    sizes.bodies[eqn] = (body,)
-    sizes.steps[eqn] = steps
-    first, last = op.n_seqs, op.n_seqs + op.n_carries
-    for x, v in zip(seqs, body.inputs):
-        rows = sizes.of(x)[0]
-        if eqn not in sizes.counted and rows != steps and not (
-                isinstance(rows, int) and isinstance(steps, int) and rows >= steps):
-            sizes.check(Fn("ge", (Size(rows), Size(steps)), "bool"), "ShapeError",
-                        FEW_ROWS.format(what, literal(str(x.name or x))), (rows, steps))
-        _enter(sizes, what, x, sizes.of(x)[1:], v)
-    for x, v in zip(inits, body.inputs[first:last]):
-        _enter(sizes, what, x, sizes.of(x), v)
-    for x, v in zip(others, body.inputs[last:]):
-        _enter(sizes, what, x, sizes.of(x), v)
-        sizes._outside[v] = x
-    sizes.add(body)
-    for k, (before, after) in enumerate(zip(body.inputs[first:last], body.outputs)):
-        for axis, (a, b) in enumerate(zip(sizes.of(before), sizes.of(after))):
-            sizes.unify(a, b, _changed(what, k, axis))
-    results = [sizes.of(v) for v in body.outputs[:op.n_carries]]
-    results += [(steps, *sizes.of(v)) for v in body.outputs[op.n_carries:op.n_carries + op.n_stacked]]
-    return [*results, *([()] if op.until else [])]
-
-
-def _cond(sizes: Sizes, op: ops.Cond, args: Sequence[Var]) -> list[Dims]:
-    """What a branch asks of sizes is checked if the branch is taken."""
-    eqn = sizes._eqn
-    assert eqn is not None
-    branches = tuple([_instance(b, eqn.sources) for b in (op.then, op.orelse)])
-    sizes.bodies[eqn] = branches
-    found = []
-    for branch in branches:
-        with sizes.region(branch):
-            for x, v in zip(args[1:], branch.inputs):
-                _enter(sizes, literal(str(op)), x, sizes.of(x), v)
-                sizes._outside[v] = x
-            sizes.add(branch)
-            found.append([sizes.of(v) for v in branch.outputs])
-    for dims, branch in zip(found, reversed(branches)):     # those of one branch, as the other one sees them
-        with sizes.region(branch):
-            if all(tuple(map(sizes.find, a)) == tuple(map(sizes.find, b)) for a, b in zip(*found)):
-                return dims
-    raise Unsupported(f"the branches of {op} give results of different sizes")
-
-
-_DIMS: dict[type, Callable[[Sizes, Any, Sequence[Var]], Dims | list[Dims]]] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
-    ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _scalar, ops.Assert: _assert, ops.Random: _random, ops.Words: _same,
-    ops.Scan: _scan, ops.Cond: _cond,
-    ops.Callback: _callback,
-}

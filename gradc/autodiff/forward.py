@@ -177,8 +177,8 @@ class _Forward:
 
 
 def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
-    """An evaluation point, checked against its variable; None for one that carries no derivative."""
-    if t is None or not is_continuous(x):
+    """An evaluation point, checked against its variable."""
+    if t is None:
         return None
     t = to_variable(t)
     if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:  # type: ignore[attr-defined]

@@ -45,7 +45,9 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     null_gradients: "raise" or "return" where a gradient is undefined.
     add_names: name the gradient of a named cost by a named variable `(dcost/dx)`.
 
-    Shapes: as wrt.   Dtype: as wrt if that is floating, else floatX (integers get zeros).
+    An integer variable of wrt has the derivative of the formula; integer and bool values on the way pass none.
+
+    Shapes: as wrt.   Dtype: as wrt if that is floating, else floatX.
     Raises: NonScalarCostError (a TypeError) if the cost is not 0-dimensional, DisconnectedInputError (a
         ValueError), NullTypeGradError, NotDifferentiableError.
     Source: aesara.gradient.grad, whose behaviour is matched.
@@ -145,7 +147,7 @@ def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Vari
     An undefined one is a variable of NullType.
     """
     backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
-    return [backward.cotangents.get(id(backward.lazy.get(x, x))) if is_continuous(x) else None for x in wrt]
+    return [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt]
 
 
 class _Backward:
@@ -171,7 +173,8 @@ class _Backward:
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
         order = self._visit([v for v, _ in starts])
-        self._needed = self._leads_to(order, {id(lazy.get(x, x)) for x in targets})
+        self._targets = {id(lazy.get(x, x)) for x in targets}
+        self._needed = self._leads_to(order, set(self._targets))
         for variable, g in starts:
             if id(variable) in self.fixed:
                 self.cotangents[id(variable)] = self.fixed[id(variable)]
@@ -188,7 +191,7 @@ class _Backward:
         if id(x) not in self.connected:
             return None
         g = self.cotangents.get(id(x))
-        if g is not None and (isinstance(g.type, NullType) or is_continuous(x)):
+        if g is not None:
             return g
         self.o.source = x.source
         return self.o.full_like(x, 0)
@@ -260,7 +263,7 @@ class _Backward:
         needed = self._needed
         wanted = [False] * len(node.inputs)
         for k, x in self._inputs(node):
-            if id(x) in needed and is_continuous(x):
+            if id(x) in needed and (is_continuous(x) or (id(x) in self._targets and type(x.type) is TensorType)):
                 wanted[k] = True
         if True not in wanted:
             return

@@ -82,7 +82,7 @@ def connection(node: Apply) -> Pattern | None:
 
 def influence(inputs: Sequence[Variable], outputs: Sequence[Variable], *, smooth: bool = False) -> list[int]:
     """Per output the inputs that it is connected to, as bits; `smooth`: only by way of values that have derivatives."""
-    masks = {id(v): 1 << k for k, v in enumerate(inputs) if not smooth or is_continuous(v)}
+    masks = {id(v): 1 << k for k, v in enumerate(inputs)}
     for node in toposort(outputs, stop=inputs):
         given = [masks.get(id(v), 0) for v in node.inputs]
         if not any(given):

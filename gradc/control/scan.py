@@ -199,7 +199,7 @@ def _count(n_steps: Any) -> tuple[Any, bool]:
 
 
 def _taps(given: Any, what: str) -> list[int]:
-    taps = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+    taps = list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else [given]
     if not taps or any(isinstance(t, bool) or not isinstance(t, (int, np.integer)) for t in taps):
         raise fault(f"the taps of {what} are a list of integers, got {given!r}")
     if len(set(taps)) != len(taps):

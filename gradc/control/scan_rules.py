@@ -6,7 +6,7 @@ by a second forward Scan, which passes merge with the user's.  Forward: one Scan
 tangents.  Both are ordinary Scans, with derivatives of their own.
 
 What no wanted input or no given cotangent has a part in is not carried.  Counts and numbers of steps pass no
-gradient; integer and bool carries have none, but take part.
+gradient; integer and bool carries have none, but take part.  By integer sequences and others there is one.
 """
 
 from __future__ import annotations

@@ -183,11 +183,21 @@ def test_integers_and_steps_give_connected_zeros(build):
     np.testing.assert_array_equal(value([x], grad(build(x), x), [0.5, -2.0, 3.0]), np.zeros(3))
 
 
-def test_integer_variables_get_zeros_in_floatx():
+@pytest.mark.parametrize(("build", "slope"), [
+    (lambda i, x: i * x, lambda i, x: x), (lambda i, x: at.cast(i, "float64") ** 2, lambda i, x: 2.0 * i),
+    (lambda i, x: at.exp(i), lambda i, x: np.exp(i)), (lambda i, x: x / i, lambda i, x: -x / i ** 2),
+    (lambda i, x: at.switch(i > 1, x * i, x), lambda i, x: np.where(i > 1, x, 0)), (lambda i, x: (i * i) * x, None)])
+def test_integer_variables_have_the_slope_of_the_formula(build, slope):
     i, x = at.ivector("i"), at.dvector("x")
-    g = grad((i * x).sum(), i)
-    assert g.dtype == config.floatX
-    np.testing.assert_array_equal(value([i, x], g, np.array([1, 2], "int32"), [3.0, 4.0]), [0, 0])
+    given = np.array([1, 2], "int32"), np.array([3.0, 4.0])
+    g = grad(build(i, x).sum(), i)
+    assert g.dtype == "float64"
+    want = np.zeros(2) if slope is None else slope(*given)      # through i * i, an integer on the way, nothing comes
+    np.testing.assert_allclose(value([i, x], g, *given), want, rtol=1e-14)
+
+
+def test_gradients_by_integers_are_in_floatx():
+    i, x = at.ivector("i"), at.fvector("x")
     with config.change_flags(floatX="float32"):
         assert grad((i * x).sum(), i).dtype == "float32"
 

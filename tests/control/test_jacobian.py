@@ -6,7 +6,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.errors import DisconnectedInputError, GradientError, NonScalarCostError, TypeMismatchError
-from gradc.gradient import hessian, jacobian
+from gradc.gradient import Rop, hessian, jacobian
 from gradc.ir import ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Op, Variable
@@ -153,10 +153,14 @@ def test_float32_stays_float32():
     np.testing.assert_array_equal(gradc.function([x], J)(np.float32([1, 2])), np.diag(np.float32([2, 4])))
 
 
-def test_integers_have_derivative_zero():
-    i, x = at.lvector("i"), at.dvector("x")
-    (got,) = compute([i, x], [jacobian(x * i, i)], [np.arange(2), np.ones(2)])
-    np.testing.assert_array_equal(got, np.zeros((2, 2)))
+def test_by_integers_it_is_that_of_the_formula():
+    i, x, v = at.lvector("i"), at.dvector("x"), at.dvector("v")
+    given = [np.arange(2), np.array([3.0, 5.0])]
+    (dense, data) = compute([i, x], [jacobian(x * i, i), jacobian(x * i, i, sparse=True).data], given)
+    np.testing.assert_array_equal(dense, np.diag([3.0, 5.0]))
+    np.testing.assert_array_equal(data, [3.0, 5.0])
+    (product,) = compute([i, x, v], [Rop(x * i, i, v)], [*given, np.array([2.0, -1.0])])
+    np.testing.assert_array_equal(product, [6.0, -5.0])
 
 
 def test_what_does_not_depend_is_refused_or_zero():

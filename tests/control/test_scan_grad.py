@@ -506,3 +506,20 @@ def test_long_steps() -> None:
     last, = loop(step, [], [h], 2)
     got = run([h, w], [grad(last, w), Rop(last, w, w)], 1.0, 1.0)
     assert got == [6000, 6000]
+
+
+def test_by_integers_that_steps_use() -> None:
+    i, s, x = at.lscalar("i"), at.lvector("s"), at.dscalar("x")
+    rows, _ = gradc.scan(lambda a, h, i: at.tanh(h * 0.5 + 0.1 * i * x + 0.01 * a), sequences=s, outputs_info=x,
+                         non_sequences=i)
+
+    def last(i: complex, s: np.ndarray, x: complex) -> complex:
+        h = x
+        for a in s:
+            h = np.tanh(0.5 * h + 0.1 * i * x + 0.01 * a)
+        return h
+
+    numbers, tiny = np.array([1, 2, 3]), 1e-30j
+    want = [last(3 + tiny, numbers, 0.7), *[last(3, numbers + tiny * row, 0.7) for row in np.eye(3)]]
+    by_i, by_s = gradc.function([i, s, x], grad(rows[-1], [i, s]))(3, numbers, 0.7)
+    np.testing.assert_allclose([by_i, *by_s], np.imag(want) / 1e-30, rtol=1e-13)

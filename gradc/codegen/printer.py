@@ -103,6 +103,7 @@ class Printer:
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
+        self.narrow = False                 # should its vectors be narrow?  See GRADC_NARROW
         self.count = 0                      # statements printed
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
@@ -162,6 +163,7 @@ class Printer:
         return safe(size)
 
     def index(self, index: Index) -> str:
+        self.narrow |= any([isinstance(s, int) and 2 < s <= 64 and s & (s - 1) != 0 for s, _ in index.terms])
         terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))

@@ -285,7 +285,8 @@ class Rewriter(Builder):
             dims = self.sizes.of(op, args, want, self.producer)
             if dims is not None:
                 new = self.broadcast(new, dims)
-            if _ones(new.type) != _ones(want):
+            if _ones(new.type) != _ones(want) or any([a is None and b is not None for a, b in zip(
+                    new.type.shape, want.shape)]):      # type: ignore[attr-defined] # what is known, others count on
                 return None
         elif None in want.shape:
             dims = self.sizes.of(op, args, want, self.producer)

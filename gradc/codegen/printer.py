@@ -163,7 +163,7 @@ class Printer:
         return safe(size)
 
     def index(self, index: Index) -> str:
-        self.narrow |= any([isinstance(s, int) and 2 < s <= 64 and s & (s - 1) != 0 for s, _ in index.terms])
+        self.narrow |= any([isinstance(s, int) and 2 < abs(s) <= 64 and abs(s).bit_count() > 1 for s, _ in index.terms])
         terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))

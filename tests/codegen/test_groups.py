@@ -33,3 +33,13 @@ def test_columns_of_a_row_one_by_one(width: int) -> None:
     given = np.random.default_rng(1).normal(size=(50, width))
     np.testing.assert_allclose(gradc.function([x], mixed, mode="c")(given), given * given.sum(1, keepdims=True),
                                rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_rows_in_reverse(width: int) -> None:
+    x = at.TensorType("float64", (None, width))("x")
+    columns = [x[::-1, k] for k in range(width)]
+    mixed = at.stack([sum(a * b for b in columns) for a in columns], axis=1)
+    given = np.random.default_rng(2).normal(size=(50, width))
+    np.testing.assert_allclose(gradc.function([x], mixed, mode="c")(given),
+                               (given * given.sum(1, keepdims=True))[::-1], rtol=1e-12, atol=1e-12)

@@ -1,0 +1,41 @@
+"""Faults found in use, one class a kind: the specimen that was found, and the value that is right.
+
+Each kind has tests of its own elsewhere (its class names the files); here is the case as a user met it, so that
+the next fault of a kind has a home and the next kind a pattern.  Right values are hand-derived or come from NumPy,
+SciPy or mpmath.
+"""
+
+from __future__ import annotations
+
+
+# 1. A rewrite that is right alone and wrong in company.
+
+# 2. The C compiler's wrong numbers.
+
+# 3. Second derivatives behind guards on values.
+
+# 4. Relative accuracy of derivatives.
+
+# 5. Names in generated C.
+
+# 6. A value belongs to where it was made: draws outside a loop.
+
+# 7. Gradients at ties.
+
+# 8. The gradient of a branch that is not taken.
+
+# 9. Stabilisation that depends on who else is there.
+
+# 10. Sums of float32.
+
+# 11. Bad input that passes.
+
+# 12. What counts is an integer: sums of bool.
+
+# 13. Silent cuts: gradients by integers, Python branches on variables.
+
+# 14. NumPy on symbolic variables.
+
+# 15. Casts of what is set; symbolic axes and counts.
+
+# 16. Limits and noise.

@@ -15,11 +15,9 @@ from gradc.ir import infer, interp, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import apply
 from gradc.ir.scalars import ROWS
-from gradc.loops.dims import DIMS
-from gradc.passes import shapes
+from gradc.ir.shapes import RULES
 
 KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
-USERS = {ops.Callback, ops.Scan, ops.Cond}      # what a user's Op means is said by its own methods
 
 
 @KINDS
@@ -37,8 +35,7 @@ def test_every_kind_has_derivatives(kind: type) -> None:
 
 @KINDS
 def test_every_kind_has_sizes(kind: type) -> None:
-    assert kind in shapes._DIMS or kind in shapes._RESULTS or kind in USERS, "no entry in passes/shapes.py"
-    assert kind in DIMS, "no entry in loops/dims.py"
+    assert kind in RULES, "no entry in ir/shapes.py"
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))

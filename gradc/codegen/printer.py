@@ -112,6 +112,7 @@ class Printer:
         self._row = ""                      # the variable of the tile around
         self._stop = ""                     # and where it ends
         self._together = 1                  # rows of it that share the loop being printed
+        self._sizing = False                # is it a size?  Sums and products that are too large stay so
         self._indent = "    " * depth
 
     def line(self, text: str) -> None:
@@ -133,6 +134,8 @@ class Printer:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
             args = [self.expr(a) for a in e.args]
+            if self._sizing and e.row in ("add", "mul") and e.dtype == "int64":
+                return f"gradc_size_{e.row}({', '.join(args)})"
             if type(e.row) is Row and e.row.snippet is not None:
                 self.snippets[e.row.snippet] = None
             if e.row == "fma":
@@ -194,10 +197,9 @@ class Printer:
         self.line(f"{safe(s.name)} = {self.expr(s.expr, True)};")
 
     def define(self, s: Define) -> None:
-        text = self.expr(s.expr, True)
-        if type(s.expr) is Fn and s.expr.row in ("add", "mul"):
-            text = f"gradc_size_{s.expr.row}({', '.join(map(self.expr, s.expr.args))})"
-        self.line(f"const int64_t {safe(s.name)} = {text};")
+        self._sizing = True
+        self.line(f"const int64_t {safe(s.name)} = {self.expr(s.expr, True)};")
+        self._sizing = False
 
     def store(self, s: Store) -> None:
         self.line(f"{self.element(s.buffer, s.index)} = {self.expr(s.expr, True)};")

@@ -21,7 +21,7 @@ from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, Region, SizeExpr
 from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
-from gradc.loops.sizes import Sizes
+from gradc.loops.sizes import KernelSizes
 from gradc.record import record
 
 ROW_LIMIT = 16              # blocks of a nest that has a row of partial results, or scratch, for each
@@ -42,7 +42,8 @@ class Access:
 class Accesses:
     """See the module's docstring."""
 
-    def __init__(self, program: Program, schedule: Schedule, sizes: Sizes, inputs: list[Buffer], namer: Namer) -> None:
+    def __init__(self, program: Program, schedule: Schedule, sizes: KernelSizes, inputs: list[Buffer],
+                 namer: Namer) -> None:
         self.schedule = schedule
         self.sizes = sizes
         self.buffers: dict[Var, Buffer] = dict(zip(program.inputs, inputs))
@@ -209,16 +210,16 @@ class Accesses:
         buffer, steps, begin = self._memory(root)
         if view.flat:
             steps = (1,)
-        product = self.sizes.define
-        strides = tuple([0 if a is None else steps[a[0]] if a[1] == 1 else product("mul", (steps[a[0]], a[1]))
+        mul = self.sizes.mul
+        strides = tuple([0 if a is None else steps[a[0]] if a[1] == 1 else mul(steps[a[0]], a[1])
                          for a in view.axes])
         offset: list[Any] = list(begin)
         for step, terms in zip(steps, view.offsets):
             for t in terms:
                 if isinstance(t, tuple):
-                    offset.append((t[0], product("mul", (t[1], step))))
+                    offset.append((t[0], mul(t[1], step)))
                 elif t != 0:
-                    offset.append(product("mul", (t, step), "offset"))
+                    offset.append(mul(t, step, "offset"))
         return Access(buffer, strides, tuple(offset))
 
     def whole(self, root: Var) -> Access:
@@ -276,11 +277,11 @@ class Accesses:
             accesses = {t: self.leaf(t) if isinstance(t, Leaf) else self.result(t) for t in touched}
             for a in accesses.values():
                 outer, step = a.strides[:2]
-                if outer != (0 if step == 0 else self.sizes.define("mul", (step, inner.size))):
+                if outer != (0 if step == 0 else self.sizes.mul(step, inner.size)):
                     return
             for t, a in accesses.items():
                 self._found[t] = Access(a.buffer, a.strides[1:], a.offset)
-            top.size = self.sizes.define("mul", (top.size, inner.size), "elements")
+            top.size = self.sizes.mul(top.size, inner.size, "elements")
             top.children = inner.children
             top.serial = top.serial or inner.serial
             for n in nodes:

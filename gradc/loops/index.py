@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from gradc.ir.program import Var
+from gradc.ir.sizes import Sizes
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.sizes import Sizes
 from gradc.record import record, replace
 
 Axis = tuple[int, SizeExpr] | None
@@ -66,10 +66,10 @@ class View:
                     if isinstance(first, Var):
                         offsets[root_axis] = (*offsets[root_axis], (first, factor))
                     else:
-                        offsets[root_axis] = (*offsets[root_axis], sizes.define("mul", (factor, first), "offset"))
+                        offsets[root_axis] = (*offsets[root_axis], sizes.mul(factor, first, "offset"))
             if len(bounds) == 3:
                 dims.append(bounds[1])
-                axes.append(None if axis is None else (axis[0], sizes.define("mul", (axis[1], bounds[2]), "stride")))
+                axes.append(None if axis is None else (axis[0], sizes.mul(axis[1], bounds[2], "stride")))
         n = len(ranges)
         return View(self.root, (*dims, *self.dims[n:]), (*axes, *self.axes[n:]), tuple(offsets), self.flat)
 
@@ -100,9 +100,9 @@ class View:
             n = len(dims) - len(rest)
             if dims[n:] != rest:
                 return None
-            strides = (*[sizes.define("mul", (factor, s), "stride") for s in strides[:n]], *strides[n:])
-        start = tuple([(t[0], sizes.define("mul", (t[1], step))) if isinstance(t, tuple) else
-                       sizes.define("mul", (t, step), "offset") for t in self.offsets[0]])
+            strides = (*[sizes.mul(factor, s, "stride") for s in strides[:n]], *strides[n:])
+        start = tuple([(t[0], sizes.mul(t[1], step)) if isinstance(t, tuple) else
+                       sizes.mul(t, step, "offset") for t in self.offsets[0]])
         return View(self.root, dims, tuple((0, s) for s in strides), (start,), True)
 
     def flat_contiguous(self, sizes: Sizes) -> bool:
@@ -122,14 +122,14 @@ class View:
             for term in outer.offsets[k]:
                 root_axis, factor = inner
                 if isinstance(term, tuple):
-                    term = (term[0], sizes.define("mul", (term[1], factor), "stride"))
+                    term = (term[0], sizes.mul(term[1], factor, "stride"))
                 else:
-                    term = sizes.define("mul", (term, factor), "offset")
+                    term = sizes.mul(term, factor, "offset")
                 offsets[root_axis] = (*offsets[root_axis], term)
         for axis in outer.axes:
             inner = None if axis is None else self.axes[axis[0]]
             axes.append(None if axis is None or inner is None else
-                        (inner[0], sizes.define("mul", (inner[1], axis[1]), "stride")))
+                        (inner[0], sizes.mul(inner[1], axis[1], "stride")))
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)
 
 

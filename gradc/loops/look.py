@@ -21,6 +21,7 @@ from gradc.loops.nodes import (
     Local,
     Phase,
     Rows,
+    Size,
     Store,
     Tile,
 )
@@ -100,3 +101,57 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
     for e in expressions(s):
         if type(e) is Load:
             yield e.buffer, False
+
+
+def sizes(sections: Sequence[Any]) -> set[Any]:
+    """All sizes that sections use: names, and numbers."""
+    found: set[Any] = set()
+    for section in sections:
+        for b in (*section.reads, *section.writes):
+            found.update((*b.shape, b.stride))
+            if b.region is not None:
+                found.update((b.region.bytes, b.region.start))
+        if section.blocks is not None:
+            found.update((section.blocks.extent, section.blocks.work))
+        for c in section.partial:
+            found.add(c.width)
+            for _, position, count in c.targets:
+                found.update((position, count))
+        stack = list(section.body)
+        while stack:
+            s = stack.pop()
+            match s:
+                case For() | Tile():
+                    found.update(b for b in (s.start, s.stop) if type(b) is not Local)
+                    stack.extend(s.body if type(s) is For else s.phases)
+                    continue
+                case Phase():
+                    for a in s.ahead:
+                        found.add(a.count)
+                        _in_index(a.index, found)
+                    stack.extend(s.body)
+                    continue
+                case Rows():
+                    stack.extend(s.body)
+                    continue
+                case If():
+                    stack.extend((*s.body, *s.orelse))
+                case Gemm():
+                    found.update((s.m, s.n, s.k, s.step_a, s.step_b))
+                case Draw():
+                    found.add(s.count)
+                case Extern():
+                    found.update(n for shape in s.shapes for n in shape)
+            for place in written(s):
+                _in_index(place.index, found)
+            for e in expressions(s):
+                if type(e) is Size:
+                    found.add(e.size)
+                elif type(e) is Load:
+                    _in_index(e.index, found)
+    return found
+
+
+def _in_index(index: Index, found: set[Any]) -> None:
+    found.add(index.offset)
+    found.update(stride for stride, _ in index.terms)

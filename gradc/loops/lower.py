@@ -20,15 +20,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.errors import Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
+from gradc.ir.shapes import OUT_OF_BOUNDS, literal
+from gradc.ir.sizes import Symbol
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
+from gradc.loops import look
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
-from gradc.loops.dims import DIMS, literal
 from gradc.loops.fused import fused
 from gradc.loops.index import View, positions
 from gradc.loops.lower_scan import emit
@@ -80,7 +83,7 @@ from gradc.loops.places import (
 from gradc.loops.schedule import Schedule
 from gradc.loops.schedule_scan import ControlSchedule
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import Sizes, Unsupported
+from gradc.loops.sizes import KernelSizes, inside
 from gradc.loops.states import as_words
 from gradc.loops.tile import ROWS, tiled
 
@@ -130,7 +133,7 @@ class _Lowering:
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}
         inputs = [Buffer(labels[v], tensor(v).dtype, (), "input", k) for k, v in enumerate(program.inputs)]
-        self.sizes = Sizes(program, inputs, labels, Namer(self.shared, set(), self.local), DIMS)
+        self.sizes = KernelSizes(program, inputs, labels, Namer(self.shared, set(), self.local))
         self.inputs = [Buffer(b.name, b.dtype, self.sizes.dims[v], "input", b.position)
                        for v, b in zip(program.inputs, inputs)]
         self.schedule = ControlSchedule(program, self.sizes)
@@ -175,8 +178,11 @@ class _Lowering:
         arena = self.memory.arena.close()
         late = [Late(size, self.memory.buffers[v], self.counted[v]) for size, v in self.sizes.late.items()]
         bounds = [tuple(map(self.sizes.bound, b.shape)) for b in outputs] if late else []
+        used = {s for s in look.sizes(self.sections) if isinstance(s, Symbol)}
+        used.update(s for s in (arena, *(d for b in outputs for d in b.shape), *(d for dims in bounds for d in dims))
+                    if isinstance(s, Symbol))
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
-                      tuple(self.sizes.prologue), arena, tuple(self.sections),
+                      self.sizes.prologue(used), arena, tuple(self.sections),
                       tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds),
                       tuple(self.calls))
 
@@ -225,7 +231,7 @@ class _Lowering:
                 target = self.memory.buffers[self.schedule.storage.get(n.out, n.out)]
                 count = self.sizes.product(target.shape)
                 targets.append((target, width, count))
-                width = self.sizes.define("add", (width, count), "width")
+                width = self.sizes.add(width, count, "width")
             parts = self.memory.scratch(f"{get_row(fn).name}_parts", dtype, width, limit)
             for n, (_, position, _) in zip(group, targets):
                 self.parts[n] = parts, position
@@ -239,7 +245,7 @@ class _Lowering:
         while loop is not None:
             loop = next((c for c in loop.children if type(c) is Loop), None)
             if loop is not None:
-                size = self.sizes.define("mul", (size, loop.size), "work")
+                size = self.sizes.mul(size, loop.size, "work")
         return size
 
     def _title(self, nodes: Sequence[Any]) -> str:
@@ -467,7 +473,7 @@ class _Lowering:
             elif isinstance(t, int):
                 plus += t
             else:
-                offset = self.sizes.define("add", (offset, t), "offset")
+                offset = self.sizes.add(offset, t, "offset")
         return Index(tuple(terms), offset + plus) if isinstance(offset, int) else Index(tuple(terms), offset, plus)
 
     # -- values
@@ -534,7 +540,7 @@ class _Lowering:
         if root in self.schedule.trees:
             return self._iota(leaf, scope)
         if root in self.schedule.size_values:
-            return Size(self.sizes.host(root))
+            return Size(self.sizes.value(root))
         key, level = self._key(leaf)
         found = scope.find(("load", key))
         if found is None:
@@ -584,10 +590,8 @@ class _Lowering:
         length = Size(node.fn)
         if not isinstance(at, Local):
             at = self._let(scope, "index", at)
-        inside = Fn("and_", (Fn("lt", (at, length), "bool"),
-                             Fn("ge", (Fn("add", (at, length), "int64"), Lit(0, "int64")), "bool")), "bool")
-        self.check(inside, "IndexOutOfBoundsError", "index {0} is out of bounds for a dimension of size {1}", scope,
-                    (at, length), node.sources)
+        self.check(inside(at, length), "IndexOutOfBoundsError", OUT_OF_BOUNDS.format("a dimension"), scope,
+                   (at, length), node.sources)
         return Fn("position", (at, length), "int64")
 
     def _apply(self, op: ops.OpKind, operands: Sequence[Operand], scope: Scope) -> Expr:

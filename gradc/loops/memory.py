@@ -14,10 +14,10 @@ from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
+from gradc.ir.sizes import Sizes
 from gradc.loops.nodes import Region, SizeExpr
 from gradc.loops.places import GemmCall, Node, statements
 from gradc.loops.schedule import Schedule
-from gradc.loops.sizes import Sizes
 
 ALIGN = 64
 SMALL = 64              # elements of a small value: eight of the widest vectors of float64
@@ -49,7 +49,7 @@ class Arena:
         total: SizeExpr = 0
         for region in self._regions.values():
             region.start = total
-            total = self._sizes.define("add", (total, self._sizes.define("mul", (region.slots, region.bytes))), "arena")
+            total = self._sizes.add(total, self._sizes.mul(region.slots, region.bytes), "arena")
         return total
 
 
@@ -104,18 +104,18 @@ def is_small(dims: tuple[SizeExpr, ...]) -> bool:
 
 def nbytes(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
     """Bytes of a contiguous array."""
-    return sizes.define("mul", (sizes.product(dims), dtypes.ITEMSIZE[dtype]), "bytes")
+    return sizes.mul(sizes.product(dims), dtypes.ITEMSIZE[dtype], "bytes")
 
 
 def lines(sizes: Sizes, size: SizeExpr) -> SizeExpr:
     """Bytes rounded up to whole cache lines."""
-    return sizes.define("and_", (sizes.define("add", (size, ALIGN - 1), "bytes"), -ALIGN), "bytes")
+    return sizes.align(size, ALIGN, "bytes")
 
 
 def padded(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
     """Elements of an array, rounded up to whole cache lines."""
     per_line = ALIGN // dtypes.ITEMSIZE[dtype]
-    return sizes.define("and_", (sizes.define("add", (sizes.product(dims), per_line - 1)), -per_line), "stride")
+    return sizes.align(sizes.product(dims), per_line, "stride")
 
 
 def in_place_of(schedule: Schedule, sizes: Sizes, spans: dict[Var, tuple[int, int]], var: Var) -> Var | None:

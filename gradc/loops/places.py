@@ -16,7 +16,7 @@ from gradc.ir.program import Eqn, Var
 from gradc.ir.scalars import get_row
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.sizes import Sizes
+from gradc.loops.sizes import KernelSizes
 from gradc.record import fresh, record
 
 SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
@@ -292,7 +292,7 @@ def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list
             [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
 
 
-def is_gemm(eqn: Eqn, sizes: Sizes) -> bool:
+def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1, not known to be small.
 
     Rows, columns and what is summed over may be several axes each.

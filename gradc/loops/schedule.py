@@ -1,6 +1,6 @@
 """Which values share a loop nest, and which need memory: fusion.
 
-In: a Program with its Sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms,
+In: a Program with its sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms,
 calls of users' Ops), each node in its place, and the set of stored values.
 
 How it works, equation by equation in program order:
@@ -20,8 +20,8 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.shapes import literal
 from gradc.ir.types import TensorType
-from gradc.loops.dims import item_bounds, literal
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (
@@ -41,7 +41,7 @@ from gradc.loops.places import (
     leaves,
     op_weight,
 )
-from gradc.loops.sizes import Sizes
+from gradc.loops.sizes import KernelSizes
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
 FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
@@ -55,7 +55,7 @@ class Schedule:
 
     level = 0               # how many bodies stand around
 
-    def __init__(self, program: Program, sizes: Sizes) -> None:
+    def __init__(self, program: Program, sizes: KernelSizes) -> None:
         self.program = program
         self.sizes = sizes
         # of this Program and of all bodies in it:
@@ -120,7 +120,7 @@ class Schedule:
                 case ops.Slice() | ops.Scatter() | ops.Assert():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
-                    live.update(a for a in eqn.args[values:] if a not in self.sizes.scalar)
+                    live.update(a for a in eqn.args[values:] if a not in self.sizes.values)
                 case ops.Random():
                     state, _, parameters = eqn.op.split(eqn.args)
                     live.update((state, *parameters))
@@ -197,15 +197,17 @@ class Schedule:
                 self._user_call(eqn, op)
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
-        dims = self.sizes.of(x)
         ranges: list[tuple[Any, ...]] = []
-        for bounds, d in zip(item_bounds(self.sizes, op.items, dynamic), dims):
-            if len(bounds) == 3:
-                ranges.append(self.sizes.slice_range(*bounds, d))
-            elif isinstance(bounds[0], Var):
-                ranges.append((self._position(bounds[0], d),))
-            else:
-                ranges.append((self.sizes.position(bounds[0], d),))
+        rest = iter(dynamic)
+        for item, n in zip(op.items, self.sizes.of(x)):
+            bounds = [next(rest) if b is ops.DYNAMIC else b for b in item.bounds()]
+            if not item.is_single:
+                ranges.append(self.sizes.slice_range(
+                    *[self.sizes.value(b) if isinstance(b, Var) else b for b in bounds], n))
+                continue
+            at = bounds[0]
+            known = self.sizes.try_value(at) if isinstance(at, Var) else at
+            ranges.append((self._position(at, n) if known is None else self.sizes.position(known, n),))
         return ranges
 
     def _position(self, at: Var, length: SizeExpr) -> Var:
@@ -440,9 +442,9 @@ class Schedule:
             axis = view.axes[p]
             if axis is None:
                 return None
-            steps.append(self.sizes.define("mul", (strides[axis[0]], axis[1]), "stride"))
+            steps.append(self.sizes.mul(strides[axis[0]], axis[1], "stride"))
         for (p, step), inner in zip(zip(group[1:], steps[1:]), steps):
-            if inner != self.sizes.define("mul", (step, view.dims[p])):
+            if inner != self.sizes.mul(step, view.dims[p]):
                 return None
         return (self.sizes.product([view.dims[p] for p in group]), view.axes[group[-1]]) if group else None
 
@@ -515,7 +517,7 @@ class Schedule:
         if view.flat and part is not None and not self.lies_in_one_piece(part):
             return False
         steps = (1,) if view.flat else self._steps(view.root)
-        return all(d == 1 or (a is not None and self.sizes.define("mul", (steps[a[0]], a[1])) == s)
+        return all(d == 1 or (a is not None and self.sizes.mul(steps[a[0]], a[1]) == s)
                    for a, d, s in zip(view.axes, view.dims, self.sizes.strides(view.dims)))
 
     def _steps(self, root: Var) -> Sequence[SizeExpr]:
@@ -524,7 +526,7 @@ class Schedule:
         if part is None:
             return self.sizes.strides(self.sizes.of(root))
         steps = (1,) if part.flat else self._steps(part.root)
-        return [0 if a is None else self.sizes.define("mul", (steps[a[0]], a[1])) for a in part.axes]
+        return [0 if a is None else self.sizes.mul(steps[a[0]], a[1]) for a in part.axes]
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]
@@ -541,7 +543,7 @@ class Schedule:
             target = whole.sliced(self.sizes, ranges)
             if not self._place_in(out, a, target):
                 self._joined.append((self._write(out, view, target, "set", out), view, target))
-            first = self.sizes.define("add", (first, count), "offset")
+            first = self.sizes.add(first, count, "offset")
 
     def _place_in(self, out: Var, a: Var, target: View) -> bool:
         """What was put together as `a`, only to be a part of `out`, has its memory there: there is nothing to copy."""
@@ -624,8 +626,8 @@ class Schedule:
         whole = View.whole(base, dims)
         ranges = [(0, d, 1) for d in dims[:axis]] + [ranges[axis]]
         first, count, _ = ranges[axis]
-        behind = self.sizes.define("add", (first, count), "offset")
-        rest = self.sizes.left_behind(ranges[axis], op.items[axis], dims[axis])
+        behind = self.sizes.add(first, count, "offset")
+        rest = _left_behind(self.sizes, ranges[axis], op.items[axis], dims[axis])
         for start, size in ((0, first), (behind, rest)):
             if size != 0:
                 around = [*ranges[:axis], (start, size, 1)]
@@ -642,7 +644,7 @@ class Schedule:
 
     def _assert(self, eqn: Eqn, message: str, error: str) -> None:
         self.views[eqn.outs[0]] = self.views[eqn.args[0]]
-        conditions = [self._operand(c, ()) for c in eqn.args[1:] if c not in self.sizes.scalar]
+        conditions = [self._operand(c, ()) for c in eqn.args[1:] if c not in self.sizes.values]
         if not conditions:
             return
         item = CheckItem(conditions, literal(message), error, eqn.sources)
@@ -728,8 +730,8 @@ class Schedule:
             used.update(t for terms in view.offsets for t in terms if not isinstance(t, tuple))
             used.update(a[1] for a in view.axes if a is not None)
             if view.root in self.size_values:
-                used.add(self.sizes.host(view.root))
-        return max((self.home.get(v, -1) for size in used for v in self.sizes.late_from.get(size, ())), default=-1)
+                used.add(self.sizes.value(view.root))
+        return max((self.home.get(v, -1) for size in used for v in self.sizes.late_in(size)), default=-1)
 
     def _write_fits(self, node: Node, position: int) -> bool:
         """A part may be written in a loop only if nothing there touches the same memory."""
@@ -863,7 +865,7 @@ class Schedule:
 
     def _starts(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
         """Is this the first part of the root, as many rows as a loop ran?"""
-        return bool(view.dims) and view.dims[0] in self.sizes.late_from \
+        return bool(view.dims) and bool(self.sizes.late_in(view.dims[0])) \
             and self.sizes.bound(view.dims[0]) == root_dims[0] \
             and View(view.root, root_dims, view.axes, view.offsets, view.flat).is_whole(root_dims)
 
@@ -908,3 +910,13 @@ class Schedule:
             if view.axes[level] != (axis, 1) or view.offsets[axis]:
                 return False
         return True
+
+
+def _left_behind(sizes: KernelSizes, part: tuple[Any, ...], item: ops.Item, n: SizeExpr) -> SizeExpr:
+    """How many elements a slice `item` with step 1, which is `part` (see `slice_range`), leaves at the end."""
+    if item.stop is None:
+        return 0
+    if isinstance(item.stop, int) and item.stop < 0 and (item.start is None or isinstance(item.start, int)):
+        if item.start is None or item.start >= 0:       # by a number: slices that end so leave equally many
+            return sizes.minimum(sizes.maximum(sizes.sub(n, item.start or 0), 0), -item.stop, "bound")
+    return sizes.sub(n, sizes.add(part[0], part[1], "offset"), "length")

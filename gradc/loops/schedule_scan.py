@@ -62,7 +62,7 @@ class ControlSchedule(Schedule):
         rows = {row: value for row, value in zip(eqn.outs[n:last], program.outputs[n:last]) if row in self._used}
         body = Body(self, program, (*after, *rows.values(), *program.outputs[last:]), True)
         start = Body(self, Program((), (), ()), (), False)
-        item = ScanItem(str(op), eqn.sources, start, body, body.new_local("t"), self.sizes.steps[eqn], op.reverse,
+        item = ScanItem(str(op), eqn.sources, start, body, body.new_local("t"), self.sizes.most_steps[eqn], op.reverse,
                         op.until)
         if eqn in self.sizes.counted:
             item.number = self._operand(self.sizes.counted[eqn], ())
@@ -121,7 +121,7 @@ class ControlSchedule(Schedule):
                     shown: dict[Var, Var]) -> Var:
         """Memory for the first state and the one after each step, parts of which are the results `shown`."""
         steps, dims = item.steps, self.sizes.of(state)
-        count = self.sizes.define("add", (steps, 1), "states")
+        count = self.sizes.add(steps, 1, "states")
         memory = self._memory(state, (count, *dims))
         whole = self.views[memory]
         first, end = (steps, 0) if item.reverse else (0, steps)
@@ -173,7 +173,7 @@ class ControlSchedule(Schedule):
                 item.scalars.append(var)
         for program in self.sizes.bodies[eqn]:
             values = {out: value for out, value in zip(eqn.outs, program.outputs) if out in self._used}
-            with self.sizes.region(program) as region:
+            with self.sizes.branch(program) as region:
                 body = Body(self, program, tuple(values.values()), False)
                 for x, v in zip(eqn.args[1:], program.inputs):
                     self.views[v] = self.views[x]
@@ -184,7 +184,7 @@ class ControlSchedule(Schedule):
                         body.writes.append((value, self.views[out]))
                 body.run()
             item.bodies.append(body)
-            item.checks.append(region.checks)
+            item.checks.append(self.sizes.checks_of(region))
         self._place(item, [item.condition], results)
 
     # -- items

@@ -1,8 +1,8 @@
-"""Symbolic sizes: what each dimension of each Var is, and which sizes have to agree at run time.
+"""Sizes of a kernel: what `ir.shapes` says of its Program and of all bodies in it, and the C code that computes them.
 
-In: a Program, and a rule for each op kind (`loops.dims`).  Out: `Sizes`: dims per Var (ints, or names of sizes), the
-prologue that computes the named sizes from input sizes and integer scalars, and the checks.  Equal names mean equal
-sizes, which is what fusion asks.
+In: a Program and the buffers of its inputs.  Out: `KernelSizes`: dimensions of each Var, ints or Symbols, which are
+names of C; at the end the prologue, which computes the sizes that are used from input sizes and integer scalars, and
+checks them.  Equal names mean equal sizes, which is what fusion asks.
 
 How many steps a loop ran that a step may end is known only once it has run: it and the sizes that follow from it are
 *late*.  They have bounds, sizes of the usual kind, by which memory is given out.  A size that depends on other computed
@@ -11,591 +11,514 @@ data is refused (`Unsupported`), but for the number of steps of a loop that stac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import NoRuleError, Unsupported
+from gradc.errors import Unsupported
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import COST, get_row
+from gradc.ir.shapes import OUT_OF_BOUNDS, Args, Known, Shapes, literal
+from gradc.ir.sizes import Dim, Dims, Region, Symbol, parts
+from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
-from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size, SizeExpr
-from gradc.record import fresh as new
-from gradc.record import record
-
-Dims = tuple[SizeExpr, ...]
-
-Rules = Mapping[type, Callable[..., Any]]       # (Sizes, op, arguments) -> dims, a list of them for several results
+from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size
 
 MOST_PARTS = 40         # of a size computed in floats
-OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
+ANY_NUMBER = 1 << 62    # of steps: more than are ever run
+INLINE = 3              # levels of a size that is used once are written where it is used
 
 
-@record(frozen=False, eq=False)
-class Region:
-    """What holds only where some checks were passed: in the whole kernel, or in one branch of a Cond."""
-
-    checks: list[Define | Check]
-    same: dict[str, SizeExpr] = new(factory=dict)           # union-find: size name -> the size it must equal
-    lengths: set[str] = new(factory=set)                    # sizes that can't be negative
-    at_least: dict[str, int] = new(factory=dict)            # sizes known from checks
-
-
-class Sizes:
+class KernelSizes(Shapes):
     """Sizes of one Program and of the bodies in it; see the module's docstring."""
 
     def __init__(self, program: Program, inputs: Sequence[nodes.Buffer], names: dict[Var, str],
-                 fresh: Callable[[str], str], rules: Rules) -> None:
-        """`fresh` makes a name unique; `rules`: what tells the dims of the results of each op kind."""
-        self.prologue: list[Define | Check] = []
-        self.checks: list[CheckInfo] = []
-        self.dims: dict[Var, Dims] = {}
-        self.scalar: dict[Var, SizeExpr] = {}       # integer scalars known before any loop runs
-        self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
-        self.steps: dict[Eqn, SizeExpr] = {}                # of each Scan, at most
-        self.counted: dict[Eqn, Var] = {}                   # of Scans, their number where computed data tells it
-        self.late: dict[str, Var] = {}              # the count of steps that a Scan gives -> its value
-        self.late_from: dict[str, tuple[Var, ...]] = {}     # late size -> the counts it depends on
-        self._bounds: dict[str, SizeExpr] = {}      # late size -> a size that is no smaller
-        self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
-        self._region = Region(self.prologue)
-        self._regions: dict[Program, Region] = {}   # of branches
-        self.outside: dict[Var, Var] = {}          # input of a body -> the value it has throughout
-        self._defined: dict[Any, str] = {}
-        self._made: dict[str, Any] = {}             # the other way round
-        self._fresh = fresh
-        self._rules = rules
+                 fresh: Callable[[str], str]) -> None:
+        """`fresh` makes a name unique; `names` are those of the inputs."""
+        super().__init__(fresh)
         self.names = names
+        self.checks: list[CheckInfo] = []
+        self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
+        self.most_steps: dict[Eqn, Dim] = {}                # of each Scan
+        self.counted: dict[Eqn, Var] = {}                   # of Scans, their number where computed data tells it
+        self.late: dict[Symbol, Var] = {}                   # the count of steps that a Scan gives -> its value
+        self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
         self._inputs = dict(zip(program.inputs, inputs))
-        self.eqn: Eqn | None = None                 # the one at work
-        self._producers: dict[Var, Eqn] = {}
+        self._regions: dict[Program, Region] = {}           # of branches
+        self._code: dict[Symbol, nodes.Expr] = {}           # what computes an atom
+        self._numbers: dict[Any, int] = {}                  # of checks
+        self._emitted: set[Symbol] = set()
+        self._everywhere = self.region
         for var in program.inputs:
-            shape = var.type.shape  # type: ignore[attr-defined]
-            self.dims[var] = tuple(size if size is not None else self._fresh(f"{names[var]}_n{axis}")
-                                   for axis, size in enumerate(shape))
-            self._region.lengths.update(d for d in self.dims[var] if isinstance(d, str))
-        self.add(program)
+            self.input(var)
+        self.enter(program)
 
-    def add(self, program: Program) -> None:
-        """The sizes of all values of a Program, whose inputs have theirs."""
+    def enter(self, program: Program) -> None:
+        """Enter all values of a Program, whose inputs have their sizes."""
         outer = self.eqn
-        self._producers.update(program.producers())
         for eqn in program.eqns:
-            self.eqn = eqn
-            rule = self._rules.get(type(eqn.op))
-            if rule is None:
-                raise NoRuleError(f"{eqn.op} has no entry in loops/dims.py")
-            found = rule(self, eqn.op, eqn.args)
-            # static knowledge of the type is at least as good as a name
-            for out, dims in zip(eqn.outs, found if type(found) is list else [found]):
-                self.dims[out] = tuple([d if s is None else s for d, s in zip(dims, out.type.shape)])  # type: ignore
+            self.note(eqn)
         self.eqn = outer
 
-    @contextmanager
-    def region(self, branch: Program | None) -> Iterator[Region]:
-        """Inside, checks are those of a branch of a Cond, and what they say holds nowhere else."""
-        outer = self._region
-        if branch is not None:
-            found = self._regions.get(branch)
-            if found is None:
-                found = Region([], dict(outer.same), set(outer.lengths), dict(outer.at_least))
-                self._regions[branch] = found
-            self._region = found
-        yield self._region
-        self._region = outer
+    def own_size(self, var: Var, axis: int) -> Dim:
+        if var in self._inputs:
+            return self.term("shape", (var, axis), f"{self.names[var]}_n{axis}")
+        assert self.eqn is not None
+        if type(self.eqn.op) is ops.Callback:
+            raise Unsupported(f"sizes of what {self.eqn.op} returns are known only when it has; an infer_shape would "
+                              f"tell them")
+        raise Unsupported(f"the branches of {self.eqn.op} give results of different sizes")
 
-    def find(self, size: SizeExpr) -> SizeExpr:
-        """The representative of a size."""
-        same = self._region.same
-        while isinstance(size, str) and size in same:
-            size = same[size]
-        return size
+    def name(self, var: Var) -> str:
+        return self.names.get(var) or "a result"
 
-    def of(self, var: Var) -> Dims:
-        """Sizes of a Var, representatives."""
-        if not self._region.same:
-            return self.dims[var]
-        return tuple(self.find(d) for d in self.dims[var])
+    def stating(self, op: ops.Callback) -> str:
+        return str(op) if snippet_of(op.op) else "infer_shape"      # the cache's key knows no names but of C code
 
-    # -- arithmetic; equal expressions get equal names
+    # -- scalars that are sizes
 
-    def define(self, fn: str, args: tuple[SizeExpr, ...], base: str = "size") -> SizeExpr:
-        """The size `fn(args)`, an int if it can be computed now."""
-        args = tuple(self.find(a) for a in args)
-        if all(isinstance(a, int) for a in args):
-            return self._fold(fn, args)
-        if fn in ("add", "mul"):
-            args = tuple(sorted(args, key=lambda a: (isinstance(a, str), a)))
-            neutral = 0 if fn == "add" else 1
-            rest = tuple(a for a in args if a != neutral)
-            if fn == "mul" and 0 in args:
-                return 0
-            if len(rest) == 1:
-                return rest[0]
-            if fn == "add" and len(args) == 2 and (whole := self._joined(*args) or self._joined(*args[::-1])):
-                return whole
-        if fn in ("maximum", "minimum") and isinstance(args[0], int):
-            args = args[::-1]
-        if fn == "maximum" and args[1] == 0:
-            if args[0] in self._region.lengths:
-                return args[0]
-            args = self._at_once(args[0]), 0
-        if (fn == "sub" and args[1] == 0) or (fn == "floor_divide" and args[1] == 1):
-            return args[0]
-        if fn == "sub" and args[0] == args[1]:
-            return 0
-        if fn == "sub" and (part := self._cut(args[1], args[0])) is not None:
-            kind, k = part
-            return self.define("minimum", (args[0], k)) if kind == "rest" else \
-                self.define("maximum", (self.define("sub", (args[0], k)), 0))
-        key = (fn, args)
-        name = self._defined.get(key)
-        if name is None:
-            name = self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
-        known = [self.is_length(a) for a in args]
-        if (fn == "maximum" and any(known)) or (fn in ("add", "mul", "minimum") and all(known)):
-            self._region.lengths.add(name)
-        return self.find(name)
-
-    def _cut(self, size: SizeExpr, n: SizeExpr) -> tuple[str, int] | None:
-        """("start", k) if `size` is min(n, k), that of n elements before k; ("rest", k) if max(n - k, 0)."""
-        match self._made.get(size):  # type: ignore[arg-type]
-            case "minimum", (whole, int(k)) if whole == n and k >= 0:
-                return "start", k
-            case "maximum", (rest, 0):
-                match self._made.get(rest):
-                    case "sub", (whole, int(k)) if whole == n and k >= 0:
-                        return "rest", k
-        return None
-
-    def _joined(self, start: SizeExpr, rest: SizeExpr) -> SizeExpr | None:
-        """n for min(n, k) + max(n - k, 0): both parts of n elements."""
-        match self._made.get(start):  # type: ignore[arg-type]
-            case "minimum", (n, int(k)) if k >= 0 and self._cut(rest, n) == ("rest", k):
-                return n  # type: ignore[no-any-return]
-        return None
-
-    def _at_once(self, size: SizeExpr) -> SizeExpr:
-        """n - (a + b) for max(n - a, 0) - b: their maxima with 0 are equal."""
-        match self._made.get(size):  # type: ignore[arg-type]
-            case "sub", (length, int(b)) if b >= 0:
-                match self._made.get(length):
-                    case "maximum", (before, 0):
-                        match self._made.get(before):
-                            case "sub", (n, int(a)) if a >= 0:
-                                return self.define("sub", (n, a + b))
-        return size
-
-    def _define(self, key: Any, base: str, value: nodes.Expr, args: tuple[SizeExpr, ...]) -> str:
-        """A new size `value` that depends on `args`."""
-        name = self._defined[key] = self._fresh(base)
-        self._made[name] = key
-        self.prologue.append(Define(name, value))
-        if self.late and not self.late_from.keys().isdisjoint(args):
-            self.late_from[name] = tuple(dict.fromkeys(v for a in args for v in self.late_from.get(a, ())))  # type: ignore
-            bound = self._bound(key[0], args)
-            if bound is not None:
-                self._bounds[name] = bound
-        return name
-
-    def _bound(self, fn: str, args: tuple[SizeExpr, ...]) -> SizeExpr | None:
-        """A size that is not late and no smaller than `fn(args)`, if the bounds of `args` tell one."""
-        bounds = [self._bounds.get(a, None if a in self.late_from else a) if isinstance(a, str) else a for a in args]
-        if fn == "minimum":
-            known = [b for b in bounds if b is not None]
-            return self.define("minimum", tuple(known)) if len(known) > 1 else known[0] if known else None
-        if fn == "sub":             # what is taken away may be as little as 0
-            if bounds[0] is None or not (args[1] not in self.late_from or self.is_length(args[1])):
-                return None
-            return bounds[0] if args[1] in self.late_from else self.define("sub", (bounds[0], args[1]))
-        if fn in ("position", "slice_start", "slice_first", "slice_count"):
-            return bounds[fn == "position"]     # the length
-        if fn not in ("add", "mul", "maximum", "and_", "floor_divide") or None in bounds:
-            return None
-        if fn != "maximum" and not all(self.is_length(a) for a in args[:1 + (fn in ("add", "mul"))]):
-            return None
-        return self.define(fn, tuple(bounds))  # type: ignore[arg-type]
-
-    def bound(self, size: SizeExpr) -> SizeExpr:
-        """A size that is known before any loop runs and no smaller; Unsupported if there is none."""
-        size = self.find(size)
-        if size not in self.late_from:
-            return size
-        found = self._bounds.get(size)  # type: ignore[arg-type]
-        if found is None:
-            raise Unsupported("a size depends on computed data, and it is not known how large it can be")
-        return self.find(found)
-
-    def is_length(self, size: SizeExpr) -> bool:
-        """Is it known not to be negative?"""
-        return size in self._region.lengths if isinstance(size, str) else size >= 0
-
-    @staticmethod
-    def _fold(fn: str, args: tuple[Any, ...]) -> int:
-        match fn:
-            case "add":
-                return args[0] + args[1]
-            case "sub":
-                return args[0] - args[1]
-            case "mul":
-                return args[0] * args[1]
-            case "maximum":
-                return max(args)
-            case "minimum":
-                return min(args)
-            case "and_":
-                return args[0] & args[1]
-            case "floor_divide":
-                return args[0] // args[1] if args[1] else 0
-            case "slice_start":
-                return slice(args[1], None, 1).indices(args[0])[0]
-        raise NoRuleError(f"no size arithmetic for {fn}")
-
-    def product(self, sizes: Sequence[SizeExpr], base: str = "size") -> SizeExpr:
-        """Product of sizes."""
-        result: SizeExpr = 1
-        for s in sizes:
-            result = self.define("mul", (result, s), base)
-        return result
-
-    def strides(self, dims: Dims) -> Dims:
-        """Strides in elements of a C-contiguous array."""
-        result: list[SizeExpr] = []
-        step: SizeExpr = 1
-        for d in reversed(dims):
-            result.append(step)
-            step = self.define("mul", (step, d))
-        return tuple(reversed(result))
-
-    # -- agreement
-
-    def check(self, condition: nodes.Expr, error: str, message: str, values: Sequence[SizeExpr]) -> None:
-        """Add a run-time check to the prologue."""
-        sources = self.eqn.sources if self.eqn else ()
-        self.checks.append(CheckInfo(error, message, sources))
-        self._region.checks.append(Check(condition, len(self.checks), tuple(Size(v) for v in values)))
-
-    def unify(self, a: SizeExpr, b: SizeExpr, what: Callable[[], str]) -> SizeExpr:
-        """Both must be equal: a check now, one representative from here on."""
-        a, b = self.find(a), self.find(b)
-        if a == b:
-            return a
-        self.check(Fn("eq", (Size(a), Size(b)), "bool"), "ShapeError", what(), (a, b))
-        if isinstance(b, str) and b in self.late_from:
-            a, b = b, a
-        if isinstance(a, str):
-            self._region.same[a] = b
-            if isinstance(b, str) and a in self._region.lengths:
-                self._region.lengths.add(b)
-            return b
-        if isinstance(b, str):
-            self._region.same[b] = a
-        return a
-
-    def host(self, var: Var) -> SizeExpr:
+    def value(self, var: Var) -> Dim:
         """The value of an integer scalar as a size; Unsupported if it depends on computed data."""
-        found = self.scalar.get(var)
-        if found is not None:
-            return self.find(found)
-        value = self._host(var)
-        if value is None:
-            what = "the length of arange" if self.eqn and type(self.eqn.op) is ops.Iota else "a size or index range"
-            raise Unsupported(f"{what} depends on {'a float' if self._of_float(var) else 'computed data'}")
-        self.scalar[var] = value
-        return self.find(value)
+        return super().value(var)
 
-    def _of_float(self, var: Var) -> bool:
-        """Is it a float, cast to an integer?"""
-        eqn = self._producers.get(var)
-        return eqn is not None and type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.FLOATS  # type: ignore
-
-    def try_host(self, var: Var) -> SizeExpr | None:
-        """As `host`, but None instead of Unsupported."""
+    def try_value(self, var: Var) -> Dim | None:
+        """As `value`, but None instead of Unsupported."""
         try:
-            return self.host(var)
+            return self.value(var)
         except Unsupported:
             return None
 
-    def _host(self, root: Var) -> SizeExpr | None:
-        stack = [root]
-        while stack:
-            var = stack[-1]
-            if var in self.scalar:
-                stack.pop()
-                continue
-            if var.data is not None and var.data.ndim == 0 and float(var.data).is_integer():
-                self.scalar[var] = int(var.data)
-                continue
-            if var.type.ndim or var.type.dtype not in dtypes.DISCRETE:  # type: ignore[attr-defined]
-                return None
-            if var in self._inputs:
-                name = self._fresh(self.names[var])
-                load: nodes.Expr = Load(self._inputs[var], Index())
-                if var.type.dtype != "int64":  # type: ignore[attr-defined]
-                    load = Fn("cast", (load,), "int64")
-                self.prologue.append(Define(name, load))
-                self.scalar[var] = name
-                continue
-            if var in self.outside:
-                outside = self.outside[var]
-                if outside in self.scalar:
-                    self.scalar[var] = self.scalar[outside]
-                else:
-                    stack.append(outside)
-                continue
-            if var in self._counts:
-                self.scalar[var] = self._late_count(var)
-                continue
-            eqn = self._producers.get(var)
-            if eqn is None:
-                return None                     # changes from step to step
-            if type(eqn.op) is ops.ShapeOf:
-                self.scalar[var] = self.of(eqn.args[0])[eqn.op.axis]  # type: ignore[index]
-                continue
-            if type(eqn.op) is ops.Slice and len(eqn.args) == 1:
-                part = self._part(eqn)
-                value = self._host_element(eqn) if part is None else int(part.data.reshape(())) \
-                    if part.data is not None else self.scalar.get(part)
-                if value is not None:
-                    self.scalar[var] = value
-                elif part is None:
-                    return None
-                else:
-                    stack.append(part)
-                continue
-            if type(eqn.op) is ops.Assert and all(self.try_host(c) is not None for c in eqn.args[1:]):
-                size = self.try_host(eqn.args[0])       # the conditions are checked where all sizes are
-                if size is None:
-                    return None
-                self.scalar[var] = size
-                continue
-            if type(eqn.op) not in (ops.Map, ops.Cast):
-                return None
-            if any(a.type.dtype in dtypes.FLOATS for a in eqn.args):  # type: ignore[attr-defined]
-                value = self._host_float(eqn)
-                if value is None:
-                    return None
-                self.scalar[var] = value
-                continue
-            missing = [a for a in eqn.args if a not in self.scalar]
-            if missing:
-                stack.extend(missing)
-                continue
-            value = self._host_equation(eqn, tuple(self.find(self.scalar[a]) for a in eqn.args))
-            if value is None:
-                return None
-            self.scalar[var] = value
-        return self.scalar[root]
+    def is_told(self, op: ops.Assert, conditions: Args) -> bool:
+        return all(self.try_value(c) is not None for c in conditions)   # they are checked where all sizes are
 
-    def _late_count(self, var: Var) -> str:
-        """How many steps a loop ran."""
-        name = self._fresh("count")
-        self.late[name] = var
-        self.late_from[name] = (var,)
-        if self._counts[var] not in self.counted:
-            self._bounds[name] = self.steps[self._counts[var]]
-        self._region.lengths.add(name)
-        return name
+    def atom(self, var: Var) -> Dim:
+        code: nodes.Expr | None = None
+        if var in self._inputs and var.type.dtype in dtypes.DISCRETE:  # type: ignore[attr-defined]
+            code = Load(self._inputs[var], Index())
+        elif var in self._counts:
+            found = self.term("value", (var,), "count")
+            self.late[found] = var
+            self.region.at_least[found] = 0
+            self._everywhere.at_least[found] = 0
+            return found
+        elif (eqn := self.producer.get(var)) is not None:
+            if type(eqn.op) is ops.Slice:
+                code = self._element_code(eqn)
+            elif type(eqn.op) in (ops.Map, ops.Cast) and var.type.dtype in dtypes.DISCRETE:  # type: ignore
+                if eqn.op in (ops.Map("eq"), ops.Map("le"), ops.Map("ge")) and self._same_scalars(*eqn.args):
+                    return 1
+                code = self._scalar(var, [], True)
+        if code is None:
+            what = "the length of arange" if self.eqn and type(self.eqn.op) is ops.Iota else "a size or index range"
+            raise Unsupported(f"{what} depends on {'a float' if self._of_float(var) else 'computed data'}")
+        made = self.term("value", (var,), self.names.get(var) or "size")
+        self._code[made] = code if code.dtype == "int64" else Fn("cast", (code,), "int64")
+        return made
 
-    def _whole(self, var: Var) -> Var:
-        """The value outside all bodies that `var` is throughout."""
-        while var in self.outside:
-            var = self.outside[var]
-        return var
+    def _of_float(self, var: Var) -> bool:
+        """Is it a float, cast to an integer?"""
+        eqn = self.producer.get(var)
+        return eqn is not None and type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.FLOATS
 
-    def _part(self, eqn: Eqn) -> Var | None:
-        """What `v[k]` is, of a vector that was put together from scalars: the scalar, or a constant; k constant."""
-        made = self._producers.get(self._whole(eqn.args[0]))
-        at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None  # type: ignore[attr-defined]
-        if made is None or not isinstance(at, int):
-            return None
-        parts = made.args if type(made.op) is ops.Concat else (made.out,)
-        if not -len(parts) <= at < len(parts) or any(p.type.shape != (1,) for p in parts):  # type: ignore[attr-defined]
-            return None
-        if parts[at].data is not None:
-            return parts[at]
-        one = self._producers.get(parts[at])
-        alone = one is not None and (one.op == ops.Transpose((-1,)) or type(one.op) is ops.Broadcast)
-        return one.args[0] if one is not None and alone and not one.args[0].type.ndim else None  # type: ignore
+    def _same_scalars(self, a: Var, b: Var) -> bool:
+        if not {a.type.dtype, b.type.dtype} <= set(dtypes.INTEGERS):  # type: ignore[attr-defined]
+            return False
+        return self.value(a) == self.value(b)
 
-    def _host_element(self, eqn: Eqn) -> SizeExpr | None:
-        """`v[k]` of an integer input vector, k constant."""
-        source = self._whole(eqn.args[0])
-        dtype, ndim = source.type.dtype, source.type.ndim  # type: ignore[attr-defined]
-        if source not in self._inputs or dtype not in dtypes.DISCRETE or ndim != 1:
-            return None
-        at, (length,) = eqn.op.items[0].at, self.of(source)  # type: ignore[attr-defined]
-        if not isinstance(at, int):
-            return None
-        position = at if at >= 0 else self.define("add", (length, at))
-        load: nodes.Expr = Load(self._inputs[source], Index((), position))
-        if load.dtype != "int64":
-            load = Fn("cast", (load,), "int64")
-        key = ("element", source, at)
-        if key not in self._defined:
-            if self._region.checks is not self.prologue:
-                return None                     # the check would come after the load
-            self.bounds_check(at, length)
-            self._defined[key] = name = self._fresh("element")
-            self.prologue.append(Define(name, load))
-        return self._defined[key]
-
-    def _host_float(self, eqn: Eqn) -> SizeExpr | None:
-        """An integer scalar made of floats that are made of sizes: ceil(sqrt(n))."""
-        parts: list[nodes.Expr] = []
-        args = [self._float(a, parts) for a in eqn.args]
-        if any(a is None for a in args):
-            return None
-        value = self._applied(eqn, args)  # type: ignore[arg-type]
-        key = ("host", eqn.outs[0])
-        if key not in self._defined:
-            whole = value if value.dtype == "int64" else Fn("cast", (value,), "int64")
-            self._define(key, "size", whole, tuple([p.size for p in parts if type(p) is Size]))
-        return self._defined[key]
-
-    def _float(self, var: Var, parts: list[nodes.Expr]) -> nodes.Expr | None:
-        """A scalar as an expression of sizes; `parts`: all that it is made of, which are few."""
+    def _scalar(self, var: Var, made: list[nodes.Expr], top: bool = False) -> nodes.Expr | None:
+        """A scalar as an expression of sizes, floats in between included; `made`: all parts of it, which are few."""
         dtype = var.type.dtype  # type: ignore[attr-defined]
+        eqn = self.producer.get(var)
         found: nodes.Expr | None = None
-        eqn = self._producers.get(var)
-        if var.type.ndim or len(parts) > MOST_PARTS:  # type: ignore[attr-defined]
+        if var.type.ndim or len(made) > MOST_PARTS:  # type: ignore[attr-defined]
             return None
         if var.data is not None:
             found = Lit(var.data.item(), dtype)
-        elif dtype in dtypes.DISCRETE:
-            size = self.try_host(var)
+        elif dtype in dtypes.DISCRETE and not top:
+            size = self.try_value(var)
             if size is not None:
-                parts.append(Size(size))
-                found = parts[-1] if dtype == "int64" else Fn("cast", (parts[-1],), dtype)
-        elif eqn is not None and (type(eqn.op) is ops.Cast or (
-                type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is None
-                and get_row(eqn.op.fn).weight < COST["exp"])):
-            args = [self._float(a, parts) for a in eqn.args]
-            found = None if any(a is None for a in args) else self._applied(eqn, args)  # type: ignore[arg-type]
+                found = Size(size) if dtype == "int64" else Fn("cast", (Size(size),), dtype)
+        elif eqn is not None and self._is_cheap(eqn.op):
+            args = [self._scalar(a, made) for a in eqn.args]
+            if None not in args:
+                found = _applied(eqn, args)  # type: ignore[arg-type]
         if found is not None:
-            parts.append(found)
+            made.append(found)
         return found
 
     @staticmethod
-    def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
-        """A Map or Cast of scalars."""
-        result = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-        if type(eqn.op) is ops.Cast:
-            return Fn("cast", tuple(args), result)
-        row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
-        compute, _ = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
-        cast = [a if a.dtype == compute or (row.rule == "select" and k == 0) else Fn("cast", (a,), compute)
-                for k, a in enumerate(args)]
-        return Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
+    def _is_cheap(op: ops.OpKind) -> bool:
+        """May a prologue compute it?  (C code of a user's own has its place in sections.)"""
+        if type(op) is not ops.Map:
+            return type(op) is ops.Cast
+        row = get_row(op.fn)
+        return row.snippet is None and row.weight < COST["exp"]
 
-    def _host_equation(self, eqn: Eqn, args: tuple[SizeExpr, ...]) -> SizeExpr | None:
-        out = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-        if out not in dtypes.DISCRETE:
+    def _element_code(self, eqn: Eqn) -> nodes.Expr | None:
+        """`v[k]` of an integer input vector, k constant."""
+        source = self.whole(eqn.args[0])
+        dtype, ndim = source.type.dtype, source.type.ndim  # type: ignore[attr-defined]
+        at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None  # type: ignore[attr-defined]
+        if source not in self._inputs or dtype not in dtypes.DISCRETE or ndim != 1 or not isinstance(at, int):
             return None
-        if type(eqn.op) is ops.Cast:
-            if out == "int64" or (isinstance(args[0], int) and 0 <= args[0] < 128):
-                return int(args[0] != 0) if out == "bool" else args[0]
-            inner: nodes.Expr = Fn("cast", (Fn("cast", (Size(args[0]),), out),), "int64")
-        else:
-            row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
-            if row.snippet is not None:
-                return None         # C code of a user's own has its place in sections
-            if row.name in ("add", "sub", "mul", "maximum", "minimum", "floor_divide") and out == "int64":
-                return self.define(row.name, args)
-            if row.name == "identity":
-                return args[0]
-            if row.name in ("eq", "le", "ge") and args[0] == args[1]:
-                return 1
-            compute, result = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
-            cast = [Size(a) if compute == "int64" else Fn("cast", (Size(a),), compute) for a in args]
-            if row.rule == "select":
-                cast[0] = Fn("neq", (Size(args[0]), Lit(0, "int64")), "bool")
-            inner = Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
-            if result != "int64":
-                inner = Fn("cast", (inner,), "int64")
-        key = ("host", eqn.outs[0])
-        if key not in self._defined:
-            self._define(key, "size", inner, args)
-        return self._defined[key]
+        if self.region is not self._everywhere:
+            return None                     # the check would come after the load
+        (n,) = self.of(source)
+        self.check_position(at, n, 0)
+        return Load(self._inputs[source], Index((), self.position(at, n)))
 
-    # -- slices
+    # -- late sizes
 
-    def bounds_check(self, at: SizeExpr, length: SizeExpr, axis: int | None = None) -> None:
-        """An index `at` (negative counts from the end) must be inside an axis of `length`."""
+    def late_in(self, size: Dim) -> tuple[Var, ...]:
+        """The counts of steps that a size depends on."""
+        if not self.late or type(size) is int:
+            return ()
+        return tuple(dict.fromkeys(self.late[s] for s in self._parts(size) if s in self.late))
+
+    def bound(self, size: Dim) -> Dim:
+        """A size that is known before any loop runs and no smaller; Unsupported if there is none."""
+        found = self._bound(self.find(size))
+        if found is None:
+            raise Unsupported("a size depends on computed data, and it is not known how large it can be")
+        return found
+
+    def _bound(self, size: Dim) -> Dim | None:
+        if not self.late_in(size):
+            return size
+        assert isinstance(size, Symbol)
+        fn, args = size.fn, size.args
+        if fn == "value":
+            eqn = self._counts.get(args[0])
+            return None if eqn is None or eqn in self.counted else self.most_steps[eqn]
+        if fn == "sum":
+            total: Dim = args[0]
+            for f, s in args[1]:
+                if f < 0 and self.late_in(s):       # what is taken away may be as little as 0
+                    if not self.is_length(s):
+                        return None
+                    continue
+                part = self._bound(s)
+                if part is None:
+                    return None
+                total = self.add(total, self.mul(part, f))
+            return total
+        if fn in ("slice_start", "slice_first", "slice_count"):
+            return self._bound(args[0])
+        if fn == "position":
+            return self._bound(args[1])
+        bounds = [self._bound(a) for a in args]
+        if fn == "minimum":
+            known = [b for b in bounds if b is not None]
+            return self.minimum(*known) if len(known) > 1 else known[0] if known else None
+        if None in bounds or (fn in ("product", "quotient") and not all(map(self.is_length, args))) \
+                or (fn == "quotient" and self.late_in(args[1])):
+            return None
+        return self.product(bounds) if fn == "product" else getattr(self, fn)(*bounds)  # type: ignore
+
+    def _simpler(self, a: Symbol, b: Symbol) -> bool:
+        late = bool(self.late_in(a)), bool(self.late_in(b))
+        return late[0] < late[1] if late[0] != late[1] else super()._simpler(a, b)
+
+    # -- what the rules ask
+
+    def check_position(self, at: Any, n: Dim, axis: int) -> None:
+        """An index (negative counts from the end) must be inside; a computed one is checked where it is used."""
+        if isinstance(at, Var):
+            at = self.try_value(at)
+            if at is None:
+                return
+        text = OUT_OF_BOUNDS.format(f"dimension {axis}")
         if isinstance(at, int):
-            low = -at if at < 0 else at + 1
-            if isinstance(length, int) or self._region.at_least.get(length, 0) >= low:
-                return          # checked at build, or before
-            self._region.at_least[length] = low
-            condition: nodes.Expr = Fn("ge", (Size(length), Lit(low, "int64")), "bool")
+            self.at_least(n, -at if at < 0 else at + 1, "IndexOutOfBoundsError",
+                          lambda: text.replace("{0}", str(at)).replace("{1}", "{0}"))
         else:
-            condition = Fn("and_", (Fn("lt", (Size(at), Size(length)), "bool"),
-                                    Fn("ge", (Fn("add", (Size(at), Size(length)), "int64"), Lit(0, "int64")), "bool")),
-                           "bool")
-        self.check(condition, "IndexOutOfBoundsError", OUT_OF_BOUNDS.format("a dimension" if axis is None else
-                                                                            f"dimension {axis}"), (at, length))
+            self.constrain("inside", at, n, "IndexOutOfBoundsError", lambda: text)
 
-    def position(self, at: SizeExpr, length: SizeExpr) -> SizeExpr:
-        """A checked index as an offset from the start."""
-        self.bounds_check(at, length)
-        if isinstance(at, int):
-            return at if at >= 0 else self.define("add", (length, at), "position")
-        return self._define_fn("position", "position", (at, length))
+    def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
+        if a != b:
+            self.constrain("equal", a, b, error, message)
 
-    def _define_fn(self, base: str, fn: str, args: tuple[SizeExpr, ...]) -> SizeExpr:
-        key = (fn, args)
-        if key not in self._defined:
-            self._define(key, base, Fn(fn, tuple([Size(a) for a in args]), "int64"), args)
-        return self._defined[key]
+    def asserted(self, op: ops.Assert, conditions: Args) -> None:
+        """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
+        for c in conditions:
+            value = None if c.type.ndim else self.try_value(c)
+            if value is not None and (not isinstance(value, int) or value == 0):
+                self.constrain("not_zero", value, 0, ops.ASSERT_ERRORS[op.error], lambda: literal(op.message))
 
-    def slice_range(self, start: SizeExpr | None, stop: SizeExpr | None, step: SizeExpr | None,
-                    length: SizeExpr) -> tuple[SizeExpr, SizeExpr, SizeExpr]:
-        """(first position, number of elements, step) of a slice, by NumPy's rules."""
-        step = 1 if step is None else self.find(step)
-        bounds = (start, stop, step, length)
-        if all(b is None or isinstance(b, int) for b in bounds):
-            r = range(*slice(start, stop, step).indices(length))  # type: ignore[arg-type, misc]
-            return (r.start if len(r) else 0), len(r), step
-        if step == -1 and start is None and stop is None:
-            return self.define("sub", (length, 1)), length, -1
-        if step == 1:
-            first = 0 if start is None else self._clamp(start, length)
-            plain = start is None or (isinstance(start, int) and start >= 0)
-            if plain and (stop is None or (isinstance(stop, int) and stop < 0)):
-                span = self.define("sub", (length, (start or 0) - (stop or 0)))  # type: ignore[operator]
-            elif stop is None:
-                span = self.define("minimum", (length, -start)) if isinstance(start, int) else \
-                    self.define("sub", (length, first))         # start is negative: the last elements
-            else:
-                span = self.define("sub", (self._clamp(stop, length), first))
-            return first, self.define("maximum", (span, 0), "length"), 1
-        if not isinstance(step, int):
-            self.check(Fn("neq", (Size(step), Lit(0, "int64")), "bool"), "ShapeError", "a slice has step 0", ())
-        flags = (start is None) + 2 * (stop is None)
-        args = (length, 0 if start is None else start, 0 if stop is None else stop, step, flags)
-        return (self._define_fn("first", "slice_first", args), self._define_fn("length", "slice_count", args), step)
+    def enough(self, rows: Dim, steps: Dim, message: Callable[[], str]) -> None:
+        if self.eqn in self.counted:
+            return
+        short = self.lower(self.sub(rows, steps))
+        if short is None or short < 0:
+            self.constrain("no_less", rows, steps, "ShapeError", message)
 
-    def left_behind(self, part: tuple[SizeExpr, SizeExpr, SizeExpr], item: ops.Item, length: SizeExpr) -> SizeExpr:
-        """How many elements a slice `item`, which is `part` (see `slice_range`; its step is 1), leaves at the end."""
-        if item.stop is None:
-            return 0
-        if isinstance(item.stop, int) and item.stop < 0 and (item.start is None or isinstance(item.start, int)):
-            if item.start is None or item.start >= 0:       # by a number: slices that end so leave equally many
-                rest = self.define("maximum", (self.define("sub", (length, item.start or 0)), 0), "length")
-                return self.define("minimum", (rest, -item.stop), "bound")
-        return self.define("sub", (length, self.define("add", part[:2], "offset")), "length")
+    def steps(self, op: ops.Scan, number: Var) -> Dim:
+        if op.n_stacked or self.try_value(number) is not None:
+            steps = self.maximum(super().steps(op, number), 0, "steps")
+        else:
+            self.counted[self.eqn] = number
+            steps = ANY_NUMBER
+        self.most_steps[self.eqn] = steps
+        return steps
 
-    def _clamp(self, bound: SizeExpr, length: SizeExpr) -> SizeExpr:
-        bound = self.find(bound)
-        if isinstance(bound, int):
-            if bound >= 0:
-                return 0 if bound == 0 else self.define("minimum", (bound, length), "bound")
-            return self.define("maximum", (self.define("sub", (length, -bound)), 0), "bound")
-        if bound == length or self._cut(bound, length) or (
-                self._bounds.get(bound) == length and self.is_length(bound)):
-            return bound
-        return self.define("slice_start", (length, bound), "bound")
+    def untold(self, op: ops.Callback) -> list[Known]:
+        return [None] * len(self.eqn.outs)
+
+    # -- bodies: each gets Vars of its own, and keeps its sizes
+
+    def loop(self, op: ops.Scan, given: Sequence[Dims], args: Args, others: Args) -> Sequence[Known]:
+        eqn, what = self.eqn, literal(str(op))
+        body = _instance(op.body, eqn.sources)
+        self.bodies[eqn] = (body,)
+        self._enter(what, args[len(args) - len(given):], given, body)
+        self.outside.update(zip(body.inputs[op.n_seqs + op.n_carries:], others))
+        self.enter(body)
+        self.eqn = eqn
+        carries = body.inputs[op.n_seqs:op.n_seqs + op.n_carries]
+        for k, (before, after) in enumerate(zip(carries, body.outputs)):
+            for axis, (a, b) in enumerate(zip(self.of(before), self.of(after))):
+                self.unify(a, b, lambda k=k, axis=axis: (  # type: ignore[misc]
+                    f"{what}: the size of dimension {axis} of carry {k} is {{0}} before a step and {{1}} after it; a "
+                    f"carry keeps its shape"))
+        return [self.of(v) for v in body.outputs]
+
+    def branches(self, op: ops.Cond, given: Sequence[Dims], inputs: Args) -> Sequence[Known]:
+        """What a branch asks of sizes is checked if the branch is taken."""
+        eqn = self.eqn
+        branches = tuple([_instance(b, eqn.sources) for b in (op.then, op.orelse)])
+        self.bodies[eqn] = branches
+        found = []
+        for branch in branches:
+            with self.branch(branch):
+                self._enter(literal(str(op)), inputs, given, branch)
+                self.outside.update(zip(branch.inputs, inputs))
+                self.enter(branch)
+                found.append([self.of(v) for v in branch.outputs])
+        self.eqn = eqn
+        for dims, branch in zip(found, reversed(branches)):     # those of one branch, as the other one sees them
+            with self.branch(branch):
+                if all(self.equal(a, b) for a, b in zip(*found)):
+                    return dims
+        return [None] * len(eqn.outs)
+
+    @contextmanager
+    def branch(self, branch: Program) -> Iterator[Region]:
+        """Inside, checks are those of a branch of a Cond, and what they say holds nowhere else."""
+        with self.inside(self._regions.get(branch)) as region:
+            self._regions[branch] = region
+            yield region
+
+    def _enter(self, what: str, args: Args, given: Sequence[Dims], body: Program) -> None:
+        """The inputs of a body are (rows of) `args`."""
+        for arg, dims, var in zip(args, given, body.inputs):
+            if arg.name or arg in self.names:
+                self.names.setdefault(var, var.name or self.names.get(arg) or arg.name or "")
+            self.dims[var] = tuple([
+                d if s is None else self.unify(d, s, lambda: f"{what}: a size is {{0}}, not {{1}}")
+                for d, s in zip(dims, var.type.shape)])  # type: ignore[attr-defined]
+
+    # -- the prologue
+
+    def constrain(self, kind: str, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
+        key = (kind, a, b)
+        if key in self.region.told:
+            return
+        self.region.told.add(key)
+        super().constrain(kind, a, b, error, message)
+        sources = self.eqn.sources if self.eqn else ()
+        self.checks.append(CheckInfo(error, message(), sources))
+        self._numbers[self.region.constraints[-1]] = len(self.checks)
+
+    def prologue(self, used: set[Symbol]) -> tuple[Define | Check, ...]:
+        """The statements that compute the sizes `used`, and that check what all of the Program asks of sizes."""
+        inside = [c for region in self._regions.values() for c in region.constraints]
+        roots = [d for c in (*self._everywhere.constraints, *inside) for d in (c.a, c.b)]
+        wanted = {s for s in (*used, *roots) if isinstance(s, Symbol)}
+        counts: dict[Symbol, int] = dict.fromkeys(wanted, 2)
+        for size in self._closure(wanted):
+            for s in self._direct(size):
+                counts[s] = counts.get(s, 0) + 1
+        written = _Writer(self, {s for s, n in counts.items() if n > 1})
+        for c in self._everywhere.constraints:
+            written.check(c, self._numbers[c])
+        for size in sorted(wanted, key=lambda s: s.number):
+            written.define(size)
+        return tuple(written.statements)
+
+    def checks_of(self, region: Region) -> tuple[Check, ...]:
+        """The checks of a branch."""
+        return tuple([_check(c, self._numbers[c]) for c in region.constraints])
+
+    def _direct(self, size: Symbol) -> list[Symbol]:
+        """The sizes that a size is computed from."""
+        if size.fn == "value":
+            return _sizes_in(self._code.get(size))
+        if size.fn == "shape":
+            return []
+        return [s for s in ([t for _, t in size.args[1]] if size.fn == "sum" else size.args) if isinstance(s, Symbol)]
+
+    def _closure(self, sizes: set[Symbol]) -> set[Symbol]:
+        seen: set[Symbol] = set()
+        stack = list(sizes)
+        while stack:
+            s = stack.pop()
+            if s not in seen:
+                seen.add(s)
+                stack.extend(self._direct(s))
+        return seen
+
+    def _parts(self, size: Dim) -> set[Symbol]:
+        """As `parts`, what atoms are computed from included."""
+        return self._closure(set(parts(size)))
 
 
-# ------------------------------------------------------------------------------------- dims per op kind
+class _Writer:
+    """Writes sizes in an order in which each is there when it is used."""
+
+    def __init__(self, sizes: KernelSizes, named: set[Symbol]) -> None:
+        self.sizes = sizes
+        self.named = named
+        self.done: set[Symbol] = set()
+        self.statements: list[Define | Check] = []
+
+    def check(self, c: Any, number: int) -> None:
+        for d in (c.a, c.b):
+            self.define(d)
+        self.statements.append(_check(c, number))
+
+    def define(self, root: Dim) -> None:
+        """The Define of a size, after those of what it is computed from."""
+        stack: list[Any] = [root]
+        while stack:
+            size = stack[-1]
+            if type(size) is int or size in self.done or size.fn == "shape" or size in self.sizes.late:
+                stack.pop()
+                continue
+            expr, waiting = self.expression(size, INLINE)
+            missing = [s for s in waiting if s not in self.done and s.fn != "shape" and s not in self.sizes.late]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            self.done.add(size)
+            self.statements.append(Define(size, expr))
+
+    def expression(self, size: Symbol, depth: int) -> tuple[nodes.Expr, list[Symbol]]:
+        """A size by what it is computed from, and those of these that have names."""
+        waiting: list[Symbol] = []
+
+        def part(d: Dim) -> nodes.Expr:
+            if type(d) is int or d in self.named or not depth or d.fn in ("shape", "value"):  # type: ignore[union-attr]
+                if isinstance(d, Symbol):
+                    waiting.append(d)
+                return Size(d)
+            inner, more = self.expression(d, depth - 1)  # type: ignore[arg-type]
+            waiting.extend(more)
+            return inner
+
+        fn, args = size.fn, size.args
+        if fn == "value":
+            code = self.sizes._code[size]
+            return code, _sizes_in(code)
+        if fn == "sum":
+            return _sum(args[0], args[1], part), waiting
+        if fn == "product":
+            total = part(args[0])
+            for s in args[1:]:
+                total = Fn("mul", (total, part(s)), "int64")
+            return total, waiting
+        if fn == "align":
+            up = Fn("add", (part(args[0]), Lit(args[1] - 1, "int64")), "int64")
+            return Fn("and_", (up, Lit(-args[1], "int64")), "int64"), waiting
+        row = "floor_divide" if fn == "quotient" else fn
+        return Fn(row, tuple([part(a) for a in args]), "int64"), waiting
+
+
+def _sum(constant: int, terms: Sequence[tuple[int, Symbol]], part: Callable[[Dim], nodes.Expr]) -> nodes.Expr:
+    """constant + factor * size + ..., what is added before what is taken away."""
+    total: nodes.Expr | None = None
+    for f, s in sorted(terms, key=lambda term: term[0] < 0):
+        x = part(s) if abs(f) == 1 else Fn("mul", (Lit(abs(f), "int64"), part(s)), "int64")
+        if total is None:
+            total = x if f > 0 else Fn("sub", (Lit(constant, "int64"), x), "int64")
+            constant = constant if f > 0 else 0
+        else:
+            total = Fn("add" if f > 0 else "sub", (total, x), "int64")
+    assert total is not None
+    if not constant:
+        return total
+    return Fn("add" if constant > 0 else "sub", (total, Lit(abs(constant), "int64")), "int64")
+
+
+def _check(c: Any, number: int) -> Check:
+    """A constraint as a statement."""
+    a, b = Size(c.a), Size(c.b)
+    zero = Lit(0, "int64")
+    values: tuple[nodes.Expr, ...] = (a, b)
+    match c.kind:
+        case "equal":
+            condition: nodes.Expr = Fn("eq", (a, b), "bool")
+        case "no_less":
+            condition = Fn("ge", (a, b), "bool")
+        case "at_least":
+            condition = Fn("gt", (a, zero), "bool") if c.b == 1 else Fn("ge", (a, Lit(c.b, "int64")), "bool")
+            values = (a,)
+        case "inside":
+            condition = inside(a, b)
+        case "not_zero":
+            condition, values = Fn("neq", (a, zero), "bool"), ()
+    if all(isinstance(d, int) for d in (c.a, c.b)):
+        condition = Lit(_holds(c.kind, c.a, c.b), "bool")
+    return Check(condition, number, values)
+
+
+def _holds(kind: str, a: int, b: int) -> bool:
+    return {"equal": a == b, "no_less": a >= b, "at_least": a >= b, "inside": -b <= a < b, "not_zero": a != 0}[kind]
+
+
+def inside(at: nodes.Expr, n: nodes.Expr) -> nodes.Expr:
+    """Is an index (negative counts from the end) inside an axis of n?"""
+    return Fn("and_", (Fn("lt", (at, n), "bool"), Fn("ge", (Fn("add", (at, n), "int64"), Lit(0, "int64")), "bool")),
+              "bool")
+
+
+def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
+    """A Map or Cast of scalars."""
+    result = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+    if type(eqn.op) is ops.Cast:
+        return Fn("cast", tuple(args), result)
+    row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
+    compute, _ = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
+    cast = [a if a.dtype == compute or (row.rule == "select" and k == 0) else Fn("cast", (a,), compute)
+            for k, a in enumerate(args)]
+    return Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
+
+
+def _sizes_in(expr: nodes.Expr | None) -> list[Symbol]:
+    """The Symbols of an expression."""
+    found: list[Symbol] = []
+    stack = [expr]
+    while stack:
+        e = stack.pop()
+        if type(e) is Size and isinstance(e.size, Symbol):
+            found.append(e.size)
+        elif type(e) is Load and isinstance(e.index.offset, Symbol):
+            found.append(e.index.offset)
+        elif type(e) is Fn:
+            stack.extend(e.args)
+    return found
+
+
+def _instance(program: Program, sources: tuple[int, ...]) -> Program:
+    """A body with Vars of its own (it may be the body of several loops); what fails in it fails at `sources`, too."""
+    own: dict[Var, Var] = {}
+
+    def copy(v: Var) -> Var:
+        own[v] = Var(v.number, v.type, v.data, v.name)
+        return own[v]
+
+    inputs = [copy(v) for v in program.inputs]
+    eqns = [Eqn(e.op, tuple([own[a] for a in e.args]), tuple([copy(v) for v in e.outs]), e.sources + sources)
+            for e in program.eqns]
+    return Program(inputs, eqns, [own[v] for v in program.outputs])

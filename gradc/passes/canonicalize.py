@@ -7,8 +7,6 @@ which no value has to be computed for; negations move outward to where they meet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
+from gradc.ir.sizes import Dims
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, r, result_type, scalar, var
 from gradc.passes.shapes import size_var
@@ -54,7 +53,7 @@ def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
 
 
 def _second(b: Any, op: ops.Map, args: Args) -> Var | None:
-    return b.broadcast(args[1], b.sizes.of(op, args, result_type(op, args), b.producer))
+    return b.broadcast(args[1], b.sizes.shape(op, args))
 
 
 def _identity(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -251,8 +250,8 @@ def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
 def _broadcast(b: Any, op: ops.Broadcast, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
-    dims = b.sizes.of(op, args, want, b.producer)
-    if b.sizes.same(b.dims(v), dims) and _ones(v.type) == _ones(want):
+    dims = b.sizes.shape(op, args)
+    if b.sizes.equal(b.dims(v), dims) and _ones(v.type) == _ones(want):
         return v
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None:
@@ -267,9 +266,9 @@ def _ones(type: Any) -> tuple[bool, ...]:
 def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
-    dims = b.sizes.of(op, args, want, b.producer)
+    dims = b.sizes.shape(op, args)
     have = b.dims(v)
-    if b.sizes.same(have, dims) and _ones(v.type) == _ones(want):
+    if b.sizes.equal(have, dims) and _ones(v.type) == _ones(want):
         return v
     inner = b.eqn(v, ops.Reshape)
     if inner is not None:
@@ -279,7 +278,7 @@ def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
         return b.apply(ops.Broadcast(), inner.args[0], *args[1:])
     old = [k for k, s in enumerate(v.type.shape) if s != 1]
     new = [k for k, s in enumerate(want.shape) if s != 1]
-    if b.sizes.same(tuple(have[k] for k in old), tuple(dims[k] for k in new)):
+    if b.sizes.equal(tuple(have[k] for k in old), tuple(dims[k] for k in new)):
         source = dict(zip(new, old))        # only axes of size 1 come or go
         return b.apply(ops.Transpose(tuple(source.get(k, -1) for k in range(len(dims)))), v)
     return None
@@ -293,7 +292,7 @@ def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
     if kind is ops.Broadcast:
         inner = b.eqn(v)
         if not inner.args[0].type.ndim and not _may_fail(b, op, v):
-            dims = b.sizes.of(op, args, result_type(op, args), b.producer)
+            dims = b.sizes.shape(op, args)
             return b.broadcast(inner.args[0], dims)
     elif kind is ops.Transpose:
         inner = b.eqn(v)
@@ -312,7 +311,7 @@ def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
     for item, dim in zip(op.items, b.dims(args[0])):
         taken = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
         if item.stop is ops.DYNAMIC and item.start in (None, 0) and item.step in (None, 1) \
-                and b.sizes.find(b.sizes.value_dim(taken[0], b.producer)) == b.sizes.find(dim):
+                and b.sizes.value(taken[0]) == dim:
             items.append(ops.Item())
         else:
             items.append(item)
@@ -540,14 +539,9 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     return b.broadcast(rest, dims)
 
 
-def prod_of(b: Any, dims: Sequence[int]) -> Var:
+def prod_of(b: Any, dims: Dims) -> Var:
     """Product of sizes as an int64 scalar."""
-    known = prod(k for k in (b.sizes.find(d) for d in dims) if k >= 0)
-    unknown = [size_var(b, d) for d in dims if b.sizes.find(d) < 0]
-    total = b.constant(known, "int64")
-    for s in unknown:
-        total = b.map("mul", total, s)
-    return total
+    return size_var(b, b.sizes.product(dims))
 
 
 def _reduce_neg(b: Any, op: ops.Reduce, args: Args) -> Var | None:

@@ -60,9 +60,9 @@ def _map_of_broadcast(b: Any, op: ops.Map, args: Args) -> Var | None:
     eqns = [b.eqn(a, ops.Broadcast) for a in args]
     inner = [a if e is None else e.args[0] for a, e in zip(args, eqns)]
     types = [result_type(op, a) for a in (args, inner)]
-    dims = [b.sizes.of(op, a, t, b.producer) for a, t in zip((args, inner), types)]
+    dims = [b.sizes.shape(op, a) for a in (args, inner)]
     ones = [[s == 1 for s in t.shape] for t in types]
-    if b.sizes.same(dims[0], dims[1]) and ones[0] == ones[1]:
+    if b.sizes.equal(dims[0], dims[1]) and ones[0] == ones[1]:
         return b.map(op.fn, *inner)
     if all(e is not None or not a.type.shape for a, e in zip(args, eqns)):
         return b.broadcast(b.map(op.fn, *inner), dims[0])
@@ -70,7 +70,7 @@ def _map_of_broadcast(b: Any, op: ops.Map, args: Args) -> Var | None:
         if e is not None and len(args) > 1:
             fewer = [e.args[0] if j == k else a for j, a in enumerate(args)]
             t = result_type(op, fewer)
-            if b.sizes.same(dims[0], b.sizes.of(op, fewer, t, b.producer)) and [s == 1 for s in t.shape] == ones[0]:
+            if b.sizes.equal(dims[0], b.sizes.shape(op, fewer)) and [s == 1 for s in t.shape] == ones[0]:
                 return b.map(op.fn, *fewer)
     return None
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
+from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
-from gradc.passes.shapes import Sizes
 from gradc.record import replace
 
 UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
@@ -321,19 +321,18 @@ class SizedBuilder(Builder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sizes = Sizes()
+        self._sizes = Shapes()
         self._noted = 0
 
     def has_rows(self, x: Var, n: Var) -> bool:
         """Is the scalar n certainly the size of x along its first axis?"""
         if not self._noted:
             for v in self.inputs:
-                self._sizes.of_input(v)
+                self._sizes.input(v)
         for eqn in self.eqns[self._noted:]:
-            self._sizes.note(eqn.op, eqn.args, eqn.outs, self.producer, eqn)
+            self._sizes.note(eqn)
         self._noted = len(self.eqns)
-        find = self._sizes.find
-        return find(self._sizes.dims[x.number][0]) == find(self._sizes.value_dim(n, self.producer))
+        return self._sizes.of(x)[0] == self._sizes.value(n)
 
 
 def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:

@@ -76,9 +76,9 @@ def join_pads(program: Program, state: State, table: Table) -> Program:
             continue
         out = eqn.out
         b.sources = eqn.sources
-        dims = state.sizes.dims[out.number]
+        dims = state.sizes.dims[out]
         new = _joined(b, rows, out)
-        state.sizes.dims[new.number] = dims
+        state.sizes.dims[new] = dims
         state.replaced[out] = new
         new.name = new.name or out.name
     state.next = b._next

@@ -144,11 +144,9 @@ def keep_size_checks(program: Program, state: State) -> Program:
 
     After all rules, because rules may use every equality that holds in the original Program.
     """
-    sizes = state.sizes
-    sizes.constraints = sizes.constraints[:state.checks]
-    if not sizes.constraints or not program.outputs:
+    if not state.constraints or not program.outputs:
         return program
-    lost = shapes.lost_checks(sizes, state.latest, program)
+    lost = shapes.lost_checks(state.constraints, state.latest, program)
     if not lost:
         return program
     b = Rewriter(state, _NO_RULES, "checks", program)

@@ -63,14 +63,14 @@ def _joined(b: Any, pieces: Sequence[Piece], like: Var) -> Var | None:
     axis, step = ordered[0].axis, ordered[0].step
     if step > 1:
         if [piece.start for piece in ordered] != list(range(step)) \
-                or len({b.sizes.find(b.dims(piece.value)[axis]) for piece in ordered}) > 1:
+                or len({b.dims(piece.value)[axis] for piece in ordered}) > 1:
             return None
         made = _woven(b, axis, ordered, like)
     elif ordered[0].start or ordered[-1].stop is not None or any(p.stop != q.start for p, q in pairwise(ordered)):
         return None
     else:
         made = b.apply(ops.Concat(axis), *[piece.value for piece in ordered])
-    b.sizes.dims[made.number] = b.dims(like)        # the slices of an axis add up to it
+    b.sizes.dims[made] = b.dims(like)        # the slices of an axis add up to it
     return made  # type: ignore[no-any-return]
 
 

@@ -21,10 +21,12 @@ import numpy as np
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Builder, Eqn, Program, Var
 from gradc.ir.scalars import ROWS
+from gradc.ir.shapes import Shapes, analyse
+from gradc.ir.sizes import Dims
 from gradc.ir.types import TensorType
 from gradc.passes.dce import drop_unused
 from gradc.passes.pattern import Table, kind_of
-from gradc.passes.shapes import Dims, Sizes, analyse, size_var
+from gradc.passes.shapes import size_var
 
 DEPTH_LIMIT = 40            # nested firings: what a rule builds may fire rules, and so on
 FIRINGS_PER_EQUATION = 20   # and a bound for the whole sweep
@@ -33,13 +35,13 @@ Fired = tuple[str, str]     # (phase, rule)
 
 
 class State:
-    """What is known across the sweeps of one `optimize`: kinds and dimensions by Var number, replacements."""
+    """What is known across the sweeps of one `optimize`: kinds by Var number, sizes, replacements."""
 
-    __slots__ = ("checks", "fired", "inputs", "kinds", "merged", "next", "producer", "replaced", "sizes")
+    __slots__ = ("constraints", "fired", "inputs", "kinds", "merged", "next", "producer", "replaced", "sizes")
 
     def __init__(self, program: Program) -> None:
-        self.sizes: Sizes = analyse(program)
-        self.checks = len(self.sizes.constraints)
+        self.sizes: Shapes = analyse(program)
+        self.constraints = [c for c in self.sizes.region.constraints if c.kind == "equal"]
         self.kinds: dict[int, Any] = {v.number: None for v in program.inputs}
         self.producer: dict[Var, Eqn] = {}
         self.replaced: dict[Var, Var] = {}
@@ -145,7 +147,7 @@ class Rewriter(Builder):
 
     def size(self, x: Var, axis: int) -> Var:
         """The size of x along axis, as far as possible as a size of inputs."""
-        return size_var(self, self.sizes.dims[x.number][axis])
+        return size_var(self, self.sizes.of(x)[axis])
 
     def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
         """`op(*args)` as it stands."""
@@ -166,7 +168,7 @@ class Rewriter(Builder):
         self._next = number + len(outs)
         eqn = Eqn(op, tuple(args), outs, self.sources)
         kind = kind_of(op)
-        self.sizes.note(op, args, outs, self.producer)
+        self.sizes.note(eqn)
         for out in outs:
             self.kinds[out.number] = kind
             self.producer[out] = eqn
@@ -191,17 +193,17 @@ class Rewriter(Builder):
         return self._uses
 
     def dims(self, var: Var) -> Dims:
-        """Dimensions of `var` (see `shapes.Sizes`)."""
-        return self.sizes.dims[var.number]
+        """Dimensions of `var`."""
+        return self.sizes.of(var)
 
     def same_shape(self, a: Var, b: Var) -> bool:
         """Have a and b the same shape, whatever the inputs?  (And the same dimensions that broadcast.)"""
-        return self.sizes.same(self.sizes.dims[a.number], self.sizes.dims[b.number]) \
+        return self.sizes.equal(self.sizes.dims[a], self.sizes.dims[b]) \
             and _ones(a.type) == _ones(b.type)
 
     def broadcast(self, x: Var, dims: Dims) -> Var:
         """x broadcast to the dimensions `dims`."""
-        if self.sizes.same(self.sizes.dims[x.number], dims):
+        if self.sizes.equal(self.sizes.dims[x], dims):
             return x
         return self.apply(ops.Broadcast(), x, *[size_var(self, d) for d in dims])
 
@@ -282,15 +284,15 @@ class Rewriter(Builder):
         if have.dtype != want.dtype:  # type: ignore[attr-defined]
             new = self.cast(new, want.dtype)
         if have.shape != want.shape:  # type: ignore[attr-defined]
-            dims = self.sizes.of(op, args, want, self.producer)
+            dims = self.sizes.shape(op, args)
             if dims is not None:
                 new = self.broadcast(new, dims)
             if _ones(new.type) != _ones(want) or any([a is None and b is not None for a, b in zip(
                     new.type.shape, want.shape)]):      # type: ignore[attr-defined] # what is known, others count on
                 return None
         elif None in want.shape:
-            dims = self.sizes.of(op, args, want, self.producer)
-            if dims is not None and not self.sizes.same(self.sizes.dims[new.number], dims):
+            dims = self.sizes.shape(op, args)
+            if dims is not None and not self.sizes.equal(self.sizes.dims[new], dims):
                 return None
         return new
 
@@ -311,7 +313,7 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
     """`program` after one pass of the rules in `table`."""
     b = Rewriter(state, table, phase, program)
     kinds, memo, replaced = state.kinds, table.memo, state.replaced
-    meaning = state.sizes.meaning
+    values = state.sizes.values
     interned, producer, eqns, producers = b._interned, b.producer, b.eqns, state.producer
     for eqn in program.eqns:
         op, args, outs = eqn.op, eqn.args, eqn.outs
@@ -347,8 +349,8 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 if new is not None:
                     if new is not outs[0]:
                         replaced[outs[0]] = new
-                        if outs[0] in meaning:
-                            meaning.setdefault(new, meaning[outs[0]])
+                        if outs[0] in values:
+                            values.setdefault(new, values[outs[0]])
                         if outs[0].name and new.name is None and new.number >= state.next:
                             new.name = outs[0].name
                     continue
@@ -360,8 +362,8 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 for old, out in zip(outs, found.outs):
                     if old is not out:
                         replaced[old] = out
-                        if old in meaning:
-                            meaning.setdefault(out, meaning[old])
+                        if old in values:
+                            values.setdefault(out, values[old])
             continue
         if moved and _retyped(args, eqn.args):
             types = infer.output_types(op, args)

@@ -24,7 +24,7 @@ from gradc.config import config
 from gradc.ir.convert import to_program
 from gradc.ir.program import Program
 from gradc.loops.lower import lower
-from gradc.loops.sizes import Unsupported
+from gradc.errors import Unsupported
 from gradc.passes import phases
 from tests.cases import CASES
 from tests.loops.test_fuzz import grown
@@ -73,7 +73,7 @@ from gradc.codegen import unit
 from gradc.config import config
 from gradc.ir.convert import to_program
 from gradc.loops.lower import lower
-from gradc.loops.sizes import Unsupported
+from gradc.errors import Unsupported
 from gradc.passes import phases
 from tests.cases import CASES
 from tests.codegen.test_golden import softmax_rows

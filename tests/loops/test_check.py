@@ -44,7 +44,7 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
-from gradc.loops.sizes import Unsupported
+from gradc.errors import Unsupported
 from gradc.passes import phases
 from gradc.record import replace
 from tests.cases import CASES

@@ -16,7 +16,7 @@ from gradc.errors import GradcError
 from gradc.ir import interp, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program, Var
-from gradc.loops.sizes import Unsupported
+from gradc.errors import Unsupported
 from gradc.passes import phases
 from tests.loops import test_fuzz
 from tests.loops.kernels import compiled, tensor

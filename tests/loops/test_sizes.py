@@ -16,7 +16,7 @@ from gradc.ir.ops import DYNAMIC, Item
 from gradc.ir.program import Builder, Var
 from gradc.loops.lower import lower
 from gradc.loops.nodes import Check, Kernel
-from gradc.loops.sizes import Unsupported
+from gradc.errors import Unsupported
 from tests.loops.kernels import compiled, tensor
 
 INTEGER = tensor(dtype="int64")

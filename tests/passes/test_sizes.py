@@ -13,7 +13,7 @@ from gradc.gradient import grad
 from gradc.ir import convert, interp, ops
 from gradc.ir.program import Program
 from gradc.passes.phases import optimize
-from gradc.passes.shapes import analyse
+from gradc.ir.shapes import analyse
 
 
 def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:
@@ -100,7 +100,7 @@ def test_length_of_symbolic_slice(make: Any) -> None:
 def test_shifted_slices_are_known_to_be_equally_long() -> None:
     x = at.dvector("x")
     before = convert.to_program([x], [x[1:] - x[:-1]])
-    assert not analyse(before).constraints
+    assert not analyse(before).region.constraints
 
 
 def test_long_chains_of_sizes() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradc.config import config
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes, infer, ops
+from gradc.ir import dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe
 from gradc.ir.program import Builder, Var, tensor
@@ -116,7 +116,7 @@ class RandomVariable(Op):
         """The static shape of draws; `size` is empty if none was given."""
         batches = [p.type.shape[:p.type.ndim - n] for p, n in zip(parameters, self.ndims_params)]
         support = [p.type.shape[-1] for p, n in zip(parameters, self.ndims_params) if n][-1:] * self.ndim_supp
-        batch = tuple(size) or infer.broadcast_shapes(batches or [()], self.name, parameters, None)
+        batch = tuple(size) or shapes.broadcast(shapes.Static(None), self.name, parameters, batches, batches)
         return (*batch, *support)
 
     def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:

@@ -1,0 +1,535 @@
+"""What each op kind says about sizes: dimensions of its results, and what has to fit.
+
+    RULES[kind](shapes, op, args) -> for each result its dimensions, None where only the result itself can tell
+
+One rule serves all who ask: static types when a graph is built (`Static`), the optimizer and batching (`Shapes`), and a
+kernel's size code (`loops.sizes`).  They differ in what a dimension is and in what becomes of a comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from math import prod
+from typing import Any
+
+from gradc.errors import SIZE_ONE, NoRuleError, ShapeError, SourceLine, at
+from gradc.ir import dtypes, ops
+from gradc.ir.sizes import Dim, Dims, Sizes, parts
+from gradc.ir.types import StaticShape, TensorType
+
+Args = Sequence[Any]
+Known = Sequence["Dim | None"] | None       # dimensions of a result; None: only the result itself can tell
+
+OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
+NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
+FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
+
+
+def literal(message: str) -> str:
+    """A message without values, for `str.format`."""
+    return message.replace("{", "{{").replace("}", "}}")
+
+
+# ------------------------------------------------------------------------------------------------- rules
+
+
+def broadcast(s: Any, what: str, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
+    """Dimensions of `all_dims` broadcast: 1s that `fixed` states and missing axes repeat, other sizes must agree."""
+    first: Any = ()
+    for dims in all_dims:
+        if dims and dims is not first and dims != first:
+            if first:
+                break
+            first = dims
+    else:
+        return first
+    ndim = max(map(len, all_dims))
+    result: list[Dim] = []
+    for axis in range(-ndim, 0):
+        sizes = [d[axis] for d, known in zip(all_dims, fixed) if len(d) >= -axis and known[axis] != 1]
+        size = sizes[0] if sizes else 1
+        for other in sizes[1:]:
+            if other is not size:
+                size = s.unify(size, other, _differ(s, what, args, axis + ndim))
+        result.append(size)
+    return tuple(result)
+
+
+def _differ(s: Any, what: str, args: Args, axis: int | None = None) -> Callable[[], str]:
+    def text() -> str:
+        shapes = literal(", ".join(f"{s.name(a)} is {a.type.short()}" for a in args))
+        where = "" if axis is None else f" of dimension {axis}"
+        return f"{literal(what)}: sizes {{0}} and {{1}}{where} differ ({shapes})" \
+               f"{'' if axis is None else s.broadcast_note}"
+
+    return text
+
+
+def _map(s: Any, op: ops.Map, args: Args) -> list[Known]:
+    return [broadcast(s, str(op), args, [s.of(a) for a in args], [a.type.shape for a in args])]
+
+
+def _same(s: Any, op: Any, args: Args) -> list[Known]:
+    return [s.of(args[0])]
+
+
+def _constant(s: Any, op: ops.Constant, args: Args) -> list[Known]:
+    return [op.value.data.shape]
+
+
+def _assert(s: Any, op: ops.Assert, args: Args) -> list[Known]:
+    s.asserted(op, args[1:])
+    return [s.of(args[0])]
+
+
+def _nonempty(s: Any, op: Any, dims: Dims, axes: Iterable[int]) -> None:
+    for axis in axes:
+        s.at_least(dims[axis], 1, "ShapeError",
+                   lambda axis=axis: f"{op} over dimension {axis} of size 0 has no value")  # type: ignore[misc]
+
+
+def _reduce(s: Any, op: ops.Reduce, args: Args) -> list[Known]:
+    dims = s.of(args[0])
+    if op.fn in ("maximum", "minimum"):
+        _nonempty(s, op, dims, op.axes)
+    return [tuple([d for k, d in enumerate(dims) if k not in op.axes])]
+
+
+def _argreduce(s: Any, op: ops.ArgReduce, args: Args) -> list[Known]:
+    dims = s.of(args[0])
+    _nonempty(s, op, dims, (op.axis,))
+    return [dims[:op.axis] + dims[op.axis + 1:]]
+
+
+def _contract(s: Any, op: ops.Contract, args: Args) -> list[Known]:
+    found: dict[int, Dim] = {}
+    for labels, arg in ((op.a, args[0]), (op.b, args[1])):
+        for label, d in zip(labels, s.of(arg)):
+            found[label] = s.unify(found[label], d, _differ(s, "dot", args)) if label in found else d
+    return [tuple([found[label] for label in op.out])]
+
+
+def _given(s: Any, what: str, args: Args) -> list[Dim]:
+    """Sizes that arguments state."""
+    dims = [s.value(a) for a in args]
+    for d in dims:
+        s.at_least(d, 0, "ShapeError", lambda: f"{literal(what)}: a size must not be negative, got {{0}}")
+    return dims
+
+
+def _broadcast(s: Any, op: Any, args: Args) -> list[Known]:
+    x = args[0]
+    result = _given(s, "alloc", args[1:])
+    for k, (d, fixed) in enumerate(zip(reversed(s.of(x)), reversed(x.type.shape)), 1):
+        if fixed != 1:
+            result[-k] = s.unify(result[-k], d, _differ(s, "alloc", args[:1]))
+    return [tuple(result)]
+
+
+def _transpose(s: Any, op: ops.Transpose, args: Args) -> list[Known]:
+    dims = s.of(args[0])
+    return [tuple([1 if p < 0 else dims[p] for p in op.perm])]
+
+
+def _reshape(s: Any, op: Any, args: Args) -> list[Known]:
+    result = _given(s, "reshape", args[1:])
+    s.must_equal(s.product(s.of(args[0])), s.product(result), "ShapeError",
+                 lambda: "reshape: an array of {0} elements does not fill a shape of {1} elements")
+    return [tuple(result)]
+
+
+def part(s: Any, items: ops.Items, x: Any, dynamic: Args) -> Dims:
+    """Dimensions of what a basic index picks of x; single positions are checked where they are known."""
+    dims = s.of(x)
+    rest = iter(dynamic)
+    result: list[Dim] = []
+    for axis, (item, n) in enumerate(zip(items, dims)):
+        given = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
+        if item.is_single:
+            s.check_position(given[0] if given else item.at, n, axis)
+        elif item.is_all:
+            result.append(n)
+        else:
+            result.append(s.length(item, given, n))
+    return (*result, *dims[len(items):])
+
+
+def _slice(s: Any, op: Any, args: Args) -> list[Known]:
+    return [part(s, op.items, args[0], args[1:])]
+
+
+def _scatter(s: Any, op: Any, args: Args) -> list[Known]:
+    x, v = args[:2]
+    place = part(s, op.items, x, args[2:])
+    for d, p, fixed in zip(reversed(s.of(v)), reversed(place), reversed(v.type.shape)):
+        if fixed != 1:
+            s.unify(d, p, _differ(s, f"{op.mode}_subtensor", args[1:2]))
+    return [s.of(x)]
+
+
+def _concat(s: Any, op: ops.Concat, args: Args) -> list[Known]:
+    result = list(s.of(args[0]))
+    for a in args[1:]:
+        for k, d in enumerate(s.of(a)):
+            result[k] = s.add(result[k], d, "length") if k == op.axis else s.unify(result[k], d,
+                                                                                   _differ(s, "join", args))
+    return [tuple(result)]
+
+
+def _iota(s: Any, op: Any, args: Args) -> list[Known]:
+    return [(s.maximum(s.value(args[0]), 0, "length"),)]
+
+
+def _shapeof(s: Any, op: ops.ShapeOf, args: Args) -> list[Known]:
+    return [() if op.axis is not None else (len(s.of(args[0])),)]
+
+
+def _random(s: Any, op: ops.Random, args: Args) -> list[Known]:
+    _, given, parameters = op.split(args)
+    result = _given(s, str(op), given)
+    for p in parameters:
+        for axis, d in enumerate(s.of(p)):
+            result[axis] = s.unify(result[axis], d, _differ(s, str(op), [p], axis))
+    return [None, tuple(result)]
+
+
+def _words(s: Any, op: ops.Words, args: Args) -> list[Known]:
+    return [None]
+
+
+def _callback(s: Any, op: ops.Callback, args: Args) -> list[Known]:
+    """What the user's Op states."""
+    stated = op.split(args)[1]
+    return [tuple(_given(s, s.stating(op), each)) for each in stated] or s.untold(op)
+
+
+def _scan(s: Any, op: ops.Scan, args: Args) -> list[Known]:
+    """Sizes do not change from step to step; results of a loop that runs no step have them too."""
+    what = literal(str(op))
+    number, _, seqs, inits, others = op.split(args)
+    steps = s.steps(op, number)
+    for x in seqs:
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(str(x.name or x))))  # type: ignore[misc]
+    given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
+    made = s.loop(op, given, args, others)
+    rows = made[op.n_carries:op.n_carries + op.n_stacked]
+    carries = given[op.n_seqs:op.n_seqs + op.n_carries]
+    return [*carries, *[None if r is None else (steps, *r) for r in rows], *([()] if op.until else [])]
+
+
+def _cond(s: Any, op: ops.Cond, args: Args) -> list[Known]:
+    """The sizes on which both branches agree."""
+    return s.branches(op, [s.of(x) for x in args[1:]], args[1:])  # type: ignore[no-any-return]
+
+
+RULES: dict[type, Callable[[Any, Any, Args], Sequence[Known]]] = {
+    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
+    ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words, ops.Callback: _callback,
+    ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
+}
+
+
+def rule_of(op: Any) -> Callable[[Any, Any, Args], Sequence[Known]]:
+    """The rule of an op."""
+    rule = RULES.get(type(op))
+    if rule is None:
+        raise NoRuleError(f"{op} has no entry in ir/shapes.py")
+    return rule
+
+
+# ------------------------------------------------------------------------------------------------- a Program
+
+ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "floor_divide": "quotient", "minimum": "minimum",
+              "maximum": "maximum"}       # rows on int64 -> methods of Sizes
+
+
+def analyse(program: Any) -> Shapes:
+    """Dimensions of every Var of `program`, with all equalities that its equations check."""
+    shapes = Shapes()
+    for v in program.inputs:
+        shapes.input(v)
+    for eqn in program.eqns:
+        shapes.note(eqn)
+    return shapes
+
+
+class Shapes(Sizes):
+    """Dimensions of the Vars of a Program (and of all that it is rewritten to): `note` its equations in order."""
+
+    broadcast_note = SIZE_ONE
+
+    def __init__(self, fresh: Callable[[str], str] | None = None) -> None:
+        super().__init__(fresh)
+        self.dims: dict[Any, Dims] = {}
+        self.producer: dict[Any, Any] = {}
+        self.values: dict[Any, Dim] = {}        # of integer scalars
+        self.outside: dict[Any, Any] = {}       # input of a body -> the value around it that it is throughout
+        self.eqn: Any = None                    # the one at work
+
+    # -- what the rules ask
+
+    def of(self, var: Any) -> Dims:
+        """Dimensions of a Var, representatives."""
+        return self.all_found(self.dims[var])
+
+    def name(self, var: Any) -> str:
+        """What to call a Var in a message."""
+        return var.name or "a result"
+
+    def value(self, var: Any) -> Dim:
+        """The value of an integer scalar as a size."""
+        found = self.values.get(var)
+        if found is None:
+            self._evaluate(var)
+            found = self.values[var]
+        return self.find(found)
+
+    def _evaluate(self, var: Any) -> None:
+        """Enter the value of `var`, and of what it is made of, without recursion."""
+        stack = [var]
+        values = self.values
+        while stack:
+            v = stack[-1]
+            if v in values:
+                stack.pop()
+                continue
+            if v.data is not None:
+                values[v] = int(v.data)
+                continue
+            eqn = self.producer.get(v)
+            op = None if eqn is None else eqn.op
+            args: Args = () if v not in self.outside else (self.outside[v],)
+            method = ""
+            if type(op) is ops.ShapeOf and op.axis is not None:
+                values[v] = self.of(eqn.args[0])[op.axis]
+                continue
+            if type(op) is ops.Map and v.type.dtype == "int64" and (op.fn in ARITHMETIC or op.fn == "identity"):
+                args, method = eqn.args, ARITHMETIC.get(op.fn, "") if isinstance(op.fn, str) else ""
+            elif type(op) is ops.Cast and op.dtype == "int64" and eqn.args[0].type.dtype in dtypes.INTEGERS \
+                    and eqn.args[0].type.dtype != "uint64":
+                args = eqn.args
+            elif type(op) is ops.Assert and self.is_told(op, eqn.args[1:]):
+                args = eqn.args[:1]
+            elif type(op) is ops.Slice and len(eqn.args) == 1 and (element := self._element(eqn)) is not None:
+                args = (element,)
+            missing = [a for a in args if a not in values]
+            if missing:
+                stack += missing
+            elif method:
+                values[v] = getattr(self, method)(*[values[a] for a in args])
+            elif args:
+                values[v] = values[args[0]]
+            else:
+                values[v] = self.atom(v)
+
+    def atom(self, var: Any) -> Dim:
+        """The value of an integer scalar that is no arithmetic of sizes."""
+        return self.term("value", (var,), var.name or "value")
+
+    def is_told(self, op: ops.Assert, conditions: Args) -> bool:
+        """Are the conditions of an Assert checked wherever its value is used as a size?"""
+        return False
+
+    def _element(self, eqn: Any) -> Any:
+        """What `v[k]` is, of a vector that was put together from scalars: the scalar, or None; k constant."""
+        items = eqn.op.items
+        made = self.producer.get(self.whole(eqn.args[0]))
+        at = items[0].at if len(items) == 1 else None
+        if made is None or not isinstance(at, int):
+            return None
+        parts = made.args if type(made.op) is ops.Concat else (made.out,)
+        if not -len(parts) <= at < len(parts) or any(p.type.shape != (1,) for p in parts):
+            return None
+        one = self.producer.get(parts[at])
+        alone = one is not None and (one.op == ops.Transpose((-1,)) or type(one.op) is ops.Broadcast)
+        return one.args[0] if alone and not one.args[0].type.ndim else None
+
+    def whole(self, var: Any) -> Any:
+        """The value outside all bodies that `var` is throughout."""
+        while var in self.outside:
+            var = self.outside[var]
+        return var
+
+    def length(self, item: ops.Item, dynamic: Args, n: Dim) -> Dim:
+        """How many elements a range takes of an axis of n."""
+        rest = iter(dynamic)
+        bounds = [self.value(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+        return self.slice_range(*bounds, n)[1]
+
+    def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
+        """a and b must be equal, of which nothing more follows."""
+
+    def check_position(self, at: Any, n: Dim, axis: int) -> None:
+        """`at`, an int or a scalar, must be inside an axis of n."""
+
+    def asserted(self, op: ops.Assert, conditions: Args) -> None:
+        """Conditions that a user states."""
+
+    def enough(self, rows: Dim, steps: Dim, message: Callable[[], str]) -> None:
+        """There must be as many rows as steps."""
+
+    def steps(self, op: ops.Scan, number: Any) -> Dim:
+        """How many rows a loop stacks."""
+        steps = self.value(number)
+        self.at_least(steps, 0, "ShapeError", lambda: NEGATIVE_STEPS.format(literal(str(op))))
+        return steps
+
+    def stating(self, op: ops.Callback) -> str:
+        """Who states the sizes of what a user's Op makes."""
+        return "infer_shape"
+
+    def untold(self, op: ops.Callback) -> list[Known]:
+        """Sizes of what a user's Op makes, which it does not state."""
+        assert self.eqn is not None
+        return [None] * len(self.eqn.outs)
+
+    # -- bodies
+
+    def loop(self, op: ops.Scan, given: Sequence[Dims], args: Args, others: Args) -> Sequence[Known]:
+        """Dimensions of what the body of a loop makes, by those of its inputs."""
+        return self.body(op.body, given, dict(zip(op.body.inputs[op.n_seqs + op.n_carries:], others)))
+
+    def branches(self, op: ops.Cond, given: Sequence[Dims], inputs: Args) -> Sequence[Known]:
+        """Dimensions of what a Cond gives: those that are the same whatever is taken."""
+        found = [self.body(p, given, dict(zip(p.inputs, inputs))) for p in (op.then, op.orelse)]
+        return [None if a is None or b is None else [d if d == e else None for d, e in zip(a, b)]
+                for a, b in zip(*found)]
+
+    def body(self, program: Any, given: Sequence[Dims], outside: dict[Any, Any]) -> list[Known]:
+        """Dimensions of a body's outputs by those of its inputs; `outside`: inputs that are a value outside throughout.
+
+        None where they depend on values inside.  What is noted on the way is forgotten.
+        """
+        values = {v: self.value(x) for v, x in outside.items()
+                  if type(v.type) is TensorType and not v.type.ndim and v.type.dtype in dtypes.INTEGERS}
+        kept = self.dims, self.producer, self.values, self.eqn
+        self.dims, self.producer, self.values = {}, {}, values
+        with self.inside():
+            for v, dims in zip(program.inputs, given):
+                self.dims[v] = self._typed(v, dims)
+            for eqn in program.eqns:
+                self.note(eqn)
+            inside = self.dims
+            made = [[None if _depends(d, inside) else d for d in self.of(v)] for v in program.outputs]
+        self.dims, self.producer, self.values, self.eqn = kept
+        return made
+
+    # -- noting
+
+    def input(self, var: Any) -> None:
+        """An input of the Program."""
+        self.dims[var] = self._typed(var, None)
+
+    def note(self, eqn: Any) -> None:
+        """Enter an equation."""
+        self.eqn = eqn
+        for out, dims in zip(eqn.outs, rule_of(eqn.op)(self, eqn.op, eqn.args)):
+            self.dims[out] = self._typed(out, dims)
+            self.producer[out] = eqn
+
+    def shape(self, op: Any, args: Args) -> Dims | None:
+        """Dimensions of the one result of `op(*args)`; None if only the result itself can tell."""
+        dims = rule_of(op)(self, op, args)[0]
+        return None if dims is None or None in dims else tuple(dims)  # type: ignore[arg-type]
+
+    def _typed(self, var: Any, dims: Known) -> Dims:
+        """`dims` with what the type of `var` knows, and atoms for what nothing else tells."""
+        t = var.type
+        if type(t) is not TensorType:
+            return ()
+        shape = t.shape
+        if dims is None:
+            dims = shape
+        elif shape.count(None) == len(shape) and type(dims) is tuple and None not in dims:
+            return dims
+        return tuple([s if s is not None else d if d is not None else self.own_size(var, k)
+                      for k, (d, s) in enumerate(zip(dims, shape))])
+
+    def own_size(self, var: Any, axis: int) -> Dim:
+        """A size that only `var` itself tells."""
+        return self.term("shape", (var, axis), f"{var.name or 'x'}_n{axis}")
+
+
+def _depends(size: Dim, inside: Container[Any]) -> bool:
+    """Is a size made of values or sizes of the Vars `inside`?"""
+    return any(s.fn in ("shape", "value") and s.args[0] in inside for s in parts(size))
+
+
+# ------------------------------------------------------------------------------------------------- static types
+
+
+class Static:
+    """Dimensions by types alone: an int, or None where only a run tells; a comparison that fails raises at once."""
+
+    broadcast_note = ""
+
+    def __init__(self, source: SourceLine | None) -> None:
+        self.source = source
+
+    def shape(self, op: Any, args: Args) -> StaticShape:
+        """Static shape of the one result of `op(*args)`."""
+        return rule_of(op)(self, op, args)[0]  # type: ignore[return-value]
+
+    def of(self, arg: Any) -> StaticShape:
+        return arg.type.shape if isinstance(arg.type, TensorType) else ()
+
+    def name(self, arg: Any) -> str:
+        return describe(arg)
+
+    def value(self, arg: Any) -> int | None:
+        return constant(arg)
+
+    def add(self, a: int | None, b: int | None, base: str = "") -> int | None:
+        return None if a is None or b is None else a + b
+
+    def maximum(self, a: int | None, b: int, base: str = "") -> int | None:
+        return None if a is None else max(a, b)
+
+    def product(self, dims: Sequence[int | None]) -> int | None:
+        return None if None in dims else prod(dims)  # type: ignore[arg-type]
+
+    def unify(self, a: int | None, b: int | None, message: Callable[[], str]) -> int | None:
+        if a is None or b is None:
+            return b if a is None else a
+        self.must_equal(a, b, "ShapeError", message)
+        return a
+
+    def must_equal(self, a: int | None, b: int | None, error: str, message: Callable[[], str]) -> None:
+        if a is not None and b is not None and a != b:
+            raise ShapeError(f"{message().format(a, b)}{at(self.source)}")
+
+    def at_least(self, a: int | None, low: int, error: str, message: Callable[[], str]) -> None:
+        """Left to the run: what is in a branch that is not taken may be so."""
+
+    def check_position(self, place: Any, n: int | None, axis: int) -> None:
+        if n is not None and isinstance(place, int) and not -n <= place < n:
+            raise ShapeError(f"{OUT_OF_BOUNDS.format(f'dimension {axis}').format(place, n)}{at(self.source)}")
+
+    def length(self, item: ops.Item, dynamic: Args, n: int | None) -> int | None:
+        rest = iter(dynamic)
+        bounds = [constant(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+        if any(b is ops.DYNAMIC and c is None for b, c in zip(item.bounds(), bounds)) or n is None:
+            return 0 if bounds[1] == 0 and item.start in (None, 0) and item.step in (None, 1) else None
+        if bounds[2] == 0:
+            raise ShapeError(f"a slice has step 0{at(self.source)}")
+        return len(range(*slice(*bounds).indices(n)))
+
+    def asserted(self, op: ops.Assert, conditions: Args) -> None:
+        """Nothing that types tell."""
+
+
+def constant(arg: Any) -> int | None:
+    """The value of a constant scalar, graph or Program."""
+    data = getattr(arg, "data", None)
+    return int(data) if data is not None and getattr(data, "ndim", 1) == 0 else None
+
+
+def describe(arg: Any) -> str:
+    """What to call an argument in a message."""
+    name = getattr(arg, "name", None)
+    if name:
+        return name
+    owner = getattr(arg, "owner", None)
+    return f"the result of {owner.op}" if owner is not None else "an argument"

@@ -200,6 +200,12 @@ class LinAlgError(ExecutionError, np.linalg.LinAlgError):
     code = "E504"
 
 
+class BadValueError(ExecutionError, ValueError):
+    """A number that says what to do (a count, a step, a probability) is outside the range allowed for it."""
+
+    code = "E505"
+
+
 class Unsupported(Exception):
     """A Program has something that has no C form; the text says what.  Never reaches users."""
 

@@ -30,6 +30,7 @@ from gradc.errors import (
     SIZE_ONE,
     AssertionFailedError,
     BadArgumentError,
+    BadValueError,
     ExecutionError,
     GradcError,
     GraphError,
@@ -536,7 +537,7 @@ class InterpretedCall:
 
 _RUNTIME_ERRORS: dict[str, type[Exception]] = {
     "ShapeError": ShapeError, "IndexOutOfBoundsError": IndexOutOfBoundsError, "ExecutionError": ExecutionError,
-    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError,
+    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError, "BadValueError": BadValueError,
 }
 _SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
 

@@ -289,6 +289,12 @@ def _shapeof(op: ops.ShapeOf, args: Args, source: Any) -> list[Type]:
 
 
 def _assert(op: ops.Assert, args: Args, source: Any) -> list[Type]:
+    _, conditions, shown = op.split(args)
+    if shown:
+        (valid,) = conditions
+        rank = valid.type.ndim
+        if any(v.type.dtype != "int64" or v.type.ndim > rank for v in shown):
+            raise TypeMismatchError(f"{op}: values to show are int64, of {rank} dimension(s) at most{at(source)}")
     return [args[0].type]
 
 

@@ -248,9 +248,15 @@ def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
 
 
 def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
-    if not all(np.all(c) for c in args[1:]):
-        raise getattr(errors, ops.ASSERT_ERRORS[op.error])(op.message)
-    return args[0]
+    x, conditions, shown = op.split(args)
+    if not all(np.all(c) for c in conditions):
+        message = op.message
+        if shown:
+            (valid,) = np.broadcast_arrays(conditions[0])
+            first = np.unravel_index(np.argmin(valid.astype(bool)), valid.shape)
+            message = message.format(*[np.broadcast_to(v, valid.shape)[first] for v in shown])
+        raise getattr(errors, ops.ASSERT_ERRORS[op.error])(message)
+    return x
 
 
 def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:

@@ -21,7 +21,7 @@ Scatter(mode, items) x, v, dynamic...        a copy of x in which the part x[ite
 Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
-Assert(message)      x, condition...         x, after checking that all conditions are true
+Assert(message)      x, condition..., n...   x, after checking that all conditions are true; see `Assert`
 Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
 Words(back)          state                   its words, an array; `back`: the state with these words
 Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
@@ -266,16 +266,27 @@ class ShapeOf(OpKind):
 
 @record
 class Assert(OpKind):
-    """`error`: "assert", "shape" (a comparison of sizes) or "index" (a position against a size); see ASSERT_ERRORS."""
+    """`error` is a key of ASSERT_ERRORS; "shape" is a comparison of sizes only, the others depend on values.
+
+    The last `shown` arguments are int64 and go into the message, which is a format string if there are any; there is
+    one condition then.  They broadcast to its shape (as in a Map): those of the first element that is false are shown.
+    """
 
     message: str
     error: str = "assert"
+    shown: int = 0
+
+    def split(self, args: Any) -> tuple[Any, Any, Any]:
+        """The arguments as (x, conditions, shown values)."""
+        end = len(args) - self.shown
+        return args[0], args[1:end], args[end:]
 
     def __str__(self) -> str:
         return "assert"
 
 
-ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "index": "IndexOutOfBoundsError"}
+ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "size": "ShapeError",
+                 "index": "IndexOutOfBoundsError", "value": "BadValueError"}
 
 
 @record

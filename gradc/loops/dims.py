@@ -59,14 +59,16 @@ def _same(sizes: Sizes, op: Any, args: Sequence[Var]) -> Dims:
 
 def _assert(sizes: Sizes, op: ops.Assert, args: Sequence[Var]) -> Dims:
     """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
-    error = ops.ASSERT_ERRORS[op.error]
-    for c in args[1:]:
-        value = None if c.type.ndim else sizes.try_host(c)  # type: ignore[attr-defined]
-        if isinstance(value, str):
-            sizes.check(Fn("neq", (Size(value), Lit(0, "int64")), "bool"), error, literal(op.message), ())
-        elif value == 0:
-            sizes.check(Lit(False, "bool"), error, literal(op.message), ())
-    return sizes.of(args[0])
+    error, message = ops.ASSERT_ERRORS[op.error], op.message if op.shown else literal(op.message)
+    x, conditions, shown = op.split(args)
+    values = [sizes.try_host(v) for v in shown if not v.type.ndim]
+    if len(values) == op.shown and None not in values:
+        for value in [sizes.try_host(c) for c in conditions if not c.type.ndim]:
+            if isinstance(value, str):
+                sizes.check(Fn("neq", (Size(value), Lit(0, "int64")), "bool"), error, message, values)  # type: ignore
+            elif value == 0:
+                sizes.check(Lit(False, "bool"), error, message, values)  # type: ignore[arg-type]
+    return sizes.of(x)
 
 
 def literal(message: str) -> str:

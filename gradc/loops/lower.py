@@ -49,6 +49,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Gemm,
+    If,
     Index,
     Kernel,
     Late,
@@ -286,11 +287,32 @@ class _Lowering:
     def _emit_block(self, block: Block, scope: Scope) -> None:
         for child in block.children:
             if isinstance(child, CheckItem):
-                for condition in child.conditions:
-                    value = self.value(condition, scope)
-                    self.check(truth(value), child.error, child.message, scope, (), child.sources)
+                self._emit_check(child, scope)
             else:
                 self._emit_node(child, scope)
+
+    def _emit_check(self, item: CheckItem, scope: Scope) -> None:
+        """The conditions; where one on an array does not hold, a search for the first element that is at fault."""
+        if item.domain:
+            valid = truth(self.value(item.conditions[0], scope))
+            found = Scope(scope.level, scope, closed=True)
+            self._search(item, found, 0)
+            scope.statements.append(If(Fn("invert", (valid,), "bool"), tuple(found.statements)))
+        elif item.within:
+            self._search(item, scope, 0)
+        else:
+            for c in item.conditions:
+                self.check(truth(self.value(c, scope)), item.error, item.message, scope, (), item.sources)
+
+    def _search(self, item: CheckItem, scope: Scope, level: int) -> None:
+        """Loops from `level` on around the check of one element."""
+        if level == len(item.domain):
+            condition, *values = [self.value(o, scope) for o in item.within]
+            self.check(truth(condition), item.error, item.message, scope, tuple(values), item.sources)
+            return
+        inner = Scope(scope.level + 1, scope)
+        self._search(item, inner, level + 1)
+        scope.statements.append(For(LOOP_NAMES[level], 0, item.domain[level], tuple(inner.statements)))
 
     def check(self, condition: Expr, error: str, message: str, scope: Scope, values: tuple[Expr, ...],
               sources: tuple[int, ...] = ()) -> None:

@@ -117,6 +117,8 @@ class Schedule:
                     live.add(eqn.args[0])
                 case ops.Callback():
                     live.update(eqn.op.split(eqn.args)[0])
+                case ops.Assert() if not self._in_prologue(eqn):
+                    live.update(eqn.args)
                 case ops.Slice() | ops.Scatter() | ops.Assert():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
@@ -189,8 +191,8 @@ class Schedule:
                 self._concat(eqn, axis)
             case ops.Scatter():
                 self._scatter(eqn, op)
-            case ops.Assert(message, error):
-                self._assert(eqn, message, ops.ASSERT_ERRORS[error])
+            case ops.Assert():
+                self._assert(eqn, op)
             case ops.Random():
                 self._random(eqn, op)
             case ops.Callback():
@@ -640,15 +642,39 @@ class Schedule:
         self._write(out, value, target, mode, base)
         self.home[base] = max(self.home[base], self.home[out])
 
-    def _assert(self, eqn: Eqn, message: str, error: str) -> None:
-        self.views[eqn.outs[0]] = self.views[eqn.args[0]]
-        conditions = [self._operand(c, ()) for c in eqn.args[1:] if c not in self.sizes.scalar]
+    def _assert(self, eqn: Eqn, op: ops.Assert) -> None:
+        x, conditions, shown = op.split(eqn.args)
+        self.views[eqn.outs[0]] = self.views[x]
+        if self._in_prologue(eqn):
+            conditions = [c for c in conditions if c not in self.sizes.scalar]
         if not conditions:
             return
-        item = CheckItem(conditions, literal(message), error, eqn.sources)
+        message = op.message if shown else literal(op.message)
+        item = CheckItem([self._operand(self._all(c), ()) for c in conditions], message, ops.ASSERT_ERRORS[op.error],
+                         eqn.sources)
+        if shown:
+            dims = self.sizes.of(conditions[0])
+            item.domain, places = drop_ones(dims)
+            item.within = [self._operand(v, self._walk(v, len(dims), places, len(item.domain)))
+                           for v in (*conditions, *shown)]
         self._register(item)
         first = max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1)
         self._block_add(item, max(first, self._sizes_known(item, ())))
+
+    def _in_prologue(self, eqn: Eqn) -> bool:
+        """Are those conditions of an Assert that are known at entry checked there (`loops.dims`)?"""
+        return all(v in self.sizes.scalar for v in eqn.op.split(eqn.args)[-1])
+
+    def _all(self, condition: Var) -> Var:
+        """Is an array of bools true everywhere?  A scalar."""
+        rank = condition.type.ndim  # type: ignore[attr-defined]
+        if not rank:
+            return condition
+        out = Var(-1, TensorType.make("bool", ()), name="valid")
+        self.sizes.dims[out] = ()
+        op = ops.Reduce("and_", tuple(range(rank)))
+        self._reduce(out, op, "reduce", op.fn, self.views[condition], [False] * rank)
+        return out
 
     # -- placing
 

@@ -386,14 +386,15 @@ def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
 
 def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
     checked: set[Var] = set()
-    inner = b.eqn(args[0], ops.Assert)
+    x, conditions, shown = op.split(args)
+    inner = b.eqn(x, ops.Assert)
     while inner is not None and len(checked) < 64:      # what is checked already
-        checked.update(inner.args[1:])
+        checked.update(inner.op.split(inner.args)[1])
         inner = b.eqn(inner.args[0], ops.Assert)
-    kept = [a for a in args[1:] if (a.data is None or not a.data.all()) and a not in checked]
-    if len(kept) == len(args) - 1:
+    kept = [c for c in conditions if (c.data is None or not c.data.all()) and c not in checked]
+    if len(kept) == len(conditions):
         return None
-    return b.apply(op, args[0], *kept) if kept else args[0]
+    return b.apply(op, x, *kept, *shown) if kept else x
 
 
 def _sample_slices(b: Any) -> Any:

@@ -203,6 +203,7 @@ from gradc.tensor.reduce import (
     sum,
     var,
 )
+from gradc.tensor.repeats import repeat
 from gradc.tensor.shape import (
     addbroadcast,
     atleast_1d,
@@ -228,7 +229,6 @@ from gradc.tensor.shape import (
     moveaxis,
     patternbroadcast,
     ravel,
-    repeat,
     reshape,
     roll,
     shape,

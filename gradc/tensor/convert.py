@@ -261,6 +261,10 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
                 raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give "
                                  f"ndim=, or a tuple of scalars")
             result = [cast(apply(ops.Slice((ops.Item(at=k),)), v), "int64") for k in range(length)]
+            if v.type.shape[0] is None and result:
+                have, want = apply(ops.ShapeOf(0), v), size_constant(length)
+                result[0] = apply(ops.Assert("expected a shape of {1} entries, got {0}", "shape", 2), result[0],
+                                  apply(ops.Map("eq"), have, want), have, want)
     if ndim is not None and len(result) != ndim:
         raise ShapeError(f"expected a shape of {ndim} entries, got {len(result)}")
     if not allow_unknown:

@@ -14,7 +14,7 @@ import numpy as np
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, extra, index, shape
+from gradc.tensor import contract, convert, creation, extra, index, repeats, shape
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 
@@ -339,7 +339,7 @@ def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
 _METHODS: tuple[Callable[..., Any], ...] = (
     red.sum, red.prod, red.mean, red.var, red.std, red.min, red.max, red.argmin, red.argmax, red.all, red.any, red.ptp,
     red.cumsum, red.cumprod, contract.dot, shape.flatten, shape.ravel, shape.diagonal, shape.trace, shape.squeeze,
-    shape.swapaxes, shape.repeat, ew.conj, ew.round, creation.zeros_like, creation.ones_like, ew.exp, ew.exp2, ew.expm1,
+    shape.swapaxes, repeats.repeat, ew.conj, ew.round, creation.zeros_like, creation.ones_like, ew.exp, ew.exp2, ew.expm1,
     ew.log, ew.log2, ew.log10, ew.log1p, ew.sqrt, ew.square, ew.sin, ew.cos, ew.tan, ew.arcsin, ew.arccos, ew.arctan,
     ew.sinh, ew.cosh, ew.tanh, ew.arcsinh, ew.arccosh, ew.arctanh, ew.deg2rad, ew.rad2deg, ew.floor, ew.ceil, ew.trunc,
 )
@@ -387,7 +387,7 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
     "moveaxis": shape.moveaxis, "squeeze": shape.squeeze, "expand_dims": shape.expand_dims,
     "broadcast_to": shape.broadcast_to, "broadcast_arrays": shape.broadcast_arrays, "concatenate": shape.concatenate,
     "stack": lambda arrays, axis=0: shape.stack(list(arrays), axis=axis), "hstack": shape.hstack,
-    "vstack": shape.vstack, "tile": shape.tile, "repeat": shape.repeat, "roll": shape.roll, "diag": shape.diag,
+    "vstack": shape.vstack, "tile": shape.tile, "repeat": repeats.repeat, "roll": shape.roll, "diag": shape.diag,
     "diagonal": shape.diagonal, "trace": shape.trace, "tril": shape.tril, "triu": shape.triu,
     "atleast_1d": shape.atleast_1d, "atleast_2d": shape.atleast_2d, "zeros_like": creation.zeros_like,
     "ones_like": creation.ones_like, "full_like": creation.full_like, "empty_like": creation.empty_like,

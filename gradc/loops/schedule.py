@@ -663,7 +663,7 @@ class Schedule:
 
     def _in_prologue(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.dims`)?"""
-        return all(v in self.sizes.scalar for v in eqn.op.split(eqn.args)[-1])
+        return all(v in self.sizes.scalar for v in eqn.op.split(eqn.args)[-1])  # type: ignore[attr-defined]
 
     def _all(self, condition: Var) -> Var:
         """Is an array of bools true everywhere?  A scalar."""

@@ -28,7 +28,7 @@ def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "valu
 
     end: an int, an int64 scalar, or None for no limit.
     """
-    end = size_constant(end) if isinstance(end, (int, np.integer)) else end
+    end = size_constant(int(end)) if isinstance(end, (int, np.integer)) else end
     known_end = end is None or isinstance(end, Constant)
     if isinstance(x, Constant):
         bad = np.zeros(x.data.shape, bool) if low is None else x.data < low

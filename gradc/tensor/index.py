@@ -141,7 +141,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     axes = part.__dict__.get("_tag") and getattr(part.tag, "diagonal", None)
     if axes is None:
         return changed
-    flat = node.inputs[0].owner         # `diagonal` cuts it out of a reshaped tensor with these axes last
+    flat: Any = node.inputs[0].owner            # `diagonal` cuts it out of a reshaped tensor with these axes last
     square = flat.inputs[0]
     changed = apply(ops.Reshape(square.type.ndim), changed, *sizes_of(square))
     return moveaxis(changed, (-2, -1), axes)

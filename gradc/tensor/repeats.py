@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import TypeMismatchError, at
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, apply, describe
 from gradc.ir.types import DisconnectedType, TensorType
-from gradc.tensor.checks import equal, in_range, named, not_negative
+from gradc.tensor.checks import equal, in_range, named
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.shape import expand_dims, flatten, join, split
@@ -38,13 +38,16 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if times.type.dtype not in dtypes.INTEGERS or times.type.ndim > 1:
         raise TypeMismatchError(f"repeat: repeats must be an integer or a vector of integers, got {describe(times)} of "
                                 f"type {times.type}{at(times.source or graph.user_line())}")
-    times = in_range(times, 0, None, "repeat: a number of repeats must not be negative, got {0}")
     if times.type.ndim == 1 and times.type.shape != (1,):
         return _each(x, times, axis)
-    n = sizes(times)[0]
+    n = _checked(sizes(times, allow_unknown=True)[0])
     mine = sizes_of(x)
     spread = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
     return apply(ops.Reshape(x.type.ndim), spread, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
+
+
+def _checked(times: Any) -> Any:
+    return in_range(times, 0, None, "repeat: a number of repeats must not be negative, got {0}")
 
 
 def _each(x: Any, times: Any, axis: int) -> Any:
@@ -56,7 +59,7 @@ def _each(x: Any, times: Any, axis: int) -> Any:
     if count == 0:
         return x
     if count is None or (count > FEW and not isinstance(times, Constant)):
-        return Repeat(axis)(x, cast(times, "int64"))
+        return Repeat(axis)(x, _checked(cast(times, "int64")))
     numbers = [size_constant(int(n)) for n in times.data] if isinstance(times, Constant) else \
         [apply(ops.Slice((ops.Item(at=k),)), times) for k in range(count)]
     return join(axis, *[repeat(piece, n, axis) for piece, n in zip(split(x, [1] * count, axis=axis), numbers)])
@@ -76,7 +79,8 @@ class Repeat(Op):
         return Apply(self, [x, counts], [TensorType(x.type.dtype, shape)()])
 
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
-        output_storage[0][0] = np.repeat(*inputs, axis=self.axis)
+        x, counts = inputs
+        output_storage[0][0] = np.repeat(x, counts, axis=self.axis)
 
     def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]) -> list[Variable]:
         return [SumRepeated(self.axis)(output_gradients[0], inputs[1]), NullVariable(DisconnectedType())]

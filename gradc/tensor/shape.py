@@ -426,7 +426,7 @@ def _join_at(axis: Any, tensors: Sequence[Any]) -> Any:
                    *[ew.switch(h, end, n) for h, end, n in zip(here, ends[-1], first)])
     place = (ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC),) * ndim
     for t, start, stop in zip(tensors, [[zero] * ndim, *ends], ends):
-        bounds = [b for h, a, e, n in zip(here, start, stop, first) for b in (ew.switch(h, a, zero), ew.switch(h, e, n))]
+        bounds = [ew.switch(h, *pair) for h, a, e, n in zip(here, start, stop, first) for pair in ((a, zero), (e, n))]
         result = apply(ops.Scatter("set", place), result, cast(t, result.type.dtype), *bounds)
     return result
 
@@ -501,8 +501,8 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
         last = bounds[-1]
         both = isinstance(p, Constant) and isinstance(last, Constant)
         bounds.append(size_constant(int(p.data) + int(last.data)) if both else ew.add(last, p))
-    x = equal(bounds[-1], size_of(x, axis), f"split: the sizes add up to {{0}}, dimension {axis} of {named(x)} has size "
-                                            f"{{1}}", on=x)
+    x = equal(bounds[-1], size_of(x, axis),
+              f"split: the sizes add up to {{0}}, dimension {axis} of {named(x)} has size {{1}}", on=x)
     return [slice_axis(x, axis, a, b) for a, b in pairwise(bounds)]
 
 

@@ -7,10 +7,15 @@ place that detects the fault.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
+
 import numpy as np
 
 # Said where the sizes that differ include a 1.
 SIZE_ONE = "; a size 1 broadcasts only if the type says 1 (addbroadcast states it)"
+NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
+FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
 
 
 class GradcError(Exception):
@@ -223,6 +228,24 @@ class CacheWarning(GradcWarning):
 
 
 SourceLine = tuple[str, int]
+
+
+class _Shown(int):
+    """A value in a message: an integer, or with the format `float` the double of these bits."""
+
+    def __format__(self, spec: str) -> str:
+        return repr(struct.unpack("d", struct.pack("q", self))[0]) if spec == "float" else str(int(self))
+
+
+def literal(text: str) -> str:
+    """`text` as part of a format string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def fill(message: str, values: Iterable[float]) -> str:
+    """A format string with its values: integers, and where it says `{0:float}` floats or the bits of doubles."""
+    bits = [struct.unpack("q", struct.pack("d", v))[0] if isinstance(v, float) else v for v in values]
+    return message.format(*map(_Shown, bits))
 
 
 def at(source: SourceLine | None) -> str:

@@ -215,9 +215,14 @@ class Printer:
         self.checks = self.frame = True
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
-            self.line(f"    frame->error[{k}] = {self.expr(v, True)};")
+            self.line(f"    frame->error[{k}] = {self.shown(self.expr(v, True), v.dtype)};")
         self.line(f"    return {s.number};")
         self.line("}")
+
+    @staticmethod
+    def shown(value: str, dtype: str) -> str:
+        """What stands for a value until its message is made."""
+        return f"gradc_bits({value})" if dtype == "float64" else value
 
     def for_(self, s: For) -> None:
         if s.lanes:
@@ -373,6 +378,7 @@ class Printer:
             steps.append(str(int(type(p) is Load)))
         given = [f"(const void *const[]){{{', '.join(data)}}}", f"(const int64_t[]){{{', '.join(steps)}}}"] if data \
             else ["NULL", "NULL"]
+        given.append("&frame->error[3]")
         call = f"frame->draw(GRADC_{s.distribution.upper()}, {self.address(s.before)}, {self.address(s.after)}, " \
                f"{self.size(s.count)}, {self.address(s.out)},"
         if not s.faults:
@@ -383,8 +389,12 @@ class Printer:
         self.line("{")
         self.line(f"    const int fault = {call}")
         self.line(f"                                  {', '.join(given)});")
-        self.line("    if (fault)")
+        self.line("    if (fault) {")
+        for k, p in enumerate(s.parameters):
+            value = f"({self.address(p)})[frame->error[3]]" if type(p) is Load else self.expr(p, True)
+            self.line(f"        frame->error[{k}] = {self.shown(value, p.dtype)};")
         self.line(f"        return {s.number - 1} + fault;")
+        self.line("    }")
         self.line("}")
 
     def extern(self, s: Extern) -> None:

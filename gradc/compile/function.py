@@ -40,6 +40,7 @@ from gradc.errors import (
     ToolchainNotFoundError,
     ToolchainWarning,
     at,
+    fill,
 )
 from gradc.ir import graph, interp
 from gradc.ir.convert import inline
@@ -275,7 +276,7 @@ class Maker:
         lines = self.ingested.lines_of(equations)
         if 1 not in values:
             message = message.replace(SIZE_ONE, "")
-        return _RUNTIME_ERRORS[error](explain(message.format(*values), shapes, self.ingested, lines))
+        return _RUNTIME_ERRORS[error](explain(fill(message, values), shapes, self.ingested, lines))
 
     def _where(self, position: int) -> str:
         a = self.ingested.arguments[position]

@@ -14,10 +14,11 @@ import numpy as np
 
 from gradc.autodiff.reverse import grad
 from gradc.compile.function import function
-from gradc.errors import GradientError, TypeMismatchError, WrongGradientError, at
+from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
 from gradc.ir.types import TensorType
+from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import cast
 
 # Per dtype the step of a central difference, the cube root of the rounding error, and the errors that are let pass,
@@ -37,6 +38,8 @@ class numeric_grad:
     """
 
     def __init__(self, f: Callable[..., Any], pt: Any, eps: float | None = None, out_type: str | None = None) -> None:
+        if eps is not None and not eps > 0:
+            raise BadValueError(f"numeric_grad: eps must be positive, got {eps!r}")
         single = not isinstance(pt, (list, tuple))
         points = [np.array(p) for p in ([pt] if single else pt)]
         names = [p.dtype.name for p in points] + ([out_type] if out_type else [])
@@ -148,7 +151,7 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
                         on_unused_input="ignore")
     shape = function(inputs, output, mode=mode, on_unused_input="ignore")(*points).shape
     source = np.random.default_rng(1) if rng is None else rng
-    for _ in range(n_tests):
+    for _ in range(python_integer(n_tests, "verify_grad", "n_tests", 1)):
         weights = (source.uniform(size=shape) + 0.5).astype(dtype)
         numeric = numeric_grad(lambda *x, w=weights: value(*x, w), points, eps, dtype)
         symbolic = gradient(*points, weights)

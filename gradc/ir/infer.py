@@ -293,8 +293,9 @@ def _assert(op: ops.Assert, args: Args, source: Any) -> list[Type]:
     if shown:
         (valid,) = conditions
         rank = valid.type.ndim
-        if any(v.type.dtype != "int64" or v.type.ndim > rank for v in shown):
-            raise TypeMismatchError(f"{op}: values to show are int64, of {rank} dimension(s) at most{at(source)}")
+        if any(v.type.dtype not in ("int64", "float64") or v.type.ndim > rank for v in shown):
+            raise TypeMismatchError(f"{op}: values to show are int64 or float64, of at most {rank} dimensions"
+                                    f"{at(source)}")
     return [args[0].type]
 
 

@@ -254,7 +254,7 @@ def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
         if shown:
             (valid,) = np.broadcast_arrays(conditions[0])
             first = np.unravel_index(np.argmin(valid.astype(bool)), valid.shape)
-            message = message.format(*[np.broadcast_to(v, valid.shape)[first] for v in shown])
+            message = errors.fill(message, [np.broadcast_to(v, valid.shape)[first].item() for v in shown])
         raise getattr(errors, ops.ASSERT_ERRORS[op.error])(message)
     return x
 

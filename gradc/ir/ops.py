@@ -268,8 +268,8 @@ class ShapeOf(OpKind):
 class Assert(OpKind):
     """`error` is a key of ASSERT_ERRORS; "shape" is a comparison of sizes only, the others depend on values.
 
-    The last `shown` arguments are int64 and go into the message, which is a format string if there are any; there is
-    one condition then.  They broadcast to its shape (as in a Map): those of the first element that is false are shown.
+    The last `shown` arguments, int64 or float64, go into the message (by `errors.fill`) if there are any; there is one
+    condition then.  They broadcast to its shape (as in a Map): those of the first element that is false are shown.
     """
 
     message: str

@@ -408,8 +408,8 @@ class _Body:
         if len(s.values) > MAX_CHECK_VALUES:
             self.of.fail(f"check {s.number} has {len(s.values)} values; the frame has room for {MAX_CHECK_VALUES}")
         for v in s.values:
-            if self.expr(v) != "int64":
-                self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64")
+            if self.expr(v) not in ("int64", "float64"):
+                self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64 or float64")
 
     def gemm(self, s: Gemm) -> None:
         for size in (s.m, s.n, s.k, s.step_a, s.step_b):

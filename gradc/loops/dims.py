@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import SIZE_ONE, Unsupported
+from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, Unsupported, literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.snippet import snippet_of
@@ -17,8 +17,6 @@ from gradc.loops.nodes import Fn, Lit, Size, SizeExpr
 from gradc.loops.sizes import Dims, Sizes
 
 ANY_NUMBER = 1 << 62        # of steps: more than are ever run
-NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
-FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
 
 
 def _text(sizes: Sizes, what: str, args: Sequence[Var], axis: int | None = None) -> Callable[[], str]:
@@ -69,11 +67,6 @@ def _assert(sizes: Sizes, op: ops.Assert, args: Sequence[Var]) -> Dims:
             elif value == 0:
                 sizes.check(Lit(False, "bool"), error, message, values)  # type: ignore[arg-type]
     return sizes.of(x)
-
-
-def literal(message: str) -> str:
-    """A message without values, for `str.format`."""
-    return message.replace("{", "{{").replace("}", "}}")
 
 
 def _nonempty(sizes: Sizes, op: Any, dims: Dims, axes: Sequence[int]) -> None:

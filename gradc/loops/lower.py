@@ -20,15 +20,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.errors import literal
 from gradc.ir import dtypes, ops
-from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.distributions import DISTRIBUTIONS, fault
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
-from gradc.loops.dims import DIMS, literal
+from gradc.loops.dims import DIMS
 from gradc.loops.fused import fused
 from gradc.loops.index import View, positions
 from gradc.loops.lower_scan import emit
@@ -371,9 +372,9 @@ class _Lowering:
             self.writes[a.buffer] = None
             made.append(Load(a.buffer, self._start(a, scope)))
         number = len(self.sizes.checks) + 1
-        for fault in row.faults:
-            self.sizes.checks.append(CheckInfo("ExecutionError", f"{call.distribution}_rv failed: {fault}",
-                                               call.sources))
+        shown = [f"{{{k}:float}}" if dtype == "float64" else f"{{{k}}}" for k, dtype in enumerate(row.parameters)]
+        for what in row.faults:
+            self.sizes.checks.append(CheckInfo("BadValueError", fault(call.distribution, what, shown), call.sources))
         scope.statements.append(Draw(call.distribution, Load(before.buffer, self._start(before, scope)), made[0],
                                      made[1], call.count, tuple(parameters), number, len(row.faults)))
 

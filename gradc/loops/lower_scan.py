@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
-from gradc.loops.dims import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
 from gradc.loops.places import Carry, CondItem, Operand, ScanItem

@@ -383,7 +383,7 @@ class Section:
 
 @record
 class CheckInfo:
-    """What the Python side needs to report a failed check: error class, message with {0}..{3}, equation sources."""
+    """What the Python side needs to report a failed check: error class, message for `errors.fill`, equation sources."""
 
     error: str
     message: str

@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
-from gradc.loops.dims import item_bounds, literal
+from gradc.loops.dims import item_bounds
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradc import errors
-from gradc.errors import TypeMismatchError, at
+from gradc.errors import TypeMismatchError, at, literal
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
@@ -20,7 +20,7 @@ from gradc.tensor.convert import as_tensor_variable, cast, constant, size_consta
 
 def fail(message: str, error: str, *shown: Any) -> None:
     """Raise what an Assert of this kind raises."""
-    raise getattr(errors, ops.ASSERT_ERRORS[error])(message.format(*shown) + at(graph.user_line()))
+    raise getattr(errors, ops.ASSERT_ERRORS[error])(errors.fill(message, shown) + at(graph.user_line()))
 
 
 def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "value", on: Any = None) -> Any:
@@ -35,7 +35,8 @@ def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "valu
         if end is not None and known_end:
             bad = bad | (x.data >= end.data)
         if bad.any():
-            fail(message, error, x.data[bad].flat[0], int(end.data) if end is not None and known_end else "?")
+            what = message if known_end else message.replace("{1}", "an unknown number of")
+            fail(what, error, int(x.data[bad].flat[0]), int(end.data) if end is not None and known_end else 0)
     on = x if on is None else on
     if isinstance(x, Constant) and known_end:
         return on
@@ -93,7 +94,7 @@ def python_integer(value: Any, what: str, name: str, least: int | None = None) -
 
 def named(x: graph.Variable) -> str:
     """What to call a variable in a format string."""
-    return describe(x).replace("{", "{{").replace("}", "}}")
+    return literal(describe(x))
 
 
 def true(condition: Any, message: str, on: Any, error: str = "value") -> Any:

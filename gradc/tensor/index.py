@@ -14,7 +14,7 @@ import numpy as np
 
 from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 from gradc.tensor.shape import moveaxis
 
@@ -42,7 +42,8 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
     data = np.asarray(entry)
     if data.dtype.kind in "iu":
         return int(data)
-    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {entry!r}")
+    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {entry!r}"
+                            f"{at(user_line())}")
 
 
 def getitem(x: Any, key: Any) -> Any:

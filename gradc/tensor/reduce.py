@@ -16,7 +16,7 @@ import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 
@@ -48,10 +48,11 @@ def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
         axis = np.asarray(axis.data).item()
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
         got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else repr(axis)
-        raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}")
+        raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}"
+                                f"{at(user_line())}")
     if not -ndim <= axis < ndim:
         where = f" for {describe(x)}, which is {x.type.short()}{at(x.source)}" if x is not None else \
-            f" for {ndim} dimension(s)"
+            f" for {ndim} dimension(s){at(user_line())}"
         raise ShapeError(f"{what}: axis {axis} is out of range{where}")
     return int(axis) % ndim
 

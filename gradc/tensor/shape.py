@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative, python_integer
@@ -119,7 +119,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
            for k in (destination if isinstance(destination, (list, tuple)) else [destination])]
     if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
         raise ShapeError(f"moveaxis: source {source} and destination {destination} must name equally many axes, each "
-                         f"once")
+                         f"once{at(graph.user_line())}")
     order = [k for k in range(ndim) if k not in old]
     for place, axis in sorted(zip(new, old)):
         order.insert(place, axis)
@@ -140,7 +140,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     ndim = x.type.ndim + len(places)
     new = {normalize_axis(k, ndim, "expand_dims") for k in places}
     if len(new) != len(places):
-        raise ShapeError(f"expand_dims: an axis is given twice in {axis}")
+        raise ShapeError(f"expand_dims: an axis is given twice in {axis}{at(graph.user_line())}")
     old = iter(range(x.type.ndim))
     return _permute(x, tuple(-1 if k in new else next(old) for k in range(ndim)))
 
@@ -223,7 +223,8 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     unknown = [k for k, s in enumerate(new) if isinstance(s, Constant) and s.data == -1]
     if any(isinstance(s, Constant) and s.data < -1 for s in new) or len(unknown) > 1:
         text = ", ".join(str(s.data) if isinstance(s, Constant) else describe(s) for s in new)
-        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})")
+        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})"
+                         f"{at(graph.user_line())}")
     if unknown:
         rest = new[:unknown[0]] + new[unknown[0] + 1:]
         new[unknown[0]] = _what_is_left(x, rest)
@@ -599,7 +600,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     ndim = x.type.ndim
     i, j = normalize_axis(axis1, ndim, "diagonal", x), normalize_axis(axis2, ndim, "diagonal", x)
     if i == j:
-        raise ShapeError(f"diagonal: axis1 and axis2 must differ, both are {i}")
+        raise ShapeError(f"diagonal: axis1 and axis2 must differ, both are {i}{at(graph.user_line())}")
     rest = tuple(k for k in range(ndim) if k not in (i, j))
     flat_sizes = [size_of(x, k) for k in rest]
     n, m = size_of(x, i), size_of(x, j)

@@ -106,7 +106,7 @@ static inline int64_t gradc_slice_count(int64_t n, int64_t start, int64_t stop, 
         last = gradc_slice_limit(stop, n, step);
     if (step > 0)
         return last > first ? (last - first + step - 1) / step : 0;
-    return first > last ? (first - last - step - 1) / -step : 0;
+    return step < 0 && first > last ? (first - last - step - 1) / -step : 0;      /* a step 0 is refused later */
 }
 
 /* How an outer loop of `extent` iterations is cut into blocks of `step` iterations.  Only sizes decide, never

@@ -52,9 +52,27 @@ def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "valu
     return apply(ops.Assert(message, error, len(shown)), on, valid, *shown)
 
 
+def is_length(s: Any) -> bool:
+    """Is the size `s` known not to be negative: a constant, a size, or a product or sum of such?"""
+    work, steps = [s], 0
+    while work:
+        v = work.pop()
+        steps += 1
+        if isinstance(v, Constant):
+            if v.data < 0:
+                return False
+        elif v.owner is None or steps > 50:
+            return False
+        elif type(v.owner.op) is ops.Map and v.owner.op.fn in ("add", "mul", "maximum", "floor_divide"):
+            work.extend(v.owner.inputs)
+        elif type(v.owner.op) is not ops.ShapeOf:
+            return False
+    return True
+
+
 def not_negative(n: Any, what: str) -> Any:
     """The size `n`, an int64 scalar, which must not be negative."""
-    if n.owner is not None and type(n.owner.op) is ops.ShapeOf:
+    if is_length(n):
         return n
     return in_range(n, 0, None, f"{what}: a size must not be negative, got {{0}}", "size")
 

@@ -130,13 +130,14 @@ def alloc(value: Any, *shape: Any) -> Any:
     spec: Any = shape
     if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
         spec = shape[0]
-    return apply(ops.Broadcast(), as_tensor_variable(value), *sizes(spec))
+    return apply(ops.Broadcast(), as_tensor_variable(value), *[not_negative(s, "alloc") for s in sizes(spec)])
 
 
 def full(shape: Any, fill_value: Any, dtype: object = None) -> Any:
     """A tensor of `shape` with every element `fill_value`.  Dtype: `dtype`, else that of fill_value."""
     value = as_tensor_variable(fill_value)
-    return apply(ops.Broadcast(), value if dtype is None else _converted(value, dtype), *sizes(shape))
+    return apply(ops.Broadcast(), value if dtype is None else _converted(value, dtype),
+                 *[not_negative(s, "alloc") for s in sizes(shape)])
 
 
 def _converted(value: Any, dtype: object) -> Any:

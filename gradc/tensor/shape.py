@@ -19,7 +19,7 @@ from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe
 from gradc.tensor import elemwise as ew
-from gradc.tensor.checks import equal, in_range, integer, named, not_negative, python_integer
+from gradc.tensor.checks import equal, in_range, integer, is_length, named, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes, normalize_axis
 
@@ -194,24 +194,6 @@ def atleast_3d(*tensors: Any) -> Any:
 # --------------------------------------------------------------------------------------------- reshaping
 
 
-def _nonnegative(s: Any) -> bool:
-    """Is this size known not to be negative: a constant, a size, or a product or sum of such?"""
-    work, steps = [s], 0
-    while work:
-        v = work.pop()
-        steps += 1
-        if isinstance(v, Constant):
-            if v.data < 0:
-                return False
-        elif v.owner is None or steps > 50:
-            return False
-        elif type(v.owner.op) is ops.Map and v.owner.op.fn in ("add", "mul", "maximum", "floor_divide"):
-            work.extend(v.owner.inputs)
-        elif type(v.owner.op) is not ops.ShapeOf:
-            return False
-    return True
-
-
 def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     """The elements of x in C order with another shape; one size may be -1, "what is left".
 
@@ -229,7 +211,7 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
         rest = new[:unknown[0]] + new[unknown[0] + 1:]
         new[unknown[0]] = _what_is_left(x, rest)
     else:
-        doubtful = [k for k, s in enumerate(new) if not _nonnegative(s)]
+        doubtful = [k for k, s in enumerate(new) if not is_length(s)]
         if doubtful:        # a size that may turn out to be -1 at run time
             known = _product([_or_one(s) if k in doubtful else s for k, s in enumerate(new)])
             one = size_constant(1)
@@ -295,7 +277,7 @@ def ravel(x: Any) -> Any:
 
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x repeated to `shape`: axes of static size 1 and missing axes on the left grow, others must fit."""
-    return apply(ops.Broadcast(), as_tensor_variable(x), *sizes(shape))
+    return apply(ops.Broadcast(), as_tensor_variable(x), *[not_negative(s, "broadcast_to") for s in sizes(shape)])
 
 
 def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any]:
@@ -525,7 +507,8 @@ def slice_axis(x: Any, axis: int, start: Any, stop: Any, step: Any = None) -> An
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
     """x repeated `reps` times along each axis, as numpy.tile; `ndim` says the rank for a vector of reps."""
     x = as_tensor_variable(x)
-    times = sizes(reps, ndim=None if isinstance(reps, (list, tuple, int, np.integer)) else ndim)
+    times = [not_negative(s, "tile")
+             for s in sizes(reps, ndim=None if isinstance(reps, (list, tuple, int, np.integer)) else ndim)]
     want = max(x.type.ndim, len(times), ndim or 0)
     x = shape_padleft(x, want - x.type.ndim)
     times = [size_constant(1)] * (want - len(times)) + times

@@ -182,7 +182,8 @@ class _Choice(RandomVariable):
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
         op.ndims_params = (0,) * len(op.parameters)
-        return RandomVariable.__call__(op, a, replace, *([] if p is None else [p]), size=size, **options)
+        weights = [] if p is None else [probabilities(as_tensor_variable(p), "choice")]
+        return RandomVariable.__call__(op, a, replace, *weights, size=size, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return (*size, *parameters[0].type.shape[1:])

@@ -465,6 +465,7 @@ VIEWS = (
                            b.apply(ops.Scatter("inc", (ops.Item(), ops.Item(step=1))), v, b.map("exp", v)))),
     Rule("assert_true", On((ops.Assert,)), _assert,
          sample=lambda b: (b.apply(ops.Assert("no"), v := matrix(b), b.constant(True)),
+                           b.apply(ops.Assert("{0}", "value", 1), v, b.constant(True), b.constant(3, "int64")),
                            b.apply(ops.Assert("no"), v, b.map("eq", b.size(v, 0), b.size(v, 0)), b.constant(True)),
                            b.apply(ops.Assert("a"), b.apply(ops.Assert("b"), v, c := b.input(TensorType("bool", ()))),
                                    c))),

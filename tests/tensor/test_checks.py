@@ -213,6 +213,41 @@ def test_no_draws_need_no_parameters():
 
 # ---------------------------------------------------------------- when the function is called
 
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+def test_nothing_is_updated_by_a_call_that_is_refused(mode):
+    weights = gradc.shared(np.ones((4, 3)), "weights")
+    loss = nnet.categorical_crossentropy(nnet.softmax(at.dot(X, weights)), labels).mean()
+    step = gradc.function([X, labels], loss, updates=[(weights, weights - gradc.grad(loss, weights))], mode=mode)
+    with pytest.raises(IndexError, match="class number 3"):
+        step(np.ones((2, 4)), [0, 3])
+    np.testing.assert_array_equal(weights.get_value(), np.ones((4, 3)))
+    assert step(np.ones((2, 4)), [0, 2]) == pytest.approx(np.log(3), rel=1e-15)
+    assert step(np.ones((0, 4)), np.zeros(0, "int64")).shape == ()
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+def test_labels_of_a_step(mode):
+    """Those of one row of a sequence, and labels that are computed: of matrices, of all integer types."""
+    several, dtype = at.tensor("several", dtype="uint8", shape=(None, None)), np.uint8
+    P3 = at.tensor3("P3")
+    losses, _ = gradc.scan(lambda p, y: nnet.categorical_crossentropy(p, y).sum(), sequences=[P3, several])
+    f = gradc.function([P3, several], [losses, nnet.categorical_crossentropy(P3, several + 1)], mode=mode)
+    if mode is None:
+        assert f.info["mode"] == "c"
+    p = np.random.default_rng(2).dirichlet(np.ones(4), size=(2, 3))
+    good = np.array([[0, 1, 2], [2, 1, 0]], dtype)
+    by_step, by_matrix = f(p, good)
+    picked = -np.log(np.take_along_axis(p, good[..., None].astype(int), -1))[..., 0]
+    np.testing.assert_allclose(by_step, picked.sum(1), rtol=1e-14)
+    np.testing.assert_allclose(
+        by_matrix, -np.log(np.take_along_axis(p, good[..., None].astype(int) + 1, -1))[..., 0], rtol=1e-14)
+    for wrong, text in ((3, "number 4"), (200, "number 20[01]"), (255, "number 255")):
+        bad = good.copy()
+        bad[1, 2] = wrong
+        with pytest.raises(IndexError, match=f"{text} is out of range; there are 4 classes"):
+            f(p, bad)
+
 V, A = np.arange(5.0), np.arange(12.0).reshape(3, 4)
 P = np.full((3, 4), 0.25)
 

@@ -124,8 +124,7 @@ class _Lowering:
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
-        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "nest", "slot", "all", "status", "lane", "width",
-                       "tile", "end", "together", "at", "member", *LOOP_NAMES}
+        self.shared = {"lo", "hi", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}

@@ -14,6 +14,7 @@ from gradc.codegen.names import C_TYPE, Names, wrapped
 from gradc.codegen.printer import Printer, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
+from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
     Blocks,
@@ -412,6 +413,6 @@ def _loads(statement: Any) -> list[Load]:
 
 
 def _comment(text: str) -> str:
-    """Text that can stand in a comment."""
-    text = text.replace("*/", "* /").replace("/*", "/ *")
-    return "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
+    """Text that can stand in a comment, on one line."""
+    text = "".join([spelled(c) if c.isprintable() else " " for c in text])
+    return text.replace("*/", "* /").replace("/*", "/ *")

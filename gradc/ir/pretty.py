@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from gradc.errors import shown
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var, bodies
 from gradc.ir.types import TensorType
@@ -43,7 +44,7 @@ def names_of(program: Program) -> dict[Var, str]:
     taken: set[str] = set()
     count = 0
     for var in [*program.inputs, *(o for e in program.eqns for o in e.outs)]:
-        name = var.name
+        name = shown(var.name or "")
         if not name or name in taken:
             count += 1
             while f"v{count}" in taken:

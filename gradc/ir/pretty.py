@@ -18,6 +18,12 @@ def _type(var: Var) -> str:
     return var.type.short() if isinstance(var.type, TensorType) else str(var.type)
 
 
+def letter(k: int) -> str:
+    """What axis number k of a product is called: i, j, ..., h, i2, j2, ..."""
+    again, k = divmod(k, 26)
+    return "ijklmnopqrstuvwxyzabcdefgh"[k] + (str(again + 1) if again else "")
+
+
 def op_text(op: ops.OpKind) -> str:
     """An op with its static fields."""
     match op:
@@ -26,8 +32,7 @@ def op_text(op: ops.OpKind) -> str:
         case ops.Cumulate(_, axis) | ops.ArgReduce(_, axis):
             return f"{op}[{axis}]"
         case ops.Contract(a, b, out):
-            letters = "ijklmnopqrstuvwxyzabcdefgh"
-            left, right, result = ("".join(letters[k] for k in part) for part in (a, b, out))
+            left, right, result = ("".join(map(letter, part)) for part in (a, b, out))
             return f"dot[{left},{right}->{result}]"
         case ops.Concat(axis):
             return f"join[{axis}]"

@@ -26,7 +26,7 @@ from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import snippet_of
-from gradc.ir.types import TensorType
+from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.dims import DIMS, literal
 from gradc.loops.fused import fused
@@ -89,7 +89,7 @@ NANOSECONDS = 0.12          # of one unit of a row's weight, per element
 PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
 LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache
 UNROLLED = 64               # a fold over a static size up to this needs no lanes
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, 33)))
+LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 SCALAR = View.whole
 
 

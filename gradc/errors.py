@@ -1,14 +1,15 @@
 """Every exception class of gradc, in one tree, each with a fixed code.
 
 A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
-Here: classes and `at`, which formats a user's source line.  Not here: the texts, which belong to the
+Here: classes, `at`, which formats a user's source line, and `shown`, which formats a name of the user's.  Not here: the texts, which belong to the
 place that detects the fault.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 import numpy as np
 
@@ -225,6 +226,22 @@ class ToolchainWarning(GradcWarning):
 
 class CacheWarning(GradcWarning):
     """The kernel cache can't be used as asked; the computation goes on without it."""
+
+
+LISTED = 20         # names in a list of a message
+SHOWN = 60          # characters of a name in a message
+
+
+def shown(name: object) -> str:
+    """A user's name in a message: on one line, and cut if it is long."""
+    text = "".join([c if c.isprintable() else ascii(c)[1:-1] for c in str(name)[:SHOWN + 1]])
+    return text if len(text) <= SHOWN else f"{text[:SHOWN - 3]}..."
+
+
+def listed(names: Collection[object]) -> str:
+    """Names of the user's in a message: the first ones of many."""
+    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join([shown(name) for name in islice(names, LISTED)]) or "none") + more
 
 
 SourceLine = tuple[str, int]

@@ -12,6 +12,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc.errors import GradcError, TypeMismatchError, shown
 
 # 1. A rewrite that is right alone and wrong in company.
 
@@ -22,6 +23,29 @@ import gradc.tensor as at
 # 4. Relative accuracy of derivatives.
 
 # 5. Names in generated C.
+
+class TestNames:
+    """Whatever variables are called; all identifiers of units: tests/codegen/test_names.py."""
+
+    @pytest.mark.parametrize("name", ["σ", "β_0", "_1", "-a", "[0]", "数据", "HUGE_VAL", "x*/\n#error", "exp_v"])
+    def test_a_scalar_of_any_name(self, name: str):
+        s, v = at.dscalar(name), at.dvector("v")
+        values = np.array([0.5, -1.0, 2.0])
+        assert np.allclose(gradc.function([s, v], at.exp(s * v), name=name)(0.3, values), np.exp(0.3 * values))
+
+    @pytest.mark.parametrize("name", ["j", "exp_v", "first_v", "add_lanes_1", "HUGE_VAL", "DBL_MAX", "lane"])
+    def test_a_vector_of_any_name(self, name: str):
+        x, v = at.dmatrix("X"), at.dvector(name)
+        matrix, values = np.arange(12.0).reshape(4, 3) / 7, np.array([0.5, -1.0, 2.0])
+        result, total = gradc.function([x, v], [at.dot(x, v), at.exp(v).sum()])(matrix, values)
+        assert np.allclose(result, matrix @ values) and np.allclose(total, np.exp(values).sum())
+
+    def test_names_that_are_alike_in_ascii(self):
+        names = ["α", "β", "alpha", "log", "log_v", "expf", "sinf"]
+        given = [at.fscalar(name) for name in names]
+        result = gradc.function(given, [at.log(g) + at.exp(g) + at.sin(g) for g in given])(*range(1, 8))
+        k = np.arange(1, 8, dtype="float32")
+        assert np.allclose(result, np.log(k) + np.exp(k) + np.sin(k), rtol=1e-6)
 
 # 6. A value belongs to where it was made: draws outside a loop.
 
@@ -96,3 +120,49 @@ class TestCastsAndVariables:
         assert gradc.function([x, counts], at.repeat(x, counts))([1.0, 2.0, 3.0], [2, 0, 1]).tolist() == [1, 1, 3]
 
 # 16. Limits and noise.
+
+
+class TestLimits:
+    """Dimensions and long names."""
+
+    @pytest.mark.parametrize("mode", ["c", "interpret"])
+    def test_as_many_dimensions_as_numpy_has(self, mode: str):
+        x = at.TensorType("float64", (1,) * 61 + (None,) * 3)("x")
+        y = at.TensorType("float64", (None,) * 64)("y")
+        value = np.arange(6.0).reshape((1,) * 61 + (2, 1, 3))
+        odd = tuple(range(1, 64, 2))
+        outs = [gradc.grad((x ** 2).sum(), x), x.sum(axis=odd), x.max(axis=63), x.transpose(), x.cumsum(axis=63),
+                x.argmax(axis=63), x[0], x[..., None, 0], y * 2, y.sum(axis=63)]
+        result = gradc.function([x, y], outs, mode=mode)(value, value)
+        right = [value * 2, value.sum(axis=odd), value.max(63), value.T, value.cumsum(63), value.argmax(63), value[0],
+                 value[..., 0][..., None], value * 2, value.sum(axis=63)]
+        for found, expected in zip(result, right):
+            assert found.shape == expected.shape and (found == expected).all()
+
+    @pytest.mark.parametrize("make", [
+        lambda v: at.TensorType("float64", (None,) * 65), lambda v: v.reshape((1,) * 64 + (-1,)),
+        lambda v: v.dimshuffle(*["x"] * 64, 0), lambda v: v[(None,) * 64], lambda v: at.zeros((1,) * 65),
+        lambda v: at.shape_padleft(v, 64), lambda v: at.tensordot(at.zeros((1,) * 40), at.zeros((1,) * 40), axes=0),
+        lambda v: at.stack([at.zeros((1,) * 64)]), lambda v: at.as_tensor_variable(eval("[" * 65 + "1" + "]" * 65)),
+        lambda v: at.random.RandomStream(1).normal(size=(1,) * 65)])
+    def test_more_is_an_error_of_gradc(self, make):
+        with pytest.raises(TypeMismatchError, match="64"):
+            make(at.dvector("v"))
+
+    def test_messages_cut_names(self):
+        long = "n" * 100_000
+        assert shown(long) == "n" * 57 + "..." and shown("a\nb\u200b") == r"a\nb\u200b" and shown("σ") == "σ"
+        v, m = at.dvector(long), at.dmatrix(long + "m")
+        calls = [lambda f: f(1.0), lambda f: f(np.ones(3), np.ones((2, 4))), lambda f: f(np.ones(3, complex), 1.0),
+                 lambda f: f(**{long + "q": 1}), lambda f: f(np.ones(3), **{long: 1}), lambda f: f[long + "q"]]
+        builds = [lambda: at.join(0, v, m), lambda: gradc.function([], v), lambda: gradc.function([v, m], v),
+                  lambda: gradc.grad(v, v), lambda: v[1, 2], lambda: gradc.function([], v, givens={v: m}),
+                  lambda: gradc.ifelse(v.sum(), v, m), lambda: v.reshape((2, 2)).dimshuffle(5)]
+        for mode in ("c", "interpret"):
+            f = gradc.function([v, m], m + v, mode=mode, name=long)
+            assert len(repr(f)) < 1000 and len(str(f.info)) < 2000 and len(f.c_source()) < 20_000
+            builds += [lambda f=f, call=call: call(f) for call in calls]
+        for build in builds:
+            with pytest.raises(GradcError) as caught:
+                build()
+            assert len(str(caught.value)) < 2000

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe, wrapped
+from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.scalars import Row, get_row
@@ -98,7 +98,8 @@ def row_template(row: str | Row, compute: str, result: str) -> tuple[str, str]:
 class Printer:
     """Prints the body of one C function."""
 
-    def __init__(self, depth: int = 1) -> None:
+    def __init__(self, names: Names, depth: int = 1) -> None:
+        self.names = names
         self.lines: list[str] = []
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
@@ -107,7 +108,6 @@ class Printer:
         self.count = 0                      # statements printed
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
-        self._lane_loops = 0
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
         self._row = ""                      # the variable of the tile around
         self._stop = ""                     # and where it ends
@@ -128,7 +128,7 @@ class Printer:
         """An expression as an operand; `whole`: it may go without parentheses around it."""
         kind = type(e)
         if kind is Local:
-            return self._folded.get(e.name) or safe(e.name)
+            return self._folded.get(e.name) or self.names(e.name)
         if kind is Fn:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
@@ -160,11 +160,11 @@ class Printer:
         if isinstance(size, int):
             return str(size) if size >= 0 else f"({size})"
         self.sizes[size] = None
-        return safe(size)
+        return self.names(size)
 
     def index(self, index: Index) -> str:
         self.narrow |= any([isinstance(s, int) and 2 < abs(s) <= 64 and abs(s).bit_count() > 1 for s, _ in index.terms])
-        terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
+        terms = [self.names(v) if s == 1 else f"{self.size(s)} * {self.names(v)}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
         text = " + ".join(terms)
@@ -172,11 +172,11 @@ class Printer:
 
     def element(self, buffer: Buffer, index: Index) -> str:
         """A place in memory; small arrays of a tile count from its first row."""
-        return f"{safe(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
+        return f"{self.names(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
 
     def address(self, load: Load) -> str:
         index = self.index(load.index)
-        return safe(load.buffer.name) if index == "0" else f"{safe(load.buffer.name)} + {index}"
+        return self.names(load.buffer.name) if index == "0" else f"{self.names(load.buffer.name)} + {index}"
 
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
@@ -188,16 +188,16 @@ class Printer:
 
     def let(self, s: Let) -> None:
         const = "" if s.mutable else "const "
-        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {safe(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {self.names(s.name)} = {self.expr(s.expr, True)};")
 
     def assign(self, s: Assign) -> None:
-        self.line(f"{safe(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{self.names(s.name)} = {self.expr(s.expr, True)};")
 
     def define(self, s: Define) -> None:
         text = self.expr(s.expr, True)
         if type(s.expr) is Fn and s.expr.row in ("add", "mul"):
             text = f"gradc_size_{s.expr.row}({', '.join(map(self.expr, s.expr.args))})"
-        self.line(f"const int64_t {safe(s.name)} = {text};")
+        self.line(f"const int64_t {self.names(s.name)} = {text};")
 
     def store(self, s: Store) -> None:
         self.line(f"{self.element(s.buffer, s.index)} = {self.expr(s.expr, True)};")
@@ -207,7 +207,7 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
 
     def update(self, s: Update) -> None:
-        name = safe(s.name)
+        name = self.names(s.name)
         place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else name
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
@@ -229,20 +229,20 @@ class Printer:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
-        start, stop = self.bound(s.start), self.bound(s.stop)
+        var, start, stop = self.names(s.var), self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
-            self.loop(s.body, f"for (int64_t {s.var} = {stop} - 1; {s.var} >= {start}; --{s.var})")
+            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
             return
         if s.order == "free":
             self.line("GRADC_FREE_ORDER")
-        self.loop(s.body, f"for (int64_t {s.var} = {start}; {s.var} < {stop}; ++{s.var})")
+        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})")
 
     def bound(self, bound: Bound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
         for f in folds:
-            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
+            self.line(f"{LOCAL_TYPE[f.dtype]} {self.names(f.name)} = {literal(f.identity, f.dtype)};")
 
     def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
         self.line(f"{head} {{")
@@ -256,12 +256,12 @@ class Printer:
     def tile(self, s: Tile) -> None:
         """Phases over the rows tile..end-1; those before `together` pass in groups where a phase says so."""
         self.accumulators(s.folds)
-        self._row = s.var
+        self._row = self.names(s.var)
         start, stop = self.bound(s.start), self.bound(s.stop)
         self._stop = stop
         first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
         first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
-        first += [f"{C_TYPE[b.dtype]} {safe(b.name)}[{s.rows}];" for b in s.shared]
+        first += [f"{C_TYPE[b.dtype]} {self.names(b.name)}[{s.rows}];" for b in s.shared]
         self.loop(s.phases, f"for (int64_t tile = {start}; tile < {stop}; tile += {s.rows})", *first)
 
     def phase(self, s: Phase) -> None:
@@ -289,18 +289,16 @@ class Printer:
     def lane_loop(self, s: For) -> None:
         """Element j goes to lane j % lanes; the lanes are folded in halves."""
         lanes = s.lanes
-        self._lane_loops += 1
-        base = f"{s.var}_{self._lane_loops}"
+        var = self.names(s.var)
+        base = self.names.new(f"{var}_base")
         groups: dict[tuple[str, str], list[Fold]] = {}
         for f in s.folds:
             groups.setdefault((f.row, f.dtype), []).append(f)
         outer, self.lanes = self.lanes, {}
         arrays = []
         for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
-            name = safe(group[0].name) if len(group) == 1 else get_row(row).name
-            if len(group) > 1 and any(r == row and d != dtype for r, d in groups):
-                name = f"{name}_{dtypes.SHORT[dtype]}"
-            name = f"{name}_lanes_{self._lane_loops}" if len(group) > 1 else f"{name}_lanes"
+            called = self.names(group[0].name) if len(group) == 1 else get_row(row).name
+            name = self.names.new(f"{called}_lanes")
             count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
             rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
             arrays.append((name, rows, at, row, dtype, group))
@@ -309,7 +307,7 @@ class Printer:
             self.over(rows, at, f"for (int lane = 0; lane < {lanes}; ++lane)",
                       f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
         start, stop = self.bound(s.start), self.bound(s.stop)
-        first = f"const int64_t {s.var} = {base} + lane;"
+        first = f"const int64_t {var} = {base} + lane;"
         if len(s.body) > ONE_COPY:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
@@ -333,7 +331,7 @@ class Printer:
                 self._folded[group[0].name] = f"{name}{at}[0]"
                 continue
             for k, f in enumerate(group):
-                self.line(f"const {LOCAL_TYPE[dtype]} {safe(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
+                self.line(f"const {LOCAL_TYPE[dtype]} {self.names(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
 
     def over(self, rows: str, at: str, head: str, *body: str) -> None:
         """A small loop, for each row of an array of accumulators."""

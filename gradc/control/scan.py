@@ -20,7 +20,7 @@ import numpy as np
 
 from gradc.control.bodies import close
 from gradc.control.returned import OrderedUpdates, Returned, attach, read, warn_if_forgotten
-from gradc.errors import LoopError, MissingInputError, ShapeError, at
+from gradc.errors import LoopError, MissingInputError, ShapeError, at, shown
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, ancestors, apply, describe, user_line
 from gradc.ir.types import TensorType
@@ -278,7 +278,7 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
     if count is not None:
         for s in taken:
             if isinstance(count, Constant) and isinstance(s.length, Constant) and s.length.data < count.data:
-                raise ShapeError(f"scan: {s.name} has {s.length.data} rows to go through, fewer than the "
+                raise ShapeError(f"scan: {shown(s.name)} has {s.length.data} rows to go through, fewer than the "
                                  f"{count.data} steps of n_steps{at(user_line())}")
         return count
     if not taken:
@@ -309,7 +309,7 @@ def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
             raise
-        passed = ", ".join(v.name or f"an unnamed {_short(v)}" for v in args)
+        passed = ", ".join(shown(v.name) if v.name else f"an unnamed {_short(v)}" for v in args)
         raise fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
                      f"({passed}): {error}") from None
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, TypeMismatchError, at
+from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
@@ -410,7 +410,7 @@ def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
 def describe(variable: Variable) -> str:
     """A variable in an error message: its name, or the op that made it."""
     if variable.name:
-        return variable.name
+        return shown(variable.name)
     if variable.owner is not None:
         return f"the result of {variable.owner.op}"
     if isinstance(variable, Constant) and np.size(variable.data) == 1:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at
+from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import dtypes, ops
 from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.scalars import get_row
-from gradc.ir.types import WORDS, RngType, StaticShape, TensorType, Type
+from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, RngType, StaticShape, TensorType, Type
 
 Args = Sequence[Any]
 
@@ -24,7 +24,11 @@ def output_types(op: ops.OpKind, args: Args, source: SourceLine | None = None) -
         rule = _INFER[type(op)]
     except KeyError:
         raise NoRuleError(f"{op} has no entry in ir/infer.py") from None
-    return rule(op, args, source)
+    types = rule(op, args, source)
+    for t in types:
+        if isinstance(t, TensorType) and len(t.shape) > MAX_DIMS:
+            raise TypeMismatchError(f"{shown(op)}: {RANK_LIMIT}, got {len(t.shape)}{at(source)}")
+    return types
 
 
 def broadcast_shapes(shapes: Sequence[StaticShape], what: str, args: Args, source: SourceLine | None) -> StaticShape:
@@ -59,7 +63,7 @@ def slice_length(item: ops.Item, size: int | None) -> int | None:
 def _name(arg: Any) -> str:
     name = getattr(arg, "name", None)
     if name:
-        return name
+        return shown(name)
     owner = getattr(arg, "owner", None)
     return f"the result of {owner.op}" if owner is not None else "an argument"
 

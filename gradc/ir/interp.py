@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradc import errors
-from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError
+from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError, shown
 from gradc.ir import ops
 from gradc.ir.callback import run_callback
 from gradc.ir.distributions import drawn, generator_of, words_of
@@ -67,7 +67,7 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
         if len({s for s, _ in sizes}) > 1:
             first = sizes[0]
             other = next(s for s in sizes if s[0] != first[0])
-            shapes = ", ".join(f"{a.name or a} is {t.short()}" for a, t in zip(eqn.args, types))
+            shapes = ", ".join(f"{shown(a.name or a)} is {t.short()}" for a, t in zip(eqn.args, types))
             raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ ({shapes})"
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
@@ -286,7 +286,7 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
         raise ShapeError(f"{op}: the number of steps is {steps}; it must not be negative")
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
-            raise ShapeError(f"{op}: the sequence {v.name or v} has {len(x)} rows, fewer than the {steps} steps")
+            raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
     rows: list[Any] = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)

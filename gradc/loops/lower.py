@@ -27,7 +27,7 @@ from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import snippet_of
-from gradc.ir.types import TensorType
+from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.dims import DIMS
 from gradc.loops.fused import fused
@@ -91,7 +91,7 @@ NANOSECONDS = 0.12          # of one unit of a row's weight, per element
 PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
 LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache
 UNROLLED = 64               # a fold over a static size up to this needs no lanes
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, 33)))
+LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 SCALAR = View.whole
 
 
@@ -126,8 +126,7 @@ class _Lowering:
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
-        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "nest", "slot", "all", "status", "lane", "width",
-                       "tile", "end", "together", "at", "member", *LOOP_NAMES}
+        self.shared = {"lo", "hi", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradc.errors import shown
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
@@ -628,7 +629,7 @@ def _message(sizes: Sizes, a: Dim, b: Dim, eqn: Eqn | None) -> str:
             return f"size {dim}"
         key = sizes.keys[-dim - 1]
         if key[0] == "shape":
-            return f"dimension {key[2]} of {key[1].name or 'an input'}"
+            return f"dimension {key[2]} of {shown(key[1].name or 'an input')}"
         return "a computed size"
     what = f"{eqn.op}: " if eqn is not None else ""
     return f"{what}{text(a)} and {text(b)} differ; a size 1 broadcasts only if the type says 1"

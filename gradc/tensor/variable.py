@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, shown
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
 from gradc.tensor import contract, convert, creation, extra, index, repeats, shape
@@ -92,7 +92,7 @@ class TensorVariable(Variable):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeMismatchError(f"variables can't be changed{at(self.source)}; use "
-                                f"{self.name or 'x'} = set_subtensor({self.name or 'x'}[...], value)")
+                                f"{shown(self.name or 'x')} = set_subtensor({shown(self.name or 'x')}[...], value)")
 
     def _python_number(self, what: str) -> Any:
         if isinstance(self, Constant) and self.ndim == 0:

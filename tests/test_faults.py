@@ -7,6 +7,14 @@ SciPy or mpmath.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+import gradc.tensor as at
+from gradc.tensor.random import RandomStream
 
 # 1. A rewrite that is right alone and wrong in company.
 
@@ -19,6 +27,21 @@ from __future__ import annotations
 # 5. Names in generated C.
 
 # 6. A value belongs to where it was made: draws outside a loop.
+
+
+class TestMadeOutside:
+    """A draw made outside a loop was drawn again in every step.  More: tests/control/test_made_outside.py."""
+
+    @pytest.mark.parametrize("mode", [None, "interpret"])
+    def test_one_number_for_all_steps(self, mode: Any) -> None:
+        stream, v = RandomStream(1), at.dvector("v")
+        u = stream.normal()
+        out, updates = gradc.scan(lambda a: u * a, sequences=v)
+        f = gradc.function([v], out, updates=updates, mode=mode)
+        numbers = np.random.default_rng(np.random.SeedSequence(1).spawn(1)[0])
+        for _ in range(2):
+            np.testing.assert_array_equal(f([1.0, 2.0, 3.0]), numbers.normal() * np.array([1.0, 2.0, 3.0]))
+
 
 # 7. Gradients at ties.
 

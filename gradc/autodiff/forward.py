@@ -25,7 +25,7 @@ from gradc.errors import (
 )
 from gradc.ir import ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
+from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -123,7 +123,8 @@ class _Forward:
             for j, y in enumerate(node.outputs):
                 if pattern is None or any(used and row[j] for used, row in zip(live, pattern)):
                     self.connected.add(id(y))
-            self._step(node)
+            with made_with(node):
+                self._step(node)
 
     def _step(self, node: Apply) -> None:
         ts = [self.tangents.get(id(x)) for x in node.inputs]

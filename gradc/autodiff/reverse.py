@@ -28,7 +28,17 @@ from gradc.errors import (
 )
 from gradc.ir import dtypes, ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, ancestors, describe, graph_inputs, to_variable, toposort
+from gradc.ir.graph import (
+    Apply,
+    NullVariable,
+    Variable,
+    ancestors,
+    describe,
+    graph_inputs,
+    made_with,
+    to_variable,
+    toposort,
+)
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -181,7 +191,8 @@ class _Backward:
             elif g is not None:
                 self._accumulate(variable, g)
         for node in reversed(order):
-            self._step(node)
+            with made_with(node):
+                self._step(node)
 
     def gradient(self, x: Variable) -> Variable | None:
         """The gradient by x; None if the start does not depend on x."""

@@ -14,6 +14,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc.errors import GradcWarning
 from gradc.tensor.random import RandomStream
 
 # 1. A rewrite that is right alone and wrong in company.
@@ -56,6 +57,23 @@ class TestMadeOutside:
 # 12. What counts is an integer: sums of bool.
 
 # 13. Silent cuts: gradients by integers, Python branches on variables.
+
+
+class TestSilentCuts:
+    """A gradient of 0, a branch always taken, silently.  More: autodiff/test_cuts.py, tensor/test_truth.py."""
+
+    def test_the_gradient_by_an_integer(self) -> None:
+        i = at.lscalar("i")
+        with pytest.warns(GradcWarning, match=r"gradient by i does not pass pow \(.*test_faults.py:"):
+            g = gradc.grad(i ** 2, i)
+        assert gradc.function([i], [g, gradc.grad(i ** 2.0, i)])(3) == [0, 6]
+
+    def test_branches(self) -> None:
+        x = at.dscalar("x")
+        with pytest.warns(GradcWarning, match=r"compares x with 3 as objects \(.*test_faults.py:"):
+            assert not x == 3
+        with pytest.warns(GradcWarning, match=r"truth of x \(.*test_faults.py:"):
+            assert x
 
 # 14. NumPy on symbolic variables.
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
@@ -115,7 +116,9 @@ class _Forward:
 
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
-        for node in toposort(outputs, stop=self.sources):
+        order = toposort(outputs, stop=self.sources)
+        warn_of_cuts(order, outputs, self.sources)
+        for node in order:
             pattern = connection(node)
             live = [id(x) in self.connected for x in node.inputs]
             if True not in live:

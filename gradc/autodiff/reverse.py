@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
+from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -185,6 +186,7 @@ class _Backward:
         order = self._visit([v for v, _ in starts])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
+        warn_of_cuts(order, [v for v, _ in starts], [lazy.get(x, x) for x in targets])
         for variable, g in starts:
             if id(variable) in self.fixed:
                 self.cotangents[id(variable)] = self.fixed[id(variable)]

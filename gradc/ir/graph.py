@@ -13,14 +13,14 @@ import itertools
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from gradc.config import config
-from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, TypeMismatchError, at
+from gradc.config import config, heed
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
@@ -28,17 +28,22 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MODULE_OF_FILE: dict[str, bool] = {}
 
 
+def is_user_frame(frame: FrameType) -> bool:
+    """Is it code outside gradc that runs in the frame?"""
+    name = frame.f_code.co_filename
+    inside = _MODULE_OF_FILE.get(name)
+    if inside is None:
+        inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
+    return not inside
+
+
 def user_line() -> SourceLine | None:
     """(file, line) of the innermost frame outside gradc: where the user wrote it."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        inside = _MODULE_OF_FILE.get(name)
-        if inside is None:
-            inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
-        if not inside:
-            return name, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        if is_user_frame(frame):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
     return None
 
 
@@ -309,10 +314,8 @@ def _note_float64(node: Apply) -> None:
     if any(_is_float64(v) for v in node.outputs) and \
             not any(_is_float64(v) for v in node.inputs if not isinstance(v, Constant)):
         text = ", ".join(f"{describe(v)} is {v.type.short()}" for v in node.inputs if isinstance(v.type, TensorType))
-        message = f"{node.op} makes a float64: {text}{at(node.source)}; cast what should be float32"
-        if config.warn_float64 == "raise":
-            raise TypeMismatchError(message)
-        warnings.warn_explicit(message, GradcWarning, *(node.source or ("gradc", 1)))
+        heed("warn_float64", f"{node.op} makes a float64: {text}{at(node.source)}; cast what should be float32",
+             node.source, TypeMismatchError)
 
 
 def _is_float64(v: Variable) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, extra, index, shape
+from gradc.tensor import contract, convert, creation, extra, index, shape, truth
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 
@@ -75,7 +75,18 @@ class TensorVariable(Variable):
             raise TypeMismatchError(f"a symbolic condition has no truth value when the graph is built"
                                     f"{at(self.source)}; use switch(condition, a, b) or ifelse, and `&` and `|` "
                                     f"instead of `and` and `or`")
+        truth.note_truth(self)
         return True
+
+    def __eq__(self, other: object) -> Any:
+        if self is other:
+            return True
+        if isinstance(other, (Variable, int, float, complex)) and not isinstance(other, np.generic):
+            truth.note_equality(self, other)
+            return False
+        return NotImplemented           # NumPy's arrays compare by value
+
+    __hash__ = Variable.__hash__
 
     def __len__(self) -> int:
         raise TypeMismatchError(f"object of type '{type(self).__name__}' has no len(); the size of {describe(self)} is "

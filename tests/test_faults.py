@@ -77,6 +77,25 @@ class TestSilentCuts:
 
 # 14. NumPy on symbolic variables.
 
+
+class TestNumPyOnVariables:
+    """Refused with advice to use functions that do not exist; object arrays.  More: tests/tensor/test_numpy_api.py."""
+
+    def test_other_names_and_keywords(self) -> None:
+        x, a = at.dmatrix("x"), np.array([[1.25, -2.0], [0.5, 3.75]])
+        for call in (lambda x: np.vecdot(x, x), lambda x: np.matrix_transpose(x), lambda x: np.round(x, 1),
+                     lambda x: np.clip(x, a_min=0, a_max=1), lambda x: np.sum(x, where=x > 0, initial=1.0),
+                     lambda x: np.cumsum(x, dtype="float32"), lambda x: np.diff(x, prepend=0.0),
+                     lambda x: x.ravel(order="C"), lambda x: x.copy(order="C"), lambda x: np.split(x, 2)[1],
+                     lambda x: np.linalg.vector_norm(x)):
+            np.testing.assert_allclose(call(x).eval({x: a}), call(a), rtol=1e-15)
+
+    def test_arrays_of_variables(self) -> None:
+        x, y = at.dscalars("x", "y")
+        for call in (lambda: np.asarray(x), lambda: np.array([x, y])):
+            with pytest.raises(TypeError, match=r"gradc\.tensor\.stack"):
+                call()
+
 # 15. Casts of what is set; symbolic axes and counts.
 
 # 16. Limits and noise.

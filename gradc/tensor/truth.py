@@ -19,7 +19,7 @@ from gradc.config import config, heed
 from gradc.errors import TypeMismatchError, at
 from gradc.ir.graph import Variable, describe, is_user_frame
 
-_COMPARE = dis.opmap["COMPARE_OP"]
+_COMPARE, _DROP, _CACHE = dis.opmap["COMPARE_OP"], dis.opmap["POP_TOP"], dis.opmap.get("CACHE")
 
 
 def note_truth(x: Variable) -> None:
@@ -70,3 +70,14 @@ def _by_name(frame: FrameType, x: Variable, y: Variable) -> bool:
     known = frame.f_globals | frame.f_locals
     sides = [known.get(side.id) for side in (node.left, node.comparators[0]) if isinstance(side, ast.Name)]
     return len(sides) == 2 and all(any(side is v for side in sides) for v in (x, y))
+
+
+def result_is_dropped() -> bool:
+    """Does the user's line call something without using what it returns?"""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_user_frame(frame):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    following = frame.f_code.co_code[frame.f_lasti + 2::2]
+    return next((op for op in following if op != _CACHE), None) == _DROP

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
@@ -25,7 +26,7 @@ from gradc.errors import (
 )
 from gradc.ir import ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
+from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -115,7 +116,9 @@ class _Forward:
 
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
-        for node in toposort(outputs, stop=self.sources):
+        order = toposort(outputs, stop=self.sources)
+        warn_of_cuts(order, outputs, self.sources)
+        for node in order:
             pattern = connection(node)
             live = [id(x) in self.connected for x in node.inputs]
             if True not in live:
@@ -123,7 +126,8 @@ class _Forward:
             for j, y in enumerate(node.outputs):
                 if pattern is None or any(used and row[j] for used, row in zip(live, pattern)):
                     self.connected.add(id(y))
-            self._step(node)
+            with made_with(node):
+                self._step(node)
 
     def _step(self, node: Apply) -> None:
         ts = [self.tangents.get(id(x)) for x in node.inputs]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
+from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -28,7 +29,17 @@ from gradc.errors import (
 )
 from gradc.ir import dtypes, ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, ancestors, describe, graph_inputs, to_variable, toposort
+from gradc.ir.graph import (
+    Apply,
+    NullVariable,
+    Variable,
+    ancestors,
+    describe,
+    graph_inputs,
+    made_with,
+    to_variable,
+    toposort,
+)
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -175,13 +186,15 @@ class _Backward:
         order = self._visit([v for v, _ in starts])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
+        warn_of_cuts(order, [v for v, _ in starts], [lazy.get(x, x) for x in targets])
         for variable, g in starts:
             if id(variable) in self.fixed:
                 self.cotangents[id(variable)] = self.fixed[id(variable)]
             elif g is not None:
                 self._accumulate(variable, g)
         for node in reversed(order):
-            self._step(node)
+            with made_with(node):
+                self._step(node)
 
     def gradient(self, x: Variable) -> Variable | None:
         """The gradient by x; None if the start does not depend on x."""

@@ -22,13 +22,15 @@ from gradc.ir.graph import (
     Constant,
     Op,
     Variable,
+    ancestors,
     clone_replace,
     describe,
     graph_inputs,
     to_variable,
+    toposort,
 )
 from gradc.ir.program import Builder, Var
-from gradc.ir.types import DisconnectedType, NullType
+from gradc.ir.types import DisconnectedType, NullType, RngType
 
 _DEFAULT = "default"
 
@@ -37,7 +39,8 @@ class OpFromGraph(Op):
     """The operation that computes `outputs` from `inputs`, two lists of variables.
 
     Shared variables in the graph need not be listed; they become further inputs of each application, unless `strict`,
-    which refuses them.  `inline` is accepted: compiled functions never contain the Op itself.
+    which refuses them.  So do random draws that depend on no input: in a loop they are one value for all steps, as all
+    that is made before the loop is.  `inline` is accepted: compiled functions never contain the Op itself.
 
     lop_overrides: what to use instead of the graph's own derivative, "default" (or None) for that.
         a function or an OpFromGraph of (inputs, outputs, cotangents): the list of cotangents of the inputs; a function
@@ -224,8 +227,7 @@ def _restore(inputs: list[Variable], outputs: list[Variable], shared: list[Varia
 
 
 def _outside(inputs: Sequence[Variable], outputs: Sequence[Variable], strict: bool) -> list[Variable]:
-    """The shared variables that the graph needs; MissingInputError for anything else that is not listed."""
-    found = []
+    """The shared variables and fixed draws that the graph needs; MissingInputError for inputs that are not listed."""
     listed = {id(v) for v in inputs}
     for v in graph_inputs(outputs, blockers=inputs):
         if id(v) in listed or isinstance(v, Constant):
@@ -236,8 +238,15 @@ def _outside(inputs: Sequence[Variable], outputs: Sequence[Variable], strict: bo
         if strict:
             raise GraphError(f"OpFromGraph(strict=True): the graph uses the shared variable {describe(v)}"
                              f"{at(v.source)}; replace it by an input, or leave strict out")
-        found.append(v)
-    return found
+    varying = set(inputs)
+    draws = []
+    for node in toposort(outputs, stop=inputs):
+        if not varying.isdisjoint(node.inputs):
+            varying.update(node.outputs)
+        elif any(isinstance(v.type, RngType) for v in node.inputs):
+            draws += [v for v in node.outputs if not isinstance(v.type, RngType)]
+    taken = {*draws}
+    return [v for v in ancestors(outputs, blockers=[*inputs, *draws]) if v in taken or hasattr(v, "container")]
 
 
 def _replaced(override: Any) -> Any:

@@ -171,6 +171,8 @@ def analyse(program: Program) -> Sizes:
             sizes.note(eqn.op, eqn.args, eqn.outs, producer, eqn)
         elif isinstance(out.type, TensorType):
             dims[out.number] = rule(sizes, eqn.op, eqn.args, out.type, producer, eqn)
+        else:
+            sizes.of_input(out)         # a checked state of a generator
         for v in eqn.outs:
             producer[v] = eqn
     sizes.settle()

@@ -9,7 +9,7 @@ import pytest
 
 import gradc.tensor as at
 from gradc.config import config
-from gradc.errors import AdvancedIndexingError, NotScalarConstantError, ShapeError, TypeMismatchError
+from gradc.errors import AdvancedIndexingError, GradcWarning, NotScalarConstantError, ShapeError, TypeMismatchError
 from gradc.ir import ops
 from gradc.ir.graph import equal_computations
 from gradc.ir.types import TensorType
@@ -214,7 +214,8 @@ def test_integer_operators():
 
 def test_equality_is_identity_and_variables_hash():
     x, y = at.dvectors("xy")
-    assert (x == y) is False and (x == x) is True and (x != y) is True
+    with pytest.warns(GradcWarning, match="compares x with y as objects"):
+        assert (x == y) is False and (x == x) is True and (x != y) is True
     assert {x: 1}[x] == 1 and x in [y, x]
     assert at.eq(x, y).owner.op == ops.Map("eq")
 
@@ -356,10 +357,10 @@ def test_numpy_functions_build_nodes(compute_it):
     "compute_it, word",
     [
         (lambda x: np.sort(x), "numpy.sort"),
-        (lambda x: np.add.accumulate(x), "numpy.add.accumulate"),
+        (lambda x: np.subtract.accumulate(x), "numpy.subtract.accumulate"),
         (lambda x: np.exp(x, where=[True]), "numpy.exp with where="),
         (lambda x: np.frexp(x), "numpy.frexp"),
-        (lambda x: np.add.outer(x, x), "numpy.add.outer"),
+        (lambda x: np.hypot.outer(x, x), "numpy.hypot.outer"),
     ],
 )
 def test_numpy_functions_that_do_not_work_say_so(compute_it, word):
@@ -378,7 +379,8 @@ def test_ndim_and_shape_by_numpy():
 
 def test_truth_value():
     x = at.dscalar("x")
-    assert bool(x) and bool(x + 1)
+    with pytest.warns(GradcWarning, match="asks for the truth of"):
+        assert bool(x) and bool(x + 1)
     for condition in (x > 0, at.eq(x, 0), at.isnan(x), (x > 0) & (x < 1), at.all(x)):
         with pytest.raises(TypeError, match=r"no truth value.*test_variable.py:\d+\).*switch"):
             bool(condition)

@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
+from gradc.autodiff.guards import Guarded, through
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -147,7 +149,8 @@ def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Vari
     An undefined one is a variable of NullType.
     """
     backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
-    return [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt]
+    found = [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt]
+    return [None if g is None else g.value(o) for g in found]
 
 
 class _Backward:
@@ -169,7 +172,7 @@ class _Backward:
         starts = [(lazy.get(v, v), g) for v, g in starts]
         self.fixed = {id(lazy.get(v, v)): g for v, g in fixed.items()}      # known gradients, not added to
         self.stop = {id(lazy.get(v, v)) for v in kept}
-        self.cotangents: dict[int, Variable] = {}
+        self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
         order = self._visit([v for v, _ in starts])
@@ -177,9 +180,9 @@ class _Backward:
         self._needed = self._leads_to(order, set(self._targets))
         for variable, g in starts:
             if id(variable) in self.fixed:
-                self.cotangents[id(variable)] = self.fixed[id(variable)]
+                self.cotangents[id(variable)] = Guarded(self.fixed[id(variable)])
             elif g is not None:
-                self._accumulate(variable, g)
+                self._accumulate(variable, Guarded(g))
         for node in reversed(order):
             self._step(node)
 
@@ -191,9 +194,9 @@ class _Backward:
         if id(x) not in self.connected:
             return None
         g = self.cotangents.get(id(x))
-        if g is not None:
-            return g
         self.o.source = x.source
+        if g is not None:
+            return g.value(self.o)
         return self.o.full_like(x, 0)
 
     def _inputs(self, node: Apply) -> Iterable[tuple[int, Variable]]:
@@ -267,45 +270,45 @@ class _Backward:
                 wanted[k] = True
         if True not in wanted:
             return
-        null = next((g for g in gs if g is not None and isinstance(g.type, NullType)), None)
+        null = next((g for g in gs if g is not None and isinstance(g.raw.type, NullType)), None)
         o = self.o
         o.source = node.source
         op = node.op
-        terms: Sequence[Variable | None]
+        terms: Sequence[Guarded | None]
         if null is not None:
             terms = [null] * len(wanted)
         elif not isinstance(op, ops.OpKind):
-            terms = user_vjp(o, node, gs)
+            terms = through(o, gs, user_vjp(o, node, [g and g.value(o) for g in gs]))
         elif type(op) in SEVERAL:
-            terms = VJP[type(op)](o, node, gs, wanted)
+            terms = through(o, gs, VJP[type(op)](o, node, [g and g.value(o) for g in gs], wanted))
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
         elif is_complex(node):
-            terms = [undefined(complex_reason(node))] * len(wanted)
+            terms = [Guarded(undefined(complex_reason(node)))] * len(wanted)
+        elif type(op) not in VJP:
+            raise NoRuleError(f"{op} has no entry in autodiff/rules")
         else:
-            rule = VJP.get(type(op))
-            if rule is None:
-                raise NoRuleError(f"{op} has no entry in autodiff/rules")
-            terms = rule(o, node, gs[0], wanted)
+            assert gs[0] is not None
+            terms = guards.backward(o, node, gs[0], wanted)
         for x, term, want in zip(node.inputs, terms, wanted):
             if want and term is not None:
                 self._accumulate(x, term)
 
-    def _accumulate(self, x: Variable, term: Variable) -> None:
+    def _accumulate(self, x: Variable, term: Guarded) -> None:
         key = id(x)
         if key in self.fixed:
             return
         old = self.cotangents.get(key)
-        if type(term.type) is not TensorType:
+        if type(term.raw.type) is not TensorType:
             self.cotangents[key] = term
             return
         dtype = cotangent_dtype(x)
-        if term.type.dtype != dtype:
-            term = self.o.cast(term, dtype)
+        if term.raw.type.dtype != dtype:
+            term = term.with_raw(self.o.cast(term.raw, dtype))
         if old is None:
             self.cotangents[key] = term
-        elif type(old.type) is TensorType:
-            self.cotangents[key] = self.o.add(old, term)  # type: ignore[attr-defined]
+        elif type(old.raw.type) is TensorType:
+            self.cotangents[key] = guards.add(self.o, old, term)
 
 
 def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:

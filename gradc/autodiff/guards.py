@@ -1,0 +1,280 @@
+"""Derivatives behind guards: what a condition makes 0 stays 0, whatever it is multiplied with later.
+
+The cotangent that `switch(c, a, b)` gives to a is 0 where c is false.  Multiplied with the derivative of sqrt at 0 it
+would be 0 * inf, which is nan.  So a derivative is carried as `Guarded`: a value, and the condition under which it
+counts.  Elementwise rules work on the bare value; the switch is applied after them, once, where values meet that have
+other conditions, or where elements are combined.  The condition goes on from there, since the value, now 0, may be
+multiplied again.  In forward mode tangents are carried in the same way: that of `switch(c, a, 1)` is 0 where c is false.
+
+The conditions are those of the program and of kinks (maximum, clip, max), never a test of a derivative for 0: such a
+test is right for the value and wrong when it is differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.autodiff.table import JVP, VJP
+from gradc.ir import ops
+from gradc.ir.graph import Apply, Constant, Variable
+
+_SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
+_UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
+_MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
+
+Literal = tuple[Variable, bool]         # a condition, and whether it or its opposite holds
+Mask = tuple[Literal, ...]              # all of them hold
+
+
+class Guarded:
+    """A derivative that is 0 where `mask` does not hold.
+
+    raw     its value where the mask holds; elsewhere anything, but 0 if `clean`
+    weak    is the mask an `any` over elements?  Then only poles are guarded with it, not factors that might be infinite.
+    """
+
+    __slots__ = ("_value", "clean", "mask", "raw", "weak")
+
+    def __init__(self, raw: Variable, mask: Mask = (), clean: bool = True, weak: bool = False) -> None:
+        self.raw, self.mask, self.weak = raw, mask, weak
+        self.clean = clean or not mask
+        self._value = raw if self.clean else None
+
+    def value(self, o: Any) -> Variable:
+        """The derivative itself."""
+        if self._value is None:
+            zero = o.const(0, self.raw)
+            if len(self.mask) == 1:
+                (c, holds), = self.mask
+                self._value = o.switch(c, self.raw, zero) if holds else o.switch(c, zero, self.raw)
+            else:
+                self._value = o.switch(_all(o, self.mask), self.raw, zero)
+        return self._value
+
+    def with_raw(self, raw: Variable) -> Guarded:
+        """Another value under the same mask."""
+        return self if raw is self.raw else Guarded(raw, self.mask, self.clean, self.weak)
+
+
+def add(o: Any, a: Guarded, b: Guarded) -> Guarded:
+    """The sum.  Of two that never count together it is a switch; of two under one mask the switch can still wait."""
+    weak = a.weak or b.weak
+    only_a, only_b = _minus(a.mask, b.mask), _minus(b.mask, a.mask)
+    if not only_a and not only_b:
+        if a.clean == b.clean:
+            return Guarded(o.add(a.raw, b.raw), a.mask, a.clean, weak)
+        return Guarded(o.add(a.value(o), b.value(o)), a.mask, True, weak)
+    if len(only_a) == len(only_b) == 1 and not (a.clean and b.clean):
+        (c, holds), (other, opposite) = only_a[0], only_b[0]
+        if holds != opposite and _same(c, other):
+            first, second = (a, b) if holds else (b, a)
+            return Guarded(o.switch(c, first.raw, second.raw), _minus(a.mask, only_a), False, weak)
+    return Guarded(o.add(a.value(o), b.value(o)), _either(o, a.mask, b.mask), True, weak)
+
+
+def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Guarded | None]:
+    """The rule of a node with one output: the cotangents of its inputs."""
+    op, kind = node.op, type(node.op)
+    rule = VJP[kind]
+    if kind is ops.Map:
+        return rule(o, node, g, wanted)
+    if not g.mask:
+        return [None if t is None else peeled(Guarded(t)) for t in rule(o, node, g.raw, wanted)]
+    if kind in _UNCHANGED:
+        return [None if t is None else g.with_raw(t) for t in rule(o, node, g.raw, wanted)]
+    if kind is ops.Reduce:
+        ndim = node.inputs[0].type.ndim  # type: ignore[attr-defined]
+        place = [k for k in range(ndim) if k not in op.axes]
+        mask = tuple((_between(o, _padded(o, c, len(place)), place, range(ndim)), holds) for c, holds in g.mask)
+        return [None if t is None else peeled(Guarded(t, mask, g.clean and op.fn == "add", g.weak))
+                for t in rule(o, node, g.raw, wanted)]
+    terms = rule(o, node, g.value(o), wanted)
+    uniform, rest = _split(o, g.mask)
+    moves = _moves(op)
+    if not rest or not (moves or kind in (ops.Contract, ops.Cumulate)):
+        return [None if t is None else Guarded(t, uniform, moves, g.weak) for t in terms]
+    if kind is ops.Contract:
+        c = _padded(o, _all(o, rest), len(op.out))
+        return [None if t is None else Guarded(t, (*uniform, (_between(o, c, op.out, labels), True)), not uniform, True)
+                for t, labels in zip(terms, (op.a, op.b))]
+    counts = rule(o, _as_sum(o, node), _ones(o, g.raw, rest), wanted)
+    weak = g.weak or kind in (ops.Broadcast, ops.Cumulate)
+    return [None if t is None else Guarded(t, (*uniform, _positive(o, n)), moves, weak) for t, n in zip(terms, counts)]
+
+
+def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None:
+    """The rule of a node with one output: its tangent."""
+    op, kind = node.op, type(node.op)
+    rule = JVP[kind]
+    if kind is ops.Map:
+        return rule(o, node, ts)
+    given = [t for t in ts if t is not None]
+    if kind in _UNCHANGED:
+        t = rule(o, node, [t and t.raw for t in ts])
+        return None if t is None else given[0].with_raw(t)
+    value = rule(o, node, [t and t.value(o) for t in ts])
+    if value is None or not all(t.mask for t in given):
+        return None if value is None else Guarded(value)
+    shared = _shared(o, given)
+    moves, weak = _moves(op), any(t.weak for t in given)
+    rest = [t and _minus(t.mask, shared) for t in ts]
+    if () in rest or not (moves or kind in (ops.Contract, ops.Cumulate, ops.Reduce)):
+        return Guarded(value, shared, moves, weak)
+    if kind in (ops.Contract, ops.Reduce):
+        labels = (op.a, op.b) if kind is ops.Contract else [range(x.type.ndim) for x in node.inputs]
+        out = op.out if kind is ops.Contract else [k for k in labels[0] if k not in op.axes]
+        found = [_between(o, _padded(o, _all(o, m), len(names)), names, out)
+                 for m, names in zip(rest, labels) if m is not None]
+        c = found[0] if len(found) == 1 else o.or_(*found)
+        return Guarded(value, (*shared, (c, True)), moves and not shared, True)
+    count = rule(o, _as_sum(o, node), [t and _ones(o, t.raw, m) for t, m in zip(ts, rest)])
+    return Guarded(value, (*shared, _positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
+
+
+def through(o: Any, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
+    """Derivatives by a rule with any number of arguments and results: conditions that hold for all elements stay."""
+    shared = _shared(o, [g for g in given if g is not None])
+    return [None if t is None else Guarded(t, shared, False) for t in terms]
+
+
+def peeled(g: Guarded) -> Guarded:
+    """A derivative that a rule has made as switch(c, value, 0), with c taken into the mask."""
+    node = g.raw.owner
+    if node is None or node.op != _SWITCH:
+        return g
+    c, a, b = node.inputs
+    if _is_zero(b):
+        holds, raw = True, a
+    elif _is_zero(a):
+        holds, raw = False, b
+    else:
+        return g
+    have, want = raw.type.shape, g.raw.type.shape  # type: ignore[attr-defined]
+    if len(have) != len(want) or any(m == 1 != n for m, n in zip(have, want)):
+        return g                                    # the condition makes it larger
+    if c.owner is not None and c.owner.op == _INVERT:
+        c, holds = c.owner.inputs[0], not holds
+    new = Guarded(raw, (*_minus(g.mask, ((c, holds),)), (c, holds)), False, g.weak)
+    if not g.mask:
+        new._value = g.raw
+    return new
+
+
+def summed_to(o: Any, g: Guarded, like: Variable) -> Guarded:
+    """g summed over the axes along which `like` was broadcast to it."""
+    have, want = g.raw.type.shape, like.type.shape  # type: ignore[attr-defined]
+    if have == want:
+        return g
+    total = o.sum_to(g.value(o), like)
+    uniform, rest = _split(o, g.mask)
+    if not rest:
+        return Guarded(total, uniform)
+    pad = len(have) - len(want)
+    ones = [k for k, s in enumerate(want) if s == 1 and have[pad + k] != 1]
+    axes = (*range(pad), *(pad + k for k in ones))
+    c = _padded(o, _all(o, rest), len(have))
+    weak = g.weak or any(c.type.shape[k] != 1 for k in axes)  # type: ignore[attr-defined]
+    kept = [k for k in range(len(have)) if k not in axes]
+    c = _between(o, c, range(len(have)), kept)
+    return Guarded(total, (*uniform, (o.insert_axes(c, ones, len(want)) if ones else c, True)), True, weak)
+
+
+# ------------------------------------------------------------------------------------------- conditions
+
+
+def _is_zero(v: Variable) -> bool:
+    return isinstance(v, Constant) and not np.any(v.data)
+
+
+def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
+    """Are these the same condition, as far as is quickly seen?"""
+    if a is b:
+        return True
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return a.type == b.type and np.array_equal(a.data, b.data)
+    x, y = a.owner, b.owner
+    return (depth > 0 and x is not None and y is not None and type(x.op) in (ops.Map, ops.Transpose) and x.op == y.op
+            and all(_same(p, q, depth - 1) for p, q in zip(x.inputs, y.inputs)))
+
+
+def _minus(a: Mask, b: Mask) -> Mask:
+    """The conditions of a that are not among those of b."""
+    return tuple((c, holds) for c, holds in a if not any(holds == h and _same(c, d) for d, h in b))
+
+
+def _all(o: Any, mask: Mask) -> Variable:
+    """The mask as one condition."""
+    total = None
+    for c, holds in mask:
+        c = c if holds else o.invert(c)
+        total = c if total is None else o.and_(total, c)
+    assert total is not None
+    return total
+
+
+def _either(o: Any, a: Mask, b: Mask) -> Mask:
+    """What holds where a or b does."""
+    if not a or not b:
+        return ()
+    shared = _minus(a, _minus(a, b))
+    rest = [_minus(m, shared) for m in (a, b)]
+    return (*shared, (o.or_(*[_all(o, m) for m in rest]), True)) if all(rest) else shared
+
+
+def _split(o: Any, mask: Mask) -> tuple[Mask, Mask]:
+    """The conditions that are one for all elements, as scalars, and the others."""
+    uniform = [(c, holds) for c, holds in mask if all(s == 1 for s in c.type.shape)]  # type: ignore[attr-defined]
+    scalars = tuple((o.apply(ops.Transpose(()), c) if c.type.ndim else c, holds)  # type: ignore[attr-defined]
+                    for c, holds in uniform)
+    return scalars, tuple(m for m in mask if m not in uniform)
+
+
+def _padded(o: Any, c: Variable, ndim: int) -> Variable:
+    """c with axes put in front up to `ndim`."""
+    missing = ndim - c.type.ndim  # type: ignore[attr-defined]
+    return o.insert_axes(c, range(missing), ndim) if missing else c
+
+
+def _between(o: Any, c: Variable, labels: Sequence[int], wanted: Sequence[int]) -> Variable:
+    """A condition on elements with axes `labels`, for those with axes `wanted`: does it hold anywhere along the others?
+
+    Axes that it does not have are of size 1.
+    """
+    shape = c.type.shape  # type: ignore[attr-defined]
+    folded = [k for k, label in enumerate(labels) if label not in wanted and shape[k] != 1]
+    if folded:
+        c = o.apply(ops.Reduce("or_", tuple(folded)), c)
+    at = {label: j for j, label in enumerate(label for k, label in enumerate(labels) if k not in folded)}
+    perm = tuple(at.get(label, -1) for label in wanted)
+    return c if perm == tuple(range(c.type.ndim)) else o.apply(ops.Transpose(perm), c)  # type: ignore[attr-defined]
+
+
+def _shared(o: Any, given: Sequence[Guarded]) -> Mask:
+    """The conditions of all that are one for all elements."""
+    first, *others = [_split(o, g.mask)[0] for g in given]
+    return tuple(m for m in first if all(not _minus((m,), mask) for mask in others))
+
+
+def _moves(op: Any) -> bool:
+    """Is what comes out of the rule of `op` a sum of elements that go in?"""
+    return type(op) in _MOVES or (type(op) in (ops.Cumulate, ops.Reduce) and op.fn == "add")
+
+
+def _as_sum(o: Any, node: Apply) -> Apply:
+    """`node`, or the sum that goes where its product goes."""
+    if type(node.op) is not ops.Cumulate or node.op.fn == "add":
+        return node
+    return o.apply(ops.Cumulate("add", node.op.axis), node.inputs[0]).owner
+
+
+def _ones(o: Any, like: Variable, mask: Mask) -> Variable:
+    """1 where the mask holds, 0 elsewhere, in the shape of `like`."""
+    dtype = like.type.dtype  # type: ignore[attr-defined]
+    return o.second(like, o.cast(_all(o, mask), dtype) if mask else o.number(1, dtype))
+
+
+def _positive(o: Any, count: Variable) -> Literal:
+    return o.gt(count, o.const(0, count)), True

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.autodiff import guards
-from gradc.autodiff.guards import Guarded, through
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
@@ -103,8 +103,7 @@ def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Vari
     """
     forward = _Forward(o, inputs, tangents)
     forward.run(outputs)
-    found = [forward.tangents.get(id(y)) for y in outputs]
-    return [None if t is None else t.value(o) for t in found]
+    return guards.values(o, [forward.tangents.get(id(y)) for y in outputs])
 
 
 class _Forward:
@@ -139,10 +138,10 @@ class _Forward:
         if null is not None:
             results = [null if is_continuous(y) else None for y in node.outputs]
         elif not isinstance(op, ops.OpKind):
-            given = [t and t.value(o) for t in ts]
-            results = through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
+            given = guards.values(o, ts)
+            results = guards.through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
         elif type(op) in SEVERAL:
-            results = through(o, ts, JVP[type(op)](o, node, [t and t.value(o) for t in ts]))
+            results = guards.through(o, ts, JVP[type(op)](o, node, guards.values(o, ts)))
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
         elif is_complex(node):

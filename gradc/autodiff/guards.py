@@ -4,7 +4,7 @@ The cotangent that `switch(c, a, b)` gives to a is 0 where c is false.  Multipli
 would be 0 * inf, which is nan.  So a derivative is carried as `Guarded`: a value, and the condition under which it
 counts.  Elementwise rules work on the bare value; the switch is applied after them, once, where values meet that have
 other conditions, or where elements are combined.  The condition goes on from there, since the value, now 0, may be
-multiplied again.  In forward mode tangents are carried in the same way: that of `switch(c, a, 1)` is 0 where c is false.
+multiplied again.  In forward mode tangents are carried in the same way: `switch(c, a, 1)` has none where c is false.
 
 The conditions are those of the program and of kinks (maximum, clip, max), never a test of a derivative for 0: such a
 test is right for the value and wrong when it is differentiated.
@@ -33,7 +33,7 @@ class Guarded:
     """A derivative that is 0 where `mask` does not hold.
 
     raw     its value where the mask holds; elsewhere anything, but 0 if `clean`
-    weak    is the mask an `any` over elements?  Then only poles are guarded with it, not factors that might be infinite.
+    weak    is the mask an `any` over elements?  Then it guards poles only, not all factors that might be infinite
     """
 
     __slots__ = ("_value", "clean", "mask", "raw", "weak")
@@ -81,6 +81,8 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     rule = VJP[kind]
     if kind is ops.Map:
         return rule(o, node, g, wanted)
+    if kind is ops.Contract:
+        return _contract_back(o, node, g, rule(o, node, g.value(o), wanted))
     if not g.mask:
         return [None if t is None else peeled(Guarded(t)) for t in rule(o, node, g.raw, wanted)]
     if kind in _UNCHANGED:
@@ -94,12 +96,8 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     terms = rule(o, node, g.value(o), wanted)
     uniform, rest = _split(o, g.mask)
     moves = _moves(op)
-    if not rest or not (moves or kind in (ops.Contract, ops.Cumulate)):
+    if not rest or not (moves or kind is ops.Cumulate):
         return [None if t is None else Guarded(t, uniform, moves, g.weak) for t in terms]
-    if kind is ops.Contract:
-        c = _padded(o, _all(o, rest), len(op.out))
-        return [None if t is None else Guarded(t, (*uniform, (_between(o, c, op.out, labels), True)), not uniform, True)
-                for t, labels in zip(terms, (op.a, op.b))]
     counts = rule(o, _as_sum(o, node), _ones(o, g.raw, rest), wanted)
     weak = g.weak or kind in (ops.Broadcast, ops.Cumulate)
     return [None if t is None else Guarded(t, (*uniform, _positive(o, n)), moves, weak) for t, n in zip(terms, counts)]
@@ -115,29 +113,53 @@ def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None
     if kind in _UNCHANGED:
         t = rule(o, node, [t and t.raw for t in ts])
         return None if t is None else given[0].with_raw(t)
-    value = rule(o, node, [t and t.value(o) for t in ts])
+    value = rule(o, node, values(o, ts))
+    if kind is ops.Contract and value is not None:
+        return Guarded(value, _contract_forth(o, node, ts), False, True)
     if value is None or not all(t.mask for t in given):
         return None if value is None else Guarded(value)
     shared = _shared(o, given)
     moves, weak = _moves(op), any(t.weak for t in given)
-    rest = [t and _minus(t.mask, shared) for t in ts]
-    if () in rest or not (moves or kind in (ops.Contract, ops.Cumulate, ops.Reduce)):
+    rest = [None if t is None else _minus(t.mask, shared) for t in ts]
+    if () in rest or not (moves or kind in (ops.Cumulate, ops.Reduce)):
         return Guarded(value, shared, moves, weak)
-    if kind in (ops.Contract, ops.Reduce):
-        labels = (op.a, op.b) if kind is ops.Contract else [range(x.type.ndim) for x in node.inputs]
-        out = op.out if kind is ops.Contract else [k for k in labels[0] if k not in op.axes]
-        found = [_between(o, _padded(o, _all(o, m), len(names)), names, out)
-                 for m, names in zip(rest, labels) if m is not None]
-        c = found[0] if len(found) == 1 else o.or_(*found)
-        return Guarded(value, (*shared, (c, True)), moves and not shared, True)
-    count = rule(o, _as_sum(o, node), [t and _ones(o, t.raw, m) for t, m in zip(ts, rest)])
+    if kind is ops.Reduce:
+        axes = range(node.inputs[0].type.ndim)  # type: ignore[attr-defined]
+        mask = _along(o, rest[0] or (), axes, [k for k in axes if k not in op.axes])
+        return Guarded(value, (*shared, *mask), moves, True)
+    count = rule(o, _as_sum(o, node), [t and _ones(o, t.raw, m or ()) for t, m in zip(ts, rest)])
     return Guarded(value, (*shared, _positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
+
+
+def values(o: Any, given: Sequence[Guarded | None]) -> list[Variable | None]:
+    """The derivatives themselves."""
+    return [None if g is None else g.value(o) for g in given]
 
 
 def through(o: Any, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
     """Derivatives by a rule with any number of arguments and results: conditions that hold for all elements stay."""
     shared = _shared(o, [g for g in given if g is not None])
     return [None if t is None else Guarded(t, shared, False) for t in terms]
+
+
+def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | None]) -> list[Guarded | None]:
+    """By one factor it is 0 where g counts for nothing that the element has a part in, or the other factor is 0."""
+    op, (x, y) = node.op, node.inputs
+    uniform = _split(o, g.mask)[0]
+    result: list[Guarded | None] = []
+    for t, labels, other, names in zip(terms, (op.a, op.b), (y, x), (op.b, op.a)):
+        mask = _along(o, g.mask, op.out, labels) + _along(o, peeled(Guarded(other)).mask, names, labels)
+        one = g.mask and {*op.out, *names} <= {*labels}         # each element is one product
+        result.append(None if t is None else Guarded(t, mask, not (uniform or one), not one))
+    return result
+
+
+def _contract_forth(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
+    """Where the tangent of a product may be other than 0."""
+    op, (x, y) = node.op, node.inputs
+    masks = [_along(o, t.mask, labels, op.out) + _along(o, peeled(Guarded(other)).mask, names, op.out)
+             for t, labels, other, names in zip(ts, (op.a, op.b), (y, x), (op.b, op.a)) if t is not None]
+    return masks[0] if len(masks) == 1 else _either(o, *masks)
 
 
 def peeled(g: Guarded) -> Guarded:
@@ -169,17 +191,10 @@ def summed_to(o: Any, g: Guarded, like: Variable) -> Guarded:
     if have == want:
         return g
     total = o.sum_to(g.value(o), like)
-    uniform, rest = _split(o, g.mask)
-    if not rest:
-        return Guarded(total, uniform)
     pad = len(have) - len(want)
-    ones = [k for k, s in enumerate(want) if s == 1 and have[pad + k] != 1]
-    axes = (*range(pad), *(pad + k for k in ones))
-    c = _padded(o, _all(o, rest), len(have))
-    weak = g.weak or any(c.type.shape[k] != 1 for k in axes)  # type: ignore[attr-defined]
-    kept = [k for k in range(len(have)) if k not in axes]
-    c = _between(o, c, range(len(have)), kept)
-    return Guarded(total, (*uniform, (o.insert_axes(c, ones, len(want)) if ones else c, True)), True, weak)
+    kept = [pad + k if s != 1 or have[pad + k] == 1 else -1 for k, s in enumerate(want)]
+    mask = _along(o, g.mask, range(len(have)), kept)
+    return Guarded(total, mask, True, g.weak or mask != g.mask)
 
 
 # ------------------------------------------------------------------------------------------- conditions
@@ -250,6 +265,14 @@ def _between(o: Any, c: Variable, labels: Sequence[int], wanted: Sequence[int]) 
     at = {label: j for j, label in enumerate(label for k, label in enumerate(labels) if k not in folded)}
     perm = tuple(at.get(label, -1) for label in wanted)
     return c if perm == tuple(range(c.type.ndim)) else o.apply(ops.Transpose(perm), c)  # type: ignore[attr-defined]
+
+
+def _along(o: Any, mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> Mask:
+    """As `_between`; conditions that are one for all elements stay what they are."""
+    uniform, rest = _split(o, mask)
+    if not rest:
+        return uniform
+    return (*uniform, (_between(o, _padded(o, _all(o, rest), len(labels)), labels, wanted), True))
 
 
 def _shared(o: Any, given: Sequence[Guarded]) -> Mask:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
-from gradc.autodiff.guards import Guarded, through
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -149,8 +149,7 @@ def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Vari
     An undefined one is a variable of NullType.
     """
     backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
-    found = [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt]
-    return [None if g is None else g.value(o) for g in found]
+    return guards.values(o, [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt])
 
 
 class _Backward:
@@ -278,9 +277,9 @@ class _Backward:
         if null is not None:
             terms = [null] * len(wanted)
         elif not isinstance(op, ops.OpKind):
-            terms = through(o, gs, user_vjp(o, node, [g and g.value(o) for g in gs]))
+            terms = guards.through(o, gs, user_vjp(o, node, guards.values(o, gs)))
         elif type(op) in SEVERAL:
-            terms = through(o, gs, VJP[type(op)](o, node, [g and g.value(o) for g in gs], wanted))
+            terms = guards.through(o, gs, VJP[type(op)](o, node, guards.values(o, gs), wanted))
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
         elif is_complex(node):

@@ -14,7 +14,7 @@ import numpy as np
 from gradc.autodiff.guards import Guarded, add, peeled, summed_to
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
+from gradc.ir import dtypes, ops
 from gradc.ir.graph import Apply, Constant, NullVariable, Variable, describe
 from gradc.ir.scalars import get_row
 from gradc.ir.types import NullType
@@ -54,6 +54,9 @@ def map_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> Gua
 def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Guarded | None]:
     """The row's derivative by each argument, times what is given for it; None where that is zero."""
     row, out, args = get_row(node.op.fn), node.outputs[0], node.inputs
+    if row.rule in ("integral", "floating") and len(args) > 1:      # log of the base 2.0, a float32, as in the value
+        dtype = row.dtypes(*[x.type.dtype for x in args])[0]  # type: ignore[attr-defined]
+        args = [o.cast(x, dtype) if is_continuous(x) and dtype in dtypes.CONTINUOUS else x for x in args]
     result: list[Guarded | None] = []
     for k, (g, derivative) in enumerate(zip(given, row.d or (None,) * row.nin)):
         if g is None or derivative is None:

@@ -87,9 +87,9 @@ def _recurrence(o: Any, a: Variable, b: Variable, axis: int) -> Variable:
     ndim = b.type.ndim  # type: ignore[attr-defined]
     to_front = ops.Transpose((axis, *(k for k in range(ndim) if k != axis)))
     back = ops.Transpose((*range(1, axis + 1), 0, *range(axis + 1, ndim)))
-    seqs = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]
+    seqs: list[Any] = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]
     first = o.apply(ops.Reduce("add", (0,)), o.add(*seqs))                  # for its shape
-    rows = [TensorType.make(v.type.dtype, v.type.shape[1:]) for v in seqs] + [first.type]
+    rows = [TensorType.make(s.type.dtype, s.type.shape[1:]) for s in seqs] + [first.type]
     factor, term, r = (row.variable_class(row) for row in rows)
     following = o.add(o.mul(factor, r), term)
     loop = ops.Scan(to_program([factor, term, r], [following, following], body=True), 2, 1)

@@ -60,7 +60,8 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     tangents = [_point(o, x, t) for x, t in zip(sources, points)]
     lazy = sink([*outputs, *sources])       # of an `ifelse` only the branch taken is differentiated
     outputs = [lazy.get(y, y) for y in outputs]
-    forward = _Forward(o, [lazy.get(x, x) for x in sources], tangents)
+    forward = _Forward(o, [lazy.get(x, x) for x in sources],
+                       [None if t is None else Guarded(t) for t in tangents])
     forward.run(outputs)
     result: list[Variable | None] = []
     for y in outputs:
@@ -95,25 +96,25 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
     return Rop(grad(cost, wrt), wrt, p, disconnected_outputs="ignore")
 
 
-def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Variable | None],
-                outputs: Sequence[Variable]) -> list[Variable | None]:
+def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Guarded | None],
+                outputs: Sequence[Variable]) -> list[Guarded | None]:
     """The tangents of `outputs` for those of `inputs`; None where they are zero.  For the rules of loops and branches.
 
     An undefined one is a variable of NullType.
     """
     forward = _Forward(o, inputs, tangents)
     forward.run(outputs)
-    return guards.values(o, [forward.tangents.get(id(y)) for y in outputs])
+    return [forward.tangents.get(id(y)) for y in outputs]
 
 
 class _Forward:
     """The forward pass: which variables depend on the sources, and their tangents (absent: zero)."""
 
-    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Variable | None]) -> None:
+    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Guarded | None]) -> None:
         self.o = o
         self.sources = sources
         self.connected = {id(x) for x in sources}
-        self.tangents = {id(x): Guarded(t) for x, t in zip(sources, points) if t is not None}
+        self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
 
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
@@ -141,7 +142,7 @@ class _Forward:
             given = guards.values(o, ts)
             results = guards.through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
         elif type(op) in SEVERAL:
-            results = guards.through(o, ts, JVP[type(op)](o, node, guards.values(o, ts)))
+            results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
         elif is_complex(node):

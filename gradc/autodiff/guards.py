@@ -21,6 +21,11 @@ from gradc.autodiff.table import JVP, VJP
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable
 
+# Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
+# stays 0 in them.
+BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip abs real conj deg2rad rad2deg".split())
+SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh sigmoid softplus "
+                               "logaddexp erf erfc".split())
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
 _MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
@@ -84,23 +89,23 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     if kind is ops.Contract:
         return _contract_back(o, node, g, rule(o, node, g.value(o), wanted))
     if not g.mask:
-        return [None if t is None else peeled(Guarded(t)) for t in rule(o, node, g.raw, wanted)]
+        return [None if t is None else peeled(o, Guarded(t)) for t in rule(o, node, g.raw, wanted)]
     if kind in _UNCHANGED:
         return [None if t is None else g.with_raw(t) for t in rule(o, node, g.raw, wanted)]
     if kind is ops.Reduce:
         ndim = node.inputs[0].type.ndim  # type: ignore[attr-defined]
         place = [k for k in range(ndim) if k not in op.axes]
         mask = tuple((_between(o, _padded(o, c, len(place)), place, range(ndim)), holds) for c, holds in g.mask)
-        return [None if t is None else peeled(Guarded(t, mask, g.clean and op.fn == "add", g.weak))
+        return [None if t is None else peeled(o, Guarded(t, mask, g.clean and op.fn == "add", g.weak))
                 for t in rule(o, node, g.raw, wanted)]
     terms = rule(o, node, g.value(o), wanted)
     uniform, rest = _split(o, g.mask)
     moves = _moves(op)
     if not rest or not (moves or kind is ops.Cumulate):
         return [None if t is None else Guarded(t, uniform, moves, g.weak) for t in terms]
-    counts = rule(o, _as_sum(o, node), _ones(o, g.raw, rest), wanted)
+    counts = rule(o, _as_sum(o, node), ones(o, g.raw, rest), wanted)
     weak = g.weak or kind in (ops.Broadcast, ops.Cumulate)
-    return [None if t is None else Guarded(t, (*uniform, _positive(o, n)), moves, weak) for t, n in zip(terms, counts)]
+    return [None if t is None else Guarded(t, (*uniform, positive(o, n)), moves, weak) for t, n in zip(terms, counts)]
 
 
 def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None:
@@ -127,13 +132,25 @@ def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None
         axes = range(node.inputs[0].type.ndim)  # type: ignore[attr-defined]
         mask = _along(o, rest[0] or (), axes, [k for k in axes if k not in op.axes])
         return Guarded(value, (*shared, *mask), moves, True)
-    count = rule(o, _as_sum(o, node), [t and _ones(o, t.raw, m or ()) for t, m in zip(ts, rest)])
-    return Guarded(value, (*shared, _positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
+    count = rule(o, _as_sum(o, node), [t and ones(o, t.raw, m or ()) for t, m in zip(ts, rest)])
+    return Guarded(value, (*shared, positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
 
 
 def values(o: Any, given: Sequence[Guarded | None]) -> list[Variable | None]:
     """The derivatives themselves."""
     return [None if g is None else g.value(o) for g in given]
+
+
+def opened(o: Any, given: Sequence[Guarded | None]) -> tuple[Mask, list[Variable | None], list[Variable | None]]:
+    """For rules with bodies: the conditions that are one for all elements of all, the values, what each has beside."""
+    shared = _shared(o, [g for g in given if g is not None])
+    rest = [() if g is None else _minus(g.mask, shared) for g in given]
+    return shared, values(o, given), [_all(o, mask) if mask else None for mask in rest]
+
+
+def condition(o: Any, g: Guarded) -> Variable | None:
+    """When g counts, as one variable; None if that is always."""
+    return _all(o, g.mask) if g.mask else None
 
 
 def through(o: Any, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
@@ -148,8 +165,9 @@ def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | N
     uniform = _split(o, g.mask)[0]
     result: list[Guarded | None] = []
     for t, labels, other, names in zip(terms, (op.a, op.b), (y, x), (op.b, op.a)):
-        mask = _along(o, g.mask, op.out, labels) + _along(o, peeled(Guarded(other)).mask, names, labels)
-        one = g.mask and {*op.out, *names} <= {*labels}         # each element is one product
+        mask = _along(o, g.mask, op.out, labels) + _along(o, peeled(o, Guarded(other)).mask, names, labels)
+        # each element is one product, with a factor that may be nan
+        one = g.mask and {*op.out, *names} <= {*labels} and _is_singular(other)
         result.append(None if t is None else Guarded(t, mask, not (uniform or one), not one))
     return result
 
@@ -157,12 +175,12 @@ def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | N
 def _contract_forth(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
     """Where the tangent of a product may be other than 0."""
     op, (x, y) = node.op, node.inputs
-    masks = [_along(o, t.mask, labels, op.out) + _along(o, peeled(Guarded(other)).mask, names, op.out)
+    masks = [_along(o, t.mask, labels, op.out) + _along(o, peeled(o, Guarded(other)).mask, names, op.out)
              for t, labels, other, names in zip(ts, (op.a, op.b), (y, x), (op.b, op.a)) if t is not None]
     return masks[0] if len(masks) == 1 else _either(o, *masks)
 
 
-def peeled(g: Guarded) -> Guarded:
+def peeled(o: Any, g: Guarded) -> Guarded:
     """A derivative that a rule has made as switch(c, value, 0), with c taken into the mask."""
     node = g.raw.owner
     if node is None or node.op != _SWITCH:
@@ -174,9 +192,7 @@ def peeled(g: Guarded) -> Guarded:
         holds, raw = False, b
     else:
         return g
-    have, want = raw.type.shape, g.raw.type.shape  # type: ignore[attr-defined]
-    if len(have) != len(want) or any(m == 1 != n for m, n in zip(have, want)):
-        return g                                    # the condition makes it larger
+    raw = o.fit(raw, g.raw)
     if c.owner is not None and c.owner.op == _INVERT:
         c, holds = c.owner.inputs[0], not holds
     new = Guarded(raw, (*_minus(g.mask, ((c, holds),)), (c, holds)), False, g.weak)
@@ -198,6 +214,11 @@ def summed_to(o: Any, g: Guarded, like: Variable) -> Guarded:
 
 
 # ------------------------------------------------------------------------------------------- conditions
+
+
+def _is_singular(v: Variable) -> bool:
+    """Does v come from a row with poles?"""
+    return v.owner is not None and type(v.owner.op) is ops.Map and v.owner.op.fn not in SMOOTH
 
 
 def _is_zero(v: Variable) -> bool:
@@ -293,11 +314,12 @@ def _as_sum(o: Any, node: Apply) -> Apply:
     return o.apply(ops.Cumulate("add", node.op.axis), node.inputs[0]).owner
 
 
-def _ones(o: Any, like: Variable, mask: Mask) -> Variable:
+def ones(o: Any, like: Variable, mask: Mask) -> Variable:
     """1 where the mask holds, 0 elsewhere, in the shape of `like`."""
     dtype = like.type.dtype  # type: ignore[attr-defined]
     return o.second(like, o.cast(_all(o, mask), dtype) if mask else o.number(1, dtype))
 
 
-def _positive(o: Any, count: Variable) -> Literal:
+def positive(o: Any, count: Variable) -> Literal:
+    """That a sum of `ones` is not 0."""
     return o.gt(count, o.const(0, count)), True

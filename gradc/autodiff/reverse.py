@@ -60,16 +60,16 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     single, targets = targets_of(wrt)
     o = Symbolic()
     fixed: dict[Variable, Variable] = {}
-    starts: list[tuple[Variable, Variable | None]] = []
+    starts: list[tuple[Variable, Guarded]] = []
     if cost is not None:
         cost = _check_cost(cost)
         o.source = cost.source
-        starts.append((cost, o.full_like(cost, 1)))
+        starts.append((cost, Guarded(o.full_like(cost, 1))))
     elif not known_grads:
         raise GradientError("grad needs a cost, or known_grads; both are missing")
     for variable, g in (known_grads or {}).items():
         fixed[variable] = g = _known(o, variable, g)
-        starts.append((variable, g))
+        starts.append((variable, Guarded(g)))
     backward = _Backward(o, starts, targets, consider_constant, fixed)
     result = []
     for x in targets:
@@ -101,7 +101,7 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable
         raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}")
     single, targets = targets_of(wrt)
     o = Symbolic()
-    starts = [(y, _known(o, y, g)) for y, g in zip(outputs, points)]
+    starts = [(y, Guarded(_known(o, y, g))) for y, g in zip(outputs, points)]
     backward = _Backward(o, starts, targets, consider_constant, {})
     result = []
     for x in targets:
@@ -142,14 +142,14 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     return (*result, by_start, by_cost) if details else result
 
 
-def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Variable],
-             wrt: Sequence[Variable]) -> list[Variable | None]:
+def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Guarded],
+             wrt: Sequence[Variable]) -> list[Guarded | None]:
     """The cotangents by `wrt` for those of `outputs`; None where they are zero.  For the rules of loops and branches.
 
     An undefined one is a variable of NullType.
     """
     backward = _Backward(o, list(zip(outputs, cotangents)), wrt, None, {})
-    return guards.values(o, [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt])
+    return [backward.cotangents.get(id(backward.lazy.get(x, x))) for x in wrt]
 
 
 class _Backward:
@@ -159,7 +159,7 @@ class _Backward:
     differentiated; `lazy` maps variables of the user's graph to those of this one, where they differ.
     """
 
-    def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Variable | None]], targets: Sequence[Variable],
+    def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Guarded]], targets: Sequence[Variable],
                  constants: Iterable[Variable] | None, fixed: dict[Variable, Variable]) -> None:
         self.o = o
         kept = [constants] if isinstance(constants, Variable) else list(constants or ())
@@ -180,8 +180,8 @@ class _Backward:
         for variable, g in starts:
             if id(variable) in self.fixed:
                 self.cotangents[id(variable)] = Guarded(self.fixed[id(variable)])
-            elif g is not None:
-                self._accumulate(variable, Guarded(g))
+            else:
+                self._accumulate(variable, g)
         for node in reversed(order):
             self._step(node)
 
@@ -279,7 +279,7 @@ class _Backward:
         elif not isinstance(op, ops.OpKind):
             terms = guards.through(o, gs, user_vjp(o, node, guards.values(o, gs)))
         elif type(op) in SEVERAL:
-            terms = guards.through(o, gs, VJP[type(op)](o, node, guards.values(o, gs), wanted))
+            terms = VJP[type(op)](o, node, gs, wanted)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
         elif is_complex(node):

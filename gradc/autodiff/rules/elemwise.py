@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.autodiff.guards import Guarded, add, peeled, summed_to
+from gradc.autodiff.guards import BOUNDED, SMOOTH, Guarded, add, peeled, summed_to
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import Cotangents, jvp, vjp
 from gradc.ir import dtypes, ops
@@ -19,11 +19,6 @@ from gradc.ir.graph import Apply, Constant, NullVariable, Variable, describe
 from gradc.ir.scalars import get_row
 from gradc.ir.types import NullType
 
-# Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
-# stays 0 in them.
-_BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip abs real conj deg2rad rad2deg".split())
-_SMOOTH = _BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh sigmoid softplus "
-                               "logaddexp erf erfc".split())
 
 def undefined(why: str) -> Variable:
     """A gradient that does not exist, for the reason `why`."""
@@ -66,7 +61,7 @@ def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Gu
         else:
             term = derivative(o, g.raw, out, *args)
             clean = g.clean and not (g.mask and _is_hazard(node, k, g.weak))
-            result.append(g if term is g.raw else peeled(Guarded(term, g.mask, clean, g.weak)))
+            result.append(g if term is g.raw else peeled(o, Guarded(term, g.mask, clean, g.weak)))
     return result
 
 
@@ -77,7 +72,7 @@ def _is_hazard(node: Apply, k: int, weak: bool) -> bool:
         other = node.inputs[1 - k]
         if isinstance(other, Constant) and np.isfinite(other.data).all() and (fn == "mul" or np.all(other.data)):
             return False
-    return fn not in (_SMOOTH if weak else _BOUNDED)
+    return fn not in (SMOOTH if weak else BOUNDED)
 
 
 @vjp(ops.Cast)

@@ -87,6 +87,10 @@ def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> De
             zero = o.full_like(args[i], 0)
             total = zero.type(name=_after("grad", step.inputs[i]))
             loop.carries[i] = total, zero, added(o, total, term)
+            if guarded.mask:
+                flag = _flag(total)
+                counts = o.or_(flag, o.second(total, condition(o, guarded)))
+                loop.carries["counts", i] = flag, o.second(zero, o.number(False, "bool")), counts
     if not (loop.rows or loop.carries):
         return result
 
@@ -109,8 +113,9 @@ def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> De
                 mask = (*shared, positive(o, window.place(o, counts, args[i])))
         elif i < op.n_seqs + op.n_carries:
             total = window.first(o, total)
-            if counts is not None and window.whole is None:
-                mask = (*shared, (counts, True))
+            counts = counts if window.whole is None else None
+        if counts is not None and i >= op.n_seqs:
+            mask = (*shared, (counts, True))
         result[before + i] = Guarded(total, mask, not shared)
     return result
 

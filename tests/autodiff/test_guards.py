@@ -9,8 +9,10 @@ import mpmath
 import numpy as np
 import pytest
 
+import gradc
 import gradc.tensor as at
 from gradc.gradient import Rop, grad, hessian
+from gradc.ir import ops
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
 
@@ -246,3 +248,107 @@ def test_second_derivatives(name):
         np.testing.assert_allclose(H, second, rtol=1e-12, atol=tolerance, err_msg=f"Hessian at {point}")
         np.testing.assert_allclose(forward, second @ V, rtol=1e-12, atol=5 * tolerance, err_msg=f"Rop at {point}")
         np.testing.assert_allclose(backward, second @ V, rtol=1e-12, atol=5 * tolerance, err_msg=f"twice at {point}")
+
+
+COMPILED = ["prod", "cumprod of rows", "x[0] ** y", "xlogy0", "log of sqrt", "guard in a guard", "sum of a branch",
+            "argument of sqrt", "dot of a branch"]
+
+
+def test_the_compiled_function_does_the_same():
+    x, v = at.dvector("x"), at.dvector("v")
+    outputs = []
+    for name in COMPILED:
+        y = at.as_tensor_variable(CASES[name](Symbols(), x)).flatten()
+        g = grad((y * (at.arange(y.shape[0]) + 1)).sum(), x)
+        outputs += [g, grad((g * v).sum(), x, disconnected_inputs="ignore")]
+    f = gradc.function([x, v], outputs)
+    for point in POINTS:
+        for got, want, k in zip(f(point, V), value([x, v], outputs, point, V), range(len(outputs))):
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12, err_msg=f"{COMPILED[k // 2]} at {point}")
+
+
+def three(cost, x, point):
+    """Gradient, Rop along ones, gradient of the sum of the gradient."""
+    g = grad(cost, x)
+    ones = at.ones_like(x)
+    outputs = [g, Rop(cost, x, ones), grad(g.sum(), x, disconnected_inputs="ignore"),
+               Rop(g, x, ones, disconnected_outputs="ignore")]
+    return value([x], outputs, point)
+
+
+LOOPS = {       # the sum of the roots of what is positive
+    "guard in the step": lambda x: gradc.scan(lambda a: at.switch(a > 0, at.sqrt(a), 0.0), sequences=x)[0].sum(),
+    "guard around a map": lambda x: at.switch(x > 0, gradc.scan(at.sqrt, sequences=x)[0], 0.0).sum(),
+    "guard around the last value": lambda x: at.switch(
+        x > 0, gradc.scan(lambda h, a: h * at.sqrt(a), outputs_info=at.ones_like(x), non_sequences=x, n_steps=1)[0][-1],
+        0.0).sum(),
+    "singular before the loop": lambda x: at.switch(
+        x > 0, gradc.scan(lambda a: 1 * a, sequences=at.sqrt(x))[0], 0.0).sum(),
+    "guard in the step, singular before": lambda x: gradc.scan(
+        lambda a, b: at.switch(b > 0, a, 0.0), sequences=[at.sqrt(x), x])[0].sum(),
+    "singular state": lambda x: at.switch(
+        x > 0, gradc.scan(at.sqrt, outputs_info=x, n_steps=2)[0][0], 0.0).sum(),
+    "loop of a guarded value": lambda x: gradc.scan(at.sqrt, sequences=at.switch(x > 0, x, 0.0))[0].sum(),
+    "branch": lambda x: at.switch(x > 0, gradc.ifelse(x.sum() > 0, at.sqrt(x), x), 0.0).sum(),
+    "numpy's where": lambda x: np.where(x > 0, np.sqrt(x), 0.0).sum(),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_guards_in_and_around_loops_and_branches(name):
+    x = at.dvector("x")
+    g, forward, second, other = three(LOOPS[name](x), x, [0.0, 1.0, 4.0])
+    np.testing.assert_allclose(g, [0, 0.5, 0.25], rtol=1e-14)
+    assert forward == pytest.approx(0.75)
+    np.testing.assert_allclose(second, [0, -0.25, -1 / 32], rtol=1e-14)
+    np.testing.assert_allclose(other, [0, -0.25, -1 / 32], rtol=1e-14)
+
+
+def test_guard_of_a_whole_loop():
+    x = at.dvector("x")
+    roots = gradc.scan(lambda a, total: total + at.sqrt(a), sequences=x, outputs_info=at.zeros(()))[0][-1]
+    for got, want in zip(three(at.switch(x.sum() > 100, roots, x.sum()), x, [0.0, 1.0]), ([1, 1], 2, [0, 0], [0, 0])):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_parameter_of_no_branch_that_is_taken():
+    s, x = at.dscalar("s"), at.dvector("x")
+    g = grad(at.switch(x > 0, at.sqrt(s) * x, 0.0).sum(), s)
+    assert value([s, x], [g], 0.0, [0.0, -1.0])[0] == 0
+    assert value([s, x], [g], 0.0, [0.0, 1.0])[0] == np.inf      # it is taken, and the slope is infinite
+
+
+def test_missing_data():
+    x, mu = at.dvector("x"), at.dscalar("mu")
+    cost = at.switch(at.isnan(x), 0.0, at.exp(x * mu) / mu).sum()
+    g = grad(cost, mu)
+    h = grad(g, mu)
+    data, m = np.array([1.0, np.nan, 2.0]), 0.5
+    kept = data[[0, 2]]
+    want = (np.exp(kept * m) * (kept / m - 1 / m**2)).sum()
+    second = (np.exp(kept * m) * (kept**2 / m - 2 * kept / m**2 + 2 / m**3)).sum()
+    np.testing.assert_allclose(value([x, mu], [g, h], data, m), [want, second], rtol=1e-14)
+
+
+def test_nan_of_the_branch_that_is_taken_stays():
+    x = at.dvector("x")
+    g = grad(at.switch(x >= 0, at.sqrt(x) ** 2, 0.0).sum(), x)      # 0 * inf, of a branch that counts
+    np.testing.assert_array_equal(value([x], [g], [0.0, 4.0])[0], [np.nan, 1.0])
+
+
+def test_where_the_mixed_derivative_of_a_power_does_not_exist():
+    v = at.dvector("v")
+    c = v[0] ** v[1]
+    assert value([v], [grad(c, v)], [0.0, 1.0])[0].tolist() == [1, 0]       # by v[1] it would tend to -inf
+    assert value([v], [grad(c, v)], [0.0, 0.0])[0].tolist() == [0, 0]       # 0**0 is 1, beside it is 0
+
+
+def test_a_constant_base_has_the_logarithm_of_the_result_dtype():
+    x = at.dvector("x")     # 2.0 is a float32 constant, exactly, but log(2) is not to be one
+    assert value([x], [grad((2.0 ** x).sum(), x)], [0.0])[0][0] == pytest.approx(np.log(2), rel=1e-15)
+
+
+def test_programs_without_guards_have_none():
+    x = at.dvector("x")
+    g = grad((at.log(at.exp(x) * at.sqrt(x)) / x.sum()).sum(), x)
+    assert all(eqn.op != ops.Map("switch") for eqn in to_program([x], [g]).eqns)

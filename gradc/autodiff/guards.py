@@ -29,6 +29,7 @@ SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh a
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
 _MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
+_MANY = 8           # conditions that are kept apart, so that opposite ones are seen
 
 Literal = tuple[Variable, bool]         # a condition, and whether it or its opposite holds
 Mask = tuple[Literal, ...]              # all of them hold
@@ -195,7 +196,10 @@ def peeled(o: Any, g: Guarded) -> Guarded:
     raw = o.fit(raw, g.raw)
     if c.owner is not None and c.owner.op == _INVERT:
         c, holds = c.owner.inputs[0], not holds
-    new = Guarded(raw, (*_minus(g.mask, ((c, holds),)), (c, holds)), False, g.weak)
+    mask = (*_minus(g.mask, ((c, holds),)), (c, holds))
+    if len(mask) > _MANY:
+        mask = ((_all(o, mask), True),)
+    new = Guarded(raw, mask, False, g.weak)
     if not g.mask:
         new._value = g.raw
     return new

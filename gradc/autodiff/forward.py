@@ -9,7 +9,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.autodiff import guards
 from gradc.autodiff.cuts import warn_of_cuts
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
@@ -59,14 +61,15 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     tangents = [_point(o, x, t) for x, t in zip(sources, points)]
     lazy = sink([*outputs, *sources])       # of an `ifelse` only the branch taken is differentiated
     outputs = [lazy.get(y, y) for y in outputs]
-    forward = _Forward(o, [lazy.get(x, x) for x in sources], tangents)
+    forward = _Forward(o, [lazy.get(x, x) for x in sources],
+                       [None if t is None else Guarded(t) for t in tangents])
     forward.run(outputs)
     result: list[Variable | None] = []
     for y in outputs:
         o.source = y.source
         t = forward.tangents.get(id(y))
-        if t is not None and isinstance(t.type, NullType):
-            raise NullTypeGradError(f"the derivative of {describe(y)}{at(y.source)} is undefined: {t.type.why}")
+        if t is not None and isinstance(t.raw.type, NullType):
+            raise NullTypeGradError(f"the derivative of {describe(y)}{at(y.source)} is undefined: {t.raw.type.why}")
         if id(y) not in forward.connected:
             message = (f"Rop was asked for the derivative of {describe(y)}{at(y.source)}, which does not depend on "
                        f"{' or '.join(map(describe, sources))}, or only by operations that pass no derivative; pass "
@@ -81,7 +84,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
             if answer == "disconnected":
                 result.append(NullVariable(DisconnectedType()))
                 continue
-        result.append(o.full_like(y, 0) if t is None else t)
+        result.append(o.full_like(y, 0) if t is None else t.value(o))
     return result[0] if isinstance(f, Variable) else as_given(f, result)
 
 
@@ -94,8 +97,8 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
     return Rop(grad(cost, wrt), wrt, p, disconnected_outputs="ignore")
 
 
-def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Variable | None],
-                outputs: Sequence[Variable]) -> list[Variable | None]:
+def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Guarded | None],
+                outputs: Sequence[Variable]) -> list[Guarded | None]:
     """The tangents of `outputs` for those of `inputs`; None where they are zero.  For the rules of loops and branches.
 
     An undefined one is a variable of NullType.
@@ -108,7 +111,7 @@ def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Vari
 class _Forward:
     """The forward pass: which variables depend on the sources, and their tangents (absent: zero)."""
 
-    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Variable | None]) -> None:
+    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Guarded | None]) -> None:
         self.o = o
         self.sources = sources
         self.connected = {id(x) for x in sources}
@@ -135,27 +138,27 @@ class _Forward:
             return
         o, op = self.o, node.op
         o.source = node.source
-        null = next((t for t in ts if t is not None and isinstance(t.type, NullType)), None)
-        results: Sequence[Variable | None]
+        null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
+        results: Sequence[Guarded | None]
         if null is not None:
             results = [null if is_continuous(y) else None for y in node.outputs]
         elif not isinstance(op, ops.OpKind):
-            results = user_jvp(o, node, ts) or self._twice_reverse(node, ts)
+            given = guards.values(o, ts)
+            results = guards.through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
         elif type(op) in SEVERAL:
             results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
         elif is_complex(node):
-            results = [undefined(complex_reason(node))]
+            results = [Guarded(undefined(complex_reason(node)))]
+        elif type(op) not in JVP:
+            raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
         else:
-            rule = JVP.get(type(op))
-            if rule is None:
-                raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
-            results = [rule(o, node, ts)]
+            results = [guards.forward(o, node, ts)]
         for y, t in zip(node.outputs, results):
             if t is not None and id(y) in self.connected and id(y) not in self.tangents:
-                tensor = type(t.type) is TensorType
-                self.tangents[id(y)] = o.cast(t, cotangent_dtype(y)) if tensor else t
+                tensor = type(t.raw.type) is TensorType
+                self.tangents[id(y)] = t.with_raw(o.cast(t.raw, cotangent_dtype(y))) if tensor else t
 
     def _twice_reverse(self, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
         """J v by the gradient of <J^T u, v> by u, which is linear in u."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.autodiff.forward import pushforward
+from gradc.autodiff.guards import Guarded, values
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import influence
@@ -174,8 +175,9 @@ class OpFromGraph(Op):
             made = override(given, _numbers(tangents[:self.n_inputs], given))
             return list(made) if isinstance(made, (list, tuple)) else [made]
         ts = [None if t is None else v.type(name=None) for v, t in zip(self.inner_inputs, tangents)]
-        made = pushforward(Symbolic(), self.inner_inputs, ts, self.inner_outputs)
-        found = self._outside_of(made, [*zip(self.inner_inputs, inputs), *zip(ts, tangents)])
+        o = Symbolic()
+        made = pushforward(o, self.inner_inputs, [None if t is None else Guarded(t) for t in ts], self.inner_outputs)
+        found = self._outside_of(values(o, made), [*zip(self.inner_inputs, inputs), *zip(ts, tangents)])
         for k, rule in enumerate(override or ()):
             if rule is not None:
                 found[k] = rule(given, _numbers(tangents[:self.n_inputs], given)) if callable(rule) else rule
@@ -196,9 +198,10 @@ class OpFromGraph(Op):
         live = tuple(is_continuous(g) for g in cotangents)
         if live not in self._pullbacks:
             us = [y.type() if alive else None for y, alive in zip(self.inner_outputs, live)]
-            starts = [(y, u) for y, u in zip(self.inner_outputs, us) if u is not None]
-            self._pullbacks[live] = us, pullback(Symbolic(), [y for y, _ in starts], [u for _, u in starts],
-                                                 self.inner_inputs)
+            starts = [(y, Guarded(u)) for y, u in zip(self.inner_outputs, us) if u is not None]
+            o = Symbolic()
+            found = pullback(o, [y for y, _ in starts], [u for _, u in starts], self.inner_inputs)
+            self._pullbacks[live] = us, values(o, found)
         us, found = self._pullbacks[live]
         return self._outside_of(found, [*zip(self.inner_inputs, inputs), *zip(us, cotangents)])
 

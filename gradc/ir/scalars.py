@@ -236,9 +236,15 @@ def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
 
 
 def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
-    """g * y * x**(y-1).  For y = 0, where higher derivatives of x**2 get, that is 0 for every x: with 1 in the place of
-    x it is never 0 * inf, nor are its own derivatives."""
-    base = x if o.never_zero(y) else o.switch(o.neq(y, o.const(0, y)), x, o.const(1, x))
+    """g * y * x**(y-1).  For y = 0 that is 0: with 1 in the place of an x that is 0 (for a constant y, where higher
+    derivatives of x**2 get, of every x) it is never 0 * inf, nor are its own derivatives."""
+    if o.never_zero(y):
+        base = x
+    else:
+        safe = o.neq(y, o.const(0, y))
+        if not o.is_fixed(y):
+            safe = o.or_(safe, o.invert(o.isinf(o.reciprocal(x))))
+        base = o.switch(safe, x, o.const(1, x))
     return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
 
 
@@ -423,7 +429,9 @@ row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.add(o.log(x), o.const(1, g))),), cost="exp", ulp=6, domain="positive")
 row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
-       lambda o, g, out, x, y: _keep(o, o.neq(x, o.const(0, x)), o.true_divide(o.mul(g, x), y))),
+       # the guard is for 0 / 0 alone: x / y with x = 0 has a derivative by x
+       lambda o, g, out, x, y: _keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
+                                     o.true_divide(o.mul(g, x), y))),
     cost="exp", ulp=6, domain="positive")
 
 # --- error functions and the gamma family

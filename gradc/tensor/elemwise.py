@@ -380,7 +380,12 @@ def isneginf(x: Any) -> Any:
 
 
 def switch(cond: Any, ift: Any, iff: Any) -> Any:
-    """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff."""
+    """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff.
+
+    Its gradient is that of the branch taken, also where the other branch or its derivative is nan or infinite: a guard
+    such as switch(x > 0, sqrt(x), 0).  Through `dot` and sums this holds for derivatives; a factor of a `dot` that is
+    itself nan where the branch is not taken has to be replaced before it.  Slices and set_subtensor are no guards.
+    """
     return elementwise("switch", as_bool(cond), ift, iff)
 
 

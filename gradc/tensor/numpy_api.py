@@ -325,7 +325,7 @@ FUNCTIONS: dict[str, Row] = {
     "array_split": (_array_split, "ary indices_or_sections axis="),
     "vsplit": (_split_along(0), "ary indices_or_sections"), "hsplit": (_split_along(1), "ary indices_or_sections"),
     "dsplit": (_split_along(2), "ary indices_or_sections"),
-    "tile": (shape.tile, "A reps"), "repeat": (shape.repeat, "a repeats axis="),
+    "tile": (shape.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
     "roll": (shape.roll, "a shift axis="), "flip": (_flip, "m axis="),
     "flipud": (lambda m: _flip(m, 0), "m"), "fliplr": (lambda m: _flip(m, 1), "m"),
     "diag": (shape.diag, "v k="), "diagflat": (lambda v, k=0: shape.diag(shape.ravel(v), k), "v k="),

@@ -224,6 +224,10 @@ class NumpyNamespace:
     def never_zero(x):
         return False
 
+    @staticmethod
+    def is_fixed(x):
+        return False
+
 
 NOT_HOLOMORPHIC = {"abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
 DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d) if callable(d)]

@@ -215,4 +215,5 @@ class _Tiling:
             if type(s) is Let:
                 own.add(s.name)
         lanes = LINE // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
-        return For(inner.var, inner.start, inner.stop, (*common, Rows((*fetch, *rest))), inner.folds, lanes)
+        return For(inner.var, inner.start, inner.stop, (*common, Rows((*fetch, *rest))), inner.folds, lanes,
+                   rounds=inner.rounds)

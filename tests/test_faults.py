@@ -31,6 +31,8 @@ def in_both(inputs, outputs):
 
     return f
 
+MODES = ["c", "interpret"]
+
 
 # 1. A rewrite that is right alone and wrong in company.
 
@@ -153,8 +155,34 @@ class TestBadInput:
         f = gradc.function([c, n, x], gradc.ifelse(c, x[::n].sum(), x.sum()))
         assert f(0, 0, np.ones(3)) == 3
 
+class TestFloat32Sums:
+    """More in tests/compile/test_float32_sums.py."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_three_million_tenths(self, mode: str) -> None:
+        x = at.fvector("x")
+        v = np.full(3_000_001, 0.1, "float32")
+        want = np.float32(3_000_001 * float(v[0]))              # 300000.104
+        alone, = gradc.function([x], [x.sum()], mode=mode)(v)
+        total, running, mean = gradc.function([x], [x.sum(), at.cumsum(x), x.mean()], mode=mode)(v)
+        assert alone == total == running[-1] == want
+        assert mean == v[0]
+
+# 11. Bad input that passes.
 
 # 12. What counts is an integer: sums of bool.
+
+class TestCounts:
+    """More in tests/tensor/test_variable.py."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_cumsum_of_bool_counts(self, mode: str) -> None:
+        x = at.vector("x")
+        f = gradc.function([x], [at.cumsum(x > 0), at.cumprod(x > 0), (x > 0).cumsum()], mode=mode)
+        counts, products, method = f([1, -1, 2, 3])
+        assert counts.dtype == products.dtype == method.dtype == "int64"
+        assert counts.tolist() == method.tolist() == [1, 1, 2, 3]
+        assert products.tolist() == [1, 0, 0, 0]
 
 # 13. Silent cuts: gradients by integers, Python branches on variables.
 

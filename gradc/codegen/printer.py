@@ -47,6 +47,7 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
+from gradc.record import record
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
@@ -93,6 +94,24 @@ def row_template(row: str | Row, compute: str, result: str) -> tuple[str, str]:
         return f"({C_TYPE[result]})({text})", f"({C_TYPE[result]})({text})"
     is_call = text.endswith(")") and text.split("(", 1)[0].replace("_", "").isalnum() and _closes_at_end(text)
     return (text if is_call or text in places else f"({text})"), text
+
+
+@record
+class _Lanes:
+    """The array of `count` accumulators alike, each of many lanes: its name, and the indices of one accumulator."""
+
+    name: str
+    count: int
+    rows: str
+    at: str
+    row: str
+    dtype: str
+    total: str          # what they come to over more rounds than one
+
+    @property
+    def wide(self) -> str:
+        """The dtype of a sum over more rounds than one."""
+        return "float64" if self.dtype == "float32" and self.row == "add" else self.dtype
 
 
 class Printer:
@@ -287,26 +306,59 @@ class Printer:
                       f"const int64_t {self._row} = at + member;")
 
     def lane_loop(self, s: For) -> None:
-        """Element j goes to lane j % lanes; the lanes are folded in halves."""
-        lanes = s.lanes
-        var = self.names(s.var)
-        base = self.names.new(f"{var}_base")
+        """Element j goes to lane j % lanes; the lanes are folded in halves, at the end or after some rounds."""
         groups: dict[tuple[str, str], list[Fold]] = {}
         for f in s.folds:
             groups.setdefault((f.row, f.dtype), []).append(f)
         outer, self.lanes = self.lanes, {}
-        arrays = []
+        arrays: list[_Lanes] = []
         for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
             called = self.names(group[0].name) if len(group) == 1 else get_row(row).name
             name = self.names.new(f"{called}_lanes")
             count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
             rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
-            arrays.append((name, rows, at, row, dtype, group))
+            arrays.append(_Lanes(name, count, rows, at, row, dtype, self.names.new(f"{called}_total") if s.rounds else ""))
             self.lanes.update({f.name: name + (at if len(group) == 1 else f"[{k}]") for k, f in enumerate(group)})
-            self.line(f"{LOCAL_TYPE[dtype]} {name}{rows}[{lanes}];")
-            self.over(rows, at, f"for (int lane = 0; lane < {lanes}; ++lane)",
-                      f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
         start, stop = self.bound(s.start), self.bound(s.stop)
+        if s.rounds:
+            self.chunks(s, arrays, start, stop)
+        else:
+            self.lane_round(s, arrays, start, stop)
+        self.lanes = outer
+        for a, group in zip(arrays, groups.values()):
+            for k, f in enumerate(group):
+                at = a.at if self._together > 1 else f"[{k}]" if a.rows else ""
+                result = f"({LOCAL_TYPE[a.dtype]}){a.total}{at}" if s.rounds else f"{a.name}{at}[0]"
+                if self._together > 1:
+                    self._folded[f.name] = f"({result})" if s.rounds else result
+                else:
+                    self.line(f"const {LOCAL_TYPE[a.dtype]} {self.names(f.name)} = {result};")
+
+    def chunks(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
+        """Some rounds of all lanes after the other; sums of float32 are added up in float64."""
+        for a in arrays:
+            zeros = ", ".join([literal(get_row(a.row).neutral(a.dtype), a.wide)] * a.count)
+            self.line(f"{LOCAL_TYPE[a.wide]} {a.total}{a.rows} = {f'{{{zeros}}}' if a.rows else zeros};")
+        size = s.rounds * s.lanes
+        self.line(f"for (int64_t chunk = {start}; chunk < {stop}; chunk += {size}) {{")
+        outside, self._indent = self._indent, self._indent + "    "
+        self.line(f"const int64_t chunk_end = {stop} - chunk < {size} ? {stop} : chunk + {size};")
+        self.lane_round(s, arrays, "chunk", "chunk_end")
+        for a in arrays:
+            value = f"{a.name}{a.at}[0]" if a.wide == a.dtype else f"(({C_TYPE[a.wide]}){a.name}{a.at}[0])"
+            folded = row_template(a.row, a.wide, a.wide)[1].format(f"{a.total}{a.at}", value)
+            self.over(a.rows, a.at, f"{a.total}{a.at} = {folded};")
+        self._indent = outside
+        self.line("}")
+
+    def lane_round(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
+        """The elements from `start` on; then lane 0 of each array is the fold of its lanes."""
+        lanes, var = s.lanes, self.names(s.var)
+        base = self.names.new(f"{var}_base")
+        for a in arrays:
+            self.line(f"{LOCAL_TYPE[a.dtype]} {a.name}{a.rows}[{lanes}];")
+            self.over(a.rows, a.at, f"for (int lane = 0; lane < {lanes}; ++lane)",
+                      f"{a.name}{a.at}[lane] = {literal(get_row(a.row).neutral(a.dtype), a.dtype)};")
         first = f"const int64_t {var} = {base} + lane;"
         if len(s.body) > ONE_COPY:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
@@ -322,16 +374,11 @@ class Printer:
             self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
             self._indent = outside
             self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
-        self.lanes = outer
-        for name, rows, at, row, dtype, group in arrays:
-            folded = row_template(row, dtype, dtype)[1].format(f"{name}{at}[lane]", f"{name}{at}[lane + half]")
-            self.over(rows, at, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
-                      "    for (int lane = 0; lane < half; ++lane)", f"    {name}{at}[lane] = {folded};")
-            if self._together > 1:
-                self._folded[group[0].name] = f"{name}{at}[0]"
-                continue
-            for k, f in enumerate(group):
-                self.line(f"const {LOCAL_TYPE[dtype]} {self.names(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
+        for a in arrays:
+            place = f"{a.name}{a.at}[lane]"
+            folded = row_template(a.row, a.dtype, a.dtype)[1].format(place, f"{a.name}{a.at}[lane + half]")
+            self.over(a.rows, a.at, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
+                      "    for (int lane = 0; lane < half; ++lane)", f"    {place} = {folded};")
 
     def over(self, rows: str, at: str, head: str, *body: str) -> None:
         """A small loop, for each row of an array of accumulators."""

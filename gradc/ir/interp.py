@@ -117,7 +117,7 @@ def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
             if x.shape[axis] == 0:
                 raise ShapeError(f"{op} over dimension {axis} of size 0 has no value")
     if op.fn in ("add", "mul"):
-        return _FOLD[op.fn](x, axis=op.axes, dtype=x.dtype)
+        return _FOLD[op.fn](x, axis=op.axes, dtype=_accumulator(x))
     if np.iscomplexobj(x):      # complex step: order by the real part
         return _complex_extreme(x, op.axes, np.argmax if op.fn == "maximum" else np.argmin)
     return _FOLD[op.fn](x, axis=op.axes)
@@ -132,7 +132,12 @@ def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., A
 def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
     x = np.asarray(args[0])
     fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
-    return fold(x, axis=op.axis, dtype=x.dtype)
+    return fold(x, axis=op.axis, dtype=_accumulator(x))
+
+
+def _accumulator(x: np.ndarray) -> Any:
+    """What sums and products of x are made in; `run_equation` rounds what they come to."""
+    return np.float64 if x.dtype == np.float32 else x.dtype
 
 
 def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:

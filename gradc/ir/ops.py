@@ -8,8 +8,9 @@ kind                 arguments               result
 Constant(value)      -                       the array `value`
 Map(fn)              one per row argument    elementwise; NumPy broadcasting, of *static* 1s (and missing axes) only
 Cast(dtype)          x                       x in another dtype
-Reduce(fn, axes)     x                       axes removed, folded by a binary row
-Cumulate(fn, axis)   x                       running fold along axis
+Reduce(fn, axes)     x                       axes removed, folded by a binary row; sums and products of float32
+                                             are made in float64
+Cumulate(fn, axis)   x                       running fold along axis; float32 as in Reduce
 ArgReduce(fn, axis)  x                       int64 index of the first maximum or minimum along axis
 Contract(a, b, out)  x, y                    einsum of two operands; each field names its axes by small ints
 Broadcast()          x, size...              x broadcast to the sizes (int64 scalars)

@@ -325,6 +325,8 @@ class _Body:
     def loop(self, s: For) -> None:
         if s.lanes < 0 or s.lanes & (s.lanes - 1):
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
+        if s.rounds < 0 or (s.rounds and not s.lanes):
+            self.of.fail(f"a loop with {s.rounds} rounds of {s.lanes} lanes")
         if s.order not in ("", "free", "reverse") or (s.order == "reverse" and s.lanes):
             self.of.fail(f"a loop with {s.lanes} lanes in {s.order} order")
         self.open(s)

@@ -91,6 +91,7 @@ NANOSECONDS = 0.12          # of one unit of a row's weight, per element
 PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
 LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache
 UNROLLED = 64               # a fold over a static size up to this needs no lanes
+ROUNDS = 128                # elements of a lane of products of float32 that are added up in float32
 LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 SCALAR = View.whole
 
@@ -424,9 +425,11 @@ class _Lowering:
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4
+        long = not (isinstance(stop, int) and stop <= ROUNDS * lanes)
+        rounds = ROUNDS if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not loop.serial
         made = For(LOOP_NAMES[loop.level], start, stop, fused(inner.statements), tuple(inner.folds), lanes,
-                   "free" if free else "")
+                   "free" if free else "", rounds)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:
             action(scope)
@@ -643,28 +646,33 @@ class _Lowering:
             return
         base = self._base(node, node.available)
         name = self.local_name(base)
-        scope.folds.append(Fold(name, node.fn, identity, dtype))
+        fold = Fold(name, node.fn, identity, dtype)
+        if _is_single(fold) and any(type(c) is Loop for c in node.path[-1].children):       # no lanes
+            fold, value = Fold(name, node.fn, identity, "float64"), cast(value, "float64")
+        scope.folds.append(fold)
         scope.statements.append(Update(name, node.fn, value))
-        self._outwards(node, Local(name, dtype), depth - 1, last_kept, scope, identity, base)
+        self._outwards(node, Local(name, fold.dtype), depth - 1, last_kept, scope, identity, base)
 
     def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: Any,
                   base: str) -> None:
         """`value` will hold the fold of the loop at `level`; go on outside it, out to the last kept axis."""
 
         def go_on(outer: Scope) -> None:
+            dtype = tensor(node.out).dtype
             if level - 1 > last_kept:           # the next loop is folded as well
                 assert outer.parent is not None
-                total = self._let(outer.parent, base, Lit(identity, value.dtype), mutable=True)
-                outer.statements.append(Assign(total.name, Fn(node.fn, (total, value), value.dtype)))
+                wide = "float64" if dtype == "float32" and node.fn == "add" else dtype
+                total = self._let(outer.parent, base, Lit(identity, wide), mutable=True)
+                outer.statements.append(Assign(total.name, Fn(node.fn, (total, cast(value, wide)), wide)))
                 self._outwards(node, total, level - 1, last_kept, outer, identity, base)
             elif min(node.reduced) < last_kept:
-                self._into_memory(node, value, outer, identity)
+                self._into_memory(node, cast(value, dtype), outer, identity)
             else:
-                self._result(node, value, outer)
+                self._result(node, cast(value, dtype), outer)
 
         scope.after.append(go_on)
 
-    def _result(self, node: Node, value: Local, scope: Scope) -> None:
+    def _result(self, node: Node, value: Expr, scope: Scope) -> None:
         """A fold that ends in a scalar of `scope`: a part of the block, or the value."""
         if node not in self.parts:
             self._finish(node, value, scope)
@@ -743,6 +751,11 @@ def _is_small(nodes: Sequence[Node]) -> bool:
             size *= d
         total += size
     return total <= SMALL
+
+
+def _is_single(fold: Fold) -> bool:
+    """Is this a sum in float32?  Only one of products is, or of lanes."""
+    return fold.dtype == "float32" and fold.row == "add"
 
 
 def _cost(nodes: Sequence[Node]) -> float:

@@ -333,7 +333,25 @@ class Schedule:
         if not reduced:
             self.views[out] = view.transposed(tuple(k for k in range(len(kept)) if kept[k]))
             return
-        self._add(Node(kind, out, op, [self._through(view, axes)], domain, out_axes, reduced, fn))
+        self._fold(Node(kind, out, op, [self._through(view, axes)], domain, out_axes, reduced, fn))
+
+    def _fold(self, node: Node) -> None:
+        """Add a fold.  A sum or product of float32 is made in float64, and what it comes to is rounded once."""
+        out = node.out
+        if node.fn not in ("add", "mul") or out.type.dtype != "float32":  # type: ignore[attr-defined]
+            self._add(node)
+            return
+        node.out = self._fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)  # type: ignore
+        self._add(node)
+        rounded = ops.Cast("float32")
+        if self.folds_into_memory(node):
+            self._map(Eqn(rounded, (node.out,), (out,), self._sources))
+            return
+        # in the loops that the sum stands in: no array of float64 is stored
+        kept = [p for p in range(len(node.domain)) if p not in node.reduced]
+        operand = self._operand(node.out, tuple([node.out_axes.index(p) for p in kept]))
+        places = tuple([None if p is None else kept.index(p) for p in node.out_axes])
+        self._add(Node("map", out, rounded, [operand], tuple([node.domain[p] for p in kept]), places))
 
     def _memory_order(self, view: View, axes: list[int]) -> list[int]:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
@@ -355,7 +373,7 @@ class Schedule:
         else:
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             reduced = ()
-        self._add(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
+        self._fold(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         if is_gemm(eqn, self.sizes):

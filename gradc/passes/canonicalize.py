@@ -503,11 +503,11 @@ def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     elif kind is ops.Concat and op.axes == (0,) and len(shape) == 1:
         inner = b.eqn(v)
         if len(inner.args) <= 8 and all(a.type.shape == (1,) and a.type.dtype == v.type.dtype for a in inner.args):
-            parts = [b.apply(ops.Transpose(()), a) for a in inner.args]
+            parts = [b.cast(b.apply(ops.Transpose(()), a), _accumulator(op, v)) for a in inner.args]
             total = parts[0]
             for p in parts[1:]:
                 total = b.map(op.fn, total, p)
-            return total
+            return b.cast(total, v.type.dtype)
     return None
 
 
@@ -537,9 +537,15 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     if drop:
         rest = b.apply(ops.Transpose(tuple(i for i, k in enumerate(kept) if k not in drop)), rest)
     if factor is not None:
-        rest = b.map("mul", b.cast(factor, small.type.dtype), rest)
+        wide = _accumulator(op, small)
+        rest = b.cast(b.map("mul", b.cast(factor, wide), b.cast(rest, wide)), small.type.dtype)
     dims = tuple(d for k, d in enumerate(b.dims(v)) if k not in op.axes)
     return b.broadcast(rest, dims)
+
+
+def _accumulator(op: ops.Reduce, x: Any) -> str:
+    """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
+    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
 
 
 def prod_of(b: Any, dims: Sequence[int]) -> Var:

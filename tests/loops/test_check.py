@@ -140,6 +140,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "fold inside": (kernel(loop(Update("total", "add", X_I), Store(Y, I, local("total")), folds=(fold(),))),
                     "the fold total is used inside its loop"),
     "fold twice": (kernel(loop(folds=(fold(), fold())), COPY), "total is defined twice"),
+    "rounds": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), rounds=8), FIRST), "8 rounds of 0 lanes"),
     "three lanes": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), lanes=3), FIRST), "3 lanes can't be"),
     # loops
     "same variable": (kernel(loop(COPY)), "the loop variable i is in use already"),

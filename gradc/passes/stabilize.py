@@ -43,6 +43,8 @@ EXPRESSIONS = (
     Rule("log_of_exp", r.log(r.exp(x)), x, exact=False, why=_LIMIT),
     Rule("log_of_sigmoid", r.log(r.sigmoid(x)), -r.softplus(-x), exact=False, why=_LIMIT),
     Rule("one_minus_sigmoid", 1 - r.sigmoid(x), r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("one_minus_two_sigmoids", 1 - 2 * r.sigmoid(x), -r.tanh(0.5 * x), exact=False, why=_CANCEL),
+    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
     Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
 )
 

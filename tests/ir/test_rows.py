@@ -118,6 +118,8 @@ def sample(row, dtype, special, seed=0):
     lo, hi = DOMAINS[row.domain]
     if row.name == "polygamma":             # its order is an integer
         return [rng.integers(0, 8, 501).astype(dtype), rng.uniform(lo, hi, 501).astype(dtype)]
+    if row.name == "ierfcx":
+        return [rng.integers(0, 4, 501).astype(dtype), rng.uniform(lo, hi, 501).astype(dtype)]
     return [rng.integers(0, 2, 501).astype(bool) if k == "bool" else
             rng.uniform(lo, hi, 501).astype(k) if np.dtype(k).kind == "f" else
             rng.integers(np.iinfo(k).min, np.iinfo(k).max, 501, dtype=k, endpoint=True) for k in kinds]
@@ -308,7 +310,11 @@ MP = {"add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: 
       "xlogy0": lambda x, y: x * mpmath.log(y), "erf": mpmath.erf, "erfc": mpmath.erfc, "erfinv": mpmath.erfinv,
       "erfcinv": lambda x: mpmath.erfinv(1 - x), "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
       "gamma": mpmath.gamma, "gammaln": mpmath.loggamma, "psi": mpmath.digamma, "tri_gamma": lambda x: mpmath.psi(1, x),
-      "polygamma": lambda n, x: mpmath.psi(int(n), x)}
+      "polygamma": lambda n, x: mpmath.psi(int(n), x),
+      "ierfcx": lambda n, x: mpmath.quad(lambda t: t ** n * mpmath.exp(-t * (t + 2 * x)), [0, 1, 3, 6, 12, 24])
+      * 2 / mpmath.sqrt(mpmath.pi) / mpmath.factorial(n),
+      "one_minus_square": lambda x: 1 - x * x, "times_complement": lambda x: x * (1 - x),
+      "sech_squared": lambda x: mpmath.sech(x) ** 2, "hypot": mpmath.hypot}
 EXACT = {row.name for row in ROWS.values() if row.ulp == 0} | {"floor_divide", "mod"}
 
 

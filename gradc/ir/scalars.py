@@ -332,7 +332,7 @@ row("arctan2", 2, "floating", special.arctan2, "atan2{s}({0}, {1})",
     cost="power", ulp=4)
 row("sinh", 1, "floating", np.sinh, "sinh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cosh(x)),), cost="exp", ulp=4)
 row("cosh", 1, "floating", np.cosh, "cosh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.sinh(x)),), cost="exp", ulp=4)
-row("tanh", 1, "floating", np.tanh, "tanh{s}({0})",
+row("tanh", 1, "floating", np.tanh, "gradc_tanh_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
 row("arcsinh", 1, "floating", np.arcsinh, "asinh{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.hypot(o.const(1, g), x)),), cost="exp", ulp=4)

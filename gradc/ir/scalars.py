@@ -421,7 +421,9 @@ row("logaddexp", 2, "floating", special.logaddexp, "gradc_logaddexp_{t}({0}, {1}
        lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
     cost="power", ulp=6, commutative=True)
 row("softsign", 1, "floating", special.softsign, "gradc_softsign_{t}({0})",
-    d=(lambda o, g, out, x: o.true_divide(g, o.square(o.add(o.const(1, g), o.abs(x)))),), cost="divide", ulp=1.5)
+    # divided twice: the square of a large x would make the second derivative 0
+    d=(lambda o, g, out, x: o.true_divide(o.true_divide(g, below := o.add(o.const(1, g), o.abs(x))), below),),
+    cost="divide", ulp=1.5)
 row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.log_plus_one(x)),), cost="exp", ulp=6, domain="positive")
 row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",

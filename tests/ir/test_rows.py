@@ -305,7 +305,8 @@ def ierfcx(n, x):
         for k in range(1, int(n) + 1):
             before, value = value, (before - 2 * x * value) / (2 * k)
         return value
-    terms = [(-1) ** k * mpmath.factorial(n + 2 * k) / mpmath.factorial(k) / (2 * x) ** (n + 2 * k + 1) for k in range(30)]
+    terms = [(-1) ** k * mpmath.factorial(n + 2 * k) / mpmath.factorial(k) / (2 * x) ** (n + 2 * k + 1)
+             for k in range(30)]
     return 2 / mpmath.sqrt(mpmath.pi) / mpmath.factorial(n) * mpmath.fsum(terms)
 
 

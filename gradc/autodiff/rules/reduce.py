@@ -62,7 +62,7 @@ def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cota
 @jvp(ops.Reduce)
 def reduce_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
     """The transpose of the reverse rule."""
-    (x,), op, t = node.inputs, node.op, tangents[0]
+    op, t = node.op, tangents[0]
     if t is None:
         return None
     if op.fn == "mul":

@@ -81,7 +81,7 @@ def test_rop_is_lop_transposed_and_the_derivative_where_there_is_one(mode, direc
         if abs(left) < 100 and abs(left - right) < 1e-5:        # no jump, whose quotient is 1/h
             derivatives += 1
             assert abs(rops[k] - left) < 1e-5, (text, point, direction, rops[k], left)
-    assert derivatives > 3
+    assert derivatives >= 3
 
 
 def test_ties_in_arrays_share_by_axis_and_count():

@@ -63,7 +63,7 @@ class TestGradientsAtTies:
         assert gradc.function([x], [gradc.grad(y, x) for y in ys], mode=mode)(1) == [1, 2, 1]
 
     def test_the_gradient_finds_the_maximum_whatever_else_is_computed(self):
-        """The loop that took the maximum rounded a*b + 1 once, the loop that looked for it twice: the gradient was 0."""
+        """The loop that took the maximum rounded a*b + 1 once, the one that looked for it twice: the gradient was 0."""
         a, b = at.dmatrices("a", "b")
         g = gradc.grad((a * b + 1.0).max(axis=0).sum(), a)
         values = np.random.default_rng(0).standard_normal((2, 400, 37))

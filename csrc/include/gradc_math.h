@@ -315,29 +315,6 @@ static inline double gradc_erfcx_f64(double x)
     return x < 0 ? 2 * gradc_exp_of_square(a) - positive : positive;
 }
 
-/* special.ierfcx: a three-term recurrence, upwards or as a continued fraction. */
-static inline double gradc_ierfcx_f64(double n, double x)
-{
-    if (!(n >= 0 && n <= 150 && n == floor(n)))
-        return NAN;
-    double value = gradc_erfcx_f64(x), before = 1.1283791670955126;
-    if (x > 1) {
-        int last = (int)n + 150;
-        double ratio = 1 / (x + sqrt(x * x + 2 * last + 4));
-        for (int k = last; k > 0; --k) {
-            ratio = 1 / (2 * x + 2 * (k + 1) * ratio);
-            value *= k <= n ? ratio : 1;
-        }
-        return value;
-    }
-    for (int k = 1; k <= n; ++k) {
-        double next = (before - 2 * x * value) / (2 * k);
-        before = value;
-        value = next;
-    }
-    return value;
-}
-
 /* The normal quantile for erfinv and erfcinv: Wichura, Algorithm AS 241, Appl. Statist. 37 (1988) 477-484. */
 static inline double gradc_normal_center(double q)
 {
@@ -485,14 +462,37 @@ static inline double gradc_polygamma_f64(double n, double x)
     return (fmod(n, 2) == 0 ? -1 : 1) * tgamma(s) * total;
 }
 
+/* special.ierfcx: a three-term recurrence, upwards or as a continued fraction. */
+static inline double gradc_ierfcx_f64(double n, double x)
+{
+    if (!(n >= 0 && n <= 150 && n == floor(n)))
+        return NAN;
+    double value = gradc_erfcx_f64(x), before = 1.1283791670955126;
+    if (x > 1) {
+        int last = (int)n + 150;
+        double ratio = 1 / (x + sqrt(x * x + 2 * last + 4));
+        for (int k = last; k > 0; --k) {
+            ratio = 1 / (2 * x + 2 * (k + 1) * ratio);
+            value *= k <= n ? ratio : 1;
+        }
+        return value;
+    }
+    for (int k = 1; k <= n; ++k) {
+        double next = (before - 2 * x * value) / (2 * k);
+        before = value;
+        value = next;
+    }
+    return value;
+}
+
 /* In float32 these are computed in float64. */
 static inline float gradc_erfcx_f32(float x) { return (float)gradc_erfcx_f64(x); }
-static inline float gradc_ierfcx_f32(float n, float x) { return (float)gradc_ierfcx_f64(n, x); }
 static inline float gradc_erfinv_f32(float x) { return (float)gradc_erfinv_f64(x); }
 static inline float gradc_erfcinv_f32(float x) { return (float)gradc_erfcinv_f64(x); }
 static inline float gradc_psi_f32(float x) { return (float)gradc_psi_f64(x); }
 static inline float gradc_tri_gamma_f32(float x) { return (float)gradc_tri_gamma_f64(x); }
 static inline float gradc_polygamma_f32(float n, float x) { return (float)gradc_polygamma_f64(n, x); }
+static inline float gradc_ierfcx_f32(float n, float x) { return (float)gradc_ierfcx_f64(n, x); }
 
 #undef GRADC_PI
 #endif

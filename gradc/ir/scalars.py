@@ -461,9 +461,6 @@ row("erfcx", 1, "floating", special.erfcx, "gradc_erfcx_{t}({0})",
     # 2 x erfcx(x) - 2/sqrt(pi) cancels for large x
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), o.ierfcx(o.const(1, g), x))),),
     cost="special", ulp=8, vector=False)
-row("ierfcx", 2, "floating", special.ierfcx, "gradc_ierfcx_{t}({0}, {1})",
-    d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope),
-    cost="special", ulp=30, vector=False)
 row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive", vector=False)
 row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",
@@ -477,6 +474,9 @@ row("polygamma", 2, "floating", special.polygamma, "gradc_polygamma_{t}({0}, {1}
     d=("polygamma has no derivative by its order, an integer",
        lambda o, g, out, n, x: o.mul(g, o.polygamma(o.add(n, o.const(1, n)), x))),
     cost="special", ulp=20, domain="positive", vector=False)
+row("ierfcx", 2, "floating", special.ierfcx, "gradc_ierfcx_{t}({0}, {1})",
+    d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope),
+    cost="special", ulp=30, vector=False)
 
 # --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
 

@@ -256,27 +256,6 @@ def _erfcx_real(x: Array) -> Array:
     return np.where(x < 0, 2 * _exp_of_square(a) - positive, positive)
 
 
-def _ierfcx(n: Array, x: Array) -> Array:
-    """exp(x**2) times the n-th repeated integral of erfc: erfcx for n = 0; its derivative is -2 (n+1) ierfcx(n+1, x).
-
-    By its recurrence 2 n H(n) = H(n-2) - 2 x H(n-1) from H(-1) = 2/sqrt(pi) where that does not cancel; above 1 by the
-    continued fraction of the same recurrence for H(k)/H(k-1) (NIST DLMF 7.18.7, 7.18.13).  nan for other orders.
-    """
-    n, x = np.broadcast_arrays(np.real(n), x)
-    legal = (n >= 0) & (n == np.floor(n)) & (n <= 150)
-    value, before = erfcx(x), np.full_like(x, 2 / _ROOT_PI)
-    far = x.real > 1
-    highest = int(np.max(np.where(legal, n, 0), initial=0))
-    product, w, last = value, np.where(far, x, 2), highest + _IERFCX_TERMS
-    ratio = 1 / (w + np.sqrt(w * w + 2 * last + 4))
-    for k in range(last, 0, -1):
-        ratio = 1 / (2 * w + 2 * (k + 1) * ratio)
-        product = np.where(k <= n, product * ratio, product)
-    for k in range(1, highest + 1):
-        value, before = np.where(k <= n, (before - 2 * x * value) / (2 * k), value), np.where(k <= n, value, before)
-    return np.where(legal, np.where(far, product, value), np.nan)
-
-
 def _exp_of_square(x: Array) -> Array:
     """exp(x**2) with the rounding error of x**2 put back (Dekker's product)."""
     c = 134217729.0 * x
@@ -520,6 +499,27 @@ def _polygamma(n: Array, x: Array) -> Array:
     factorial = np.array([math.gamma(v) for v in np.where(legal, s, 1.0).ravel()]).reshape(s.shape)
     value = np.where(legal, sign * factorial * total, np.nan)
     return np.where(n == 0, psi(x), np.where(n == 1, tri_gamma(x), value))
+
+
+def _ierfcx(n: Array, x: Array) -> Array:
+    """exp(x**2) times the n-th repeated integral of erfc: erfcx for n = 0; its derivative is -2 (n+1) ierfcx(n+1, x).
+
+    By its recurrence 2 n H(n) = H(n-2) - 2 x H(n-1) from H(-1) = 2/sqrt(pi) where that does not cancel; above 1 by the
+    continued fraction of the same recurrence for H(k)/H(k-1) (NIST DLMF 7.18.7, 7.18.13).  nan for other orders.
+    """
+    n, x = np.broadcast_arrays(np.real(n), x)
+    legal = (n >= 0) & (n == np.floor(n)) & (n <= 150)
+    value, before = erfcx(x), np.full_like(x, 2 / _ROOT_PI)
+    far = x.real > 1
+    highest = int(np.max(np.where(legal, n, 0), initial=0))
+    product, w, last = value, np.where(far, x, 2), highest + _IERFCX_TERMS
+    ratio = 1 / (w + np.sqrt(w * w + 2 * last + 4))
+    for k in range(last, 0, -1):
+        ratio = 1 / (2 * w + 2 * (k + 1) * ratio)
+        product = np.where(k <= n, product * ratio, product)
+    for k in range(1, highest + 1):
+        value, before = np.where(k <= n, (before - 2 * x * value) / (2 * k), value), np.where(k <= n, value, before)
+    return np.where(legal, np.where(far, product, value), np.nan)
 
 
 # -------------------------------------------------------------------------------------------------- constants

@@ -18,7 +18,7 @@ from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
-from gradc.loops.fused import FMA
+from gradc.loops.fused import FMA_C
 from gradc.loops.nodes import (
     Accumulate,
     Ahead,
@@ -179,7 +179,7 @@ class Printer:
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
-            return FMA.c.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
+            return FMA_C.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
         return row_template(row, dtype, dtype)[1].format(place, self.expr(value))
 
     # -- statements

@@ -17,7 +17,8 @@ from gradc.ir.program import Eqn, Program, Var, bodies, tensor, with_bodies
 from gradc.ir.scalars import Row
 
 # a * b + c with one rounding where the CPU can; no row of the table, because NumPy can't.
-FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, "GRADC_FMA_{t}({0}, {1}, {2})", ulp=1)
+FMA_C = "GRADC_FMA_{t}({0}, {1}, {2})"
+FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, FMA_C, ulp=1)
 _ADD, _MUL, _FMA = ops.Map("add"), ops.Map("mul"), ops.Map(FMA)
 
 
@@ -31,17 +32,17 @@ def fused(program: Program) -> Program:
             products[eqn.out] = eqn
         elif eqn.op == _ADD:
             for product, literal in (eqn.args, eqn.args[::-1]):
-                if product in products and literal.data is not None and literal.data.size == 1 \
-                        and literal.type.ndim == 0 and eqn.out.type == product.type:
+                if product in products and literal.data is not None and literal.data.ndim == 0 \
+                        and eqn.out.type == product.type:
                     sums[eqn.out] = products[product], literal
-    gone = {product.out for product, _ in sums.values()}
+    gone = {made.out for made, _ in sums.values()}
     if not gone and not any(bodies(eqn.op) for eqn in program.eqns):
         return program
     eqns = []
     for eqn in program.eqns:
         if eqn.outs[0] in sums:
-            product, literal = sums[eqn.out]
-            eqn = Eqn(_FMA, (*product.args, literal), eqn.outs, eqn.sources)
+            made, literal = sums[eqn.out]
+            eqn = Eqn(_FMA, (*made.args, literal), eqn.outs, eqn.sources)
         elif bodies(eqn.op):
             eqn = Eqn(with_bodies(eqn.op, fused), eqn.args, eqn.outs, eqn.sources)
         if eqn.outs[0] not in gone:

@@ -33,11 +33,11 @@
 
 /* a * b + c, rounded once where the CPU does so at no cost. */
 #ifdef __FMA__
-#define GRADC_FMA(a, b, c) __builtin_fma(a, b, c)
-#define GRADC_FMAF(a, b, c) __builtin_fmaf(a, b, c)
+#define GRADC_FMA_f64(a, b, c) __builtin_fma(a, b, c)
+#define GRADC_FMA_f32(a, b, c) __builtin_fmaf(a, b, c)
 #else
-#define GRADC_FMA(a, b, c) ((a) * (b) + (c))
-#define GRADC_FMAF(a, b, c) ((a) * (b) + (c))
+#define GRADC_FMA_f64(a, b, c) ((a) * (b) + (c))
+#define GRADC_FMA_f32(a, b, c) ((a) * (b) + (c))
 #endif
 
 /* A row that is read soon, but not next, is brought into the second-level cache.  In long ones the processor finds

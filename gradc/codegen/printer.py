@@ -18,6 +18,7 @@ from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
+from gradc.loops.fused import FMA_C
 from gradc.loops.nodes import (
     Accumulate,
     Ahead,
@@ -51,7 +52,6 @@ from gradc.record import record
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
-FMA = {"float32": "GRADC_FMAF", "float64": "GRADC_FMA"}
 ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
@@ -154,8 +154,6 @@ class Printer:
             args = [self.expr(a) for a in e.args]
             if type(e.row) is Row and e.row.snippet is not None:
                 self.snippets[e.row.snippet] = None
-            if e.row == "fma":
-                return f"{FMA[e.dtype]}({', '.join(args)})"
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
             return row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
@@ -200,7 +198,7 @@ class Printer:
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
-            return f"{FMA[dtype]}({self.expr(value.args[0])}, {self.expr(value.args[1])}, {place})"
+            return FMA_C.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
         return row_template(row, dtype, dtype)[1].format(place, self.expr(value))
 
     # -- statements
@@ -317,7 +315,8 @@ class Printer:
             name = self.names.new(f"{called}_lanes")
             count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
             rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
-            arrays.append(_Lanes(name, count, rows, at, row, dtype, self.names.new(f"{called}_total") if s.rounds else ""))
+            total = self.names.new(f"{called}_total") if s.rounds else ""
+            arrays.append(_Lanes(name, count, rows, at, row, dtype, total))
             self.lanes.update({f.name: name + (at if len(group) == 1 else f"[{k}]") for k, f in enumerate(group)})
         start, stop = self.bound(s.start), self.bound(s.stop)
         if s.rounds:

@@ -494,9 +494,6 @@ class _Body:
                 if len(args) != 1 or e.dtype not in dtypes.ITEMSIZE:
                     self.of.fail(f"{text(e)} is no cast")
                 self.expr(args[0])
-            case Fn("fma", args):
-                if e.dtype not in dtypes.FLOATS or [self.expr(a) for a in args] != [e.dtype] * 3:
-                    self.of.fail(f"{text(e)} is not a product and a sum of {e.dtype}")
             case Fn(row, args) if isinstance(row, str) and row in SIZE_FUNCTIONS:
                 if len(args) != SIZE_FUNCTIONS[row] or e.dtype != "int64" or any(self.expr(a) != "int64" for a in args):
                     self.of.fail(f"{text(e)}: {row} takes {SIZE_FUNCTIONS[row]} sizes and gives one")

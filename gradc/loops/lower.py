@@ -116,7 +116,7 @@ def unsupported(program: Program) -> str | None:
 
 def lower(program: Program, name: str) -> Kernel:
     """The Kernel of a Program; Unsupported with the reason if there is none."""
-    program = as_words(program)
+    program = fused(as_words(program))
     reason = unsupported(program)
     if reason:
         raise Unsupported(reason)
@@ -211,7 +211,7 @@ class _Lowering:
             blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
         if not scope.statements:            # parts of what is joined that are there already
             return
-        self.sections.append(Section(self._title(nodes), fused(scope.statements), tuple(self.reads),
+        self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.reads),
                                      tuple(self.writes), blocks, combine))
 
     def _parts(self, folds: Sequence[Node], limit: int) -> tuple[Combine, ...]:
@@ -252,7 +252,7 @@ class _Lowering:
         scope = Scope(0, None)
         self._emit_block(block, scope)
         if scope.statements:
-            self.sections.append(Section(self._title(block.children), fused(scope.statements), tuple(self.reads),
+            self.sections.append(Section(self._title(block.children), tuple(scope.statements), tuple(self.reads),
                                          tuple(self.writes)))
 
     def _control_section(self, item: ScanItem | CondItem) -> None:
@@ -428,7 +428,7 @@ class _Lowering:
         long = not (isinstance(stop, int) and stop <= ROUNDS * lanes)
         rounds = ROUNDS if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not loop.serial
-        made = For(LOOP_NAMES[loop.level], start, stop, fused(inner.statements), tuple(inner.folds), lanes,
+        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
                    "free" if free else "", rounds)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:

@@ -105,15 +105,15 @@ class Load:
 
 @record
 class Fn:
-    """A row applied to arguments that have its compute dtype; or one of NO_ROW: "cast"; "fma", a * b + c with one
-    rounding where the CPU can; "position", "slice_start", "slice_first", "slice_count" of gradc_sizes.h, on sizes."""
+    """A row applied to arguments that have its compute dtype; or one of NO_ROW: "cast"; "position",
+    "slice_start", "slice_first", "slice_count" of gradc_sizes.h, on sizes."""
 
     row: str | Row
     args: tuple[Any, ...]
     dtype: str
 
 
-NO_ROW = ("cast", "fma", "position", "slice_start", "slice_first", "slice_count")
+NO_ROW = ("cast", "position", "slice_start", "slice_first", "slice_count")
 Expr = Lit | Local | Size | Load | Fn
 
 # ------------------------------------------------------------------------------------------------ statements

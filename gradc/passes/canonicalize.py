@@ -161,6 +161,7 @@ ELEMENTWISE = (
     Rule("times_itself", x * x, r.square(x)),
     Rule("times_itself_int", x * x, r.square(x), dtype="int"),
     Rule("reciprocal", r.reciprocal(x), 1 / x),
+    Rule("times_complement", r.times_complement(x), x * (1 - x)),
     Rule("constant_times_constant", c * (d * x), (c * d) * x, when=_merge("mul"), exact=False,
          why="one rounding instead of two; constants near overflow are left alone"),
     Rule("constant_over_constant", (c * x) / d, (c / d) * x, when=_merge("div"), exact=False,

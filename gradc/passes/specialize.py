@@ -26,7 +26,7 @@ _ROOT = _POWER + "; a root of -inf is nan where pow(-inf, c) is inf, and keeps t
 
 
 def _sigmoid_pair(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """g * sigmoid(x) * sigmoid(-x) -> g * (s * (1 - s)), s = sigmoid(x): one exp instead of two."""
+    """g * sigmoid(x) * sigmoid(-x) -> g * sech_squared(x/2) / 4: one exp and one division instead of two of each."""
     left, right = factors(b, args[0]), factors(b, args[1])
     for side, other in ((left, right), (right, left)):
         for key in side:
@@ -47,10 +47,8 @@ def _sigmoid_pair(b: Any, op: ops.Map, args: Args) -> Var | None:
                 rest.append(strip(b, v, remove) if wanted else v)
                 if remove:
                     return None
-            uses = b.uses()                 # if one of the two is needed elsewhere, take that one
-            mine, other_way = [b.map("sigmoid", u) for u in (minus.args[0], key[1])]
-            s = other_way if uses.get(other_way, 0) > uses.get(mine, 0) else mine
-            pair = b.map("mul", s, b.map("sub", b.like(1, s), s))
+            u = minus.args[0]
+            pair = b.map("mul", b.like(0.25, u), b.map("sech_squared", b.map("mul", b.like(0.5, u), u)))
             kept = [v for v in rest if v is not None]
             if not kept:
                 return pair
@@ -127,7 +125,7 @@ RULES = (
     Rule("power_minus_one_and_half", r.pow(x, -1.5), 1 / (x * r.sqrt(x)), exact=False, why=_ROOT),
     Rule("sigmoid_and_its_mirror", On(("mul",), some=("sigmoid", "mul", "neg"), needs=("sigmoid",)), _sigmoid_pair,
          exact=False,
-         why="1 - s is exact where s > 1/2; the product is within an ulp of 1 (absolute) where s is nearly 1",
+         why="the same function, without a product of two roundings",
          sample=_sample_sigmoid),
 )
 

@@ -34,6 +34,8 @@ EXPRESSIONS = (
     Rule("exp_minus_one", r.exp(x) - 1, r.expm1(x), exact=False, why=_CANCEL),
     Rule("minus_one_plus_exp", -1 + r.exp(x), r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_exp", 1 - r.exp(x), -r.expm1(x), exact=False, why=_CANCEL),
+    Rule("one_minus_two_sigmoids", 1 - 2 * r.sigmoid(x), -r.tanh(0.5 * x), exact=False, why=_CANCEL),
+    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
     Rule("log1p_of_exp", r.log1p(r.exp(x)), r.softplus(x), exact=False, why=_LIMIT),
     Rule("log1p_of_neg_exp", r.log1p(-r.exp(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),

@@ -309,12 +309,12 @@ def round(x: Any, mode: str | None = None) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Larger of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    """Larger of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("maximum", x, y)
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """Smaller of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    """Smaller of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("minimum", x, y)
 
 

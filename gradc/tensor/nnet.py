@@ -80,8 +80,7 @@ def selu(x: Any) -> Any:
 
 def softsign(x: Any) -> Any:
     """x / (1 + abs(x)).  Dtype: floating."""
-    x = _floats(x)
-    return ew.true_divide(x, ew.add(1, ew.abs(x)))
+    return ew.elementwise("softsign", _floats(x))
 
 
 def hard_sigmoid(x: Any) -> Any:

@@ -115,7 +115,7 @@ def prod(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest element along `axis`, nan if there is one; every tied element gets the full gradient.
+    """Largest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """
@@ -124,7 +124,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest element along `axis`, nan if there is one; every tied element gets the full gradient.
+    """Smallest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """

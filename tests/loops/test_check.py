@@ -191,7 +191,6 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
               "made of uint64, uint64, float64, float64, float64, not float64, float64"),
     "faults": (kernel(Draw("normal", Load(X, HERE), Load(Y, HERE), Load(Y, HERE), 1, (ONE, ONE), 1, 2), checks=2),
                "2 checks stand for the 1 faults of normal"),
-    "fma": (kernel(Store(Y, HERE, fn("fma", ONE, ONE, ZERO)), reads=()), "not a product and a sum of float64"),
     "size function": (kernel(Store(Y, HERE, fn("position", ONE, ONE)), reads=()), "position takes 2 sizes"),
     # sizes of the prologue
     "size before": (kernel(COPY, prologue=(Define("a", Size("b")), Define("b", Lit(1, "int64")))), "size b is not"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+import gradc
+import gradc.tensor as at
 from gradc.ir.program import Builder, Program, Var
 from gradc.loops.lower import lower
 from gradc.loops.pretty import pretty
@@ -49,6 +51,18 @@ def test_a_product_that_is_used_twice_is_rounded_once_for_all():
     y = b.map("mul", x, x)
     program = b.program([b.map("add", y, b.constant(1.0)), b.map("tanh", y)])
     assert "fma(" not in text(program)
+
+
+def test_values_that_two_loops_compute_are_the_same():
+    """A gradient of a maximum asks in a second loop which elements are equal to it."""
+    rng = np.random.default_rng(3)
+    a, b = at.dmatrices("a", "b")
+    product = a * b
+    g = gradc.grad((product + 1.0).max(axis=0).sum(), a)
+    values = rng.standard_normal((2, 100, 37))
+    for others in ([], [product.sum()], [(product * a).sum(axis=1)], [product]):
+        found = gradc.function([a, b], [g, *others])(*values)[0]
+        assert (np.count_nonzero(found, axis=0) == 1).all()
 
 
 def test_differences_of_equal_products_are_zero():

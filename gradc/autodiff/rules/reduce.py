@@ -1,8 +1,7 @@
 """Rules of Reduce, Cumulate and ArgReduce.
 
 Derivatives of products are made of products, without a division: exact for zeros among the factors, also when they
-are differentiated again.  In a maximum or minimum every tied
-element gets the whole gradient.
+are differentiated again.  In a maximum or minimum the tied elements share the gradient equally.
 """
 
 from __future__ import annotations
@@ -50,9 +49,18 @@ def _other_factors(o: Any, node: Apply) -> Variable:
     return o.second(x, o.const(1, x)) if total is None else total
 
 
+def _shared(o: Any, node: Apply, wide: Variable) -> Variable:
+    """`wide`, a value for each element, over the number of tied elements where the extreme is taken; 0 elsewhere."""
+    (x,), axes = node.inputs, node.op.axes
+    ndim = x.type.ndim  # type: ignore[attr-defined]
+    taken = o.eq(x, _expand(o, node.outputs[0], axes, ndim))
+    ties = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(taken, "int64")), axes, ndim)
+    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))  # type: ignore[attr-defined]
+
+
 @vjp(ops.Reduce)
 def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """sum: g everywhere; prod: g times the other factors; max, min: g where the extreme is taken."""
+    """sum: g everywhere; prod: g times the other factors; max, min: g shared where the extreme is taken."""
     (x,), op = node.inputs, node.op
     ndim = x.type.ndim  # type: ignore[attr-defined]
     wide = _expand(o, g, op.axes, ndim)
@@ -60,21 +68,19 @@ def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cota
         return [o.second(x, wide)]
     if op.fn == "mul":
         return [o.mul(wide, _other_factors(o, node))]
-    out = _expand(o, node.outputs[0], op.axes, ndim)
-    return [o.switch(o.eq(x, out), wide, o.const(0, g))]
+    return [_shared(o, node, wide)]
 
 
 @jvp(ops.Reduce)
 def reduce_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
     """The transpose of the reverse rule."""
-    (x,), op, t = node.inputs, node.op, tangents[0]
+    op, t = node.op, tangents[0]
     if t is None:
         return None
     if op.fn == "mul":
         t = o.mul(t, _other_factors(o, node))
     elif op.fn != "add":
-        out = _expand(o, node.outputs[0], op.axes, x.type.ndim)  # type: ignore[attr-defined]
-        t = o.switch(o.eq(x, out), t, o.const(0, t))
+        t = _shared(o, node, t)
     return o.apply(ops.Reduce("add", op.axes), t)
 
 

@@ -16,6 +16,7 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import GradcError, GradcWarning, TypeMismatchError, shown
 from gradc.gradient import grad, hessian
+from gradc.tensor.elemwise import elementwise
 from gradc.tensor.random import RandomStream
 
 
@@ -33,7 +34,6 @@ def in_both(inputs, outputs):
 
 MODES = ["c", "interpret"]
 
-from gradc.tensor.elemwise import elementwise
 
 # 1. A rewrite that is right alone and wrong in company.
 

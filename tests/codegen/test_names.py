@@ -60,7 +60,8 @@ def _preprocessed(*flags: str) -> str:
     compiler = toolchain.find()
     source = "".join(f"#include <{h}>\n" for h in ("gradc_runtime.h", "gradc_sizes.h", "gradc_math.h", "gradc_entry.h",
                                                    "stdlib.h", "string.h"))
-    argv = [*compiler.command, *toolchain.unit_flags(compiler), *flags, f"-I{toolchain.include_dir()}", "-E", "-xc", "-"]
+    argv = [*compiler.command, *toolchain.unit_flags(compiler), *flags, f"-I{toolchain.include_dir()}"]
+    argv += ["-E", "-xc", "-"]
     return subprocess.run(argv, input=source, capture_output=True, text=True, check=True).stdout
 
 
@@ -193,7 +194,7 @@ def _same_units(words: list[str], units: list[Any]) -> None:
     """Of names that sort alike, since the order of terms in sizes is that of their names."""
     for make in units:
         for word in words:
-            plain = f"{re.sub('^(GRAD|grad)[Cc]_', r'\\1q_', identifier(word)[:30])}_q"
+            plain = re.sub("^(GRAD|grad)[Cc]_", r"\1q_", identifier(word)[:30]) + "_q"
             assert _renamed(_text(make, plain), _text(make, word)) == "", word
 
 

@@ -45,9 +45,9 @@ def test_names_in_ascii(name: str, expected: str):
 
 def test_names_of_a_scope_are_unique():
     names = Names()
-    given = {name: names(name) for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "W1", "lo")}
+    given = {name: names(name) for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "t", "W1", "lo")}
     assert given == {"exp": "exp_v", "exp_v": "exp_v_2", "exp_v_2": "exp_v_2_2", "lane": "lane_v",
-                     "HUGE_VAL": "HUGE_VAL_v", "h_t": "h_t", "W1": "W1", "lo": "lo"}
+                     "HUGE_VAL": "HUGE_VAL_v", "h_t": "h_t", "t": "t", "W1": "W1", "lo": "lo"}
     inner = Names(names)
     assert inner("exp") == "exp_v" and inner("x") == "x" and inner.new("x") == "x_2"
     assert Names(names)("x") == "x"

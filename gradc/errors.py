@@ -1,7 +1,7 @@
 """Every exception class of gradc, in one tree, each with a fixed code.
 
 A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
-Here: classes, `at`, which formats a user's source line, and `shown`, which formats a name of the user's.  Not here: the
+Here: classes, `at`, which formats a user's source line, and `shown`, which formats a user's name.  Not here: the
 texts, which belong to the place that detects the fault.
 """
 

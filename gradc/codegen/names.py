@@ -38,13 +38,13 @@ _WORD = re.compile(r"[A-Za-z]\w*")
 def _called() -> frozenset[str]:
     """Types of the units' text, and the functions of the C library that rows call."""
     templates = [t for row in ROWS.values() for t in (row.c.values() if isinstance(row.c, dict) else [row.c])]
-    texts = [t.replace("{s}", suffix) for t in templates for suffix in SUFFIX.values()]
+    texts = [t.replace("{s}", suffix).replace("{t}", "") for t in templates for suffix in SUFFIX.values()]
     return frozenset(_WORD.findall(" ".join([*texts, *C_TYPE.values()])))
 
 
 def reserved(name: str) -> bool:
-    """Does `name` mean something in all units, or is it the compiler's or gradc's?"""
-    return name in KEYWORDS or name in OWN or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
+    """Does `name` mean something to C, to gradc's headers or in what rows print?"""
+    return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
 
 
 class Names:
@@ -73,7 +73,7 @@ class Names:
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if reserved(base) or (base.isupper() and sum(map(str.isalpha, base)) > 1):
+        if reserved(base) or base in OWN or (base.isupper() and sum(map(str.isalpha, base)) > 1):
             base = f"{base.lstrip('_') or 'v'}_v"
         name, k = base, self._count.get(base, 1)
         while self.has(name):

@@ -45,9 +45,9 @@ def test_names_in_ascii(name: str, expected: str):
 
 def test_names_of_a_scope_are_unique():
     names = Names()
-    given = {name: names(name) for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "W1", "lo")}
+    given = {name: names(name) for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "t", "W1", "lo")}
     assert given == {"exp": "exp_v", "exp_v": "exp_v_2", "exp_v_2": "exp_v_2_2", "lane": "lane_v",
-                     "HUGE_VAL": "HUGE_VAL_v", "h_t": "h_t", "W1": "W1", "lo": "lo"}
+                     "HUGE_VAL": "HUGE_VAL_v", "h_t": "h_t", "t": "t", "W1": "W1", "lo": "lo"}
     inner = Names(names)
     assert inner("exp") == "exp_v" and inner("x") == "x" and inner.new("x") == "x_2"
     assert Names(names)("x") == "x"
@@ -60,7 +60,8 @@ def _preprocessed(*flags: str) -> str:
     compiler = toolchain.find()
     source = "".join(f"#include <{h}>\n" for h in ("gradc_runtime.h", "gradc_sizes.h", "gradc_math.h", "gradc_entry.h",
                                                    "stdlib.h", "string.h"))
-    argv = [*compiler.command, *toolchain.unit_flags(compiler), *flags, f"-I{toolchain.include_dir()}", "-E", "-xc", "-"]
+    argv = [*compiler.command, *toolchain.unit_flags(compiler), *flags, f"-I{toolchain.include_dir()}"]
+    argv += ["-E", "-xc", "-"]
     return subprocess.run(argv, input=source, capture_output=True, text=True, check=True).stdout
 
 
@@ -193,7 +194,7 @@ def _same_units(words: list[str], units: list[Any]) -> None:
     """Of names that sort alike, since the order of terms in sizes is that of their names."""
     for make in units:
         for word in words:
-            plain = f"{re.sub('^(GRAD|grad)[Cc]_', r'\\1q_', identifier(word)[:30])}_q"
+            plain = re.sub("^(GRAD|grad)[Cc]_", r"\1q_", identifier(word)[:30]) + "_q"
             assert _renamed(_text(make, plain), _text(make, word)) == "", word
 
 

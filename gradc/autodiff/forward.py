@@ -120,7 +120,7 @@ class _Forward:
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
         order = toposort(outputs, stop=self.sources)
-        warn_of_cuts(order, outputs, self.sources)
+        warn_of_cuts(order, outputs, [x for x in self.sources if id(x) in self.tangents])
         for node in order:
             pattern = connection(node)
             live = [id(x) in self.connected for x in node.inputs]

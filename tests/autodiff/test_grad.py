@@ -187,6 +187,7 @@ def test_integers_and_steps_give_connected_zeros(build):
     (lambda i, x: i * x, lambda i, x: x), (lambda i, x: at.cast(i, "float64") ** 2, lambda i, x: 2.0 * i),
     (lambda i, x: at.exp(i), lambda i, x: np.exp(i)), (lambda i, x: x / i, lambda i, x: -x / i ** 2),
     (lambda i, x: at.switch(i > 1, x * i, x), lambda i, x: np.where(i > 1, x, 0)), (lambda i, x: (i * i) * x, None)])
+@pytest.mark.filterwarnings("ignore:the gradient by i does not pass mul")
 def test_integer_variables_have_the_slope_of_the_formula(build, slope):
     i, x = at.ivector("i"), at.dvector("x")
     given = np.array([1, 2], "int32"), np.array([3.0, 4.0])

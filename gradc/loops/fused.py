@@ -1,16 +1,14 @@
 """A product plus a literal becomes one operation with one rounding: polynomials by Horner's rule, mostly.
 
-In: a Program.  Out: the same with `FMA` for additions of a literal to a product that nothing else uses.
+In: a Program.  Out: the same with `FMA` for every addition of a literal to a product.
 
-Decided for the whole Program, not for each loop: a value that two loops compute must have the same bits in both (the
-gradient of a maximum asks which elements are equal to it).  Only where the addend is a literal: of a difference of two
+Every one, whatever else uses the product: a value must have the same bits in all loops that compute it, and in a step
+and the step of its gradient (which asks, for a maximum, which elements are equal to it).  Only where the addend is a literal: of a difference of two
 products, one rounded and one not would make x*x - y*y differ from 0 where x = y, and its square root nan; a literal
 knows nothing of the product's rounding.
 """
 
 from __future__ import annotations
-
-from collections import Counter
 
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var, bodies, tensor, with_bodies
@@ -24,19 +22,17 @@ _ADD, _MUL, _FMA = ops.Map("add"), ops.Map("mul"), ops.Map(FMA)
 
 def fused(program: Program) -> Program:
     """`program`, and the bodies in it, with multiply-adds of literals."""
-    uses = Counter([v for eqn in program.eqns for v in eqn.args] + list(program.outputs))
     products: dict[Var, Eqn] = {}
     sums: dict[Var, tuple[Eqn, Var]] = {}
     for eqn in program.eqns:
-        if eqn.op == _MUL and uses[eqn.out] == 1 and tensor(eqn.out).dtype in dtypes.FLOATS:
+        if eqn.op == _MUL and tensor(eqn.out).dtype in dtypes.FLOATS:
             products[eqn.out] = eqn
         elif eqn.op == _ADD:
             for product, literal in (eqn.args, eqn.args[::-1]):
                 if product in products and literal.data is not None and literal.data.ndim == 0 \
                         and eqn.out.type == product.type:
                     sums[eqn.out] = products[product], literal
-    gone = {made.out for made, _ in sums.values()}
-    if not gone and not any(bodies(eqn.op) for eqn in program.eqns):
+    if not sums and not any(bodies(eqn.op) for eqn in program.eqns):
         return program
     eqns = []
     for eqn in program.eqns:
@@ -45,6 +41,7 @@ def fused(program: Program) -> Program:
             eqn = Eqn(_FMA, (*made.args, literal), eqn.outs, eqn.sources)
         elif bodies(eqn.op):
             eqn = Eqn(with_bodies(eqn.op, fused), eqn.args, eqn.outs, eqn.sources)
-        if eqn.outs[0] not in gone:
-            eqns.append(eqn)
+        eqns.append(eqn)
+    used = {v for eqn in eqns for v in eqn.args} | set(program.outputs)
+    eqns = [eqn for eqn in eqns if eqn.outs[0] not in products or eqn.outs[0] in used]
     return Program(program.inputs, eqns, program.outputs)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from gradc.ir import ops
 from gradc.ir.batch import batch
-from gradc.ir.program import Builder, Eqn, Program, Var, bodies, copy_inputs, rebuild, tensor, with_bodies
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
 from gradc.ir.types import TensorType
 from gradc.record import record, replace
 
@@ -174,7 +174,7 @@ def wide_sums(program: Program) -> Program:
 
     What is summed depends on the sum in no step: else it is a state, and its dtype is the user's choice.
     """
-    if not any(bodies(eqn.op) for eqn in program.eqns):
+    if not any(type(e.op) is ops.Scan and _links(e.op) for e in equations(program)):
         return program
     b = Builder()
     env = copy_inputs(program, b)
@@ -183,6 +183,8 @@ def wide_sums(program: Program) -> Program:
         links = _links(op) if type(op) is ops.Scan else {}
         if type(op) is not ops.Scan or not links:
             rebuild(program, b, env, [Eqn(op, eqn.args, eqn.outs, eqn.sources)])
+            for old in eqn.outs:
+                env[old].name = old.name
             continue
         first = op.n_seqs
         wide = [v in links for v in op.body.inputs[first:first + op.n_carries]]

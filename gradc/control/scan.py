@@ -370,6 +370,7 @@ def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpd
         found[variable] = _new_value(variable, value)
     stack = [*returned.outputs, *found.values(), *([] if returned.stop is None else [returned.stop])]
     seen = {id(v) for v in fixed if v.owner is not None}
+    arrays = {v for v in found if isinstance(v.type, TensorType)}
     nodes: dict[Apply, None] = {}
     while stack:
         v = stack.pop()
@@ -377,17 +378,18 @@ def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpd
             continue
         seen.add(id(v))
         if v.owner is not None:
-            inside = v.owner.made > since
-            stack.extend(x for x in v.owner.inputs if inside or x.owner is not None)
-            nodes[v.owner] = None
+            inside = v.owner.place > since
+            if arrays or v.owner.made > since:          # else nothing above is of interest
+                stack.extend(x for x in v.owner.inputs if inside or x.owner is not None)
+                nodes[v.owner] = None
         elif getattr(v, "default_update", None) is not None and v not in found:
             found[v] = _new_value(v, _made_again(v.default_update, found, since))  # type: ignore[attr-defined]
             stack.append(found[v])
     for node in nodes:
-        if node.made > since:
+        if node.place > since:
             warn_if_forgotten(node, found)
         else:
-            _warn_of_old_value(node, returned.updates)
+            _warn_of_old_value(node, arrays)
     return found
 
 
@@ -406,7 +408,7 @@ def _made_again(value: Any, updated: Collection[Variable], since: int) -> Any:
 def _warn_of_old_value(node: Apply, updated: Collection[Variable]) -> None:
     """GradcWarning if `node`, made before the step, reads an array that the step updates."""
     for v in used(node):
-        if v in updated and isinstance(v.type, TensorType):
+        if v in updated:
             warnings.warn_explicit(
                 f"scan: the step updates {describe(v)}, but uses {describe(node.outputs[0])}{at(node.source)}, which "
                 f"is made before the step and so computed once, from the value that {describe(v)} has before the loop; "

@@ -129,7 +129,7 @@ _moments = itertools.count(1)
 
 
 class _Making(threading.local):
-    moment: int | None = None       # given to every Apply made from now on; None: the next one
+    moment: int | None = None       # the place of every Apply made from now on; None: when it is made
 
 
 _making = _Making()
@@ -148,7 +148,7 @@ class made_with:
     """
 
     def __init__(self, node: Apply | None) -> None:
-        self.moment: int | None = None if node is None else node.made
+        self.moment: int | None = None if node is None else node.place
 
     def _swap(self, *_: object) -> None:
         _making.moment, self.moment = self.moment, _making.moment
@@ -159,10 +159,11 @@ class made_with:
 class Apply:
     """One application of an op: `outputs = op(inputs)`, with the user's line.
 
-    `made` says when: a loop tells by it what was made in its step, and what before (`control.scan`).
+    `made` says when: a loop tells by it what was made in its step, and what before (`control.scan`).  `place` is the
+    same, or for derivatives and copies the place of their original: whether they read what the loop carries.
     """
 
-    __slots__ = ("__weakref__", "inputs", "made", "op", "outputs", "source", "tag")
+    __slots__ = ("__weakref__", "inputs", "made", "op", "outputs", "place", "source", "tag")
 
     def __init__(self, op: Any, inputs: Sequence[Variable], outputs: Sequence[Variable | Type],
                  source: SourceLine | None = None) -> None:
@@ -170,7 +171,8 @@ class Apply:
         self.inputs = list(inputs)
         self.source = user_line() if source is None else source
         self.tag: Any = None
-        self.made: int = _making.moment or next(_moments)
+        self.made = next(_moments)
+        self.place: int = _making.moment or self.made
         made = []
         for i, out in enumerate(outputs):
             if isinstance(out, Variable):
@@ -325,13 +327,16 @@ def _is_float64(v: Variable) -> bool:
 # --------------------------------------------------------------------------------------------- walks
 
 
-def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> list[Apply]:
-    """Apply nodes that compute `outputs`, each after those it needs; nothing above `stop` is visited."""
+def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = (), since: int = 0) -> list[Apply]:
+    """Apply nodes that compute `outputs`, each after those it needs.
+
+    Nothing above `stop` is visited, nor what was made before `since`.
+    """
     stopped = {id(v) for v in stop}
     order: list[Apply] = []
     state: dict[int, int] = {}           # Apply id -> 1 open, 2 done
     for output in outputs:
-        if output.owner is None or id(output) in stopped:
+        if output.owner is None or id(output) in stopped or output.owner.made <= since:
             continue
         stack = [output.owner]
         while stack:
@@ -341,7 +346,8 @@ def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> li
             if seen is None:
                 state[key] = 1
                 for v in reversed(node.inputs):
-                    if v.owner is not None and id(v.owner) not in state and id(v) not in stopped:
+                    if v.owner is not None and id(v.owner) not in state and id(v) not in stopped \
+                            and v.owner.made > since:
                         stack.append(v.owner)
             else:
                 stack.pop()
@@ -411,13 +417,13 @@ graph_replace = clone_replace
 
 
 def reading(outputs: Sequence[Variable], replace: Mapping[Variable, Variable], since: int) -> list[Variable]:
-    """`outputs`, in which what was made after `since` reads others for the inputs in `replace`, old -> new.
+    """`outputs`, in which what has its place after `since` reads others for the inputs in `replace`, old -> new.
 
-    What was made before reads the old ones, also where it now depends on copies.
+    What has its place before reads the old ones, also where it depends on copies.
     """
     memo: dict[Variable, Variable] = {}
-    for node in toposort(outputs):
-        seen = replace if node.made > since else {}
+    for node in toposort(outputs, since=since):
+        seen = replace if node.place > since else {}
         inputs = [memo[v] if v in memo else seen.get(v, v) for v in node.inputs]
         if any(a is not b for a, b in zip(inputs, node.inputs)):
             with made_with(node):

@@ -4,8 +4,8 @@ In: a Program.  Out: the same with `FMA` for every addition of a literal to a pr
 
 Every one, whatever else uses the product: a value must have the same bits in all loops that compute it, and in a step
 and the step of its gradient (which asks, for a maximum, which elements are equal to it).  Only where the addend is a
-literal: of a difference of two products, one rounded and one not would make x*x - y*y differ from 0 where x = y, and its
-square root nan; a literal knows nothing of the product's rounding.
+literal: of a difference of two products, one rounded and one not would make x*x - y*y differ from 0 where x = y, and
+its square root nan; a literal knows nothing of the product's rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gradc.ir.scalars import Row
 
 # a * b + c with one rounding where the CPU can; no row of the table, because NumPy can't.
 FMA_C = "GRADC_FMA_{t}({0}, {1}, {2})"
-FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, FMA_C, ulp=1)
+FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, FMA_C, cost="fma", ulp=1)
 _ADD, _MUL, _FMA = ops.Map("add"), ops.Map("mul"), ops.Map(FMA)
 
 

@@ -334,7 +334,13 @@ class SizedBuilder(Builder):
             self._sizes.note(eqn.op, eqn.args, eqn.outs, self.producer, eqn)
         self._noted = len(self.eqns)
         find = self._sizes.find
-        return find(self._sizes.dims[x.number][0]) == find(self._sizes.value_dim(n, self.producer))
+        have = find(self._sizes.dims[x.number][0])
+        made = self.producer.get(x)
+        if made is not None and type(made.op) is ops.Broadcast:         # of a size that is checked, the same number
+            checked = self.producer.get(made.args[1])
+            if checked is not None and type(checked.op) is ops.Assert and checked.args[0] is n:
+                return True
+        return have == find(self._sizes.value_dim(n, self.producer))
 
 
 def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:

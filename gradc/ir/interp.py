@@ -13,7 +13,7 @@ import numpy as np
 
 from gradc import errors
 from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError, shown
-from gradc.ir import ops
+from gradc.ir import dtypes, ops
 from gradc.ir.callback import run_callback
 from gradc.ir.distributions import drawn, generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
@@ -292,12 +292,14 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
             raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
+    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
+                      for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
     rows: list[Any] = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)
     count = 0
     for t in range(end - 1, -1, -1) if op.reverse else range(end):
-        made = evaluate(op.body, [*(x[t] for x in seqs), *carries, *others])
+        made = evaluate(op.body, [*(x[t] for x in seqs), *carries, *others], holomorphic=holomorphic)
         after = made[:op.n_carries]
         for k, (old, new) in enumerate(zip(carries, after)):
             if np.shape(old) != np.shape(new):

@@ -360,11 +360,8 @@ def _sides(b: Any, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
 
 
 def _promising(left: Powers, right: Powers) -> bool:
-    """A quick look: sigmoids alone do not combine, unless one meets its inverse."""
-    for key in left:
-        if key[0] != "Q" or (key in right and left[key] * right[key] < 0):
-            return True
-    return any([key[0] != "Q" for key in right])
+    """A quick look: sigmoids alone do not combine."""
+    return any([key[0] != "Q" for key in left]) or any([key[0] != "Q" for key in right])
 
 
 def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -373,33 +370,25 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     if not _promising(left, right):
         return None
     powers = dict(left)
-    cancelled: Powers = {}
     for key, p in right.items():
-        q = powers.get(key, 0)
-        if q * p < 0:                       # a factor of one side against its inverse on the other
-            cancelled[key] = min(abs(p), abs(q))
-        powers[key] = p + q
+        powers[key] = powers.get(key, 0) + p
         if not powers[key]:
             del powers[key]
     combined = _combine(b, powers)
-    if combined is None and not cancelled:
+    if combined is None:
         return None
     want = result_type(op, args)
     if any(a.type.dtype != want.dtype for a in args):
         return None
-    out, into, soft = combined or ({}, {}, [])
+    out, into, soft = combined
     sides = []
     for own, v, sign in ((left, args[0], 1), (right, args[1], 1 if op.fn == "mul" else -1)):
         remove: Powers = {}
         for key, p in own.items():
-            n = cancelled.get(key, 0) * (1 if p > 0 else -1)
-            rest = p - n
             taken = out.get(key, 0)
-            if taken and rest and (taken > 0) == (rest > 0):
-                m = min(abs(taken), abs(rest)) * (1 if rest > 0 else -1)
-                out[key] = taken - m
-                n += m
-            if n:
+            if taken and (taken > 0) == (p > 0):
+                n = min(abs(taken), abs(p)) * (1 if p > 0 else -1)
+                out[key] = taken - n
                 remove[key] = n * sign
         stripped = strip(b, v, remove, 1) if remove else v
         if remove:
@@ -418,65 +407,10 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
         result = top
     else:
         result = b.map("true_divide", b.like(1, args[0]) if top is None else top, bottom)
-    if parts:
-        product = parts[0]
-        for part in parts[1:]:
-            product = b.map("mul", product, part)
-        if result is None or _is_one(result):
-            result = product
-        else:
-            result = b.map("mul", result, product)
-    return b.like(1, args[0]) if result is None else result
-
-
-def _distribute(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """(s + t) * e -> s * e + t * e where s * e combines: e.g. s = g / sum(exp(u)), e = exp(u)."""
-    for k in (0, 1):
-        kind = b.kinds[args[k].number]
-        if kind not in ("add", "sub"):
-            continue
-        e = args[1 - k]
-        outer = factors(b, e)
-        if not outer or atom(b, args[k]) is not None:
-            continue
-        for term in b.producer[args[k]].args:
-            inner = factors(b, term)
-            if not inner:
-                continue
-            powers = dict(inner)
-            good = False
-            for key, p in outer.items():
-                q = powers.get(key, 0)
-                good = good or q * p < 0
-                powers[key] = p + q
-            if good or (_combine(b, {k: p for k, p in powers.items() if p}) or ({}, {}, []))[2]:
-                s, t = b.producer[args[k]].args
-                return b.map(kind, b.map("mul", s, e), b.map("mul", t, e))
-    return None
-
-
-def _sum_of_quotient(b: Any, op: ops.Reduce, args: Args) -> Var | None:
-    """sum(t / S) -> sum(t) / S, where S is itself a sum along the same axes."""
-    if op.fn != "add":
-        return None
-    v = args[0]
-    found = {key: p for key, p in factors(b, v).items()
-             if key[0] == "S" and key[2] == op.axes and p < 0
-             and _aligned(key[2], key[3], v.type.ndim) and key[1].type.ndim == v.type.ndim}
-    if not found:
-        return None
-    remove = dict(found)
-    rest = strip(b, v, remove, 1)
-    if remove:
-        return None
-    dims = b.dims(v)
-    rest = b.broadcast(b.like(1, v) if rest is None else rest, dims)
-    result = b.apply(op, rest)
-    for key, p in found.items():
-        s = b.apply(ops.Reduce("add", key[2]), b.map("exp", key[1]))
-        for _ in range(-p):
-            result = b.map("true_divide", result, s)
-    return result
+    product = parts[0]
+    for part in parts[1:]:
+        product = b.map("mul", product, part)
+    return product if result is None or _is_one(result) else b.map("mul", result, product)
 
 
 def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -558,14 +492,6 @@ def _sample_softmax(b: Any) -> Any:
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
 
-def _sample_softmax_grad(b: Any) -> Any:
-    v, g = _matrix(b), _matrix(b)
-    e = b.map("exp", v)
-    s = _keep(b, b.apply(ops.Reduce("add", (1,)), e))
-    back = b.apply(ops.Reduce("add", (1,)), b.map("true_divide", b.map("mul", g, e), b.map("mul", s, s)))
-    return b.map("mul", b.map("sub", b.map("true_divide", g, s), _keep(b, back)), e)
-
-
 def _sample_log(b: Any) -> Any:
     v = _matrix(b)
     e = b.map("exp", v)
@@ -594,10 +520,6 @@ PRODUCTS = (
          _log_of_product, exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
     Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax), ulps=64),
-    Rule("distribute_positive", On(("mul",), some=("add", "sub"), needs=_POSITIVE), _distribute,
-         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
-    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg"), needs=_POSITIVE), _sum_of_quotient,
-         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
 )
 
 RULES = EXPRESSIONS + PRODUCTS

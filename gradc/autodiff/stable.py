@@ -446,10 +446,14 @@ class Forms:
             logs.append(term)
         if min(signs) < 0:
             large, small = logs if signs[0] > 0 else logs[::-1]
-            return o.log1mexp(small) if _number(large) == 0 else o.add(large, o.log1mexp(o.sub(small, large)))
+            if _number(large) is not None:
+                return o.log1mexp(small) if _number(large) == 0 else None
+            same = o.and_(o.isinf(large), o.eq(large, small))       # inf - inf is nan
+            return o.add(large, o.log1mexp(o.switch(same, o.const(0, large), o.sub(small, large))))
+        logs.sort(key=lambda v: isinstance(v, Constant))            # constants last
         total = logs[0]
         for term in logs[1:]:
-            total = o.logaddexp(total, term)
+            total = o.softplus(total) if _number(term) == 0 else o.logaddexp(total, term)
         return total
 
 

@@ -1,17 +1,17 @@
 """Rules that replace a form which overflows, underflows or cancels by one that does not.
 
-Because gradients are built before these rules run, both an expression and what differentiation made of it have
-to be recognised.  The first half does that for expressions, by patterns.  The second half does it for
-gradients, which are products and quotients in any order: `factors` collects from a product what is
+Derivatives are made of such forms to begin with (`autodiff/stable.py`); here are the values.  The first half knows
+them by patterns, the second half products and quotients in any order: `factors` collects from a product what is
 mathematically positive,
 
     E(u) = exp(u)      P(u) = 1 + exp(u)      S(u) = sum of exp(u) along axes, put back in place
 
 and rules combine them as the algebra of these three allows, where the literal product is inf/inf or 0/0:
 
-    E E^-1 = 1    P P^-1 = 1    S S^-1 = 1    P(u)^-1 = sigmoid(-u)    E(u) P(-u) = P(u)    E(u) / S(u) = softmax
+    P(u)^-1 = sigmoid(-u)    E(u) sigmoid(-u) = sigmoid(u)    E(u) / S(u) = softmax(u)
 
-No rule here is exact; each gives the value of exact arithmetic where the literal form loses it.
+No rule here is exact; each gives the value of exact arithmetic where the literal form loses it.  None asks what else
+a value is used for, and none takes a factor away that can be nan: nan stays nan.
 """
 
 from __future__ import annotations
@@ -21,12 +21,19 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, r, result_type, var
+from gradc.passes.pattern import Args, On, Rule, r, result_type, scalar, var
 
-x, y, z = var("x"), var("y"), var("z")
+x = var("x")
+c = scalar("c")
 
 _LIMIT = "the literal form over- or underflows where this does not"
 _CANCEL = "the literal form cancels; this keeps full relative precision"
+
+
+
+def _positive_constant(b: Any, c: Any, **rest: Any) -> bool:
+    return bool(c.data > 0)
+
 
 EXPRESSIONS = (
     Rule("log_one_plus", r.log(1 + x), r.log1p(x), exact=False, why=_CANCEL),
@@ -39,10 +46,23 @@ EXPRESSIONS = (
          why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),
     Rule("log_of_neg_expm1", r.log(-r.expm1(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)); the literal form loses exp(x) below 1e-16"),
-    Rule("log_of_exp_plus_exp", r.log(r.exp(x) + r.exp(y)), r.logaddexp(x, y), exact=False, why=_LIMIT),
+    Rule("log_of_expm1", r.log(r.expm1(x)), x + r.log1mexp(-x), exact=False, why=_LIMIT),
+    Rule("log_of_exp_minus_constant", r.log(r.exp(x) - c), x + r.log1mexp(r.log(c) - x), when=_positive_constant,
+         exact=False, why=_LIMIT),
     Rule("log_of_exp", r.log(r.exp(x)), x, exact=False, why=_LIMIT),
     Rule("log_of_sigmoid", r.log(r.sigmoid(x)), -r.softplus(-x), exact=False, why=_LIMIT),
     Rule("one_minus_sigmoid", 1 - r.sigmoid(x), r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("sigmoid_minus_one", r.sigmoid(x) - 1, -r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("minus_one_plus_sigmoid", -1 + r.sigmoid(x), -r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("log1p_of_neg_sigmoid", r.log1p(-r.sigmoid(x)), -r.softplus(x), exact=False, why=_LIMIT),
+    Rule("one_minus_erf", 1 - r.erf(x), r.erfc(x), exact=False, why=_CANCEL),
+    Rule("one_plus_erf", 1 + r.erf(x), r.erfc(-x), exact=False, why=_CANCEL),
+    Rule("one_minus_half_erfc", 1 - 0.5 * r.erfc(x), 0.5 * r.erfc(-x), exact=False, why=_CANCEL),
+    Rule("log_of_erfc", r.log(r.erfc(x)), r.log_erfc(x), exact=False, why=_LIMIT),
+    Rule("log_of_constant_erfc", r.log(c * r.erfc(x)), r.log(c) + r.log_erfc(x), when=_positive_constant, exact=False,
+         why=_LIMIT),
+    Rule("log1p_of_erf", r.log1p(r.erf(x)), r.log_erfc(-x), exact=False, why=_LIMIT),
+    Rule("log1p_of_neg_erf", r.log1p(-r.erf(x)), r.log_erfc(x), exact=False, why=_LIMIT),
     Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
 )
 
@@ -55,6 +75,7 @@ Powers = dict[Factor, int]
 
 _DEPTH = 6          # how far into a product to look
 _MOST = 6           # how many factors to handle
+_MOST_TERMS = 8     # and how many terms of a sum whose log is taken
 
 
 def opposite(b: Any, u: Any) -> Var | None:
@@ -413,17 +434,26 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     return product if result is None or _is_one(result) else b.map("mul", result, product)
 
 
+def _positive(b: Any, v: Any) -> bool:
+    """Is v a positive number, or made of sizes?"""
+    if v.data is not None:
+        return not v.data.ndim and bool(v.data > 0)
+    eqn = b.producer.get(v)
+    return eqn is not None and (type(eqn.op) is ops.ShapeOf or ((type(eqn.op) is ops.Cast or b.kinds[v.number] in (
+        "mul", "true_divide")) and all([_positive(b, a) for a in eqn.args])))
+
+
 def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """log of a product of positive factors alone -> the sum of their logs, e.g. log(softmax(x))."""
+    """log of a product of positive factors -> the sum of their logs, e.g. log(softmax(x)), log(mean(exp(x)))."""
     v = args[0]
     powers = factors(b, v)
     if not powers:
         return None
     remove = dict(powers)
     rest = strip(b, v, remove, 1)
-    if remove or rest is not None:
+    if remove or (rest is not None and not _positive(b, rest)):
         return None
-    result: Var | None = None
+    result: Var | None = None if rest is None else b.cast(b.map("log", rest), v.type.dtype)
     for key, p in powers.items():
         match key[0]:
             case "E":
@@ -444,6 +474,51 @@ def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
         else:
             result = b.map("sub" if p < 0 else "add", result, term)
     return result
+
+
+def _exponents(b: Any, v: Var) -> list[Var] | None:
+    """The logs of the terms of a sum of exponentials and positive constants, constants last; None if it is none."""
+    logs: list[Var] = []
+    numbers: list[Var] = []
+    work = [v]
+    while work:
+        u = work.pop()
+        kind = b.kinds[u.number]
+        if kind == "add" and len(work) + len(logs) < _MOST_TERMS and u.type == v.type:
+            work += b.producer[u].args[::-1]
+        elif kind == "exp":
+            logs.append(b.producer[u].args[0])
+        elif kind is ops.Reduce or kind is ops.Transpose:
+            found = atom(b, u)
+            if found is None or not never_empty(b, found[0][1], found[0][2]):
+                return None
+            logs.append(b.map("log", u))
+        elif u.data is not None and not u.data.ndim and u.data > 0:
+            numbers.append(u)
+        else:
+            return None
+    return logs + [b.map("log", u) for u in numbers] if logs else None
+
+
+def _log_of_sum(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """log(exp(x) + exp(y) + 2) -> logaddexp(logaddexp(x, y), log 2); log1p of such a sum -> softplus of its log."""
+    logs = _exponents(b, args[0])
+    if logs is None or any([u.type.dtype != args[0].type.dtype for u in logs]):
+        return None
+    total = logs[0]
+    for u in logs[1:]:
+        total = b.map("logaddexp", total, u)
+    return total if op.fn == "log" else b.map("softplus", total)
+
+
+def _log_of_difference(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """log(exp(x) - exp(y)) -> x + log1mexp(y - x)."""
+    first, second = [b.eqn(a, "exp") for a in b.producer[args[0]].args]
+    if first is None or second is None or first.out.type.dtype != second.out.type.dtype:
+        return None
+    x, y = first.args[0], second.args[0]
+    same = b.map("and_", b.map("isinf", x), b.map("eq", x, y))      # inf - inf is nan
+    return b.map("add", x, b.map("log1mexp", b.map("switch", same, b.like(0, x), b.map("sub", y, x))))
 
 
 def _log_sum_exp(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -501,6 +576,20 @@ def _sample_log(b: Any) -> Any:
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
 
 
+def _sample_log_of_sum(b: Any) -> Any:
+    v, w = _matrix(b), _matrix(b)
+    d, e = b.map("exp", v), b.map("exp", w)
+    two = b.constant(2.0, "float64")
+    s = b.apply(ops.Reduce("add", (1,)), e)
+    return (b.map("log", b.map("add", d, e)), b.map("log", b.map("add", two, b.map("add", d, e))),
+            b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
+
+
+def _sample_log_of_difference(b: Any) -> Any:
+    v, w = _matrix(b), _matrix(b)
+    return b.map("log", b.map("sub", b.map("exp", b.map("abs", v)), b.map("exp", b.map("neg", b.map("square", w)))))
+
+
 def _sample_logsumexp(b: Any) -> Any:
     v = _matrix(b)
     e = b.map("exp", v)
@@ -516,6 +605,10 @@ _POSITIVE = ("exp", "sigmoid")
 PRODUCTS = (
     Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose), needs=("exp",)), _log_sum_exp,
          exact=False, why=_EMPTY, sample=_sample_logsumexp, ulps=64),
+    Rule("log_of_sum", On(("log", "log1p"), first=("add", ops.Reduce, ops.Transpose), needs=("exp",)), _log_of_sum,
+         exact=False, why=_EMPTY, sample=_sample_log_of_sum, ulps=64),
+    Rule("log_of_difference", On(("log",), first=("sub",), needs=("exp",)), _log_of_difference,
+         exact=False, why=_LIMIT, sample=_sample_log_of_difference, ulps=64),
     Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid"), needs=_POSITIVE),
          _log_of_product, exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
     Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product,

@@ -152,7 +152,8 @@ class Forms:
                     if n is not None and n == int(n) and 0 < abs(n) <= _POWER:
                         self._collect(into, args[0], power * int(n), depth - 1)
                         return
-        into.rest.append((v, power))
+        if _number(v) != 1:
+            into.rest.append((v, power))
 
     def factor(self, v: Variable, fn: Any, args: list[Variable], depth: int) -> Key | None:
         """v as one positive factor."""
@@ -357,6 +358,12 @@ class Forms:
             return o.log1mexp(self.row(args[0])[1][0])
         if fn == "expm1":
             return o.add(args[0], o.log1mexp(o.neg(args[0])))
+        if fn == "sub" and _number(args[0]) == 1:
+            q = self.product(args[1], depth)            # 1 - erfc(x) / 2 = erfc(-x) / 2
+            if q.sign > 0 and [n for _, n in q.rest] == [1] and _number(q.rest[0][0]) == 0.5 \
+                    and [(key[0], n) for key, n in q.factors.items()] == [("C", 1)]:
+                _, x, s = next(iter(q.factors))
+                return self.log_of_product(v, Product(1, {("C", x, -s): 1}, q.rest))
         return self.log_of_sum(self.terms(v), depth) if fn in ("add", "sub") else None
 
     def log_of_product(self, v: Variable, p: Product) -> Variable | None:
@@ -494,7 +501,7 @@ def _positive(v: Variable) -> bool:
     op = v.owner.op
     if type(op) is ops.ShapeOf:
         return True
-    return (type(op) is ops.Cast or op == _MUL) and all(_positive(x) for x in v.owner.inputs)
+    return (type(op) in (ops.Cast, ops.Slice) or op == _MUL) and all(_positive(x) for x in v.owner.inputs)
 
 
 _MUL, _SWITCH = ops.Map("mul"), ops.Map("switch")

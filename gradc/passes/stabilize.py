@@ -503,7 +503,7 @@ def _exponents(b: Any, v: Var) -> list[Var] | None:
 def _log_of_sum(b: Any, op: ops.Map, args: Args) -> Var | None:
     """log(exp(x) + exp(y) + 2) -> logaddexp(logaddexp(x, y), log 2); log1p of such a sum -> softplus of its log."""
     logs = _exponents(b, args[0])
-    if logs is None or any([u.type.dtype != args[0].type.dtype for u in logs]):
+    if logs is None or any([tensor(u).dtype != args[0].type.dtype for u in logs]):
         return None
     total = logs[0]
     for u in logs[1:]:

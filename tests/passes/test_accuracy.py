@@ -8,7 +8,6 @@ within a few units, or else no worse than what it replaces.
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from gradc.passes.pattern import On, Rule, Table
 from gradc.passes.phases import optimize
 from gradc.passes.rewrite import State, sweep
 from tests import exact
-from tests.passes.test_rules import RULES, SCALARS, has_scalar, instance, sample_programs, value_of, variables
+from tests.passes.test_rules import RULES, SCALARS, instance, sample_programs, value_of, variables
 
 RANGE = (30.0, -30.0, 120.0, -120.0, 700.0, -700.0, 1e300, -1e300, 1e-300, -1e-300, 8.0, -20.0, 0.7, -0.4, 37.0, 1e5,
          3e-9, -2e-12, 88.0, -87.0)
@@ -75,12 +74,10 @@ def test_rule_keeps_relative_accuracy(rule: Rule) -> None:
                                                                                              in_float32(program)]
         for p in programs:
             after = sweep(p, Table([rule]), State(p), "test")
-            for sizes in ((6, 4, 4), (3, 4, 4)) if rule.sample else ((10, 10),):
-                inputs = inputs_of(p, rng, sizes)
-                try:
-                    check(p, after, inputs, max(UNITS, rule.ulps))
-                except exact.NotExact:
-                    return
+            try:
+                check(p, after, inputs_of(p, rng, (2, 4, 4) if rule.sample else (8, 8)), max(UNITS, rule.ulps))
+            except exact.NotExact:
+                return
 
 
 ELEMENTWISE = [rule for rule in (*stabilize.RULES, *specialize.RULES, *canonicalize.RULES)
@@ -112,7 +109,7 @@ def test_pairs_of_rules_keep_relative_accuracy() -> None:
     """Some of the pairs; a form that a rule makes must be none that another rule spoils."""
     pairs = list(itertools.product(ELEMENTWISE, ELEMENTWISE))
     rng = np.random.default_rng(3)
-    check_pairs([pairs[k] for k in rng.choice(len(pairs), 150, replace=False)], 4)
+    check_pairs([pairs[k] for k in rng.choice(len(pairs), 60, replace=False)], 4)
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def worst_nearby(plain: Program, points: np.ndarray, k: int) -> np.ndarray:
 @st.composite
 def expressions(draw: Any) -> tuple[str, Build]:
     inner = [draw(st.sampled_from(sorted(INNER))) for _ in range(2)]
-    parts = draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=2, max_size=2, unique=True))     # a / a has no digits
+    parts = draw(st.lists(st.sampled_from(sorted(PARTS)), min_size=2, max_size=2, unique=True))  # not a / a
     whole = draw(st.sampled_from(sorted(WHOLES)))
 
     def build(x: Any) -> Any:

@@ -315,6 +315,12 @@ static inline double gradc_erfcx_f64(double x)
     return x < 0 ? 2 * gradc_exp_of_square(a) - positive : positive;
 }
 
+/* special.log_erfc */
+static inline double gradc_log_erfc_f64(double x)
+{
+    return x < 0.5 ? log1p(-erf(x)) : log(gradc_erfcx_f64(x)) - x * x;
+}
+
 /* The normal quantile for erfinv and erfcinv: Wichura, Algorithm AS 241, Appl. Statist. 37 (1988) 477-484. */
 static inline double gradc_normal_center(double q)
 {
@@ -487,6 +493,7 @@ static inline double gradc_ierfcx_f64(double n, double x)
 
 /* In float32 these are computed in float64. */
 static inline float gradc_erfcx_f32(float x) { return (float)gradc_erfcx_f64(x); }
+static inline float gradc_log_erfc_f32(float x) { return (float)gradc_log_erfc_f64(x); }
 static inline float gradc_erfinv_f32(float x) { return (float)gradc_erfinv_f64(x); }
 static inline float gradc_erfcinv_f32(float x) { return (float)gradc_erfcinv_f64(x); }
 static inline float gradc_psi_f32(float x) { return (float)gradc_psi_f64(x); }

@@ -15,6 +15,7 @@ from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
+from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import JVP, SEVERAL, connection
 from gradc.errors import (
@@ -116,12 +117,19 @@ class _Forward:
         self.sources = sources
         self.connected = {id(x) for x in sources}
         self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
+        self._forms = Forms(o, self.connected.copy())
+        self._known: set[int] = set()
+        self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
 
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
         order = toposort(outputs, stop=self.sources)
         warn_of_cuts(order, outputs, [x for x in self.sources if id(x) in self.tangents])
-        for node in order:
+        self._run(order)
+
+    def _run(self, nodes: Sequence[Apply]) -> None:
+        for node in nodes:
+            self._known.update(id(v) for v in (*node.inputs, *node.outputs))
             pattern = connection(node)
             live = [id(x) in self.connected for x in node.inputs]
             if True not in live:
@@ -132,6 +140,14 @@ class _Forward:
             with made_with(node):
                 self._step(node)
 
+    def _through(self, form: Variable, y: Variable) -> None:
+        """The tangent of y by another form of it."""
+        nodes = new_nodes(form, self._known)
+        self._made += nodes
+        self._run(nodes)
+        if id(form) in self.tangents:
+            self.tangents[id(y)] = self.tangents[id(form)]
+
     def _step(self, node: Apply) -> None:
         ts = [self.tangents.get(id(x)) for x in node.inputs]
         if all(t is None for t in ts):
@@ -139,6 +155,10 @@ class _Forward:
         o, op = self.o, node.op
         o.source = node.source
         null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
+        if type(op) is ops.Map and op.fn in ROOTS and null is None:
+            form = self._forms.form(node)
+            if form is not None:
+                return self._through(form, node.outputs[0])
         results: Sequence[Guarded | None]
         if null is not None:
             results = [null if is_continuous(y) else None for y in node.outputs]

@@ -16,6 +16,7 @@ from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
+from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import SEVERAL, VJP, connection
 from gradc.errors import (
@@ -185,6 +186,8 @@ class _Backward:
         self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
+        self._forms = Forms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
+        self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
@@ -286,6 +289,10 @@ class _Backward:
         o = self.o
         o.source = node.source
         op = node.op
+        if type(op) is ops.Map and op.fn in ROOTS and null is None:
+            form = self._forms.form(node)
+            if form is not None:
+                return self._through(form, gs[0])
         terms: Sequence[Guarded | None]
         if null is not None:
             terms = [null] * len(wanted)
@@ -305,6 +312,18 @@ class _Backward:
         for x, term, want in zip(node.inputs, terms, wanted):
             if want and term is not None:
                 self._accumulate(x, term)
+
+    def _through(self, form: Variable, g: Guarded) -> None:
+        """From the cotangent of a node to those of the variables that its other form is made of."""
+        nodes = new_nodes(form, self.connected)
+        self._made += nodes
+        for node in nodes:
+            self._patterns[id(node)] = connection(node)
+            self.connected.update(id(y) for y in node.outputs)
+        self._leads_to(nodes, self._needed)
+        self._accumulate(form, g)
+        for node in reversed(nodes):
+            self._step(node)
 
     def _accumulate(self, x: Variable, term: Guarded) -> None:
         key = id(x)

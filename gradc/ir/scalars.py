@@ -254,6 +254,14 @@ def _gauss(o: Any, g: Any, x: Any) -> Any:
     return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
 
 
+def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
+    """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
+    zero = o.const(0, g)
+    right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
+    left = o.minimum(x, zero)
+    return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
+
+
 def _inverse_gauss(o: Any, g: Any, out: Any) -> Any:
     """sqrt(pi)/2 * exp(out**2), the derivative of erfinv where it takes the value out."""
     return o.mul(o.const(_HALF_ROOT_PI, g), o.exp(o.square(out)))
@@ -469,6 +477,8 @@ row("erfcx", 1, "floating", special.erfcx, "gradc_erfcx_{t}({0})",
     # 2 x erfcx(x) - 2/sqrt(pi) cancels for large x
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), o.ierfcx(o.const(1, g), x))),),
     cost="special", ulp=8, vector=False)
+row("log_erfc", 1, "floating", special.log_erfc, "gradc_log_erfc_{t}({0})",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_mills(o, g, x))),), cost="special", ulp=8, vector=False)
 row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive", vector=False)
 row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",

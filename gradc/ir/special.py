@@ -256,6 +256,16 @@ def _erfcx_real(x: Array) -> Array:
     return np.where(x < 0, 2 * _exp_of_square(a) - positive, positive)
 
 
+def log_erfc(x: Array) -> Array:
+    """log(erfc(x)): log1p(-erf(x)) up to 1/2, log(erfcx(x)) - x**2 from there on, where erfc underflows in the end."""
+    x = np.asarray(x)
+    if np.iscomplexobj(x):
+        return np.log(erfc(x))
+    near = x < 0.5
+    far = np.where(near, x.dtype.type(0.5), x)
+    return np.where(near, np.log1p(-erf(np.where(near, x, 0))), np.log(erfcx(far)) - far * far).astype(x.dtype)
+
+
 def _exp_of_square(x: Array) -> Array:
     """exp(x**2) with the rounding error of x**2 put back (Dekker's product)."""
     c = 134217729.0 * x

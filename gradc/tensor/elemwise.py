@@ -505,6 +505,11 @@ def erfcx(x: Any) -> Any:
     return elementwise("erfcx", x)
 
 
+def log_erfc(x: Any) -> Any:
+    """log(erfc(x)), without underflow; log of a normal tail: log_erfc(x / sqrt(2)) - log(2).  Dtype: floating."""
+    return elementwise("log_erfc", x)
+
+
 def gamma(x: Any) -> Any:
     """Gamma function.  Dtype: floating."""
     return elementwise("gamma", x)

@@ -327,6 +327,7 @@ MP = {"add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: 
       "logaddexp": lambda x, y: mpmath.log(mpmath.exp(x) + mpmath.exp(y)), "xlogx": lambda x: x * mpmath.log(x),
       "xlogy0": lambda x, y: x * mpmath.log(y), "erf": mpmath.erf, "erfc": mpmath.erfc, "erfinv": mpmath.erfinv,
       "erfcinv": lambda x: mpmath.erfinv(1 - x), "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),
+      "log_erfc": lambda x: mpmath.log(mpmath.erfc(x)),
       "gamma": mpmath.gamma, "gammaln": mpmath.loggamma, "psi": mpmath.digamma, "tri_gamma": lambda x: mpmath.psi(1, x),
       "polygamma": lambda n, x: mpmath.psi(int(n), x),
       "ierfcx": ierfcx, "one_minus_square": lambda x: 1 - x * x, "times_complement": lambda x: x * (1 - x),

@@ -123,6 +123,8 @@ REFERENCES: dict[str, Reference] = {
     "erf": R(gauss, lambda x: -2 * x * gauss(x)),
     "softsign": R(lambda x: 1 / (1 + abs(x))**2, lambda x: -2 * mpmath.sign(x) / (1 + abs(x))**3),
     "erfc": R(lambda x: -gauss(x), lambda x: 2 * x * gauss(x)),
+    "log_erfc": R(lambda x: -gauss(x) / mpmath.erfc(x),
+                  lambda x: gauss(x) / mpmath.erfc(x) * (2 * x - gauss(x) / mpmath.erfc(x)), high=1e8),
     "erfinv": R(lambda x: inverse_gauss(inverse_erf(x)), lambda x: 2 * (y := inverse_erf(x)) * inverse_gauss(y)**2,
                 low=-1, high=1, near=(-1, 1)),
     "erfcinv": R(lambda x: -inverse_gauss(inverse_erfc(x)), lambda x: 2 * (y := inverse_erfc(x)) * inverse_gauss(y)**2,

@@ -234,7 +234,7 @@ class _Unit:
             parameters += ["int64_t lo", "int64_t hi"]
         reads = " ".join(safe(b.name) for b in s.reads) or "-"
         writes = " ".join(safe(b.name) for b in s.writes) or "-"
-        head = f"static GRADC_NOINLINE {'GRADC_NARROW ' * printer.narrow}{'int' if printer.checks else 'void'} " \
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
                f"section_{number}" \
                f"{'_loop' if s.blocks else ''}({', '.join(parameters) or 'void'})"
         return [*wrapped(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),

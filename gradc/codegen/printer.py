@@ -163,7 +163,7 @@ class Printer:
         return safe(size)
 
     def index(self, index: Index) -> str:
-        # Places that lie fixed to each other are what compilers permute: elements of a row of static size, of small arrays.
+        # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
         self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
             bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
         terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]

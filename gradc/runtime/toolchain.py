@@ -55,9 +55,10 @@ CODE_FLAGS = (
 
 @record
 class Fault:
-    """Wrong code that a compiler makes of right C, and the flag without which it can't.
+    """Wrong code that a compiler makes of right C, and the flag with which it can't.
 
-    needs: an instruction set without which the fault does not show.  reduced: C that shows it, in tests/campaign/reduced.
+    needs: an instruction set without which the fault does not show.  reduced: C that shows it, in
+    tests/campaign/reduced.
     """
 
     kind: str
@@ -67,18 +68,19 @@ class Fault:
     cause: str
 
 
-# Found, and looked for again in each new compiler, by tests/campaign (its README says how).  A row goes when no compiler
-# in use has the fault.
+# tests/campaign found these and looks for more in each new compiler (its README says how).  A row goes when no
+# compiler in use has the fault.
 FAULTS = (
     Fault("gcc", "-fno-tree-loop-if-convert", "", "masked_loads.c",
-          "Vectors of loads that stand in branches (that the source has, or that sinking and jump threading made) become "
-          "masked loads, whose permutations are dropped: each gets the elements or the mask of another (bug 114375; up to "
-          "12.3, 13.2, 11.4).  Without if-conversion there are no masked loads.  What is to be chosen in vectors is a "
-          "gradc_select of csrc/include/gradc_math.h, which has no branch to convert."),
+          "Loads in branches (the source's, or made by sinking and jump threading) become masked loads in vectors, "
+          "whose permutations are dropped: each gets elements or the mask of another (bug 114375, seen in 11.3 and "
+          "12.2, fixed in 14 and in later releases of the older ones).  Without if-conversion there are no masked "
+          "loads.  What is chosen in vectors is a gradc_select of csrc/include/gradc_math.h, which has no branch."),
     Fault("gcc", "-mprefer-vector-width=256", "avx512f", "permuted_doubles.c",
-          "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come from "
-          "the upper half: avx_vpermilp_parallel of the i386 back end looks at only one side of the range (seen in 11.3 and "
-          "12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h gives 512 bits back where nothing is permuted."),
+          "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come "
+          "from the upper half: avx_vpermilp_parallel of the i386 back end looks at one side of their range only "
+          "(seen in 11.3 and 12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h allows 512 bits where nothing is "
+          "permuted."),
 )
 _FAST_MATH = frozenset(("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-mdaz-ftz"))
 # Variables that make a compiler write files elsewhere or change what is linked.
@@ -227,8 +229,9 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3", target: Sequence[str
     # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
     base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
     sets = isa() if target is None else target
-    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).
-    gcc = ["-fipa-icf"] if toolchain.kind == "gcc" else []
+    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).  Jump
+    # threading takes loops apart that would be vectors.
+    gcc = ["-fipa-icf", "-fno-thread-jumps"] if toolchain.kind == "gcc" else []
     gcc += [fault.flag for fault in FAULTS if fault.kind == toolchain.kind and fault.needs in ("", *sets)]
     math = ["-DGRADC_MATH_ACCURATE"] if config.math == "accurate" else []           # see gradc_math.h
     return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *math, *(f"-m{name}" for name in sets), *extra]

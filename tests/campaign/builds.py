@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradc.codegen import unit
 from gradc.config import config
 from gradc.loops.nodes import Kernel
 from gradc.record import record
@@ -53,10 +54,13 @@ class Fault:
     output: int
 
 
-def case(name: str, kernel: Kernel, text: str, optimize: str = "-O3") -> Case:
-    inputs = tuple((b.dtype, tuple(d if isinstance(d, int) else SIZES.get(d, CAPACITY) for d in b.shape))
-                   for b in kernel.inputs)
-    return Case(name, text, inputs, tuple((b.dtype, len(b.shape)) for b in kernel.outputs), optimize)
+def case(name: str, kernel: Kernel, shapes: Sequence[tuple[int, ...]] = ()) -> Case:
+    """A Kernel's unit; its inputs have `shapes`, or those that SIZES gives."""
+    made = unit.generate(kernel)
+    known = shapes or [tuple(d if isinstance(d, int) else SIZES.get(d, CAPACITY) for d in b.shape)
+                       for b in kernel.inputs]
+    return Case(name, made.text, tuple((b.dtype, tuple(shape)) for b, shape in zip(kernel.inputs, known)),
+                tuple((b.dtype, len(b.shape)) for b in kernel.outputs), made.optimize)
 
 
 def production(target: str, command: str = "", extra: Sequence[str] = ()) -> Build:
@@ -98,7 +102,8 @@ def compare(cases: Sequence[Case], builds: Sequence[Build], folder: Path) -> lis
                 count *= d
             counts.append(count)
         arrays = {
-            "kinds": ("int", [KINDS.index(d) for d, _ in c.inputs]), "outs": ("int", [KINDS.index(d) for d, _ in c.outputs]),
+            "kinds": ("int", [KINDS.index(d) for d, _ in c.inputs]),
+            "outs": ("int", [KINDS.index(d) for d, _ in c.outputs]),
             "ranks": ("int", [r for _, r in c.outputs]), "counts": ("int64_t", counts),
             "sizes": ("int64_t", [d for _, shape in c.inputs for d in shape]),
         }

@@ -1,7 +1,7 @@
 """Random loop nests, built from the nodes of the loop IR: what lowering makes today, and what it might make.
 
-`kernel(rng, count)` is a Kernel of `count` sections, one nest each, over inputs that all share; what a section writes are
-outputs of its own.  Numbers are of a kind that every order of evaluation in the C text computes alike: none overflows.
+`kernel(rng, count)` is a Kernel of `count` sections, one nest each, over inputs that all share; what a section writes
+are outputs of its own.  Inputs are small multiples of 1/8, so that the results are right to the last bits in any build.
 """
 
 from __future__ import annotations
@@ -111,10 +111,10 @@ class _Nest:
 
     def build(self) -> None:
         make: Callable[[], tuple[Any, ...]] = self.rng.choice(
-            (self.elements, self.columns, self.members, self.members, self.lanes, self.lanes, self.carries, self.branches,
-             self.sums_of_rows))
-        body = make()
-        self.unit.sections.append(Section(f"{make.__name__} {self.number}", body, tuple(self.reads), tuple(self.writes)))
+            (self.elements, self.columns, self.members, self.members, self.lanes, self.lanes, self.carries,
+             self.branches, self.sums_of_rows))
+        title, body = f"{make.__name__} {self.number}", make()
+        self.unit.sections.append(Section(title, body, tuple(self.reads), tuple(self.writes)))
 
     # -- parts
 

@@ -13,7 +13,6 @@ import pytest
 import gradc
 import gradc.tensor as at
 
-
 # 1. A rewrite that is right alone and wrong in company.
 
 # 2. The C compiler's wrong numbers.  More: tests/codegen/test_compilers.py, test_branches.py, test_groups.py.

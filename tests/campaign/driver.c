@@ -90,7 +90,8 @@ static int run(const unit *u, uint64_t seed)
     int faults = 0;
     void **inputs = malloc(sizeof *inputs * (size_t)(u->inputs + 1));
     char **outputs = malloc(sizeof *outputs * (size_t)(2 * u->outputs));
-    int64_t *shapes = malloc(sizeof *shapes * 8 * (size_t)(u->outputs + 1)), *counts = malloc(8 * (size_t)(u->outputs + 1));
+    int64_t *shapes = malloc(sizeof *shapes * 8 * (size_t)(u->outputs + 1));
+    int64_t *counts = malloc(sizeof *counts * (size_t)(u->outputs + 1));
     state = seed;
     for (int k = 0; k < u->inputs; ++k) {
         inputs[k] = memory(u->counts[k] * 8);
@@ -127,6 +128,14 @@ static int run(const unit *u, uint64_t seed)
             free(mine[k]);
         }
     }
+    for (int k = 0; k < u->inputs; ++k)
+        free(inputs[k]);
+    for (int k = 0; k < u->outputs; ++k)
+        free(outputs[k]);
+    free(inputs);
+    free(outputs);
+    free(shapes);
+    free(counts);
     return faults;
 }
 

@@ -1,9 +1,9 @@
 """Runs a static program on an emulated machine with AVX-512, where this one has none.
 
-The emulator is Bochs, whose CPU `corei7_skylake_x` has it (`apt install bochs bochsbios vgabios bochs-term`; QEMU has no
-AVX-512).  No operating system is started.  The emulated machine's ROM (`emulator/rom.S`, `emulator/linux.c`) enters
-64-bit mode, finds the program in memory, and answers the few system calls that a C library makes by itself.  BOCHS_ROOT
-names a folder that Debian's packages were unpacked in, where they are not installed.
+The emulator is Bochs, whose CPU `corei7_skylake_x` has it (`apt install bochs bochsbios vgabios bochs-term`; QEMU has
+none).  No operating system is started: the emulated machine's ROM (`emulator/rom.S`, `emulator/linux.c`) enters 64-bit
+mode, finds the program in memory, and answers the few system calls that a C library makes by itself.  BOCHS_ROOT names
+a folder that Debian's packages were unpacked in, where they are not installed.
 """
 
 from __future__ import annotations

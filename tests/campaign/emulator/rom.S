@@ -6,7 +6,8 @@ protected:
         mov     %eax, %ds
         mov     %eax, %es
         mov     %eax, %ss
-        /* Bochs takes host memory in blocks of 128 KiB as they are touched, and wrote the program over block after block. */
+        /* Bochs takes host memory in blocks of 128 KiB as they are touched, and wrote the program over block after
+         * block: touch these in order. */
         mov     $0x400000, %esi
 1:      mov     (%esi), %al
         add     $0x20000, %esi

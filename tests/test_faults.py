@@ -57,7 +57,21 @@ class TestRewritesInCompany:
             np.testing.assert_allclose(got, want, rtol=8 * np.finfo(dtype).eps)
 
 
-# 2. The C compiler's wrong numbers.
+# 2. The C compiler's wrong numbers.  More: tests/codegen/test_compilers.py, test_branches.py, test_groups.py.
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sums_of_what_masks_leave(width: int, dtype: str) -> None:
+    x, v = [at.tensor(dtype, shape=(None, None, width)) for _ in range(2)]
+    masks = [x > 0, x > x.mean(axis=1, keepdims=True), at.eq(x, x.max(axis=1, keepdims=True))]
+    sums = [at.switch(mask, v, np.float32(0)).sum(axis=1) for mask in masks]
+    f = gradc.function([x, v], [(s ** 2).sum() for s in sums], mode="c")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(7, 4, width)).astype(dtype), rng.normal(size=(7, 4, width)).astype(dtype)
+    taken = [a > 0, a > a.mean(axis=1, keepdims=True), a == a.max(axis=1, keepdims=True)]
+    want = [(np.where(t, b, 0).sum(axis=1, dtype="float64") ** 2).sum() for t in taken]
+    np.testing.assert_allclose(f(a, b), want, rtol=1e-5 if dtype == "float32" else 1e-13)
 
 # 3. Second derivatives behind guards on values.
 

@@ -123,7 +123,7 @@ class Printer:
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
-        self.narrow = False                 # should its vectors be narrow?  See GRADC_NARROW
+        self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
@@ -180,7 +180,9 @@ class Printer:
         return self.names(size)
 
     def index(self, index: Index) -> str:
-        self.narrow |= any([isinstance(s, int) and 2 < abs(s) <= 64 and abs(s).bit_count() > 1 for s, _ in index.terms])
+        # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
+        self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
+            bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
         terms = [self.names(v) if s == 1 else f"{self.size(s)} * {self.names(v)}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
@@ -246,6 +248,7 @@ class Printer:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
+        self.wide &= not (isinstance(s.start, int) and isinstance(s.stop, int))     # it may be unrolled
         var, start, stop = self.names(s.var), self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
             self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
@@ -392,7 +395,6 @@ class Printer:
     def if_(self, s: If) -> None:
         self.line(f"if ({self.expr(s.condition, True)}) {{")
         outside, self._indent = self._indent, self._indent + "    "
-        self.line("GRADC_BRANCH")
         self.statements(s.body)
         if s.orelse:
             self.lines.append(f"{outside}}} else {{")

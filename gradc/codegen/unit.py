@@ -241,7 +241,7 @@ class _Unit:
             parameters += ["int64_t lo", "int64_t hi"]
         reads = " ".join(self.names(b.name) for b in s.reads) or "-"
         writes = " ".join(self.names(b.name) for b in s.writes) or "-"
-        head = f"static GRADC_NOINLINE {'GRADC_NARROW ' * printer.narrow}{'int' if printer.checks else 'void'} " \
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
                f"{self.called[number - 1][s.blocks is not None]}({', '.join(parameters) or 'void'})"
         return [*wrapped(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
                 *wrapped(head, 4), "{",

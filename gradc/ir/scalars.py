@@ -412,7 +412,7 @@ row("right_shift", 2, "shift", np.right_shift, "gradc_right_shift_{t}({0}, {1})"
 
 # --- choice
 
-row("switch", 3, "select", np.where, "{0} ? {1} : {2}",
+row("switch", 3, "select", np.where, "gradc_select_{t}({0}, {1}, {2})",
     d=(None,
        lambda o, g, out, c, x, y: _keep(o, c, g),
        lambda o, g, out, c, x, y: o.switch(c, _zero(o, g), g)))

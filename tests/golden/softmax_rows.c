@@ -42,7 +42,7 @@ static int measure(gradc_frame *frame, sizes *sz)
 }
 
 /* ---- max, exp, sum, y    reads x exp_v    writes exp_v y ---- */
-static GRADC_NOINLINE void section_1_loop(double *restrict exp_v, double *restrict y,
+static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, double *restrict y,
     const double *restrict x, int64_t x_n1, int64_t lo, int64_t hi)
 {
     for (int64_t i = lo; i < hi; ++i) {

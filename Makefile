@@ -11,7 +11,7 @@ pip    := $(py) -m pip install -qq --disable-pip-version-check
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check golden bench bench-peers docs loc clean clean-cache
+.PHONY: help build demo test check nightly golden bench bench-peers docs loc clean clean-cache
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -46,6 +46,10 @@ check: $(stamp)  ## style, types, layers, tables, fast tests, golden file: under
 	$(py) -m mypy
 	$(py) -W error -m compileall -q -f gradc tests benchmarks examples
 	$(tests) -m 'not slow'
+
+nightly: $(stamp)  ## hours: 20,000 loop nests by each compiler there is, numbers compared (tests/campaign/README.md)
+	$(py) -W ignore -m tests.campaign.run --nests 20000 --programs 2000 \
+	  --compilers gcc-11,gcc-12,gcc-13,gcc-14,gcc-15,clang-14,clang-15,clang-16,clang-17,clang-18,clang-19,clang-20
 
 golden: $(stamp)  ## write tests/golden/ anew; read the difference before committing it
 	GRADC_UPDATE_GOLDEN=1 $(py) -m pytest -q tests/codegen/test_golden.py

@@ -336,7 +336,7 @@ static void raise_missing(const Function *self, Py_ssize_t k, Py_ssize_t got)
     PyObject *name = self->inputs[self->arguments[k]].name;
     PyObject *which = name ? Py_NewRef(name) : PyUnicode_FromFormat("at index %zd", k);
     if (which)
-        PyErr_Format(gradc_BadArgumentError, "function %U needs a value for its input %U; it takes %zd argument(s), "
+        PyErr_Format(gradc_BadArgumentError, "function %U needs a value for its input %.60U; it takes %zd argument(s), "
                      "got %zd", self->title, which, self->n_arguments, got);
     Py_XDECREF(which);
 }
@@ -345,7 +345,7 @@ static void raise_unknown(const Function *self, PyObject *name)
 {
     PyObject *names = names_of(self);
     if (names)
-        PyErr_Format(gradc_BadArgumentError, "function %U has no input named %R; its named inputs: %U", self->title,
+        PyErr_Format(gradc_BadArgumentError, "function %U has no input named %.60R; its named inputs: %.1000U", self->title,
                      name, names);
     Py_XDECREF(names);
 }
@@ -390,7 +390,7 @@ int gradc_match(const Function *self, work *w, PyObject *const *args, Py_ssize_t
             return -1;
         }
         if (w->named[k]) {
-            PyErr_Format(gradc_BadArgumentError, "function %U got two values for its input %R", self->title, name);
+            PyErr_Format(gradc_BadArgumentError, "function %U got two values for its input %.60R", self->title, name);
             return -1;
         }
         w->named[k] = args[n + j];

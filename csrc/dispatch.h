@@ -20,7 +20,7 @@
 
 _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "gradc needs a 64-bit platform");
 
-enum { MAX_RANK = 32 };                 /* NumPy 1's; NumPy 2 has 64 */
+enum { MAX_RANK = 64 };                 /* NumPy 2's; NumPy 1 has 32 */
 
 /* The value of a 0-d input, copied: the unit reads it without the GIL. */
 typedef union slot {

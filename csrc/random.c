@@ -58,11 +58,12 @@ static double pcg_double(void *of)
     return (double)(pcg_uint64(of) >> 11) * 0x1p-53;
 }
 
-/* Parameters of one call; the same for all draws where the step is 0. */
+/* Parameters of one call; the same for all draws where the step is 0.  bad: the draw whose parameters are at fault. */
 typedef struct given {
     const void *const *data;
     const int64_t *steps;
     int64_t n;
+    int64_t *bad;
 } given;
 
 static inline double real(const given *p, int k, int64_t i)
@@ -75,13 +76,19 @@ static inline int64_t whole(const given *p, int k, int64_t i)
     return ((const int64_t *)p->data[k])[i * p->steps[k]];
 }
 
+static inline int fault_at(const given *p, int64_t i, int number)
+{
+    *p->bad = i;
+    return number;
+}
+
 /* ---- parameters --------------------------------------------------------------------------------------------- */
 
 static int any_negative(const given *p, int k)          /* -0.0 is, nan is not */
 {
     for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
         if (!isnan(real(p, k, i)) && signbit(real(p, k, i)))
-            return 1;
+            return fault_at(p, i, 1);
     return 0;
 }
 
@@ -89,7 +96,7 @@ static int any_not_positive(const given *p, int k)      /* nan is */
 {
     for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
         if (real(p, k, i) <= 0)
-            return 1;
+            return fault_at(p, i, 1);
     return 0;
 }
 
@@ -97,7 +104,7 @@ static int any_outside(const given *p, int k, double low, double high)      /* n
 {
     for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
         if (!(real(p, k, i) >= low && real(p, k, i) <= high))
-            return 1;
+            return fault_at(p, i, 1);
     return 0;
 }
 
@@ -105,7 +112,7 @@ static int any_not_probability_above_0(const given *p, int k)
 {
     for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
         if (!(real(p, k, i) > 0 && real(p, k, i) <= 1))
-            return 1;
+            return fault_at(p, i, 1);
     return 0;
 }
 
@@ -123,10 +130,10 @@ static int fault_of_uniform(const given *p)
     const int64_t n = looks(p, 2);
     for (int64_t i = 0; i < n; ++i)
         if (!isfinite(real(p, 1, i) - real(p, 0, i)))
-            return 1;
+            return fault_at(p, i, 1);
     for (int64_t i = 0; i < n; ++i)
         if (signbit(real(p, 1, i) - real(p, 0, i)))
-            return 2;
+            return fault_at(p, i, 2);
     return 0;
 }
 
@@ -135,13 +142,13 @@ static int fault_of_triangular(const given *p)
     const int64_t n = looks(p, 3);
     for (int64_t i = 0; i < n; ++i)
         if (real(p, 0, i) > real(p, 1, i))
-            return 1;
+            return fault_at(p, i, 1);
     for (int64_t i = 0; i < n; ++i)
         if (real(p, 1, i) > real(p, 2, i))
-            return 2;
+            return fault_at(p, i, 2);
     for (int64_t i = 0; i < n; ++i)
         if (real(p, 0, i) == real(p, 2, i))
-            return 3;
+            return fault_at(p, i, 3);
     return 0;
 }
 
@@ -149,7 +156,7 @@ static int fault_of_integers(const given *p)
 {
     for (int64_t i = 0; i < (p->n ? looks(p, 2) : 0); ++i)
         if (whole(p, 0, i) >= whole(p, 1, i))
-            return 1;
+            return fault_at(p, i, 1);
     return 0;
 }
 
@@ -157,7 +164,7 @@ static int fault_of_binomial(const given *p)
 {
     for (int64_t i = 0; i < (p->steps[0] ? p->n : 1); ++i)
         if (whole(p, 0, i) < 0)
-            return 1;
+            return fault_at(p, i, 1);
     return any_outside(p, 1, 0.0, 1.0) ? 2 : 0;
 }
 
@@ -208,9 +215,9 @@ static int fault_of(int distribution, const given *p)
     break
 
 static int draw(int distribution, const uint64_t *before, uint64_t *after, int64_t n, void *out,
-                const void *const *parameters, const int64_t *steps)
+                const void *const *parameters, const int64_t *steps, int64_t *bad)
 {
-    const given p = {parameters, steps, n};
+    const given p = {parameters, steps, n, bad};
     const int fault = fault_of(distribution, &p);
     if (fault)
         return fault;

@@ -8,11 +8,12 @@ and a decorator.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import GraphError
+from gradc.errors import GradcError, GradcWarning, GraphError, SourceLine
 from gradc.record import record
 
 TOPICS = ("compile", "passes", "cache")
@@ -66,6 +67,8 @@ FLAGS: dict[str, Flag] = {
     "mode": Flag("c", "GRADC_MODE", ("c", "interpret"), "default mode of `function`"),
     "on_unused_input": Flag("raise", None, ("raise", "warn", "ignore"), "what `function` does about unused inputs"),
     "warn_float64": Flag("ignore", None, ("ignore", "warn", "raise"), "what to do about a float64 made of none"),
+    "warn_int_gradient": Flag("warn", None, ("ignore", "warn", "raise"), "integers that cut a gradient"),
+    "warn_truth": Flag("warn", None, ("ignore", "warn", "raise"), "`if x:` and `x == 3` of variables"),
     "cache_dir": Flag("", "GRADC_CACHE_DIR", _path, "kernel cache; empty: $XDG_CACHE_HOME/gradc or ~/.cache/gradc"),
     "cache_errors": Flag(False, "GRADC_CACHE_ERRORS", _switch, "raise CacheError instead of warning"),
     "cc": Flag("", "GRADC_CC", str, "C compiler; empty: $CC, then cc, gcc, clang on PATH"),
@@ -138,3 +141,16 @@ class Config:
 
 
 config = Config()
+_WARNED: dict[Any, Any] = {}
+
+
+def heed(flag: str, message: str, source: SourceLine | None, error: type[GradcError]) -> None:
+    """What the flag (ignore, warn, raise) asks for in the case of `message`, which was met at `source`.
+
+    Warnings come once a place, as Python's filters say.
+    """
+    answer = getattr(config, flag)
+    if answer == "raise":
+        raise error(message)
+    if answer == "warn":
+        warnings.warn_explicit(message, GradcWarning, *(source or ("gradc", 1)), registry=_WARNED)

@@ -1,16 +1,22 @@
 """Every exception class of gradc, in one tree, each with a fixed code.
 
 A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
-Here: classes and `at`, which formats a user's source line.  Not here: the texts, which belong to the
-place that detects the fault.
+Here: classes, `at`, which formats a user's source line, and `shown`, which formats a user's name.  Not here: the
+texts, which belong to the place that detects the fault.
 """
 
 from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 import numpy as np
 
 # Said where the sizes that differ include a 1.
 SIZE_ONE = "; a size 1 broadcasts only if the type says 1 (addbroadcast states it)"
+NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
+FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
 
 
 class GradcError(Exception):
@@ -200,6 +206,12 @@ class LinAlgError(ExecutionError, np.linalg.LinAlgError):
     code = "E504"
 
 
+class BadValueError(ExecutionError, ValueError):
+    """A number that says what to do (a count, a step, a probability) is outside the range allowed for it."""
+
+    code = "E505"
+
+
 class Unsupported(Exception):
     """A Program has something that has no C form; the text says what.  Never reaches users."""
 
@@ -216,7 +228,41 @@ class CacheWarning(GradcWarning):
     """The kernel cache can't be used as asked; the computation goes on without it."""
 
 
+LISTED = 20         # names in a list of a message
+SHOWN = 60          # characters of a name in a message
+
+
+def shown(name: object) -> str:
+    """A user's name in a message: on one line, and cut if it is long."""
+    text = "".join([c if c.isprintable() else ascii(c)[1:-1] for c in str(name)[:SHOWN + 1]])
+    return text if len(text) <= SHOWN else f"{text[:SHOWN - 3]}..."
+
+
+def listed(names: Collection[object]) -> str:
+    """Names of the user's in a message: the first ones of many."""
+    more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join([shown(name) for name in islice(names, LISTED)]) or "none") + more
+
+
 SourceLine = tuple[str, int]
+
+
+class _Shown(int):
+    """A value in a message: an integer, or with the format `float` the double of these bits."""
+
+    def __format__(self, spec: str) -> str:
+        return repr(struct.unpack("d", struct.pack("q", self))[0]) if spec == "float" else str(int(self))
+
+
+def literal(text: str) -> str:
+    """`text` as part of a format string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def fill(message: str, values: Iterable[float]) -> str:
+    """A format string with its values: integers, and where it says `{0:float}` floats or the bits of doubles."""
+    bits = [struct.unpack("q", struct.pack("d", v))[0] if isinstance(v, float) else v for v in values]
+    return message.format(*map(_Shown, bits))
 
 
 def at(source: SourceLine | None) -> str:

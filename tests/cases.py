@@ -207,6 +207,7 @@ UNARY: list[Case] = [
     _unary("erfinv", sp.erfinv, "unit", "difference"),
     _unary("erfcinv", sp.erfcinv, "open02", "difference", rtol=1e-11),
     _unary("erfcx", sp.erfcx, "positive", "difference"),
+    _unary("log_erfc", lambda x: sp.log_ndtr(-x * 2**0.5) + np.log(2), rtol=1e-11),
     _unary("gamma", sp.gamma, "positive", rtol=1e-11),
     _unary("gammaln", sp.gammaln, "positive", rtol=1e-10),
     _unary("psi", sp.psi, "positive", rtol=1e-11),

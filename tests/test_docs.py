@@ -13,7 +13,8 @@ import pytest
 from gradc.config import FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [path for name in ("README.md", "ARCHITECTURE.md", "benchmarks/README.md") if (path := ROOT / name).exists()]
+PAGES = [path for name in ("README.md", "ARCHITECTURE.md", "benchmarks/README.md", "docs/derivatives.md")
+         if (path := ROOT / name).exists()]
 FOLDERS = "gradc|csrc|tests|benchmarks|docs|examples"
 
 
@@ -57,3 +58,9 @@ def test_architecture_shows_the_stages_as_they_are():
     begin, end = "<!-- stages: written by docs/stages.py -->\n", "\n<!-- end of stages -->"
     assert page[page.index(begin) + len(begin):page.index(end)] == printed, "run: python docs/stages.py --write"
     assert page.count("\n") <= 150
+
+
+def test_the_page_about_numpy_is_that_of_the_table():
+    printed = subprocess.run([sys.executable, ROOT / "docs" / "numpy_page.py"], capture_output=True, text=True,
+                             check=True, cwd=ROOT).stdout
+    assert (ROOT / "docs" / "numpy.md").read_text() == printed, "run: python docs/numpy_page.py --write"

@@ -7,7 +7,7 @@
  * Math that libm has is called by its own name.  Under gcc and glibc on x86-64 the declarations below
  * give those names vector versions (libmvec, at most 4 ulp; compile with -fno-math-errno);
  * GRADC_MATH_ACCURATE leaves them scalar.  Hot helpers are free of branches, so that their loops
- * vectorise.  Signed integers wrap around: compile with -fwrapv. */
+ * vectorise: gradc_select_<dtype>(c, x, y) for c ? x : y.  Signed integers wrap around: compile with -fwrapv. */
 #ifndef GRADC_MATH_H
 #define GRADC_MATH_H
 
@@ -52,21 +52,56 @@ GRADC_VECTOR_1(acosh)
 GRADC_VECTOR_1(atanh)
 GRADC_VECTOR_1(erf)
 GRADC_VECTOR_1(erfc)
+GRADC_VECTOR_2(hypot)
 #endif
 #undef GRADC_VECTOR_1
 #undef GRADC_VECTOR_2
 #endif
 
+/* ------------------------------------------------------------------------------------- c ? x : y */
+
+/* x and y are values, computed before: no branch, hence no load in one.  gcc makes branches of ?:, moves loads into
+ * them, and makes masked loads of those, in which it drops permutations (gradc/runtime/toolchain.py, FAULTS); of these
+ * bits it makes the CPU's selects. */
+#ifdef __clang__
+#define GRADC_SELECT(T, I, t) \
+    static inline T gradc_select_##t(bool c, T x, T y) { return c ? x : y; }
+#else
+#define GRADC_SELECT(T, I, t)                                            \
+    static inline T gradc_select_##t(bool c, T x, T y)                   \
+    {                                                                    \
+        const union { T value; I bits; } u = {x}, v = {y};               \
+        const I mask = (I)-(I)c;                                         \
+        const union { I bits; T value; } r = {(I)((u.bits & mask) | (v.bits & (I)~mask))}; \
+        return r.value;                                                  \
+    }
+#endif
+GRADC_SELECT(double, int64_t, f64)
+GRADC_SELECT(float, int32_t, f32)
+GRADC_SELECT(int8_t, int8_t, i8)
+GRADC_SELECT(int16_t, int16_t, i16)
+GRADC_SELECT(int32_t, int32_t, i32)
+GRADC_SELECT(int64_t, int64_t, i64)
+GRADC_SELECT(uint8_t, uint8_t, u8)
+GRADC_SELECT(uint16_t, uint16_t, u16)
+GRADC_SELECT(uint32_t, uint32_t, u32)
+GRADC_SELECT(uint64_t, uint64_t, u64)
+#undef GRADC_SELECT
+static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | (!c & y); }
+
 /* ------------------------------------------------------------------------- floats: T, its name, suffix */
 
 #define GRADC_FLOAT(T, t, s)                                                                         \
     /* np.sign */                                                                                    \
-    static inline T gradc_sgn_##t(T x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }           \
+    static inline T gradc_sgn_##t(T x)                                                               \
+    {                                                                                                \
+        return gradc_select_##t(x > 0, 1, gradc_select_##t(x < 0, -1, gradc_select_##t(x == 0, 0, x))); \
+    }                                                                                                \
     /* np.square */                                                                                  \
     static inline T gradc_square_##t(T x) { return x * x; }                                          \
     /* np.maximum, np.minimum: nan if either argument is nan */                                      \
-    static inline T gradc_maximum_##t(T x, T y) { T m = x > y ? x : y; return x != x ? x : m; }      \
-    static inline T gradc_minimum_##t(T x, T y) { T m = x < y ? x : y; return x != x ? x : m; }      \
+    static inline T gradc_maximum_##t(T x, T y) { return gradc_select_##t((x > y) | (x != x), x, y); } \
+    static inline T gradc_minimum_##t(T x, T y) { return gradc_select_##t((x < y) | (x != x), x, y); } \
     /* np.clip */                                                                                    \
     static inline T gradc_clip_##t(T x, T lo, T hi)                                                  \
     {                                                                                                \
@@ -82,8 +117,8 @@ GRADC_VECTOR_1(erfc)
     static inline T gradc_mod_##t(T x, T y)                                                          \
     {                                                                                                \
         T r = fmod##s(x, y);                                                                         \
-        T signed_zero = y == 0 ? r : copysign##s(0, y);                                              \
-        return r == 0 ? signed_zero : (y < 0) != (r < 0) ? r + y : r;                                \
+        T signed_zero = gradc_select_##t(y == 0, r, copysign##s(0, y));                              \
+        return gradc_select_##t(r == 0, signed_zero, gradc_select_##t((y < 0) != (r < 0), r + y, r)); \
     }                                                                                                \
     /* np.floor_divide: consistent with mod */                                                       \
     static inline T gradc_floor_divide_##t(T x, T y)                                                 \
@@ -97,24 +132,54 @@ GRADC_VECTOR_1(erfc)
         if (q == 0)                                                                                  \
             return copysign##s(0, x / y);                                                            \
         T whole = floor##s(q);                                                                       \
-        return q - whole > (T)0.5 ? whole + 1 : whole;                                               \
+        return gradc_select_##t(q - whole > (T)0.5, whole + 1, whole);                               \
     }                                                                                                \
+    /* (1 - x)(1 + x), x (1 - x), special.sech_squared, log_plus_one, softsign */                    \
+    static inline T gradc_one_minus_square_##t(T x) { return (1 - x) * (1 + x); }                    \
+    static inline T gradc_times_complement_##t(T x) { return x * (1 - x); }                          \
+    static inline T gradc_sech_squared_##t(T x)                                                      \
+    {                                                                                                \
+        T e = exp##s(-2 * fabs##s(x));                                                               \
+        return 4 * e / ((1 + e) * (1 + e));                                                          \
+    }                                                                                                \
+    /* np.tanh with the exp that gradc_sech_squared_t takes: faster than libmvec's by half in float64.  Near 0 by       \
+     * Cephes' rational function (S. Moshier, Methods and Programs for Mathematical Functions, 1989). */                \
+    static inline T gradc_tanh_##t(T x)                                                              \
+    {                                                                                                \
+        T a = fabs##s(x), q = a * a, e = exp##s(-2 * a);                                             \
+        T p = ((T)-0.964399179425052238628 * q - (T)99.2877231001918586564) * q - (T)1614.68768441708447952; \
+        T d = ((q + (T)112.811678491632931402) * q + (T)2235.48839060100448583) * q + (T)4844.06305325125486048; \
+        const bool small = a < (T)0.625;                                                             \
+        T top = gradc_select_##t(small, a * q * p, -2 * e), bottom = gradc_select_##t(small, d, 1 + e); \
+        return copysign##s(gradc_select_##t(small, a, 1) + top / bottom, x);                         \
+    }                                                                                                \
+    static inline T gradc_log_plus_one_##t(T x)                                                      \
+    {                                                                                                \
+        const T high = (T)0.36787944117144233;                                                       \
+        const T low = (T)((0.36787944117144233 - (double)high) - 1.2428753672788363e-17);            \
+        T near = log1p##s(((x - high) - low) / high), far = log##s(x) + 1;                           \
+        return gradc_select_##t(fabs##s(x - high) < (T)0.25, near, far);                             \
+    }                                                                                                \
+    static inline T gradc_softsign_##t(T x) { return x / (1 + fabs##s(x)); }                         \
     /* special.sigmoid, softplus, log1mexp, logaddexp, xlogx, xlogy0 */                              \
     static inline T gradc_sigmoid_##t(T x) { return 1 / (1 + exp##s(-x)); }                          \
-    static inline T gradc_softplus_##t(T x) { return log1p##s(exp##s(-fabs##s(x))) + (x > 0 ? x : 0); } \
+    static inline T gradc_softplus_##t(T x)                                                          \
+    {                                                                                                \
+        return log1p##s(exp##s(-fabs##s(x))) + gradc_select_##t(x > 0, x, 0);                        \
+    }                                                                                                \
     static inline T gradc_log1mexp_##t(T x)                                                          \
     {                                                                                                \
         T near = log##s(-expm1##s(x));                                                               \
         T far = log1p##s(-exp##s(x));                                                                \
-        return x > (T)-0.6931471805599453 ? near : far;                                              \
+        return gradc_select_##t(x > (T)-0.6931471805599453, near, far);                              \
     }                                                                                                \
     static inline T gradc_logaddexp_##t(T x, T y)                                                    \
     {                                                                                                \
-        T gap = x == y ? 0 : -fabs##s(x - y);                                                        \
-        return (x >= y ? x : y) + log1p##s(exp##s(gap));                                             \
+        T gap = gradc_select_##t(x == y, 0, -fabs##s(x - y));                                        \
+        return gradc_select_##t(x >= y, x, y) + log1p##s(exp##s(gap));                               \
     }                                                                                                \
-    static inline T gradc_xlogx_##t(T x) { T r = x * log##s(x); return x == 0 ? 0 : r; }             \
-    static inline T gradc_xlogy0_##t(T x, T y) { T r = x * log##s(y); return x == 0 ? 0 : r; }
+    static inline T gradc_xlogx_##t(T x) { return gradc_select_##t(x == 0, 0, x * log##s(x)); }      \
+    static inline T gradc_xlogy0_##t(T x, T y) { return gradc_select_##t(x == 0, 0, x * log##s(y)); }
 
 GRADC_FLOAT(double, f64, )
 GRADC_FLOAT(float, f32, f)
@@ -168,11 +233,13 @@ GRADC_FLOAT(float, f32, f)
     }                                                                                                 \
     static inline T gradc_left_shift_##t(T x, T y)                                                    \
     {                                                                                                 \
-        return (U)y < 8 * sizeof(T) ? (T)((U)x << y) : 0;                                             \
+        const U width = 8 * sizeof(T);                                                                \
+        return gradc_select_##t((U)y < width, (T)((U)x << ((U)y & (width - 1))), 0);                  \
     }                                                                                                 \
     static inline T gradc_right_shift_##t(T x, T y)                                                   \
     {                                                                                                 \
-        return (U)y < 8 * sizeof(T) ? (T)(x >> y) : (T)(x < 0 ? -1 : 0);                              \
+        const U width = 8 * sizeof(T);                                                                \
+        return gradc_select_##t((U)y < width, (T)(x >> ((U)y & (width - 1))), (T)-(x < 0));           \
     }
 
 #define GRADC_UNSIGNED(T, t)                                                                          \
@@ -189,8 +256,16 @@ GRADC_FLOAT(float, f32, f)
         }                                                                                             \
         return result;                                                                                \
     }                                                                                                 \
-    static inline T gradc_left_shift_##t(T x, T y) { return y < 8 * sizeof(T) ? (T)(x << y) : 0; }    \
-    static inline T gradc_right_shift_##t(T x, T y) { return y < 8 * sizeof(T) ? (T)(x >> y) : 0; }
+    static inline T gradc_left_shift_##t(T x, T y)                                                   \
+    {                                                                                                 \
+        const T width = 8 * sizeof(T);                                                                \
+        return gradc_select_##t(y < width, (T)(x << (y & (width - 1))), 0);                          \
+    }                                                                                                 \
+    static inline T gradc_right_shift_##t(T x, T y)                                                   \
+    {                                                                                                 \
+        const T width = 8 * sizeof(T);                                                                \
+        return gradc_select_##t(y < width, (T)(x >> (y & (width - 1))), 0);                          \
+    }
 
 GRADC_SIGNED(int8_t, uint8_t, i8)
 GRADC_SIGNED(int16_t, uint16_t, i16)
@@ -216,13 +291,18 @@ static inline bool gradc_imag_bool(bool x) { (void)x; return false; }
 /* Float to integer as gradc/ir/interp.float_to_int: truncation, nan gives 0, out of range saturates.
  * `above` is the first float past the range (a power of two, so exact). */
 #define GRADC_TO_INTEGER(T, t, low, high, above)                                                       \
+    static inline T gradc_saturated_##t(bool nan, bool below, bool over, T least, T most, T x)         \
+    {                                                                                                  \
+        const T inside = gradc_select_##t(below, least, gradc_select_##t(over, most, x));              \
+        return gradc_select_##t(nan, 0, inside);                                                       \
+    }                                                                                                  \
     static inline T gradc_f64_to_##t(double x)                                                         \
     {                                                                                                  \
-        return x != x ? 0 : x <= (double)(low) ? (low) : x >= (above) ? (high) : (T)x;                 \
+        return gradc_saturated_##t(x != x, x <= (double)(low), x >= (above), low, high, (T)x);         \
     }                                                                                                  \
     static inline T gradc_f32_to_##t(float x)                                                          \
     {                                                                                                  \
-        return x != x ? 0 : x <= (float)(low) ? (low) : x >= (float)(above) ? (high) : (T)x;           \
+        return gradc_saturated_##t(x != x, x <= (float)(low), x >= (float)(above), low, high, (T)x);   \
     }
 
 GRADC_TO_INTEGER(int8_t, i8, INT8_MIN, INT8_MAX, 0x1p7)
@@ -286,6 +366,12 @@ static inline double gradc_erfcx_f64(double x)
     double a = fabs(x), t = a > DBL_MAX ? 1 : (a - 3.75) / (a + 3.75);
     double positive = gradc_chebyshev(c, sizeof c / sizeof *c, t) / (1 + 2 * a);
     return x < 0 ? 2 * gradc_exp_of_square(a) - positive : positive;
+}
+
+/* special.log_erfc */
+static inline double gradc_log_erfc_f64(double x)
+{
+    return x < 0.5 ? log1p(-erf(x)) : log(gradc_erfcx_f64(x)) - x * x;
 }
 
 /* The normal quantile for erfinv and erfcinv: Wichura, Algorithm AS 241, Appl. Statist. 37 (1988) 477-484. */
@@ -435,13 +521,38 @@ static inline double gradc_polygamma_f64(double n, double x)
     return (fmod(n, 2) == 0 ? -1 : 1) * tgamma(s) * total;
 }
 
+/* special.ierfcx: a three-term recurrence, upwards or as a continued fraction. */
+static inline double gradc_ierfcx_f64(double n, double x)
+{
+    if (!(n >= 0 && n <= 150 && n == floor(n)))
+        return NAN;
+    double value = gradc_erfcx_f64(x), before = 1.1283791670955126;
+    if (x > 1) {
+        int last = (int)n + 150;
+        double ratio = 1 / (x + sqrt(x * x + 2 * last + 4));
+        for (int k = last; k > 0; --k) {
+            ratio = 1 / (2 * x + 2 * (k + 1) * ratio);
+            value *= k <= n ? ratio : 1;
+        }
+        return value;
+    }
+    for (int k = 1; k <= n; ++k) {
+        double next = (before - 2 * x * value) / (2 * k);
+        before = value;
+        value = next;
+    }
+    return value;
+}
+
 /* In float32 these are computed in float64. */
 static inline float gradc_erfcx_f32(float x) { return (float)gradc_erfcx_f64(x); }
+static inline float gradc_log_erfc_f32(float x) { return (float)gradc_log_erfc_f64(x); }
 static inline float gradc_erfinv_f32(float x) { return (float)gradc_erfinv_f64(x); }
 static inline float gradc_erfcinv_f32(float x) { return (float)gradc_erfcinv_f64(x); }
 static inline float gradc_psi_f32(float x) { return (float)gradc_psi_f64(x); }
 static inline float gradc_tri_gamma_f32(float x) { return (float)gradc_tri_gamma_f64(x); }
 static inline float gradc_polygamma_f32(float n, float x) { return (float)gradc_polygamma_f64(n, x); }
+static inline float gradc_ierfcx_f32(float n, float x) { return (float)gradc_ierfcx_f64(n, x); }
 
 #undef GRADC_PI
 #endif

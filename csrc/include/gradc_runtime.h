@@ -40,9 +40,19 @@ enum {
 /* n draws into `out` (of doubles, of integers int64_t).  A state is 6 words: state and increment of PCG64, the lower
  * half of each first, then has_uint32 and uinteger; `after` becomes the state that follows `before`.  parameters: the
  * data of each (double or int64_t); steps: 1 if each draw has a value of its own, else 0.
- * Returns 0, or the number (from 1) of what is wrong with the parameters, and then writes nothing. */
+ * Returns 0, or the number (from 1) of what is wrong with the parameters; then it writes nothing but `bad`, the first draw
+ * whose parameters are wrong. */
 typedef int (*gradc_draws)(int distribution, const uint64_t *before, uint64_t *after, int64_t n, void *out,
-                           const void *const *parameters, const int64_t *steps);
+                           const void *const *parameters, const int64_t *steps, int64_t *bad);
+
+static inline int64_t gradc_bits(double value)
+{
+    const union {
+        double value;
+        int64_t bits;
+    } both = {value};
+    return both.bits;
+}
 
 struct gradc_frame {
     const void *const *inputs;    /* data of each input                                               */
@@ -52,7 +62,7 @@ struct gradc_frame {
     const void *const *constants; /* arrays too large to stand in the C text                          */
     char *arena;                  /* scratch memory, 64-byte aligned, arena_bytes long                */
     int64_t arena_bytes;          /* written by prepare                                               */
-    int64_t error[4];             /* values for the message of a failed check                         */
+    int64_t error[4];             /* values for the message of a failed check, doubles as their bits  */
     /* Run section over blocks 0..blocks-1, possibly on several threads: at least `grain` blocks a call;
      * the error of the lowest failing block is returned. */
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);

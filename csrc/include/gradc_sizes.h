@@ -8,12 +8,12 @@
 /* Sections stay functions of their own: the compiler's time grows with the square of a function's length. */
 #define GRADC_NOINLINE __attribute__((noinline))
 
-/* Of a function that reads or writes every third, fifth, ... element: gcc 12 permutes eight doubles of such groups wrongly
- * where vectors have 512 bits (rows of 3 columns: y[3 i + k] = sum_j x[3 i + j] x[3 i + k]; tests/codegen/test_groups.py). */
+/* Of a function whose vectors may have 512 bits, for nothing in it makes the compiler permute elements: units are compiled
+ * for 256, since gcc permutes eight doubles wrongly (gradc/runtime/toolchain.py, FAULTS). */
 #if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
-#define GRADC_NARROW __attribute__((target("prefer-vector-width=256")))
+#define GRADC_WIDE __attribute__((target("prefer-vector-width=512")))
 #else
-#define GRADC_NARROW
+#define GRADC_WIDE
 #endif
 
 /* Before a loop no iteration of which uses memory that another writes. */
@@ -23,21 +23,13 @@
 #define GRADC_FREE_ORDER _Pragma("GCC ivdep")
 #endif
 
-/* First in a branch: it stays one.  Of branches that gcc 12 makes masked loads of, several groups get the mask of the
- * first group, and so wrong values (as do loads that -fthread-jumps moves into branches: runtime/toolchain.py). */
-#if defined(__GNUC__) && !defined(__clang__)
-#define GRADC_BRANCH __asm__ volatile("");
-#else
-#define GRADC_BRANCH
-#endif
-
 /* a * b + c, rounded once where the CPU does so at no cost. */
 #ifdef __FMA__
-#define GRADC_FMA(a, b, c) __builtin_fma(a, b, c)
-#define GRADC_FMAF(a, b, c) __builtin_fmaf(a, b, c)
+#define GRADC_FMA_f64(a, b, c) __builtin_fma(a, b, c)
+#define GRADC_FMA_f32(a, b, c) __builtin_fmaf(a, b, c)
 #else
-#define GRADC_FMA(a, b, c) ((a) * (b) + (c))
-#define GRADC_FMAF(a, b, c) ((a) * (b) + (c))
+#define GRADC_FMA_f64(a, b, c) ((a) * (b) + (c))
+#define GRADC_FMA_f32(a, b, c) ((a) * (b) + (c))
 #endif
 
 /* A row that is read soon, but not next, is brought into the second-level cache.  In long ones the processor finds
@@ -106,7 +98,7 @@ static inline int64_t gradc_slice_count(int64_t n, int64_t start, int64_t stop, 
         last = gradc_slice_limit(stop, n, step);
     if (step > 0)
         return last > first ? (last - first + step - 1) / step : 0;
-    return first > last ? (first - last - step - 1) / -step : 0;
+    return step < 0 && first > last ? (first - last - step - 1) / -step : 0;      /* a step 0 is refused later */
 }
 
 /* How an outer loop of `extent` iterations is cut into blocks of `step` iterations.  Only sizes decide, never

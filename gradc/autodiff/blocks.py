@@ -33,7 +33,7 @@ def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
     Raises: GradientError if lower_bound > upper_bound.
     """
     lower, upper = _number("lower_bound", lower_bound), _number("upper_bound", upper_bound)
-    if lower > upper:
+    if not lower <= upper:
         raise GradientError(f"grad_clip: lower_bound must not exceed upper_bound, got {lower} and {upper}")
     return apply(ops.GradientOf(("clip", lower, upper)), to_variable(x))
 

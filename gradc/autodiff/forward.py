@@ -9,9 +9,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.autodiff import guards
+from gradc.autodiff.cuts import warn_of_cuts
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
+from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import JVP, SEVERAL, connection
 from gradc.errors import (
@@ -25,7 +29,7 @@ from gradc.errors import (
 )
 from gradc.ir import ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, to_variable, toposort
+from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -58,14 +62,15 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     tangents = [_point(o, x, t) for x, t in zip(sources, points)]
     lazy = sink([*outputs, *sources])       # of an `ifelse` only the branch taken is differentiated
     outputs = [lazy.get(y, y) for y in outputs]
-    forward = _Forward(o, [lazy.get(x, x) for x in sources], tangents)
+    forward = _Forward(o, [lazy.get(x, x) for x in sources],
+                       [None if t is None else Guarded(t) for t in tangents])
     forward.run(outputs)
     result: list[Variable | None] = []
     for y in outputs:
         o.source = y.source
         t = forward.tangents.get(id(y))
-        if t is not None and isinstance(t.type, NullType):
-            raise NullTypeGradError(f"the derivative of {describe(y)}{at(y.source)} is undefined: {t.type.why}")
+        if t is not None and isinstance(t.raw.type, NullType):
+            raise NullTypeGradError(f"the derivative of {describe(y)}{at(y.source)} is undefined: {t.raw.type.why}")
         if id(y) not in forward.connected:
             message = (f"Rop was asked for the derivative of {describe(y)}{at(y.source)}, which does not depend on "
                        f"{' or '.join(map(describe, sources))}, or only by operations that pass no derivative; pass "
@@ -80,7 +85,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
             if answer == "disconnected":
                 result.append(NullVariable(DisconnectedType()))
                 continue
-        result.append(o.full_like(y, 0) if t is None else t)
+        result.append(o.full_like(y, 0) if t is None else t.value(o))
     return result[0] if isinstance(f, Variable) else as_given(f, result)
 
 
@@ -93,8 +98,8 @@ def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
     return Rop(grad(cost, wrt), wrt, p, disconnected_outputs="ignore")
 
 
-def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Variable | None],
-                outputs: Sequence[Variable]) -> list[Variable | None]:
+def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Guarded | None],
+                outputs: Sequence[Variable]) -> list[Guarded | None]:
     """The tangents of `outputs` for those of `inputs`; None where they are zero.  For the rules of loops and branches.
 
     An undefined one is a variable of NullType.
@@ -107,15 +112,24 @@ def pushforward(o: Symbolic, inputs: Sequence[Variable], tangents: Sequence[Vari
 class _Forward:
     """The forward pass: which variables depend on the sources, and their tangents (absent: zero)."""
 
-    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Variable | None]) -> None:
+    def __init__(self, o: Symbolic, sources: Sequence[Variable], points: Sequence[Guarded | None]) -> None:
         self.o = o
         self.sources = sources
         self.connected = {id(x) for x in sources}
         self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
+        self._forms = Forms(o, self.connected.copy())
+        self._known: set[int] = set()
+        self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
 
     def run(self, outputs: Sequence[Variable]) -> None:
         """Compute the tangents of `outputs`."""
-        for node in toposort(outputs, stop=self.sources):
+        order = toposort(outputs, stop=self.sources)
+        warn_of_cuts(order, outputs, [x for x in self.sources if id(x) in self.tangents])
+        self._run(order)
+
+    def _run(self, nodes: Sequence[Apply]) -> None:
+        for node in nodes:
+            self._known.update(id(v) for v in (*node.inputs, *node.outputs))
             pattern = connection(node)
             live = [id(x) in self.connected for x in node.inputs]
             if True not in live:
@@ -123,7 +137,16 @@ class _Forward:
             for j, y in enumerate(node.outputs):
                 if pattern is None or any(used and row[j] for used, row in zip(live, pattern)):
                     self.connected.add(id(y))
-            self._step(node)
+            with made_with(node):
+                self._step(node)
+
+    def _through(self, form: Variable, y: Variable) -> None:
+        """The tangent of y by another form of it."""
+        nodes = new_nodes(form, self._known)
+        self._made += nodes
+        self._run(nodes)
+        if id(form) in self.tangents:
+            self.tangents[id(y)] = self.tangents[id(form)]
 
     def _step(self, node: Apply) -> None:
         ts = [self.tangents.get(id(x)) for x in node.inputs]
@@ -131,27 +154,31 @@ class _Forward:
             return
         o, op = self.o, node.op
         o.source = node.source
-        null = next((t for t in ts if t is not None and isinstance(t.type, NullType)), None)
-        results: Sequence[Variable | None]
+        null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
+        if type(op) is ops.Map and op.fn in ROOTS and null is None:
+            form = self._forms.form(node)
+            if form is not None:
+                return self._through(form, node.outputs[0])
+        results: Sequence[Guarded | None]
         if null is not None:
             results = [null if is_continuous(y) else None for y in node.outputs]
         elif not isinstance(op, ops.OpKind):
-            results = user_jvp(o, node, ts) or self._twice_reverse(node, ts)
+            given = guards.values(o, ts)
+            results = guards.through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
         elif type(op) in SEVERAL:
             results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
         elif is_complex(node):
-            results = [undefined(complex_reason(node))]
+            results = [Guarded(undefined(complex_reason(node)))]
+        elif type(op) not in JVP:
+            raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
         else:
-            rule = JVP.get(type(op))
-            if rule is None:
-                raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
-            results = [rule(o, node, ts)]
+            results = [guards.forward(o, node, ts)]
         for y, t in zip(node.outputs, results):
             if t is not None and id(y) in self.connected and id(y) not in self.tangents:
-                tensor = type(t.type) is TensorType
-                self.tangents[id(y)] = o.cast(t, cotangent_dtype(y)) if tensor else t
+                tensor = type(t.raw.type) is TensorType
+                self.tangents[id(y)] = t.with_raw(o.cast(t.raw, cotangent_dtype(y))) if tensor else t
 
     def _twice_reverse(self, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
         """J v by the gradient of <J^T u, v> by u, which is linear in u."""

@@ -10,9 +10,13 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
+from gradc.autodiff.cuts import warn_of_cuts
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
+from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import SEVERAL, VJP, connection
 from gradc.errors import (
@@ -28,7 +32,17 @@ from gradc.errors import (
 )
 from gradc.ir import dtypes, ops
 from gradc.ir.branches import sink
-from gradc.ir.graph import Apply, NullVariable, Variable, ancestors, describe, graph_inputs, to_variable, toposort
+from gradc.ir.graph import (
+    Apply,
+    NullVariable,
+    Variable,
+    ancestors,
+    describe,
+    graph_inputs,
+    made_with,
+    to_variable,
+    toposort,
+)
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
@@ -58,16 +72,16 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     single, targets = targets_of(wrt)
     o = Symbolic()
     fixed: dict[Variable, Variable] = {}
-    starts: list[tuple[Variable, Variable | None]] = []
+    starts: list[tuple[Variable, Guarded]] = []
     if cost is not None:
         cost = _check_cost(cost)
         o.source = cost.source
-        starts.append((cost, o.full_like(cost, 1)))
+        starts.append((cost, Guarded(o.full_like(cost, 1))))
     elif not known_grads:
         raise GradientError("grad needs a cost, or known_grads; both are missing")
     for variable, g in (known_grads or {}).items():
         fixed[variable] = g = _known(o, variable, g)
-        starts.append((variable, g))
+        starts.append((variable, Guarded(g)))
     backward = _Backward(o, starts, targets, consider_constant, fixed)
     result = []
     for x in targets:
@@ -99,7 +113,7 @@ def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable
         raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}")
     single, targets = targets_of(wrt)
     o = Symbolic()
-    starts = [(y, _known(o, y, g)) for y, g in zip(outputs, points)]
+    starts = [(y, Guarded(_known(o, y, g))) for y, g in zip(outputs, points)]
     backward = _Backward(o, starts, targets, consider_constant, {})
     result = []
     for x in targets:
@@ -140,8 +154,8 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     return (*result, by_start, by_cost) if details else result
 
 
-def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Variable],
-             wrt: Sequence[Variable]) -> list[Variable | None]:
+def pullback(o: Symbolic, outputs: Sequence[Variable], cotangents: Sequence[Guarded],
+             wrt: Sequence[Variable]) -> list[Guarded | None]:
     """The cotangents by `wrt` for those of `outputs`; None where they are zero.  For the rules of loops and branches.
 
     An undefined one is a variable of NullType.
@@ -157,7 +171,7 @@ class _Backward:
     differentiated; `lazy` maps variables of the user's graph to those of this one, where they differ.
     """
 
-    def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Variable | None]], targets: Sequence[Variable],
+    def __init__(self, o: Symbolic, starts: Sequence[tuple[Variable, Guarded]], targets: Sequence[Variable],
                  constants: Iterable[Variable] | None, fixed: dict[Variable, Variable]) -> None:
         self.o = o
         kept = [constants] if isinstance(constants, Variable) else list(constants or ())
@@ -169,19 +183,23 @@ class _Backward:
         starts = [(lazy.get(v, v), g) for v, g in starts]
         self.fixed = {id(lazy.get(v, v)): g for v, g in fixed.items()}      # known gradients, not added to
         self.stop = {id(lazy.get(v, v)) for v in kept}
-        self.cotangents: dict[int, Variable] = {}
+        self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
+        self._forms = Forms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
+        self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
+        warn_of_cuts(order, [v for v, _ in starts], [lazy.get(x, x) for x in targets])
         for variable, g in starts:
             if id(variable) in self.fixed:
-                self.cotangents[id(variable)] = self.fixed[id(variable)]
-            elif g is not None:
+                self.cotangents[id(variable)] = Guarded(self.fixed[id(variable)])
+            else:
                 self._accumulate(variable, g)
         for node in reversed(order):
-            self._step(node)
+            with made_with(node):
+                self._step(node)
 
     def gradient(self, x: Variable) -> Variable | None:
         """The gradient by x; None if the start does not depend on x."""
@@ -191,9 +209,9 @@ class _Backward:
         if id(x) not in self.connected:
             return None
         g = self.cotangents.get(id(x))
-        if g is not None:
-            return g
         self.o.source = x.source
+        if g is not None:
+            return g.value(self.o)
         return self.o.full_like(x, 0)
 
     def _inputs(self, node: Apply) -> Iterable[tuple[int, Variable]]:
@@ -267,45 +285,61 @@ class _Backward:
                 wanted[k] = True
         if True not in wanted:
             return
-        null = next((g for g in gs if g is not None and isinstance(g.type, NullType)), None)
+        null = next((g for g in gs if g is not None and isinstance(g.raw.type, NullType)), None)
         o = self.o
         o.source = node.source
         op = node.op
-        terms: Sequence[Variable | None]
+        if type(op) is ops.Map and op.fn in ROOTS and null is None:
+            form = self._forms.form(node)
+            if form is not None:
+                return self._through(form, gs[0])
+        terms: Sequence[Guarded | None]
         if null is not None:
             terms = [null] * len(wanted)
         elif not isinstance(op, ops.OpKind):
-            terms = user_vjp(o, node, gs)
+            terms = guards.through(o, gs, user_vjp(o, node, guards.values(o, gs)))
         elif type(op) in SEVERAL:
             terms = VJP[type(op)](o, node, gs, wanted)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
         elif is_complex(node):
-            terms = [undefined(complex_reason(node))] * len(wanted)
+            terms = [Guarded(undefined(complex_reason(node)))] * len(wanted)
+        elif type(op) not in VJP:
+            raise NoRuleError(f"{op} has no entry in autodiff/rules")
         else:
-            rule = VJP.get(type(op))
-            if rule is None:
-                raise NoRuleError(f"{op} has no entry in autodiff/rules")
-            terms = rule(o, node, gs[0], wanted)
+            assert gs[0] is not None
+            terms = guards.backward(o, node, gs[0], wanted)
         for x, term, want in zip(node.inputs, terms, wanted):
             if want and term is not None:
                 self._accumulate(x, term)
 
-    def _accumulate(self, x: Variable, term: Variable) -> None:
+    def _through(self, form: Variable, g: Guarded) -> None:
+        """From the cotangent of a node to those of the variables that its other form is made of."""
+        nodes = new_nodes(form, self.connected)
+        self._made += nodes
+        for node in nodes:
+            self._patterns[id(node)] = connection(node)
+            self.connected.update(id(y) for y in node.outputs)
+        self._leads_to(nodes, self._needed)
+        self._accumulate(form, g)
+        for node in reversed(nodes):
+            self._step(node)
+
+    def _accumulate(self, x: Variable, term: Guarded) -> None:
         key = id(x)
         if key in self.fixed:
             return
         old = self.cotangents.get(key)
-        if type(term.type) is not TensorType:
+        if type(term.raw.type) is not TensorType:
             self.cotangents[key] = term
             return
         dtype = cotangent_dtype(x)
-        if term.type.dtype != dtype:
-            term = self.o.cast(term, dtype)
+        if term.raw.type.dtype != dtype:
+            term = term.with_raw(self.o.cast(term.raw, dtype))
         if old is None:
             self.cotangents[key] = term
-        elif type(old.type) is TensorType:
-            self.cotangents[key] = self.o.add(old, term)  # type: ignore[attr-defined]
+        elif type(old.raw.type) is TensorType:
+            self.cotangents[key] = guards.add(self.o, old, term)
 
 
 def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:

@@ -49,12 +49,13 @@ class Symbolic:
         return found
 
     def never_zero(self, x: Variable) -> bool:
-        """Is x a constant without zeros, or such a one less some constants (an exponent, differentiated before)?"""
-        less = 0
-        while x.owner is not None and x.owner.op == _SUB and isinstance(x.owner.inputs[1], Constant):
-            less = less + x.owner.inputs[1].data
-            x = x.owner.inputs[0]
-        return isinstance(x, Constant) and bool(np.all(x.data - less))
+        """Is x fixed and without zeros?"""
+        value = _fixed(x)
+        return value is not None and bool(np.all(value))
+
+    def is_fixed(self, x: Variable) -> bool:
+        """Is x a constant, or one less some constants (an exponent, differentiated before)?"""
+        return _fixed(x) is not None
 
     def full_like(self, x: Variable, value: float) -> Variable:
         """`value` in the shape of x and the dtype of its cotangent (floatX for integers and bools)."""
@@ -103,6 +104,15 @@ class Symbolic:
         for term in terms[1:]:
             total = self.add(total, term)  # type: ignore[attr-defined]
         return total
+
+
+def _fixed(x: Variable) -> Any:
+    """The value of a constant less some constants, else None."""
+    less = 0
+    while x.owner is not None and x.owner.op == _SUB and isinstance(x.owner.inputs[1], Constant):
+        less = less + x.owner.inputs[1].data
+        x = x.owner.inputs[0]
+    return x.data - less if isinstance(x, Constant) else None
 
 
 def cotangent_dtype(x: Variable) -> str:

@@ -5,7 +5,8 @@
 
 `o` is `autodiff.symbolic.Symbolic`, `node` the Apply, `g` the cotangent of its one output, `wanted` says
 per input whether its cotangent is used, a tangent is None where it is zero.  Rules of the kinds in SEVERAL, which
-have any number of outputs, get a list of cotangents and give a list of tangents.  Rules stand in `autodiff/rules/`,
+have any number of outputs, get a list of cotangents and give a list of tangents.  Those of Map and of SEVERAL take and
+give `Guarded` ones; `autodiff.guards` calls the others with values.  Rules stand in `autodiff/rules/`,
 those of loops and branches in `control`, user-defined Ops in `autodiff/rules/user.py`.
 """
 

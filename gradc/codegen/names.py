@@ -1,19 +1,24 @@
-"""How C is written: which names generated code must not use, dtypes, long lines."""
+"""How C is written: identifiers, dtypes, long lines."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
-RESERVED = frozenset("""
+from gradc.ir.scalars import ROWS
+
+# Words of C and of compilers that predefine names without underscores.
+KEYWORDS = frozenset("""
 auto break case char const continue default do double else enum extern float for goto if inline int long register
-restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
-_Bool _Complex _Imaginary complex I asm typeof NULL main errno
-abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 fabs floor fma fmax fmin fmod
-gamma hypot j0 j1 jn ldexp lgamma log log10 log1p log2 logb pow rint round signgam sin sinh sqrt tan tanh tgamma trunc
-y0 y1 yn index time div exit free malloc calloc realloc memcpy memset signal system select remove rename
-int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t ptrdiff_t intptr_t uintptr_t wchar_t
-time_t clock_t div_t ldiv_t lldiv_t max_align_t
-INFINITY NAN status fault frame context first last cut sizes measure linux unix
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+alignas alignof bool complex constexpr false imaginary noreturn nullptr static_assert thread_local true typeof
+typeof_unqual asm main errno math_errhandling I linux unix i386 sun sparc mips vector pixel
+""".split())
+
+# What the text of units calls its own things, in any of its functions.
+OWN = frozenset("""
+all at block chunk chunk_end context cut end fault first fold frame half hi k lane last lo measure
+member nest sizes slot status step sz tile together width
 """.split())
 
 C_TYPE = {
@@ -25,14 +30,62 @@ LOCAL_TYPE = {**C_TYPE, "bool": "bool"}
 KIND = {"bool": "b", **{f"int{b}": "i" for b in (8, 16, 32, 64)}, **{f"uint{b}": "u" for b in (8, 16, 32, 64)},
         "float32": "f", "float64": "f"}
 SUFFIX = {"float32": "f", "float64": ""}
+BOUNDS = ("lo", "hi")         # sizes of a section that runs a block
+_WORD = re.compile(r"[A-Za-z]\w*")
 
 
 @cache
-def safe(name: str) -> str:
-    """`name`, or with an underscore behind it where C or a header means something else by it."""
-    if name in RESERVED or name.startswith(("gradc_", "GRADC_", "__", "_")):
-        return f"{name.lstrip('_') or 'v'}_v"
-    return name
+def _called() -> frozenset[str]:
+    """Types of the units' text, and the functions of the C library that rows call."""
+    templates = [t for row in ROWS.values() for t in (row.c.values() if isinstance(row.c, dict) else [row.c])]
+    texts = [t.replace("{s}", suffix).replace("{t}", "") for t in templates for suffix in SUFFIX.values()]
+    return frozenset(_WORD.findall(" ".join([*texts, *C_TYPE.values()])))
+
+
+def reserved(name: str) -> bool:
+    """Does `name` mean something to C, to gradc's headers or in what rows print?"""
+    return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
+
+
+class Names:
+    """The identifiers of a C scope and of the one around it: no two things have the same.
+
+    What the loop IR names keeps its name where nothing else has it: C, the compiler, a header or the unit's own text.
+    Macros of headers, which would be expanded anywhere, begin with an underscore or are in capitals (those in small
+    letters are among KEYWORDS; tests compare them with the compiler's list).  Functions and types that a unit does not
+    use may have local namesakes.
+    """
+
+    __slots__ = ("_count", "_of", "_outer", "_taken")
+
+    def __init__(self, outer: Names | None = None) -> None:
+        self._outer = outer
+        self._of: dict[str, str] = {} if outer else {name: name for name in BOUNDS}
+        self._taken: set[str] = set()
+        self._count: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        """The identifier of what the loop IR calls `name`."""
+        found = self._of.get(name) or (self._outer and self._outer._of.get(name))
+        if not found:
+            found = self._of[name] = self.new(name)
+        return found
+
+    def new(self, base: str) -> str:
+        """An identifier for something else, called `base` if it is free."""
+        if reserved(base) or base in OWN or (base.isupper() and sum(map(str.isalpha, base)) > 1):
+            base = f"{base.lstrip('_') or 'v'}_v"
+        name, k = base, self._count.get(base, 1)
+        while self.has(name):
+            k += 1
+            name = f"{base}_{k}"
+        self._count[base] = k
+        self._taken.add(name)
+        return name
+
+    def has(self, name: str) -> bool:
+        """Is `name` an identifier of this scope or the one around it?"""
+        return name in self._taken or (self._outer is not None and self._outer.has(name))
 
 
 def wrapped(text: str, indent: int, width: int = 110) -> list[str]:

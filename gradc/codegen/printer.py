@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, safe, wrapped
+from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
+from gradc.loops.fused import FMA_C
 from gradc.loops.nodes import (
     Accumulate,
     Ahead,
@@ -47,10 +48,10 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
+from gradc.record import record
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
-FMA = {"float32": "GRADC_FMAF", "float64": "GRADC_FMA"}
 ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
@@ -95,19 +96,37 @@ def row_template(row: str | Row, compute: str, result: str) -> tuple[str, str]:
     return (text if is_call or text in places else f"({text})"), text
 
 
+@record
+class _Lanes:
+    """The array of `count` accumulators alike, each of many lanes: its name, and the indices of one accumulator."""
+
+    name: str
+    count: int
+    rows: str
+    at: str
+    row: str
+    dtype: str
+    total: str          # what they come to over more rounds than one
+
+    @property
+    def wide(self) -> str:
+        """The dtype of a sum over more rounds than one."""
+        return "float64" if self.dtype == "float32" and self.row == "add" else self.dtype
+
+
 class Printer:
     """Prints the body of one C function."""
 
-    def __init__(self, depth: int = 1) -> None:
+    def __init__(self, names: Names, depth: int = 1) -> None:
+        self.names = names
         self.lines: list[str] = []
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
-        self.narrow = False                 # should its vectors be narrow?  See GRADC_NARROW
+        self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
-        self._lane_loops = 0
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
         self._row = ""                      # the variable of the tile around
         self._stop = ""                     # and where it ends
@@ -129,7 +148,7 @@ class Printer:
         """An expression as an operand; `whole`: it may go without parentheses around it."""
         kind = type(e)
         if kind is Local:
-            return self._folded.get(e.name) or safe(e.name)
+            return self._folded.get(e.name) or self.names(e.name)
         if kind is Fn:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
@@ -138,8 +157,6 @@ class Printer:
                 return f"gradc_size_{e.row}({', '.join(args)})"
             if type(e.row) is Row and e.row.snippet is not None:
                 self.snippets[e.row.snippet] = None
-            if e.row == "fma":
-                return f"{FMA[e.dtype]}({', '.join(args)})"
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
             return row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
@@ -163,11 +180,13 @@ class Printer:
         if isinstance(size, int):
             return str(size) if size >= 0 else f"({size})"
         self.sizes[size] = None
-        return safe(size)
+        return self.names(size)
 
     def index(self, index: Index) -> str:
-        self.narrow |= any([isinstance(s, int) and 2 < abs(s) <= 64 and abs(s).bit_count() > 1 for s, _ in index.terms])
-        terms = [safe(v) if s == 1 else f"{self.size(s)} * {safe(v)}" for s, v in index.terms]
+        # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
+        self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
+            bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
+        terms = [self.names(v) if s == 1 else f"{self.size(s)} * {self.names(v)}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
         text = " + ".join(terms)
@@ -175,30 +194,30 @@ class Printer:
 
     def element(self, buffer: Buffer, index: Index) -> str:
         """A place in memory; small arrays of a tile count from its first row."""
-        return f"{safe(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
+        return f"{self.names(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
 
     def address(self, load: Load) -> str:
         index = self.index(load.index)
-        return safe(load.buffer.name) if index == "0" else f"{safe(load.buffer.name)} + {index}"
+        return self.names(load.buffer.name) if index == "0" else f"{self.names(load.buffer.name)} + {index}"
 
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
-            return f"{FMA[dtype]}({self.expr(value.args[0])}, {self.expr(value.args[1])}, {place})"
+            return FMA_C.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
         return row_template(row, dtype, dtype)[1].format(place, self.expr(value))
 
     # -- statements
 
     def let(self, s: Let) -> None:
         const = "" if s.mutable else "const "
-        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {safe(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {self.names(s.name)} = {self.expr(s.expr, True)};")
 
     def assign(self, s: Assign) -> None:
-        self.line(f"{safe(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{self.names(s.name)} = {self.expr(s.expr, True)};")
 
     def define(self, s: Define) -> None:
         self._sizing = True
-        self.line(f"const int64_t {safe(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"const int64_t {self.names(s.name)} = {self.expr(s.expr, True)};")
         self._sizing = False
 
     def store(self, s: Store) -> None:
@@ -209,7 +228,7 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
 
     def update(self, s: Update) -> None:
-        name = safe(s.name)
+        name = self.names(s.name)
         place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else name
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
@@ -217,29 +236,35 @@ class Printer:
         self.checks = self.frame = True
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
-            self.line(f"    frame->error[{k}] = {self.expr(v, True)};")
+            self.line(f"    frame->error[{k}] = {self.shown(self.expr(v, True), v.dtype)};")
         self.line(f"    return {s.number};")
         self.line("}")
+
+    @staticmethod
+    def shown(value: str, dtype: str) -> str:
+        """What stands for a value until its message is made."""
+        return f"gradc_bits({value})" if dtype == "float64" else value
 
     def for_(self, s: For) -> None:
         if s.lanes:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
-        start, stop = self.bound(s.start), self.bound(s.stop)
+        self.wide &= not (isinstance(s.start, int) and isinstance(s.stop, int))     # it may be unrolled
+        var, start, stop = self.names(s.var), self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
-            self.loop(s.body, f"for (int64_t {s.var} = {stop} - 1; {s.var} >= {start}; --{s.var})")
+            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
             return
         if s.order == "free":
             self.line("GRADC_FREE_ORDER")
-        self.loop(s.body, f"for (int64_t {s.var} = {start}; {s.var} < {stop}; ++{s.var})")
+        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})")
 
     def bound(self, bound: Bound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
         for f in folds:
-            self.line(f"{LOCAL_TYPE[f.dtype]} {safe(f.name)} = {literal(f.identity, f.dtype)};")
+            self.line(f"{LOCAL_TYPE[f.dtype]} {self.names(f.name)} = {literal(f.identity, f.dtype)};")
 
     def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
         self.line(f"{head} {{")
@@ -253,12 +278,12 @@ class Printer:
     def tile(self, s: Tile) -> None:
         """Phases over the rows tile..end-1; those before `together` pass in groups where a phase says so."""
         self.accumulators(s.folds)
-        self._row = s.var
+        self._row = self.names(s.var)
         start, stop = self.bound(s.start), self.bound(s.stop)
         self._stop = stop
         first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
         first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
-        first += [f"{C_TYPE[b.dtype]} {safe(b.name)}[{s.rows}];" for b in s.shared]
+        first += [f"{C_TYPE[b.dtype]} {self.names(b.name)}[{s.rows}];" for b in s.shared]
         self.loop(s.phases, f"for (int64_t tile = {start}; tile < {stop}; tile += {s.rows})", *first)
 
     def phase(self, s: Phase) -> None:
@@ -284,29 +309,61 @@ class Printer:
                       f"const int64_t {self._row} = at + member;")
 
     def lane_loop(self, s: For) -> None:
-        """Element j goes to lane j % lanes; the lanes are folded in halves."""
-        lanes = s.lanes
-        self._lane_loops += 1
-        base = f"{s.var}_{self._lane_loops}"
+        """Element j goes to lane j % lanes; the lanes are folded in halves, at the end or after some rounds."""
         groups: dict[tuple[str, str], list[Fold]] = {}
         for f in s.folds:
             groups.setdefault((f.row, f.dtype), []).append(f)
         outer, self.lanes = self.lanes, {}
-        arrays = []
+        arrays: list[_Lanes] = []
         for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
-            name = safe(group[0].name) if len(group) == 1 else get_row(row).name
-            if len(group) > 1 and any(r == row and d != dtype for r, d in groups):
-                name = f"{name}_{dtypes.SHORT[dtype]}"
-            name = f"{name}_lanes_{self._lane_loops}" if len(group) > 1 else f"{name}_lanes"
+            called = self.names(group[0].name) if len(group) == 1 else get_row(row).name
+            name = self.names.new(f"{called}_lanes")
             count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
             rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
-            arrays.append((name, rows, at, row, dtype, group))
+            total = self.names.new(f"{called}_total") if s.rounds else ""
+            arrays.append(_Lanes(name, count, rows, at, row, dtype, total))
             self.lanes.update({f.name: name + (at if len(group) == 1 else f"[{k}]") for k, f in enumerate(group)})
-            self.line(f"{LOCAL_TYPE[dtype]} {name}{rows}[{lanes}];")
-            self.over(rows, at, f"for (int lane = 0; lane < {lanes}; ++lane)",
-                      f"{name}{at}[lane] = {literal(group[0].identity, dtype)};")
         start, stop = self.bound(s.start), self.bound(s.stop)
-        first = f"const int64_t {s.var} = {base} + lane;"
+        if s.rounds:
+            self.chunks(s, arrays, start, stop)
+        else:
+            self.lane_round(s, arrays, start, stop)
+        self.lanes = outer
+        for a, group in zip(arrays, groups.values()):
+            for k, f in enumerate(group):
+                at = a.at if self._together > 1 else f"[{k}]" if a.rows else ""
+                result = f"({LOCAL_TYPE[a.dtype]}){a.total}{at}" if s.rounds else f"{a.name}{at}[0]"
+                if self._together > 1:
+                    self._folded[f.name] = f"({result})" if s.rounds else result
+                else:
+                    self.line(f"const {LOCAL_TYPE[a.dtype]} {self.names(f.name)} = {result};")
+
+    def chunks(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
+        """Some rounds of all lanes after the other; sums of float32 are added up in float64."""
+        for a in arrays:
+            zeros = ", ".join([literal(get_row(a.row).neutral(a.dtype), a.wide)] * a.count)
+            self.line(f"{LOCAL_TYPE[a.wide]} {a.total}{a.rows} = {f'{{{zeros}}}' if a.rows else zeros};")
+        size = s.rounds * s.lanes
+        self.line(f"for (int64_t chunk = {start}; chunk < {stop}; chunk += {size}) {{")
+        outside, self._indent = self._indent, self._indent + "    "
+        self.line(f"const int64_t chunk_end = {stop} - chunk < {size} ? {stop} : chunk + {size};")
+        self.lane_round(s, arrays, "chunk", "chunk_end")
+        for a in arrays:
+            value = f"{a.name}{a.at}[0]" if a.wide == a.dtype else f"(({C_TYPE[a.wide]}){a.name}{a.at}[0])"
+            folded = row_template(a.row, a.wide, a.wide)[1].format(f"{a.total}{a.at}", value)
+            self.over(a.rows, a.at, f"{a.total}{a.at} = {folded};")
+        self._indent = outside
+        self.line("}")
+
+    def lane_round(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
+        """The elements from `start` on; then lane 0 of each array is the fold of its lanes."""
+        lanes, var = s.lanes, self.names(s.var)
+        base = self.names.new(f"{var}_base")
+        for a in arrays:
+            self.line(f"{LOCAL_TYPE[a.dtype]} {a.name}{a.rows}[{lanes}];")
+            self.over(a.rows, a.at, f"for (int lane = 0; lane < {lanes}; ++lane)",
+                      f"{a.name}{a.at}[lane] = {literal(get_row(a.row).neutral(a.dtype), a.dtype)};")
+        first = f"const int64_t {var} = {base} + lane;"
         if len(s.body) > ONE_COPY:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
@@ -321,16 +378,11 @@ class Printer:
             self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
             self._indent = outside
             self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
-        self.lanes = outer
-        for name, rows, at, row, dtype, group in arrays:
-            folded = row_template(row, dtype, dtype)[1].format(f"{name}{at}[lane]", f"{name}{at}[lane + half]")
-            self.over(rows, at, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
-                      "    for (int lane = 0; lane < half; ++lane)", f"    {name}{at}[lane] = {folded};")
-            if self._together > 1:
-                self._folded[group[0].name] = f"{name}{at}[0]"
-                continue
-            for k, f in enumerate(group):
-                self.line(f"const {LOCAL_TYPE[dtype]} {safe(f.name)} = {name}{f'[{k}]' if rows else ''}[0];")
+        for a in arrays:
+            place = f"{a.name}{a.at}[lane]"
+            folded = row_template(a.row, a.dtype, a.dtype)[1].format(place, f"{a.name}{a.at}[lane + half]")
+            self.over(a.rows, a.at, f"for (int half = {lanes // 2}; half > 0; half /= 2)",
+                      "    for (int lane = 0; lane < half; ++lane)", f"    {place} = {folded};")
 
     def over(self, rows: str, at: str, head: str, *body: str) -> None:
         """A small loop, for each row of an array of accumulators."""
@@ -345,7 +397,6 @@ class Printer:
     def if_(self, s: If) -> None:
         self.line(f"if ({self.expr(s.condition, True)}) {{")
         outside, self._indent = self._indent, self._indent + "    "
-        self.line("GRADC_BRANCH")
         self.statements(s.body)
         if s.orelse:
             self.lines.append(f"{outside}}} else {{")
@@ -375,6 +426,7 @@ class Printer:
             steps.append(str(int(type(p) is Load)))
         given = [f"(const void *const[]){{{', '.join(data)}}}", f"(const int64_t[]){{{', '.join(steps)}}}"] if data \
             else ["NULL", "NULL"]
+        given.append("&frame->error[3]")
         call = f"frame->draw(GRADC_{s.distribution.upper()}, {self.address(s.before)}, {self.address(s.after)}, " \
                f"{self.size(s.count)}, {self.address(s.out)},"
         if not s.faults:
@@ -385,8 +437,12 @@ class Printer:
         self.line("{")
         self.line(f"    const int fault = {call}")
         self.line(f"                                  {', '.join(given)});")
-        self.line("    if (fault)")
+        self.line("    if (fault) {")
+        for k, p in enumerate(s.parameters):
+            value = f"({self.address(p)})[frame->error[3]]" if type(p) is Load else self.expr(p, True)
+            self.line(f"        frame->error[{k}] = {self.shown(value, p.dtype)};")
         self.line(f"        return {s.number - 1} + fault;")
+        self.line("    }")
         self.line("}")
 
     def extern(self, s: Extern) -> None:

@@ -6,14 +6,15 @@ Shape of the file: a comment with the Program, one function (or two, for nests c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
-from gradc.codegen.names import C_TYPE, safe, wrapped
+from gradc.codegen.names import C_TYPE, Names, wrapped
 from gradc.codegen.printer import Printer, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
+from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
     Blocks,
@@ -60,6 +61,12 @@ def generate(kernel: Kernel) -> CUnit:
 class _Unit:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.names = Names()                    # what all functions share: other functions, sizes, buffers
+        self.called = [[self.names.new(f"section_{number}{part}") for part in ("", "_loop", "_run")]
+                       for number, _ in enumerate(kernel.sections, 1)]
+        self.measures = {late.section: self.names.new(f"measure_{late.section}") for late in kernel.late}
+        for name in _shared(kernel):
+            self.names(name)
         self.functions: list[str] = []
         self.entry: list[str] = []
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
@@ -75,7 +82,7 @@ class _Unit:
         for number, section in enumerate(k.sections, 1):
             self.section(number, section)
             if number in late:
-                self.entry += [f"    status = measure_{number}(frame, &all);", "    if (status)",
+                self.entry += [f"    status = {self.measures[number]}(frame, &all);", "    if (status)",
                                "        return status;"]
         for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
             self.z(d)
@@ -95,7 +102,7 @@ class _Unit:
         if isinstance(size, int):
             return str(size)
         self.needed[size] = None
-        return f"sz->{safe(size)}"
+        return f"sz->{self.names(size)}"
 
     # -- file skeleton
 
@@ -113,7 +120,7 @@ class _Unit:
         lines = []
         if self.needed:
             lines.append("typedef struct {")
-            lines += [f"    int64_t {safe(n)};" for n in self.needed]
+            lines += [f"    int64_t {self.names(n)};" for n in self.needed]
             if self.slots:
                 count = sum(r.slots for r in self.slots)
                 lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
@@ -130,14 +137,14 @@ class _Unit:
         for b in self.kernel.inputs:
             for d in b.shape:
                 if isinstance(d, str) and d in used:
-                    lines.append(f"    const int64_t {safe(d)} = frame->sizes[{position}];")
+                    lines.append(f"    const int64_t {self.names(d)} = frame->sizes[{position}];")
                 position += 1
         for b in inputs:
-            lines.append(f"    const {C_TYPE[b.dtype]} *{safe(b.name)} = frame->inputs[{b.position}];")
-        printer = Printer()
+            lines.append(f"    const {C_TYPE[b.dtype]} *{self.names(b.name)} = frame->inputs[{b.position}];")
+        printer = Printer(self.names)
         printer.statements(kept)
         lines += printer.lines
-        lines += [f"    sz->{safe(n)} = {safe(n)};" for n in self.needed if n not in self.late]
+        lines += [f"    sz->{self.names(n)} = {self.names(n)};" for n in self.needed if n not in self.late]
         lines += ["    return 0;", "}", ""]
         return lines
 
@@ -148,14 +155,14 @@ class _Unit:
         kept, _ = _live(statements, set(wanted))
         made = [*found, *[s.name for s in kept if type(s) is Define]]
         self.late.update(dict.fromkeys(made))
-        printer = Printer()
+        printer = Printer(self.names)
         printer.statements(kept)
         lines = [f"/* Sizes that section {number} found, and checks of them. */",
-                 f"static int measure_{number}(gradc_frame *frame, sizes *sz)", "{"]
+                 f"static int {self.measures[number]}(gradc_frame *frame, sizes *sz)", "{"]
         for size, buffer in found.items():
-            lines.append(f"    const int64_t {safe(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];")
-        lines += [f"    const int64_t {safe(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
-        lines += [*printer.lines, *[f"    {self.z(n)} = {safe(n)};" for n in made if n in wanted or n in found],
+            lines.append(f"    const int64_t {self.names(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];")
+        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
+        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in made if n in wanted or n in found],
                   "    return 0;", "}", ""]
         return lines
 
@@ -203,7 +210,7 @@ class _Unit:
         if s.in_entry:
             self.entry_section(s)
             return
-        printer = Printer()
+        printer = Printer(Names(self.names))
         printer.statements(s.body)
         self.statements += printer.count
         self.snippets.update(printer.snippets)
@@ -211,11 +218,11 @@ class _Unit:
         sizes = [n for n in printer.sizes if n not in ("lo", "hi")]
         self.functions += self.loop_function(number, s, buffers, sizes, printer)
         if s.blocks:
-            self.blocks(f"section_{number}", s, s.blocks, buffers, sizes)
+            self.blocks(number, s, s.blocks, buffers, sizes)
         else:
             arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
             self.entry += wrapped(f"    /* {_comment(s.title)} */", 7)
-            call = f"section_{number}({', '.join(arguments)});"
+            call = f"{self.called[number - 1][0]}({', '.join(arguments)});"
             if printer.checks:
                 self.has_status = True
                 self.entry += [*wrapped(f"    status = {call}", 8), "    if (status)", "        return status;"]
@@ -228,29 +235,29 @@ class _Unit:
         written = set(s.writes)
         parameters = ["gradc_frame *frame"] * printer.frame
         for b in buffers:
-            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {safe(b.name)}")
-        parameters += [f"int64_t {safe(n)}" for n in sizes]
+            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {self.names(b.name)}")
+        parameters += [f"int64_t {self.names(n)}" for n in sizes]
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
-        reads = " ".join(safe(b.name) for b in s.reads) or "-"
-        writes = " ".join(safe(b.name) for b in s.writes) or "-"
-        head = f"static GRADC_NOINLINE {'GRADC_NARROW ' * printer.narrow}{'int' if printer.checks else 'void'} " \
-               f"section_{number}" \
-               f"{'_loop' if s.blocks else ''}({', '.join(parameters) or 'void'})"
+        reads = " ".join(self.names(b.name) for b in s.reads) or "-"
+        writes = " ".join(self.names(b.name) for b in s.writes) or "-"
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
+               f"{self.called[number - 1][s.blocks is not None]}({', '.join(parameters) or 'void'})"
         return [*wrapped(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
                 *wrapped(head, 4), "{",
-                *[f"    {C_TYPE[b.dtype]} {safe(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
+                *[f"    {C_TYPE[b.dtype]} {self.names(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
 
-    def blocks(self, name: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> None:
+    def blocks(self, number: int, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> None:
         """The functions that run blocks of a section and cut its loop into blocks, and the call."""
+        name, loop, run = self.called[number - 1]
         extent = self.z(cut.extent)
         arguments = [*map(self.pointer, buffers), *map(self.z, sizes), "lo", "hi"]
         inside = [
             "    for (int64_t block = first; block < last; ++block) {",
             "        const int64_t lo = block * nest->step;",
             f"        const int64_t hi = lo + nest->step < {extent} ? lo + nest->step : {extent};",
-            *wrapped(f"        {name}_loop({', '.join(arguments)});", 12),
+            *wrapped(f"        {loop}({', '.join(arguments)});", 12),
             "    }",
         ]
         start = f"gradc_cut_loop({extent}, {self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost})"
@@ -273,7 +280,7 @@ class _Unit:
             "    return 0;",
             "}",
             "",
-            f"static GRADC_NOINLINE int {name}_run(gradc_frame *frame{', const sizes *sz' * sized})",
+            f"static GRADC_NOINLINE int {run}(gradc_frame *frame{', const sizes *sz' * sized})",
             "{",
             f"    const gradc_cut cut = {start};",
             f"    const gradc_nest nest = {{{'sz' if sized else 'NULL'}, cut.step}};",
@@ -284,11 +291,11 @@ class _Unit:
         ]
         self.has_status = True
         self.entry += [*wrapped(f"    /* {_comment(s.title)} */", 7),
-                       f"    status = {name}_run(frame{', sz' * sized});", "    if (status)", "        return status;"]
+                       f"    status = {run}(frame{', sz' * sized});", "    if (status)", "        return status;"]
 
     def combine(self, c: Combine) -> list[str]:
         """Fold the rows of all blocks in pairs, then copy the results to where they belong."""
-        t, parts, width = C_TYPE[c.parts.dtype], safe(c.parts.name), self.z(c.width)
+        t, parts, width = C_TYPE[c.parts.dtype], self.names(c.parts.name), self.z(c.width)
         text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]",
                                                                            f"{parts}[at + step * {width}]")
         lines = [
@@ -307,9 +314,10 @@ class _Unit:
             table = []
         else:
             numbers = ", ".join([str(b.position) for b in table])
-            lines += [f"    static const int {parts}_outputs[] = {{", *wrapped(f"        {numbers}", 8), "    };",
+            outputs = Names(self.names).new(f"{parts}_outputs")
+            lines += [f"    static const int {outputs}[] = {{", *wrapped(f"        {numbers}", 8), "    };",
                       f"    for (int at = 0; at < {len(table)}; ++at)",
-                      f"        (({t} *)(frame->outputs[{parts}_outputs[at]]))[0] = {parts}[at];"]
+                      f"        (({t} *)(frame->outputs[{outputs}[at]]))[0] = {parts}[at];"]
         for target, position, count in c.targets[len(table):]:
             place = f"(({C_TYPE[target.dtype]} *)({self.pointer(target)}))"
             if count == 1:
@@ -321,14 +329,14 @@ class _Unit:
 
     def entry_section(self, s: Section) -> None:
         """A gemm or a user's function is called from the entry function itself: the pool is not in use then."""
-        printer = Printer(2)
+        printer = Printer(Names(self.names), 2)
         printer.statements(s.body)
         self.entry += [f"    {{   /* {_comment(s.title)} */"]
         self.snippets.update(printer.snippets)
         for b in dict.fromkeys((*s.writes, *s.reads)):
             const = "" if b in s.writes else "const "
-            self.entry.append(f"        {const}{C_TYPE[b.dtype]} *const {safe(b.name)} = {self.pointer(b)};")
-        self.entry += [f"        const int64_t {safe(n)} = {self.z(n)};" for n in printer.sizes]
+            self.entry.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names(b.name)} = {self.pointer(b)};")
+        self.entry += [f"        const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes]
         self.entry += [*printer.lines, "    }"]
 
     def pointer(self, b: Buffer) -> str:
@@ -353,13 +361,24 @@ class _Unit:
         return f"sz->slot[{self.slots[region] + b.position}]"
 
 
+def _shared(kernel: Kernel) -> Iterator[str]:
+    """The names of sizes and buffers, which are the same in all functions."""
+    yield from [s.name for s in kernel.prologue if type(s) is Define]
+    yield from [late.size for late in kernel.late]
+    constants = [b for b, _ in kernel.constants]
+    used = [b for s in kernel.sections for b in (*s.writes, *s.reads, *s.arrays)]
+    for b in dict.fromkeys((*kernel.inputs, *kernel.outputs, *constants, *used)):
+        yield b.name
+        yield from [d for d in b.shape if isinstance(d, str)]
+
+
 def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:
     """The statements of the prologue that can be run at the start, and those that come after each section."""
     after = {late.size: late.section for late in kernel.late}
     early: list[Any] = []
     late: dict[int, list[Any]] = {section: [] for section in after.values()}
     for s in kernel.prologue:
-        printer = Printer()
+        printer = Printer(Names())
         printer.statements((s,))
         number = max((after.get(n, 0) for n in printer.sizes), default=0) if after else 0
         if number and type(s) is Define:
@@ -374,7 +393,7 @@ def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set
     for s in reversed(prologue):
         if type(s) is Check or s.name in used:
             kept.append(s)
-            printer = Printer()
+            printer = Printer(Names())
             printer.statements((s,))
             used.update(printer.sizes)
     return tuple(reversed(kept)), used
@@ -394,6 +413,6 @@ def _loads(statement: Any) -> list[Load]:
 
 
 def _comment(text: str) -> str:
-    """Text that can stand in a comment."""
-    text = text.replace("*/", "* /").replace("/*", "/ *")
-    return "".join(c if c.isprintable() and ord(c) < 127 else "?" for c in text)
+    """Text that can stand in a comment, on one line."""
+    text = "".join([spelled(c) if c.isprintable() else " " for c in text])
+    return text.replace("*/", "* /").replace("/*", "/ *")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import LOCAL_TYPE, safe
+from gradc.codegen.names import LOCAL_TYPE, reserved
 from gradc.compile.function import function
 from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
@@ -38,7 +38,7 @@ _CHOICES = {"min": (min, elemwise.minimum), "max": (max, elemwise.maximum)}
 def check_names(*names: Any) -> None:
     """GraphError for a name that can't be used in C, or is there twice."""
     for what in names:
-        if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or safe(what) != what:
+        if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or reserved(what):
             raise GraphError(f"CFunction: {what!r} is no name that can be used in C; take another")
         if names.count(what) > 1:
             raise GraphError(f"CFunction: {what!r} is the name of two things; give each its own")

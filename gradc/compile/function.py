@@ -30,6 +30,7 @@ from gradc.errors import (
     SIZE_ONE,
     AssertionFailedError,
     BadArgumentError,
+    BadValueError,
     ExecutionError,
     GradcError,
     GraphError,
@@ -39,6 +40,9 @@ from gradc.errors import (
     ToolchainNotFoundError,
     ToolchainWarning,
     at,
+    fill,
+    listed,
+    shown,
 )
 from gradc.ir import graph, interp
 from gradc.ir.convert import inline
@@ -127,7 +131,7 @@ class Maker:
         self.profile = profile
         self.inputs: list[In] = ingested.ins
         self.outputs: list[Out] = ingested.outs
-        self.compiled = pipeline.Compiled(ingested, name or "f", mode)
+        self.compiled = pipeline.Compiled(ingested, shown(name or "f"), mode)
         self._fgraph: FunctionGraph | None = None
 
     def make(self, trust_input: bool) -> Any:
@@ -143,7 +147,7 @@ class Maker:
                                           "`pip install ziglang`), then install gradc again")
         reason = states.refusal(self.ingested.arguments, bool(dispatch.draws_random_numbers))
         if reason and self.strict:
-            raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {reason}; use mode=\"interpret\"")
+            raise GraphError(f"{self._title()} can't be compiled to C: {reason}; use mode=\"interpret\"")
         if reason:
             return self._interpreted(reason)
         try:
@@ -152,7 +156,7 @@ class Maker:
             return self._without_compiler(str(error))
         except pipeline.Unsupported as error:
             if self.strict:
-                raise GraphError(f"{self.name or 'the function'} can't be compiled to C: {error}; use "
+                raise GraphError(f"{self._title()} can't be compiled to C: {error}; use "
                                  f'mode="interpret"') from None
             return self._interpreted(str(error))
         return self._dispatched()
@@ -175,7 +179,7 @@ class Maker:
         if any(type(a.type) is RngType for a in arguments):
             states.learn(dispatch)
         made = dispatch.Function(
-            name=self.name or "f", prepare=loaded.prepare, entry=loaded.entry,
+            name=shown(self.name or "f"), prepare=loaded.prepare, entry=loaded.entry,
             inputs=[(a.name if names[a.name] == 1 else None, *_in_memory(a.type), a.storage, a.default, a.strict,
                      type(a.type) is RngType) for a in arguments],
             outputs=[(dtype, len(shape), borrow, type(v.type) is RngType)
@@ -218,7 +222,7 @@ class Maker:
         try:
             return self.compiled.unit().text
         except pipeline.Unsupported as reason:
-            raise GraphError(f"{self.name or 'the function'} has no C form: {reason}") from None
+            raise GraphError(f"{self._title()} has no C form: {reason}") from None
 
     # -- the call path's slow parts
 
@@ -268,18 +272,21 @@ class Maker:
         """The exception for a failed check of the kernel."""
         shapes = self._shapes(sizes)
         if number < 0:
-            return MemoryError(f"{self.name or 'the function'} could not allocate its memory, for inputs of shapes "
+            return MemoryError(f"{self._title()} could not allocate its memory, for inputs of shapes "
                                f"{', '.join(map(str, shapes))}")
         error, message, equations = self.compiled.loaded.manifest["checks"][number - 1]
         lines = self.ingested.lines_of(equations)
         if 1 not in values:
             message = message.replace(SIZE_ONE, "")
-        return _RUNTIME_ERRORS[error](explain(message.format(*values), shapes, self.ingested, lines))
+        return _RUNTIME_ERRORS[error](explain(fill(message, values), shapes, self.ingested, lines))
+
+    def _title(self) -> str:
+        return shown(self.name or "the function")
 
     def _where(self, position: int) -> str:
         a = self.ingested.arguments[position]
-        which = f' "{a.name}"' if a.name else ""
-        of = f" to function {self.name}" if self.name else ""
+        which = f' "{shown(a.name)}"' if a.name else ""
+        of = f" to function {shown(self.name)}" if self.name else ""
         return f"Bad input argument{which}{of} at index {position} (0-based)"
 
 
@@ -295,12 +302,12 @@ class _Methods:
 
     def __repr__(self) -> str:
         ingested = self.maker.ingested
-        ins = ", ".join(f"{a.name}: {_short(a.type)}" if a.name else _short(a.type)
+        ins = ", ".join(f"{shown(a.name)}: {_short(a.type)}" if a.name else _short(a.type)
                         for a in ingested.arguments if a.storage is None)
         keys: list[str | None] = [*ingested.keys] or [o.variable.name for o in ingested.outs]
-        outs = ", ".join(f"{k}: {_short(o.variable.type)}" if k else _short(o.variable.type)
+        outs = ", ".join(f"{shown(k)}: {_short(o.variable.type)}" if k else _short(o.variable.type)
                          for k, o in zip(keys, ingested.outs))
-        return f"Function {self.maker.name or 'f'}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
+        return f"Function {shown(self.maker.name or 'f')}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
 
     def __getitem__(self, key: Any) -> Any:
         """The stored value of a shared variable or of an input with a default, by variable or name."""
@@ -427,13 +434,13 @@ class InterpretedFunction(_Methods):
             values[k], given[k] = value, True
         for key, value in named.items():
             if key not in self._by_name:
-                known = ", ".join(self._by_name) or "none"
+                known = listed(self._by_name)
                 if len(self._by_name) < len(self._positions):
                     known += " (others, nameless or named alike, go by position)"
-                raise BadArgumentError(f"{_title(self)} has no input named {key!r}; its named inputs: {known}")
+                raise BadArgumentError(f"{_title(self)} has no input named {shown(key)!r}; its named inputs: {known}")
             k = self._by_name[key]
             if given[k]:
-                raise BadArgumentError(f"{_title(self)} got two values for its input {key!r}")
+                raise BadArgumentError(f"{_title(self)} got two values for its input {shown(key)!r}")
             values[k], given[k] = value, True
         for k in self._positions:
             if given[k]:
@@ -442,7 +449,7 @@ class InterpretedFunction(_Methods):
             elif arguments[k].default is not None:
                 values[k] = arguments[k].default[0]  # type: ignore[index]
             else:
-                missing = arguments[k].name or f"at index {k}"
+                missing = shown(arguments[k].name or f"at index {k}")
                 raise BadArgumentError(f"{_title(self)} needs a value for its input {missing}; it takes "
                                        f"{len(self._positions)} argument(s), got {len(args) + len(named)}")
         return values
@@ -536,7 +543,7 @@ class InterpretedCall:
 
 _RUNTIME_ERRORS: dict[str, type[Exception]] = {
     "ShapeError": ShapeError, "IndexOutOfBoundsError": IndexOutOfBoundsError, "ExecutionError": ExecutionError,
-    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError,
+    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError, "BadValueError": BadValueError,
 }
 _SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
 
@@ -590,7 +597,7 @@ def _packed(results: list[Any], ingested: Ingested) -> Any:
 def explain(message: str, shapes: Sequence[tuple[int, ...]], ingested: Ingested, lines: Sequence[SourceLine]) -> str:
     """A run-time error in a few lines: what, with which shapes, where the user wrote it."""
     text = [message]
-    named = [f"{a.name or f'input {k}'} {_short(a.type)} of shape {tuple(s)}"
+    named = [f"{shown(a.name or f'input {k}')} {_short(a.type)} of shape {tuple(s)}"
              for k, (a, s) in enumerate(zip(ingested.arguments, shapes)) if s]
     if named:
         more = f", and {len(named) - 4} more" if len(named) > 4 else ""
@@ -606,7 +613,7 @@ def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
 
 
 def _title(f: _Methods) -> str:
-    return f"function {f.maker.name}" if f.maker.name else "the function"
+    return f"function {shown(f.maker.name)}" if f.maker.name else "the function"
 
 
 def _short(t: Any) -> str:
@@ -631,7 +638,7 @@ def _cell(ingested: Ingested, key: Any) -> tuple[Argument, list[Any]]:
             if cell is None:
                 raise GraphError(f"input {describe(a.variable)} has no stored value: it has no default")
             return a, cell
-    raise GraphError(f"the function has no input or shared variable {key!r}")
+    raise GraphError(f"the function has no input or shared variable {shown(key)!r}")
 
 
 # ----------------------------------------------------------------------------------- copies, pickles, eval
@@ -712,8 +719,8 @@ def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **o
         names = {v.name: v for v in graph.explicit_graph_inputs([self]) if v.name}
         missing = [key for key in given if isinstance(key, str) and key not in names]
         if missing:
-            raise GraphError(f"{describe(self)} depends on no input named {missing[0]!r}; named inputs: "
-                             f"{', '.join(names) or 'none'}")
+            raise GraphError(f"{describe(self)} depends on no input named {shown(missing[0])!r}; named inputs: "
+                             f"{listed(names)}")
         given = {names[key] if isinstance(key, str) else key: value for key, value in given.items()}
     kept = self.__dict__.setdefault("_functions", {})
     key = (*given, *sorted((k, str(v)) for k, v in options.items()))

@@ -14,10 +14,11 @@ import numpy as np
 
 from gradc.autodiff.reverse import grad
 from gradc.compile.function import function
-from gradc.errors import GradientError, TypeMismatchError, WrongGradientError, at
+from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
 from gradc.ir.types import TensorType
+from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import cast
 
 # Per dtype the step of a central difference, the cube root of the rounding error, and the errors that are let pass,
@@ -37,6 +38,7 @@ class numeric_grad:
     """
 
     def __init__(self, f: Callable[..., Any], pt: Any, eps: float | None = None, out_type: str | None = None) -> None:
+        _check_eps(eps)
         single = not isinstance(pt, (list, tuple))
         points = [np.array(p) for p in ([pt] if single else pt)]
         names = [p.dtype.name for p in points] + ([out_type] if out_type else [])
@@ -87,6 +89,11 @@ class numeric_grad:
         return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
+def _check_eps(eps: float | None) -> None:
+    if eps is not None and not eps > 0:
+        raise BadValueError(f"the step of finite differences, eps, must be positive, got {eps!r}")
+
+
 def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
                  relative: bool) -> np.ndarray:
     """Central differences of f by each element of `p`, which is one of `points` and is changed in between."""
@@ -122,6 +129,8 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
         for points or outputs that are not floats.
     Source: aesara.gradient.verify_grad, whose signature is matched.
     """
+    n_tests = python_integer(n_tests, "verify_grad", "n_tests", 1)
+    _check_eps(eps)
     points = [np.array(p) for p in pt]
     for k, p in enumerate(points):
         if p.dtype.name not in dtypes.FLOATS:

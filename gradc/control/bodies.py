@@ -24,27 +24,23 @@ class Closed:
     others: list[Variable]
 
 
-def close(inputs: Sequence[Variable], outputs: Sequence[Variable], outside: Sequence[Variable] = ()) -> Closed:
-    """The Program computing `outputs` from `inputs` and from what they take from outside.
-
-    Variables of `outside` are taken from there even if they depend on inputs (a shared variable that a loop updates).
-    """
-    others = free_variables(inputs, outputs, outside)
-    if selecting(outputs, stop=[*inputs, *outside]):
+def close(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Closed:
+    """The Program computing `outputs` from `inputs` and from what they take from outside."""
+    others = free_variables(inputs, outputs)
+    if selecting(outputs, stop=inputs):
         # what a branch needs of the outside is still computed once, before the loop, unless that could fail
         before = [v for v in others if not _may_fail(v)]
-        new = sink(outputs, stop=[*inputs, *outside, *before])
+        new = sink(outputs, stop=[*inputs, *before])
         outputs = [new.get(v, v) for v in outputs]
-        others = free_variables(inputs, outputs, outside)
+        others = free_variables(inputs, outputs)
     return Closed(to_program([*inputs, *others], outputs, body=True), others)
 
 
-def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable],
-                   outside: Sequence[Variable] = ()) -> list[Variable]:
+def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> list[Variable]:
     """The largest subexpressions of `outputs` that do not depend on `inputs`; constants are not counted."""
     inside = {id(v) for v in inputs}
     nodes = []
-    for node in toposort(outputs, stop=[*inputs, *outside]):
+    for node in toposort(outputs, stop=inputs):
         if any(id(v) in inside for v in node.inputs):
             inside.update(id(v) for v in node.outputs)
             nodes.append(node)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.autodiff.forward import pushforward
+from gradc.autodiff.guards import Guarded, opened, values
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype, is_continuous
-from gradc.autodiff.table import Cotangents, Pattern, connects, influence, jvp, vjp
+from gradc.autodiff.table import Pattern, connects, influence, jvp, vjp
 from gradc.ir import infer, ops
 from gradc.ir.convert import inline, to_program
 from gradc.ir.graph import Apply, Variable
@@ -21,6 +22,7 @@ from gradc.ir.types import NullType, TensorType
 from gradc.record import replace
 
 Variables = list[Variable]
+Derivatives = Sequence["Guarded | None"]
 Terms = list["tuple[Variable | None, Variable]"]
 
 
@@ -35,14 +37,14 @@ def cond_connection(node: Apply) -> Pattern:
 
 
 @vjp(ops.Cond)
-def cond_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def cond_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
     """The cotangents that the branch taken gives to its inputs."""
     known = [j for j, (g, y) in enumerate(zip(gs, node.outputs)) if g is not None and is_continuous(y)]
     targets = [k for k, want in enumerate(wanted) if want]
 
-    def back(inputs: Variables, results: Variables, given: Variables) -> Terms:
+    def back(inputs: Variables, results: Variables, given: list[Guarded]) -> Terms:
         by = [inputs[k - 1] for k in targets]
-        return list(zip(pullback(o, [results[j] for j in known], given, by), by))
+        return list(zip(values(o, pullback(o, [results[j] for j in known], given, by)), by))
 
     terms = _derivative(o, node, [(node.outputs[j], gs[j]) for j in known], back)
     found = dict(zip(targets, terms))
@@ -50,34 +52,40 @@ def cond_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cot
 
 
 @jvp(ops.Cond)
-def cond_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
+def cond_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
     """The tangents of what the branch taken gives."""
     known = [k for k, t in enumerate(tangents) if k > 0 and t is not None]
     smooth = [j for j, y in enumerate(node.outputs) if is_continuous(y)]
 
-    def forth(inputs: Variables, results: Variables, given: Variables) -> Terms:
+    def forth(inputs: Variables, results: Variables, given: list[Guarded]) -> Terms:
         of = [results[j] for j in smooth]
-        return list(zip(pushforward(o, [inputs[k - 1] for k in known], given, of), of))
+        return list(zip(values(o, pushforward(o, [inputs[k - 1] for k in known], given, of)), of))
 
     found = dict(zip(smooth, _derivative(o, node, [(node.inputs[k], tangents[k]) for k in known], forth)))
     return [found.get(j) for j in range(len(node.outputs))]
 
 
 def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
-                rule: Callable[[Variables, Variables, Variables], Terms]) -> list[Variable | None]:
+                rule: Callable[[Variables, Variables, list[Guarded]], Terms]) -> list[Guarded | None]:
     """The results of the Cond whose branches are derivatives.
 
     given: (variable of the Cond, its tangent or cotangent).  rule(inputs, results, given) of a branch: per result the
     derivative (None: zero) and the variable of whose shape and kind it is.  A result is None if it is zero in both
     branches, a variable of NullType if it is undefined in one.
     """
+    if not given:
+        return []
+    shared, outside, conditions = opened(o, [g for _, g in given])
+    taken = [v for v in (*outside, *conditions) if v is not None]
     op = node.op
     branches, terms = [], []
     for program in (op.then, op.orelse):
         inputs, results = _open(program, node)
         fresh = [_tangent(v) for v, _ in given]
-        terms.append(rule(inputs, results, fresh))
-        branches.append([*inputs, *fresh])
+        flags = [None if c is None else c.type.variable_class(c.type) for c in conditions]  # type: ignore[attr-defined]
+        guarded = [Guarded(t, () if c is None else ((c, True),)) for t, c in zip(fresh, flags)]
+        terms.append(rule(inputs, results, guarded))
+        branches.append([*inputs, *fresh, *(c for c in flags if c is not None)])
     o.source = node.source
     pairs = [[term for term, _ in both if term is not None] for both in zip(*terms)]
     result: list[Variable | None] = [next((t for t in pair if isinstance(t.type, NullType)), None) for pair in pairs]
@@ -87,11 +95,11 @@ def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
         for inputs, found in zip(branches, terms):
             outs = [o.full_like(like, 0) if term is None else term for term, like in (found[k] for k in live)]
             programs.append(to_program(inputs, outs, body=True))
-        new, args = replace(op, then=programs[0], orelse=programs[1]), [*node.inputs, *(g for _, g in given)]
+        new, args = replace(op, then=programs[0], orelse=programs[1]), [*node.inputs, *taken]
         made = Apply(new, args, infer.output_types(new, args, node.source), node.source).outputs
         for k, v in zip(live, made):
             result[k] = v
-    return result
+    return [None if v is None else Guarded(v, shared, False) for v in result]
 
 
 def _open(program: Program, node: Apply) -> tuple[Variables, Variables]:

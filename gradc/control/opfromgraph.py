@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.autodiff.forward import pushforward
+from gradc.autodiff.guards import Guarded, values
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import influence
@@ -22,13 +23,15 @@ from gradc.ir.graph import (
     Constant,
     Op,
     Variable,
+    ancestors,
     clone_replace,
     describe,
     graph_inputs,
     to_variable,
+    toposort,
 )
 from gradc.ir.program import Builder, Var
-from gradc.ir.types import DisconnectedType, NullType
+from gradc.ir.types import DisconnectedType, NullType, RngType
 
 _DEFAULT = "default"
 
@@ -37,7 +40,8 @@ class OpFromGraph(Op):
     """The operation that computes `outputs` from `inputs`, two lists of variables.
 
     Shared variables in the graph need not be listed; they become further inputs of each application, unless `strict`,
-    which refuses them.  `inline` is accepted: compiled functions never contain the Op itself.
+    which refuses them.  So do random draws that depend on no input: in a loop they are one value for all steps, as all
+    that is made before the loop is.  `inline` is accepted: compiled functions never contain the Op itself.
 
     lop_overrides: what to use instead of the graph's own derivative, "default" (or None) for that.
         a function or an OpFromGraph of (inputs, outputs, cotangents): the list of cotangents of the inputs; a function
@@ -171,8 +175,9 @@ class OpFromGraph(Op):
             made = override(given, _numbers(tangents[:self.n_inputs], given))
             return list(made) if isinstance(made, (list, tuple)) else [made]
         ts = [None if t is None else v.type(name=None) for v, t in zip(self.inner_inputs, tangents)]
-        made = pushforward(Symbolic(), self.inner_inputs, ts, self.inner_outputs)
-        found = self._outside_of(made, [*zip(self.inner_inputs, inputs), *zip(ts, tangents)])
+        o = Symbolic()
+        made = pushforward(o, self.inner_inputs, [None if t is None else Guarded(t) for t in ts], self.inner_outputs)
+        found = self._outside_of(values(o, made), [*zip(self.inner_inputs, inputs), *zip(ts, tangents)])
         for k, rule in enumerate(override or ()):
             if rule is not None:
                 found[k] = rule(given, _numbers(tangents[:self.n_inputs], given)) if callable(rule) else rule
@@ -193,9 +198,10 @@ class OpFromGraph(Op):
         live = tuple(is_continuous(g) for g in cotangents)
         if live not in self._pullbacks:
             us = [y.type() if alive else None for y, alive in zip(self.inner_outputs, live)]
-            starts = [(y, u) for y, u in zip(self.inner_outputs, us) if u is not None]
-            self._pullbacks[live] = us, pullback(Symbolic(), [y for y, _ in starts], [u for _, u in starts],
-                                                 self.inner_inputs)
+            starts = [(y, Guarded(u)) for y, u in zip(self.inner_outputs, us) if u is not None]
+            o = Symbolic()
+            found = pullback(o, [y for y, _ in starts], [u for _, u in starts], self.inner_inputs)
+            self._pullbacks[live] = us, values(o, found)
         us, found = self._pullbacks[live]
         return self._outside_of(found, [*zip(self.inner_inputs, inputs), *zip(us, cotangents)])
 
@@ -224,8 +230,7 @@ def _restore(inputs: list[Variable], outputs: list[Variable], shared: list[Varia
 
 
 def _outside(inputs: Sequence[Variable], outputs: Sequence[Variable], strict: bool) -> list[Variable]:
-    """The shared variables that the graph needs; MissingInputError for anything else that is not listed."""
-    found = []
+    """The shared variables and fixed draws that the graph needs; MissingInputError for inputs that are not listed."""
     listed = {id(v) for v in inputs}
     for v in graph_inputs(outputs, blockers=inputs):
         if id(v) in listed or isinstance(v, Constant):
@@ -236,8 +241,15 @@ def _outside(inputs: Sequence[Variable], outputs: Sequence[Variable], strict: bo
         if strict:
             raise GraphError(f"OpFromGraph(strict=True): the graph uses the shared variable {describe(v)}"
                              f"{at(v.source)}; replace it by an input, or leave strict out")
-        found.append(v)
-    return found
+    varying = set(inputs)
+    draws = []
+    for node in toposort(outputs, stop=inputs):
+        if not varying.isdisjoint(node.inputs):
+            varying.update(node.outputs)
+        elif any(isinstance(v.type, RngType) for v in node.inputs):
+            draws += [v for v in node.outputs if not isinstance(v.type, RngType)]
+    taken = {*draws}
+    return [v for v in ancestors(outputs, blockers=[*inputs, *draws]) if v in taken or hasattr(v, "container")]
 
 
 def _replaced(override: Any) -> Any:

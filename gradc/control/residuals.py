@@ -30,7 +30,7 @@ def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
     needed = {id(v) for v in backward}
     for node in toposort(backward):
         if id(node) not in inside:
-            needed.update(id(v) for v in _used(node))
+            needed.update(id(v) for v in used(node))
 
     varying = {id(v) for v in (*step.rows, *step.carries)}      # from step to step
     values = list(step.carries)
@@ -49,7 +49,7 @@ def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
             mask = own
             costly |= 0 if id(v) in free else own
         else:
-            for u in _used(v.owner):
+            for u in used(v.owner):
                 mask |= sources.get(id(u), 0)
         if id(v) in needed:
             if (mask & costly & ~kept).bit_count() > 1:
@@ -59,7 +59,7 @@ def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
     return [v for k, v in enumerate(values) if kept >> k & 1]
 
 
-def _used(node: Apply) -> Iterator[Variable]:
+def used(node: Apply) -> Iterator[Variable]:
     """The inputs of which more than the shape is used."""
     if type(node.op) is ops.ShapeOf:
         return iter(())

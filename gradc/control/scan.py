@@ -5,6 +5,8 @@ Here: everything that Aesara's `scan` accepts is brought to the one form that `o
     taps of a state          as many carries, newest first, of which all but the first are only copied
     go_backwards             sequences that are reversed parts
     updates                  the shared variable is a carry, too; its last value is the update
+    what the step reads      what was made before the step was called is computed once, before the loop, and reads
+                             shared variables as they are then; what the step makes reads the carries
     all values of a state    a stacked row equal to the next carry
     until                    stacked rows are cut to the number of steps that were run
 Not here: what the step may return (`control.returned`), derivatives (`control.scan_rules`), optimisation (`passes`).
@@ -13,16 +15,30 @@ Not here: what the step may return (`control.returned`), derivatives (`control.s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradc.control.bodies import close
+from gradc.control.residuals import used
 from gradc.control.returned import OrderedUpdates, Returned, attach, read, warn_if_forgotten
-from gradc.errors import LoopError, MissingInputError, ShapeError, at
+from gradc.errors import GradcWarning, LoopError, MissingInputError, ShapeError, at, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, ancestors, apply, describe, user_line
+from gradc.ir.graph import (
+    Apply,
+    Constant,
+    Variable,
+    ancestors,
+    apply,
+    describe,
+    made_with,
+    moment,
+    reading,
+    toposort,
+    user_line,
+)
 from gradc.ir.types import TensorType
 from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
@@ -52,7 +68,9 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     outputs_info   for each output its initial value; None if it is not fed back; or dict(initial=v, taps=[-2, -1]),
                    where v holds the values before the first step along its first axis, as many as the furthest tap goes
                    back.  Initial value and result of the step have one dtype and one shape
-    non_sequences  handed to fn as they are.  What else the step uses need not be listed, unless `strict`
+    non_sequences  handed to fn as they are.  What else the step uses need not be listed, unless `strict`.  A value
+                   belongs to where it is made: what fn merely uses, a random draw too, is one value for all steps;
+                   what fn makes is made in every step
     n_steps        an int, or an integer scalar; negative ints run backwards through the sequences; 0: empty results
     truncate_gradient  steps that the derivative goes back through; -1: all
     go_backwards   take sequences from their ends
@@ -88,23 +106,26 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     called = dict(zip(map(id, args), _parameters(fn, len(args))))
     for v in fresh:
         v.name = called.get(id(v), v.name)
-    returned = read(_called(fn, args))
-    if not states:
-        states = [_State([], (), []) for _ in returned.outputs]
-    _fit(states, returned.outputs)
-    shared = _updated(returned, args, fixed)
+    with made_with(None):
+        since = moment()
+        returned = read(_called(fn, args))
+        if not states:
+            states = [_State([], (), []) for _ in returned.outputs]
+        _fit(states, returned.outputs)
+        shared = _updated(returned, fixed, since)
     if not returned.outputs and not shared:
         raise fault("the step returns no outputs and no updates, so the loop would do nothing")
 
     rows = [r.row for s in taken for r in s.rows]
-    carries = [*(v for s in states for v in s.carries), *shared]
+    read_as = {v: _stand_in(v) for v in shared}
+    carries = [*(v for s in states for v in s.carries), *read_as.values()]
     after: list[Any] = []
     for state, output in zip(states, returned.outputs):
         after += [output, *state.carries[:-1]] if state.carries else []
     outputs = [*after, *shared.values(), *returned.outputs, *([] if returned.stop is None else [returned.stop])]
     if strict:
-        _refuse_implicit([*rows, *carries, *fixed], outputs)
-    closed = close([*rows, *carries], outputs, outside=fixed)
+        _refuse_implicit([*fresh, *shared, *fixed], outputs, since)
+    closed = close([*rows, *carries], reading(outputs, read_as, since) if shared else outputs)
     for var, v in zip(closed.program.inputs[len(rows) + len(carries):], closed.others):
         var.name = var.name or called.get(id(v))
     op = ops.Scan(closed.program, len(rows), len(carries), until=returned.stop is not None, limited=limit is not None,
@@ -278,7 +299,7 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
     if count is not None:
         for s in taken:
             if isinstance(count, Constant) and isinstance(s.length, Constant) and s.length.data < count.data:
-                raise ShapeError(f"scan: {s.name} has {s.length.data} rows to go through, fewer than the "
+                raise ShapeError(f"scan: {shown(s.name)} has {s.length.data} rows to go through, fewer than the "
                                  f"{count.data} steps of n_steps{at(user_line())}")
         return count
     if not taken:
@@ -309,7 +330,7 @@ def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
             raise
-        passed = ", ".join(v.name or f"an unnamed {_short(v)}" for v in args)
+        passed = ", ".join(shown(v.name) if v.name else f"an unnamed {_short(v)}" for v in args)
         raise fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
                      f"({passed}): {error}") from None
 
@@ -339,30 +360,67 @@ def _fit(states: Sequence[_State], outputs: Sequence[Any]) -> None:
                 raise LoopError(f"{text}: a value that is fed back keeps its shape")
 
 
-def _updated(returned: Returned, args: Sequence[Any], fixed: Sequence[Any]) -> OrderedUpdates:
-    """Shared variables that change from step to step: those with updates, and with a default update, in the step."""
+def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpdates:
+    """Shared variables that change from step to step: those with updates, and with a default update, in the step.
+
+    What was made before the step (not after `since`) is not the step's, nor are the shared variables that it reads.
+    """
     found = OrderedUpdates()
     for variable, value in returned.updates.items():
         found[variable] = _new_value(variable, value)
-    stop = {id(v) for v in args if v.owner is None and not hasattr(v, "container")} | {
-        id(v) for v in fixed if v.owner is not None}
     stack = [*returned.outputs, *found.values(), *([] if returned.stop is None else [returned.stop])]
-    seen = set(stop)
-    nodes = []
+    seen = {id(v) for v in fixed if v.owner is not None}
+    arrays = {v for v in found if isinstance(v.type, TensorType)}
+    nodes: dict[Apply, None] = {}
     while stack:
         v = stack.pop()
         if id(v) in seen:
             continue
         seen.add(id(v))
         if v.owner is not None:
-            stack.extend(v.owner.inputs)
-            nodes.append(v.owner)
+            inside = v.owner.place > since
+            if arrays or v.owner.made > since:          # else nothing above is of interest
+                stack.extend(x for x in v.owner.inputs if inside or x.owner is not None)
+                nodes[v.owner] = None
         elif getattr(v, "default_update", None) is not None and v not in found:
-            found[v] = _new_value(v, v.default_update)  # type: ignore[attr-defined]
+            found[v] = _new_value(v, _made_again(v.default_update, found, since))  # type: ignore[attr-defined]
             stack.append(found[v])
-    for node in dict.fromkeys(nodes):
-        warn_if_forgotten(node, found)
+    for node in nodes:
+        if node.place > since:
+            warn_if_forgotten(node, found)
+        else:
+            _warn_of_old_value(node, arrays)
     return found
+
+
+def _made_again(value: Any, updated: Collection[Variable], since: int) -> Any:
+    """A default update, made in the step: of the variables that change there."""
+    if not isinstance(value, Variable) or value.owner is None or value.owner.made > since:
+        return value
+    memo: dict[Variable, Variable] = {}
+    for node in toposort([value]):
+        if any(v in memo or v in updated or getattr(v, "default_update", None) is not None for v in node.inputs):
+            inputs = [memo.get(v, v) for v in node.inputs]
+            memo.update(zip(node.outputs, node.clone_with_new_inputs(inputs).outputs))
+    return memo.get(value, value)
+
+
+def _warn_of_old_value(node: Apply, updated: Collection[Variable]) -> None:
+    """GradcWarning if `node`, made before the step, reads an array that the step updates."""
+    for v in used(node):
+        if v in updated:
+            warnings.warn_explicit(
+                f"scan: the step updates {describe(v)}, but uses {describe(node.outputs[0])}{at(node.source)}, which "
+                f"is made before the step and so computed once, from the value that {describe(v)} has before the loop; "
+                f"make it in the step, or pass it in non_sequences if this is meant",
+                GradcWarning, *(user_line() or ("gradc", 0)))
+
+
+def _stand_in(v: Any) -> Any:
+    """What the step reads in place of a shared variable that it updates."""
+    new = v.type.variable_class(v.type, name=v.name)
+    new.source = v.source
+    return new
 
 
 def _new_value(variable: Any, value: Any) -> Any:
@@ -382,10 +440,11 @@ def _new_value(variable: Any, value: Any) -> Any:
     return value
 
 
-def _refuse_implicit(explicit: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+def _refuse_implicit(explicit: Sequence[Variable], outputs: Sequence[Variable], since: int) -> None:
     """MissingInputError naming what a strict step takes from outside without saying so."""
-    known = {id(v) for v in explicit}
     for v in ancestors(outputs, blockers=explicit):
-        if v.owner is None and id(v) not in known and not isinstance(v, Constant):
+        if (v.owner is None or v.owner.made <= since) and any(
+                u.owner is None and u not in explicit and not isinstance(u, Constant)
+                for u in ancestors([v], blockers=explicit)):
             raise MissingInputError(f"scan with strict=True: the step uses {describe(v)}{at(v.source)}, which is not "
                                     f"among its arguments; add it to non_sequences")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.autodiff.forward import pushforward
+from gradc.autodiff.guards import Guarded, condition, ones, opened, peeled, positive
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
@@ -27,6 +28,8 @@ from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
 from gradc.ir.types import WORDS, NullType, RngType, TensorType
 from gradc.record import record, replace
+
+Derivatives = Sequence["Guarded | None"]
 
 
 @connects(ops.Scan)
@@ -42,57 +45,85 @@ def scan_connection(node: Apply) -> Pattern:
 
 
 @vjp(ops.Scan)
-def scan_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
     """The loop run backwards.
 
     With `truncate` = k only the last k of the steps that were run are gone through: the cotangents of earlier rows of
     sequences are 0, and so are those of initial values if there were more than k steps (as in Aesara).
+    Where a cotangent counts under a condition only (`autodiff.guards`), the condition goes through the loop with it.
     """
     step = Step(node)
     op = step.op
     args = node.inputs[len(node.inputs) - len(step.inputs):]        # those of the body
     before, others = len(node.inputs) - len(args), op.split(node.inputs)[-1]
-    gs = of_last_values(o, step, gs)
-    given, found = _cotangents(o, step, gs, wanted[before:])
-    result: list[Variable | None] = [None] * len(node.inputs)
+    shared, own, conditions = opened(o, gs)
+    cots = of_last_values(o, step, own)
+    for j, (g, given_one) in enumerate(zip(cots, own)):
+        if g is not given_one:
+            while g is not None and g.owner is not None and type(g.owner.op) is ops.Assert:
+                g = g.owner.inputs[0]
+            conditions[j] = None if g is None else condition(o, peeled(o, Guarded(g)))
+    given, flags, found = _cotangents(o, step, cots, conditions, wanted[before:])
+    result: list[Guarded | None] = [None] * len(node.inputs)
     window = _window(o, node)
     loop = Loop()
-    for i, term in found.items():
+    for i, guarded in found.items():
+        term = guarded.value(o)
         if _is_null(term):
-            result[before + i] = term
+            result[before + i] = guarded
         elif i < op.n_seqs:
             loop.rows[i] = term
+            if guarded.mask:
+                loop.rows["counts", i] = ones(o, term, guarded.mask)
         elif (k := i - op.n_seqs) < op.n_carries:
-            loop.carries[i] = given[k], o.full_like(node.outputs[k], 0) if gs[k] is None else gs[k], term
+            first = o.full_like(node.outputs[k], 0) if cots[k] is None else cots[k]
+            loop.carries[i] = given[k], first, term
+            if k in flags:
+                never = o.number(False, "bool")
+                counts = never if cots[k] is None else conditions[k]
+                loop.carries["counts", i] = (flags[k], o.second(first, counts),
+                                             o.second(given[k], condition(o, guarded) if guarded.mask else never))
         else:
             zero = o.full_like(args[i], 0)
             total = zero.type(name=_after("grad", step.inputs[i]))
             loop.carries[i] = total, zero, added(o, total, term)
+            if guarded.mask:
+                flag = _flag(total)
+                counts = o.or_(flag, o.second(total, condition(o, guarded)))
+                loop.carries["counts", i] = flag, o.second(zero, o.number(False, "bool")), counts
     if not (loop.rows or loop.carries):
         return result
 
     # taken from the forward step: what is kept, row by row; where only the shape of a carry counts, its initial value
     kept = residuals(step, loop.results())
     stored, likes = [_row(v) for v in kept], [_copy(v) for v in step.carries]
-    pairs: list[Any] = [*((given[j], gs[j]) for j in given if j >= op.n_carries), *zip(step.rows, args),
-             *zip(stored, _stacked(node, step, kept))]
+    pairs: list[Any] = [*((given[j], cots[j]) for j in given if j >= op.n_carries), *zip(step.rows, args),
+                        *((flags[j], o.second(cots[j], conditions[j])) for j in flags if j >= op.n_carries),
+                        *zip(stored, _stacked(node, step, kept))]
     loop.sequences = [(row, window.part(o, x)) for row, x in pairs]
     back = replace(op, reverse=not op.reverse, truncate=-1, name=f"grad_of_{op.name}" if op.name else "")
     inside = [*zip(step.carries, likes), *zip(kept, map(_of_row, stored, kept))]
     made = loop.build(back, window.steps, window.limit, inside,
                       [*zip(step.others, others), *zip(likes, args[op.n_seqs:])], node.source)
-    for i, g in made.items():
+    for i in [i for i in made if not isinstance(i, tuple)]:
+        total, counts, mask = made[i], made.get(("counts", i)), shared
         if i < op.n_seqs:
-            g = window.place(o, g, args[i])
+            total = window.place(o, total, args[i])
+            if counts is not None:
+                mask = (*shared, positive(o, window.place(o, counts, args[i])))
         elif i < op.n_seqs + op.n_carries:
-            g = window.first(o, g)
-        result[before + i] = g
+            total = window.first(o, total)
+            counts = counts if window.whole is None else None
+        if counts is not None and i >= op.n_seqs:
+            mask = (*shared, (counts, True))
+        result[before + i] = Guarded(total, mask, not shared)
     return result
 
 
-def _cotangents(o: Any, step: Step, gs: Cotangents,
-                wanted: Sequence[bool]) -> tuple[dict[int, Variable], dict[int, Variable]]:
-    """One step backwards: (result of the step -> its cotangent, a fresh variable; input -> its cotangent).
+def _cotangents(o: Any, step: Step, gs: Cotangents, conditions: Sequence[Variable | None],
+                wanted: Sequence[bool]) -> tuple[dict[int, Variable], dict[int, Variable], dict[int, Guarded]]:
+    """One step backwards: (result of the step -> its cotangent, a fresh variable; result -> the condition under which
+    that counts, a fresh variable, where there is one; input -> its cotangent).
 
     Only where something wanted has a part in the result and the result has one in what has a cotangent.
     A cotangent that is undefined is a variable of NullType in both.
@@ -102,12 +133,17 @@ def _cotangents(o: Any, step: Step, gs: Cotangents,
     for g, mask in zip(gs, masks):
         alive |= 0 if g is None else mask
     given: dict[int, Variable] = {}
+    flags: dict[int, Variable] = {}
+    guarded = any(c is not None for c in conditions)
     for j, (v, mask) in enumerate(zip(step.results, masks)):
         if mask & target and (alive & step.carry_bit(j) if j < n else gs[j] is not None):
             given[j] = _tangent("grad", v, step.carries[j] if j < n else v)
+            if conditions[j] is not None or (guarded and j < n and gs[j] is None):
+                flags[j] = _flag(given[j])
     while True:
         inputs = [i for i in range(len(step.inputs)) if (i - first in given if 0 <= i - first < n else wanted[i])]
-        terms = pullback(o, [step.results[j] for j in given], list(given.values()), [step.inputs[i] for i in inputs])
+        terms = pullback(o, [step.results[j] for j in given], [_under(g, flags.get(j)) for j, g in given.items()],
+                         [step.inputs[i] for i in inputs])
         o.source = step.node.source
         found = dict(zip(inputs, terms))
         settled = True
@@ -115,14 +151,19 @@ def _cotangents(o: Any, step: Step, gs: Cotangents,
             term = found[first + k]
             if term is None and gs[k] is None:
                 del given[k]                            # zero after all
+                flags.pop(k, None)
                 settled = False
             elif term is None:
-                found[first + k] = o.full_like(step.carries[k], 0)
-            elif _is_null(term) and not _is_null(given[k]):
-                given[k] = term
+                found[first + k] = Guarded(o.full_like(step.carries[k], 0))
+            elif _is_null(term.raw) and not _is_null(given[k]):
+                given[k] = term.raw
+                flags.pop(k, None)
+                settled = False
+            elif k in flags and not term.mask:
+                del flags[k]                            # of some part it counts always
                 settled = False
         if settled:
-            return given, {i: term for i, term in found.items() if term is not None}
+            return given, flags, {i: term for i, term in found.items() if term is not None}
 
 
 def _stacked(node: Apply, step: Step, kept: Sequence[Variable]) -> list[Variable]:
@@ -216,30 +257,40 @@ def _has_rows(x: Variable, n: Variable) -> bool:
 
 
 @jvp(ops.Scan)
-def scan_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
-    """The loop run with tangents beside the carries."""
+def scan_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
+    """The loop run with tangents beside the carries, and the conditions under which these count."""
     step = Step(node)
     op, first, n = step.op, step.op.n_seqs, step.op.n_carries
     before = len(node.inputs) - len(step.inputs)
-    args, ts = node.inputs[before:], tangents[before:]
+    shared, outer, conditions = opened(o, tangents)
+    args, ts, conditions = node.inputs[before:], outer[before:], conditions[before:]
     source = bits(t is not None for t in ts)
     given = {i: _tangent("d", v, v) for i, (v, t) in enumerate(zip(step.inputs, ts)) if t is not None}
     for k, mask in enumerate(step.influence(smooth=True)[:n]):
         if mask & source:
             given[first + k] = _tangent("d", step.after[k], step.carries[k])
+    guarded = any(c is not None for c in conditions)
+    flags = {i: _flag(t) for i, t in given.items()
+             if conditions[i] is not None or (guarded and ts[i] is None)}
     while True:
-        found = pushforward(o, step.inputs, [given.get(i) for i in range(len(args))], step.results)
+        found = pushforward(o, step.inputs, [_under(given[i], flags.get(i)) if i in given else None
+                                             for i in range(len(args))], step.results)
         o.source = node.source
         settled = True
         for i in [i for i in given if 0 <= i - first < n]:
             term = found[i - first]
             if term is None and ts[i] is None:
                 del given[i]                            # zero after all
+                flags.pop(i, None)
                 settled = False
             elif term is None:
-                found[i - first] = o.full_like(step.carries[i - first], 0)
-            elif _is_null(term) and not _is_null(given[i]):
-                given[i] = term
+                found[i - first] = Guarded(o.full_like(step.carries[i - first], 0))
+            elif _is_null(term.raw) and not _is_null(given[i]):
+                given[i] = term.raw
+                flags.pop(i, None)
+                settled = False
+            elif i in flags and not term.mask:
+                del flags[i]                            # of some part it counts always
                 settled = False
         if settled:
             break
@@ -248,20 +299,46 @@ def scan_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
     for k, after in enumerate(step.after):
         loop.carries["value", k] = step.carries[k], args[first + k], after
     for j, term in enumerate(found):
-        if term is None or _is_null(term):
+        if term is None or _is_null(term.raw):
             continue
         if j >= n:
-            loop.rows[j] = term
+            loop.rows[j] = term.value(o)
+            if term.mask:
+                loop.rows["counts", j] = ones(o, term.value(o), term.mask)
         elif (i := first + j) in given:
-            loop.carries[j] = given[i], o.full_like(args[i], 0) if ts[i] is None else ts[i], term
-    tangents_of_rows: Any = [(given[i], ts[i]) for i in given if i < first]
+            start = o.full_like(args[i], 0) if ts[i] is None else ts[i]
+            loop.carries[j] = given[i], start, term.value(o)
+            if i in flags:
+                never = o.number(False, "bool")
+                loop.carries["counts", j] = (flags[i], o.second(start, never if ts[i] is None else conditions[i]),
+                                             o.second(given[i], condition(o, term) if term.mask else never))
+    beside = [*((given[i], ts[i]) for i in given), *((flags[i], o.second(ts[i], conditions[i])) for i in flags
+                                                     if ts[i] is not None)]
+    of_rows = {id(v) for i in range(first) for v in (given.get(i), flags.get(i)) if v is not None}
+    tangents_of_rows: Any = [(v, x) for v, x in beside if id(v) in of_rows]
     loop.sequences = [*zip(step.rows, args), *tangents_of_rows]
     loop.stop = step.stop
     steps, limit, _, _, others = op.split(node.inputs)
-    outside: list[Any] = [*zip(step.others, others), *((given[i], ts[i]) for i in given if i >= first + n)]
+    captured = {id(v) for i in range(first + n, len(args)) for v in (given.get(i), flags.get(i)) if v is not None}
+    outside: list[Any] = [*zip(step.others, others), *((v, x) for v, x in beside if id(v) in captured)]
     made = loop.build(op, steps, limit, [], outside, node.source)
-    return [term if term is not None and _is_null(term) else made.get(j) for j, term in enumerate(found)] \
-        + [None] * op.until
+    result: list[Guarded | None] = []
+    for j, term in enumerate(found):
+        counts = made.get(("counts", j))
+        holds = shared if counts is None else (*shared, (counts, True) if j < n else positive(o, counts))
+        result.append(term if term is not None and _is_null(term.raw) else
+                      None if j not in made else Guarded(made[j], holds, not shared))
+    return result + [None] * op.until
+
+
+def _flag(t: Any) -> Variable:
+    """A fresh variable for the condition under which t counts."""
+    kind = TensorType.make("bool", t.type.shape)
+    return kind.variable_class(kind)
+
+
+def _under(t: Variable, flag: Variable | None) -> Guarded:
+    return Guarded(t, () if flag is None else ((flag, True),))
 
 
 def _is_null(v: Variable) -> bool:

@@ -171,12 +171,18 @@ def _shapeof(builder: Builder, op: ops.ShapeOf, args: Sequence[Var], batched: Fl
 
 def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flags) -> Result:
     """All rows' conditions must hold."""
-    conditions = list(args[1:])
-    for k, (c, flag) in enumerate(zip(args[1:], batched[1:])):
-        if flag:
-            true = builder.map("neq", c, builder.constant(0, tensor(c).dtype))
-            conditions[k] = builder.apply(ops.Reduce("and_", tuple(range(tensor(c).ndim))), true)
-    return [(builder.apply(op, args[0], *conditions), batched[0])]
+    x, conditions, shown = op.split(args)
+    flags = batched[len(args) - op.shown:]
+    if any(flags) and not batched[1]:
+        conditions = [repeat(builder, conditions[0], _count(builder, shown, flags))]
+    conditions = [builder.map("neq", c, builder.constant(0, tensor(c).dtype)) for c in conditions]
+    if op.shown:
+        rank = tensor(conditions[0]).ndim
+        shown = [builder.apply(ops.Transpose((0, *[-1] * (rank - tensor(v).ndim), *range(1, tensor(v).ndim))), v)
+                 if flag else v for v, flag in zip(shown, flags)]
+    else:
+        conditions = [builder.apply(ops.Reduce("and_", tuple(range(tensor(c).ndim))), c) for c in conditions]
+    return [(builder.apply(op, x, *conditions, *shown), batched[0])]
 
 
 def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags) -> Result:

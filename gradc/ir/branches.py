@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
-from gradc.ir.graph import Apply, Constant, Variable, toposort
+from gradc.ir.graph import Apply, Constant, Variable, made_with, toposort
 from gradc.ir.program import Program
 from gradc.ir.types import RngType, TensorType
 from gradc.record import record, replace
@@ -61,13 +61,15 @@ def sink(outputs: Sequence[Variable], stop: Collection[Variable] = ()) -> dict[V
         made = node
         if node in branches:
             parts = [inside.get(place, []) for place in branches[node]]
-            closed = _close(node, inputs, parts)
+            with made_with(node):
+                closed = _close(node, inputs, parts)
             if closed is None:
                 here += [n for part in parts for n in part]
             else:
                 made = closed
         if made is node and any(a is not b for a, b in zip(inputs, node.inputs)):
-            made = node.clone_with_new_inputs(inputs)
+            with made_with(node):
+                made = node.clone_with_new_inputs(inputs)
         if made is not node:
             new.update(zip(node.outputs, made.outputs))
             for old, out in zip(node.outputs, made.outputs):

@@ -1,7 +1,8 @@
 """Run a user-defined Op: `perform` in Python, on arrays, with what it may do wrong found out.
 
 A rule for each fault, so that none reaches other values of the graph:
-    it raises               ExecutionError, with the Op's name; the user's exception is its `__cause__`
+    it raises               ExecutionError (BadValueError for a ValueError), with the Op's name; the user's exception is
+                            its `__cause__`
     it changes its inputs   these are copies, nobody else sees it (objects other than arrays are passed as they are)
     it keeps its inputs     or a traceback does: copies are its own for ever
     it keeps its results    they are copied, so a buffer that it uses again does no harm
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ExecutionError, GradcError, ShapeError
+from gradc.errors import BadValueError, ExecutionError, GradcError, ShapeError
 from gradc.ir import infer, ops
 from gradc.ir.snippet import snippet_of
 
@@ -49,7 +50,8 @@ def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> li
     except Exception as error:
         if isinstance(error, GradcError) and snippet_of(user) is not None:
             raise                               # its C code says itself what failed
-        raise ExecutionError(f"{user} failed: {type(error).__name__}: {error}") from error
+        kind = BadValueError if isinstance(error, ValueError) else ExecutionError
+        raise kind(f"{user} failed: {type(error).__name__}: {error}") from error
     if len(storage) != len(eqn.outs):
         raise ExecutionError(f"{user} must compute {len(eqn.outs)} result(s), but its perform left "
                              f"{len(storage)} in output_storage")

@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from gradc.ir import ops
+from gradc.ir.names import identifier
 from gradc.ir.scalars import Row
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
 
-_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
 _COUNT = itertools.count()
 _OF_USERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()    # Ops and their numbers, which are not used again
 
 
 def sanitised(name: str | None) -> str:
     """The part of a user's name that can appear in C."""
-    return _IDENTIFIER.sub("_", name) if name else ""
+    return identifier(name) if name else ""
 
 
 def digest(program: Any) -> str:

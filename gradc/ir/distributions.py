@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import BadArgumentError, ExecutionError
+from gradc.errors import BadArgumentError, BadValueError
 from gradc.record import record
 
 
@@ -70,8 +70,27 @@ def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], paramet
     try:
         draws = getattr(after, name)(*parameters, size=shape)
     except (ValueError, OverflowError) as error:
-        raise ExecutionError(f"{name}_rv failed: {type(error).__name__}: {error}") from error
+        first = _first_bad(name, shape, parameters)
+        raise BadValueError(fault(name, f"{type(error).__name__}: {error}", first)) from error
     return [after, np.asarray(draws)]
+
+
+def fault(name: str, what: str, parameters: Sequence[Any]) -> str:
+    """The message for parameters that NumPy refuses; numbers, or what stands for them in a format string."""
+    return f"{name}_rv failed: {what}; got the parameters ({', '.join(map(str, parameters))})"
+
+
+def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[Any]) -> list[Any]:
+    """The parameters of the first draw that has no value."""
+    sets = [np.broadcast_to(p, shape) for p in parameters]
+    trial = getattr(np.random.default_rng(0), name)
+    for place in np.ndindex(shape):
+        one = [p[place].item() for p in sets]
+        try:
+            trial(*one)
+        except (ValueError, OverflowError):
+            return one
+    return [np.asarray(p).ravel()[:1].tolist() for p in parameters]     # no draw, which NumPy does not mind
 
 
 # --- states as words, those of csrc/include/gradc_runtime.h

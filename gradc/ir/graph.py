@@ -9,17 +9,18 @@ No walk recurses over graph depth.
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import sys
 import threading
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from gradc.config import config
-from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, TypeMismatchError, at
+from gradc.config import config, heed
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
@@ -27,17 +28,22 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MODULE_OF_FILE: dict[str, bool] = {}
 
 
+def is_user_frame(frame: FrameType) -> bool:
+    """Is it code outside gradc that runs in the frame?"""
+    name = frame.f_code.co_filename
+    inside = _MODULE_OF_FILE.get(name)
+    if inside is None:
+        inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
+    return not inside
+
+
 def user_line() -> SourceLine | None:
     """(file, line) of the innermost frame outside gradc: where the user wrote it."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        inside = _MODULE_OF_FILE.get(name)
-        if inside is None:
-            inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
-        if not inside:
-            return name, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        if is_user_frame(frame):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
     return None
 
 
@@ -119,10 +125,45 @@ class Constant(Variable):
         return (self.type, id(self.data))
 
 
-class Apply:
-    """One application of an op: `outputs = op(inputs)`, with the user's line."""
+_moments = itertools.count(1)
 
-    __slots__ = ("__weakref__", "inputs", "op", "outputs", "source", "tag")
+
+class _Making(threading.local):
+    moment: int | None = None       # the place of every Apply made from now on; None: when it is made
+
+
+_making = _Making()
+
+
+def moment() -> int:
+    """Now, on the clock of `Apply.made`."""
+    return next(_moments)
+
+
+class made_with:
+    """`with made_with(node)`: what is made belongs to the place where `node` was made; None: to where it is made.
+
+    For derivatives and copies of `node`: inside a loop they read a shared variable as `node` does, be it the variable
+    before the loop or the one that the loop updates.
+    """
+
+    def __init__(self, node: Apply | None) -> None:
+        self.moment: int | None = None if node is None else node.place
+
+    def _swap(self, *_: object) -> None:
+        _making.moment, self.moment = self.moment, _making.moment
+
+    __enter__ = __exit__ = _swap
+
+
+class Apply:
+    """One application of an op: `outputs = op(inputs)`, with the user's line.
+
+    `made` says when: a loop tells by it what was made in its step, and what before (`control.scan`).  `place` is the
+    same, or for derivatives and copies the place of their original: whether they read what the loop carries.
+    """
+
+    __slots__ = ("__weakref__", "inputs", "made", "op", "outputs", "place", "source", "tag")
 
     def __init__(self, op: Any, inputs: Sequence[Variable], outputs: Sequence[Variable | Type],
                  source: SourceLine | None = None) -> None:
@@ -130,6 +171,8 @@ class Apply:
         self.inputs = list(inputs)
         self.source = user_line() if source is None else source
         self.tag: Any = None
+        self.made = next(_moments)
+        self.place: int = _making.moment or self.made
         made = []
         for i, out in enumerate(outputs):
             if isinstance(out, Variable):
@@ -166,8 +209,9 @@ class Apply:
             node = Apply(self.op, inputs, infer.output_types(self.op, inputs), self.source)
         else:
             node = self.op.make_node(*inputs)
+            node.source = self.source
         for old, new in zip(self.outputs, node.outputs):
-            new.name = old.name
+            new.name, new.source = old.name, old.source
         return node
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -272,10 +316,8 @@ def _note_float64(node: Apply) -> None:
     if any(_is_float64(v) for v in node.outputs) and \
             not any(_is_float64(v) for v in node.inputs if not isinstance(v, Constant)):
         text = ", ".join(f"{describe(v)} is {v.type.short()}" for v in node.inputs if isinstance(v.type, TensorType))
-        message = f"{node.op} makes a float64: {text}{at(node.source)}; cast what should be float32"
-        if config.warn_float64 == "raise":
-            raise TypeMismatchError(message)
-        warnings.warn_explicit(message, GradcWarning, *(node.source or ("gradc", 1)))
+        heed("warn_float64", f"{node.op} makes a float64: {text}{at(node.source)}; cast what should be float32",
+             node.source, TypeMismatchError)
 
 
 def _is_float64(v: Variable) -> bool:
@@ -285,13 +327,16 @@ def _is_float64(v: Variable) -> bool:
 # --------------------------------------------------------------------------------------------- walks
 
 
-def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> list[Apply]:
-    """Apply nodes that compute `outputs`, each after those it needs; nothing above `stop` is visited."""
+def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = (), since: int = 0) -> list[Apply]:
+    """Apply nodes that compute `outputs`, each after those it needs.
+
+    Nothing above `stop` is visited, nor what was made before `since`.
+    """
     stopped = {id(v) for v in stop}
     order: list[Apply] = []
     state: dict[int, int] = {}           # Apply id -> 1 open, 2 done
     for output in outputs:
-        if output.owner is None or id(output) in stopped:
+        if output.owner is None or id(output) in stopped or output.owner.made <= since:
             continue
         stack = [output.owner]
         while stack:
@@ -301,7 +346,8 @@ def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> li
             if seen is None:
                 state[key] = 1
                 for v in reversed(node.inputs):
-                    if v.owner is not None and id(v.owner) not in state and id(v) not in stopped:
+                    if v.owner is not None and id(v.owner) not in state and id(v) not in stopped \
+                            and v.owner.made > since:
                         stack.append(v.owner)
             else:
                 stack.pop()
@@ -370,6 +416,21 @@ def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **
 graph_replace = clone_replace
 
 
+def reading(outputs: Sequence[Variable], replace: Mapping[Variable, Variable], since: int) -> list[Variable]:
+    """`outputs`, in which what has its place after `since` reads others for the inputs in `replace`, old -> new.
+
+    What has its place before reads the old ones, also where it depends on copies.
+    """
+    memo: dict[Variable, Variable] = {}
+    for node in toposort(outputs, since=since):
+        seen = replace if node.place > since else {}
+        inputs = [memo[v] if v in memo else seen.get(v, v) for v in node.inputs]
+        if any(a is not b for a, b in zip(inputs, node.inputs)):
+            with made_with(node):
+                memo.update(zip(node.outputs, node.clone_with_new_inputs(inputs).outputs))
+    return [memo[v] if v in memo else replace.get(v, v) for v in outputs]
+
+
 def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
                        in_xs: Sequence[Variable] = (), in_ys: Sequence[Variable] = ()) -> bool:
     """Do `xs` compute the same as `ys`, op for op, when `in_xs[k]` is taken for `in_ys[k]`?"""
@@ -410,7 +471,7 @@ def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
 def describe(variable: Variable) -> str:
     """A variable in an error message: its name, or the op that made it."""
     if variable.name:
-        return variable.name
+        return shown(variable.name)
     if variable.owner is not None:
         return f"the result of {variable.owner.op}"
     if isinstance(variable, Constant) and np.size(variable.data) == 1:

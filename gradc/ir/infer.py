@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at
+from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import dtypes, ops
 from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
-from gradc.ir.types import WORDS, RngType, StaticShape, TensorType, Type
+from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, RngType, StaticShape, TensorType, Type
 
 Args = Sequence[Any]
 
@@ -25,7 +25,11 @@ def output_types(op: ops.OpKind, args: Args, source: SourceLine | None = None) -
         rule = _INFER[type(op)]
     except KeyError:
         raise NoRuleError(f"{op} has no entry in ir/infer.py") from None
-    return rule(op, args, source)
+    types = rule(op, args, source)
+    for t in types:
+        if isinstance(t, TensorType) and len(t.shape) > MAX_DIMS:
+            raise TypeMismatchError(f"{shown(op)}: {RANK_LIMIT}, got {len(t.shape)}{at(source)}")
+    return types
 
 
 def _tensors(op: Any, args: Args, source: SourceLine | None) -> None:
@@ -199,6 +203,13 @@ def _shapeof(op: ops.ShapeOf, args: Args, source: Any) -> list[Type]:
 
 
 def _assert(op: ops.Assert, args: Args, source: Any) -> list[Type]:
+    _, conditions, shown = op.split(args)
+    if shown:
+        (valid,) = conditions
+        rank = valid.type.ndim
+        if any(v.type.dtype not in ("int64", "float64") or v.type.ndim > rank for v in shown):
+            raise TypeMismatchError(f"{op}: values to show are int64 or float64, of at most {rank} dimensions"
+                                    f"{at(source)}")
     return [args[0].type]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gradc import errors
-from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError
-from gradc.ir import ops
+from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError, shown
+from gradc.ir import dtypes, ops
 from gradc.ir.callback import run_callback
 from gradc.ir.distributions import drawn, generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
@@ -67,7 +67,7 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
         if len({s for s, _ in sizes}) > 1:
             first = sizes[0]
             other = next(s for s in sizes if s[0] != first[0])
-            shapes = ", ".join(f"{a.name or a} is {t.short()}" for a, t in zip(eqn.args, types))
+            shapes = ", ".join(f"{shown(a.name or a)} is {t.short()}" for a, t in zip(eqn.args, types))
             raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ ({shapes})"
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
@@ -117,7 +117,7 @@ def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
             if x.shape[axis] == 0:
                 raise ShapeError(f"{op} over dimension {axis} of size 0 has no value")
     if op.fn in ("add", "mul"):
-        return _FOLD[op.fn](x, axis=op.axes, dtype=x.dtype)
+        return _FOLD[op.fn](x, axis=op.axes, dtype=_accumulator(x))
     if np.iscomplexobj(x):      # complex step: order by the real part
         return _complex_extreme(x, op.axes, np.argmax if op.fn == "maximum" else np.argmin)
     return _FOLD[op.fn](x, axis=op.axes)
@@ -132,7 +132,12 @@ def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., A
 def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
     x = np.asarray(args[0])
     fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
-    return fold(x, axis=op.axis, dtype=x.dtype)
+    return fold(x, axis=op.axis, dtype=_accumulator(x))
+
+
+def _accumulator(x: np.ndarray) -> Any:
+    """What sums and products of x are made in; `run_equation` rounds what they come to."""
+    return np.float64 if x.dtype == np.float32 else x.dtype
 
 
 def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:
@@ -248,9 +253,15 @@ def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
 
 
 def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
-    if not all(np.all(c) for c in args[1:]):
-        raise getattr(errors, ops.ASSERT_ERRORS[op.error])(op.message)
-    return args[0]
+    x, conditions, shown = op.split(args)
+    if not all(np.all(c) for c in conditions):
+        message = op.message
+        if shown:
+            (valid,) = np.broadcast_arrays(conditions[0])
+            first = np.unravel_index(np.argmin(valid.astype(bool)), valid.shape)
+            message = errors.fill(message, [np.broadcast_to(v, valid.shape)[first].item() for v in shown])
+        raise getattr(errors, ops.ASSERT_ERRORS[op.error])(message)
+    return x
 
 
 def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:
@@ -280,13 +291,15 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
         raise ShapeError(f"{op}: the number of steps is {steps}; it must not be negative")
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
-            raise ShapeError(f"{op}: the sequence {v.name or v} has {len(x)} rows, fewer than the {steps} steps")
+            raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
+    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
+                      for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
     rows: list[Any] = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)
     count = 0
     for t in range(end - 1, -1, -1) if op.reverse else range(end):
-        made = evaluate(op.body, [*(x[t] for x in seqs), *carries, *others])
+        made = evaluate(op.body, [*(x[t] for x in seqs), *carries, *others], holomorphic=holomorphic)
         after = made[:op.n_carries]
         for k, (old, new) in enumerate(zip(carries, after)):
             if np.shape(old) != np.shape(new):

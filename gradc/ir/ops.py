@@ -8,8 +8,9 @@ kind                 arguments               result
 Constant(value)      -                       the array `value`
 Map(fn)              one per row argument    elementwise; NumPy broadcasting, of *static* 1s (and missing axes) only
 Cast(dtype)          x                       x in another dtype
-Reduce(fn, axes)     x                       axes removed, folded by a binary row
-Cumulate(fn, axis)   x                       running fold along axis
+Reduce(fn, axes)     x                       axes removed, folded by a binary row; sums and products of float32
+                                             are made in float64
+Cumulate(fn, axis)   x                       running fold along axis; float32 as in Reduce
 ArgReduce(fn, axis)  x                       int64 index of the first maximum or minimum along axis
 Contract(a, b, out)  x, y                    einsum of two operands; each field names its axes by small ints
 Broadcast()          x, size...              x broadcast to the sizes (int64 scalars)
@@ -21,7 +22,7 @@ Scatter(mode, items) x, v, dynamic...        a copy of x in which the part x[ite
 Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
-Assert(message)      x, condition...         x, after checking that all conditions are true
+Assert(message)      x, condition..., n...   x, after checking that all conditions are true; see `Assert`
 Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
 Words(back)          state                   its words, an array; `back`: the state with these words
 Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
@@ -266,16 +267,27 @@ class ShapeOf(OpKind):
 
 @record
 class Assert(OpKind):
-    """`error`: "assert", "shape" (a comparison of sizes) or "index" (a position against a size); see ASSERT_ERRORS."""
+    """`error` is a key of ASSERT_ERRORS; "shape" is a comparison of sizes only, the others depend on values.
+
+    The last `shown` arguments, int64 or float64, go into the message (by `errors.fill`) if there are any; there is one
+    condition then.  They broadcast to its shape (as in a Map): those of the first element that is false are shown.
+    """
 
     message: str
     error: str = "assert"
+    shown: int = 0
+
+    def split(self, args: Any) -> tuple[Any, Any, Any]:
+        """The arguments as (x, conditions, shown values)."""
+        end = len(args) - self.shown
+        return args[0], args[1:end], args[end:]
 
     def __str__(self) -> str:
         return "assert"
 
 
-ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "index": "IndexOutOfBoundsError"}
+ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "size": "ShapeError",
+                 "index": "IndexOutOfBoundsError", "value": "BadValueError"}
 
 
 @record

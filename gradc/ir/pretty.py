@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from gradc.errors import shown
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var, bodies
 from gradc.ir.types import TensorType
@@ -15,6 +16,12 @@ from gradc.ir.types import TensorType
 
 def _type(var: Var) -> str:
     return var.type.short() if isinstance(var.type, TensorType) else str(var.type)
+
+
+def letter(k: int) -> str:
+    """What axis number k of a product is called: i, j, ..., h, i2, j2, ..."""
+    again, k = divmod(k, 26)
+    return "ijklmnopqrstuvwxyzabcdefgh"[k] + (str(again + 1) if again else "")
 
 
 def op_text(op: ops.OpKind) -> str:
@@ -25,8 +32,7 @@ def op_text(op: ops.OpKind) -> str:
         case ops.Cumulate(_, axis) | ops.ArgReduce(_, axis):
             return f"{op}[{axis}]"
         case ops.Contract(a, b, out):
-            letters = "ijklmnopqrstuvwxyzabcdefgh"
-            left, right, result = ("".join(letters[k] for k in part) for part in (a, b, out))
+            left, right, result = ("".join(map(letter, part)) for part in (a, b, out))
             return f"dot[{left},{right}->{result}]"
         case ops.Concat(axis):
             return f"join[{axis}]"
@@ -43,7 +49,7 @@ def names_of(program: Program) -> dict[Var, str]:
     taken: set[str] = set()
     count = 0
     for var in [*program.inputs, *(o for e in program.eqns for o in e.outs)]:
-        name = var.name
+        name = shown(var.name or "")
         if not name or name in taken:
             count += 1
             while f"v{count}" in taken:

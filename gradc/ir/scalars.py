@@ -119,7 +119,7 @@ RULES: dict[str, Callable[..., tuple[str, str]]] = {
 
 # Cost of one element in units of an addition, measured with libmvec on AVX-512 (ecosystem.md): what fusion weighs
 # against a store and a load (which count about 4).
-COST = {"free": 0, "add": 1, "divide": 4, "root": 5, "exp": 10, "power": 25, "special": 60}
+COST = {"free": 0, "add": 1, "fma": 2, "divide": 4, "root": 5, "exp": 10, "power": 25, "special": 60}
 
 
 # Where tests sample a row's arguments (all of them).
@@ -225,26 +225,41 @@ _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _HALF_ROOT_PI = math.sqrt(math.pi) / 2
 
 
-def _one_minus_square(o: Any, g: Any, x: Any) -> Any:
-    """1 - x**2 without cancellation near 1."""
-    return o.mul(o.sub(o.const(1, g), x), o.add(o.const(1, g), x))
-
-
 def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
     """x - y, and 0 (not nan) for equal infinities."""
     return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
 
 
 def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
-    """g * y * x**(y-1).  For y = 0, where higher derivatives of x**2 get, that is 0 for every x: with 1 in the place of
-    x it is never 0 * inf, nor are its own derivatives."""
-    base = x if o.never_zero(y) else o.switch(o.neq(y, o.const(0, y)), x, o.const(1, x))
+    """g * y * x**(y-1).  For y = 0 that is 0: with 1 in the place of an x that is 0 (for a constant y, where higher
+    derivatives of x**2 get, of every x) it is never 0 * inf, nor are its own derivatives."""
+    if o.never_zero(y):
+        base = x
+    else:
+        safe = o.neq(y, o.const(0, y))
+        if not o.is_fixed(y):
+            safe = o.or_(safe, o.invert(o.isinf(o.reciprocal(x))))
+        base = o.switch(safe, x, o.const(1, x))
     return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
+
+
+def _ierfcx_slope(o: Any, g: Any, out: Any, n: Any, x: Any) -> Any:
+    """g * -2 (n+1) ierfcx(n+1, x)."""
+    following = o.add(n, o.const(1, n))
+    return o.mul(g, o.mul(o.mul(o.const(-2, g), following), o.ierfcx(following, x)))
 
 
 def _gauss(o: Any, g: Any, x: Any) -> Any:
     """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
     return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
+
+
+def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
+    """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
+    zero = o.const(0, g)
+    right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
+    left = o.minimum(x, zero)
+    return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
 
 
 def _inverse_gauss(o: Any, g: Any, out: Any) -> Any:
@@ -299,7 +314,7 @@ row("exp", 1, "floating", np.exp, "exp{s}({0})", d=(lambda o, g, out, x: o.mul(g
 row("exp2", 1, "floating", np.exp2, "exp2{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.const(math.log(2), g))),), cost="exp", ulp=4)
 row("expm1", 1, "floating", np.expm1, "expm1{s}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.add(out, o.const(1, g))),), cost="exp", ulp=4)
+    d=(lambda o, g, out, x: o.mul(g, o.exp(x)),), cost="exp", ulp=4)
 row("log", 1, "floating", np.log, "log{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, x),), cost="exp", ulp=4, domain="positive")
 row("log2", 1, "floating", np.log2, "log2{s}({0})",
@@ -319,28 +334,28 @@ row("cos", 1, "floating", np.cos, "cos{s}({0})",
 row("tan", 1, "floating", np.tan, "tan{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.add(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
 row("arcsin", 1, "floating", np.arcsin, "asin{s}({0})",
-    d=(lambda o, g, out, x: o.true_divide(g, o.sqrt(_one_minus_square(o, g, x))),), cost="exp", ulp=4, domain="unit")
+    d=(lambda o, g, out, x: o.true_divide(g, o.sqrt(o.one_minus_square(x))),), cost="exp", ulp=4, domain="unit")
 row("arccos", 1, "floating", np.arccos, "acos{s}({0})",
-    d=(lambda o, g, out, x: o.neg(o.true_divide(g, o.sqrt(_one_minus_square(o, g, x)))),), cost="exp", ulp=4,
+    d=(lambda o, g, out, x: o.neg(o.true_divide(g, o.sqrt(o.one_minus_square(x)))),), cost="exp", ulp=4,
     domain="unit")
 row("arctan", 1, "floating", np.arctan, "atan{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.add(o.const(1, g), o.square(x))),), cost="exp", ulp=4)
 row("arctan2", 2, "floating", special.arctan2, "atan2{s}({0}, {1})",
-    d=(lambda o, g, out, y, x: o.true_divide(o.mul(g, x), o.add(o.square(x), o.square(y))),
-       lambda o, g, out, y, x: o.neg(o.true_divide(o.mul(g, y), o.add(o.square(x), o.square(y))))),
+    d=(lambda o, g, out, y, x: o.true_divide(o.mul(g, o.true_divide(x, o.hypot(x, y))), o.hypot(x, y)),
+       lambda o, g, out, y, x: o.neg(o.true_divide(o.mul(g, o.true_divide(y, o.hypot(x, y))), o.hypot(x, y)))),
     cost="power", ulp=4)
 row("sinh", 1, "floating", np.sinh, "sinh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cosh(x)),), cost="exp", ulp=4)
 row("cosh", 1, "floating", np.cosh, "cosh{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.sinh(x)),), cost="exp", ulp=4)
-row("tanh", 1, "floating", np.tanh, "tanh{s}({0})",
+row("tanh", 1, "floating", np.tanh, "gradc_tanh_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
 row("arcsinh", 1, "floating", np.arcsinh, "asinh{s}({0})",
-    d=(lambda o, g, out, x: o.true_divide(g, o.sqrt(o.add(o.const(1, g), o.square(x)))),), cost="exp", ulp=4)
+    d=(lambda o, g, out, x: o.true_divide(g, o.hypot(o.const(1, g), x)),), cost="exp", ulp=4)
 row("arccosh", 1, "floating", np.arccosh, "acosh{s}({0})",
     # two roots: right for large x, and nan below 1 where the function is nan
     d=(lambda o, g, out, x: o.true_divide(g, o.mul(o.sqrt(o.sub(x, o.const(1, g))), o.sqrt(o.add(x, o.const(1, g))))),),
     cost="exp", ulp=4, domain="above_one")
 row("arctanh", 1, "floating", np.arctanh, "atanh{s}({0})",
-    d=(lambda o, g, out, x: o.true_divide(g, _one_minus_square(o, g, x)),), cost="exp", ulp=4, domain="unit")
+    d=(lambda o, g, out, x: o.true_divide(g, o.one_minus_square(x)),), cost="exp", ulp=4, domain="unit")
 row("deg2rad", 1, "floating", special.deg2rad, "gradc_deg2rad_{t}({0})", d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
 row("rad2deg", 1, "floating", special.rad2deg, "gradc_rad2deg_{t}({0})", d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
 
@@ -354,15 +369,15 @@ row("round_half_to_even", 1, "same", special.round_half_to_even,
 row("round_half_away_from_zero", 1, "same", special.round_half_away_from_zero,
     {"f": "round{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
 
-# --- extremes: at a tie each argument gets the whole gradient
+# --- extremes: at a tie the first argument gets the gradient, so that the derivative is that of one of the two
 
 row("maximum", 2, "common", np.maximum, "gradc_maximum_{t}({0}, {1})",
-    d=(lambda o, g, out, x, y: _keep(o, o.eq(out, x), g),
-       lambda o, g, out, x, y: _keep(o, o.eq(out, y), g)),
+    d=(lambda o, g, out, x, y: _keep(o, o.ge(x, y), g),
+       lambda o, g, out, x, y: _keep(o, o.lt(x, y), g)),
     identity="lowest", commutative=True)
 row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
-    d=(lambda o, g, out, x, y: _keep(o, o.eq(out, x), g),
-       lambda o, g, out, x, y: _keep(o, o.eq(out, y), g)),
+    d=(lambda o, g, out, x, y: _keep(o, o.le(x, y), g),
+       lambda o, g, out, x, y: _keep(o, o.gt(x, y), g)),
     identity="highest", commutative=True)
 row("clip", 3, "common", special.clip, "gradc_clip_{t}({0}, {1}, {2})",
     # hi wins where lo > hi
@@ -397,7 +412,7 @@ row("right_shift", 2, "shift", np.right_shift, "gradc_right_shift_{t}({0}, {1})"
 
 # --- choice
 
-row("switch", 3, "select", np.where, "{0} ? {1} : {2}",
+row("switch", 3, "select", np.where, "gradc_select_{t}({0}, {1}, {2})",
     d=(None,
        lambda o, g, out, c, x, y: _keep(o, c, g),
        lambda o, g, out, c, x, y: o.switch(c, _zero(o, g), g)))
@@ -408,23 +423,43 @@ row("identity", 1, "same", np.array, "{0}", d=(lambda o, g, out, x: g,), cost="f
 # --- stable forms
 
 row("sigmoid", 1, "floating", special.sigmoid, "gradc_sigmoid_{t}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.sub(o.const(1, g), out))),), cost="exp", ulp=6)
+    d=(lambda o, g, out, x: o.mul(g, o.times_complement(out)),), cost="exp", ulp=6)
 row("softplus", 1, "floating", special.softplus, "gradc_softplus_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sigmoid(x)),), cost="power", ulp=6)
 row("log1mexp", 1, "floating", special.log1mexp, "gradc_log1mexp_{t}({0})",
-    # -exp(x)/(1-exp(x)); 0-x and not -x, so that 0 gives -inf
-    d=(lambda o, g, out, x: o.neg(o.true_divide(g, o.expm1(o.sub(o.const(0, g), x)))),), cost="power", ulp=8,
-    domain="negative")
+    # -exp(x)/(1-exp(x)): nothing overflows, here or in the next derivative; 0-y and not -y, so that 0 gives -inf
+    d=(lambda o, g, out, x: o.neg(o.true_divide(o.mul(g, o.exp(x)), o.sub(o.const(0, g), o.expm1(x)))),),
+    cost="power", ulp=8, domain="negative")
 row("logaddexp", 2, "floating", special.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
        lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
     cost="power", ulp=6, commutative=True)
+row("softsign", 1, "floating", special.softsign, "gradc_softsign_{t}({0})",
+    # divided twice: the square of a large x would make the second derivative 0
+    d=(lambda o, g, out, x: o.true_divide(o.true_divide(g, below := o.add(o.const(1, g), o.abs(x))), below),),
+    cost="divide", ulp=1.5)
 row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.add(o.log(x), o.const(1, g))),), cost="exp", ulp=6, domain="positive")
+    d=(lambda o, g, out, x: o.mul(g, o.log_plus_one(x)),), cost="exp", ulp=6, domain="positive")
 row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
-       lambda o, g, out, x, y: _keep(o, o.neq(x, o.const(0, x)), o.true_divide(o.mul(g, x), y))),
+       # the guard is for 0 / 0 alone: x / y with x = 0 has a derivative by x
+       lambda o, g, out, x, y: _keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
+                                     o.true_divide(o.mul(g, x), y))),
     cost="exp", ulp=6, domain="positive")
+
+# --- parts of derivatives, rows of their own so that neither they nor their derivatives cancel
+
+row("one_minus_square", 1, "floating", lambda x: (1 - x) * (1 + x), "gradc_one_minus_square_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), x)),), ulp=1.5, domain="unit")
+row("times_complement", 1, "floating", lambda x: x * (1 - x), "gradc_times_complement_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.mul(o.const(2, g), x))),), ulp=1.5, domain="unit")
+row("sech_squared", 1, "floating", special.sech_squared, "gradc_sech_squared_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(o.mul(o.const(-2, g), o.mul(g, out)), o.tanh(x)),), cost="exp", ulp=10)
+row("log_plus_one", 1, "floating", special.log_plus_one, "gradc_log_plus_one_{t}({0})",
+    d=(lambda o, g, out, x: o.true_divide(g, x),), cost="power", ulp=4, domain="positive")
+row("hypot", 2, "floating", special.hypot, "hypot{s}({0}, {1})",
+    d=(lambda o, g, out, x, y: o.mul(g, o.true_divide(x, out)),
+       lambda o, g, out, x, y: o.mul(g, o.true_divide(y, out))), cost="power", ulp=2, commutative=True)
 
 # --- error functions and the gamma family
 
@@ -439,9 +474,11 @@ row("erfcinv", 1, "floating", special.erfcinv, "gradc_erfcinv_{t}({0})",
     d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_gauss(o, g, out))),), cost="special", ulp=8,
     domain="zero_to_two", vector=False)
 row("erfcx", 1, "floating", special.erfcx, "gradc_erfcx_{t}({0})",
-    # The two terms cancel for large x, where the result tends to -1/(sqrt(pi) x^2)
-    d=(lambda o, g, out, x: o.mul(g, o.sub(o.mul(o.mul(o.const(2, g), x), out), o.const(_TWO_OVER_ROOT_PI, g))),),
+    # 2 x erfcx(x) - 2/sqrt(pi) cancels for large x
+    d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), o.ierfcx(o.const(1, g), x))),),
     cost="special", ulp=8, vector=False)
+row("log_erfc", 1, "floating", special.log_erfc, "gradc_log_erfc_{t}({0})",
+    d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_mills(o, g, x))),), cost="special", ulp=8, vector=False)
 row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive", vector=False)
 row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",
@@ -455,6 +492,9 @@ row("polygamma", 2, "floating", special.polygamma, "gradc_polygamma_{t}({0}, {1}
     d=("polygamma has no derivative by its order, an integer",
        lambda o, g, out, n, x: o.mul(g, o.polygamma(o.add(n, o.const(1, n)), x))),
     cost="special", ulp=20, domain="positive", vector=False)
+row("ierfcx", 2, "floating", special.ierfcx, "gradc_ierfcx_{t}({0}, {1})",
+    d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope),
+    cost="special", ulp=30, vector=False)
 
 # --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from math import prod
 from typing import Any
 
-from gradc.errors import SIZE_ONE, NoRuleError, ShapeError, SourceLine, at
+from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeError, SourceLine, at, literal, shown
 from gradc.ir import dtypes, ops
 from gradc.ir.sizes import Dim, Dims, Sizes, parts
 from gradc.ir.types import StaticShape, TensorType
@@ -21,13 +21,6 @@ Args = Sequence[Any]
 Known = Sequence["Dim | None"] | None       # dimensions of a result; None: only the result itself can tell
 
 OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
-NEGATIVE_STEPS = "{}: the number of steps is {{0}}; it must not be negative"
-FEW_ROWS = "{}: the sequence {} has {{0}} rows, fewer than the {{1}} steps"
-
-
-def literal(message: str) -> str:
-    """A message without values, for `str.format`."""
-    return message.replace("{", "{{").replace("}", "}}")
 
 
 # ------------------------------------------------------------------------------------------------- rules
@@ -78,7 +71,7 @@ def _constant(s: Any, op: ops.Constant, args: Args) -> list[Known]:
 
 
 def _assert(s: Any, op: ops.Assert, args: Args) -> list[Known]:
-    s.asserted(op, args[1:])
+    s.asserted(op, args)
     return [s.of(args[0])]
 
 
@@ -259,6 +252,7 @@ class Shapes(Sizes):
     """Dimensions of the Vars of a Program (and of all that it is rewritten to): `note` its equations in order."""
 
     broadcast_note = SIZE_ONE
+    told = False            # is a checked size the same as the size?
 
     def __init__(self, fresh: Callable[[str], str] | None = None) -> None:
         super().__init__(fresh)
@@ -276,7 +270,7 @@ class Shapes(Sizes):
 
     def name(self, var: Any) -> str:
         """What to call a Var in a message."""
-        return var.name or "a result"
+        return shown(var.name or "a result")
 
     def value(self, var: Any) -> Dim:
         """The value of an integer scalar as a size."""
@@ -310,7 +304,7 @@ class Shapes(Sizes):
             elif type(op) is ops.Cast and op.dtype == "int64" and eqn.args[0].type.dtype in dtypes.INTEGERS \
                     and eqn.args[0].type.dtype != "uint64":
                 args = eqn.args
-            elif type(op) is ops.Assert and self.is_told(op, eqn.args[1:]):
+            elif type(op) is ops.Assert and self.is_told(op, eqn.args):
                 args = eqn.args[:1]
             elif type(op) is ops.Slice and len(eqn.args) == 1 and (element := self._element(eqn)) is not None:
                 args = (element,)
@@ -328,9 +322,9 @@ class Shapes(Sizes):
         """The value of an integer scalar that is no arithmetic of sizes."""
         return self.term("value", (var,), var.name or "value")
 
-    def is_told(self, op: ops.Assert, conditions: Args) -> bool:
+    def is_told(self, op: ops.Assert, args: Args) -> bool:
         """Are the conditions of an Assert checked wherever its value is used as a size?"""
-        return False
+        return self.told
 
     def _element(self, eqn: Any) -> Any:
         """What `v[k]` is, of a vector that was put together from scalars: the scalar, or None; k constant."""
@@ -364,8 +358,8 @@ class Shapes(Sizes):
     def check_position(self, at: Any, n: Dim, axis: int) -> None:
         """`at`, an int or a scalar, must be inside an axis of n."""
 
-    def asserted(self, op: ops.Assert, conditions: Args) -> None:
-        """Conditions that a user states."""
+    def asserted(self, op: ops.Assert, args: Args) -> None:
+        """Conditions that have to hold."""
 
     def enough(self, rows: Dim, steps: Dim, message: Callable[[], str]) -> None:
         """There must be as many rows as steps."""
@@ -516,7 +510,7 @@ class Static:
             raise ShapeError(f"a slice has step 0{at(self.source)}")
         return len(range(*slice(*bounds).indices(n)))
 
-    def asserted(self, op: ops.Assert, conditions: Args) -> None:
+    def asserted(self, op: ops.Assert, args: Args) -> None:
         """Nothing that types tell."""
 
 
@@ -530,6 +524,6 @@ def describe(arg: Any) -> str:
     """What to call an argument in a message."""
     name = getattr(arg, "name", None)
     if name:
-        return name
+        return shown(name)
     owner = getattr(arg, "owner", None)
     return f"the result of {owner.op}" if owner is not None else "an argument"

@@ -62,6 +62,7 @@ class Constraint:
     error: str
     message: Callable[[], str]
     eqn: Any = None
+    shown: Dims = ()        # sizes that stand in the message instead of a and b
 
 
 @record(frozen=False, eq=False)
@@ -394,9 +395,9 @@ class Sizes:
 
     # -- what has to be checked
 
-    def constrain(self, kind: str, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
+    def constrain(self, kind: str, a: Dim, b: Dim, error: str, message: Callable[[], str], shown: Dims = ()) -> None:
         """Note what a run has to check: see `Constraint`."""
-        self.region.constraints.append(Constraint(kind, a, b, error, message, getattr(self, "eqn", None)))
+        self.region.constraints.append(Constraint(kind, a, b, error, message, getattr(self, "eqn", None), shown))
 
     def unify(self, a: Dim, b: Dim, message: Callable[[], str]) -> Dim:
         """Both must be equal: a check (a ShapeError), and one representative from here on."""

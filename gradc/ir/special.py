@@ -65,6 +65,13 @@ def arctan2(y: Array, x: Array) -> Array:
     return np.arctan2(y, x)
 
 
+def hypot(x: Array, y: Array) -> Array:
+    """sqrt(x**2 + y**2), without overflow; the analytic continuation for complex arguments."""
+    if np.iscomplexobj(x) or np.iscomplexobj(y):
+        return np.sqrt(np.square(x) + np.square(y))
+    return np.hypot(x, y)
+
+
 def _factor(x: Array, factor: float) -> Array:
     dtype = np.asarray(x).real.dtype
     return x * np.asarray(factor, dtype if dtype.kind == "f" else "float64")
@@ -111,6 +118,14 @@ def sigmoid(x: Array) -> Array:
     return one / (one + np.exp(-x))
 
 
+def sech_squared(x: Array) -> Array:
+    """1/cosh(x)**2 = 4e/(1 + e)**2 with e = exp(-2|x|): the derivative of tanh, accurate where 1 - tanh**2 cancels."""
+    x = np.asarray(x)
+    one = x.real.dtype.type(1)
+    e = np.exp(-2 * np.where(x.real < 0, -x, x))
+    return 4 * e / np.square(one + e)
+
+
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) = log1p(exp(-|x|)) + max(x, 0)."""
     x = np.asarray(x)
@@ -133,6 +148,22 @@ def logaddexp(x: Array, y: Array) -> Array:
     larger = np.where(x.real >= y.real, x, y)
     gap = np.where(x == y, x.real.dtype.type(0), np.where(x.real >= y.real, y - x, x - y))
     return larger + np.log1p(np.exp(gap))
+
+
+def softsign(x: Array) -> Array:
+    """x / (1 + |x|)."""
+    x = np.asarray(x)
+    return x / (x.real.dtype.type(1) + np.where(x.real < 0, -x, x))
+
+
+def log_plus_one(x: Array) -> Array:
+    """log(x) + 1, the derivative of xlogx; near its zero 1/e by log1p of (x - 1/e)/(1/e), where the sum cancels."""
+    x = np.asarray(x)
+    real = x.real.dtype.type
+    high = real(_ONE_OVER_E[0])
+    low = real(float(_ONE_OVER_E[0]) - float(high) + _ONE_OVER_E[1])
+    near = np.abs(x.real - high) < 0.25
+    return np.where(near, np.log1p(np.where(near, ((x - high) - low) / high, real(0))), np.log(x) + real(1))
 
 
 def xlogx(x: Array) -> Array:
@@ -167,6 +198,7 @@ def _chebyshev(coefficients: tuple[float, ...], x: Array) -> Array:
 
 
 _ROOT_PI = math.sqrt(math.pi)
+_IERFCX_TERMS = 150
 _erf_ufunc = np.frompyfunc(math.erf, 1, 1)
 _erfc_ufunc = np.frompyfunc(math.erfc, 1, 1)
 
@@ -222,6 +254,16 @@ def _erfcx_real(x: Array) -> Array:
     t = np.where(np.isinf(a), 1.0, (a - 3.75) / (a + 3.75))
     positive = _chebyshev(_ERFCX, t) / (1 + 2 * a)
     return np.where(x < 0, 2 * _exp_of_square(a) - positive, positive)
+
+
+def log_erfc(x: Array) -> Array:
+    """log(erfc(x)): log1p(-erf(x)) up to 1/2, log(erfcx(x)) - x**2 from there on, where erfc underflows in the end."""
+    x = np.asarray(x)
+    if np.iscomplexobj(x):
+        return np.log(erfc(x))
+    near = x < 0.5
+    far = np.where(near, x.dtype.type(0.5), x)
+    return np.where(near, np.log1p(-erf(np.where(near, x, 0))), np.log(erfcx(far)) - far * far).astype(x.dtype)
 
 
 def _exp_of_square(x: Array) -> Array:
@@ -469,6 +511,27 @@ def _polygamma(n: Array, x: Array) -> Array:
     return np.where(n == 0, psi(x), np.where(n == 1, tri_gamma(x), value))
 
 
+def _ierfcx(n: Array, x: Array) -> Array:
+    """exp(x**2) times the n-th repeated integral of erfc: erfcx for n = 0; its derivative is -2 (n+1) ierfcx(n+1, x).
+
+    By its recurrence 2 n H(n) = H(n-2) - 2 x H(n-1) from H(-1) = 2/sqrt(pi) where that does not cancel; above 1 by the
+    continued fraction of the same recurrence for H(k)/H(k-1) (NIST DLMF 7.18.7, 7.18.13).  nan for other orders.
+    """
+    n, x = np.broadcast_arrays(np.real(n), x)
+    legal = (n >= 0) & (n == np.floor(n)) & (n <= 150)
+    value, before = erfcx(x), np.full_like(x, 2 / _ROOT_PI)
+    far = x.real > 1
+    highest = int(np.max(np.where(legal, n, 0), initial=0))
+    product, w, last = value, np.where(far, x, 2), highest + _IERFCX_TERMS
+    ratio = 1 / (w + np.sqrt(w * w + 2 * last + 4))
+    for k in range(last, 0, -1):
+        ratio = 1 / (2 * w + 2 * (k + 1) * ratio)
+        product = np.where(k <= n, product * ratio, product)
+    for k in range(1, highest + 1):
+        value, before = np.where(k <= n, (before - 2 * x * value) / (2 * k), value), np.where(k <= n, value, before)
+    return np.where(legal, np.where(far, product, value), np.nan)
+
+
 # -------------------------------------------------------------------------------------------------- constants
 
 # Wichura's coefficients (AS 241): center, tail and far tail.
@@ -485,6 +548,7 @@ _FAR_P = (6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580
 _FAR_Q = (1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
           7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15)
 
+_ONE_OVER_E = (0.36787944117144233, -1.2428753672788363e-17)
 _PSI_ROOT = (1.4616321449683622, 9.549995429965697e-17)
 # psi(x)/(x - root) on [1, 2], in u = 2x - 3.
 _PSI = (
@@ -537,6 +601,7 @@ _PSI_SERIES = tuple(b / (2 * k) for k, b in enumerate(_BERNOULLI, 1))
 erf = _real_or_complex(_erf_real, _erf_analytic)
 erfc = _real_or_complex(_erfc_real, _erfc_analytic)
 erfcx = _real_or_complex(_erfcx_real, _erfcx_analytic)
+ierfcx = _real_or_complex(_ierfcx, _ierfcx)
 erfinv = _real_or_complex(_erfinv_real, _erfinv_analytic)
 erfcinv = _real_or_complex(_erfcinv_real, _erfcinv_analytic)
 gamma = _real_or_complex(_gamma_real, _gamma_analytic)

@@ -15,6 +15,9 @@ import numpy as np
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError
 from gradc.ir import dtypes
 
+MAX_DIMS = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
+RANK_LIMIT = f"an array has at most {MAX_DIMS} dimensions, NumPy's limit"
+
 StaticShape = tuple["int | None", ...]
 
 
@@ -69,6 +72,8 @@ class TensorType(Type):
             self.shape = tuple(map(_static_size, shape))
             if any(s is not None and s < 0 for s in self.shape):
                 raise ShapeError(f"a static shape has no negative entries, got {self.shape}")
+        if len(self.shape) > MAX_DIMS:
+            raise TypeMismatchError(f"TensorType: {RANK_LIMIT}, got {len(self.shape)}")
         self._hash = hash((self.dtype, self.shape))
 
     @classmethod

@@ -325,6 +325,8 @@ class _Body:
     def loop(self, s: For) -> None:
         if s.lanes < 0 or s.lanes & (s.lanes - 1):
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
+        if s.rounds < 0 or (s.rounds and not s.lanes):
+            self.of.fail(f"a loop with {s.rounds} rounds of {s.lanes} lanes")
         if s.order not in ("", "free", "reverse") or (s.order == "reverse" and s.lanes):
             self.of.fail(f"a loop with {s.lanes} lanes in {s.order} order")
         self.open(s)
@@ -408,8 +410,8 @@ class _Body:
         if len(s.values) > MAX_CHECK_VALUES:
             self.of.fail(f"check {s.number} has {len(s.values)} values; the frame has room for {MAX_CHECK_VALUES}")
         for v in s.values:
-            if self.expr(v) != "int64":
-                self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64")
+            if self.expr(v) not in ("int64", "float64"):
+                self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64 or float64")
 
     def gemm(self, s: Gemm) -> None:
         for size in (s.m, s.n, s.k, s.step_a, s.step_b):
@@ -492,9 +494,6 @@ class _Body:
                 if len(args) != 1 or e.dtype not in dtypes.ITEMSIZE:
                     self.of.fail(f"{text(e)} is no cast")
                 self.expr(args[0])
-            case Fn("fma", args):
-                if e.dtype not in dtypes.FLOATS or [self.expr(a) for a in args] != [e.dtype] * 3:
-                    self.of.fail(f"{text(e)} is not a product and a sum of {e.dtype}")
             case Fn(row, args) if isinstance(row, str) and row in SIZE_FUNCTIONS:
                 if len(args) != SIZE_FUNCTIONS[row] or e.dtype != "int64" or any(self.expr(a) != "int64" for a in args):
                     self.of.fail(f"{text(e)}: {row} takes {SIZE_FUNCTIONS[row]} sizes and gives one")

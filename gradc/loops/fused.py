@@ -1,52 +1,47 @@
 """A product plus a literal becomes one operation with one rounding: polynomials by Horner's rule, mostly.
 
-In: the statements of one scope.  Out: the same without the products that are used only there.
+In: a Program.  Out: the same with `FMA` for every addition of a literal to a product.
 
-Only where the addend is a literal.  Of a difference of two products, one rounded and one not would make x*x - y*y
-differ from 0 where x = y, and its square root nan; a literal knows nothing of the product's rounding.
+Every one, whatever else uses the product: a value must have the same bits in all loops that compute it, and in a step
+and the step of its gradient (which asks, for a maximum, which elements are equal to it).  Only where the addend is a
+literal: of a difference of two products, one rounded and one not would make x*x - y*y differ from 0 where x = y, and
+its square root nan; a literal knows nothing of the product's rounding.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Program, Var, bodies, tensor, with_bodies
+from gradc.ir.scalars import Row
 
-from gradc.ir import dtypes
-from gradc.loops.look import names, walk
-from gradc.loops.nodes import Fn, Let, Lit, Local
-
-
-def fused(statements: Sequence[Any]) -> tuple[Any, ...]:
-    """`statements` with multiply-adds of literals."""
-    products: dict[str, Any] = {s.name: s.expr for s in statements
-                                if type(s) is Let and not s.mutable and _is(s.expr, "mul")}
-    sums = {s.name: found for s in statements if type(s) is Let and (found := _with_literal(s.expr, products))}
-    if not sums:
-        return tuple(statements)
-    uses = Counter(name for s in walk(statements) for name in names(s))
-    gone = {product for product, _ in sums.values() if uses[product] == 1}
-    result: list[Any] = []
-    for s in statements:
-        name = s.name if type(s) is Let else ""
-        product, literal = sums.get(name, ("", None))
-        if product in gone:
-            result.append(Let(name, Fn("fma", (*products[product].args, literal), s.dtype), s.mutable))
-        elif name not in gone:
-            result.append(s)
-    return tuple(result)
+# a * b + c with one rounding where the CPU can; no row of the table, because NumPy can't.
+FMA_C = "GRADC_FMA_{t}({0}, {1}, {2})"
+FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, FMA_C, cost="fma", ulp=1)
+_ADD, _MUL, _FMA = ops.Map("add"), ops.Map("mul"), ops.Map(FMA)
 
 
-def _is(e: Any, row: str) -> bool:
-    """Is an expression this row, applied to floats?"""
-    return type(e) is Fn and e.row == row and e.dtype in dtypes.FLOATS
-
-
-def _with_literal(e: Any, products: dict[str, Any]) -> tuple[str, Lit] | None:
-    """The product and the literal that `e` adds to it."""
-    if not _is(e, "add"):
-        return None
-    for a, b in (e.args, e.args[::-1]):
-        if type(a) is Local and a.name in products and type(b) is Lit:
-            return a.name, b
-    return None
+def fused(program: Program) -> Program:
+    """`program`, and the bodies in it, with multiply-adds of literals."""
+    products: dict[Var, Eqn] = {}
+    sums: dict[Var, tuple[Eqn, Var]] = {}
+    for eqn in program.eqns:
+        if eqn.op == _MUL and tensor(eqn.out).dtype in dtypes.FLOATS:
+            products[eqn.out] = eqn
+        elif eqn.op == _ADD:
+            for product, literal in (eqn.args, eqn.args[::-1]):
+                if product in products and literal.data is not None and literal.data.ndim == 0 \
+                        and eqn.out.type == product.type:
+                    sums[eqn.out] = products[product], literal
+    if not sums and not any(bodies(eqn.op) for eqn in program.eqns):
+        return program
+    eqns = []
+    for eqn in program.eqns:
+        if eqn.outs[0] in sums:
+            made, literal = sums[eqn.out]
+            eqn = Eqn(_FMA, (*made.args, literal), eqn.outs, eqn.sources)
+        elif bodies(eqn.op):
+            eqn = Eqn(with_bodies(eqn.op, fused), eqn.args, eqn.outs, eqn.sources)
+        eqns.append(eqn)
+    used = {v for eqn in eqns for v in eqn.args} | set(program.outputs)
+    eqns = [eqn for eqn in eqns if eqn.outs[0] not in products or eqn.outs[0] in used]
+    return Program(program.inputs, eqns, program.outputs)

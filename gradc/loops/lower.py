@@ -20,16 +20,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.errors import Unsupported
+from gradc.errors import Unsupported, literal
 from gradc.ir import dtypes, ops
-from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.distributions import DISTRIBUTIONS, fault
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
-from gradc.ir.shapes import OUT_OF_BOUNDS, literal
+from gradc.ir.shapes import OUT_OF_BOUNDS
 from gradc.ir.sizes import Symbol
 from gradc.ir.snippet import snippet_of
-from gradc.ir.types import TensorType
+from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops import look
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.fused import fused
@@ -52,6 +52,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Gemm,
+    If,
     Index,
     Kernel,
     Late,
@@ -92,7 +93,8 @@ NANOSECONDS = 0.12          # of one unit of a row's weight, per element
 PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
 LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache
 UNROLLED = 64               # a fold over a static size up to this needs no lanes
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, 33)))
+ROUNDS = 128                # elements of a lane of products of float32 that are added up in float32
+LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 SCALAR = View.whole
 
 
@@ -116,7 +118,7 @@ def unsupported(program: Program) -> str | None:
 
 def lower(program: Program, name: str) -> Kernel:
     """The Kernel of a Program; Unsupported with the reason if there is none."""
-    program = as_words(program)
+    program = fused(as_words(program))
     reason = unsupported(program)
     if reason:
         raise Unsupported(reason)
@@ -127,8 +129,7 @@ class _Lowering:
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
         self.name = name
-        self.shared = {"lo", "hi", "frame", "block", "cut", "sz", "nest", "slot", "all", "status", "lane", "width",
-                       "tile", "end", "together", "at", "member", *LOOP_NAMES}
+        self.shared = {"lo", "hi", *LOOP_NAMES}
         self.local: set[str] = set()                # names that sections use inside
         self.namer = namer = Namer(self.shared, set(), self.local)
         labels = {v: namer(v.name or f"x{k}") for k, v in enumerate(program.inputs)}
@@ -215,7 +216,7 @@ class _Lowering:
             blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
         if not scope.statements:            # parts of what is joined that are there already
             return
-        self.sections.append(Section(self._title(nodes), fused(scope.statements), tuple(self.reads),
+        self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.reads),
                                      tuple(self.writes), blocks, combine))
 
     def _parts(self, folds: Sequence[Node], limit: int) -> tuple[Combine, ...]:
@@ -256,7 +257,7 @@ class _Lowering:
         scope = Scope(0, None)
         self._emit_block(block, scope)
         if scope.statements:
-            self.sections.append(Section(self._title(block.children), fused(scope.statements), tuple(self.reads),
+            self.sections.append(Section(self._title(block.children), tuple(scope.statements), tuple(self.reads),
                                          tuple(self.writes)))
 
     def _control_section(self, item: ScanItem | CondItem) -> None:
@@ -292,11 +293,32 @@ class _Lowering:
     def _emit_block(self, block: Block, scope: Scope) -> None:
         for child in block.children:
             if isinstance(child, CheckItem):
-                for condition in child.conditions:
-                    value = self.value(condition, scope)
-                    self.check(truth(value), child.error, child.message, scope, (), child.sources)
+                self._emit_check(child, scope)
             else:
                 self._emit_node(child, scope)
+
+    def _emit_check(self, item: CheckItem, scope: Scope) -> None:
+        """The conditions; where one on an array does not hold, a search for the first element that is at fault."""
+        if item.domain:
+            valid = truth(self.value(item.conditions[0], scope))
+            found = Scope(scope.level, scope, closed=True)
+            self._search(item, found, 0)
+            scope.statements.append(If(Fn("invert", (valid,), "bool"), tuple(found.statements)))
+        elif item.within:
+            self._search(item, scope, 0)
+        else:
+            for c in item.conditions:
+                self.check(truth(self.value(c, scope)), item.error, item.message, scope, (), item.sources)
+
+    def _search(self, item: CheckItem, scope: Scope, level: int) -> None:
+        """Loops from `level` on around the check of one element."""
+        if level == len(item.domain):
+            condition, *values = [self.value(o, scope) for o in item.within]
+            self.check(truth(condition), item.error, item.message, scope, tuple(values), item.sources)
+            return
+        inner = Scope(scope.level + 1, scope)
+        self._search(item, inner, level + 1)
+        scope.statements.append(For(LOOP_NAMES[level], 0, item.domain[level], tuple(inner.statements)))
 
     def check(self, condition: Expr, error: str, message: str, scope: Scope, values: tuple[Expr, ...],
               sources: tuple[int, ...] = ()) -> None:
@@ -355,9 +377,9 @@ class _Lowering:
             self.writes[a.buffer] = None
             made.append(Load(a.buffer, self._start(a, scope)))
         number = len(self.sizes.checks) + 1
-        for fault in row.faults:
-            self.sizes.checks.append(CheckInfo("ExecutionError", f"{call.distribution}_rv failed: {fault}",
-                                               call.sources))
+        shown = [f"{{{k}:float}}" if dtype == "float64" else f"{{{k}}}" for k, dtype in enumerate(row.parameters)]
+        for what in row.faults:
+            self.sizes.checks.append(CheckInfo("BadValueError", fault(call.distribution, what, shown), call.sources))
         scope.statements.append(Draw(call.distribution, Load(before.buffer, self._start(before, scope)), made[0],
                                      made[1], call.count, tuple(parameters), number, len(row.faults)))
 
@@ -408,9 +430,11 @@ class _Lowering:
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4
+        long = not (isinstance(stop, int) and stop <= ROUNDS * lanes)
+        rounds = ROUNDS if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not loop.serial
-        made = For(LOOP_NAMES[loop.level], start, stop, fused(inner.statements), tuple(inner.folds), lanes,
-                   "free" if free else "")
+        made = For(LOOP_NAMES[loop.level], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
+                   "free" if free else "", rounds)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:
             action(scope)
@@ -625,28 +649,33 @@ class _Lowering:
             return
         base = self._base(node, node.available)
         name = self.local_name(base)
-        scope.folds.append(Fold(name, node.fn, identity, dtype))
+        fold = Fold(name, node.fn, identity, dtype)
+        if _is_single(fold) and any(type(c) is Loop for c in node.path[-1].children):       # no lanes
+            fold, value = Fold(name, node.fn, identity, "float64"), cast(value, "float64")
+        scope.folds.append(fold)
         scope.statements.append(Update(name, node.fn, value))
-        self._outwards(node, Local(name, dtype), depth - 1, last_kept, scope, identity, base)
+        self._outwards(node, Local(name, fold.dtype), depth - 1, last_kept, scope, identity, base)
 
     def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: Any,
                   base: str) -> None:
         """`value` will hold the fold of the loop at `level`; go on outside it, out to the last kept axis."""
 
         def go_on(outer: Scope) -> None:
+            dtype = tensor(node.out).dtype
             if level - 1 > last_kept:           # the next loop is folded as well
                 assert outer.parent is not None
-                total = self._let(outer.parent, base, Lit(identity, value.dtype), mutable=True)
-                outer.statements.append(Assign(total.name, Fn(node.fn, (total, value), value.dtype)))
+                wide = "float64" if dtype == "float32" and node.fn == "add" else dtype
+                total = self._let(outer.parent, base, Lit(identity, wide), mutable=True)
+                outer.statements.append(Assign(total.name, Fn(node.fn, (total, cast(value, wide)), wide)))
                 self._outwards(node, total, level - 1, last_kept, outer, identity, base)
             elif min(node.reduced) < last_kept:
-                self._into_memory(node, value, outer, identity)
+                self._into_memory(node, cast(value, dtype), outer, identity)
             else:
-                self._result(node, value, outer)
+                self._result(node, cast(value, dtype), outer)
 
         scope.after.append(go_on)
 
-    def _result(self, node: Node, value: Local, scope: Scope) -> None:
+    def _result(self, node: Node, value: Expr, scope: Scope) -> None:
         """A fold that ends in a scalar of `scope`: a part of the block, or the value."""
         if node not in self.parts:
             self._finish(node, value, scope)
@@ -725,6 +754,11 @@ def _is_small(nodes: Sequence[Node]) -> bool:
             size *= d
         total += size
     return total <= SMALL
+
+
+def _is_single(fold: Fold) -> bool:
+    """Is this a sum in float32?  Only one of products is, or of lanes."""
+    return fold.dtype == "float32" and fold.row == "add"
 
 
 def _cost(nodes: Sequence[Node]) -> float:

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir.program import Var
-from gradc.ir.shapes import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
-from gradc.loops.fused import fused
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
 from gradc.loops.places import Carry, CondItem, Operand, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
@@ -56,13 +55,13 @@ class _Emitter:
         carried = [self.begin(c, inner) for c in item.carries]
         first = self.scope.body()
         self.body(item.start, first)
-        self.scope.statements += fused(first.statements)
+        self.scope.statements += first.statements
         t = self.low.local_name("t")
         inner.names[item.t] = Local(t, "int64")
         ends = self.body(item.body, inner)
         self.step(item, carried, ends, count, inner)
         order = "reverse" if item.reverse else ""
-        self.scope.statements.append(For(t, 0, stop, fused(inner.statements), (), 0, order))
+        self.scope.statements.append(For(t, 0, stop, tuple(inner.statements), (), 0, order))
         self.clear(item, stop, count)
         for c, local in zip(item.carries, carried):
             if c.result is not None:
@@ -185,7 +184,7 @@ class _Emitter:
             inner.statements += checks
             for local, value in zip(results, self.body(body, inner)):
                 inner.statements.append(Assign(local.name, cast(value, local.dtype)))
-            branches.append(fused(inner.statements))
+            branches.append(tuple(inner.statements))
         self.scope.statements.append(If(condition, branches[0], branches[1]))
         for v, local in zip(item.scalars, results):
             self.give(v, local)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from gradc.ir.names import identifier
 
 
 class Namer:
@@ -30,11 +30,3 @@ class Namer:
         self._own.add(name)
         self._also.add(name)
         return name
-
-
-@cache
-def identifier(text: str) -> str:
-    """The part of a user's name that can stand in C."""
-    text = text.removesuffix("]")
-    text = "".join(c if (c.isalnum() and c.isascii()) or c == "_" else "_" for c in text) or "v"
-    return f"v{text}" if text[0].isdigit() else text

@@ -105,15 +105,15 @@ class Load:
 
 @record
 class Fn:
-    """A row applied to arguments that have its compute dtype; or one of NO_ROW: "cast"; "fma", a * b + c with one
-    rounding where the CPU can; "position", "slice_start", "slice_first", "slice_count" of gradc_sizes.h, on sizes."""
+    """A row applied to arguments that have its compute dtype; or one of NO_ROW: "cast"; "position",
+    "slice_start", "slice_first", "slice_count" of gradc_sizes.h, on sizes."""
 
     row: str | Row
     args: tuple[Any, ...]
     dtype: str
 
 
-NO_ROW = ("cast", "fma", "position", "slice_start", "slice_first", "slice_count")
+NO_ROW = ("cast", "position", "slice_start", "slice_first", "slice_count")
 Expr = Lit | Local | Size | Load | Fn
 
 # ------------------------------------------------------------------------------------------------ statements
@@ -185,6 +185,8 @@ class For:
 
     lanes: each accumulator is so many, element j goes to lane j % lanes, and they are folded in halves after the
     loop: the order of a sum is theirs, whatever the vector width.  0: one plain accumulator each.
+    rounds: after so many elements of each lane the lanes are folded, and what they come to is added up in float64: an
+    error of a sum grows with the number of additions one after the other.  0: the lanes are folded once.
     order: "" (upwards), "reverse" (from stop-1 down to start), or "free": no iteration uses memory that another writes,
     which the C compiler may rely on.
     A bound may be a local (int64).
@@ -197,6 +199,7 @@ class For:
     folds: tuple[Fold, ...] = ()
     lanes: int = 0
     order: str = ""
+    rounds: int = 0
 
 
 @record
@@ -383,7 +386,7 @@ class Section:
 
 @record
 class CheckInfo:
-    """What the Python side needs to report a failed check: error class, message with {0}..{3}, equation sources."""
+    """What the Python side needs to report a failed check: error class, message for `errors.fill`, equation sources."""
 
     error: str
     message: str

@@ -166,17 +166,22 @@ class UserCall:
 
 @record(frozen=False, eq=False)
 class CheckItem:
-    """An Assert: scalar conditions that must hold."""
+    """An Assert: scalar conditions that must hold.
+
+    within: if values are shown, what must hold at each point of `domain`, and the values there.
+    """
 
     conditions: list[Operand]
     message: str
     error: str
     sources: tuple[int, ...]
+    domain: tuple[SizeExpr, ...] = ()
+    within: list[Operand] = fresh(factory=list)
     path: tuple[Loop, ...] = ()
     item: int = -1
 
     def leaves(self) -> Iterator[Leaf]:
-        for o in self.conditions:
+        for o in (*self.conditions, *self.within):
             yield from leaves(o)
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.shapes import literal
 from gradc.ir.types import TensorType
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
@@ -117,6 +117,8 @@ class Schedule:
                     live.add(eqn.args[0])
                 case ops.Callback():
                     live.update(eqn.op.split(eqn.args)[0])
+                case ops.Assert() if not self._in_prologue(eqn):
+                    live.update(eqn.args)
                 case ops.Slice() | ops.Scatter() | ops.Assert():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
@@ -189,8 +191,8 @@ class Schedule:
                 self._concat(eqn, axis)
             case ops.Scatter():
                 self._scatter(eqn, op)
-            case ops.Assert(message, error):
-                self._assert(eqn, message, ops.ASSERT_ERRORS[error])
+            case ops.Assert():
+                self._assert(eqn, op)
             case ops.Random():
                 self._random(eqn, op)
             case ops.Callback():
@@ -332,7 +334,25 @@ class Schedule:
         if not reduced:
             self.views[out] = view.transposed(tuple(k for k in range(len(kept)) if kept[k]))
             return
-        self._add(Node(kind, out, op, [self._through(view, axes)], domain, out_axes, reduced, fn))
+        self._fold(Node(kind, out, op, [self._through(view, axes)], domain, out_axes, reduced, fn))
+
+    def _fold(self, node: Node) -> None:
+        """Add a fold.  A sum or product of float32 is made in float64, and what it comes to is rounded once."""
+        out = node.out
+        if node.fn not in ("add", "mul") or out.type.dtype != "float32":  # type: ignore[attr-defined]
+            self._add(node)
+            return
+        node.out = self._fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)  # type: ignore
+        self._add(node)
+        rounded = ops.Cast("float32")
+        if self.folds_into_memory(node):
+            self._map(Eqn(rounded, (node.out,), (out,), self._sources))
+            return
+        # in the loops that the sum stands in: no array of float64 is stored
+        kept = [p for p in range(len(node.domain)) if p not in node.reduced]
+        operand = self._operand(node.out, tuple([node.out_axes.index(p) for p in kept]))
+        places = tuple([None if p is None else kept.index(p) for p in node.out_axes])
+        self._add(Node("map", out, rounded, [operand], tuple([node.domain[p] for p in kept]), places))
 
     def _memory_order(self, view: View, axes: list[int]) -> list[int]:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
@@ -354,7 +374,7 @@ class Schedule:
         else:
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             reduced = ()
-        self._add(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
+        self._fold(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         if is_gemm(eqn, self.sizes):
@@ -642,15 +662,39 @@ class Schedule:
         self._write(out, value, target, mode, base)
         self.home[base] = max(self.home[base], self.home[out])
 
-    def _assert(self, eqn: Eqn, message: str, error: str) -> None:
-        self.views[eqn.outs[0]] = self.views[eqn.args[0]]
-        conditions = [self._operand(c, ()) for c in eqn.args[1:] if c not in self.sizes.values]
+    def _assert(self, eqn: Eqn, op: ops.Assert) -> None:
+        x, conditions, shown = op.split(eqn.args)
+        self.views[eqn.outs[0]] = self.views[x]
+        if self._in_prologue(eqn):
+            conditions = [c for c in conditions if c not in self.sizes.values]
         if not conditions:
             return
-        item = CheckItem(conditions, literal(message), error, eqn.sources)
+        message = op.message if shown else literal(op.message)
+        item = CheckItem([self._operand(self._all(c), ()) for c in conditions], message, ops.ASSERT_ERRORS[op.error],
+                         eqn.sources)
+        if shown:
+            dims = self.sizes.of(conditions[0])
+            item.domain, places = drop_ones(dims)
+            item.within = [self._operand(v, self._walk(v, len(dims), places, len(item.domain)))
+                           for v in (*conditions, *shown)]
         self._register(item)
         first = max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1)
         self._block_add(item, max(first, self._sizes_known(item, ())))
+
+    def _in_prologue(self, eqn: Eqn) -> bool:
+        """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
+        return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])  # type: ignore[attr-defined]
+
+    def _all(self, condition: Var) -> Var:
+        """Is an array of bools true everywhere?  A scalar."""
+        rank = condition.type.ndim  # type: ignore[attr-defined]
+        if not rank:
+            return condition
+        out = Var(-1, TensorType.make("bool", ()), name="valid")
+        self.sizes.dims[out] = ()
+        op = ops.Reduce("and_", tuple(range(rank)))
+        self._reduce(out, op, "reduce", op.fn, self.views[condition], [False] * rank)
+        return out
 
     # -- placing
 

@@ -13,7 +13,7 @@ import numpy as np
 from gradc.loops.nodes import Expr, Fn, Fold, Lit
 from gradc.record import fresh, record
 
-BODY = 64       # levels from one body (a step of a Scan, a branch of a Cond) to one inside it
+BODY = 128      # levels from one body (a step of a Scan, a branch of a Cond) to one inside it
 
 
 @record(frozen=False, eq=False)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import Unsupported
+from gradc.errors import Unsupported, literal
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import COST, get_row
-from gradc.ir.shapes import OUT_OF_BOUNDS, Args, Known, Shapes, literal
+from gradc.ir.shapes import OUT_OF_BOUNDS, Args, Known, Shapes
 from gradc.ir.sizes import Dim, Dims, Region, Symbol, parts
 from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
@@ -89,8 +89,8 @@ class KernelSizes(Shapes):
         except Unsupported:
             return None
 
-    def is_told(self, op: ops.Assert, conditions: Args) -> bool:
-        return all(self.try_value(c) is not None for c in conditions)   # they are checked where all sizes are
+    def is_told(self, op: ops.Assert, args: Args) -> bool:
+        return all(self.try_value(c) is not None for c in op.split(args)[1])    # checked where all sizes are
 
     def atom(self, var: Var) -> Dim:
         code: nodes.Expr | None = None
@@ -239,12 +239,19 @@ class KernelSizes(Shapes):
         if a != b:
             self.constrain("equal", a, b, error, message)
 
-    def asserted(self, op: ops.Assert, conditions: Args) -> None:
+    def asserted(self, op: ops.Assert, args: Args) -> None:
         """Conditions on sizes and integer inputs are checked here, before anything that relies on them."""
+        _, conditions, shown = op.split(args)
+        values = tuple([None if v.type.ndim or v.type.dtype not in dtypes.DISCRETE else self.try_value(v)
+                        for v in shown])
+        if None in values:
+            return
+        message = op.message if op.shown else literal(op.message)
         for c in conditions:
             value = None if c.type.ndim else self.try_value(c)
             if value is not None and (not isinstance(value, int) or value == 0):
-                self.constrain("not_zero", value, 0, ops.ASSERT_ERRORS[op.error], lambda: literal(op.message))
+                self.constrain("not_zero", value, 0, ops.ASSERT_ERRORS[op.error], lambda: message,
+                               values)  # type: ignore[arg-type]
 
     def enough(self, rows: Dim, steps: Dim, message: Callable[[], str]) -> None:
         if self.eqn in self.counted:
@@ -320,12 +327,12 @@ class KernelSizes(Shapes):
 
     # -- the prologue
 
-    def constrain(self, kind: str, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
+    def constrain(self, kind: str, a: Dim, b: Dim, error: str, message: Callable[[], str], shown: Dims = ()) -> None:
         key = (kind, a, b)
         if key in self.region.told:
             return
         self.region.told.add(key)
-        super().constrain(kind, a, b, error, message)
+        super().constrain(kind, a, b, error, message, shown)
         sources = self.eqn.sources if self.eqn else ()
         self.checks.append(CheckInfo(error, message(), sources))
         self._numbers[self.region.constraints[-1]] = len(self.checks)
@@ -333,7 +340,7 @@ class KernelSizes(Shapes):
     def prologue(self, used: set[Symbol]) -> tuple[Define | Check, ...]:
         """The statements that compute the sizes `used`, and that check what all of the Program asks of sizes."""
         inside = [c for region in self._regions.values() for c in region.constraints]
-        roots = [d for c in (*self._everywhere.constraints, *inside) for d in (c.a, c.b)]
+        roots = [d for c in (*self._everywhere.constraints, *inside) for d in (c.a, c.b, *c.shown)]
         wanted = {s for s in (*used, *roots) if isinstance(s, Symbol)}
         counts: dict[Symbol, int] = dict.fromkeys(wanted, 2)
         for size in self._closure(wanted):
@@ -383,7 +390,7 @@ class _Writer:
         self.statements: list[Define | Check] = []
 
     def check(self, c: Any, number: int) -> None:
-        for d in (c.a, c.b):
+        for d in (c.a, c.b, *c.shown):
             self.define(d)
         self.statements.append(_check(c, number))
 
@@ -467,7 +474,7 @@ def _check(c: Any, number: int) -> Check:
         case "inside":
             condition = inside(a, b)
         case "not_zero":
-            condition, values = Fn("neq", (a, zero), "bool"), ()
+            condition, values = Fn("neq", (a, zero), "bool"), tuple([Size(d) for d in c.shown])
     if all(isinstance(d, int) for d in (c.a, c.b)):
         condition = Lit(_holds(c.kind, c.a, c.b), "bool")
     return Check(condition, number, values)

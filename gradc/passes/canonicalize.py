@@ -160,6 +160,7 @@ ELEMENTWISE = (
     Rule("times_itself", x * x, r.square(x)),
     Rule("times_itself_int", x * x, r.square(x), dtype="int"),
     Rule("reciprocal", r.reciprocal(x), 1 / x),
+    Rule("times_complement", r.times_complement(x), x * (1 - x)),
     Rule("constant_times_constant", c * (d * x), (c * d) * x, when=_merge("mul"), exact=False,
          why="one rounding instead of two; constants near overflow are left alone"),
     Rule("constant_over_constant", (c * x) / d, (c / d) * x, when=_merge("div"), exact=False,
@@ -385,14 +386,15 @@ def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
 
 def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
     checked: set[Var] = set()
-    inner = b.eqn(args[0], ops.Assert)
+    x, conditions, shown = op.split(args)
+    inner = b.eqn(x, ops.Assert)
     while inner is not None and len(checked) < 64:      # what is checked already
-        checked.update(inner.args[1:])
+        checked.update(inner.op.split(inner.args)[1])
         inner = b.eqn(inner.args[0], ops.Assert)
-    kept = [a for a in args[1:] if (a.data is None or not a.data.all()) and a not in checked]
-    if len(kept) == len(args) - 1:
+    kept = [c for c in conditions if (c.data is None or not c.data.all()) and c not in checked]
+    if len(kept) == len(conditions):
         return None
-    return b.apply(op, args[0], *kept) if kept else args[0]
+    return b.apply(op, x, *kept, *shown) if kept else x
 
 
 def _sample_slices(b: Any) -> Any:
@@ -463,6 +465,7 @@ VIEWS = (
                            b.apply(ops.Scatter("inc", (ops.Item(), ops.Item(step=1))), v, b.map("exp", v)))),
     Rule("assert_true", On((ops.Assert,)), _assert,
          sample=lambda b: (b.apply(ops.Assert("no"), v := matrix(b), b.constant(True)),
+                           b.apply(ops.Assert("{0}", "value", 1), v, b.constant(True), b.constant(3, "int64")),
                            b.apply(ops.Assert("no"), v, b.map("eq", b.size(v, 0), b.size(v, 0)), b.constant(True)),
                            b.apply(ops.Assert("a"), b.apply(ops.Assert("b"), v, c := b.input(TensorType("bool", ()))),
                                    c))),
@@ -500,11 +503,11 @@ def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     elif kind is ops.Concat and op.axes == (0,) and len(shape) == 1:
         inner = b.eqn(v)
         if len(inner.args) <= 8 and all(a.type.shape == (1,) and a.type.dtype == v.type.dtype for a in inner.args):
-            parts = [b.apply(ops.Transpose(()), a) for a in inner.args]
+            parts = [b.cast(b.apply(ops.Transpose(()), a), _accumulator(op, v)) for a in inner.args]
             total = parts[0]
             for p in parts[1:]:
                 total = b.map(op.fn, total, p)
-            return total
+            return b.cast(total, v.type.dtype)
     return None
 
 
@@ -534,9 +537,15 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     if drop:
         rest = b.apply(ops.Transpose(tuple(i for i, k in enumerate(kept) if k not in drop)), rest)
     if factor is not None:
-        rest = b.map("mul", b.cast(factor, small.type.dtype), rest)
+        wide = _accumulator(op, small)
+        rest = b.cast(b.map("mul", b.cast(factor, wide), b.cast(rest, wide)), small.type.dtype)
     dims = tuple(d for k, d in enumerate(b.dims(v)) if k not in op.axes)
     return b.broadcast(rest, dims)
+
+
+def _accumulator(op: ops.Reduce, x: Any) -> str:
+    """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
+    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
 
 
 def prod_of(b: Any, dims: Dims) -> Var:

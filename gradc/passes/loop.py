@@ -18,6 +18,7 @@ from copy import copy
 from math import prod
 from typing import Any
 
+from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
 from gradc.ir.shapes import Shapes
@@ -322,6 +323,7 @@ class SizedBuilder(Builder):
     def __init__(self) -> None:
         super().__init__()
         self._sizes = Shapes()
+        self._sizes.told = True         # a checked number of steps is the same number
         self._noted = 0
 
     def has_rows(self, x: Var, n: Var) -> bool:
@@ -355,13 +357,12 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
     """The rows of the sequence x that the steps read; `row`: one of them inside."""
     if b.has_rows(x, loop.steps):
         return x
-    name, steps = x.name or row.name or "", loop.steps
+    what, name, steps = literal(str(loop.op)), x.name or row.name or "", loop.steps
     if steps.data is None:
-        x = b.apply(ops.Assert(f"{loop.op}: the number of steps must not be negative", "shape"), x,
-                    b.map("le", b.constant(0, "int64"), steps))
-    count = "there are" if steps.data is None else f"the {steps.data}"
-    x = b.apply(ops.Assert(f"{loop.op}: the sequence {name} has fewer rows than {count} steps", "shape"), x,
-                b.map("le", steps, b.size(x, 0)))
+        x = b.apply(ops.Assert(NEGATIVE_STEPS.format(what), "shape", 1), x, b.map("le", b.constant(0, "int64"), steps),
+                    steps)
+    rows = b.size(x, 0)
+    x = b.apply(ops.Assert(FEW_ROWS.format(what, literal(name)), "shape", 2), x, b.map("le", steps, rows), rows, steps)
     x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
     if loop.steps.data is None:
         return x

@@ -18,6 +18,7 @@ from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program
 from gradc.passes import canonicalize, fold, pieces, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
+from gradc.passes.logistic import share_exponentials
 from gradc.passes.pads import join_pads
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
@@ -121,6 +122,7 @@ class _Optimizer:
                 started = now
         if phases is self.phases:           # after all rules, which see sums as they were written
             program = join_pads(program, state, PHASES[0].table)
+            program = share_exponentials(program, state)
             # last: it makes products of quotients
             program = specialize.share_reciprocals(program, state)
         program = with_lines(keep_size_checks(program, state), state)

@@ -17,6 +17,7 @@ from gradc.passes.scan_linear import affine_carries
 from gradc.passes.scan_results import first_rows, last_rows
 from gradc.passes.scan_siblings import merge_siblings
 from gradc.passes.scan_split import split
+from gradc.passes.scan_sums import wide_sums
 from gradc.passes.scan_values import drop_unused_results, simplify
 from gradc.record import record
 
@@ -48,7 +49,9 @@ STEPS: tuple[Step, ...] = (
     Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
     Step("inline_sequences", lambda p, _: inline_sequences(p), "after split, which makes sequences of other loops"),
-    Step("simplify", simplify, "last: bodies have other things in them now"),
+    Step("simplify", simplify, "last but one: bodies have other things in them now"),
+    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are Reduces",
+         bodies=False),
 )
 
 

@@ -3,6 +3,7 @@
     accumulators(body, ...)     the carries that only sum up, with what they sum
     Sums                        the sum over the rows of vectorised values; no row of an outer product is ever made:
                                 the sum of products is one Contract (dW = sum of x_t g_t^T is a gemm)
+    wide_sums(program)          the sums of float32 that are left in loops, in float64
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from gradc.ir import ops
 from gradc.ir.batch import batch
-from gradc.ir.program import Builder, Eqn, Program, Var, tensor
-from gradc.record import record
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
+from gradc.ir.types import TensorType
+from gradc.record import record, replace
 
 
 @record(eq=False)
@@ -162,3 +164,106 @@ def _contracted(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> Var:
     there = [k for k in range(ndim) if any(k in part for part in labels)]
     made = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
     return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)
+
+
+# ------------------------------------------------------------------------------------------------ float32
+
+
+def wide_sums(program: Program) -> Program:
+    """`program` with sums of float32 over the steps of its loops made in float64, as sums over axes are.
+
+    What is summed depends on the sum in no step: else it is a state, and its dtype is the user's choice.
+    """
+    if not any(type(e.op) is ops.Scan and _links(e.op) for e in equations(program)):
+        return program
+    b = Builder()
+    env = copy_inputs(program, b)
+    for eqn in program.eqns:
+        op = with_bodies(eqn.op, wide_sums)
+        links = _links(op) if type(op) is ops.Scan else {}
+        if type(op) is not ops.Scan or not links:
+            rebuild(program, b, env, [Eqn(op, eqn.args, eqn.outs, eqn.sources)])
+            for old in eqn.outs:
+                env[old].name = old.name
+            continue
+        first = op.n_seqs
+        wide = [v in links for v in op.body.inputs[first:first + op.n_carries]]
+        args = [env[a] for a in eqn.args]
+        b.sources = eqn.sources
+        inits = len(args) - len(op.body.inputs) + first
+        for k, flag in enumerate(wide):
+            if flag:
+                args[inits + k] = b.cast(args[inits + k], "float64")
+        outs = b.equation(replace(op, body=_widened(op, links)), args).outs
+        for old, new in zip(eqn.outs, outs):
+            new.name = old.name
+        env.update(zip(eqn.outs, [b.cast(v, "float32") if flag else v
+                                  for v, flag in zip(outs, [*wide, *[False] * len(outs)])]))
+    return b.program([env[v] for v in program.outputs])
+
+
+def _links(op: ops.Scan) -> dict[Var, Eqn | None]:
+    """The carries of float32 that are sums, and what follows from each by an addition: value -> what made it."""
+    body, n = op.body, op.n_carries
+    carries = body.inputs[op.n_seqs:op.n_seqs + n]
+    after = dict(zip(carries, body.outputs))
+    producers = body.producers()
+    found: dict[Var, Eqn | None] = {}
+    for carry, end in after.items():
+        if type(carry.type) is not TensorType or carry.type.dtype != "float32":
+            continue
+        late = _late(body, after, carry)
+        chain: dict[Var, Eqn | None] = {}
+        v = end
+        while v is not carry and v in late and v in producers:
+            eqn = producers[v]
+            sums = eqn.op in (_ADD, _SUB) or (type(eqn.op) is ops.Scatter and eqn.op.mode == "inc")
+            before = [a for a in eqn.args if a in late]
+            if not sums or len(before) != 1 or not _alike(v, carry) or not _alike(before[0], carry) \
+                    or (eqn.op != _ADD and before[0] is not eqn.args[0]):
+                break
+            chain[v] = eqn
+            v = before[0]
+        if v is carry and chain:
+            found.update({**chain, carry: None})
+    return found
+
+
+def _late(body: Program, after: dict[Var, Var], carry: Var) -> set[Var]:
+    """The values that depend on a carry, in the same step or later."""
+    late, size = {carry}, 0
+    while len(late) != size:
+        size = len(late)
+        for eqn in body.eqns:
+            if not late.isdisjoint(eqn.args):
+                late.update(eqn.outs)
+        late.update([c for c, end in after.items() if end in late])
+    return late
+
+
+def _widened(op: ops.Scan, links: dict[Var, Eqn | None]) -> Program:
+    """The body of a loop with the values in `links` in float64; other equations are given them as float32."""
+    body, b = op.body, Builder()
+    wide: dict[Var, Var] = {}
+    env: dict[Var, Var] = {}
+
+    def made(v: Var, value: Var) -> None:
+        wide[v], env[v] = value, b.cast(value, "float32")
+
+    for v in body.inputs:
+        if v in links:
+            made(v, b.input(TensorType.make("float64", tensor(v).shape), v.name))
+        else:
+            env[v] = b.input(v.type, v.name)
+    for eqn in body.eqns:
+        if eqn.outs[0] in links:
+            b.sources = eqn.sources
+            terms = [wide[a] if a in wide else b.cast(env[a], "float64") for a in eqn.args[:2]]
+            made(eqn.out, b.apply(eqn.op, *terms, *[env[a] for a in eqn.args[2:]]))
+        else:
+            rebuild(body, b, env, [eqn])
+    outputs = [env[v] for v in body.outputs]
+    for k, carry in enumerate(body.inputs[op.n_seqs:op.n_seqs + op.n_carries]):
+        if carry in links:
+            outputs[k] = wide[body.outputs[k]]
+    return b.program(outputs)

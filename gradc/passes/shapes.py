@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import InternalError
+from gradc.errors import InternalError, shown
 from gradc.ir import ops
 from gradc.ir.program import Program, Var
 from gradc.ir.shapes import Shapes, analyse
@@ -219,7 +219,7 @@ def _message(c: Constraint) -> str:
         if isinstance(dim, int):
             return f"size {dim}"
         if dim.fn == "shape":
-            return f"dimension {dim.args[1]} of {dim.args[0].name or 'an input'}"
+            return f"dimension {dim.args[1]} of {shown(dim.args[0].name or 'an input')}"
         return "a computed size"
 
     what = f"{c.eqn.op}: " if c.eqn is not None else ""

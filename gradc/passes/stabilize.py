@@ -1,17 +1,17 @@
 """Rules that replace a form which overflows, underflows or cancels by one that does not.
 
-Because gradients are built before these rules run, both an expression and what differentiation made of it have
-to be recognised.  The first half does that for expressions, by patterns.  The second half does it for
-gradients, which are products and quotients in any order: `factors` collects from a product what is
+Derivatives are made of such forms to begin with (`autodiff/stable.py`); here are the values.  The first half knows
+them by patterns, the second half products and quotients in any order: `factors` collects from a product what is
 mathematically positive,
 
     E(u) = exp(u)      P(u) = 1 + exp(u)      S(u) = sum of exp(u) along axes, put back in place
 
 and rules combine them as the algebra of these three allows, where the literal product is inf/inf or 0/0:
 
-    E E^-1 = 1    P P^-1 = 1    S S^-1 = 1    P(u)^-1 = sigmoid(-u)    E(u) P(-u) = P(u)    E(u) / S(u) = softmax
+    P(u)^-1 = sigmoid(-u)    E(u) sigmoid(-u) = sigmoid(u)    E(u) / S(u) = softmax(u)
 
-No rule here is exact; each gives the value of exact arithmetic where the literal form loses it.
+No rule here is exact; each gives the value of exact arithmetic where the literal form loses it.  None asks what else
+a value is used for, and none takes a factor away that can be nan: nan stays nan.
 """
 
 from __future__ import annotations
@@ -21,12 +21,19 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, r, result_type, var
+from gradc.passes.pattern import Args, On, Rule, r, result_type, scalar, var
 
-x, y, z = var("x"), var("y"), var("z")
+x = var("x")
+c = scalar("c")
 
 _LIMIT = "the literal form over- or underflows where this does not"
 _CANCEL = "the literal form cancels; this keeps full relative precision"
+
+
+
+def _positive_constant(b: Any, c: Any, **rest: Any) -> bool:
+    return bool(c.data > 0)
+
 
 EXPRESSIONS = (
     Rule("log_one_plus", r.log(1 + x), r.log1p(x), exact=False, why=_CANCEL),
@@ -34,15 +41,30 @@ EXPRESSIONS = (
     Rule("exp_minus_one", r.exp(x) - 1, r.expm1(x), exact=False, why=_CANCEL),
     Rule("minus_one_plus_exp", -1 + r.exp(x), r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_exp", 1 - r.exp(x), -r.expm1(x), exact=False, why=_CANCEL),
+    Rule("one_minus_two_sigmoids", 1 - 2 * r.sigmoid(x), -r.tanh(0.5 * x), exact=False, why=_CANCEL),
+    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
     Rule("log1p_of_exp", r.log1p(r.exp(x)), r.softplus(x), exact=False, why=_LIMIT),
     Rule("log1p_of_neg_exp", r.log1p(-r.exp(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),
     Rule("log_of_neg_expm1", r.log(-r.expm1(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)); the literal form loses exp(x) below 1e-16"),
-    Rule("log_of_exp_plus_exp", r.log(r.exp(x) + r.exp(y)), r.logaddexp(x, y), exact=False, why=_LIMIT),
+    Rule("log_of_expm1", r.log(r.expm1(x)), x + r.log1mexp(-x), exact=False, why=_LIMIT),
+    Rule("log_of_exp_minus_constant", r.log(r.exp(x) - c), x + r.log1mexp(r.log(c) - x), when=_positive_constant,
+         exact=False, why=_LIMIT),
     Rule("log_of_exp", r.log(r.exp(x)), x, exact=False, why=_LIMIT),
     Rule("log_of_sigmoid", r.log(r.sigmoid(x)), -r.softplus(-x), exact=False, why=_LIMIT),
     Rule("one_minus_sigmoid", 1 - r.sigmoid(x), r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("sigmoid_minus_one", r.sigmoid(x) - 1, -r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("minus_one_plus_sigmoid", -1 + r.sigmoid(x), -r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("log1p_of_neg_sigmoid", r.log1p(-r.sigmoid(x)), -r.softplus(x), exact=False, why=_LIMIT),
+    Rule("one_minus_erf", 1 - r.erf(x), r.erfc(x), exact=False, why=_CANCEL),
+    Rule("one_plus_erf", 1 + r.erf(x), r.erfc(-x), exact=False, why=_CANCEL),
+    Rule("one_minus_half_erfc", 1 - 0.5 * r.erfc(x), 0.5 * r.erfc(-x), exact=False, why=_CANCEL),
+    Rule("log_of_erfc", r.log(r.erfc(x)), r.log_erfc(x), exact=False, why=_LIMIT),
+    Rule("log_of_constant_erfc", r.log(c * r.erfc(x)), r.log(c) + r.log_erfc(x), when=_positive_constant, exact=False,
+         why=_LIMIT),
+    Rule("log1p_of_erf", r.log1p(r.erf(x)), r.log_erfc(-x), exact=False, why=_LIMIT),
+    Rule("log1p_of_neg_erf", r.log1p(-r.erf(x)), r.log_erfc(x), exact=False, why=_LIMIT),
     Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
 )
 
@@ -55,6 +77,7 @@ Powers = dict[Factor, int]
 
 _DEPTH = 6          # how far into a product to look
 _MOST = 6           # how many factors to handle
+_MOST_TERMS = 8     # and how many terms of a sum whose log is taken
 
 
 def opposite(b: Any, u: Any) -> Var | None:
@@ -360,11 +383,8 @@ def _sides(b: Any, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
 
 
 def _promising(left: Powers, right: Powers) -> bool:
-    """A quick look: sigmoids alone do not combine, unless one meets its inverse."""
-    for key in left:
-        if key[0] != "Q" or (key in right and left[key] * right[key] < 0):
-            return True
-    return any([key[0] != "Q" for key in right])
+    """A quick look: sigmoids alone do not combine."""
+    return any([key[0] != "Q" for key in left]) or any([key[0] != "Q" for key in right])
 
 
 def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -373,33 +393,25 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     if not _promising(left, right):
         return None
     powers = dict(left)
-    cancelled: Powers = {}
     for key, p in right.items():
-        q = powers.get(key, 0)
-        if q * p < 0:                       # a factor of one side against its inverse on the other
-            cancelled[key] = min(abs(p), abs(q))
-        powers[key] = p + q
+        powers[key] = powers.get(key, 0) + p
         if not powers[key]:
             del powers[key]
     combined = _combine(b, powers)
-    if combined is None and not cancelled:
+    if combined is None:
         return None
     want = result_type(op, args)
     if any(a.type.dtype != want.dtype for a in args):
         return None
-    out, into, soft = combined or ({}, {}, [])
+    out, into, soft = combined
     sides = []
     for own, v, sign in ((left, args[0], 1), (right, args[1], 1 if op.fn == "mul" else -1)):
         remove: Powers = {}
         for key, p in own.items():
-            n = cancelled.get(key, 0) * (1 if p > 0 else -1)
-            rest = p - n
             taken = out.get(key, 0)
-            if taken and rest and (taken > 0) == (rest > 0):
-                m = min(abs(taken), abs(rest)) * (1 if rest > 0 else -1)
-                out[key] = taken - m
-                n += m
-            if n:
+            if taken and (taken > 0) == (p > 0):
+                n = min(abs(taken), abs(p)) * (1 if p > 0 else -1)
+                out[key] = taken - n
                 remove[key] = n * sign
         stripped = strip(b, v, remove, 1) if remove else v
         if remove:
@@ -418,78 +430,32 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
         result = top
     else:
         result = b.map("true_divide", b.like(1, args[0]) if top is None else top, bottom)
-    if parts:
-        product = parts[0]
-        for part in parts[1:]:
-            product = b.map("mul", product, part)
-        if result is None or _is_one(result):
-            result = product
-        else:
-            result = b.map("mul", result, product)
-    return b.like(1, args[0]) if result is None else result
+    product = parts[0]
+    for part in parts[1:]:
+        product = b.map("mul", product, part)
+    return product if result is None or _is_one(result) else b.map("mul", result, product)
 
 
-def _distribute(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """(s + t) * e -> s * e + t * e where s * e combines: e.g. s = g / sum(exp(u)), e = exp(u)."""
-    for k in (0, 1):
-        kind = b.kinds[args[k].number]
-        if kind not in ("add", "sub"):
-            continue
-        e = args[1 - k]
-        outer = factors(b, e)
-        if not outer or atom(b, args[k]) is not None:
-            continue
-        for term in b.producer[args[k]].args:
-            inner = factors(b, term)
-            if not inner:
-                continue
-            powers = dict(inner)
-            good = False
-            for key, p in outer.items():
-                q = powers.get(key, 0)
-                good = good or q * p < 0
-                powers[key] = p + q
-            if good or (_combine(b, {k: p for k, p in powers.items() if p}) or ({}, {}, []))[2]:
-                s, t = b.producer[args[k]].args
-                return b.map(kind, b.map("mul", s, e), b.map("mul", t, e))
-    return None
-
-
-def _sum_of_quotient(b: Any, op: ops.Reduce, args: Args) -> Var | None:
-    """sum(t / S) -> sum(t) / S, where S is itself a sum along the same axes."""
-    if op.fn != "add":
-        return None
-    v = args[0]
-    found = {key: p for key, p in factors(b, v).items()
-             if key[0] == "S" and key[2] == op.axes and p < 0
-             and _aligned(key[2], key[3], v.type.ndim) and key[1].type.ndim == v.type.ndim}
-    if not found:
-        return None
-    remove = dict(found)
-    rest = strip(b, v, remove, 1)
-    if remove:
-        return None
-    dims = b.dims(v)
-    rest = b.broadcast(b.like(1, v) if rest is None else rest, dims)
-    result = b.apply(op, rest)
-    for key, p in found.items():
-        s = b.apply(ops.Reduce("add", key[2]), b.map("exp", key[1]))
-        for _ in range(-p):
-            result = b.map("true_divide", result, s)
-    return result
+def _positive(b: Any, v: Any) -> bool:
+    """Is v a positive number, or made of sizes?"""
+    if v.data is not None:
+        return not v.data.ndim and bool(v.data > 0)
+    eqn = b.producer.get(v)
+    return eqn is not None and (type(eqn.op) is ops.ShapeOf or ((type(eqn.op) is ops.Cast or b.kinds[v.number] in (
+        "mul", "true_divide")) and all([_positive(b, a) for a in eqn.args])))
 
 
 def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
-    """log of a product of positive factors alone -> the sum of their logs, e.g. log(softmax(x))."""
+    """log of a product of positive factors -> the sum of their logs, e.g. log(softmax(x)), log(mean(exp(x)))."""
     v = args[0]
     powers = factors(b, v)
     if not powers:
         return None
     remove = dict(powers)
     rest = strip(b, v, remove, 1)
-    if remove or rest is not None:
+    if remove or (rest is not None and not _positive(b, rest)):
         return None
-    result: Var | None = None
+    result: Var | None = None if rest is None else b.cast(b.map("log", rest), v.type.dtype)
     for key, p in powers.items():
         match key[0]:
             case "E":
@@ -510,6 +476,51 @@ def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
         else:
             result = b.map("sub" if p < 0 else "add", result, term)
     return result
+
+
+def _exponents(b: Any, v: Var) -> list[Var] | None:
+    """The logs of the terms of a sum of exponentials and positive constants, constants last; None if it is none."""
+    logs: list[Var] = []
+    numbers: list[Var] = []
+    work = [v]
+    while work:
+        u = work.pop()
+        kind = b.kinds[u.number]
+        if kind == "add" and len(work) + len(logs) < _MOST_TERMS and u.type == v.type:
+            work += b.producer[u].args[::-1]
+        elif kind == "exp":
+            logs.append(b.producer[u].args[0])
+        elif kind is ops.Reduce or kind is ops.Transpose:
+            found = atom(b, u)
+            if found is None or not never_empty(b, found[0][1], found[0][2]):
+                return None
+            logs.append(b.map("log", u))
+        elif u.data is not None and not u.data.ndim and u.data > 0:
+            numbers.append(u)
+        else:
+            return None
+    return logs + [b.map("log", u) for u in numbers] if logs else None
+
+
+def _log_of_sum(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """log(exp(x) + exp(y) + 2) -> logaddexp(logaddexp(x, y), log 2); log1p of such a sum -> softplus of its log."""
+    logs = _exponents(b, args[0])
+    if logs is None or any([tensor(u).dtype != args[0].type.dtype for u in logs]):
+        return None
+    total = logs[0]
+    for u in logs[1:]:
+        total = b.map("logaddexp", total, u)
+    return total if op.fn == "log" else b.map("softplus", total)
+
+
+def _log_of_difference(b: Any, op: ops.Map, args: Args) -> Var | None:
+    """log(exp(x) - exp(y)) -> x + log1mexp(y - x)."""
+    first, second = [b.eqn(a, "exp") for a in b.producer[args[0]].args]
+    if first is None or second is None or first.out.type.dtype != second.out.type.dtype:
+        return None
+    x, y = first.args[0], second.args[0]
+    same = b.map("and_", b.map("isinf", x), b.map("eq", x, y))      # inf - inf is nan
+    return b.map("add", x, b.map("log1mexp", b.map("switch", same, b.like(0, x), b.map("sub", y, x))))
 
 
 def _log_sum_exp(b: Any, op: ops.Map, args: Args) -> Var | None:
@@ -558,14 +569,6 @@ def _sample_softmax(b: Any) -> Any:
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
 
-def _sample_softmax_grad(b: Any) -> Any:
-    v, g = _matrix(b), _matrix(b)
-    e = b.map("exp", v)
-    s = _keep(b, b.apply(ops.Reduce("add", (1,)), e))
-    back = b.apply(ops.Reduce("add", (1,)), b.map("true_divide", b.map("mul", g, e), b.map("mul", s, s)))
-    return b.map("mul", b.map("sub", b.map("true_divide", g, s), _keep(b, back)), e)
-
-
 def _sample_log(b: Any) -> Any:
     v = _matrix(b)
     e = b.map("exp", v)
@@ -573,6 +576,20 @@ def _sample_log(b: Any) -> Any:
     sig = b.map("sigmoid", v)
     return (b.map("log", b.map("true_divide", e, _keep(b, s))), b.map("log", b.map("square", sig)),
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
+
+
+def _sample_log_of_sum(b: Any) -> Any:
+    v, w = _matrix(b), _matrix(b)
+    d, e = b.map("exp", v), b.map("exp", w)
+    two = b.constant(2.0, "float64")
+    s = b.apply(ops.Reduce("add", (1,)), e)
+    return (b.map("log", b.map("add", d, e)), b.map("log", b.map("add", two, b.map("add", d, e))),
+            b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
+
+
+def _sample_log_of_difference(b: Any) -> Any:
+    v, w = _matrix(b), _matrix(b)
+    return b.map("log", b.map("sub", b.map("exp", b.map("abs", v)), b.map("exp", b.map("neg", b.map("square", w)))))
 
 
 def _sample_logsumexp(b: Any) -> Any:
@@ -590,14 +607,14 @@ _POSITIVE = ("exp", "sigmoid")
 PRODUCTS = (
     Rule("log_sum_exp", On(("log",), first=(ops.Reduce, ops.Transpose), needs=("exp",)), _log_sum_exp,
          exact=False, why=_EMPTY, sample=_sample_logsumexp, ulps=64),
+    Rule("log_of_sum", On(("log", "log1p"), first=("add", ops.Reduce, ops.Transpose), needs=("exp",)), _log_of_sum,
+         exact=False, why=_EMPTY, sample=_sample_log_of_sum, ulps=64),
+    Rule("log_of_difference", On(("log",), first=("sub",), needs=("exp",)), _log_of_difference,
+         exact=False, why=_LIMIT, sample=_sample_log_of_difference, ulps=64),
     Rule("log_of_product", On(("log",), first=("mul", "true_divide", "square", "add", "sigmoid"), needs=_POSITIVE),
          _log_of_product, exact=False, why=_LIMIT, sample=_sample_log, ulps=64),
     Rule("positive_factors", On(("mul", "true_divide"), some=tuple(_PRODUCT), needs=_POSITIVE), _product,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax), ulps=64),
-    Rule("distribute_positive", On(("mul",), some=("add", "sub"), needs=_POSITIVE), _distribute,
-         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
-    Rule("sum_of_quotient", On((ops.Reduce,), first=("mul", "true_divide", "neg"), needs=_POSITIVE), _sum_of_quotient,
-         exact=False, why=_GRADIENT, sample=_sample_softmax_grad, ulps=1e4),
 )
 
 RULES = EXPRESSIONS + PRODUCTS

@@ -51,6 +51,37 @@ CODE_FLAGS = (
     "-fwrapv",
     "-ffp-contract=off",  # what gcc does in ISO mode; clang would fuse multiplications and additions
 )
+
+
+@record
+class Fault:
+    """Wrong code that a compiler makes of right C, and the flag with which it can't.
+
+    needs: an instruction set without which the fault does not show.  reduced: C that shows it, in
+    tests/campaign/reduced.
+    """
+
+    kind: str
+    flag: str
+    needs: str
+    reduced: str
+    cause: str
+
+
+# tests/campaign found these and looks for more in each new compiler (its README says how).  A row goes when no
+# compiler in use has the fault.
+FAULTS = (
+    Fault("gcc", "-fno-tree-loop-if-convert", "", "masked_loads.c",
+          "Loads in branches (the source's, or made by sinking and jump threading) become masked loads in vectors, "
+          "whose permutations are dropped: each gets elements or the mask of another (bug 114375, seen in 11.3 and "
+          "12.2, fixed in 14 and in later releases of the older ones).  Without if-conversion there are no masked "
+          "loads.  What is chosen in vectors is a gradc_select of csrc/include/gradc_math.h, which has no branch."),
+    Fault("gcc", "-mprefer-vector-width=256", "avx512f", "permuted_doubles.c",
+          "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come "
+          "from the upper half: avx_vpermilp_parallel of the i386 back end looks at one side of their range only "
+          "(seen in 11.3 and 12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h allows 512 bits where nothing is "
+          "permuted."),
+)
 _FAST_MATH = frozenset(("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-mdaz-ftz"))
 # Variables that make a compiler write files elsewhere or change what is linked.
 _DROPPED_VARIABLES = frozenset(("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "LD_RUN_PATH", "GCC_COMPARE_DEBUG"))
@@ -182,8 +213,10 @@ def cpu_isa() -> tuple[str, ...]:
     return tuple(name for name in LEVELS["x86-64-v4"] if name in features)
 
 
-def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
+def unit_flags(toolchain: Toolchain, optimize: str = "-O3", target: Sequence[str] | None = None) -> list[str]:
     """The flags that make a unit's code what it is: language, optimisation, instruction sets, user's flags.
+
+    target: instruction sets other than this CPU's.
 
     Raises: CompileError if config.cc_flags asks for fast-math.
     """
@@ -195,11 +228,13 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3") -> list[str]:
         )
     # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
     base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
-    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).
-    # Two selects on one condition are not made branches: gcc 12 gets the masks of loads in them wrong (GRADC_BRANCH).
+    sets = isa() if target is None else target
+    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).  Jump
+    # threading takes loops apart that would be vectors.
     gcc = ["-fipa-icf", "-fno-thread-jumps"] if toolchain.kind == "gcc" else []
+    gcc += [fault.flag for fault in FAULTS if fault.kind == toolchain.kind and fault.needs in ("", *sets)]
     math = ["-DGRADC_MATH_ACCURATE"] if config.math == "accurate" else []           # see gradc_math.h
-    return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *math, *(f"-m{name}" for name in isa()), *extra]
+    return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *math, *(f"-m{name}" for name in sets), *extra]
 
 
 def unit_argv(

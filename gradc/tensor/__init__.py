@@ -128,6 +128,7 @@ from gradc.tensor.elemwise import (
     log1pexp,
     log2,
     log10,
+    log_erfc,
     logaddexp,
     logical_and,
     logical_not,
@@ -203,6 +204,7 @@ from gradc.tensor.reduce import (
     sum,
     var,
 )
+from gradc.tensor.repeats import repeat
 from gradc.tensor.shape import (
     addbroadcast,
     atleast_1d,
@@ -228,7 +230,6 @@ from gradc.tensor.shape import (
     moveaxis,
     patternbroadcast,
     ravel,
-    repeat,
     reshape,
     roll,
     shape,
@@ -282,7 +283,8 @@ __all__ = [
     "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp", "exp2", "expit", "expm1", "fill",
     "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "identity", "imag", "invert", "isclose",
     "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log10", "log1mexp",
-    "log1p", "log1pexp", "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+    "log1p", "log1pexp", "log2", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt",
     "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow", "power", "psi",
     "rad2deg", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
     "round_half_to_even", "second", "sgn", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "square",

@@ -211,7 +211,7 @@ def sizes_of(x: Any) -> list[Any]:
 
 def _one_size(value: Any) -> Any:
     if isinstance(value, (bool, np.bool_)):
-        raise TypeMismatchError(f"a size is an integer, got {value!r}")
+        raise TypeMismatchError(f"a size is an integer, got {value!r}{at(graph.user_line())}")
     if isinstance(value, (int, np.integer)):
         return size_constant(int(value))
     if isinstance(value, (Variable, np.ndarray)):
@@ -224,7 +224,8 @@ def _one_size(value: Any) -> Any:
                 v = v.owner.inputs[0] if lifted else apply(ops.Transpose(()), v)
             return cast(v, "int64")
         raise TypeMismatchError(f"a size is an integer scalar, got {describe(v)} of type {v.type}{at(v.source)}")
-    raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {value!r}")
+    raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {value!r}"
+                            f"{at(graph.user_line())}")
 
 
 def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -> list[Any]:
@@ -261,12 +262,16 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
                 raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give "
                                  f"ndim=, or a tuple of scalars")
             result = [cast(apply(ops.Slice((ops.Item(at=k),)), v), "int64") for k in range(length)]
+            if v.type.shape[0] is None and result:
+                have, want = apply(ops.ShapeOf(0), v), size_constant(length)
+                result[0] = apply(ops.Assert("expected a shape of {1} entries, got {0}", "shape", 2), result[0],
+                                  apply(ops.Map("eq"), have, want), have, want)
     if ndim is not None and len(result) != ndim:
-        raise ShapeError(f"expected a shape of {ndim} entries, got {len(result)}")
+        raise ShapeError(f"expected a shape of {ndim} entries, got {len(result)}{at(graph.user_line())}")
     if not allow_unknown:
         for s in result:
             if isinstance(s, Constant) and s.data < 0:
-                raise ShapeError(f"sizes must not be negative, got {int(s.data)}")
+                raise ShapeError(f"sizes must not be negative, got {int(s.data)}{at(graph.user_line())}")
     return result
 
 

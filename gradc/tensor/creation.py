@@ -20,6 +20,7 @@ from gradc.ir.graph import Constant, apply
 from gradc.ir.types import TensorType
 from gradc.tensor import elemwise as ew
 from gradc.tensor import shape as shp
+from gradc.tensor.checks import fail, integer, not_negative, python_integer, true
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 
 # ------------------------------------------------------------------------------------------- typed inputs
@@ -79,7 +80,7 @@ def several(make: Callable[..., Any], *names: Any, **options: Any) -> Any:
     if len(names) == 1:
         only = names[0]
         if isinstance(only, (int, np.integer)):
-            return [make(None, **options) for _ in range(only)]
+            return [make(None, **options) for _ in range(python_integer(only, "a number of inputs", "it", 0))]
         if isinstance(only, str) and len(only) == 1:
             return make(only, **options)
         names = tuple(only)
@@ -129,13 +130,14 @@ def alloc(value: Any, *shape: Any) -> Any:
     spec: Any = shape
     if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
         spec = shape[0]
-    return apply(ops.Broadcast(), as_tensor_variable(value), *sizes(spec))
+    return apply(ops.Broadcast(), as_tensor_variable(value), *[not_negative(s, "alloc") for s in sizes(spec)])
 
 
 def full(shape: Any, fill_value: Any, dtype: object = None) -> Any:
     """A tensor of `shape` with every element `fill_value`.  Dtype: `dtype`, else that of fill_value."""
     value = as_tensor_variable(fill_value)
-    return apply(ops.Broadcast(), value if dtype is None else _converted(value, dtype), *sizes(shape))
+    return apply(ops.Broadcast(), value if dtype is None else _converted(value, dtype),
+                 *[not_negative(s, "alloc") for s in sizes(shape)])
 
 
 def _converted(value: Any, dtype: object) -> Any:
@@ -185,13 +187,17 @@ def empty_like(x: Any, dtype: object = None) -> Any:
 # ---------------------------------------------------------------------------------------- ranges and matrices
 
 
+_NO_STEP = "arange: the step must not be 0"
+_ENDLESS = "arange: start, stop and step must tell a finite number of elements"
+
+
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) -> Any:
     """start, start + step, ... up to but without stop; `arange(n)` counts from 0.
 
     Dtype: int64 for integers (uint64 for unsigned ones), else common.  The number of elements is
     ceil((stop - start) / step), as for numpy.arange.  A length that only the values of floating variables tell
     is not computed in C so far: such a function runs in the interpreter, and `f.info` says so.
-    Raises: ShapeError for a step of 0 known at build.
+    Raises: BadValueError for a step of 0, or where that number is not finite.
     """
     if stop is None:
         start, stop = 0, start
@@ -202,17 +208,21 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     common = dtypes.upcast(first.type.dtype, last.type.dtype, by.type.dtype)
     want = dtypes.check_dtype(dtype) if dtype is not None else "int64" if common in ("bool", *dtypes.SIGNED) else \
         "uint64" if common in dtypes.UNSIGNED else common
-    if isinstance(by, Constant) and by.data == 0:
-        raise ShapeError("arange: the step must not be 0")
+    if not isinstance(by, Constant):
+        by = true(ew.neq(by, 0), _NO_STEP, on=by)
+    elif by.data == 0:
+        fail(_NO_STEP, "value")
     discrete = common in dtypes.DISCRETE
     if all(isinstance(v, Constant) for v in (first, last, by)):
         a, b, s = (v.data.item() for v in (first, last, by))
+        if not np.isfinite((b - a) / s):
+            fail(_ENDLESS, "value")
         count = size_constant(len(range(a, b, s)) if discrete else max(int(np.ceil((b - a) / s)), 0))
     elif discrete:
         count = _count_steps(*[_converted(v, "int64") for v in (first, last, by)])
     else:
         span = ew.true_divide(ew.sub(cast(last, common), first), by)
-        count = cast(ew.ceil(span), "int64")
+        count = cast(ew.ceil(true(ew.isfinite(span), _ENDLESS, on=span)), "int64")
     result = apply(ops.Iota(), count)
     work = "int64" if discrete else common
     result = cast(result, work)
@@ -244,7 +254,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
     known = isinstance(a, Constant) and isinstance(b, Constant)     # Python floats: as numpy.linspace of them
     work = "float64" if known or common in dtypes.DISCRETE else common
     a, b = _converted(a, work), _converted(b, work)
-    n = sizes(num)[0]
+    n = not_negative(sizes(num)[0], "linspace")
     steps = ew.sub(n, size_constant(1)) if endpoint else n
     count = apply(ops.Iota(), n)
     place = shp.shape_padright(cast(count, work), max(a.type.ndim, b.type.ndim))
@@ -258,9 +268,13 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
 
 def eye(n: Any, m: Any = None, k: Any = 0, dtype: object = None) -> Any:
     """The n by m matrix (m = n unless given) with ones on diagonal k.  Dtype: floatX unless given."""
-    rows = sizes(n)[0]
-    columns = rows if m is None else sizes(m)[0]
-    return cast(ew.eq(shp.offsets(rows, columns), k), config.floatX if dtype is None else dtype)
+    return cast(ew.eq(_offsets("eye", n, m), integer(k, "eye", "k")), config.floatX if dtype is None else dtype)
+
+
+def _offsets(what: str, n: Any, m: Any) -> Any:
+    """Column minus row numbers of an n by m matrix, m = n unless given."""
+    rows = not_negative(sizes(n)[0], what)
+    return shp.offsets(rows, rows if m is None else not_negative(sizes(m)[0], what))
 
 
 def identity_like(x: Any, dtype: object = None) -> Any:
@@ -273,9 +287,7 @@ def identity_like(x: Any, dtype: object = None) -> Any:
 
 def tri(n: Any, m: Any = None, k: Any = 0, dtype: object = None) -> Any:
     """The n by m matrix with ones on and below diagonal k.  Dtype: floatX unless given."""
-    rows = sizes(n)[0]
-    columns = rows if m is None else sizes(m)[0]
-    return cast(ew.le(shp.offsets(rows, columns), k), config.floatX if dtype is None else dtype)
+    return cast(ew.le(_offsets("tri", n, m), integer(k, "tri", "k")), config.floatX if dtype is None else dtype)
 
 
 class _Grid:

@@ -309,12 +309,12 @@ def round(x: Any, mode: str | None = None) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Larger of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    """Larger of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("maximum", x, y)
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """Smaller of x and y; nan if either is.  Dtype: common.  At ties both get the full gradient."""
+    """Smaller of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("minimum", x, y)
 
 
@@ -380,7 +380,12 @@ def isneginf(x: Any) -> Any:
 
 
 def switch(cond: Any, ift: Any, iff: Any) -> Any:
-    """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff."""
+    """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff.
+
+    Its gradient is that of the branch taken, also where the other branch or its derivative is nan or infinite: a guard
+    such as switch(x > 0, sqrt(x), 0).  Through `dot` and sums this holds for derivatives; a factor of a `dot` that is
+    itself nan where the branch is not taken has to be replaced before it.  Slices and set_subtensor are no guards.
+    """
     return elementwise("switch", as_bool(cond), ift, iff)
 
 
@@ -498,6 +503,11 @@ def erfcinv(x: Any) -> Any:
 def erfcx(x: Any) -> Any:
     """exp(x**2) * erfc(x), without underflow.  Dtype: floating."""
     return elementwise("erfcx", x)
+
+
+def log_erfc(x: Any) -> Any:
+    """log(erfc(x)), without underflow; log of a normal tail: log_erfc(x / sqrt(2)) - log(2).  Dtype: floating."""
+    return elementwise("log_erfc", x)
 
 
 def gamma(x: Any) -> Any:

@@ -14,8 +14,9 @@ import numpy as np
 
 from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, apply, describe
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
+from gradc.ir.graph import Constant, Variable, apply, describe, user_line
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
+from gradc.tensor.shape import moveaxis
 
 _ADVICE = ("use ints, slices, None and ...; for a few positions join or stack x[i], for a mask use "
            "switch(mask, x, 0)")
@@ -41,7 +42,8 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
     data = np.asarray(entry)
     if data.dtype.kind in "iu":
         return int(data)
-    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {entry!r}")
+    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {entry!r}"
+                            f"{at(user_line())}")
 
 
 def getitem(x: Any, key: Any) -> Any:
@@ -93,9 +95,10 @@ def getitem(x: Any, key: Any) -> Any:
 def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False) -> Any:
     """A copy of the tensor that `x` is a part of, with that part set to `y`: `set_subtensor(a[2:4], y)`.
 
-    Shapes: y has the shape of the part, or broadcasts to it.  Dtype: that of the whole; y is converted if
-    that loses nothing.  `inplace` changes nothing: what is updated in place is the compiler's choice.
-    Raises: TypeMismatchError if x is no part (`a[...]`) of a tensor or y of a wider dtype.
+    A diagonal, `diag(a)` or `diagonal(a, ...)`, is such a part, too.
+    Shapes: y has the shape of the part, or broadcasts to it.  Dtype: that of the whole; y is cast, from floats to
+    integers by truncation.  `inplace` changes nothing: what is updated in place is the compiler's choice.
+    Raises: TypeMismatchError if x is no part of a tensor, or for a complex y in a real tensor.
     """
     return _scatter("set", x, y)
 
@@ -104,7 +107,7 @@ def inc_subtensor(x: Any, y: Any, inplace: bool = False, set_instead_of_inc: boo
                   tolerate_inplace_aliasing: bool = False) -> Any:
     """A copy of the tensor that `x` is a part of, with `y` added to that part: `inc_subtensor(a[0], 1)`.
 
-    Otherwise as `set_subtensor`.
+    Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).
     """
     return _scatter("set" if set_instead_of_inc else "inc", x, y)
 
@@ -113,7 +116,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     what = f"{mode}_subtensor"
     if not isinstance(part, Variable):
         raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got {part!r}")
-    value = _fit(value, part, what)
+    value = _fit(value, part, what, mode)
     node = part.owner
     if node is not None and type(node.op) is ops.Transpose:
         # The part was transposed (or got new axes) after it was cut out: undo that on the value.
@@ -135,11 +138,18 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     if node is None or type(node.op) is not ops.Slice:
         raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
                                 f"{describe(part)}{at(part.source)}")
-    return apply(ops.Scatter(mode, node.op.items), node.inputs[0], value, *node.inputs[1:])
+    changed = apply(ops.Scatter(mode, node.op.items), node.inputs[0], value, *node.inputs[1:])
+    axes = part.__dict__.get("_tag") and getattr(part.tag, "diagonal", None)
+    if axes is None:
+        return changed
+    flat: Any = node.inputs[0].owner            # `diagonal` cuts it out of a reshaped tensor with these axes last
+    square = flat.inputs[0]
+    changed = apply(ops.Reshape(square.type.ndim), changed, *sizes_of(square))
+    return moveaxis(changed, (-2, -1), axes)
 
 
-def _fit(value: Any, part: Any, what: str) -> Any:
-    """`value` in the dtype of `part`."""
+def _fit(value: Any, part: Any, what: str, mode: str) -> Any:
+    """`value` in the dtype of `part`; it is set by any cast to a real dtype, and added by those of the same kind."""
     want = part.type.dtype
     if isinstance(value, (int, float)) and not isinstance(value, bool) and want in dtypes.CONTINUOUS:
         return constant(value, dtype=want)
@@ -147,7 +157,13 @@ def _fit(value: Any, part: Any, what: str) -> Any:
     have = value.type.dtype
     if have == want:
         return value
-    if dtypes.upcast(have, want) != want:
+    if not np.can_cast(have, want, "same_kind" if mode == "inc" or have in dtypes.COMPLEX else "unsafe"):
         raise TypeMismatchError(f"{what}: {describe(part)} is {want}, the new part {describe(value)} is {have}"
                                 f"{at(value.source)}; cast it")
+    if isinstance(value, Constant) and want in dtypes.INTEGERS and value.data.size:
+        limits = np.iinfo(want)
+        for extreme in (value.data.min(), value.data.max()):
+            if not limits.min <= extreme <= limits.max:
+                raise TypeMismatchError(f"{what}: {extreme} is outside the range of {want}, the dtype of "
+                                        f"{describe(part)}{at(value.source)}")
     return constant(value.data, dtype=want) if isinstance(value, Constant) else cast(value, want)

@@ -14,6 +14,7 @@ from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import shape as shp
+from gradc.tensor.checks import in_range
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
 from gradc.tensor.elemwise import sigmoid, softplus
 from gradc.tensor.special import log_of, log_of_complement, log_softmax, softmax
@@ -79,8 +80,7 @@ def selu(x: Any) -> Any:
 
 def softsign(x: Any) -> Any:
     """x / (1 + abs(x)).  Dtype: floating."""
-    x = _floats(x)
-    return ew.true_divide(x, ew.add(1, ew.abs(x)))
+    return ew.elementwise("softsign", _floats(x))
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -114,14 +114,17 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Any:
 def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Any:
     """-log of the probability given to the true class, whose integer numbers are `true_one_of_n`.
 
-    A number outside the classes gives inf (0 for probabilities made by `softmax`).
+    Raises: IndexOutOfBoundsError for a number that is negative or no less than the number of classes.
     """
     coding, true = as_tensor_variable(coding_dist), as_tensor_variable(true_one_of_n)
     if true.type.dtype not in dtypes.INTEGERS:
         raise TypeMismatchError(f"categorical_crossentropy: class numbers are integers, got {describe(true)} of type "
                                 f"{true.type}{at(true.source)}; cast them")
     last = coding.type.ndim - 1
-    hit = ew.eq(shp.shape_padright(true), apply(ops.Iota(), size_of(coding, last)))
+    classes = size_of(coding, last)
+    true = in_range(true, 0, classes, "categorical_crossentropy: class number {0} is out of range; there are {1} "
+                                      "classes, numbered from 0", "index")
+    hit = ew.eq(shp.shape_padright(true), apply(ops.Iota(), classes))
     stable = log_of(coding)
     plain = stable.owner.op == ops.Map("log")
     values = coding if plain else stable

@@ -3,7 +3,8 @@
 `axis` is None (all axes), an int, or a list or tuple of ints; negative ones count from the end.  With
 `keepdims`, reduced axes stay with size 1 and broadcast against the argument.  Dtypes follow Aesara: sums and
 products of integers below 64 bits are int64 (uint64), means of integers float64, extremes and cumulative
-sums keep the dtype.  Here: composites of `Reduce, ArgReduce, Cumulate`.  Not here: log-sum-exp and softmax
+sums keep the dtype (but those of bool are int64).  Sums and products of float32 are made in float64 and rounded
+once, wherever they stand.  Here: composites of `Reduce, ArgReduce, Cumulate`.  Not here: log-sum-exp and softmax
 (`special.py`).
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 
@@ -48,10 +49,11 @@ def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
         axis = np.asarray(axis.data).item()
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
         got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else repr(axis)
-        raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}")
+        raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}"
+                                f"{at(user_line())}")
     if not -ndim <= axis < ndim:
         where = f" for {describe(x)}, which is {x.type.short()}{at(x.source)}" if x is not None else \
-            f" for {ndim} dimension(s)"
+            f" for {ndim} dimension(s){at(user_line())}"
         raise ShapeError(f"{what}: axis {axis} is out of range{where}")
     return int(axis) % ndim
 
@@ -96,8 +98,8 @@ def sum(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, 
     """Sum of the elements along `axis`; 0 of none.
 
     Dtype: integers below 64 bits and bool give int64 (uint64); else same as x.  `dtype` is that of the
-    result, `acc_dtype` that of the accumulator (default: the result's, at least x's).
-    Error: as pairwise summation.
+    result, `acc_dtype` that of the accumulator (default: the result's, at least x's; float32 is summed in float64).
+    Error: at most n u sum(abs(x)) with u = 2^-53; of float32 moreover one rounding of the result, 2^-24 abs(result).
     """
     return _accumulate("add", "sum", x, axis, dtype, keepdims, acc_dtype)
 
@@ -106,13 +108,14 @@ def prod(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
          no_zeros_in_input: bool = False) -> Any:
     """Product of the elements along `axis`; 1 of none.  Dtypes as `sum`.
 
+    Relative error: at most n 2^-53, of float32 moreover 2^-24.
     The gradient is exact where elements are 0, so `no_zeros_in_input` changes nothing.
     """
     return _accumulate("mul", "prod", x, axis, dtype, keepdims, acc_dtype)
 
 
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest element along `axis`, nan if there is one; every tied element gets the full gradient.
+    """Largest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """
@@ -121,7 +124,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest element along `axis`, nan if there is one; every tied element gets the full gradient.
+    """Smallest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """
@@ -222,6 +225,7 @@ def mean(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
     """Mean of the elements along `axis`; nan of none.
 
     Dtype: same as x, float64 for integers and bool; `dtype` and `acc_dtype` as in `sum`.
+    Error: that of `sum`, and two roundings (of the number of elements, and of the quotient).
     """
     x = as_tensor_variable(x)
     if dtype is None and x.type.dtype in dtypes.DISCRETE:
@@ -238,7 +242,7 @@ def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, correct
 
     Where ddof exceeds n the denominator is 0, as in NumPy: the result is inf or nan, never negative.  Two passes
     (the mean first), so that no digits cancel.  With `corrected`, the rounding error of the mean is taken out.
-    Dtype: floating as `mean`; real for complex x.
+    Dtype: floating as `mean`; real for complex x.  Squares are rounded to it, and summed as in `sum`.
     Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), eq. 1.7.
     """
     x = as_tensor_variable(x)
@@ -265,6 +269,8 @@ def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, correct
 
 def _cumulate(fn: str, what: str, x: Any, axis: Any) -> Any:
     x = as_tensor_variable(x)
+    if x.type.dtype == "bool":
+        x = cast(x, "int64")
     if axis is None:
         if x.type.ndim != 1:
             total = constant(np.ones((), "int64"))
@@ -276,12 +282,15 @@ def _cumulate(fn: str, what: str, x: Any, axis: Any) -> Any:
 
 
 def cumsum(x: Any, axis: Any = None) -> Any:
-    """Running sum along `axis`, of the flattened x for None.  Dtype: same as x (int32 stays int32)."""
+    """Running sum along `axis`, of the flattened x for None.
+
+    Dtype: same as x (int32 stays int32), int64 for bool.  Error: that of `sum`, for each element.
+    """
     return _cumulate("add", "cumsum", x, axis)
 
 
 def cumprod(x: Any, axis: Any = None) -> Any:
-    """Running product along `axis`, of the flattened x for None.  Dtype: same as x."""
+    """Running product along `axis`, of the flattened x for None.  Dtypes as `cumsum`, error as `prod`."""
     return _cumulate("mul", "cumprod", x, axis)
 
 

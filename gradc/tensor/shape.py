@@ -9,15 +9,17 @@ tensors put together take their common dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes, ops
+from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe
 from gradc.tensor import elemwise as ew
+from gradc.tensor.checks import equal, in_range, integer, is_length, named, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes, normalize_axis
 
@@ -117,7 +119,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
            for k in (destination if isinstance(destination, (list, tuple)) else [destination])]
     if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
         raise ShapeError(f"moveaxis: source {source} and destination {destination} must name equally many axes, each "
-                         f"once")
+                         f"once{at(graph.user_line())}")
     order = [k for k in range(ndim) if k not in old]
     for place, axis in sorted(zip(new, old)):
         order.insert(place, axis)
@@ -138,7 +140,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     ndim = x.type.ndim + len(places)
     new = {normalize_axis(k, ndim, "expand_dims") for k in places}
     if len(new) != len(places):
-        raise ShapeError(f"expand_dims: an axis is given twice in {axis}")
+        raise ShapeError(f"expand_dims: an axis is given twice in {axis}{at(graph.user_line())}")
     old = iter(range(x.type.ndim))
     return _permute(x, tuple(-1 if k in new else next(old) for k in range(ndim)))
 
@@ -146,13 +148,13 @@ def expand_dims(x: Any, axis: Any) -> Any:
 def shape_padleft(x: Any, n_ones: int = 1) -> Any:
     """x with `n_ones` axes of size 1 put before the others."""
     x = as_tensor_variable(x)
-    return _permute(x, (-1,) * n_ones + tuple(range(x.type.ndim)))
+    return _permute(x, (-1,) * python_integer(n_ones, "shape_padleft", "n_ones", 0) + tuple(range(x.type.ndim)))
 
 
 def shape_padright(x: Any, n_ones: int = 1) -> Any:
     """x with `n_ones` axes of size 1 put after the others."""
     x = as_tensor_variable(x)
-    return _permute(x, tuple(range(x.type.ndim)) + (-1,) * n_ones)
+    return _permute(x, tuple(range(x.type.ndim)) + (-1,) * python_integer(n_ones, "shape_padright", "n_ones", 0))
 
 
 def shape_padaxis(x: Any, axis: int) -> Any:
@@ -163,6 +165,7 @@ def shape_padaxis(x: Any, axis: int) -> Any:
 def atleast_nd(*tensors: Any, n: int = 1, left: bool = True) -> Any:
     """The tensors with at least `n` dimensions: axes of size 1 put before (or after) the others."""
     made = []
+    n = python_integer(n, "atleast_nd", "n", 0)
     for t in tensors:
         x = as_tensor_variable(t)
         missing = max(n - x.type.ndim, 0)
@@ -191,24 +194,6 @@ def atleast_3d(*tensors: Any) -> Any:
 # --------------------------------------------------------------------------------------------- reshaping
 
 
-def _nonnegative(s: Any) -> bool:
-    """Is this size known not to be negative: a constant, a size, or a product or sum of such?"""
-    work, steps = [s], 0
-    while work:
-        v = work.pop()
-        steps += 1
-        if isinstance(v, Constant):
-            if v.data < 0:
-                return False
-        elif v.owner is None or steps > 50:
-            return False
-        elif type(v.owner.op) is ops.Map and v.owner.op.fn in ("add", "mul", "maximum", "floor_divide"):
-            work.extend(v.owner.inputs)
-        elif type(v.owner.op) is not ops.ShapeOf:
-            return False
-    return True
-
-
 def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     """The elements of x in C order with another shape; one size may be -1, "what is left".
 
@@ -220,15 +205,21 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     unknown = [k for k, s in enumerate(new) if isinstance(s, Constant) and s.data == -1]
     if any(isinstance(s, Constant) and s.data < -1 for s in new) or len(unknown) > 1:
         text = ", ".join(str(s.data) if isinstance(s, Constant) else describe(s) for s in new)
-        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})")
+        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})"
+                         f"{at(graph.user_line())}")
     if unknown:
         rest = new[:unknown[0]] + new[unknown[0] + 1:]
         new[unknown[0]] = _what_is_left(x, rest)
     else:
-        doubtful = [k for k, s in enumerate(new) if not _nonnegative(s)]
+        doubtful = [k for k, s in enumerate(new) if not is_length(s)]
         if doubtful:        # a size that may turn out to be -1 at run time
-            known = [_or_one(s) if k in doubtful else s for k, s in enumerate(new)]
-            left = ew.floor_divide(size(x), ew.maximum(_product(known), size_constant(1)))
+            known = _product([_or_one(s) if k in doubtful else s for k, s in enumerate(new)])
+            one = size_constant(1)
+            # What is left of nothing is not known: -1 stays, which Reshape refuses.
+            left = ew.switch(ew.lt(known, one), size_constant(-1), ew.floor_divide(size(x), ew.maximum(known, one)))
+            if len(doubtful) > 1:
+                count = reduce(ew.add, [cast(ew.eq(new[k], size_constant(-1)), "int64") for k in doubtful])
+                left = in_range(count, None, 2, "reshape: one size may be -1, got {0} of them", "size", on=left)
             for k in doubtful:
                 new[k] = ew.switch(ew.eq(new[k], size_constant(-1)), left, new[k])
     return apply(ops.Reshape(len(new)), x, *new)
@@ -286,7 +277,7 @@ def ravel(x: Any) -> Any:
 
 def broadcast_to(x: Any, shape: Any) -> Any:
     """x repeated to `shape`: axes of static size 1 and missing axes on the left grow, others must fit."""
-    return apply(ops.Broadcast(), as_tensor_variable(x), *sizes(shape))
+    return apply(ops.Broadcast(), as_tensor_variable(x), *[not_negative(s, "broadcast_to") for s in sizes(shape)])
 
 
 def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any]:
@@ -305,10 +296,9 @@ def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any
                              f"broadcast")
         open_sizes = [s for s in here if not isinstance(s, Constant)]
         first = size_constant(known.pop()) if known else open_sizes[0] if open_sizes else size_constant(1)
-        conditions = [ew.eq(first, s) for s in open_sizes if s is not first] if checked else []
-        if conditions:
-            first = apply(ops.Assert(f"the sizes of dimension {axis + ndim} differ; a size 1 broadcasts only if it is "
-                                     f"known when the graph is built"), first, *conditions)
+        for s in open_sizes if checked else ():
+            first = equal(s, first, f"sizes {{0}} and {{1}} of dimension {axis + ndim} differ; a size 1 broadcasts "
+                                    f"only if it is known when the graph is built", on=first, error="shape")
         result.append(first)
     return result
 
@@ -335,21 +325,14 @@ def specify_shape(x: Any, shape: Any) -> Any:
                          f"{at(x.source)}")
     mine = sizes_of(x)
     new = [m if e is None else sizes(e)[0] for e, m in zip(entries, mine)]
-    conditions = []
+    checked = x
     for k, (have, want) in enumerate(zip(mine, new)):
-        if want is have:
-            continue
-        if isinstance(have, Constant) and isinstance(want, Constant):
-            if have.data != want.data:
-                raise ShapeError(f"specify_shape: {describe(x)} is {x.type.short()}, dimension {k} can't be "
-                                 f"{int(want.data)}{at(x.source)}")
-        else:
-            conditions.append(ew.eq(have, want))
-    if not conditions:
-        return x
-    checked = apply(ops.Assert(f"specify_shape: {describe(x)} does not have the shape it was said to have"), x,
-                    *conditions)
-    return apply(ops.Reshape(len(new)), checked, *new)
+        if isinstance(have, Constant) and isinstance(want, Constant) and have.data != want.data:
+            raise ShapeError(f"specify_shape: {describe(x)} is {x.type.short()}, dimension {k} can't be "
+                             f"{int(want.data)}{at(x.source)}")
+        checked = equal(have, want, f"specify_shape: dimension {k} of {named(x)} has size {{0}}, not {{1}} as stated",
+                        on=checked, error="assert")
+    return x if checked is x else apply(ops.Reshape(len(new)), checked, *new)
 
 
 def addbroadcast(x: Any, *axes: int) -> Any:
@@ -385,7 +368,8 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:
 def join(axis: Any, *tensors: Any) -> Any:
     """The tensors one after the other along `axis`.  Dtype: common.
 
-    Raises: ShapeError if ranks or the other sizes differ, TypeMismatchError for an axis that is a variable.
+    The axis may be an integer variable: then no size of the result is known when the graph is built.
+    Raises: ShapeError if ranks or the other sizes differ, or for an axis that is out of range.
     """
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
@@ -395,8 +379,39 @@ def join(axis: Any, *tensors: Any) -> Any:
     ndim = made[0].type.ndim
     if ndim == 0:
         raise ShapeError(f"join: {describe(made[0])} is a scalar and can't be joined{at(made[0].source)}; use stack")
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        return _join_at(axis, made)
     axis = normalize_axis(axis, ndim, "join", made[0])
     return made[0] if len(made) == 1 else apply(ops.Concat(axis), *made)
+
+
+def _join_at(axis: Any, tensors: Sequence[Any]) -> Any:
+    """`join` along an axis that is a variable: each tensor is put into its place in a larger one."""
+    ndim = tensors[0].type.ndim
+    for t in tensors:
+        if t.type.ndim != ndim:
+            raise ShapeError(f"join: {describe(tensors[0])} has {ndim} dimension(s), {describe(t)} {t.type.ndim}"
+                             f"{at(t.source)}")
+    axis = in_range(integer(axis, "join", "axis"), -ndim, ndim,
+                    f"join: axis {{0}} is out of range for {ndim} dimension(s)", "size")
+    axis = ew.switch(ew.lt(axis, 0), ew.add(axis, size_constant(ndim)), axis)
+    here = [ew.eq(axis, size_constant(k)) for k in range(ndim)]
+    zero = size_constant(0)
+    first = sizes_of(tensors[0])
+    ends = [first]              # of each tensor, along each axis, were it the one
+    for t in tensors[1:]:
+        own = sizes_of(t)
+        for k in range(ndim):
+            own[k] = equal(ew.switch(here[k], first[k], own[k]), first[k],
+                           f"join: sizes {{0}} and {{1}} of dimension {k} differ", on=own[k])
+        ends.append([ew.add(end, n) for end, n in zip(ends[-1], own)])
+    result = apply(ops.Broadcast(), _zero(dtypes.upcast(*(t.type.dtype for t in tensors))),
+                   *[ew.switch(h, end, n) for h, end, n in zip(here, ends[-1], first)])
+    place = (ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC),) * ndim
+    for t, start, stop in zip(tensors, [[zero] * ndim, *ends], ends):
+        bounds = [ew.switch(h, *pair) for h, a, e, n in zip(here, start, stop, first) for pair in ((a, zero), (e, n))]
+        result = apply(ops.Scatter("set", place), result, cast(t, result.type.dtype), *bounds)
+    return result
 
 
 def concatenate(tensors: Sequence[Any], axis: Any = 0) -> Any:
@@ -455,8 +470,7 @@ vertical_stack = vstack
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Any]:
     """x cut along `axis` into parts of the sizes `splits_size` (a list, or a vector of `n_splits` entries).
 
-    Raises: ShapeError if the sizes don't add up to that of x, at build where known, else an
-    AssertionFailedError at run time.
+    Raises: ShapeError if a size is negative or they don't add up to that of x, at build where known, else at run time.
     """
     x = as_tensor_variable(x)
     axis = normalize_axis(axis, x.type.ndim, "split", x)
@@ -464,20 +478,14 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     if known is not None and n_splits not in (None, known):
         raise ShapeError(f"split: expected sizes of n_splits={n_splits} parts, got {known} for {describe(x)}"
                          f"{at(x.source)}")
-    parts = sizes(splits_size, ndim=n_splits)
+    parts = [not_negative(n, "split") for n in sizes(splits_size, ndim=n_splits)]
     bounds = [size_constant(0)]
     for p in parts:
         last = bounds[-1]
         both = isinstance(p, Constant) and isinstance(last, Constant)
         bounds.append(size_constant(int(p.data) + int(last.data)) if both else ew.add(last, p))
-    whole = size_of(x, axis)
-    if isinstance(whole, Constant) and isinstance(bounds[-1], Constant):
-        if whole.data != bounds[-1].data:
-            raise ShapeError(f"split: sizes that add up to {int(bounds[-1].data)} don't fit dimension {axis} of "
-                             f"{describe(x)}, which is {x.type.short()}{at(x.source)}")
-    else:
-        x = apply(ops.Assert(f"split: the sizes don't add up to dimension {axis} of {describe(x)}"), x,
-                  ew.eq(whole, bounds[-1]))
+    x = equal(bounds[-1], size_of(x, axis),
+              f"split: the sizes add up to {{0}}, dimension {axis} of {named(x)} has size {{1}}", on=x)
     return [slice_axis(x, axis, a, b) for a, b in pairwise(bounds)]
 
 
@@ -499,7 +507,8 @@ def slice_axis(x: Any, axis: int, start: Any, stop: Any, step: Any = None) -> An
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
     """x repeated `reps` times along each axis, as numpy.tile; `ndim` says the rank for a vector of reps."""
     x = as_tensor_variable(x)
-    times = sizes(reps, ndim=None if isinstance(reps, (list, tuple, int, np.integer)) else ndim)
+    times = [not_negative(s, "tile")
+             for s in sizes(reps, ndim=None if isinstance(reps, (list, tuple, int, np.integer)) else ndim)]
     want = max(x.type.ndim, len(times), ndim or 0)
     x = shape_padleft(x, want - x.type.ndim)
     times = [size_constant(1)] * (want - len(times)) + times
@@ -508,34 +517,6 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Any:
     spread = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x),
                    *[s for pair in zip(times, mine) for s in pair])
     return apply(ops.Reshape(want), spread, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
-
-
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
-
-    `repeats` is one number, or a list of numbers, one per element.
-    Raises: AdvancedIndexingError for a vector of repeats that is not known when the graph is built.
-    """
-    x = as_tensor_variable(x)
-    if axis is None:
-        x, axis = flatten(x), 0
-    axis = normalize_axis(axis, x.type.ndim, "repeat", x)
-    times = as_tensor_variable(repeats)
-    if times.type.dtype not in dtypes.INTEGERS or times.type.ndim > 1:
-        raise TypeMismatchError(f"repeat: repeats must be an integer or a vector of integers, got {describe(times)} of "
-                                f"type {times.type}")
-    if times.type.ndim == 1 and times.type.shape != (1,):
-        if not isinstance(times, Constant):
-            raise AdvancedIndexingError(f"repeat: the repeats of each element must be known when the graph is built, "
-                                        f"{describe(times)} is a variable{at(times.source)}; give one number or a list")
-        if x.type.shape[axis] not in (None, len(times.data)):
-            raise ShapeError(f"repeat: {len(times.data)} repeats for {x.type.shape[axis]} elements of {describe(x)}")
-        pieces = split(x, [1] * len(times.data), axis=axis)
-        return join(axis, *[repeat(p, int(t), axis) for p, t in zip(pieces, times.data)])
-    n = sizes(times)[0]
-    mine = sizes_of(x)
-    spread = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
-    return apply(ops.Reshape(x.type.ndim), spread, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
 
 
 def roll(x: Any, shift: Any, axis: int | None = None) -> Any:
@@ -550,24 +531,20 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Any:
         return apply(ops.Reshape(x.type.ndim), roll(flatten(x), shift, 0), *sizes_of(x))
     axis = normalize_axis(axis, x.type.ndim, "roll", x)
     n = size_of(x, axis)
-    by = as_tensor_variable(shift)
+    by = integer(shift, "roll", "shift")
     if isinstance(n, Constant) and isinstance(by, Constant):
         cut = size_constant((-int(by.data)) % max(int(n.data), 1))
     else:
-        cut = ew.mod(ew.neg(cast(by, "int64")), ew.maximum(n, size_constant(1)))
+        cut = ew.mod(ew.neg(by), ew.maximum(n, size_constant(1)))
     return join(axis, slice_axis(x, axis, cut, None), slice_axis(x, axis, None, cut))
 
 
 # --------------------------------------------------------------------------------------- diagonals, triangles
 
 
-def _positions(n: Any) -> Any:
-    return apply(ops.Iota(), n)
-
-
 def offsets(n: Any, m: Any) -> Any:
     """The n by m matrix of column minus row numbers (int64)."""
-    return ew.sub(shape_padleft(_positions(m)), shape_padright(_positions(n)))
+    return ew.sub(shape_padleft(apply(ops.Iota(), m)), shape_padright(apply(ops.Iota(), n)))
 
 
 def _zero(dtype: str) -> Any:
@@ -577,14 +554,14 @@ def _zero(dtype: str) -> Any:
 def tril(x: Any, k: Any = 0) -> Any:
     """The lower triangle of the last two axes, up to diagonal k; 0 elsewhere."""
     x = _at_least_matrix(x, "tril")
-    keep = ew.le(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), k)
+    keep = ew.le(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "tril", "k"))
     return ew.switch(keep, x, _zero(x.type.dtype))
 
 
 def triu(x: Any, k: Any = 0) -> Any:
     """The upper triangle of the last two axes, from diagonal k on; 0 elsewhere."""
     x = _at_least_matrix(x, "triu")
-    keep = ew.ge(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), k)
+    keep = ew.ge(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "triu", "k"))
     return ew.switch(keep, x, _zero(x.type.dtype))
 
 
@@ -598,32 +575,36 @@ def _at_least_matrix(x: Any, what: str) -> Any:
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal over two axes, as the last axis of the result (numpy.diagonal).
 
-    The two axes are joined into one of n*m elements, in which a diagonal has the constant stride m + 1.
+    The two axes are joined into one of n*m elements, in which a diagonal has the constant stride m + 1.  The mark
+    `tag.diagonal` tells set_subtensor that this is a part of x, not of those.
     """
     x = _at_least_matrix(x, "diagonal")
-    if not isinstance(offset, (int, np.integer)):
-        raise TypeMismatchError(f"diagonal: offset must be an int, got {offset!r}")
+    offset = python_integer(offset, "diagonal", "offset")
     ndim = x.type.ndim
     i, j = normalize_axis(axis1, ndim, "diagonal", x), normalize_axis(axis2, ndim, "diagonal", x)
     if i == j:
-        raise ShapeError(f"diagonal: axis1 and axis2 must differ, both are {i}")
+        raise ShapeError(f"diagonal: axis1 and axis2 must differ, both are {i}{at(graph.user_line())}")
     rest = tuple(k for k in range(ndim) if k not in (i, j))
     flat_sizes = [size_of(x, k) for k in rest]
     n, m = size_of(x, i), size_of(x, j)
     flat = apply(ops.Reshape(ndim - 1), _permute(x, (*rest, i, j)), *flat_sizes, multiply_sizes(n, m))
-    down, right = max(-int(offset), 0), max(int(offset), 0)
+    down, right = max(-offset, 0), max(offset, 0)
     if isinstance(n, Constant) and isinstance(m, Constant):
         rows, columns = int(n.data), int(m.data)
         length = max(min(rows - down, columns - right), 0)
         start = down * columns + right if length else 0
         stop = start + max(length - 1, 0) * (columns + 1) + min(length, 1)
-        return slice_axis(flat, ndim - 2, start, stop, columns + 1)
+        part = slice_axis(flat, ndim - 2, start, stop, columns + 1)
+        part.tag.diagonal = i, j
+        return part
     zero, one = size_constant(0), size_constant(1)
     length = ew.maximum(ew.minimum(ew.sub(n, size_constant(down)) if down else n,
                                    ew.sub(m, size_constant(right)) if right else m), zero)
     step = ew.add(m, one)
     first = ew.add(ew.mul(m, size_constant(down)), size_constant(right)) if offset else zero
-    return slice_axis(flat, ndim - 2, first, ew.add(first, ew.mul(length, step)), step)
+    part = slice_axis(flat, ndim - 2, first, ew.add(first, ew.mul(length, step)), step)
+    part.tag.diagonal = i, j
+    return part
 
 
 def diag(x: Any, k: int = 0) -> Any:
@@ -633,6 +614,7 @@ def diag(x: Any, k: int = 0) -> Any:
         return diagonal(x, k)
     if x.type.ndim != 1:
         raise ShapeError(f"diag takes a vector or a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
+    k = python_integer(k, "diag", "k")
     square = _diagonal_matrix(x)
     if k == 0:
         return square
@@ -661,8 +643,12 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def fill_diagonal(x: Any, value: Any) -> Any:
-    """A copy of the matrix x with `value` on its diagonal.  Dtype: same as x."""
+    """A copy of the matrix x with the scalar `value` on its diagonal.  Dtype: same as x."""
     x = _at_least_matrix(x, "fill_diagonal")
     if x.type.ndim != 2:
         raise ShapeError(f"fill_diagonal takes a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
+    value = as_tensor_variable(value)
+    if value.type.ndim:
+        raise ShapeError(f"fill_diagonal takes a scalar value, {describe(value)} is {value.type.short()}"
+                         f"{at(value.source)}; use set_subtensor(diag(x), value)")
     return ew.switch(ew.eq(offsets(size_of(x, 0), size_of(x, 1)), 0), cast(value, x.type.dtype), x)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, shown
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
 from gradc.ir.types import Generic, RngType, TensorType, Type
@@ -40,7 +40,7 @@ class Container:
     def set(self, value: Any, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
         new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,  # type: ignore[attr-defined]
-                               name=f"shared variable {self.name}" if self.name else "shared variable",
+                               name=f"shared variable {shown(self.name)}" if self.name else "shared variable",
                                advice="cast it, or make the variable with shared(..., allow_downcast=True)")
         self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)
 

@@ -6,15 +6,16 @@ registers its classes with TensorType.  `==` and `hash` stay those of objects (i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, shown
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, extra, index, shape
+from gradc.tensor import contract, convert, creation, index, numpy_api, repeats, shape, truth
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 
@@ -75,7 +76,18 @@ class TensorVariable(Variable):
             raise TypeMismatchError(f"a symbolic condition has no truth value when the graph is built"
                                     f"{at(self.source)}; use switch(condition, a, b) or ifelse, and `&` and `|` "
                                     f"instead of `and` and `or`")
+        truth.note_truth(self)
         return True
+
+    def __eq__(self, other: object) -> Any:
+        if self is other:
+            return True
+        if isinstance(other, (Variable, int, float, complex)) and not isinstance(other, np.generic):
+            truth.note_equality(self, other)
+            return False
+        return NotImplemented           # NumPy's arrays compare by value
+
+    __hash__ = Variable.__hash__
 
     def __len__(self) -> int:
         raise TypeMismatchError(f"object of type '{type(self).__name__}' has no len(); the size of {describe(self)} is "
@@ -92,7 +104,7 @@ class TensorVariable(Variable):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeMismatchError(f"variables can't be changed{at(self.source)}; use "
-                                f"{self.name or 'x'} = set_subtensor({self.name or 'x'}[...], value)")
+                                f"{shown(self.name or 'x')} = set_subtensor({shown(self.name or 'x')}[...], value)")
 
     def _python_number(self, what: str) -> Any:
         if isinstance(self, Constant) and self.ndim == 0:
@@ -130,7 +142,7 @@ class TensorVariable(Variable):
         return ew.elementwise("invert", self)
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        return ew.round_half_to_even(self)
+        return numpy_api.call("round", (self, ndigits or 0), {})
 
     def __floor__(self) -> Any:
         return ew.floor(self)
@@ -242,12 +254,13 @@ class TensorVariable(Variable):
 
     # ----------------------------------------------------------------------------------- methods
 
-    def astype(self, dtype: object) -> Any:
-        """This tensor in another dtype (see `cast`)."""
+    def astype(self, dtype: object, order: str = "K", casting: str = "unsafe", subok: bool = True,
+               copy: bool = True) -> Any:
+        """This tensor in another dtype (see `cast`); what NumPy's other arguments say of memory changes nothing."""
         return convert.cast(self, dtype)
 
-    def copy(self, name: str | None = None) -> Any:
-        """A new variable with the same value."""
+    def copy(self, name: str | None = None, order: str = "C") -> Any:
+        """A new variable with the same value; `order` is that of memory, which is gradc's affair."""
         result = ew.identity(self)
         result.name = name
         return result
@@ -260,8 +273,10 @@ class TensorVariable(Variable):
         """The value, if it is known when the graph is built."""
         return convert.get_scalar_constant_value(self)
 
-    def reshape(self, *shape_: Any, ndim: int | None = None) -> Any:
+    def reshape(self, *shape_: Any, ndim: int | None = None, **options: Any) -> Any:
         """See `gradc.tensor.reshape`; takes a shape or one argument per size."""
+        if options:         # NumPy's: order, copy
+            return numpy_api.call("reshape", (self, shape_[0] if len(shape_) == 1 else shape_), options)
         if len(shape_) == 2 and ndim is None and isinstance(shape_[0], (list, tuple)):
             return shape.reshape(self, shape_[0], ndim=shape_[1])
         return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_, ndim=ndim)
@@ -274,9 +289,25 @@ class TensorVariable(Variable):
         """Axes in the order `pattern`, with new ones at "x"."""
         return shape.dimshuffle(self, *pattern)
 
-    def clip(self, a_min: Any, a_max: Any) -> Any:
-        """This tensor held within bounds."""
-        return ew.clip(self, a_min, a_max)
+    def clip(self, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+        """This tensor held within bounds; None is none."""
+        return numpy_api.call("clip", (self, a_min, a_max), {"min": min, "max": max})
+
+    def round(self, decimals: Any = 0, mode: str | None = None) -> Any:
+        """Rounded half to even, to that many decimals; or as Aesara's `mode` says (which may come first)."""
+        if isinstance(decimals, str) or mode is not None:
+            return ew.round(self, mode or decimals)
+        return numpy_api.call("round", (self, decimals), {})
+
+    def flatten(self, ndim: Any = 1, order: str = "C") -> Any:
+        """See `gradc.tensor.flatten`; NumPy's order may come first."""
+        if isinstance(ndim, str) or order != "C":
+            return self.ravel(ndim if isinstance(ndim, str) else order)
+        return shape.flatten(self, ndim)
+
+    def ravel(self, order: str = "C") -> Any:
+        """As a vector."""
+        return numpy_api.call("ravel", (self, order), {})
 
     def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
         """The L-norm of the elements along `axis`; see `gradc.tensor.norm`."""
@@ -294,39 +325,35 @@ class TensorVariable(Variable):
     # ------------------------------------------------------------------------------ NumPy's protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        fn = _UFUNCS.get(ufunc)
-        if method == "reduce" and ufunc in _UFUNC_REDUCTIONS:
-            axis = options.pop("axis", 0)
-            return _UFUNC_REDUCTIONS[ufunc](inputs[0], axis=axis, **_without_none(options))
-        dtype = options.pop("dtype", None)
-        options = _without_none(options)
-        if fn is None or method != "__call__" or options:
-            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            extra = f" with {', '.join(options)}=" if options else ""
-            raise TypeMismatchError(f"numpy.{what}{extra} does not work on variables{at(self.source)}; use the "
-                                    f"functions of gradc.tensor")
-        result = fn(*inputs)
-        return result if dtype is None else convert.cast(result, dtype)
+        return numpy_api.call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        fn = _ARRAY_FUNCTIONS.get(func)
-        if fn is None:
-            raise TypeMismatchError(f"numpy.{func.__name__} does not work on variables{at(self.source)}; use the "
-                                    f"functions of gradc.tensor")
-        return fn(*args, **_without_none(options))
+        return numpy_api.call(numpy_api.function_named(func), args, options)
 
-
-def _without_none(options: dict[str, Any]) -> dict[str, Any]:
-    """NumPy's own wrappers pass on defaults such as out=None, initial=<no value>."""
-    return {k: v for k, v in options.items() if v is not None and v is not np._NoValue}
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if dtype is not None and np.dtype(dtype).hasobject:     # asked for in so many words
+            cell = np.empty((), object)
+            cell.fill(self)
+            return cell
+        raise TypeMismatchError(f"NumPy asks for the value of {describe(self)}{at(self.source)}, which has none when "
+                                f"the graph is built; put variables together with gradc.tensor.stack or concatenate, "
+                                f"compute with its functions, get a value with .eval() or a function")
 
 
 class TensorConstant(TensorVariable, Constant):
     """A tensor whose value is known when the graph is built: `data`, read-only."""
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
+
 
 def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that is a function of gradc, or with options that only NumPy has, NumPy's."""
+    own = frozenset(inspect.signature(fn).parameters)
+
     def method(self: Any, *args: Any, **options: Any) -> Any:
+        if options and not own.issuperset(options) and fn.__name__ in numpy_api.FUNCTIONS:
+            return numpy_api.call(fn.__name__, (self, *args), options)
         return fn(self, *args, **options)
 
     method.__name__ = fn.__name__
@@ -338,64 +365,14 @@ def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
 # Methods that are the function of the same name with the variable as first argument.
 _METHODS: tuple[Callable[..., Any], ...] = (
     red.sum, red.prod, red.mean, red.var, red.std, red.min, red.max, red.argmin, red.argmax, red.all, red.any, red.ptp,
-    red.cumsum, red.cumprod, contract.dot, shape.flatten, shape.ravel, shape.diagonal, shape.trace, shape.squeeze,
-    shape.swapaxes, shape.repeat, ew.conj, ew.round, creation.zeros_like, creation.ones_like, ew.exp, ew.exp2, ew.expm1,
+    red.cumsum, red.cumprod, contract.dot, shape.diagonal, shape.trace, shape.squeeze,
+    shape.swapaxes, repeats.repeat, ew.conj, creation.zeros_like, creation.ones_like, ew.exp, ew.exp2, ew.expm1,
     ew.log, ew.log2, ew.log10, ew.log1p, ew.sqrt, ew.square, ew.sin, ew.cos, ew.tan, ew.arcsin, ew.arccos, ew.arctan,
     ew.sinh, ew.cosh, ew.tanh, ew.arcsinh, ew.arccosh, ew.arctanh, ew.deg2rad, ew.rad2deg, ew.floor, ew.ceil, ew.trunc,
 )
 for _fn in _METHODS:
     setattr(TensorVariable, _fn.__name__, _method(_fn))
 TensorVariable.conjugate = TensorVariable.conj  # type: ignore[attr-defined]
-
-_UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: ew.add, np.subtract: ew.sub, np.multiply: ew.mul, np.true_divide: ew.true_divide,
-    np.floor_divide: ew.floor_divide, np.remainder: ew.mod, np.divmod: ew.divmod, np.power: ew.pow,
-    np.float_power: lambda x, y: ew.pow(convert.cast(x, "float64"), y), np.negative: ew.neg,
-    np.positive: convert.as_tensor_variable, np.absolute: ew.abs, np.fabs: ew.abs, np.sign: ew.sgn,
-    np.reciprocal: ew.reciprocal, np.sqrt: ew.sqrt, np.square: ew.square, np.exp: ew.exp, np.exp2: ew.exp2,
-    np.expm1: ew.expm1, np.log: ew.log, np.log2: ew.log2, np.log10: ew.log10, np.log1p: ew.log1p,
-    np.logaddexp: ew.logaddexp, np.sin: ew.sin, np.cos: ew.cos, np.tan: ew.tan, np.arcsin: ew.arcsin,
-    np.arccos: ew.arccos, np.arctan: ew.arctan, np.arctan2: ew.arctan2, np.sinh: ew.sinh, np.cosh: ew.cosh,
-    np.tanh: ew.tanh, np.arcsinh: ew.arcsinh, np.arccosh: ew.arccosh, np.arctanh: ew.arctanh,
-    np.deg2rad: ew.deg2rad, np.radians: ew.deg2rad, np.rad2deg: ew.rad2deg, np.degrees: ew.rad2deg,
-    np.floor: ew.floor, np.ceil: ew.ceil, np.trunc: ew.trunc, np.rint: ew.round_half_to_even,
-    np.maximum: ew.maximum, np.minimum: ew.minimum, np.equal: ew.eq, np.not_equal: ew.neq, np.less: ew.lt,
-    np.less_equal: ew.le, np.greater: ew.gt, np.greater_equal: ew.ge, np.isnan: ew.isnan, np.isinf: ew.isinf,
-    np.isfinite: ew.isfinite, np.bitwise_and: ew.and_, np.bitwise_or: ew.or_, np.bitwise_xor: ew.xor,
-    np.invert: ew.invert, np.left_shift: ew.left_shift, np.right_shift: ew.right_shift,
-    np.logical_and: ew.logical_and, np.logical_or: ew.logical_or, np.logical_xor: ew.logical_xor,
-    np.logical_not: ew.logical_not, np.conjugate: ew.conj, np.matmul: contract.matmul,
-}
-
-_UFUNC_REDUCTIONS: dict[Any, Callable[..., Any]] = {
-    np.add: red.sum, np.multiply: red.prod, np.maximum: red.max, np.minimum: red.min, np.logical_and: red.all,
-    np.logical_or: red.any,
-}
-
-# numpy.NAME(x, ...) for the functions that are no ufuncs.
-_BY_NAME: dict[str, Callable[..., Any]] = {
-    "sum": red.sum, "prod": red.prod, "mean": red.mean, "var": red.var, "std": red.std, "max": red.max, "amax": red.max,
-    "min": red.min, "amin": red.min, "argmax": red.argmax, "argmin": red.argmin, "all": red.all, "any": red.any,
-    "ptp": red.ptp, "cumsum": red.cumsum, "cumprod": red.cumprod, "allclose": red.allclose, "isclose": ew.isclose,
-    "where": ew.where, "clip": ew.clip, "round": ew.round, "around": ew.round, "real": ew.real, "imag": ew.imag,
-    "angle": ew.angle, "nan_to_num": ew.nan_to_num, "copy": ew.identity, "isposinf": ew.isposinf,
-    "isneginf": ew.isneginf,
-    "dot": contract.dot, "inner": contract.inner, "outer": contract.outer, "vdot": contract.vdot,
-    "tensordot": contract.tensordot, "einsum": contract.einsum,
-    "shape": shape.shape, "ndim": lambda x: convert.as_tensor_variable(x).ndim, "size": shape.size,
-    "reshape": shape.reshape, "ravel": shape.ravel, "transpose": shape.transpose, "swapaxes": shape.swapaxes,
-    "moveaxis": shape.moveaxis, "squeeze": shape.squeeze, "expand_dims": shape.expand_dims,
-    "broadcast_to": shape.broadcast_to, "broadcast_arrays": shape.broadcast_arrays, "concatenate": shape.concatenate,
-    "stack": lambda arrays, axis=0: shape.stack(list(arrays), axis=axis), "hstack": shape.hstack,
-    "vstack": shape.vstack, "tile": shape.tile, "repeat": shape.repeat, "roll": shape.roll, "diag": shape.diag,
-    "diagonal": shape.diagonal, "trace": shape.trace, "tril": shape.tril, "triu": shape.triu,
-    "atleast_1d": shape.atleast_1d, "atleast_2d": shape.atleast_2d, "zeros_like": creation.zeros_like,
-    "ones_like": creation.ones_like, "full_like": creation.full_like, "empty_like": creation.empty_like,
-    "diff": extra.diff, "linspace": creation.linspace, "meshgrid": creation.meshgrid,
-}
-_ARRAY_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    getattr(np, name): fn for name, fn in _BY_NAME.items() if hasattr(np, name)}
-_ARRAY_FUNCTIONS[np.linalg.norm] = red.norm
 
 TensorType.variable_class = TensorVariable
 TensorType.constant_class = TensorConstant

@@ -1,6 +1,6 @@
 """Rows of a few columns with conditions in them: each element is loaded under its own condition.
 
-gcc 12 makes masked loads of loads in branches, and gives those of three or five columns the mask of the first.
+gcc 12 makes masked loads of loads in branches, and drops their permutations (gradc/runtime/toolchain.py, FAULTS).
 """
 
 from __future__ import annotations

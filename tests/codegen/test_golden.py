@@ -21,10 +21,10 @@ import gradc
 import gradc.tensor as at
 from gradc.codegen import unit
 from gradc.config import config
+from gradc.errors import Unsupported
 from gradc.ir.convert import to_program
 from gradc.ir.program import Program
 from gradc.loops.lower import lower
-from gradc.errors import Unsupported
 from gradc.passes import phases
 from tests.cases import CASES
 from tests.loops.test_fuzz import grown

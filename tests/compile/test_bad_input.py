@@ -91,7 +91,7 @@ def test_advice_on_sizes_of_one_is_given_only_for_them(function) -> None:
 
 def test_a_message_may_hold_braces(function) -> None:
     x = at.dvector("{x}")
-    with pytest.raises(AssertionFailedError, match=r"specify_shape: \{x\} does not"):
+    with pytest.raises(AssertionFailedError, match=r"dimension 0 of \{x\} has size 3, not 2"):
         function([x], at.specify_shape(x, (2,)))([1, 2, 3])
 
 

@@ -259,7 +259,7 @@ def test_what_is_refused():
             ({"x": "float64[x]"}, "float64", "'x' is the name of two things"),
             ({"out": "float64[n]"}, "float64", "'out' is the name of two things"),
             ({"x": "float64[int]"}, "float64", "'int' is no name that can be used in C"),
-            ({"x": "float64[n]"}, {"frame": "float64"}, "'frame' is no name"),
+            ({"x": "float64[n]"}, {"exp": "float64"}, "'exp' is no name"),
             ({"x": "float64[n]"}, {}, "has no outputs")):
         with pytest.raises(GraphError, match=message):
             made(inputs, output)

@@ -145,12 +145,12 @@ def test_wrong_lengths_at_the_call(values: Any, kind: type, message: str) -> Non
 @pytest.mark.parametrize("mode", ["c", "interpret"])
 def test_wrong_lengths_of_rows_that_leave_the_loop(mode: str) -> None:
     product = [gradc.scan(lambda x, y: x * y, sequences=[XS, YS], n_steps=n)[0] for n in (3, N)]
-    with pytest.raises(ShapeError, match="the sequence ys has fewer rows than the 3 steps"):
+    with pytest.raises(ShapeError, match="the sequence ys has 1 rows, fewer than the 3 steps"):
         gradc.function([XS, YS], product[0], mode=mode)([1.0, 2.0, 3.0], [1.0])
     f = gradc.function([XS, YS, N], product[1], mode=mode)
-    with pytest.raises(ShapeError, match="the sequence ys has fewer rows than there are steps"):
+    with pytest.raises(ShapeError, match="the sequence ys has 1 rows, fewer than the 2 steps"):
         f([1.0, 2.0, 3.0], [1.0], 2)
-    with pytest.raises(ShapeError, match="the number of steps must not be negative"):
+    with pytest.raises(ShapeError, match="the number of steps is -1; it must not be negative"):
         f([1.0, 2.0, 3.0], [1.0], -1)
 
 

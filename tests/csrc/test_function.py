@@ -303,7 +303,7 @@ def test_attributes_weakrefs_and_cycles(folder: Path) -> None:
 @pytest.mark.parametrize("change", [
     {"inputs": [("x", "float64", ())]}, {"inputs": [("x", "object", (), None, None)]}, {"inputs": 3},
     {"inputs": [("x", "float64", (), 3, None)]}, {"inputs": [(1, "float64", (), None, None)]},
-    {"inputs": [("x", "float64", (-1,) * 33, None, None)]}, {"outputs": [("float64", 64)]}, {"outputs": [("nix", 0)]},
+    {"inputs": [("x", "float64", (-1,) * 65, None, None)]}, {"outputs": [("float64", 65)]}, {"outputs": [("nix", 0)]},
     {"n_results": 2}, {"n_results": 0}, {"result": "tuple"}, {"result": "dict", "keys": ["a", "b"]},
     {"updates": [(0, [1])]}, {"updates": [(1, [1])]}, {"updates": [(5, [1])]}, {"prepare": 0}, {"name": 3},
     {"constants": [object], "inputs": 7},

@@ -42,22 +42,22 @@ static int measure(gradc_frame *frame, sizes *sz)
 }
 
 /* ---- max, exp, sum, y    reads x exp_v    writes exp_v y ---- */
-static GRADC_NOINLINE void section_1_loop(double *restrict exp_v, double *restrict y,
+static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, double *restrict y,
     const double *restrict x, int64_t x_n1, int64_t lo, int64_t hi)
 {
     for (int64_t i = lo; i < hi; ++i) {
         double max_lanes[32];
         for (int lane = 0; lane < 32; ++lane)
             max_lanes[lane] = (-(double)INFINITY);
-        int64_t j_1 = 0;
-        for (; j_1 + 32 <= x_n1; j_1 += 32)
+        int64_t j_base = 0;
+        for (; j_base + 32 <= x_n1; j_base += 32)
             for (int64_t lane = 0; lane < 32; ++lane) {
-                const int64_t j = j_1 + lane;
+                const int64_t j = j_base + lane;
                 const double x_j = x[x_n1 * i + j];
                 max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
             }
-        for (int64_t lane = 0; j_1 + lane < x_n1; ++lane) {
-            const int64_t j = j_1 + lane;
+        for (int64_t lane = 0; j_base + lane < x_n1; ++lane) {
+            const int64_t j = j_base + lane;
             const double x_j = x[x_n1 * i + j];
             max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
         }
@@ -68,18 +68,18 @@ static GRADC_NOINLINE void section_1_loop(double *restrict exp_v, double *restri
         double sum_lanes[32];
         for (int lane = 0; lane < 32; ++lane)
             sum_lanes[lane] = 0.0;
-        int64_t j_2 = 0;
-        for (; j_2 + 32 <= x_n1; j_2 += 32)
+        int64_t j_base_2 = 0;
+        for (; j_base_2 + 32 <= x_n1; j_base_2 += 32)
             for (int64_t lane = 0; lane < 32; ++lane) {
-                const int64_t j = j_2 + lane;
+                const int64_t j = j_base_2 + lane;
                 const double x_j_2 = x[x_n1 * i + j];
                 const double sub = x_j_2 - max;
                 const double exp_j = exp(sub);
                 exp_v[j] = exp_j;
                 sum_lanes[lane] = sum_lanes[lane] + exp_j;
             }
-        for (int64_t lane = 0; j_2 + lane < x_n1; ++lane) {
-            const int64_t j = j_2 + lane;
+        for (int64_t lane = 0; j_base_2 + lane < x_n1; ++lane) {
+            const int64_t j = j_base_2 + lane;
             const double x_j_2 = x[x_n1 * i + j];
             const double sub = x_j_2 - max;
             const double exp_j = exp(sub);

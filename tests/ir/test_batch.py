@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradc.errors import BadValueError
 from gradc.ir import interp, ops
 from gradc.ir.batch import Unbatchable, batch_program
 from gradc.ir.check import check
@@ -73,6 +74,8 @@ EQUATIONS = [
     (ops.Broadcast(), t(F, 1, None), t(INT), t(INT), t(INT)), (ops.Iota(), t(INT)),
     (ops.Reshape(2), t(F, 4), t(INT), t(INT)),
     (ops.Assert("!"), t(F, None), t(B), t(B, None)), (ops.Assert("!"), t(F, None), t(INT)),
+    (ops.Assert("{0}", "value", 1), t(F, None), t(B), t(INT)),
+    (ops.Assert("{0} {1:float}", "value", 2), t(F, None), t(B, None), t(INT, None), t(F)),
 ]
 
 
@@ -93,6 +96,16 @@ def test_rows_are_those_of_the_loop(case: tuple[Any, ...]) -> None:
         else:
             agree(p, flags)
             agree(p, flags, 1)
+
+
+def test_the_value_at_fault_is_shown_of_any_row() -> None:
+    p = program(ops.Assert("value {0} of {1:float}", "value", 2), t(F), t(B), t(INT), t(F))
+    for flags, args, text in (
+            ((False, True, True, False), ([True, False], [4, 5], 0.5), "value 5 of 0.5"),
+            ((True, False, True, True), (False, [4, 5], [0.5, 0.25]), "value 4 of 0.5")):
+        vectorised, _ = batch_program(p, flags)
+        with pytest.raises(BadValueError, match=text):
+            interp.evaluate(vectorised, [np.ones(2) if flags[0] else np.float64(1), *map(np.asarray, args)])
 
 
 def recurrence(name: str = "") -> tuple[ops.Scan, list[TensorType]]:

@@ -29,6 +29,7 @@ ACCURACY = {
     "erf": (mpmath.erf, line, 2),
     "erfc": (mpmath.erfc, line, 4),
     "erfcx": (lambda x: mpmath.exp(x * x) * mpmath.erfc(x), line, 8),
+    "log_erfc": (lambda x: mpmath.log(mpmath.erfc(x)), lambda rng: np.append(line(rng), rng.uniform(0, 1e4, 50)), 4),
     "erfinv": (mpmath.erfinv, lambda rng: np.append(rng.uniform(-1, 1, 80), 1 - 10.0 ** rng.uniform(-15, -1, 40)), 6),
     "erfcinv": (inverse_erfc, lambda rng: np.append(rng.uniform(0.01, 1.99, 80), 10.0 ** rng.uniform(-300, -1, 80)), 6),
     "gamma": (mpmath.gamma, wide, 8),

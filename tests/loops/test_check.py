@@ -10,7 +10,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.compile import pipeline
-from gradc.errors import KernelCheckError
+from gradc.errors import KernelCheckError, Unsupported
 from gradc.ir.convert import to_program
 from gradc.loops.check import check
 from gradc.loops.lower import lower
@@ -44,7 +44,6 @@ from gradc.loops.nodes import (
     Tile,
     Update,
 )
-from gradc.errors import Unsupported
 from gradc.passes import phases
 from gradc.record import replace
 from tests.cases import CASES
@@ -140,6 +139,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "fold inside": (kernel(loop(Update("total", "add", X_I), Store(Y, I, local("total")), folds=(fold(),))),
                     "the fold total is used inside its loop"),
     "fold twice": (kernel(loop(folds=(fold(), fold())), COPY), "total is defined twice"),
+    "rounds": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), rounds=8), FIRST), "8 rounds of 0 lanes"),
     "three lanes": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), lanes=3), FIRST), "3 lanes can't be"),
     # loops
     "same variable": (kernel(loop(COPY)), "the loop variable i is in use already"),
@@ -190,7 +190,6 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
               "made of uint64, uint64, float64, float64, float64, not float64, float64"),
     "faults": (kernel(Draw("normal", Load(X, HERE), Load(Y, HERE), Load(Y, HERE), 1, (ONE, ONE), 1, 2), checks=2),
                "2 checks stand for the 1 faults of normal"),
-    "fma": (kernel(Store(Y, HERE, fn("fma", ONE, ONE, ZERO)), reads=()), "not a product and a sum of float64"),
     "size function": (kernel(Store(Y, HERE, fn("position", ONE, ONE)), reads=()), "position takes 2 sizes"),
     # sizes of the prologue
     "size before": (kernel(COPY, prologue=(Define("a", Size("b")), Define("b", Lit(1, "int64")))), "size b is not"),

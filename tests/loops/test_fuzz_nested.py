@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.errors import GradcError
+from gradc.errors import GradcError, Unsupported
 from gradc.ir import interp, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program, Var
-from gradc.errors import Unsupported
 from gradc.passes import phases
 from tests.loops import test_fuzz
 from tests.loops.kernels import compiled, tensor

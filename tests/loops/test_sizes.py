@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError
+from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError, Unsupported
 from gradc.ir import ops
 from gradc.ir.interp import evaluate
 from gradc.ir.ops import DYNAMIC, Item
 from gradc.ir.program import Builder, Var
 from gradc.loops.lower import lower
 from gradc.loops.nodes import Check, Kernel
-from gradc.errors import Unsupported
 from tests.loops.kernels import compiled, tensor
 
 INTEGER = tensor(dtype="int64")

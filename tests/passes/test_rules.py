@@ -36,6 +36,8 @@ ROOTS = {r.name for r in specialize.RULES if "root of -inf" in r.why}
 ACCIDENTS = {"log1p_of_neg_exp", "sigmoid_and_its_mirror", "one_over_times", "reduce", "sum_of_scaled", "contract",
              "distribute_positive", "sum_of_quotient", "positive_factors", "constant_over_constant",
              "constant_times_constant"}
+# Here a literal inf/inf or 0 * inf, for an argument that is infinite, is the limit.
+LIMITS = {"positive_factors"}
 
 
 def variables(pattern: Pattern) -> list[str]:
@@ -156,6 +158,27 @@ def test_rule_keeps_values(rule: Rule) -> None:
                     elif rule.name not in ROOTS | ACCIDENTS:
                         assert not np.any(np.isnan(g) & ~np.isnan(w)), text
     assert fired, f"the sample of {rule.name} does not make it fire"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_makes_no_number_of_nan_or_inf(rule: Rule) -> None:
+    """Where the literal form is nan for a nan that is put in, or infinite, the new one is no finite number."""
+    rng = np.random.default_rng(6)
+    for program in sample_programs(rule):
+        result, _ = applied(rule, program)
+        for sizes in ((4, 4, 4), (3, 1, 1)) if rule.sample else ((40, 40), (1, 1)):
+            for odd in ((np.nan,), (np.inf, -np.inf)):
+                inputs = [value_of(v, ORDINARY[:4] + odd, rng, sizes) for v in program.inputs]
+                try:
+                    want = interp.evaluate(program, inputs)
+                except Exception:
+                    continue
+                for w, g in zip(want, interp.evaluate(result, inputs)):
+                    if w.dtype.kind != "f":
+                        continue
+                    lost = np.isnan(w) if odd == (np.nan,) or rule.name not in LIMITS else np.isinf(w)
+                    lost = (lost | np.isinf(w)) & np.isfinite(g)
+                    assert not lost.any(), f"{pretty(program)}\n{pretty(result)}\n{inputs}\n{w}\n{g}"
 
 
 def test_every_rule_is_in_a_phase_and_named_once() -> None:

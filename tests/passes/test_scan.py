@@ -482,6 +482,22 @@ def elementwise(choice: random.Random, leaves: Sequence[Any], depth: int) -> Any
     return v + B
 
 
+def test_sums_of_float32_over_steps_are_carried_in_float64() -> None:
+    """Those whose values are used on the way; what feeds on itself, at once or through another, is no sum."""
+    x, zero, zeros = at.fvector("x"), at.constant(np.float32(0)), at.zeros((3,), "float32")
+
+    def step(a: Any, s: Any, part: Any, p: Any, q: Any) -> list[Any]:
+        return [s - a, at.inc_subtensor(part[1], a), p + q, q - at.tanh(p), at.tanh(s)]
+
+    outs, _ = gradc.scan(step, x, [zero, zeros, zero, zero, None])
+    after = optimize(to_program([x], outs), checked=True)
+    eqn, = loops(after)
+    body, n = eqn.op.body, eqn.op.n_seqs
+    carries = [v.type.short() for v in body.inputs[n:n + eqn.op.n_carries]]
+    assert carries == ["f64[]", "f64[3]", "f32[]", "f32[]"], pretty(after)
+    assert [v.type.dtype for v in after.outputs] == ["float32"] * 5
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_random_sequences(seed: int) -> None:
     """Two sequences of a loop, perhaps neighbouring rows of one, perhaps used elsewhere."""

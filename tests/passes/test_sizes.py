@@ -12,8 +12,8 @@ from gradc.errors import ShapeError
 from gradc.gradient import grad
 from gradc.ir import convert, interp, ops
 from gradc.ir.program import Program
-from gradc.passes.phases import optimize
 from gradc.ir.shapes import analyse
+from gradc.passes.phases import optimize
 
 
 def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from gradc.autodiff.guards import BOUNDED, SMOOTH, Guarded, add, peeled, summed_to
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
-from gradc.ir.graph import Apply, NullVariable, Variable, describe
+from gradc.ir import dtypes, ops
+from gradc.ir.graph import Apply, Constant, NullVariable, Variable, describe
 from gradc.ir.scalars import get_row
 from gradc.ir.types import NullType
 
@@ -23,35 +26,53 @@ def undefined(why: str) -> Variable:
 
 
 @vjp(ops.Map)
-def map_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def map_vjp(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Guarded | None]:
     """Each argument's cotangent by the row's derivative."""
-    row = get_row(node.op.fn)
-    out, args = node.outputs[0], node.inputs
-    result: list[Variable | None] = []
-    for k, derivative in enumerate(row.d or (None,) * row.nin):
-        if not wanted[k] or derivative is None:
-            result.append(None)
-        elif isinstance(derivative, str):
-            result.append(undefined(derivative))
-        else:
-            result.append(o.sum_to(derivative(o, g, out, *args), args[k]))
-    return result
+    terms = _terms(o, node, [g if want else None for want in wanted])
+    return [term if term is None or type(term.raw.type) is NullType else summed_to(o, term, x)
+            for x, term in zip(node.inputs, terms)]
 
 
 @jvp(ops.Map)
-def map_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+def map_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> Guarded | None:
     """Sum over the arguments of (row's derivative) x (tangent): the row's lambdas are linear in g."""
-    row = get_row(node.op.fn)
-    out, args = node.outputs[0], node.inputs
-    terms = []
-    for t, derivative in zip(tangents, row.d or (None,) * row.nin):
-        if t is None or derivative is None:
-            continue
-        if isinstance(derivative, str):
-            return undefined(derivative)
-        terms.append(derivative(o, t, out, *args))
-    total = o.add_terms(terms)
-    return None if total is None else o.fit(total, out)
+    terms = [term for term in _terms(o, node, tangents) if term is not None]
+    undefined_one = next((term for term in terms if type(term.raw.type) is NullType), None)
+    if undefined_one is not None or not terms:
+        return undefined_one
+    total = terms[0]
+    for term in terms[1:]:
+        total = add(o, total, term)
+    return total.with_raw(o.fit(total.raw, node.outputs[0]))
+
+
+def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Guarded | None]:
+    """The row's derivative by each argument, times what is given for it; None where that is zero."""
+    row, out, args = get_row(node.op.fn), node.outputs[0], node.inputs
+    if row.rule in ("integral", "floating") and len(args) > 1:      # log of the base 2.0, a float32, as in the value
+        dtype = row.dtypes(*[x.type.dtype for x in args])[0]  # type: ignore[attr-defined]
+        args = [o.cast(x, dtype) if is_continuous(x) and dtype in dtypes.CONTINUOUS else x for x in args]
+    result: list[Guarded | None] = []
+    for k, (g, derivative) in enumerate(zip(given, row.d or (None,) * row.nin)):
+        if g is None or derivative is None:
+            result.append(None)
+        elif isinstance(derivative, str):
+            result.append(Guarded(undefined(derivative)))
+        else:
+            term = derivative(o, g.raw, out, *args)
+            clean = g.clean and not (g.mask and _is_hazard(node, k, g.weak))
+            result.append(g if term is g.raw else peeled(o, Guarded(term, g.mask, clean, g.weak)))
+    return result
+
+
+def _is_hazard(node: Apply, k: int, weak: bool) -> bool:
+    """May the derivative by argument k be infinite or nan?"""
+    fn = node.op.fn
+    if fn == "mul" or (fn == "true_divide" and k == 0):
+        other = node.inputs[1 - k]
+        if isinstance(other, Constant) and np.isfinite(other.data).all() and (fn == "mul" or np.all(other.data)):
+            return False
+    return fn not in (SMOOTH if weak else BOUNDED)
 
 
 @vjp(ops.Cast)

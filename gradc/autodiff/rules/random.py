@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradc.autodiff.guards import Guarded
 from gradc.autodiff.symbolic import Symbolic
-from gradc.autodiff.table import Cotangents, jvp, vjp
+from gradc.autodiff.table import jvp, vjp
 from gradc.errors import NotDifferentiableError, at
 from gradc.ir import ops
-from gradc.ir.graph import Apply, NullVariable, Variable
+from gradc.ir.graph import Apply, NullVariable
 from gradc.ir.types import NullType
 
 
@@ -18,14 +19,15 @@ def why(name: str) -> str:
 
 
 @vjp(ops.Random)
-def random_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def random_vjp(o: Symbolic, node: Apply, gs: Sequence[Guarded | None],
+               wanted: Sequence[bool]) -> list[Guarded | None]:
     """Undefined by every parameter."""
     first = 1 + node.op.ndim
-    return [None] * first + [NullVariable(NullType(why(node.op.distribution))) for _ in node.inputs[first:]]
+    return [None] * first + [Guarded(NullVariable(NullType(why(node.op.distribution)))) for _ in node.inputs[first:]]
 
 
 @jvp(ops.Random)
-def random_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Sequence[Variable | None]:
+def random_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> list[Guarded | None]:
     """Nothing moves unless a parameter does, and then it is undefined."""
     if any(t is not None for t in tangents):
         raise NotDifferentiableError(f"{why(node.op.distribution)}{at(node.source)}")

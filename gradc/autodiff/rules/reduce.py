@@ -1,7 +1,7 @@
 """Rules of Reduce, Cumulate and ArgReduce.
 
-Products are exact with zeros among the factors (for first derivatives); in a maximum or minimum every tied
-element gets the whole gradient.
+Derivatives of products are made of products, without a division: exact for zeros among the factors, also when they
+are differentiated again.  In a maximum or minimum the tied elements share the gradient equally.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
+from gradc.ir import infer, ops
+from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Variable
+from gradc.ir.types import TensorType
 
 
 def _expand(o: Symbolic, y: Variable, axes: tuple[int, ...], ndim: int) -> Variable:
@@ -25,21 +27,40 @@ def _expand(o: Symbolic, y: Variable, axes: tuple[int, ...], ndim: int) -> Varia
     return o.apply(ops.Transpose(tuple(position.get(k, -1) for k in range(first, ndim))), y)
 
 
+def _factors_before(o: Any, x: Variable, axis: int) -> Variable:
+    """For each element the product of those before it along `axis`."""
+    keep = (ops.Item(),) * axis
+    head = o.apply(ops.Slice((*keep, ops.Item(stop=-1))), x)
+    shifted = o.apply(ops.Scatter("set", (*keep, ops.Item(start=1))), o.second(x, o.const(1, x)), head)
+    return o.apply(ops.Cumulate("mul", axis), shifted)
+
+
 def _other_factors(o: Any, node: Apply) -> Variable:
-    """For each factor the product of all others, exact when factors are zero."""
+    """For each factor the product of all others: axis by axis, those before it times those after it."""
     (x,), axes = node.inputs, node.op.axes
     ndim = x.type.ndim  # type: ignore[attr-defined]
-    is_zero = o.eq(x, o.const(0, x))
-    zeros = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(is_zero, "int64")), axes, ndim)
-    nonzero = o.switch(is_zero, o.const(1, x), x)
-    product = _expand(o, o.apply(ops.Reduce("mul", axes), nonzero), axes, ndim)
-    zeros_left = o.sub(zeros, o.cast(is_zero, "int64"))
-    return o.switch(o.eq(zeros_left, o.number(0, "int8")), o.true_divide(product, nonzero), o.const(0, x))
+    part, total = x, None
+    for k in range(len(axes) - 1, -1, -1):
+        axis = axes[k]
+        after = o.flip(_factors_before(o, o.flip(part, axis), axis), axis)
+        others = _expand(o, o.mul(_factors_before(o, part, axis), after), axes[k + 1:], ndim)
+        total = others if total is None else o.mul(total, others)
+        part = o.apply(ops.Reduce("mul", (axis,)), part)
+    return o.second(x, o.const(1, x)) if total is None else total
+
+
+def _shared(o: Any, node: Apply, wide: Variable) -> Variable:
+    """`wide`, a value for each element, over the number of tied elements where the extreme is taken; 0 elsewhere."""
+    (x,), axes = node.inputs, node.op.axes
+    ndim = x.type.ndim  # type: ignore[attr-defined]
+    taken = o.eq(x, _expand(o, node.outputs[0], axes, ndim))
+    ties = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(taken, "int64")), axes, ndim)
+    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))  # type: ignore[attr-defined]
 
 
 @vjp(ops.Reduce)
 def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """sum: g everywhere; prod: g times the other factors; max, min: g where the extreme is taken."""
+    """sum: g everywhere; prod: g times the other factors; max, min: g shared where the extreme is taken."""
     (x,), op = node.inputs, node.op
     ndim = x.type.ndim  # type: ignore[attr-defined]
     wide = _expand(o, g, op.axes, ndim)
@@ -47,21 +68,19 @@ def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cota
         return [o.second(x, wide)]
     if op.fn == "mul":
         return [o.mul(wide, _other_factors(o, node))]
-    out = _expand(o, node.outputs[0], op.axes, ndim)
-    return [o.switch(o.eq(x, out), wide, o.const(0, g))]
+    return [_shared(o, node, wide)]
 
 
 @jvp(ops.Reduce)
 def reduce_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
     """The transpose of the reverse rule."""
-    (x,), op, t = node.inputs, node.op, tangents[0]
+    op, t = node.op, tangents[0]
     if t is None:
         return None
     if op.fn == "mul":
         t = o.mul(t, _other_factors(o, node))
     elif op.fn != "add":
-        out = _expand(o, node.outputs[0], op.axes, x.type.ndim)  # type: ignore[attr-defined]
-        t = o.switch(o.eq(x, out), t, o.const(0, t))
+        t = _shared(o, node, t)
     return o.apply(ops.Reduce("add", op.axes), t)
 
 
@@ -69,41 +88,44 @@ def _reverse_cumsum(o: Symbolic, x: Variable, axis: int) -> Variable:
     return o.flip(o.apply(ops.Cumulate("add", axis), o.flip(x, axis)), axis)
 
 
-def _first_zero(o: Any, node: Apply) -> tuple[Variable, Variable, Variable]:
-    """Of a cumulative product: where x is 0, where it is so first, and the product with that zero taken as 1."""
-    (x,), op = node.inputs, node.op
-    is_zero = o.eq(x, o.const(0, x))
-    count = o.apply(ops.Cumulate("add", op.axis), o.cast(is_zero, "int64"))
-    first = o.and_(is_zero, o.eq(count, o.number(1, "int8")))
-    return is_zero, first, o.apply(op, o.switch(first, o.const(1, x), x))
+def _recurrence(o: Any, a: Variable, b: Variable, axis: int) -> Variable:
+    """r[i] = a[i] r[i-1] + b[i] along `axis`, with r[-1] = 0."""
+    ndim = b.type.ndim  # type: ignore[attr-defined]
+    to_front = ops.Transpose((axis, *(k for k in range(ndim) if k != axis)))
+    back = ops.Transpose((*range(1, axis + 1), 0, *range(axis + 1, ndim)))
+    seqs: list[Any] = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]
+    first = o.apply(ops.Reduce("add", (0,)), o.add(*seqs))                  # for its shape
+    rows = [TensorType.make(s.type.dtype, s.type.shape[1:]) for s in seqs] + [first.type]
+    factor, term, r = (row.variable_class(row) for row in rows)
+    following = o.add(o.mul(factor, r), term)
+    loop = ops.Scan(to_program([factor, term, r], [following, following], body=True), 2, 1)
+    args = [o.size(b, axis), *seqs, o.full_like(first, 0)]
+    result = Apply(loop, args, infer.output_types(loop, args, o.source), o.source).outputs[1]
+    return o.apply(back, result) if axis else result
 
 
 @vjp(ops.Cumulate)
 def cumulate_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """cumsum: cumsum of g from the end.  cumprod: before the first zero of x the same of g * out, over x; at
-    that zero the same with the zero taken as 1; 0 after it."""
-    (x,), op, out = node.inputs, node.op, node.outputs[0]
-    if op.fn == "add":
-        return [_reverse_cumsum(o, g, op.axis)]
-    is_zero, first, without = _first_zero(o, node)
-    before = o.true_divide(_reverse_cumsum(o, o.mul(g, out), op.axis), x)
-    at_zero = _reverse_cumsum(o, o.mul(g, without), op.axis)
-    return [o.switch(first, at_zero, o.switch(is_zero, o.const(0, g), before))]
+    """cumsum: cumsum of g from the end.  cumprod: the factors before x[j], times s[j] = g[j] + x[j+1] s[j+1]."""
+    (x,), axis = node.inputs, node.op.axis
+    if node.op.fn == "add":
+        return [_reverse_cumsum(o, g, axis)]
+    keep = (ops.Item(),) * axis
+    tail = o.apply(ops.Slice((*keep, ops.Item(start=1))), x)
+    shifted = o.apply(ops.Scatter("set", (*keep, ops.Item(stop=-1))), o.second(x, o.const(0, x)), tail)
+    s = o.flip(_recurrence(o, o.flip(shifted, axis), o.flip(g, axis), axis), axis)
+    return [o.mul(_factors_before(o, x, axis), s)]
 
 
 @jvp(ops.Cumulate)
 def cumulate_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
-    """The transpose of the reverse rule."""
-    (x,), op, out, t = node.inputs, node.op, node.outputs[0], tangents[0]
+    """cumsum: cumsum of t.  cumprod: its tangent r[i] = x[i] r[i-1] + t[i] times the factors before x[i]."""
+    (x,), axis, t = node.inputs, node.op.axis, tangents[0]
     if t is None:
         return None
-    cumsum = ops.Cumulate("add", op.axis)
-    if op.fn == "add":
-        return o.apply(cumsum, t)
-    is_zero, first, without = _first_zero(o, node)
-    zero = o.const(0, t)
-    before = o.mul(out, o.apply(cumsum, o.switch(is_zero, zero, o.true_divide(t, x))))
-    return o.add(before, o.mul(without, o.apply(cumsum, o.switch(first, t, zero))))
+    if node.op.fn == "add":
+        return o.apply(node.op, t)
+    return _recurrence(o, x, o.mul(t, _factors_before(o, x, axis)), axis)
 
 
 @vjp(ops.ArgReduce)

@@ -13,9 +13,13 @@ import numpy as np
 
 from gradc.errors import TypeMismatchError
 from gradc.ir import dtypes, ops
+from gradc.ir.graph import Constant, apply
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
-from gradc.tensor.convert import as_tensor_variable
+from gradc.tensor import elemwise as ew
+from gradc.tensor import reduce as red
+from gradc.tensor.checks import fail
+from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.random.op import REQUIRED, RandomVariable, row_equations
 
 Size = tuple[int, ...] | None
@@ -104,8 +108,34 @@ def _categorical_equations(b: Builder, state: Var, sizes: Sequence[Var],
     return after, b.apply(ops.Reduce("add", (len(sizes),)), b.cast(below, "int64"))
 
 
-categorical = RandomVariable("categorical", {"p": REQUIRED}, "int64", _categorical, (1,),
-                             equations=_categorical_equations)
+class _OfClasses(RandomVariable):
+    """A distribution of which the last parameter holds the probabilities of classes."""
+
+    def bind(self, args: Sequence[Any], named: Any) -> list[Any]:
+        *others, p = super().bind(args, named)
+        return [*others, probabilities(as_tensor_variable(p), self.name)]
+
+
+def probabilities(p: Any, what: str) -> Any:
+    """p, once it is certain that along its last axis no number is negative and their sum is 1, but for roundings."""
+    if not p.type.ndim:
+        return p                        # make_node refuses it
+    message = f"{what}: probabilities must not be negative and must sum to 1, got {{0:float}} as the least and " \
+              "{1:float} as the sum"
+    limit = float(np.sqrt(np.finfo(dtypes.floating(p.type.dtype)).eps))        # as Generator.choice
+    if isinstance(p, Constant) and p.data.size:
+        for row in p.data.reshape(-1, p.data.shape[-1]).astype("float64"):
+            if not (row.min() >= 0 and abs(row.sum() - 1) <= limit):
+                fail(message, "value", float(row.min()), float(row.sum()))
+        return p
+    wide, last = cast(p, "float64"), p.type.ndim - 1
+    least, total = red.min(wide, last), red.sum(wide, last)
+    valid = ew.and_(ew.ge(least, 0), ew.le(ew.abs(ew.sub(total, 1)), limit))
+    return apply(ops.Assert(message, "value", 2), p, valid, least, total)
+
+
+categorical = _OfClasses("categorical", {"p": REQUIRED}, "int64", _categorical, (1,),
+                         equations=_categorical_equations)
 
 # --- vectors
 
@@ -133,8 +163,8 @@ def _multivariate_normal(rng: np.random.Generator, mean: Any, cov: Any, size: Si
     return _multivariate_normals(rng, (mean, cov), (1, 2), size)
 
 
-dirichlet = RandomVariable("dirichlet", {"alphas": REQUIRED}, "floatX", _dirichlet, (1,), 1)
-multinomial = RandomVariable("multinomial", {"n": REQUIRED, "p": REQUIRED}, "int64", None, (0, 1), 1)
+dirichlet = RandomVariable("dirichlet", {"alphas": REQUIRED}, "floatX", _dirichlet, (1,), 1, tried=True)
+multinomial = _OfClasses("multinomial", {"n": REQUIRED, "p": REQUIRED}, "int64", None, (0, 1), 1)
 multivariate_normal = RandomVariable("multivariate_normal", {"mean": REQUIRED, "cov": REQUIRED}, "floatX",
                                      _multivariate_normal, (1, 2), 1)
 
@@ -152,7 +182,8 @@ class _Choice(RandomVariable):
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
         op.ndims_params = (0,) * len(op.parameters)
-        return RandomVariable.__call__(op, a, replace, *([] if p is None else [p]), size=size, **options)
+        weights = [] if p is None else [probabilities(as_tensor_variable(p), "choice")]
+        return RandomVariable.__call__(op, a, replace, *weights, size=size, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return (*size, *parameters[0].type.shape[1:])

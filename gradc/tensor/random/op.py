@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
+from gradc.errors import BadArgumentError, BadValueError, ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied
-from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe
+from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
@@ -44,13 +44,14 @@ class RandomVariable(Op):
     ndim_supp    the number of dimensions of one draw: 0, or 1 for vectors, as long as the last vector of parameters
     equations    function of (builder, state, sizes, parameters) that gives next state and draws in a Program, or None
                  if they must be drawn in Python (default: those of the row `name` of `ir.distributions`, if any)
+    tried        are constant parameters tried when the graph is built (default: unless `draw` is the user's own)?
     """
 
     __props__ = ("name", "dtype", "draw")
 
     def __init__(self, name: str, parameters: Mapping[str, Any], dtype: str = "floatX",
                  draw: Callable[..., Any] | None = None, ndims_params: Sequence[int] | None = None,
-                 ndim_supp: int = 0, equations: Equations | None = None) -> None:
+                 ndim_supp: int = 0, equations: Equations | None = None, tried: bool = False) -> None:
         self.name = name
         self.parameters = dict(parameters)
         self.dtype = dtype
@@ -58,6 +59,7 @@ class RandomVariable(Op):
         self.ndims_params = tuple(ndims_params or (0,) * len(self.parameters))
         self.ndim_supp = ndim_supp
         self.equations = equations
+        self.tried = tried or draw is None or equations is not None
 
     def __call__(self, *args: Any, size: Any = None, rng: Any = None, name: str | None = None,
                  dtype: str | None = None, return_list: bool = False, **named: Any) -> Any:
@@ -66,8 +68,9 @@ class RandomVariable(Op):
         size: an int, a scalar, a vector, or a sequence of sizes.  rng: a shared variable or other variable that holds a
         state, or a Generator; without it a new one, with the operating system's entropy.  dtype: of the result; the
         numbers are drawn as ever, then cast.
-        Raises: TypeMismatchError for parameters that are missing or too many; at the call ExecutionError for values
-        that NumPy refuses.
+        Raises: TypeMismatchError for parameters that are missing or too many; ShapeError for those that do not
+        broadcast to `size`; BadValueError for values that NumPy refuses, constants when the graph is built, others at
+        the call.
         """
         if len(args) == len(self.parameters) + 1 and size is None:      # size may come last, by position
             *args, size = args  # type: ignore[assignment]
@@ -107,13 +110,35 @@ class RandomVariable(Op):
                                  f"{describe(value)}, which is {value.type.short()}{at(value.source)}")
         length = size.type.shape[0]
         given: list[int | None] = [int(n) for n in size.data] if isinstance(size, Constant) else [None] * length
-        return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), self.shape(given, values))])
+        shape = self.shape(given, values)
+        if self.tried and 0 not in given and all(isinstance(v, Constant) for v in values):
+            self._try([v.data for v in values])
+        return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
+
+    def _fits(self, size: Sequence[int | None], parameters: Sequence[Any]) -> None:
+        """Do the parameters broadcast to `size`, if one is given?"""
+        for p, ndim, key in zip(parameters, self.ndims_params, self.parameters if size else ()):
+            batch = p.type.shape[:p.type.ndim - ndim]
+            if len(batch) > len(size) or any(a not in (None, 1, b) and b is not None
+                                             for a, b in zip(reversed(batch), reversed(size))):
+                raise ShapeError(f"{self.name}: the parameter {key}, {describe(p)} of type {p.type.short()}, does not "
+                                 f"broadcast to size {tuple(size)}{at(p.source or user_line())}")
+
+    def _try(self, parameters: Sequence[np.ndarray]) -> None:
+        """Raise an error for values that NumPy refuses."""
+        rng = np.random.default_rng(0)
+        try:
+            (self.draw or getattr(type(rng), self.name))(rng, *parameters, size=None)
+        except (ValueError, OverflowError) as error:
+            values = ", ".join(f"{k}={str(v.tolist())[:60]}" for k, v in zip(self.parameters, parameters))
+            raise BadValueError(f"{self.name}: {error}; got {values}{at(user_line())}") from None
 
     def _dtype(self) -> str:
         return config.floatX if self.dtype == "floatX" else self.dtype
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         """The static shape of draws; `size` is empty if none was given."""
+        self._fits(size, parameters)
         batches = [p.type.shape[:p.type.ndim - n] for p, n in zip(parameters, self.ndims_params)]
         support = [p.type.shape[-1] for p, n in zip(parameters, self.ndims_params) if n][-1:] * self.ndim_supp
         batch = tuple(size) or shapes.broadcast(shapes.Static(None), self.name, parameters, batches, batches)

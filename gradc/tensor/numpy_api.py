@@ -1,0 +1,516 @@
+"""NumPy's functions and ufuncs on variables: one table for what is mapped, what is refused, and the docs.
+
+`np.sum(x, axis=0)` asks x for `__array_function__`, which looks up "sum" here.  A row has gradc's function and the
+parameters of NumPy's that it takes, in words: `a` is passed by position, `axis=` by name, `correction=ddof` by another
+name, `*xs` as all that is given.  Arguments are bound by NumPy's own signature, so that they may come by position or by
+name.  What is at its default, or is about memory only (`order="C"`, `copy=`), is left out; any other parameter is
+refused by name.  A function that is not in the table is refused, with advice where there is some.
+`docs/numpy.md` is written from the table (`docs/numpy_page.py`); tests compare every row with NumPy.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import gradc.tensor.shape as shape
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes
+from gradc.ir.graph import user_line
+from gradc.tensor import contract, creation, extra, index, repeats
+from gradc.tensor import elemwise as ew
+from gradc.tensor import reduce as red
+from gradc.tensor.convert import as_tensor_variable, cast
+from gradc.tensor.truth import result_is_dropped
+
+# -------------------------------------------------------------------- what gradc spells otherwise
+
+
+def _add_up(fn: Callable[..., Any], join: Callable[..., Any], neutral: int) -> Callable[..., Any]:
+    """`sum` or `prod` with NumPy's `initial` and `where`."""
+    def total(a: Any, initial: Any = None, where: Any = None, **options: Any) -> Any:
+        result = fn(a if where is None else ew.switch(where, a, neutral), **options)
+        return result if initial is None else join(result, cast(as_tensor_variable(initial), result.dtype))
+    return total
+
+
+def _extreme(fn: Callable[..., Any], join: Callable[..., Any]) -> Callable[..., Any]:
+    """`max` or `min` with NumPy's `initial` and `where`."""
+    def most(a: Any, initial: Any = None, where: Any = None, **options: Any) -> Any:
+        if initial is None:
+            if where is not None:
+                raise BadArgumentError(f"where= of a maximum or minimum needs initial=, for where nothing is chosen"
+                                       f"{at(user_line())}")
+            return fn(a, **options)
+        return join(fn(a if where is None else ew.switch(where, a, initial), **options), initial)
+    return most
+
+
+def _mean(a: Any, where: Any = None, dtype: Any = None, **options: Any) -> Any:
+    if where is None:
+        return red.mean(a, dtype=dtype, **options)
+    x, chosen = shape.broadcast_arrays(a, where)
+    total = red.sum(ew.switch(chosen, x, 0), dtype=dtype, **options)
+    return ew.true_divide(total, red.sum(cast(chosen, "int64"), **options))
+
+
+def _all(a: Any, where: Any = None, **options: Any) -> Any:
+    return red.all(a if where is None else ew.or_(ew.as_bool(a), ew.invert(ew.as_bool(where))), **options)
+
+
+def _any(a: Any, where: Any = None, **options: Any) -> Any:
+    return red.any(a if where is None else ew.and_(ew.as_bool(a), ew.as_bool(where)), **options)
+
+
+def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return ew.sub(red.max(a, axis, keepdims), red.min(a, axis, keepdims))
+
+
+def _cumulative(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`cumsum` or `cumprod` in another dtype."""
+    def run(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+        return fn(a if dtype is None else cast(as_tensor_variable(a), dtype), axis)
+    return run
+
+
+def _cumulative_from(fn: Callable[..., Any], first: int) -> Callable[..., Any]:
+    """`cumulative_sum` or `cumulative_prod`, which may begin with what is there before the first element."""
+    def run(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        x = as_tensor_variable(x)
+        if axis is None and x.ndim != 1:
+            raise BadArgumentError(f"of {x.ndim} dimensions, axis= must say which one{at(user_line())}")
+        k = red.normalize_axis(axis or 0, x.ndim, "axis", x)
+        result = _cumulative(fn)(x, k, dtype)
+        if not include_initial:
+            return result
+        sizes = [1 if j == k else s for j, s in enumerate(shape.shape_tuple(x))]
+        return shape.concatenate([creation.full(sizes, first, dtype=result.dtype), result], k)
+    return run
+
+
+def _along(x: Any, axis: int, part: Any) -> tuple[Any, ...]:
+    """The index that takes `part` along an axis."""
+    k = red.normalize_axis(axis, x.ndim, "an index", x)
+    return (*[slice(None)] * k, part)
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+    """None is no bound."""
+    low, high = a_min if min is None else min, a_max if max is None else max
+    if low is not None and high is not None:
+        return ew.clip(a, low, high)
+    x = as_tensor_variable(a)
+    return ew.maximum(x, low) if low is not None else ew.minimum(x, high) if high is not None else x
+
+
+def _round(a: Any, decimals: Any = 0) -> Any:
+    """Half to even, by NumPy's own steps: scaled, rounded, scaled back."""
+    x = as_tensor_variable(a)
+    if isinstance(decimals, bool) or not isinstance(decimals, (int, np.integer)):
+        raise TypeMismatchError(f"decimals is an int, got {decimals!r}{at(user_line())}")
+    if decimals == 0 or (decimals > 0 and x.dtype not in dtypes.CONTINUOUS):
+        return ew.round_half_to_even(x)
+    if x.dtype not in dtypes.CONTINUOUS:
+        raise TypeMismatchError(f"integers are not rounded to {-decimals} places before the point{at(user_line())}; "
+                                f"cast them to float64")
+    scale = as_tensor_variable(np.asarray(10.0 ** abs(int(decimals)), dtype=x.dtype))
+    if decimals > 0:
+        return ew.true_divide(ew.round_half_to_even(ew.mul(x, scale)), scale)
+    return ew.mul(ew.round_half_to_even(ew.true_divide(x, scale)), scale)
+
+
+def _size(a: Any, axis: Any = None) -> Any:
+    return shape.size(a) if axis is None else shape.shape_tuple(as_tensor_variable(a))[axis]
+
+
+def _transpose(a: Any, axes: Any = None) -> Any:
+    return shape.transpose(a) if axes is None else shape.transpose(a, axes)
+
+
+def _trace(a: Any, dtype: Any = None, **options: Any) -> Any:
+    return shape.trace(a if dtype is None else cast(as_tensor_variable(a), dtype), **options)
+
+
+def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`concatenate` and others with NumPy's `dtype`; axis None flattens."""
+    def join(arrays: Any, axis: Any = 0, dtype: Any = None) -> Any:
+        parts = [as_tensor_variable(a) for a in arrays]
+        if axis is None:
+            parts, axis = [shape.ravel(p) for p in parts], 0
+        result = fn(parts, axis)
+        return result if dtype is None else cast(result, dtype)
+    return join
+
+
+def _column_stack(tup: Any) -> Any:
+    parts = [as_tensor_variable(a) for a in tup]
+    return shape.concatenate([shape.reshape(p, (-1, 1)) if p.ndim < 2 else p for p in parts], 1)
+
+
+def _atleast_3d(*arys: Any) -> Any:
+    """NumPy's shapes: (1, n, 1) of a vector, (m, n, 1) of a matrix."""
+    made = [as_tensor_variable(a) for a in arys]
+    patterns = {0: ("x", "x", "x"), 1: ("x", 0, "x"), 2: (0, 1, "x")}
+    made = [shape.dimshuffle(x, *patterns[x.ndim]) if x.ndim < 3 else x for x in made]
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def _parts(ary: Any, sections: Any, axis: int, what: str) -> tuple[Any, Any, int]:
+    """The tensor, the size of what is split, an int if it is known, and how many parts it is split into."""
+    x, count = as_tensor_variable(ary), int(sections)
+    if count < 1:
+        raise BadArgumentError(f"{what}: the number of parts is 1 or more, got {count}{at(user_line())}")
+    k = red.normalize_axis(axis, x.ndim, what, x)
+    return x, shape.shape_tuple(x)[k] if x.type.shape[k] is None else x.type.shape[k], count
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Parts between positions, or that many of equal size."""
+    if not isinstance(indices_or_sections, (int, np.integer)):
+        return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
+    x, n, count = _parts(ary, indices_or_sections, axis, "split")
+    if not isinstance(n, int):
+        return shape.split(x, [n // count] * count, count, axis)        # checks that nothing is left
+    if n % count:
+        raise ShapeError(f"split: {n} rows don't make {count} equal parts{at(user_line())}; use array_split")
+    return _cut(x, [n // count * k for k in range(1, count)], axis)
+
+
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """As `split`, but the first parts may have one row more."""
+    if not isinstance(indices_or_sections, (int, np.integer)):
+        return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
+    x, n, count = _parts(ary, indices_or_sections, axis, "array_split")
+    least: Callable[..., Any] = min if isinstance(n, int) else ew.minimum
+    return _cut(x, [n // count * k + least(n % count, k) for k in range(1, count)], axis)
+
+
+def _cut(x: Any, positions: Sequence[Any], axis: int) -> list[Any]:
+    bounds = [None, *positions, None]
+    return [index.getitem(x, _along(x, axis, slice(a, b))) for a, b in pairwise(bounds)]
+
+
+def _split_along(axis: int) -> Callable[..., Any]:
+    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
+        x = as_tensor_variable(ary)
+        return _split(x, indices_or_sections, 0 if axis == 1 and x.ndim == 1 else axis)
+    return split
+
+
+def _unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+    return tuple(shape.moveaxis(x, axis, 0))
+
+
+def _flip(m: Any, axis: Any = None) -> Any:
+    x = as_tensor_variable(m)
+    for k in red.normalize_axes(axis, x, "flip"):
+        x = index.getitem(x, _along(x, k, slice(None, None, -1)))
+    return x
+
+
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    x = as_tensor_variable(a)
+    k = red.normalize_axis(axis, x.ndim, "diff", x)
+
+    def piece(given: Any) -> list[Any]:
+        part = as_tensor_variable(given)
+        sizes = [1 if j == k else s for j, s in enumerate(shape.shape_tuple(x))]
+        return [part if part.ndim else shape.broadcast_to(part, sizes)]
+
+    parts = [*([] if prepend is None else piece(prepend)), x, *([] if append is None else piece(append))]
+    return extra.diff(shape.concatenate(parts, k) if len(parts) > 1 else x, n, k)
+
+
+def _fill_diagonal(a: Any, val: Any) -> Any:
+    """A copy with another diagonal; NumPy changes the array, so that it must not be called for that alone."""
+    if result_is_dropped():
+        raise TypeMismatchError(f"variables can't be changed{at(user_line())}; write x = fill_diagonal(x, value)")
+    return shape.fill_diagonal(a, val)
+
+
+def _angle(z: Any, deg: bool = False) -> Any:
+    return ew.rad2deg(ew.angle(z)) if deg else ew.angle(z)
+
+
+def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
+    x, y = as_tensor_variable(x1), as_tensor_variable(x2)
+    return contract.vecdot(x, y) if axis == -1 else contract.vecdot(shape.moveaxis(x, axis, -1),
+                                                                    shape.moveaxis(y, axis, -1))
+
+
+def _matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
+    return red.norm(x, ord, (-2, -1), keepdims)
+
+
+def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    x = as_tensor_variable(x)
+    if isinstance(axis, (int, np.integer)):
+        return red.norm(x, ord, axis, keepdims)
+    axes = red.normalize_axes(axis, x, "vector_norm")
+    rest = [k for k in range(x.ndim) if k not in axes]
+    sizes = shape.shape_tuple(x)
+    flat = shape.reshape(shape.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
+    return red.keep_axes(red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
+
+
+def _count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return red.sum(cast(ew.neq(a, 0), "int64"), axis, keepdims=keepdims)
+
+
+def _outer_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`ufunc.outer`: of all pairs."""
+    def outer(a: Any, b: Any) -> Any:
+        x, y = as_tensor_variable(a), as_tensor_variable(b)
+        return fn(shape.shape_padright(x, y.ndim) if y.ndim else x, y)
+    return outer
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+Row = tuple[Callable[..., Any], str]
+
+FUNCTIONS: dict[str, Row] = {
+    # reductions
+    "sum": (_add_up(red.sum, ew.add, 0), "a axis= dtype= keepdims= initial= where="),
+    "prod": (_add_up(red.prod, ew.mul, 1), "a axis= dtype= keepdims= initial= where="),
+    "mean": (_mean, "a axis= dtype= keepdims= where="),
+    "var": (red.var, "a axis= ddof= keepdims= correction=ddof"),
+    "std": (red.std, "a axis= ddof= keepdims= correction=ddof"),
+    "max": (_extreme(red.max, ew.maximum), "a axis= keepdims= initial= where="),
+    "min": (_extreme(red.min, ew.minimum), "a axis= keepdims= initial= where="),
+    "all": (_all, "a axis= keepdims= where="), "any": (_any, "a axis= keepdims= where="),
+    "argmax": (red.argmax, "a axis= keepdims="), "argmin": (red.argmin, "a axis= keepdims="),
+    "ptp": (_ptp, "a axis= keepdims="), "count_nonzero": (_count_nonzero, "a axis= keepdims="),
+    "cumsum": (_cumulative(red.cumsum), "a axis= dtype="), "cumprod": (_cumulative(red.cumprod), "a axis= dtype="),
+    "cumulative_sum": (_cumulative_from(red.cumsum, 0), "x axis= dtype= include_initial="),
+    "cumulative_prod": (_cumulative_from(red.cumprod, 1), "x axis= dtype= include_initial="),
+    "allclose": (red.allclose, "a b rtol= atol= equal_nan="),
+    # elementwise
+    "isclose": (ew.isclose, "a b rtol= atol= equal_nan="), "where": (ew.where, "condition x y"),
+    "clip": (_clip, "a a_min= a_max= min= max="), "round": (_round, "a decimals="), "around": (_round, "a decimals="),
+    "real": (ew.real, "val"), "imag": (ew.imag, "val"), "angle": (_angle, "z deg="),
+    "nan_to_num": (ew.nan_to_num, "x nan= posinf= neginf="), "copy": (ew.identity, "a"),
+    "isposinf": (ew.isposinf, "x"), "isneginf": (ew.isneginf, "x"), "astype": (cast, "x dtype"),
+    # products
+    "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),
+    "vdot": (contract.vdot, "a b"), "tensordot": (contract.tensordot, "a b axes="),
+    "einsum": (contract.einsum, "*operands"),
+    "linalg.norm": (red.norm, "x ord= axis= keepdims="), "linalg.matrix_norm": (_matrix_norm, "x keepdims= ord="),
+    "linalg.vector_norm": (_vector_norm, "x axis= keepdims= ord="),
+    "linalg.trace": (lambda x, **o: _trace(x, axis1=-2, axis2=-1, **o), "x offset= dtype="),
+    "linalg.diagonal": (lambda x, offset=0: shape.diagonal(x, offset, -2, -1), "x offset="),
+    "linalg.matrix_transpose": (shape.matrix_transpose, "x"), "linalg.outer": (contract.outer, "x1 x2"),
+    "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
+    "linalg.vecdot": (_vecdot, "x1 x2 axis="),
+    "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
+    # shapes
+    "shape": (shape.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
+    "reshape": (shape.reshape, "a shape"), "ravel": (shape.ravel, "a"), "transpose": (_transpose, "a axes="),
+    "matrix_transpose": (shape.matrix_transpose, "x"), "swapaxes": (shape.swapaxes, "a axis1 axis2"),
+    "moveaxis": (shape.moveaxis, "a source destination"), "squeeze": (shape.squeeze, "a axis="),
+    "expand_dims": (shape.expand_dims, "a axis"), "broadcast_to": (shape.broadcast_to, "array shape"),
+    "broadcast_arrays": (shape.broadcast_arrays, "*args"), "atleast_1d": (shape.atleast_1d, "*arys"),
+    "atleast_2d": (shape.atleast_2d, "*arys"), "atleast_3d": (_atleast_3d, "*arys"),
+    "concatenate": (_joined(shape.concatenate), "arrays axis= dtype="),
+    "stack": (_joined(lambda parts, axis: shape.stack(parts, axis=axis)), "arrays axis= dtype="),
+    "hstack": (_joined(lambda parts, axis: shape.hstack(parts)), "tup dtype="),
+    "vstack": (_joined(lambda parts, axis: shape.vstack(parts)), "tup dtype="),
+    "column_stack": (_column_stack, "tup"), "unstack": (_unstack, "x axis="),
+    "split": (_split, "ary indices_or_sections axis="),
+    "array_split": (_array_split, "ary indices_or_sections axis="),
+    "vsplit": (_split_along(0), "ary indices_or_sections"), "hsplit": (_split_along(1), "ary indices_or_sections"),
+    "dsplit": (_split_along(2), "ary indices_or_sections"),
+    "tile": (shape.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
+    "roll": (shape.roll, "a shift axis="), "flip": (_flip, "m axis="),
+    "flipud": (lambda m: _flip(m, 0), "m"), "fliplr": (lambda m: _flip(m, 1), "m"),
+    "diag": (shape.diag, "v k="), "diagflat": (lambda v, k=0: shape.diag(shape.ravel(v), k), "v k="),
+    "diagonal": (shape.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
+    "tril": (shape.tril, "m k="), "triu": (shape.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
+    "diff": (_diff, "a n= axis= prepend= append="),
+    # like others
+    "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
+    "empty_like": (creation.empty_like, "prototype dtype="),
+    "full_like": (creation.full_like, "a fill_value dtype="),
+    "linspace": (creation.linspace, "start stop num= endpoint= dtype="),
+    "meshgrid": (creation.meshgrid, "*xi sparse= indexing="),
+    # what types tell
+    "iscomplexobj": (lambda x: x.dtype in dtypes.COMPLEX, "x"),
+    "isrealobj": (lambda x: x.dtype not in dtypes.COMPLEX, "x"),
+    "result_type": (lambda *xs: np.result_type(*[np.dtype(getattr(x, "dtype", x)) for x in xs]),
+                    "*arrays_and_dtypes"),
+}
+FUNCTIONS["amax"], FUNCTIONS["amin"] = FUNCTIONS["max"], FUNCTIONS["min"]
+
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": ew.add, "subtract": ew.sub, "multiply": ew.mul, "true_divide": ew.true_divide,
+    "floor_divide": ew.floor_divide, "remainder": ew.mod, "divmod": ew.divmod, "power": ew.pow,
+    "float_power": lambda x, y: ew.pow(cast(as_tensor_variable(x), "float64"), y), "negative": ew.neg,
+    "positive": as_tensor_variable, "absolute": ew.abs, "fabs": ew.abs, "sign": ew.sgn, "reciprocal": ew.reciprocal,
+    "sqrt": ew.sqrt, "square": ew.square, "exp": ew.exp, "exp2": ew.exp2, "expm1": ew.expm1, "log": ew.log,
+    "log2": ew.log2, "log10": ew.log10, "log1p": ew.log1p, "logaddexp": ew.logaddexp, "sin": ew.sin, "cos": ew.cos,
+    "tan": ew.tan, "arcsin": ew.arcsin, "arccos": ew.arccos, "arctan": ew.arctan, "arctan2": ew.arctan2,
+    "sinh": ew.sinh, "cosh": ew.cosh, "tanh": ew.tanh, "arcsinh": ew.arcsinh, "arccosh": ew.arccosh,
+    "arctanh": ew.arctanh, "deg2rad": ew.deg2rad, "radians": ew.deg2rad, "rad2deg": ew.rad2deg, "degrees": ew.rad2deg,
+    "floor": ew.floor, "ceil": ew.ceil, "trunc": ew.trunc, "rint": ew.round_half_to_even, "maximum": ew.maximum,
+    "minimum": ew.minimum, "equal": ew.eq, "not_equal": ew.neq, "less": ew.lt, "less_equal": ew.le, "greater": ew.gt,
+    "greater_equal": ew.ge, "isnan": ew.isnan, "isinf": ew.isinf, "isfinite": ew.isfinite, "bitwise_and": ew.and_,
+    "bitwise_or": ew.or_, "bitwise_xor": ew.xor, "invert": ew.invert, "left_shift": ew.left_shift,
+    "right_shift": ew.right_shift, "logical_and": ew.logical_and, "logical_or": ew.logical_or,
+    "logical_xor": ew.logical_xor, "logical_not": ew.logical_not, "conjugate": ew.conj, "matmul": contract.matmul,
+    "vecdot": contract.vecdot, "matvec": contract.matvec, "vecmat": contract.vecmat,
+}
+
+_BY_UFUNC = {getattr(np, name): fn for name, fn in UFUNCS.items() if hasattr(np, name)}
+
+METHODS: dict[tuple[str, str], str] = {     # (ufunc, method) -> the function that does it
+    ("add", "reduce"): "sum", ("multiply", "reduce"): "prod", ("maximum", "reduce"): "max",
+    ("minimum", "reduce"): "min", ("logical_and", "reduce"): "all", ("logical_or", "reduce"): "any",
+    ("add", "accumulate"): "cumsum", ("multiply", "accumulate"): "cumprod",
+}
+
+ADVICE: dict[str, str] = {                  # what to write instead of functions that are refused
+    "append": "use concatenate", "pad": "use concatenate", "ediff1d": "use diff", "dstack": "use concatenate",
+    "block": "use concatenate", "insert": "use concatenate", "resize": "use reshape or tile",
+    "array_equal": "use all(eq(x, y))", "fmax": "use maximum, which keeps nan", "fmin": "use minimum, which keeps nan",
+    "hypot": "use sqrt(x**2 + y**2)", "select": "use switch", "piecewise": "use switch", "choose": "use switch",
+    "copyto": "use switch", "putmask": "use switch", "place": "use switch", "put": "use set_subtensor",
+    "heaviside": "use switch", "nonzero": "use switch", "argwhere": "use switch", "extract": "use switch",
+    "compress": "use switch", "take": "x[i] takes integers and slices",
+    "apply_along_axis": "use gradc.map or gradc.scan", "average": "use mean, or sums",
+    "nansum": "use sum(switch(isnan(x), 0, x))",
+    "nanprod": "use prod(switch(isnan(x), 1, x))", "array2string": "use str, gradc.pp or gradc.dprint",
+    "array_repr": "use str, gradc.pp or gradc.dprint", "array_str": "use str, gradc.pp or gradc.dprint",
+    "save": "save what a function returns", "savez": "save what a function returns",
+    "savetxt": "save what a function returns", "gradient": "use diff, or gradc.grad for derivatives",
+}
+
+_MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks only, at these values
+    "order": ("C", "K", "A"), "copy": (True, False), "subok": (True, False), "device": ("cpu",),
+    "casting": ("same_kind", "unsafe", "safe", "equiv", "no"), "optimize": (True, False, "greedy", "optimal"),
+}
+
+
+# ------------------------------------------------------------------------------------------------- its use
+
+
+def function_named(func: Any) -> str:
+    """What NumPy calls a function: "sum", "linalg.norm"."""
+    module = getattr(func, "__module__", None) or "numpy"
+    return f"{module}.{func.__name__}".removeprefix("numpy.")
+
+
+def call(name: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """`numpy.name(*args, **options)` of variables; TypeMismatchError for what there is not."""
+    if name not in FUNCTIONS:
+        raise _refusal(name)
+    fn, words = FUNCTIONS[name]
+    taken = dict(_taken(words))
+    signature = _signature(name, words)
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    try:
+        bound = signature.bind(*args, **options).arguments
+    except TypeError as error:
+        raise TypeMismatchError(f"numpy.{name}: {error}{at(user_line())}") from None
+    for key, value in bound.items():
+        kind = signature.parameters[key].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            given = value
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            positional += value
+            continue
+        else:
+            given = {key: value}
+        for k, v in given.items():
+            if v is np._NoValue or (v is None and signature.parameters.get(k, _NONE).default in (None, np._NoValue)):
+                continue
+            if k not in taken:
+                _refuse_option(name, k, v, signature.parameters.get(k, _NONE).default)
+            elif (name_here := taken[k]) is None:
+                positional.append(v)
+            else:
+                named[name_here] = v
+    return fn(*positional, **named)
+
+
+_NONE = inspect.Parameter("none", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+
+def _taken(words: str) -> list[tuple[str, str | None]]:
+    """NumPy's parameter -> the name it is passed by, None: by position."""
+    pairs = [word.partition("=") for word in words.split()]
+    return [(name.lstrip("*"), (other or name) if equals else None) for name, equals, other in pairs]
+
+
+_SIGNATURES: dict[str, inspect.Signature] = {}
+
+
+def _signature(name: str, words: str) -> inspect.Signature:
+    """NumPy's signature; where it has none, that of the row."""
+    found = _SIGNATURES.get(name)
+    if found is None:
+        try:
+            found = inspect.signature(_numpy(name))
+        except ValueError:
+            found = inspect.Signature([_parameter(word) for word in words.split()])
+        _SIGNATURES[name] = found
+    return found
+
+
+def _parameter(word: str) -> inspect.Parameter:
+    name = word.lstrip("*").partition("=")[0]
+    kind = inspect.Parameter.VAR_POSITIONAL if word[0] == "*" else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, kind, default=None if "=" in word else inspect.Parameter.empty)
+
+
+def _numpy(name: str) -> Any:
+    return reduce(getattr, name.split("."), np)
+
+
+def _refuse_option(name: str, key: str, value: Any, default: Any) -> None:
+    """TypeMismatchError for an option that changes something."""
+    plain = isinstance(value, (bool, int, float, str, tuple))
+    if plain and (value in _MEMORY.get(key, ()) or (isinstance(default, type(value)) and value == default)):
+        return
+    if key == "out":
+        advice = "a variable can't be written into an array; use the result"
+    elif key == "where":
+        advice = "choose by switch"
+    else:
+        advice = "gradc has no such option"
+    raise TypeMismatchError(f"numpy.{name} with {key}= does not work on variables{at(user_line())}; {advice}")
+
+
+def _refusal(name: str) -> TypeMismatchError:
+    if name.startswith("linalg."):
+        advice = "gradc has no linear algebra beyond products and norms"
+    elif name.startswith(("fft.", "random.")):
+        advice = "gradc.tensor.random has distributions" if name[0] == "r" else "gradc has no Fourier transforms"
+    else:
+        advice = ADVICE.get(name, "gradc has no such function")
+    return TypeMismatchError(f"numpy.{name} does not work on variables{at(user_line())}; {advice}")
+
+
+def call_ufunc(ufunc: Any, method: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """`ufunc(...)` or one of its methods, of variables."""
+    name = ufunc.__name__
+    if (name, method) in METHODS:
+        return call(METHODS[name, method], args, {"axis": 0} | options)
+    fn = _BY_UFUNC.get(ufunc)
+    what = name if method == "__call__" else f"{name}.{method}"
+    if fn is None or method not in ("__call__", "outer"):
+        raise _refusal(what)
+    dtype = options.pop("dtype", None)
+    if name == "vecdot" and "axis" in options:
+        fn = partial(_vecdot, axis=options.pop("axis"))
+    for key, value in options.items():
+        if value is not None and value is not np._NoValue and not (key == "where" and value is True):
+            _refuse_option(what, key, value, False if key == "keepdims" else None)
+    result = (_outer_of(fn) if method == "outer" else fn)(*args)
+    return result if dtype is None else cast(result, dtype)
+

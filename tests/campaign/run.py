@@ -1,0 +1,119 @@
+"""The campaign: loop nests compiled as gradc does, with -O1, and by other compilers, and their numbers compared.
+
+    python -m tests.campaign.run --nests 20000 --programs 2000
+
+See README.md beside this file.  Exit status 1 if a build computes other numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradc.loops.nodes import For, Kernel, Tile
+from gradc.runtime import toolchain
+from tests.campaign import builds, emulator, nests, programs, reduce
+
+PER_KERNEL = 25         # nests of a hand-made Kernel
+PER_BATCH = 4           # hand-made Kernels of a linked program
+PROGRAMS = 20           # programs of gradc of one
+Made = tuple[builds.Case, Kernel, Sequence[tuple[int, ...]]]
+
+
+def hand_made(seed: int, count: int) -> list[Made]:
+    """Kernels of random nests."""
+    found: list[Made] = []
+    for k in range(count):
+        kernel = nests.kernel(random.Random(f"{seed}.{k}"), PER_KERNEL)
+        found.append((builds.case(f"nests_{seed}_{k}", kernel), kernel, ()))
+    return found
+
+
+def gradcs_own(seed: int, count: int) -> list[Made]:
+    """Kernels that gradc makes of random programs."""
+    found: list[Made] = []
+    for k in range(count):
+        made = programs.program(random.Random(f"{seed}.{k}"))
+        if made is not None and made[0].sections and not made[0].uses_blas and not made[0].constants:
+            found.append((builds.case(f"program_{seed}_{k}", *made), *made))
+    return found
+
+
+def count_nests(kernel: Kernel) -> int:
+    """The loops that stand in no other."""
+    return sum(type(s) in (For, Tile) for section in kernel.sections for s in section.body)
+
+
+def compare(made: Sequence[Made], ways: Sequence[builds.Build]) -> list[builds.Fault]:
+    with tempfile.TemporaryDirectory() as folder:
+        return builds.compare([case for case, _, _ in made], ways, Path(folder))
+
+
+def smallest(made: Made, fault: builds.Fault, ways: Sequence[builds.Build]) -> builds.Case:
+    """The part of a Kernel that shows a fault, as a unit."""
+    case, kernel, shapes = made
+    pair = [ways[0], next(w for w in ways if w.name == fault.build)]
+
+    def holds(candidate: Kernel) -> bool:
+        return bool(compare([(builds.case(case.name, candidate, shapes), candidate, shapes)], pair))
+
+    part = reduce.only(kernel, fault.output)
+    return builds.case(case.name, reduce.reduced(part if holds(part) else kernel, holds), shapes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, report, write the reduced units."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--nests", type=int, default=20_000, help="hand-made loop nests")
+    parser.add_argument("--programs", type=int, default=2_000, help="programs of gradc")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--targets", default="v3,v4", help="instruction sets: v2, v3, v4 (of x86-64)")
+    parser.add_argument("--compilers", default="", help="others that are compared: commands, with commas between them")
+    parser.add_argument("--flags", default="", help="more flags for the builds that are compared")
+    parser.add_argument("--out", default="campaign-out", help="where units that show a fault are written")
+    options = parser.parse_args(argv)
+    targets = [t for t in options.targets.split(",") if t]
+    if "v4" in targets and "avx512f" not in toolchain.cpu_isa() and not emulator.present():
+        print("v4 is left out: no AVX-512 here, and no Bochs (apt install bochs bochsbios vgabios bochs-term)")
+        targets.remove("v4")
+    ways = [builds.reference()]
+    for command in ["", *[c for c in options.compilers.split(",") if c and shutil.which(c)]]:
+        ways += [builds.production(f"x86-64-{t}", command, options.flags.split()) for t in targets]
+    print("builds:", ", ".join(w.name for w in ways), " seed", options.seed, flush=True)
+    done = {"nests": 0, "programs": 0}
+    faults = batch = 0
+    while done["nests"] < options.nests or done["programs"] < options.programs:
+        made = []
+        if done["nests"] < options.nests:
+            left = -(-(options.nests - done["nests"]) // PER_KERNEL)
+            made += hand_made(options.seed + batch, min(PER_BATCH, left))
+        if done["programs"] < options.programs:
+            made += gradcs_own(options.seed + batch, min(PROGRAMS, options.programs - done["programs"]))
+        found = compare(made, ways)
+        for case, kernel, _ in made:
+            done["programs" if case.name.startswith("program") else "nests"] += \
+                1 if case.name.startswith("program") else count_nests(kernel)
+        reported = set()
+        for fault in found:
+            if (fault.case, fault.build) not in reported:
+                reported.add((fault.case, fault.build))
+                faults += 1
+                unit = smallest(next(m for m in made if m[0].name == fault.case), fault, ways)
+                out = Path(options.out)
+                out.mkdir(parents=True, exist_ok=True)
+                file = out / f"{fault.case}_{fault.build.replace(' ', '_')}.c"
+                file.write_text(unit.text)
+                print(f"FAULT {fault.case}, {fault.build}: {file}", flush=True)
+        batch += 1
+        print(f"{done['nests']} nests, {done['programs']} programs, {faults} faults", flush=True)
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -74,7 +74,7 @@ loc: $(stamp)  ## code lines a file (no blanks, comments, docstrings)
 
 clean:  ## remove build products, environments and outputs
 	rm -rf build dist *.egg-info $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf gradc/_build_id.txt gradc/runtime/include benchmarks/out examples/out
+	rm -rf gradc/_build_id.txt gradc/runtime/include benchmarks/out examples/out campaign-out
 	find gradc -name '*.so' -delete -o -name '*.o' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -185,6 +185,15 @@ GRADC_FLOAT(double, f64, )
 GRADC_FLOAT(float, f32, f)
 #undef GRADC_FLOAT
 
+/* The same for what one step of a loop over time leaves to the next: never in vectors, and as ?: half as long. */
+#define GRADC_STEP(T, t)                                                                             \
+    static inline T gradc_step_select_##t(bool c, T x, T y) { return c ? x : y; }                    \
+    static inline T gradc_step_maximum_##t(T x, T y) { T m = x > y ? x : y; return x != x ? x : m; } \
+    static inline T gradc_step_minimum_##t(T x, T y) { T m = x < y ? x : y; return x != x ? x : m; }
+GRADC_STEP(double, f64)
+GRADC_STEP(float, f32)
+#undef GRADC_STEP
+
 /* ------------------------------------------------------------------------------------------- integers */
 
 /* NumPy's integers: x // 0 and x % 0 are 0, the sign of x % y is y's, shifts past the width give 0 (or -1),

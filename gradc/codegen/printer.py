@@ -52,6 +52,7 @@ from gradc.record import record
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
+STEP_ROWS = {"switch", "maximum", "minimum"}        # of floats: have another form where no vectors are made
 ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
@@ -125,6 +126,7 @@ class Printer:
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
+        self.step = False                   # is this in a step of a loop over time, and in no loop inside it?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
@@ -159,7 +161,10 @@ class Printer:
                 self.snippets[e.row.snippet] = None
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
-            return row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
+            text = row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
+            if self.step and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
+                return text.replace("gradc_", "gradc_step_", 1)
+            return text
         if kind is Lit:
             return literal(e.value, e.dtype)
         if kind is Load:
@@ -269,10 +274,11 @@ class Printer:
     def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
+        around, self.step = self.step, any([type(s) is Assign for s in body])
         for text in first:
             self.line(text)
         self.statements(body)
-        self._indent = outside
+        self._indent, self.step = outside, around
         self.line("}")
 
     def tile(self, s: Tile) -> None:

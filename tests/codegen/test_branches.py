@@ -38,3 +38,21 @@ def test_branches_of_each_column(width: int) -> None:
     u, v, w = np.random.default_rng(0).normal(size=(3, 40, width))
     np.testing.assert_array_equal(gradc.function([x, a, b], rows, mode="c")(u, v, w),
                                   np.where(u > 0, v * 2, w + 1))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_choices_in_a_loop_over_time(dtype: str) -> None:
+    x = at.tensor(dtype, shape=(None,))
+
+    def step(a: Any, s: Any) -> Any:
+        return at.switch(a > s, at.maximum(s, a / 2), at.minimum(a, s - 1) + 1)
+
+    rows, _ = gradc.scan(step, sequences=x, outputs_info=at.zeros((), dtype=dtype))
+    f = gradc.function([x], rows, mode="c")
+    assert "gradc_step_maximum" in f.maker.c_source()
+    values, s, want = np.random.default_rng(0).normal(size=50).astype(dtype), np.zeros((), dtype), []
+    values[30] = np.nan
+    for a in values:
+        s = np.maximum(s, a / 2) if a > s else np.minimum(a, s - 1) + 1
+        want.append(s)
+    np.testing.assert_allclose(f(values), want, rtol=1e-6)

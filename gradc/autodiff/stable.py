@@ -61,7 +61,7 @@ class Forms:
 
     def form(self, node: Apply) -> Variable | None:
         """Another expression for the result of `node`, or None."""
-        out = node.outputs[0]
+        self.like = out = node.outputs[0]
         if out.type.dtype not in dtypes.FLOATS:  # type: ignore[attr-defined]
             return None
         fn = node.op.fn
@@ -346,7 +346,7 @@ class Forms:
         """log(v) for a v that is positive, by the logs of what it is made of."""
         number = _number(v)
         if number is not None:
-            return self.o.const(math.log(number), v) if number > 0 else None
+            return self.o.const(math.log(number), self.like) if number > 0 else None
         if not depth:
             return None
         p = self.product(v, depth)

@@ -28,6 +28,7 @@ from typing import Any
 
 from gradc.ir import dtypes
 from gradc.ir.scalars import get_row
+from gradc.loops.fused import FMA
 from gradc.loops.look import expressions, names, touched, variables, walk
 from gradc.loops.nodes import (
     NO_ROW,
@@ -218,7 +219,7 @@ class _Tiling:
             if _is_narrow(s) and self.loop.var not in variables(s.index):
                 total = Local(self.name("products"), s.expr.dtype)
                 common.append(Let(total.name, Lit(0, total.dtype), mutable=True))
-                rest.append(Assign(total.name, Fn("fma", (*s.expr.args, total), total.dtype)))
+                rest.append(Assign(total.name, Fn(FMA, (*s.expr.args, total), total.dtype)))
                 after.append(replace(s, expr=total))
                 continue
             rest.append(s)

@@ -97,3 +97,11 @@ def test_forms_stop_at_what_is_differentiated_by() -> None:
     np.testing.assert_allclose(got[0], 1 / s + np.eye(3)[0] / s - p[0] / s**2, rtol=1e-14)
     np.testing.assert_allclose(got[1], 1 / s - p[0] / s**2, rtol=1e-14)
     np.testing.assert_allclose(got[2], [p[0] / s, 0, 0], rtol=1e-14)
+
+
+def test_constants_of_smaller_dtypes_lose_nothing():
+    """A Python number is a float32 constant where that holds it; its logarithm is no float32."""
+    x = at.dvector("x")
+    values = np.array([-3.0, 0.2, 5.0])
+    g = gradc.grad(at.log(1.5 + at.exp(x)).sum(), x)
+    np.testing.assert_allclose(gradc.function([x], g)(values), np.exp(values) / (1.5 + np.exp(values)), rtol=1e-15)

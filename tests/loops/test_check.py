@@ -203,7 +203,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "number 0": (kernel(COPY, prologue=(Check(TRUE, 0),), checks=1), "no check number 0"),
     "condition": (kernel(Check(ZERO, 1), COPY, checks=1), "check 1 asks for int64, not bool"),
     "values": (kernel(Check(TRUE, 1, (ZERO,) * 5), COPY, checks=1), "check 1 has 5 values"),
-    "float value": (kernel(Check(TRUE, 1, (ONE,)), COPY, checks=1), "a value of check 1 is float64"),
+    "bool value": (kernel(Check(TRUE, 1, (TRUE,)), COPY, checks=1), "a value of check 1 is bool"),
     "check in blocks": (kernel(Check(TRUE, 1), COPY, checks=1, blocks=BLOCKS), "stands in a section that is cut"),
     # blocks
     "parts without blocks": (kernel(COPY, partial=(Combine(PARTS, "add", 2, ()),)), "but there are no blocks"),

@@ -11,7 +11,7 @@ pip    := $(py) -m pip install -qq --disable-pip-version-check
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check nightly golden bench bench-peers docs loc clean clean-cache
+.PHONY: help build demo test lint check nightly golden bench bench-peers docs loc clean clean-cache
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -38,16 +38,19 @@ build: $(stamp)  ## environment and extension (again after a change in csrc/)
 demo: $(stamp)  ## train two classifiers on real data; pictures in examples/out/
 	$(py) examples/demo.py
 
-test: $(stamp)  ## every test, in two processes
-	$(tests)
+test: $(stamp)  ## the tests, in two processes: under eight minutes
+	$(tests) -m 'not nightly'
 
-check: $(stamp)  ## style, types, layers, tables, fast tests, golden file: under two minutes
+lint: $(stamp)  ## style and types
 	$(py) -m ruff check .
 	$(py) -m mypy
 	$(py) -W error -m compileall -q -f gradc tests benchmarks examples
-	$(tests) -m 'not slow'
 
-nightly: $(stamp)  ## hours: 20,000 loop nests by each compiler there is, numbers compared (tests/campaign/README.md)
+check: lint  ## style, types, fast tests (layers, tables, golden file)
+	$(tests) -m 'not slow and not nightly'
+
+nightly: $(stamp)  ## hours: long tests; 20,000 loop nests by each compiler, numbers compared (tests/campaign/README.md)
+	$(tests) -m nightly --timeout 3600
 	$(py) -W ignore -m tests.campaign.run --nests 20000 --programs 2000 \
 	  --compilers gcc-11,gcc-12,gcc-13,gcc-14,gcc-15,clang-14,clang-15,clang-16,clang-17,clang-18,clang-19,clang-20
 

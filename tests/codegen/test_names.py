@@ -211,7 +211,7 @@ def test_every_identifier_as_a_name_makes_the_same_units():
     _same_units(_words(), [_regression])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_identifier_as_a_name_makes_the_same_units_of_all_kinds():
     _same_units(_words(), UNITS)
 
@@ -236,7 +236,7 @@ def test_numbers_with_odd_names():
     _checked(ODD)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_numbers_with_every_identifier_alone():
     for word in _words():
         _checked([word])

@@ -112,7 +112,7 @@ def test_pairs_of_rules_keep_relative_accuracy() -> None:
     check_pairs([pairs[k] for k in rng.choice(len(pairs), 60, replace=False)], 4)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("first", ELEMENTWISE, ids=lambda rule: rule.name)
 def test_every_pair_of_rules_keeps_relative_accuracy(first: Rule) -> None:
     check_pairs([(first, second) for second in ELEMENTWISE], 5)

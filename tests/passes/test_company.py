@@ -132,6 +132,6 @@ def test_value_and_derivatives_in_company() -> None:
     campaign(15)()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_value_and_derivatives_in_company_at_length() -> None:
     campaign(1500)()

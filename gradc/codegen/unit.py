@@ -97,7 +97,7 @@ class _Unit:
                      k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
-    def z(self, size: SizeExpr) -> str:
+    def z(self, size: SizeExpr | str) -> str:
         """A size in the functions that hold them all."""
         if isinstance(size, int):
             return str(size)

@@ -292,8 +292,8 @@ class Shapes(Sizes):
             if v.data is not None:
                 values[v] = int(v.data)
                 continue
-            eqn = self.producer.get(v)
-            op = None if eqn is None else eqn.op
+            eqn: Any = self.producer.get(v)
+            op: Any = None if eqn is None else eqn.op
             args: Args = () if v not in self.outside else (self.outside[v],)
             method = ""
             if type(op) is ops.ShapeOf and op.axis is not None:
@@ -336,7 +336,7 @@ class Shapes(Sizes):
         parts = made.args if type(made.op) is ops.Concat else (made.out,)
         if not -len(parts) <= at < len(parts) or any(p.type.shape != (1,) for p in parts):
             return None
-        one = self.producer.get(parts[at])
+        one: Any = self.producer.get(parts[at])
         alone = one is not None and (one.op == ops.Transpose((-1,)) or type(one.op) is ops.Broadcast)
         return one.args[0] if alone and not one.args[0].type.ndim else None
 
@@ -350,7 +350,8 @@ class Shapes(Sizes):
         """How many elements a range takes of an axis of n."""
         rest = iter(dynamic)
         bounds = [self.value(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
-        return self.slice_range(*bounds, n)[1]
+        start, stop, step = bounds
+        return self.slice_range(start, stop, step, n)[1]
 
     def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
         """a and b must be equal, of which nothing more follows."""
@@ -406,7 +407,7 @@ class Shapes(Sizes):
             for eqn in program.eqns:
                 self.note(eqn)
             inside = self.dims
-            made = [[None if _depends(d, inside) else d for d in self.of(v)] for v in program.outputs]
+            made: list[Known] = [[None if _depends(d, inside) else d for d in self.of(v)] for v in program.outputs]
         self.dims, self.producer, self.values, self.eqn = kept
         return made
 

@@ -132,13 +132,14 @@ class Sizes:
                 return a if b else 0
             constant, terms = _affine(a)
             return self._affine_size(b * constant, {s: b * f for f, s in terms}, base)
-        factor, sizes = 1, []
+        factor = 1
+        sizes: list[Symbol] = []
         for x in (a, b):
             constant, terms = _affine(x)
             if not constant and len(terms) == 1:        # a multiple of one size: the factor goes outside
                 factor *= terms[0][0]
                 x = terms[0][1]
-            sizes += x.args if x.fn == "product" else [x]  # type: ignore[union-attr]
+            sizes += x.args if x.fn == "product" else [x]  # type: ignore[union-attr, list-item]
         made = self.term("product", tuple(sorted(sizes, key=_number)), base if factor == 1 else "size")
         return made if factor == 1 else self.mul(made, factor, base)
 
@@ -258,7 +259,7 @@ class Sizes:
                                               "size"), constant, base)
             if a.fn == fn and type(a.args[1]) is int:
                 return self._extreme(fn, a.args[0], pick(a.args[1], b), base)
-        elif a.number > b.number:
+        elif isinstance(b, Symbol) and a.number > b.number:
             a, b = b, a
         return self.term(fn, (a, b), base)
 
@@ -338,20 +339,20 @@ class Sizes:
             return size
         fn, args = size.fn, size.args  # type: ignore[union-attr]
         if fn == "sum":
-            parts = [(f, self._renewed(s, depth - 1)) for f, s in args[1]]
-            if all(p is s for (_, p), (_, s) in zip(parts, args[1])):
+            summands = [(f, self._renewed(s, depth - 1)) for f, s in args[1]]
+            if all(p is s for (_, p), (_, s) in zip(summands, args[1])):
                 return size
             total: Dim = args[0]
-            for f, p in parts:
+            for f, p in summands:
                 total = self.add(total, self.mul(p, f))
             return total
         if fn in ("product", "quotient", "minimum", "maximum", "align"):
-            parts = [self._renewed(s, depth - 1) for s in args]
-            if all(p is s for p, s in zip(parts, args)):
+            renewed = [self._renewed(s, depth - 1) for s in args]
+            if all(p is s for p, s in zip(renewed, args)):
                 return size
             if fn == "product":
-                return self.product(parts)
-            return getattr(self, fn)(*parts)  # type: ignore[no-any-return]
+                return self.product(renewed)
+            return getattr(self, fn)(*renewed)  # type: ignore[no-any-return]
         return size
 
     def equal(self, a: Dims, b: Dims) -> bool:

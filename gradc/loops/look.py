@@ -123,7 +123,7 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
             match s:
                 case For() | Tile():
                     found.update(b for b in (s.start, s.stop) if type(b) is not Local)
-                    stack.extend(s.body if type(s) is For else s.phases)
+                    stack.extend(s.phases if isinstance(s, Tile) else s.body)
                     continue
                 case Phase():
                     for a in s.ahead:

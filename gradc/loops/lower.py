@@ -425,8 +425,8 @@ class _Lowering:
                 self._emit_node(child, inner)
         if not inner.statements:
             return
-        start: SizeExpr = "lo" if blocked else 0
-        stop: SizeExpr = "hi" if blocked else loop.size
+        start: Any = "lo" if blocked else 0
+        stop: Any = "hi" if blocked else loop.size
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
             lanes = LANES if len(inner.folds) <= 4 else LANES // 4

@@ -14,10 +14,10 @@ from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
-from gradc.ir.sizes import Sizes
 from gradc.loops.nodes import Region, SizeExpr
 from gradc.loops.places import GemmCall, Node, statements
 from gradc.loops.schedule import Schedule
+from gradc.loops.sizes import KernelSizes
 
 ALIGN = 64
 SMALL = 64              # elements of a small value: eight of the widest vectors of float64
@@ -27,7 +27,7 @@ STACK = 1 << 16         # bytes of small values in one C function
 class Arena:
     """Slots of one kernel's scratch memory; a pool's slots are used again only within that pool."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: KernelSizes) -> None:
         self._sizes = sizes
         self._regions: dict[SizeExpr, Region] = {}
         self._free: dict[tuple[str, SizeExpr], list[int]] = {}
@@ -102,23 +102,23 @@ def is_small(dims: tuple[SizeExpr, ...]) -> bool:
     return len(known) == len(dims) and prod(known) <= SMALL
 
 
-def nbytes(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
+def nbytes(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
     """Bytes of a contiguous array."""
     return sizes.mul(sizes.product(dims), dtypes.ITEMSIZE[dtype], "bytes")
 
 
-def lines(sizes: Sizes, size: SizeExpr) -> SizeExpr:
+def lines(sizes: KernelSizes, size: SizeExpr) -> SizeExpr:
     """Bytes rounded up to whole cache lines."""
     return sizes.align(size, ALIGN, "bytes")
 
 
-def padded(sizes: Sizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
+def padded(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
     """Elements of an array, rounded up to whole cache lines."""
     per_line = ALIGN // dtypes.ITEMSIZE[dtype]
     return sizes.align(sizes.product(dims), per_line, "stride")
 
 
-def in_place_of(schedule: Schedule, sizes: Sizes, spans: dict[Var, tuple[int, int]], var: Var) -> Var | None:
+def in_place_of(schedule: Schedule, sizes: KernelSizes, spans: dict[Var, tuple[int, int]], var: Var) -> Var | None:
     """An operand whose memory `var` can take over: same sizes and dtype, element for element, last used with it."""
     node = schedule.node.get(var)
     if node is None or node.kind != "map" or not node.path:

@@ -18,10 +18,11 @@ from __future__ import annotations
 from typing import Any
 
 from gradc.ir.scalars import Row
+from gradc.ir.sizes import Dim
 from gradc.ir.snippet import ArraySnippet
 from gradc.record import record
 
-SizeExpr = int | str
+SizeExpr = Dim         # tests write names as plain strings
 
 # ------------------------------------------------------------------------------------------------ buffers
 

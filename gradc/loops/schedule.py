@@ -204,8 +204,8 @@ class Schedule:
         for item, n in zip(op.items, self.sizes.of(x)):
             bounds = [next(rest) if b is ops.DYNAMIC else b for b in item.bounds()]
             if not item.is_single:
-                ranges.append(self.sizes.slice_range(
-                    *[self.sizes.value(b) if isinstance(b, Var) else b for b in bounds], n))
+                start, stop, step = [self.sizes.value(b) if isinstance(b, Var) else b for b in bounds]
+                ranges.append(self.sizes.slice_range(start, stop, step, n))
                 continue
             at = bounds[0]
             known = self.sizes.try_value(at) if isinstance(at, Var) else at

@@ -210,7 +210,7 @@ class KernelSizes(Shapes):
         bounds = [self._bound(a) for a in args]
         if fn == "minimum":
             known = [b for b in bounds if b is not None]
-            return self.minimum(*known) if len(known) > 1 else known[0] if known else None
+            return self.minimum(known[0], known[-1]) if known else None
         if None in bounds or (fn in ("product", "quotient") and not all(map(self.is_length, args))) \
                 or (fn == "quotient" and self.late_in(args[1])):
             return None

@@ -7,6 +7,7 @@ which no value has to be computed for; negations move outward to where they meet
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.sizes import Dims
+from gradc.ir.sizes import Dim
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, r, result_type, scalar, var
 from gradc.passes.shapes import size_var
@@ -548,9 +549,9 @@ def _accumulator(op: ops.Reduce, x: Any) -> str:
     return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
 
 
-def prod_of(b: Any, dims: Dims) -> Var:
+def prod_of(b: Any, dims: Iterable[Dim]) -> Var:
     """Product of sizes as an int64 scalar."""
-    return size_var(b, b.sizes.product(dims))
+    return size_var(b, b.sizes.product(tuple(dims)))
 
 
 def _reduce_neg(b: Any, op: ops.Reduce, args: Args) -> Var | None:

@@ -208,7 +208,7 @@ def _translated(size: Symbol, memo: dict[Dim, Dim | None], after: Shapes, latest
     if None in found:
         return None
     if fn == "product":
-        return after.product(found)
+        return after.product(found)  # type: ignore[arg-type]
     if fn in ("quotient", "minimum", "maximum"):
         return getattr(after, fn)(*found)  # type: ignore[no-any-return]
     return after.term(fn, tuple(map(after.find, found)))  # type: ignore[arg-type]

@@ -357,7 +357,7 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
     """The rows of the sequence x that the steps read; `row`: one of them inside."""
     if b.has_rows(x, loop.steps):
         return x
-    what, name, steps = literal(str(loop.op)), x.name or row.name or "", loop.steps
+    what, name, steps = literal(str(loop.op)), x.name or row.name or "", b.cast(loop.steps, "int64")
     if steps.data is None:
         x = b.apply(ops.Assert(NEGATIVE_STEPS.format(what), "shape", 1), x, b.map("le", b.constant(0, "int64"), steps),
                     steps)

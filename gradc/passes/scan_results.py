@@ -118,7 +118,7 @@ def first_rows(program: Program) -> Program:
     def change(b: Builder, loop: Loop) -> None:
         if not loop.op.reverse or loop.stop is not None:
             return
-        end = loop.steps if loop.limit is None else loop.limit
+        end = _unchecked(b, loop.steps if loop.limit is None else loop.limit)
         for row, x in list(loop.seqs.items()):
             single = single_row(b, x)
             if single is None or single.count is not end:
@@ -140,13 +140,20 @@ def single_row(b: Builder, x: Var) -> Single | None:
     eqn = b.producer.get(x)
     if eqn is None or type(eqn.op) is not ops.Scatter or not _zeros(b, eqn.args[0]):
         return None
-    size = b.producer[eqn.args[0]].args[1]
+    size = _unchecked(b, b.producer[eqn.args[0]].args[1])
     if eqn.op.items == (ops.Item(at=-1),):
         return Single(eqn.args[1], size)
     if eqn.op.items == (ops.Item(stop=ops.DYNAMIC),):
         inner = single_row(b, eqn.args[1])
-        return inner if inner is not None and inner.count is eqn.args[2] else None
+        return inner if inner is not None and inner.count is _unchecked(b, eqn.args[2]) else None
     return None
+
+
+def _unchecked(b: Builder, v: Var) -> Var:
+    """A value without the Asserts that check it."""
+    while (eqn := b.producer.get(v)) is not None and type(eqn.op) is ops.Assert:
+        v = eqn.args[0]
+    return v
 
 
 def _zeros(b: Builder, x: Var) -> bool:

@@ -88,7 +88,7 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     if kind is ops.Map:
         return rule(o, node, g, wanted)
     if kind is ops.Contract:
-        return _contract_back(o, node, g, rule(o, node, g.value(o), wanted))
+        return _contract_back(o, node, g, rule(o, _without_poles(o, node, g), g.value(o), wanted))
     if not g.mask:
         return [None if t is None else peeled(o, Guarded(t)) for t in rule(o, node, g.raw, wanted)]
     if kind in _UNCHANGED:
@@ -168,9 +168,21 @@ def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | N
     for t, labels, other, names in zip(terms, (op.a, op.b), (y, x), (op.b, op.a)):
         mask = _along(o, g.mask, op.out, labels) + _along(o, peeled(o, Guarded(other)).mask, names, labels)
         # each element is one product, with a factor that may be nan
-        one = g.mask and {*op.out, *names} <= {*labels} and _is_singular(other)
+        one = g.mask and {*op.out, *names} <= {*labels} and is_singular(other)
         result.append(None if t is None else Guarded(t, mask, not (uniform or one), not one))
     return result
+
+
+def _without_poles(o: Any, node: Apply, g: Guarded) -> Apply:
+    """The product with 0 for what has poles in rows (columns, ...) where g does not count: it would add up 0 * inf."""
+    op = node.op
+    rest, changed, factors = _split(o, g.mask)[1], False, []
+    for other, labels in zip(node.inputs, (op.a, op.b)):
+        if rest and is_singular(other) and not _is_folded(rest, op.out, labels):
+            (mask, _), = _along(o, rest, op.out, labels)
+            other, changed = o.switch(mask, other, o.const(0, other)), True
+        factors.append(other)
+    return o.apply(op, *factors).owner if changed else node
 
 
 def _contract_forth(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
@@ -210,19 +222,23 @@ def summed_to(o: Any, g: Guarded, like: Variable) -> Guarded:
     have, want = g.raw.type.shape, like.type.shape  # type: ignore[attr-defined]
     if have == want:
         return g
-    total = o.sum_to(g.value(o), like)
     pad = len(have) - len(want)
     kept = [pad + k if s != 1 or have[pad + k] == 1 else -1 for k, s in enumerate(want)]
-    mask = _along(o, g.mask, range(len(have)), kept)
-    return Guarded(total, mask, True, g.weak or mask != g.mask)
+    axes = range(len(have))
+    if kept == [*axes]:             # they differ in what is known of the sizes
+        return g
+    total = o.sum_to(g.value(o), like)
+    return Guarded(total, _along(o, g.mask, axes, kept), True, g.weak or _is_folded(g.mask, axes, kept))
 
 
 # ------------------------------------------------------------------------------------------- conditions
 
 
-def _is_singular(v: Variable) -> bool:
-    """Does v come from a row with poles?"""
-    return v.owner is not None and type(v.owner.op) is ops.Map and v.owner.op.fn not in SMOOTH
+def is_singular(v: Variable, depth: int = 3) -> bool:
+    """Does v come from a row with poles, as far as is quickly seen?"""
+    node = v.owner
+    return node is not None and type(node.op) is ops.Map and (
+        node.op.fn not in SMOOTH or (depth > 0 and any(is_singular(x, depth - 1) for x in node.inputs)))
 
 
 def _is_zero(v: Variable) -> bool:
@@ -270,6 +286,12 @@ def _split(o: Any, mask: Mask) -> tuple[Mask, Mask]:
     scalars = tuple((o.apply(ops.Transpose(()), c) if c.type.ndim else c, holds)  # type: ignore[attr-defined]
                     for c, holds in uniform)
     return scalars, tuple(m for m in mask if m not in uniform)
+
+
+def _is_folded(mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Does a condition on elements with axes `labels` have sizes along others than those `wanted`?"""
+    return any(size != 1 and label not in wanted for c, _ in mask
+               for size, label in zip(c.type.shape[::-1], labels[::-1]))  # type: ignore[attr-defined]
 
 
 def _padded(o: Any, c: Variable, ndim: int) -> Variable:

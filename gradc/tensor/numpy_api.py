@@ -56,7 +56,8 @@ def _mean(a: Any, where: Any = None, dtype: Any = None, **options: Any) -> Any:
         return red.mean(a, dtype=dtype, **options)
     x, chosen = shape.broadcast_arrays(a, where)
     total = red.sum(ew.switch(chosen, x, 0), dtype=dtype, **options)
-    return ew.true_divide(total, red.sum(cast(chosen, "int64"), **options))
+    mean = ew.true_divide(total, red.sum(cast(chosen, "int64"), **options))
+    return cast(mean, total.dtype) if total.dtype in dtypes.CONTINUOUS else mean
 
 
 def _all(a: Any, where: Any = None, **options: Any) -> Any:

@@ -318,6 +318,29 @@ def test_a_parameter_of_no_branch_that_is_taken():
     assert value([s, x], [g], 0.0, [0.0, 1.0])[0] == np.inf      # it is taken, and the slope is infinite
 
 
+@pytest.mark.parametrize("weights", [None, np.ones(3), np.ones((2, 3))])
+@pytest.mark.parametrize("guard", [lambda x, a: at.switch(x <= 0, 0.0, a), lambda x, a: at.switch(x > 0, a, 0.0),
+                                   lambda x, a: at.switch((x <= 0) | (x > 9), 0.0, a)])
+def test_a_guard_beside_what_knows_more_of_its_sizes(guard, weights):
+    """The cotangent had shape (3,), x has shape (?,): that was taken for a broadcast undone, which guards less."""
+    x = at.dvector("x")
+    y = guard(x, x * at.log(x))
+    g = grad((y if weights is None else y * weights).sum(), x)
+    times = 1 if weights is None or weights.ndim == 1 else 2
+    first, second = value([x], [g, grad(g.sum(), x)], [0.0, -1.0, 4.0])
+    np.testing.assert_allclose(first, [0, 0, times * (1 + np.log(4))], rtol=1e-14)
+    np.testing.assert_allclose(second, [0, 0, times / 4], rtol=1e-14)
+
+
+def test_products_with_what_has_poles_under_no_branch_that_is_taken():
+    s, x, z = at.dscalar("s"), at.dvector("x"), at.dmatrix("z")
+    for branch in (s * at.log(s), -s * (1 - at.log(s))):
+        assert value([s, x], [grad(at.switch(x > 0, branch, 0.0).sum(), s)], 0.0, [0.0, -1.0])[0] == 0
+    cost = at.switch(z.sum(axis=1) > 0, at.dot(at.log(z), at.sqrt(z[0])), 0.0).sum()
+    got, = value([z], [grad(cost, z)], [[1.0, 2.0], [0.0, 0.0]])
+    np.testing.assert_allclose(got, [[1, (1 + np.log(2) / 2) / np.sqrt(2)], [0, 0]], rtol=1e-14)
+
+
 def test_missing_data():
     x, mu = at.dvector("x"), at.dscalar("mu")
     cost = at.switch(at.isnan(x), 0.0, at.exp(x * mu) / mu).sum()

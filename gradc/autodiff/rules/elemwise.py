@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.autodiff.guards import BOUNDED, SMOOTH, Guarded, add, peeled, summed_to
+from gradc.autodiff.guards import BOUNDED, SMOOTH, Guarded, add, is_singular, peeled, summed_to
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import Cotangents, jvp, vjp
 from gradc.ir import dtypes, ops
@@ -72,6 +72,8 @@ def _is_hazard(node: Apply, k: int, weak: bool) -> bool:
         other = node.inputs[1 - k]
         if isinstance(other, Constant) and np.isfinite(other.data).all() and (fn == "mul" or np.all(other.data)):
             return False
+        if fn == "mul" and is_singular(other):
+            return True
     return fn not in (SMOOTH if weak else BOUNDED)
 
 

@@ -27,7 +27,7 @@ RANGE = (30.0, -30.0, 120.0, -120.0, 700.0, -700.0, 1e300, -1e300, 1e-300, -1e-3
          3e-9, -2e-12, 88.0, -87.0)
 RANGE_32 = tuple(float(np.clip(abs(v), 1e-37, 1e37)) * np.sign(v) for v in RANGE)
 UNITS = 16.0        # of the last place, where a rule is right by itself
-# x - log(sum(exp(x))) near 0 has the rounding of x, the literal form that of the quotient near 1, by luck a smaller one.
+# x - log(sum(exp(x))) near 0 has the rounding of x; the literal form that of a quotient near 1, by luck a smaller one.
 COARSE = {"log_of_product": 1000.0}
 
 

@@ -45,16 +45,21 @@ static inline void gradc_fetch(const void *from, int64_t bytes)
 }
 
 /* Sums and products of sizes.  Too large a one stays too large: memory of so many bytes is refused. */
+static __attribute__((noinline, cold, unused)) int64_t gradc_too_large(int64_t sign)
+{
+    return (sign < 0 ? -1 : 1) * (INT64_C(1) << 62);
+}
+
 static inline int64_t gradc_size_add(int64_t a, int64_t b)
 {
     int64_t c;
-    return __builtin_add_overflow(a, b, &c) ? (a < 0 ? -1 : 1) * (INT64_C(1) << 62) : c;
+    return __builtin_add_overflow(a, b, &c) ? gradc_too_large(a) : c;
 }
 
 static inline int64_t gradc_size_mul(int64_t a, int64_t b)
 {
     int64_t c;
-    return __builtin_mul_overflow(a, b, &c) ? ((a < 0) != (b < 0) ? -1 : 1) * (INT64_C(1) << 62) : c;
+    return __builtin_mul_overflow(a, b, &c) ? gradc_too_large(a ^ b) : c;
 }
 
 /* An index that may count from the end; it has been checked. */

@@ -108,12 +108,13 @@ class _Unit:
         for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
+        self.entry[:0] = self.fill_slots()
         measured = [self.measure_late(number, late[number]) for number in sorted(late, reverse=True)]
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
         parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.known.values() for line in function.text()], *self.functions, *self.prepare(),
-                 *self.entry_function()]
+                 *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
                      k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
@@ -199,12 +200,6 @@ class _Unit:
         body = [[f"    frame->shapes[{position}] = {self.z(d)};"] for position, d in enumerate(shapes)]
         return self.called_function("prepare", [*body, [f"    frame->arena_bytes = {self.z(k.arena_bytes)};"]])
 
-    def entry_function(self) -> list[str]:
-        shapes = [d for out in self.kernel.outputs for d in out.shape]
-        bounds = [d for dims in self.kernel.bounds for d in dims]
-        found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
-        return self.called_function("entry", [*self.fill_slots(), *self.entry, *found])
-
     def fill_slots(self) -> list[list[str]]:
         """The pointers to the slots of the arena: one array for all sections."""
         lines = []
@@ -216,6 +211,12 @@ class _Unit:
             lines.append([f"    for (int k = 0; k < {region.slots}; ++k)",
                           f"        sz->slot[{f'{first} + ' if first else ''}k] = {start} + k * {self.z(region.bytes)};"])
         return lines
+
+    def entry_function(self) -> list[str]:
+        shapes = [d for out in self.kernel.outputs for d in out.shape]
+        bounds = [d for dims in self.kernel.bounds for d in dims]
+        found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
+        return self.called_function("entry", [*self.entry, *found])
 
     def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
         """A function that the program calls: it measures, and then takes steps, each some lines."""

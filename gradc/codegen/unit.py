@@ -8,7 +8,7 @@ function of the Kernel alone: no ids, dates, paths or set order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -39,8 +39,8 @@ from gradc.record import record
 # vector code) takes half of that again, and graphs so large are seldom run on large arrays.
 LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-# Sections, or sizes, of one C function: where there are more, functions of so many follow each other, for the compiler's
-# time grows with the square of a function's length.
+# Sections, or sizes, of one C function: where there are more, functions of so many each follow one another, since the
+# compiler's time grows with the square of a function's length.
 PART = 64
 _NAME = re.compile(r"\b([A-Za-z_]\w*)")
 
@@ -113,8 +113,8 @@ class _Unit:
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
         parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
-                 *[line for function in self.known.values() for line in function.text()], *self.functions, *self.prepare(),
-                 *self.entry_function()[:-1]]
+                 *[line for function in self.known.values() for line in function.text()], *self.functions,
+                 *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
                      k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
@@ -208,8 +208,9 @@ class _Unit:
             if region.slots == 1:
                 lines.append([f"    sz->slot[{first}] = {start};"])
                 continue
+            at = f"{first} + k" if first else "k"
             lines.append([f"    for (int k = 0; k < {region.slots}; ++k)",
-                          f"        sz->slot[{f'{first} + ' if first else ''}k] = {start} + k * {self.z(region.bytes)};"])
+                          f"        sz->slot[{at}] = {start} + k * {self.z(region.bytes)};"])
         return lines
 
     def entry_function(self) -> list[str]:
@@ -304,7 +305,7 @@ class _Unit:
                f"{self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost});"
         if not s.partial:
             return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
-        return [*wrapped(f"    {{   /* {_comment(s.title)} */", 11), *wrapped(f"        const int64_t blocks = {call}", 12),
+        return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
                 *[line for c in s.partial for line in self.combine(c)], "    }"]
 
     def bytes(self, b: Buffer) -> str:
@@ -327,7 +328,8 @@ class _Unit:
         else:
             numbers = ", ".join([str(b.position) for b in table])
             outputs = Names(self.names).new(f"{parts}_outputs")
-            lines += [f"        static const int {outputs}[] = {{", *wrapped(f"            {numbers}", 12), "        };",
+            lines += [f"        static const int {outputs}[] = {{", *wrapped(f"            {numbers}", 12),
+                      "        };",
                       f"        for (int at = 0; at < {len(table)}; ++at)",
                       f"            (({t} *)(frame->outputs[{outputs}[at]]))[0] = {parts}[at];"]
         for target, position, count in c.targets[len(table):]:
@@ -408,8 +410,9 @@ def _checked(call: str) -> list[str]:
 
 def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> list[str]:
     """The function that calls `loop` for a block, with that block's copies of arrays: their bytes follow the sizes."""
-    places = [f"(void *)((char *)arrays[{k}] + block * numbers[{sizes + sum(copies[:k])}])" if copied else f"arrays[{k}]"
-              for k, copied in enumerate(copies)]
+    places = [f"arrays[{k}]" for k in range(len(copies))]
+    for step, k in enumerate([k for k, copied in enumerate(copies) if copied], sizes):
+        places[k] = f"(void *)((char *)arrays[{k}] + block * numbers[{step}])"
     call = f"{loop}({', '.join([*places, *[f'numbers[{k}]' for k in range(sizes)], 'lo', 'hi'])});"
     unused = [f"    (void){name};" for name in ("arrays", "numbers", "block") if name not in call]
     return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",

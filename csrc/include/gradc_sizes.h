@@ -150,7 +150,8 @@ static inline int gradc_blocks(gradc_frame *frame, const void *context, int64_t 
     (void)frame;
     for (int64_t block = first; block < last; ++block) {
         const int64_t lo = block * nest->step;
-        nest->body(nest->arrays, nest->numbers, block, lo, nest->extent - lo < nest->step ? nest->extent : lo + nest->step);
+        const int64_t hi = nest->extent - lo < nest->step ? nest->extent : lo + nest->step;
+        nest->body(nest->arrays, nest->numbers, block, lo, hi);
     }
     return 0;
 }

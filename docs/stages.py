@@ -40,8 +40,8 @@ def stages() -> str:
          "made. Gradients are more of the same.", gradc.dprint(y, file="str")),
         ("2. Program.", "What is to be computed, as a value: closed, one equation an operation, each Var defined once. "
          f"{after} `gradc/ir/check.py`, `gradc/ir/pretty.py`.", optimised),
-        ("3. Loop IR.", "How it is computed: sections (one C function each) of loops over buffers, sizes named in a "
-         "prologue, folds in explicit lanes. `gradc/loops/check.py`, `gradc/loops/pretty.py`.",
+        ("3. Loop IR.", "How it is computed: sections (a C function each; like ones share it) of loops over buffers, "
+         "sizes named in a prologue, folds in explicit lanes. `gradc/loops/check.py`, `gradc/loops/pretty.py`.",
          kernel_text(compiled.kernel())),
         ("4. C.", "The printed Kernel (`gradc/codegen/`; all of it: `tests/golden/softmax_rows.c`), here beginning and "
          "end of the section's loop.", _section(function.c_source())),

@@ -369,6 +369,15 @@ class TestLimits:
         with pytest.raises(TypeMismatchError, match="64"):
             make(at.dvector("v"))
 
+    def test_many_shared_variables_share_their_code(self):
+        """More: tests/codegen/test_many.py."""
+        shared = [gradc.shared(np.full((k % 7 + 1, 4), float(k)), name=f"p{k}") for k in range(200)]
+        f = gradc.function([], [], updates=[(p, p * 2 + 1) for p in shared])
+        assert f.c_source().count("for (int64_t i = lo; i < hi; ++i)") == 1
+        f()
+        for k, p in enumerate(shared):
+            assert (p.get_value() == np.full((k % 7 + 1, 4), 2.0 * k + 1)).all()
+
     def test_messages_cut_names(self):
         long = "n" * 100_000
         assert shown(long) == "n" * 57 + "..." and shown("a\nb\u200b") == r"a\nb\u200b" and shown("σ") == "σ"

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gradc_runtime.h"
+
 /* Sections stay functions of their own: the compiler's time grows with the square of a function's length. */
 #define GRADC_NOINLINE __attribute__((noinline))
 
@@ -43,16 +45,21 @@ static inline void gradc_fetch(const void *from, int64_t bytes)
 }
 
 /* Sums and products of sizes.  Too large a one stays too large: memory of so many bytes is refused. */
+static __attribute__((noinline, cold, unused)) int64_t gradc_too_large(int64_t sign)
+{
+    return (sign < 0 ? -1 : 1) * (INT64_C(1) << 62);
+}
+
 static inline int64_t gradc_size_add(int64_t a, int64_t b)
 {
     int64_t c;
-    return __builtin_add_overflow(a, b, &c) ? (a < 0 ? -1 : 1) * (INT64_C(1) << 62) : c;
+    return __builtin_add_overflow(a, b, &c) ? gradc_too_large(a) : c;
 }
 
 static inline int64_t gradc_size_mul(int64_t a, int64_t b)
 {
     int64_t c;
-    return __builtin_mul_overflow(a, b, &c) ? ((a < 0) != (b < 0) ? -1 : 1) * (INT64_C(1) << 62) : c;
+    return __builtin_mul_overflow(a, b, &c) ? gradc_too_large(a ^ b) : c;
 }
 
 /* An index that may count from the end; it has been checked. */
@@ -109,19 +116,14 @@ typedef struct {
     int64_t grain;  /* blocks that are worth a hand-over to another thread */
 } gradc_cut;
 
-/* What a section that runs blocks of a cut loop is told: the unit's own struct of sizes, and a block's iterations. */
-typedef struct {
-    const void *sizes;
-    int64_t step;
-} gradc_nest;
+enum { GRADC_BLOCK = 16384 };           /* elements of one block, so that it stays in the cache it came to */
 
 static inline gradc_cut gradc_cut_loop(int64_t extent, int64_t work, int64_t multiple, int64_t limit, double cost)
 {
-    enum { ELEMENTS = 16384 };          /* of one block, so that it stays in the cache it came to */
     gradc_cut cut;
     if (work < 1)
         work = 1;
-    cut.step = (ELEMENTS + work - 1) / work;
+    cut.step = (GRADC_BLOCK + work - 1) / work;
     if (limit > 0 && cut.step < (extent + limit - 1) / limit)
         cut.step = (extent + limit - 1) / limit;
     cut.step = (cut.step + multiple - 1) / multiple * multiple;
@@ -129,6 +131,47 @@ static inline gradc_cut gradc_cut_loop(int64_t extent, int64_t work, int64_t mul
     const double block_ns = cost * (double)cut.step * (double)work;
     cut.grain = block_ns >= 20000.0 ? 1 : (int64_t)(20000.0 / (block_ns + 1.0)) + 1;
     return cut;
+}
+
+/* A section that is cut: iterations lo..hi-1, which are block number `block`, with these arrays and sizes. */
+typedef void (*gradc_body)(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi);
+
+/* What those that run its blocks are told. */
+typedef struct {
+    gradc_body body;
+    void *const *arrays;
+    const int64_t *numbers;
+    int64_t extent, step;
+} gradc_nest;
+
+static inline int gradc_blocks(gradc_frame *frame, const void *context, int64_t first, int64_t last)
+{
+    const gradc_nest *nest = context;
+    (void)frame;
+    for (int64_t block = first; block < last; ++block) {
+        const int64_t lo = block * nest->step;
+        const int64_t hi = nest->extent - lo < nest->step ? nest->extent : lo + nest->step;
+        nest->body(nest->arrays, nest->numbers, block, lo, hi);
+    }
+    return 0;
+}
+
+/* Runs all blocks of a section, perhaps on several threads; returns how many they were. */
+static GRADC_NOINLINE __attribute__((unused)) int64_t gradc_run(
+    gradc_frame *frame, gradc_body body, void *const *arrays, const int64_t *numbers, int64_t extent, int64_t work,
+    int64_t multiple, int64_t limit, double cost)
+{
+    if (extent <= GRADC_BLOCK && work <= GRADC_BLOCK && extent * work <= GRADC_BLOCK) {
+        body(arrays, numbers, 0, 0, extent);          /* what gradc_cut_loop would say, without its divisions */
+        return 1;
+    }
+    const gradc_cut cut = gradc_cut_loop(extent, work, multiple, limit, cost);
+    const gradc_nest nest = {body, arrays, numbers, extent, cut.step};
+    if (cut.count == 1)
+        gradc_blocks(frame, &nest, 0, 1);
+    else
+        frame->parallel(frame, gradc_blocks, &nest, cut.count, cut.grain);
+    return cut.count;
 }
 
 #endif

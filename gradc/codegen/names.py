@@ -17,8 +17,8 @@ typeof_unqual asm main errno math_errhandling I linux unix i386 sun sparc mips v
 
 # What the text of units calls its own things, in any of its functions.
 OWN = frozenset("""
-all at block chunk chunk_end context cut end fault first fold frame half hi k lane last lo measure
-member nest sizes slot status step sz tile together width
+all at block blocks chunk chunk_end end fault fold frame half hi k lane lo measure
+member sizes slot status step sz tile together width
 """.split())
 
 C_TYPE = {

@@ -455,9 +455,9 @@ class Printer:
         """A call that ends the function if it does not return 0."""
         self.frame = self.checks = True
         if isinstance(s.function, int):
-            args, outs = (_list(t, [self.address(load) for load in loads])
+            args, outs = (listed(t, [self.address(load) for load in loads])
                           for t, loads in (("const void *const", s.args), ("void *const", s.outs)))
-            sizes = _list("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
+            sizes = listed("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
             call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs})"
         else:
             self.snippets[s.function] = None
@@ -491,7 +491,7 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
 }
 
 
-def _list(t: str, items: list[str]) -> str:
+def listed(t: str, items: list[str]) -> str:
     """An array without a name."""
     return f"({t}[]){{{', '.join(items)}}}" if items else "NULL"
 

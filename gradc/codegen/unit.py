@@ -1,17 +1,19 @@
 """Kernel -> one C translation unit.
 
 Shape of the file: a comment with the Program, one function (or two, for nests cut into blocks) per section,
-`gradc_prepare` and `gradc_entry`.  The text is a function of the Kernel alone: no ids, dates, paths or set order.
+`gradc_prepare` and `gradc_entry`.  Sections that differ in nothing but names share their functions.  The text is a
+function of the Kernel alone: no ids, dates, paths or set order.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
 from gradc.codegen.names import C_TYPE, Names, wrapped
-from gradc.codegen.printer import Printer, row_template
+from gradc.codegen.printer import Printer, listed, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
@@ -37,6 +39,10 @@ from gradc.record import record
 # vector code) takes half of that again, and graphs so large are seldom run on large arrays.
 LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
+# Sections, or sizes, of one C function: where there are more, functions of so many each follow one another, since the
+# compiler's time grows with the square of a function's length.
+PART = 64
+_NAME = re.compile(r"\b([A-Za-z_]\w*)")
 
 
 @record
@@ -58,23 +64,39 @@ def generate(kernel: Kernel) -> CUnit:
     return _Unit(kernel).build()
 
 
+@record(frozen=False, eq=False)
+class _Function:
+    """What sections that differ in nothing but names have in common; the names are those of the first."""
+
+    name: str
+    title: str
+    uses: str
+    lines: list[str]
+    sections: int = 1
+
+    def text(self) -> list[str]:
+        others = f" and {self.sections - 1} alike" * (self.sections > 1)
+        return [*wrapped(f"/* ---- {self.title}{others}    {self.uses} ---- */", 3), *self.lines]
+
+
 class _Unit:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.names = Names()                    # what all functions share: other functions, sizes, buffers
-        self.called = [[self.names.new(f"section_{number}{part}") for part in ("", "_loop", "_run")]
+        self.called = [[self.names.new(f"section_{number}{part}") for part in ("", "_loop")]
                        for number, _ in enumerate(kernel.sections, 1)]
         self.measures = {late.section: self.names.new(f"measure_{late.section}") for late in kernel.late}
         for name in _shared(kernel):
             self.names(name)
         self.functions: list[str] = []
-        self.entry: list[str] = []
+        self.entry: list[list[str]] = []        # lines, section by section
+        self.known: dict[str, _Function] = {}   # of sections, by their text without names
+        self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
         self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
-        self.has_status = False                 # does the entry function look at a section's result?
 
     def build(self) -> CUnit:
         k = self.kernel
@@ -82,8 +104,7 @@ class _Unit:
         for number, section in enumerate(k.sections, 1):
             self.section(number, section)
             if number in late:
-                self.entry += [f"    status = {self.measures[number]}(frame, &all);", "    if (status)",
-                               "        return status;"]
+                self.entry.append(_checked(f"{self.measures[number]}(frame, sz);"))
         for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
@@ -92,7 +113,8 @@ class _Unit:
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
         parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
-                 *self.functions, *self.prepare(), *self.entry_function()]
+                 *[line for function in self.known.values() for line in function.text()], *self.functions,
+                 *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
                      k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
@@ -117,6 +139,16 @@ class _Unit:
         """The function that computes all sizes but late ones, and the struct it fills."""
         if not prologue and not self.needed:
             return []
+        kept, used = _live(prologue, set(self.needed))
+        dims = [d for b in self.kernel.inputs for d in b.shape]
+        given = {d: position for position, d in enumerate(dims) if isinstance(d, str) and d in used}
+        copied = [n for n in self.needed if n in given]
+        groups = [(kept, copied)]
+        if len(kept) + len(copied) > PART:
+            groups = [((), copied[k:k + PART]) for k in range(0, len(copied), PART)]
+            groups += [(kept[k:k + PART], []) for k in range(0, len(kept), PART)]
+        # backwards, for a part stores the sizes that later ones need
+        bodies = [self.measure_part(statements, names, given) for statements, names in reversed(groups)][::-1]
         lines = []
         if self.needed:
             lines.append("typedef struct {")
@@ -125,28 +157,26 @@ class _Unit:
                 count = sum(r.slots for r in self.slots)
                 lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
             lines += ["} sizes;", ""]
-            lines.append("/* Sizes from the inputs' shapes and integer scalars; checks that they fit. */")
-            lines.append("static int measure(gradc_frame *frame, sizes *sz)")
-        else:
-            lines.append("/* Checks that the inputs' shapes fit. */")
-            lines.append("static int measure(gradc_frame *frame)")
-        lines.append("{")
-        kept, used = _live(prologue, set(self.needed))
-        position = 0
-        inputs = {load.buffer: None for s in kept for load in _loads(s)}
-        for b in self.kernel.inputs:
-            for d in b.shape:
-                if isinstance(d, str) and d in used:
-                    lines.append(f"    const int64_t {self.names(d)} = frame->sizes[{position}];")
-                position += 1
-        for b in inputs:
-            lines.append(f"    const {C_TYPE[b.dtype]} *{self.names(b.name)} = frame->inputs[{b.position}];")
+        parts, body = self.in_parts("measure", bodies)
+        what = "Sizes from the inputs' shapes and integer scalars; checks that they fit." if self.needed else \
+            "Checks that the inputs' shapes fit."
+        return [*lines, *parts, f"/* {what} */", *_function(f"static int measure({self.parameters()})", body)]
+
+    def measure_part(self, statements: Sequence[Any], copied: Sequence[str], given: dict[str, int]) -> list[str]:
+        """Statements of the prologue, with what they need and what the struct gets: of the sizes they define those that
+        are needed elsewhere, and `copied`.  given: where the frame has each size of an input.
+        """
         printer = Printer(self.names)
-        printer.statements(kept)
-        lines += printer.lines
-        lines += [f"    sz->{self.names(n)} = {self.names(n)};" for n in self.needed if n not in self.late]
-        lines += ["    return 0;", "}", ""]
-        return lines
+        printer.statements(tuple(statements))
+        made = dict.fromkeys([s.name for s in statements if type(s) is Define])
+        used = dict.fromkeys((*printer.sizes, *copied))
+        lines = [f"    const int64_t {self.names(n)} = frame->sizes[{given[n]}];"
+                 for n in sorted([n for n in used if n in given], key=given.__getitem__)]
+        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in used if n not in made and n not in given]
+        for b in dict.fromkeys([load.buffer for s in statements for load in _loads(s)]):
+            lines.append(f"    const {C_TYPE[b.dtype]} *{self.names(b.name)} = frame->inputs[{b.position}];")
+        stored = [*copied, *[n for n in made if n in self.needed]]
+        return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in stored]]
 
     def measure_late(self, number: int, statements: list[Any]) -> list[str]:
         """The function that computes the sizes known after section `number`."""
@@ -157,52 +187,65 @@ class _Unit:
         self.late.update(dict.fromkeys(made))
         printer = Printer(self.names)
         printer.statements(kept)
-        lines = [f"/* Sizes that section {number} found, and checks of them. */",
-                 f"static int {self.measures[number]}(gradc_frame *frame, sizes *sz)", "{"]
-        for size, buffer in found.items():
-            lines.append(f"    const int64_t {self.names(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];")
+        lines = [f"    const int64_t {self.names(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];"
+                 for size, buffer in found.items()]
         lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
-        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in made if n in wanted or n in found],
-                  "    return 0;", "}", ""]
-        return lines
+        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in made if n in wanted or n in found]]
+        return [f"/* Sizes that section {number} found, and checks of them. */",
+                *_function(f"static int {self.measures[number]}(gradc_frame *frame, sizes *sz)", lines)]
 
     def prepare(self) -> list[str]:
         k = self.kernel
         shapes = [d for dims in k.bounds or [out.shape for out in k.outputs] for d in dims]
-        body = [f"    frame->shapes[{position}] = {self.z(d)};" for position, d in enumerate(shapes)]
-        body.append(f"    frame->arena_bytes = {self.z(k.arena_bytes)};")
-        return ["int gradc_prepare(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}", ""]
+        body = [[f"    frame->shapes[{position}] = {self.z(d)};"] for position, d in enumerate(shapes)]
+        return self.called_function("prepare", [*body, [f"    frame->arena_bytes = {self.z(k.arena_bytes)};"]])
 
-    def fill_slots(self) -> list[str]:
+    def fill_slots(self) -> list[list[str]]:
         """The pointers to the slots of the arena: one array for all sections."""
         lines = []
         for region, first in self.slots.items():
             start = "frame->arena" if region.start == 0 else f"frame->arena + {self.z(region.start)}"
             if region.slots == 1:
-                lines.append(f"    all.slot[{first}] = {start};")
+                lines.append([f"    sz->slot[{first}] = {start};"])
                 continue
-            lines += [f"    for (int k = 0; k < {region.slots}; ++k)",
-                      f"        all.slot[{f'{first} + ' if first else ''}k] = {start} + k * {self.z(region.bytes)};"]
+            at = f"{first} + k" if first else "k"
+            lines.append([f"    for (int k = 0; k < {region.slots}; ++k)",
+                          f"        sz->slot[{at}] = {start} + k * {self.z(region.bytes)};"])
         return lines
 
     def entry_function(self) -> list[str]:
-        body = self.entry
         shapes = [d for out in self.kernel.outputs for d in out.shape]
         bounds = [d for dims in self.kernel.bounds for d in dims]
-        body += [f"    frame->shapes[{k}] = {self.z(d)};" for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
-        if not self.needed and not self.kernel.prologue:
-            body = ["    int status = 0;" if self.has_status else "    (void)frame;", *body]
-        return ["int gradc_entry(gradc_frame *frame)", "{", *self.measured(body), *body, "    return 0;", "}"]
+        found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
+        return self.called_function("entry", [*self.entry, *found])
 
-    def measured(self, body: list[str]) -> list[str]:
-        """The start of a function that needs the sizes, or their checks."""
-        check = ["    if (status)", "        return status;"]
+    def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
+        """A function that the program calls: it measures, and then takes steps, each some lines."""
+        bodies = [[line for lines in steps[k:k + PART] for line in lines] for k in range(0, len(steps), PART)]
+        parts, body = self.in_parts(name, bodies)
+        start = []
         if self.needed:
-            used = any("sz->" in line or ", sz" in line for line in body)
             # zeros: gcc does not see that where `measure` stores nothing nothing is read, and would warn
-            return ["    sizes all = {0};", "    int status = measure(frame, &all);", *check,
-                    *(["    const sizes *const sz = &all;"] if used else [])]
-        return ["    int status = measure(frame);", *check] if self.kernel.prologue else []
+            start += ["    sizes all = {0};", "    sizes *const sz = &all;"]
+        if self.needed or self.kernel.prologue:
+            start += _checked(f"measure({self.arguments()});")
+        return [*parts, *_function(f"int gradc_{name}(gradc_frame *frame)", [*start, *body])]
+
+    def in_parts(self, name: str, bodies: list[list[str]]) -> tuple[list[str], list[str]]:
+        """The body of a function; if there are several, functions of them and the body that calls these."""
+        if len(bodies) < 2:
+            return [], [line for body in bodies for line in body]
+        called = [self.names.new(f"{name}_{number}") for number in range(1, len(bodies) + 1)]
+        return ([line for part, body in zip(called, bodies)
+                 for line in _function(f"static GRADC_NOINLINE int {part}({self.parameters()})", body)],
+                [line for part in called for line in _checked(f"{part}({self.arguments()});")])
+
+    def parameters(self) -> str:
+        """Of the functions that measure, prepare and enter."""
+        return "gradc_frame *frame, sizes *sz" if self.needed else "gradc_frame *frame"
+
+    def arguments(self) -> str:
+        return "frame, sz" if self.needed else "frame"
 
     # -- sections
 
@@ -212,26 +255,20 @@ class _Unit:
             return
         printer = Printer(Names(self.names))
         printer.statements(s.body)
-        self.statements += printer.count
         self.snippets.update(printer.snippets)
         buffers = list(dict.fromkeys((*s.writes, *s.reads)))
         sizes = [n for n in printer.sizes if n not in ("lo", "hi")]
-        self.functions += self.loop_function(number, s, buffers, sizes, printer)
+        function = self.function_of(number, s, buffers, sizes, printer)
         if s.blocks:
-            self.blocks(number, s, s.blocks, buffers, sizes)
-        else:
-            arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
-            self.entry += wrapped(f"    /* {_comment(s.title)} */", 7)
-            call = f"{self.called[number - 1][0]}({', '.join(arguments)});"
-            if printer.checks:
-                self.has_status = True
-                self.entry += [*wrapped(f"    status = {call}", 8), "    if (status)", "        return status;"]
-            else:
-                self.entry += wrapped(f"    {call}", 8)
+            self.entry.append(self.run(function, s, s.blocks, buffers, sizes))
+            return
+        arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
+        call = f"{function}({', '.join(arguments)});"
+        self.entry.append([*wrapped(f"    /* {_comment(s.title)} */", 7),
+                           *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))])
 
-    def loop_function(self, number: int, s: Section, buffers: list[Buffer], sizes: list[str],
-                      printer: Printer) -> list[str]:
-        """The function that holds a section's statements."""
+    def function_of(self, number: int, s: Section, buffers: list[Buffer], sizes: list[str], printer: Printer) -> str:
+        """The function that the entry function calls, or has called block by block, for a section."""
         written = set(s.writes)
         parameters = ["gradc_frame *frame"] * printer.frame
         for b in buffers:
@@ -239,72 +276,48 @@ class _Unit:
         parameters += [f"int64_t {self.names(n)}" for n in sizes]
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
-        reads = " ".join(self.names(b.name) for b in s.reads) or "-"
-        writes = " ".join(self.names(b.name) for b in s.writes) or "-"
-        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
-               f"{self.called[number - 1][s.blocks is not None]}({', '.join(parameters) or 'void'})"
-        return [*wrapped(f"/* ---- {_comment(s.title)}    reads {reads}    writes {writes} ---- */", 3),
-                *wrapped(head, 4), "{",
+        body = ["{",
                 *[f"    {C_TYPE[b.dtype]} {self.names(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
+        copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
+        key = _without_names("\n".join([*parameters, *body, repr(copies)]), printer.names)
+        known = self.known.get(key)
+        if known:
+            known.sections += 1
+            return known.name
+        self.statements += printer.count
+        name, loop = self.called[number - 1]
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
+               f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"
+        lines = [*wrapped(head, 4), *body]
+        if s.blocks:
+            lines += _block_function(name, loop, copies, len(sizes))
+        reads, writes = (" ".join([self.names(b.name) for b in which]) or "-" for which in (s.reads, s.writes))
+        self.known[key] = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
+        return name
 
-    def blocks(self, number: int, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> None:
-        """The functions that run blocks of a section and cut its loop into blocks, and the call."""
-        name, loop, run = self.called[number - 1]
-        extent = self.z(cut.extent)
-        arguments = [*map(self.pointer, buffers), *map(self.z, sizes), "lo", "hi"]
-        inside = [
-            "    for (int64_t block = first; block < last; ++block) {",
-            "        const int64_t lo = block * nest->step;",
-            f"        const int64_t hi = lo + nest->step < {extent} ? lo + nest->step : {extent};",
-            *wrapped(f"        {loop}({', '.join(arguments)});", 12),
-            "    }",
-        ]
-        start = f"gradc_cut_loop({extent}, {self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost})"
-        outside = [
-            f"    const int status = cut.count == 1 ? {name}(frame, &nest, 0, 1)",
-            f"                                      : frame->parallel(frame, {name}, &nest, cut.count, cut.grain);",
-        ]
-        if s.partial:
-            outside += ["    if (status)", "        return status;"]
-            for c in s.partial:
-                outside += self.combine(c)
-        sized = any("sz->" in line for line in (*inside, start, *outside))
-        self.functions += [
-            f"static int {name}(gradc_frame *frame, const void *context, int64_t first, int64_t last)",
-            "{",
-            "    const gradc_nest *nest = context;",
-            *["    const sizes *sz = nest->sizes;"] * sized,
-            "    (void)frame;",
-            *inside,
-            "    return 0;",
-            "}",
-            "",
-            f"static GRADC_NOINLINE int {run}(gradc_frame *frame{', const sizes *sz' * sized})",
-            "{",
-            f"    const gradc_cut cut = {start};",
-            f"    const gradc_nest nest = {{{'sz' if sized else 'NULL'}, cut.step}};",
-            *outside,
-            f"    return {'0' if s.partial else 'status'};",
-            "}",
-            "",
-        ]
-        self.has_status = True
-        self.entry += [*wrapped(f"    /* {_comment(s.title)} */", 7),
-                       f"    status = {run}(frame{', sz' * sized});", "    if (status)", "        return status;"]
+    def run(self, function: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+        """Cut the loop of a section into blocks, run them all, combine their parts."""
+        arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.only_block(b)}"
+                                        for b in buffers])
+        numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
+        call = f"gradc_run(frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
+               f"{self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost});"
+        if not s.partial:
+            return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
+        return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
+                *[line for c in s.partial for line in self.combine(c)], "    }"]
+
+    def bytes(self, b: Buffer) -> str:
+        """From the memory that a block has to that of the next one."""
+        item = dtypes.ITEMSIZE[b.dtype]
+        return str(b.stride * item) if isinstance(b.stride, int) else f"{self.z(b.stride)} * {item}"
 
     def combine(self, c: Combine) -> list[str]:
-        """Fold the rows of all blocks in pairs, then copy the results to where they belong."""
-        t, parts, width = C_TYPE[c.parts.dtype], self.names(c.parts.name), self.z(c.width)
-        text = row_template(c.row, c.parts.dtype, c.parts.dtype)[1].format(f"{parts}[at]",
-                                                                           f"{parts}[at + step * {width}]")
-        lines = [
-            f"    {t} *const {parts} = (void *){self.slot(c.parts)};",
-            "    for (int64_t step = 1; step < cut.count; step *= 2)",
-            "        for (int64_t block = 0; block + step < cut.count; block += 2 * step)",
-            f"            for (int64_t at = block * {width}; at < (block + 1) * {width}; ++at)",
-            f"                {parts}[at] = {text};",
-        ]
+        """Fold the rows of all blocks, then copy the results to where they belong."""
+        t, parts = C_TYPE[c.parts.dtype], self.names(c.parts.name)
+        lines = [f"        {t} *const {parts} = (void *){self.slot(c.parts)};",
+                 f"        {self.fold(c.row, c.parts.dtype)}({parts}, blocks, {self.z(c.width)});"]
         table: list[Buffer] = []        # many scalar outputs: a loop over their numbers
         for target, position, count in c.targets:
             if count != 1 or position != len(table) or target.place != "output":
@@ -315,29 +328,48 @@ class _Unit:
         else:
             numbers = ", ".join([str(b.position) for b in table])
             outputs = Names(self.names).new(f"{parts}_outputs")
-            lines += [f"    static const int {outputs}[] = {{", *wrapped(f"        {numbers}", 8), "    };",
-                      f"    for (int at = 0; at < {len(table)}; ++at)",
-                      f"        (({t} *)(frame->outputs[{outputs}[at]]))[0] = {parts}[at];"]
+            lines += [f"        static const int {outputs}[] = {{", *wrapped(f"            {numbers}", 12),
+                      "        };",
+                      f"        for (int at = 0; at < {len(table)}; ++at)",
+                      f"            (({t} *)(frame->outputs[{outputs}[at]]))[0] = {parts}[at];"]
         for target, position, count in c.targets[len(table):]:
             place = f"(({C_TYPE[target.dtype]} *)({self.pointer(target)}))"
             if count == 1:
-                lines.append(f"    {place}[0] = {parts}[{self.z(position)}];")
+                lines.append(f"        {place}[0] = {parts}[{self.z(position)}];")
             else:
-                lines += [f"    for (int64_t at = 0; at < {self.z(count)}; ++at)",
-                          f"        {place}[at] = {parts}[{self.z(position)} + at];"]
+                lines += [f"        for (int64_t at = 0; at < {self.z(count)}; ++at)",
+                          f"            {place}[at] = {parts}[{self.z(position)} + at];"]
         return lines
+
+    def fold(self, row: str, dtype: str) -> str:
+        """The function that folds the rows of all blocks into the first, in pairs."""
+        name = self.folds.get((row, dtype))
+        if name is None:
+            name = self.folds[row, dtype] = self.names.new(f"fold_{row}_{dtypes.SHORT[dtype]}")
+            t, text = C_TYPE[dtype], row_template(row, dtype, dtype)[1].format("parts[at]", "parts[at + step * width]")
+            self.functions += [
+                f"static GRADC_NOINLINE void {name}({t} *parts, int64_t blocks, int64_t width)",
+                "{",
+                "    for (int64_t step = 1; step < blocks; step *= 2)",
+                "        for (int64_t block = 0; block + step < blocks; block += 2 * step)",
+                "            for (int64_t at = block * width; at < (block + 1) * width; ++at)",
+                f"                parts[at] = {text};",
+                "}",
+                "",
+            ]
+        return name
 
     def entry_section(self, s: Section) -> None:
         """A gemm or a user's function is called from the entry function itself: the pool is not in use then."""
         printer = Printer(Names(self.names), 2)
         printer.statements(s.body)
-        self.entry += [f"    {{   /* {_comment(s.title)} */"]
+        lines = [f"    {{   /* {_comment(s.title)} */"]
         self.snippets.update(printer.snippets)
         for b in dict.fromkeys((*s.writes, *s.reads)):
             const = "" if b in s.writes else "const "
-            self.entry.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names(b.name)} = {self.pointer(b)};")
-        self.entry += [f"        const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes]
-        self.entry += [*printer.lines, "    }"]
+            lines.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names(b.name)} = {self.pointer(b)};")
+        lines += [f"        const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes]
+        self.entry.append([*lines, *printer.lines, "    }"])
 
     def pointer(self, b: Buffer) -> str:
         """Where a buffer begins; of one that each block has for itself, where that of `block` begins."""
@@ -359,6 +391,45 @@ class _Unit:
         if region not in self.slots:
             self.slots[region] = sum(r.slots for r in self.slots)
         return f"sz->slot[{self.slots[region] + b.position}]"
+
+
+def _function(head: str, body: list[str]) -> list[str]:
+    """A function that returns 0, or else the status of what it calls."""
+    first = next((k for k, line in enumerate(body) if line.startswith("    status = ")), None)
+    if first is not None:
+        body = [*body[:first], body[first].replace("status", "int status", 1), *body[first + 1:]]
+    used = set(_NAME.findall("\n".join(body)))
+    unused = [f"    (void){name};" for name in ("frame", "sz") if f"*{name}" in head and name not in used]
+    return [head, "{", *unused, *body, "    return 0;", "}", ""]
+
+
+def _checked(call: str) -> list[str]:
+    """A call after which a function goes on if it returns 0."""
+    return [*wrapped(f"    status = {call}", 8), "    if (status)", "        return status;"]
+
+
+def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> list[str]:
+    """The function that calls `loop` for a block, with that block's copies of arrays: their bytes follow the sizes."""
+    places = [f"arrays[{k}]" for k in range(len(copies))]
+    for step, k in enumerate([k for k, copied in enumerate(copies) if copied], sizes):
+        places[k] = f"(void *)((char *)arrays[{k}] + block * numbers[{step}])"
+    call = f"{loop}({', '.join([*places, *[f'numbers[{k}]' for k in range(sizes)], 'lo', 'hi'])});"
+    unused = [f"    (void){name};" for name in ("arrays", "numbers", "block") if name not in call]
+    return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",
+            "{",
+            *unused, *wrapped(f"    {call}", 8), "}", ""]
+
+
+def _without_names(text: str, names: Names) -> str:
+    """`text` with the identifiers of a scope numbered as they appear: what is left is the same of sections alike."""
+    words = _NAME.split(text)
+    numbers: dict[str, str] = {}
+    for k in range(1, len(words), 2):
+        word = words[k]
+        if word not in numbers:
+            numbers[word] = f"#{len(numbers)}" if names.has(word) else word
+        words[k] = numbers[word]
+    return "".join(words)
 
 
 def _shared(kernel: Kernel) -> Iterator[str]:

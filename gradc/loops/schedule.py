@@ -15,6 +15,7 @@ No step mentions a particular function.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ class Schedule:
     def _start(self) -> None:
         """What belongs to this Program alone."""
         self.items: list[Any] = [Block(index=0)]        # scalars of inputs and sizes come first
+        self._places: dict[SizeExpr | None, list[int]] = {None: [0]}   # of loops by their size, and of blocks, in items
         self.home: dict[Var, int] = {}                  # item after which (or in which) a value exists
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
@@ -744,9 +746,9 @@ class Schedule:
             self.home[node.out] = max(node_home, node.item)
             return
         start = max(first, 0)
-        for position in range(start, len(self.items)):
+        for position in self._places_of(node.domain[0], start):
             item = self.items[position]
-            if type(item) is Loop and item.size == node.domain[0] and item.count + self._size(node) <= self._limit:
+            if item.count + self._size(node) <= self._limit:
                 if node.kind == "write" and not self._write_fits(node, position):
                     continue
                 if self._join(item, node, needs, position):
@@ -755,7 +757,7 @@ class Schedule:
                     return
         loop = Loop(node.domain[0], 0)
         loop.index = len(self.items)
-        self.items.append(loop)
+        self._append(loop, loop.size)
         self._open(loop, node)
         node.item = loop.index
         self.home[node.out] = max(node_home, node.item)
@@ -783,14 +785,24 @@ class Schedule:
         return self.home.get(storage, -1) < position or (node.fn == "set" and storage not in self.uses)
 
     def _block_add(self, node: Any, first: int) -> None:
-        for position in range(max(first, 0), len(self.items)):
+        for position in self._places_of(None, max(first, 0)):
             item = self.items[position]
-            if type(item) is Block and len(item.children) < self._limit:
+            if len(item.children) < self._limit:
                 item.children.append(node)
                 node.item = position
                 return
         node.item = len(self.items)
-        self.items.append(Block([node], node.item))
+        self._append(Block([node], node.item), None)
+
+    def _append(self, item: Loop | Block, size: SizeExpr | None) -> None:
+        """An item that later statements may join; `size` is that of a loop."""
+        self._places.setdefault(size, []).append(len(self.items))
+        self.items.append(item)
+
+    def _places_of(self, size: SizeExpr | None, start: int) -> Sequence[int]:
+        """Where from `start` on there are loops of a size (None: blocks) among the items."""
+        places = self._places.get(size, [])
+        return places[bisect_left(places, start):]
 
     def _open(self, loop: Loop, node: Node, path: tuple[Loop, ...] = ()) -> None:
         """Put `node` into new loops below `loop`."""

@@ -229,9 +229,8 @@ def unit_flags(toolchain: Toolchain, optimize: str = "-O3", target: Sequence[str
     # zig compiles for the CPU at hand unless told otherwise, the others for the least one.
     base = ["-mcpu=baseline"] if toolchain.kind == "zig" else []
     sets = isa() if target is None else target
-    # Functions that differ in their names only are compiled once: unrolled loops make many (a part of -O2).  Jump
-    # threading takes loops apart that would be vectors.
-    gcc = ["-fipa-icf", "-fno-thread-jumps"] if toolchain.kind == "gcc" else []
+    # Jump threading takes loops apart that would be vectors.
+    gcc = ["-fno-thread-jumps"] if toolchain.kind == "gcc" else []
     gcc += [fault.flag for fault in FAULTS if fault.kind == toolchain.kind and fault.needs in ("", *sets)]
     math = ["-DGRADC_MATH_ACCURATE"] if config.math == "accurate" else []           # see gradc_math.h
     return ["-std=c11", optimize, *CODE_FLAGS, *gcc, *base, *math, *(f"-m{name}" for name in sets), *extra]

@@ -111,7 +111,8 @@ def programs(every: int) -> Iterator[tuple[str, Program]]:
         yield f"random {seed}", grown(seed)[0]
 
 
-OWN_NAMES = re.compile(r"(?<!->)\b(gradc_prepare|gradc_entry|measure|sizes|section_\d\w*)\b")
+OWN_NAMES = re.compile(r"(?<!->)\b(gradc_prepare|gradc_entry|measure|sizes|fold_\w+"
+                       r"|(?:section|measure|prepare|entry)_\d\w*)\b")
 
 
 @pytest.fixture(scope="module", params=[pytest.param(5, id="every fifth"),

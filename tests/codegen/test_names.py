@@ -177,7 +177,7 @@ def _renamed(old: str, new: str) -> str:
             return f"{a}\nbecame\n{b}"
         for p, q in zip(x, y):
             fixed = p in OWN or not p.strip("->.")[:1].isalpha() or Names().new(p) != p
-            known = functions if p.startswith(("section_", "measure_")) else there
+            known = functions if p.startswith(("section_", "measure_", "fold_")) else there
             if (fixed and p != q) or known.setdefault(p, q) != q or back.setdefault(q, p) != p:
                 return f"{p} became {q} in\n{b}"
     return ""

@@ -15,9 +15,9 @@
 #include <gradc_math.h>
 
 typedef struct {
-    int64_t x_n0;
-    int64_t stride;
     int64_t x_n1;
+    int64_t stride;
+    int64_t x_n0;
     int64_t bytes;
     char *slot[1];      /* of the arena, once there is one */
 } sizes;
@@ -34,9 +34,9 @@ static int measure(gradc_frame *frame, sizes *sz)
     const int64_t stride = size & (-8);
     const int64_t size_2 = gradc_size_mul(16, stride);
     const int64_t bytes = gradc_size_mul(8, size_2);
+    sz->x_n1 = x_n1;
     sz->x_n0 = x_n0;
     sz->stride = stride;
-    sz->x_n1 = x_n1;
     sz->bytes = bytes;
     return 0;
 }
@@ -98,36 +98,19 @@ static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, dou
     }
 }
 
-static int section_1(gradc_frame *frame, const void *context, int64_t first, int64_t last)
+static void section_1(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)
 {
-    const gradc_nest *nest = context;
-    const sizes *sz = nest->sizes;
-    (void)frame;
-    for (int64_t block = first; block < last; ++block) {
-        const int64_t lo = block * nest->step;
-        const int64_t hi = lo + nest->step < sz->x_n0 ? lo + nest->step : sz->x_n0;
-        section_1_loop((void *)(sz->slot[0] + block * sz->stride * 8), frame->outputs[0], frame->inputs[0],
-            sz->x_n1, lo, hi);
-    }
-    return 0;
-}
-
-static GRADC_NOINLINE int section_1_run(gradc_frame *frame, const sizes *sz)
-{
-    const gradc_cut cut = gradc_cut_loop(sz->x_n0, sz->x_n1, 1, 16, 2.81);
-    const gradc_nest nest = {sz, cut.step};
-    const int status = cut.count == 1 ? section_1(frame, &nest, 0, 1)
-                                      : frame->parallel(frame, section_1, &nest, cut.count, cut.grain);
-    return status;
+    section_1_loop((void *)((char *)arrays[0] + block * numbers[1]), arrays[1], arrays[2], numbers[0], lo,
+        hi);
 }
 
 int gradc_prepare(gradc_frame *frame)
 {
     sizes all = {0};
-    int status = measure(frame, &all);
+    sizes *const sz = &all;
+    int status = measure(frame, sz);
     if (status)
         return status;
-    const sizes *const sz = &all;
     frame->shapes[0] = sz->x_n0;
     frame->shapes[1] = sz->x_n1;
     frame->arena_bytes = sz->bytes;
@@ -137,14 +120,14 @@ int gradc_prepare(gradc_frame *frame)
 int gradc_entry(gradc_frame *frame)
 {
     sizes all = {0};
-    int status = measure(frame, &all);
+    sizes *const sz = &all;
+    int status = measure(frame, sz);
     if (status)
         return status;
-    const sizes *const sz = &all;
-    all.slot[0] = frame->arena;
+    sz->slot[0] = frame->arena;
     /* max, exp, sum, y */
-    status = section_1_run(frame, sz);
-    if (status)
-        return status;
+    gradc_run(frame, section_1, (void *const[]){(void *)sz->slot[0], frame->outputs[0],
+        (void *)frame->inputs[0]}, (const int64_t[]){sz->x_n1, sz->stride * 8}, sz->x_n0, sz->x_n1, 1, 16,
+        2.81);
     return 0;
 }

@@ -8,7 +8,7 @@ function of the Kernel alone: no ids, dates, paths or set order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -162,7 +162,7 @@ class _Unit:
             "Checks that the inputs' shapes fit."
         return [*lines, *parts, f"/* {what} */", *_function(f"static int measure({self.parameters()})", body)]
 
-    def measure_part(self, statements: Sequence[Any], copied: Sequence[str], given: dict[str, int]) -> list[str]:
+    def measure_part(self, statements: Sequence[Any], copied: Sequence[str], given: Mapping[Any, int]) -> list[str]:
         """Statements of the prologue, with what they need and what the struct gets: of the sizes they define those that
         are needed elsewhere, and `copied`.  given: where the frame has each size of an input.
         """

@@ -318,8 +318,9 @@ class Sizes:
             return size
         found = region.found.get(size)  # type: ignore[arg-type]
         if found is None:
-            found = region.found[size] = self._renewed(size, RENEWED)  # type: ignore[index, arg-type]
-        return found
+            region.found[size] = size       # where it is asked for again meanwhile
+            found = region.found[size] = self._renewed(size, RENEWED)  # type: ignore[arg-type]
+        return found  # type: ignore[no-any-return]
 
     def all_found(self, dims: Dims) -> Dims:
         """The representatives of all of `dims`."""

@@ -139,7 +139,7 @@ class KernelSizes(Shapes):
             size = self.try_value(var)
             if size is not None:
                 found = Size(size) if dtype == "int64" else Fn("cast", (Size(size),), dtype)
-        elif eqn is not None and self._is_cheap(eqn.op):
+        elif eqn is not None and self._is_cheap(eqn):
             args = [self._scalar(a, made) for a in eqn.args]
             if None not in args:
                 found = _applied(eqn, args)  # type: ignore[arg-type]
@@ -148,12 +148,13 @@ class KernelSizes(Shapes):
         return found
 
     @staticmethod
-    def _is_cheap(op: ops.OpKind) -> bool:
+    def _is_cheap(eqn: Eqn) -> bool:
         """May a prologue compute it?  (C code of a user's own has its place in sections.)"""
-        if type(op) is not ops.Map:
-            return type(op) is ops.Cast
-        row = get_row(op.fn)
-        return row.snippet is None and row.weight < COST["exp"]
+        if type(eqn.op) is not ops.Map:
+            return type(eqn.op) is ops.Cast
+        row = get_row(eqn.op.fn)
+        return row.snippet is None and (row.weight < COST["exp"] or all(
+            a.type.dtype in dtypes.DISCRETE for a in eqn.args))  # type: ignore[attr-defined]
 
     def _element_code(self, eqn: Eqn) -> nodes.Expr | None:
         """`v[k]` of an integer input vector, k constant."""
@@ -459,7 +460,7 @@ def _sum(constant: int, terms: Sequence[tuple[int, Symbol]], part: Callable[[Dim
 
 
 def _check(c: Any, number: int) -> Check:
-    """A constraint as a statement."""
+    """A constraint as a statement; a and b are handed on where its message shows them."""
     a, b = Size(c.a), Size(c.b)
     zero = Lit(0, "int64")
     values: tuple[nodes.Expr, ...] = (a, b)
@@ -475,6 +476,8 @@ def _check(c: Any, number: int) -> Check:
             condition = inside(a, b)
         case "not_zero":
             condition, values = Fn("neq", (a, zero), "bool"), tuple([Size(d) for d in c.shown])
+    if "{0}" not in c.message():
+        values = ()
     if all(isinstance(d, int) for d in (c.a, c.b)):
         condition = Lit(_holds(c.kind, c.a, c.b), "bool")
     return Check(condition, number, values)

@@ -30,10 +30,8 @@ static int measure(gradc_frame *frame, sizes *sz)
     if (!(x_n1 > 0)) {
         return 1;
     }
-    const int64_t size = gradc_size_add(7, x_n1);
-    const int64_t stride = size & (-8);
-    const int64_t size_2 = gradc_size_mul(16, stride);
-    const int64_t bytes = gradc_size_mul(8, size_2);
+    const int64_t stride = gradc_size_add(x_n1, 7) & (-8);
+    const int64_t bytes = gradc_size_mul(128, stride);
     sz->x_n1 = x_n1;
     sz->x_n0 = x_n0;
     sz->stride = stride;

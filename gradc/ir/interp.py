@@ -174,8 +174,7 @@ def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
     fixed = eqn.args[0].type.shape  # type: ignore[attr-defined]
     for k in range(1, x.ndim + 1):
         if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
-            raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}; a size 1 broadcasts "
-                             f"only if the type says 1")
+            raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}{SIZE_ONE}")
     check_room("alloc", shape, eqn.out.type.dtype)  # type: ignore[attr-defined]
     return np.broadcast_to(x, shape).copy()
 

@@ -67,7 +67,7 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
         if len({s for s, _ in sizes}) > 1:
             first = sizes[0]
             other = next(s for s in sizes if s[0] != first[0])
-            shapes = ", ".join(f"{shown(a.name or a)} is {t.short()}" for a, t in zip(eqn.args, types))
+            shapes = ", ".join(f"{shown(a.name or 'a result')} is {t.short()}" for a, t in zip(eqn.args, types))
             raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ ({shapes})"
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 

@@ -1,8 +1,9 @@
 """Every exception class of gradc, in one tree, each with a fixed code.
 
 A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
-Here: classes, `at`, which formats a user's source line, and `shown`, which formats a user's name.  Not here: the
-texts, which belong to the place that detects the fault.
+Here: classes, what formats the parts of a message (`at`: a user's source line; `shown`, `listed`: names; `fill`:
+values), and the few texts that several places say.  Not here: the others, which belong to the place that detects the
+fault.
 """
 
 from __future__ import annotations

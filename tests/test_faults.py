@@ -395,6 +395,8 @@ class TestLimits:
             with pytest.raises(GradcError) as caught:
                 build()
             assert len(str(caught.value)) < 2000
+
+
 class TestLimitsAndNoise:
     """nan: tests/passes/test_rules.py."""
 
@@ -404,3 +406,17 @@ class TestLimitsAndNoise:
         x = at.tensor("float64", (1,), name="x")
         assert np.isnan(gradc.function([x], build(x))(np.array([np.nan]))).all()
 
+
+# 17. Sums that leave a loop: what is the same in every step is a term of one sum and a factor in another.
+
+
+class TestSumsOfLoops:
+    """tests/passes/test_scan.py."""
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_term_of_one_sum_is_a_factor_in_another(self, mode):
+        x, k = at.dvector("x"), at.dscalar("k")
+        (s, r), _ = gradc.scan(lambda x, s, r, k: (s + (x + k), r + x * k), x, [at.zeros(()), at.zeros(())], [k])
+        values = np.array([1.0, 2.5, -0.5, 4.0])
+        found = gradc.function([x, k], [s[-1], r[-1]], mode=mode)(values, 3.0)
+        np.testing.assert_allclose(found, [(values + 3).sum(), (values * 3).sum()], rtol=1e-15)

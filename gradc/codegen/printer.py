@@ -241,12 +241,12 @@ class Printer:
         self.checks = self.frame = True
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
-            self.line(f"    frame->error[{k}] = {self.shown(self.expr(v, True), v.dtype)};")
+            self.line(f"    frame->error[{k}] = {self.error_word(self.expr(v, True), v.dtype)};")
         self.line(f"    return {s.number};")
         self.line("}")
 
     @staticmethod
-    def shown(value: str, dtype: str) -> str:
+    def error_word(value: str, dtype: str) -> str:
         """What stands for a value until its message is made."""
         return f"gradc_bits({value})" if dtype == "float64" else value
 
@@ -446,7 +446,7 @@ class Printer:
         self.line("    if (fault) {")
         for k, p in enumerate(s.parameters):
             value = f"({self.address(p)})[frame->error[3]]" if type(p) is Load else self.expr(p, True)
-            self.line(f"        frame->error[{k}] = {self.shown(value, p.dtype)};")
+            self.line(f"        frame->error[{k}] = {self.error_word(value, p.dtype)};")
         self.line(f"        return {s.number - 1} + fault;")
         self.line("    }")
         self.line("}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradc.control.returned import OrderedUpdates, read
-from gradc.control.scan import build, fault, listed, taken_rows
+from gradc.control.scan import as_list, build, fault, taken_rows
 from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.tensor.convert import as_tensor_variable, size_constant, sizes_of
@@ -42,7 +42,7 @@ def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info
     blocks = (steps + size - 1) // size if padding else steps // size
     cut = [_in_blocks(r.values[:steps], blocks, size, blocks * size - steps if padding else None)
            for s in taken for r in s.rows]
-    states = [_initial(s, k) for k, s in enumerate(listed(outputs_info))]
+    states = [_initial(s, k) for k, s in enumerate(as_list(outputs_info))]
 
     def step(*args: Any) -> Any:
         returned = read(fn(*args))

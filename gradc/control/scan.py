@@ -98,8 +98,8 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
             or truncate_gradient < -1:
         raise fault(f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
     taken, steps = taken_rows(sequences, n_steps, go_backwards)
-    states = [_state(s, k) for k, s in enumerate(listed(outputs_info))]
-    fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in listed(non_sequences)]
+    states = [_state(s, k) for k, s in enumerate(as_list(outputs_info))]
+    fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in as_list(non_sequences)]
 
     fresh = [*(r.row for s in taken for r in s.rows), *(v for s in states for v in s.seen())]
     args = [*fresh, *fixed]
@@ -189,7 +189,7 @@ def fault(text: str, advice: str = "") -> LoopError:
     return LoopError(f"scan: {text}{at(user_line())}{f'; {advice}' if advice else ''}")
 
 
-def listed(given: Any) -> list[Any]:
+def as_list(given: Any) -> list[Any]:
     """One, several or none as a list."""
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
@@ -197,7 +197,7 @@ def listed(given: Any) -> list[Any]:
 def taken_rows(sequences: Any, n_steps: Any, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
     """The sequences as the loop takes them, in its direction, and the number of steps."""
     count, backwards = _count(n_steps)
-    taken = [_sequence(s, k, bool(go_backwards) != backwards) for k, s in enumerate(listed(sequences))]
+    taken = [_sequence(s, k, bool(go_backwards) != backwards) for k, s in enumerate(as_list(sequences))]
     return taken, _steps(count, taken)
 
 

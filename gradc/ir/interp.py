@@ -67,7 +67,7 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
         if len({s for s, _ in sizes}) > 1:
             first = sizes[0]
             other = next(s for s in sizes if s[0] != first[0])
-            shapes = ", ".join(f"{shown(a.name or a)} is {t.short()}" for a, t in zip(eqn.args, types))
+            shapes = ", ".join(f"{shown(a.name or 'a result')} is {t.short()}" for a, t in zip(eqn.args, types))
             raise ShapeError(f"{what}: sizes {first[0]} and {other[0]} of dimension {axis + ndim} differ ({shapes})"
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
@@ -174,8 +174,7 @@ def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
     fixed = eqn.args[0].type.shape  # type: ignore[attr-defined]
     for k in range(1, x.ndim + 1):
         if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
-            raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}; a size 1 broadcasts "
-                             f"only if the type says 1")
+            raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}{SIZE_ONE}")
     check_room("alloc", shape, eqn.out.type.dtype)  # type: ignore[attr-defined]
     return np.broadcast_to(x, shape).copy()
 

@@ -202,7 +202,7 @@ def _scan(s: Any, op: ops.Scan, args: Args) -> list[Known]:
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(str(x.name or x))))  # type: ignore[misc]
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))  # type: ignore[misc]
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]

@@ -78,12 +78,8 @@ class KernelSizes(Shapes):
 
     # -- scalars that are sizes
 
-    def value(self, var: Var) -> Dim:
-        """The value of an integer scalar as a size; Unsupported if it depends on computed data."""
-        return super().value(var)
-
     def try_value(self, var: Var) -> Dim | None:
-        """As `value`, but None instead of Unsupported."""
+        """As `value`, but None instead of Unsupported: of what depends on computed data."""
         try:
             return self.value(var)
         except Unsupported:
@@ -269,9 +265,6 @@ class KernelSizes(Shapes):
             steps = ANY_NUMBER
         self.most_steps[self.eqn] = steps
         return steps
-
-    def untold(self, op: ops.Callback) -> list[Known]:
-        return [None] * len(self.eqn.outs)
 
     # -- bodies: each gets Vars of its own, and keeps its sizes
 

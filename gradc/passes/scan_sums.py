@@ -109,7 +109,9 @@ class Sums:
                 b.map("mul", b.cast(steps, tensor(rows).dtype), rows)
         for eqn, how in self.steps:
             if how == "linear":
-                made[eqn.out] = b.apply(eqn.op, *[made[a] if a in made else get(a)[0] for a in eqn.args])
+                terms = eqn.op in (_ADD, _SUB)      # else what does not vary is a factor, even if a sum is made of it
+                args = [made[a] if terms or self.varying(a) else get(a)[0] for a in eqn.args]
+                made[eqn.out] = b.apply(eqn.op, *args)
             else:
                 made[eqn.out] = _contracted(b, eqn, [get(a) for a in eqn.args])
         return made

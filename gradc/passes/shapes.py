@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import InternalError, shown
+from gradc.errors import SIZE_ONE, InternalError, shown
 from gradc.ir import ops
 from gradc.ir.program import Program, Var
 from gradc.ir.shapes import Shapes, analyse
@@ -193,7 +193,7 @@ def _translated(size: Symbol, memo: dict[Dim, Dim | None], after: Shapes, latest
     fn, args = size.fn, size.args
     if fn in ("shape", "value"):
         var = latest(args[0])
-        if var not in after.dims and var.data is None:
+        if var not in after.dims and (fn == "shape" or var.data is None):
             return None
         return after.dims[var][args[1]] if fn == "shape" else after.value(var)
     if fn == "sum":
@@ -223,4 +223,4 @@ def _message(c: Constraint) -> str:
         return "a computed size"
 
     what = f"{c.eqn.op}: " if c.eqn is not None else ""
-    return f"{what}{text(c.a)} and {text(c.b)} differ; a size 1 broadcasts only if the type says 1"
+    return f"{what}{text(c.a)} and {text(c.b)} differ{SIZE_ONE}"

@@ -294,6 +294,15 @@ def test_sums_into_a_part_leave_as_well() -> None:
     assert loops(after)[0].op.n_carries == 1
 
 
+def test_what_is_summed_in_one_sum_is_a_factor_in_another() -> None:
+    def step(x: Any, r: Any, s: Any, t: Any) -> Any:
+        return r + (x + A), s + x * x * A, t - (A + x) * A / (A * A)
+
+    outs = scan(step, N, [X], [B, B, B])
+    after = same([N, X, A, B], outs, (7, XS, 3.0, 0.5), (0, XS, 3.0, 0.5))
+    assert not loops(after)
+
+
 def test_what_is_the_same_in_every_step_is_computed_once() -> None:
     outs = scan(lambda x, h: (at.tanh(at.dot(at.exp(U), h) + x * at.exp(A).sum()), at.exp(U) * A), N, [X], [M[0, :3]])
     after = same([N, X, M, U, A], outs, (7, XS, MS, US, 0.1), (0, XS, MS, US, 0.1))

@@ -25,6 +25,7 @@ from tests.codegen.test_golden import DELIBERATE, complaints, find
 from tests.loops import test_fuzz, test_fuzz_nested, test_fuzz_scan
 from tests.loops.kernels import compare
 from tests.loops.test_fuzz import Growth
+from tests.seeds import seeds
 
 CODE = """
     const int64_t size = {size};
@@ -111,7 +112,7 @@ def test_loops_and_branches_in_one_another(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2000, 2130))
+@pytest.mark.parametrize("seed", seeds(2000, 2040, 2130))
 def test_all_at_length(seed: int) -> None:
     program, values = test_fuzz.grown(seed)
     compare(phases.optimize(program, checked=True), values, 1e-9)

@@ -14,6 +14,7 @@ from gradc.ir.program import Builder, Program, Var
 from gradc.passes import phases
 from tests.loops.kernels import compare, tensor
 from tests.loops.test_fuzz import STEPS, Growth, Shape, binary, unary
+from tests.seeds import seeds
 
 SEQS: tuple[Shape, ...] = (("n", "m"), ("n",), ())
 CARRIES: tuple[Shape, ...] = ((), ("n", "m"), ("m",), (), ("n",))
@@ -86,7 +87,7 @@ def test_loops_compute_what_the_interpreter_computes(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20, 320))
+@pytest.mark.parametrize("seed", seeds(20, 110, 320))
 def test_loops_compute_what_the_interpreter_computes_at_length(seed: int) -> None:
     program, values = looped(seed)
     compare(program if seed % 2 else phases.optimize(program, checked=True), values, 1e-7, "-O3")

@@ -505,10 +505,10 @@ class Static:
     def length(self, item: ops.Item, dynamic: Args, n: int | None) -> int | None:
         rest = iter(dynamic)
         bounds = [constant(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
-        if any(b is ops.DYNAMIC and c is None for b, c in zip(item.bounds(), bounds)) or n is None:
-            return 0 if bounds[1] == 0 and item.start in (None, 0) and item.step in (None, 1) else None
-        if bounds[2] == 0:
+        if item.step == 0:
             raise ShapeError(f"a slice has step 0{at(self.source)}")
+        if any(b is ops.DYNAMIC and c is None for b, c in zip(item.bounds(), bounds)) or n is None or bounds[2] == 0:
+            return 0 if bounds[1] == 0 and item.start in (None, 0) and item.step in (None, 1) else None
         return len(range(*slice(*bounds).indices(n)))
 
     def asserted(self, op: ops.Assert, args: Args) -> None:

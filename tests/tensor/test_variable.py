@@ -455,7 +455,7 @@ def test_things_that_are_no_tensors():
 
 def test_shapes_that_cannot_fit_are_found_when_the_graph_is_built():
     a, b = (TensorType("float64", (n,))(name) for n, name in ((3, "a"), (4, "b")))
-    with pytest.raises(ValueError, match=r"sizes 3 and 4.*a is f64\[3\], b is f64\[4\] \(.*test_variable.py:\d+\)"):
+    with pytest.raises(ValueError, match=r"sizes 3 and 4.*a is f64\[3\], b is f64\[4\]\) \(.*test_variable.py:\d+\)"):
         a + b
     assert (a + TensorType("float64", (1,))()).type.shape == (3,)
     assert (at.drow() + at.dcol()).type.shape == (None, None)
@@ -642,13 +642,12 @@ def test_set_subtensor_refusals():
         at.set_subtensor(x, 1)
     with pytest.raises(TypeError, match="part of a tensor"):
         at.inc_subtensor(3, 1)
-    with pytest.raises(TypeError, match="float32, the new part v is float64"):
-        at.set_subtensor(x[0], v)
+    assert at.set_subtensor(x[0], v).dtype == "float32"
     with pytest.raises(ShapeError, match="dimensions"):
         at.set_subtensor(x[0], at.fmatrix("y"))
     assert at.set_subtensor(x[0], 0.1).dtype == "float32"
-    with pytest.raises(TypeError, match="cast it"):
-        at.set_subtensor(at.lvector("k")[0], 0.5)
+    with pytest.raises(TypeError):
+        at.inc_subtensor(at.lvector("k")[0], 0.5)
 
 
 def test_set_through_new_axes():
@@ -723,7 +722,6 @@ def test_axis_errors():
     for call in (
         lambda: at.sum(x, axis=0.5),
         lambda: at.sum(x, axis=at.lscalar("k")),
-        lambda: at.join(at.lscalar(), x, x),
         lambda: at.norm(x, "nuc"),
         lambda: at.round(x, mode="up"),
         lambda: at.where(x > 0),
@@ -734,12 +732,12 @@ def test_axis_errors():
 
 def test_run_time_checks():
     x = at.dmatrix("x")
-    with pytest.raises(AssertionError, match="split"):
+    with pytest.raises(ShapeError, match="split: the sizes add up to 4"):
         value(at.split(x, at.stack([at.constant(1), x.shape[0]]), 2)[0], [x], [_A])
-    with pytest.raises(AssertionError, match="specify_shape: x does not have"):
+    with pytest.raises(AssertionError, match="specify_shape: dimension 0 of x has size 3"):
         value(at.specify_shape(x, (4, 4)), [x], [_A])
     y = at.dvector("y")
-    with pytest.raises(AssertionError, match="sizes of dimension 1 differ"):
+    with pytest.raises(ShapeError, match="sizes 3 and 4 of dimension 1 differ"):
         value(at.stack(list(at.broadcast_shape(x, y))), [x, y], [_A, np.ones(3)])
     with pytest.raises(ShapeError):
         value(at.broadcast_arrays(x, y)[0] + at.broadcast_arrays(x, y)[1], [x, y], [_A, np.ones(3)])

@@ -646,7 +646,7 @@ def test_set_subtensor_refusals():
     with pytest.raises(ShapeError, match="dimensions"):
         at.set_subtensor(x[0], at.fmatrix("y"))
     assert at.set_subtensor(x[0], 0.1).dtype == "float32"
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="cast it"):
         at.inc_subtensor(at.lvector("k")[0], 0.5)
 
 

@@ -126,7 +126,7 @@ class Printer:
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
-        self.step = False                   # does the innermost loop assign locals, as steps over time do?  No vectors then
+        self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own

@@ -88,7 +88,7 @@ static PyObject *bound_call(PyObject *callable, PyObject *const *args, size_t na
     self->busy = 1;
     int rc = -1;
     if (!self->changing || !refresh(self)) {
-        rc = gradc_run_entry(self->function, &self->frame);
+        rc = gradc_run_entry(self->function, &self->w, &self->frame);
         if (rc)
             gradc_raise_check(self->function, &self->frame, rc, "entry");
     }
@@ -325,7 +325,7 @@ PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, 
         PyErr_Format(gradc_BadArgumentError, "function %U has updates and can't be bound; call it", f->title);
         return NULL;
     }
-    if (f->shrinks) {
+    if (f->late) {
         PyErr_Format(gradc_BadArgumentError, "function %U has outputs whose sizes depend on computed data and can't be "
                      "bound; call it", f->title);
         return NULL;

@@ -442,6 +442,8 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     frame->blas = self->blas;
     frame->draw = gradc_draw;
     frame->callback = self->n_calls ? gradc_call_back : NULL;
+    frame->room = gradc_room;
+    frame->output = gradc_late_output;
     frame->host = NULL;
 }
 
@@ -537,6 +539,19 @@ void gradc_drop_recent(Function *self)
     gradc_drop_spares(self);
 }
 
+int gradc_take_output(Function *self, work *w, Py_ssize_t j)
+{
+    const output *out = &self->outputs[j];
+    const int64_t *shape = w->shapes + out->first;
+    if (!w->results[j])
+        w->results[j] = j < self->n_results && (!out->ndim || out->borrow) ? recent_output(self, j, shape)
+                                                                           : gradc_new_output(self, j, shape);
+    if (!w->results[j])
+        return -1;
+    w->out_data[j] = PyArray_DATA((PyArrayObject *)w->results[j]);
+    return 0;
+}
+
 static int new_outputs(Function *self, work *w)
 {
     for (Py_ssize_t k = 0; k < self->n_updates; ++k) {
@@ -548,16 +563,10 @@ static int new_outputs(Function *self, work *w)
             u->spare = NULL;
         }
     }
-    for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
-        const output *out = &self->outputs[j];
-        const int64_t *shape = w->shapes + out->first;
-        if (!w->results[j])
-            w->results[j] = j < self->n_results && (!out->ndim || out->borrow) ? recent_output(self, j, shape)
-                                                                               : gradc_new_output(self, j, shape);
-        if (!w->results[j])
+    for (Py_ssize_t j = 0; j < self->n_outputs; ++j)
+        if (!(self->late && self->outputs[j].ndim && w->shapes[self->outputs[j].first] == GRADC_LATE)
+            && gradc_take_output(self, w, j))
             return -1;
-        w->out_data[j] = PyArray_DATA((PyArrayObject *)w->results[j]);
-    }
     return 0;
 }
 
@@ -624,19 +633,21 @@ static int64_t nanoseconds(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-int gradc_run_entry(Function *self, gradc_frame *frame)
+int gradc_run_entry(Function *self, work *w, gradc_frame *frame)
 {
-    running now = {self, PyEval_SaveThread()};
+    running now = {self, w, PyEval_SaveThread(), NULL, 0};
     frame->host = &now;
     int64_t began = self->timed ? nanoseconds() : 0;
     int rc = self->entry(frame);
     int64_t spent = self->timed ? nanoseconds() - began : 0;
+    if (now.rooms)
+        gradc_free_rooms(&now);
     PyEval_RestoreThread(now.state);
     self->tally.inside += spent;
     return rc;
 }
 
-/* Outputs of which entry found that they have fewer elements than prepare said; those come first in memory. */
+/* Outputs of which entry found that they have fewer elements than their memory; those come first in it. */
 static int shrink_outputs(const Function *self, work *w)
 {
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j) {
@@ -706,14 +717,14 @@ static PyObject *run(Function *self, work *w)
         }
     }
     char *arena = frame.arena;
-    rc = gradc_run_entry(self, &frame);
+    rc = gradc_run_entry(self, w, &frame);
     if (arena != small)
         put_arena(arena);
     if (rc) {
         gradc_raise_check(self, &frame, rc, "entry");
         return NULL;
     }
-    if ((self->shrinks && shrink_outputs(self, w)) || (self->generator && make_generators(self, w))
+    if ((self->late && shrink_outputs(self, w)) || (self->generator && make_generators(self, w))
         || (self->n_updates && !containers_intact(self)))
         return NULL;
     PyObject *result = gradc_packed(self, w->results);

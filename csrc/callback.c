@@ -52,61 +52,81 @@ static void keep_spares(user_call *c, PyObject *list)
     }
 }
 
-/* The shapes of the results, as a tuple of tuples. */
-static PyObject *shapes_of(const user_call *c, const int64_t *sizes)
+static int is_told(const int *rooms, Py_ssize_t j)
+{
+    return rooms && rooms[j] >= 0;
+}
+
+/* The shapes of the results, as a tuple of tuples, with None where only the result tells. */
+static PyObject *shapes_of(const user_call *c, const int64_t *sizes, const int *rooms)
 {
     PyObject *shapes = PyTuple_New(c->n_outputs);
     for (Py_ssize_t j = 0; shapes && j < c->n_outputs; ++j) {
         int ndim = c->arrays[c->n_inputs + j].ndim;
-        PyObject *shape = gradc_integers(sizes, ndim);
+        PyObject *shape = is_told(rooms, j) ? Py_NewRef(Py_None) : gradc_integers(sizes, ndim);
         if (!shape)
             Py_CLEAR(shapes);
         else
             PyTuple_SET_ITEM(shapes, j, shape);
-        sizes += ndim;
+        sizes += is_told(rooms, j) ? 0 : ndim;
     }
     return shapes;
 }
 
-/* Is it a plain array of the dtype and shape that the unit has memory for? */
+/* Is it a plain array of the dtype and shape (NULL: any) that the unit has memory for? */
 static int is_result(PyObject *value, const user_array *out, const int64_t *sizes)
 {
     PyArrayObject *a = (PyArrayObject *)value;
     if (!PyArray_Check(value) || !PyArray_EquivTypenums(PyArray_TYPE(a), out->descr->type_num)
         || PyArray_NDIM(a) != out->ndim || !is_plain(a))
         return 0;
-    for (int d = 0; d < out->ndim; ++d)
+    for (int d = 0; sizes && d < out->ndim; ++d)
         if (PyArray_DIM(a, d) != sizes[d])
             return 0;
     return 1;
 }
 
-static int take_results(const Function *self, const user_call *c, PyObject *results, const int64_t *sizes,
-                        void *const *outputs)
+/* Its sizes go to `to`; returns the room for its elements, NULL without memory. */
+static void *room_for(gradc_frame *frame, int number, PyArrayObject *a, int64_t *to)
+{
+    for (int d = 0; d < PyArray_NDIM(a); ++d)
+        to[d] = PyArray_DIM(a, d);
+    void *place = gradc_room(frame, number, PyArray_NBYTES(a));
+    if (!place)
+        PyErr_NoMemory();
+    return place;
+}
+
+static int take_results(gradc_frame *frame, const Function *self, const user_call *c, PyObject *results,
+                        const int64_t *sizes, void *const *outputs, const int *rooms)
 {
     for (Py_ssize_t j = 0; j < c->n_outputs; ++j) {
         const user_array *out = &c->arrays[c->n_inputs + j];
         PyObject *value = PyList_Check(results) && j < PyList_GET_SIZE(results) ? PyList_GET_ITEM(results, j) : NULL;
-        if (!value || !is_result(value, out, sizes)) {
+        if (!value || !is_result(value, out, is_told(rooms, j) ? NULL : sizes)) {
             PyErr_Format(gradc_ExecutionError, "function %U: result %zd of a call is not the array that was promised",
                          self->title, j);
             return -1;
         }
-        memcpy(outputs[j], PyArray_DATA((PyArrayObject *)value), (size_t)PyArray_NBYTES((PyArrayObject *)value));
-        sizes += out->ndim;
+        PyArrayObject *a = (PyArrayObject *)value;
+        void *place = is_told(rooms, j) ? room_for(frame, rooms[j], a, outputs[j]) : outputs[j];
+        if (!place)
+            return -1;
+        memcpy(place, PyArray_DATA(a), (size_t)PyArray_NBYTES(a));
+        sizes += is_told(rooms, j) ? 0 : out->ndim;
     }
     return 0;
 }
 
-static int call(Function *self, const gradc_frame *frame, int number, const void *const *inputs,
-                const int64_t *sizes, void *const *outputs)
+static int call(Function *self, gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
+                void *const *outputs, const int *rooms)
 {
     user_call *c = &self->calls[number];
     PyObject *given = copies(c, inputs, &sizes);
-    PyObject *shapes = given ? shapes_of(c, sizes) : NULL;
+    PyObject *shapes = given ? shapes_of(c, sizes, rooms) : NULL;
     PyObject *all = shapes ? gradc_integers(frame->sizes, self->n_sizes) : NULL;
     PyObject *results = all ? PyObject_CallFunction(self->call, "iOOO", number, given, shapes, all) : NULL;
-    int rc = results ? take_results(self, c, results, sizes, outputs) : -1;
+    int rc = results ? take_results(frame, self, c, results, sizes, outputs, rooms) : -1;
     Py_XDECREF(results);
     Py_XDECREF(all);
     Py_XDECREF(shapes);
@@ -117,11 +137,11 @@ static int call(Function *self, const gradc_frame *frame, int number, const void
 }
 
 int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs)
+                    void *const *outputs, const int *rooms)
 {
     running *now = frame->host;
     PyEval_RestoreThread(now->state);
-    int rc = call(now->function, frame, number, inputs, sizes, outputs);
+    int rc = call(now->function, frame, number, inputs, sizes, outputs, rooms);
     now->state = PyEval_SaveThread();
     return rc ? GRADC_CALL_FAILED : 0;
 }

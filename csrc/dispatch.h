@@ -1,5 +1,5 @@
 /* dispatch.h: the data of a Function and of one call of it, shared by the files of the extension that know Python:
- * call.c (a call), callback.c (what the unit calls back), function.c (making a Function), bound.c (BoundCall),
+ * call.c (a call), late.c (memory that entry asks for), callback.c (Ops that the unit calls), function.c (making a Function), bound.c (BoundCall),
  * dispatch.c (the module). */
 #ifndef GRADC_DISPATCH_H
 #define GRADC_DISPATCH_H
@@ -108,7 +108,7 @@ typedef struct {
     Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results, n_calls;
     Py_ssize_t n_sizes, n_shapes, work_bytes;
     enum result_kind kind;
-    int timed, shrinks;
+    int timed, late;                    /* late: prepare does not tell the sizes of all outputs */
     long long arena_bytes;              /* scratch memory of the last call                */
     tally tally;
     PyObject *title, *keys, *constant_arrays, *convert, *fail, *generator, *call, *keep;
@@ -127,10 +127,19 @@ typedef struct work {
     int64_t *sizes, *shapes;
 } work;
 
+/* Memory that entry asked for. */
+typedef struct room {
+    void *block;
+    int64_t bytes;
+} room;
+
 /* A call of the unit's entry: frame->host. */
 typedef struct running {
     Function *function;
+    work *w;
     PyThreadState *state;               /* the thread's, which does not hold the GIL      */
+    room *rooms;
+    int n_rooms;
 } running;
 
 /* Errors of gradc.errors, and the types; set when the module is made. */
@@ -163,7 +172,7 @@ int gradc_take_stored(const Function *self, work *w, Py_ssize_t i, PyObject *sto
 int gradc_take_containers(const Function *self, work *w);
 
 /* The unit's entry without the GIL, timed if the Function is. */
-int gradc_run_entry(Function *self, gradc_frame *frame);
+int gradc_run_entry(Function *self, work *w, gradc_frame *frame);
 /* `call` with its time added to the Function's. */
 PyObject *gradc_timed(Function *of, vectorcallfunc call, PyObject *callable, PyObject *const *args, size_t nargsf,
                       PyObject *kwnames);
@@ -173,14 +182,23 @@ PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
 void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
 void gradc_drop_recent(Function *self);
 PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
+/* The array of output j, by w->shapes, in w->results; 0, or -1 with an exception. */
+int gradc_take_output(Function *self, work *w, Py_ssize_t j);
 int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape);
 PyObject *gradc_packed(const Function *self, PyObject **results);
+
+/* late.c ------------------------------------------------------------------------------------------------- */
+
+/* The functions behind frame->room and frame->output. */
+void *gradc_room(gradc_frame *frame, int number, int64_t bytes);
+void *gradc_late_output(gradc_frame *frame, int number, const int64_t *shape);
+void gradc_free_rooms(running *now);
 
 /* callback.c --------------------------------------------------------------------------------------------- */
 
 /* The function behind frame->callback; a failure leaves an exception. */
 int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs);
+                    void *const *outputs, const int *rooms);
 int gradc_set_calls(Function *self, PyObject *specs);
 void gradc_drop_spares(Function *self);
 void gradc_drop_calls(Function *self);

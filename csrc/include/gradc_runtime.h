@@ -5,8 +5,9 @@
  * the number (from 1) of the check that failed, with up to four values for its message in frame->error;
  * GRADC_NO_MEMORY means that an allocation failed, GRADC_CALL_FAILED that frame->callback did.
  *
- * Where the size of an output depends on computed data, prepare gives a bound; entry writes what it is to
- * frame->shapes, and the output lies at the start of its memory.
+ * Where the size of an output depends on computed data, prepare either gives a bound; entry writes what it is to
+ * frame->shapes, and the output lies at the start of its memory.  Or prepare writes GRADC_LATE as its first size, and
+ * entry asks for the memory (frame->output) when it knows the sizes.
  *
  * All input and output data are C-contiguous, aligned, in native byte order; nothing overlaps an output.
  */
@@ -21,6 +22,7 @@ typedef struct gradc_frame gradc_frame;
 typedef int (*gradc_section)(gradc_frame *frame, const void *context, int64_t lo, int64_t hi);
 
 enum { GRADC_NO_MEMORY = -1, GRADC_CALL_FAILED = -2 };
+#define GRADC_LATE INT64_MIN
 
 /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
 typedef struct gradc_blas {
@@ -68,11 +70,17 @@ struct gradc_frame {
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* NULL if the unit calls no gemm                                   */
     gradc_draws draw;             /* NULL if the unit draws no random numbers                         */
-    /* The user's function `number` on contiguous arrays: sizes of all inputs, then of all outputs.  Called on the
-     * thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once; why it failed is known
-     * to the caller.  NULL if the unit has no such calls. */
+    /* The user's function `number` on contiguous arrays: sizes of all inputs, then of all outputs.  rooms: for each
+     * output -1, or the number of the room that it gets, as only the call tells its sizes, which are written to outputs[j]
+     * (int64_t) then; NULL: there are none.  Called on the thread that called entry.  Returns 0, or GRADC_CALL_FAILED,
+     * with which entry ends at once; why it failed is known to the caller.  NULL if the unit has no such calls. */
     int (*callback)(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs);
+                    void *const *outputs, const int *rooms);
+    /* Memory of which entry learns the size as it runs; called on the thread that called entry, NULL if there is none.
+     * room: number `number` of the call, at least so many bytes, 64-byte aligned.  It stays where it is, with what it
+     * holds, until it has to grow; the caller of entry frees all.  output: memory of an output that is GRADC_LATE. */
+    void *(*room)(gradc_frame *frame, int number, int64_t bytes);
+    void *(*output)(gradc_frame *frame, int number, const int64_t *shape);
     void *host;                   /* belongs to the caller                                            */
 };
 

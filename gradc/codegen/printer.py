@@ -45,6 +45,7 @@ from gradc.loops.nodes import (
     Size,
     SizeExpr,
     Store,
+    Take,
     Tile,
     Update,
 )
@@ -122,6 +123,7 @@ class Printer:
         self.names = names
         self.lines: list[str] = []
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
+        self.made: dict[str, None] = {}     # and of those that were defined
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
@@ -222,8 +224,23 @@ class Printer:
 
     def define(self, s: Define) -> None:
         self._sizing = True
+        self.made[s.name] = None
         self.line(f"const int64_t {self.names(s.name)} = {self.expr(s.expr, True)};")
         self._sizing = False
+
+    def take(self, s: Take) -> None:
+        self.checks = self.frame = True
+        name, t, size = self.names(s.buffer.name), C_TYPE[s.buffer.dtype], self.size(s.bytes)
+        if s.buffer.place == "output":
+            shape = listed("const int64_t", list(map(self.size, s.buffer.shape)))
+            call = f"frame->output(frame, {s.buffer.position}, {shape})"
+        else:
+            call = f"frame->room(frame, {s.buffer.position}, {size})"
+        self.line(f"{t} *const restrict {name} = {call};")
+        self.line(f"if (!{name}) {{")
+        self.line(f"    frame->error[0] = {size};")
+        self.line(f"    return {s.number};")
+        self.line("}")
 
     def store(self, s: Store) -> None:
         self.line(f"{self.element(s.buffer, s.index)} = {self.expr(s.expr, True)};")
@@ -458,7 +475,8 @@ class Printer:
             args, outs = (listed(t, [self.address(load) for load in loads])
                           for t, loads in (("const void *const", s.args), ("void *const", s.outs)))
             sizes = listed("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
-            call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs})"
+            rooms = listed("const int", list(map(str, s.rooms)))
+            call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs}, {rooms})"
         else:
             self.snippets[s.function] = None
             passed = [self.expr(load) if rank == 0 else self.address(load)
@@ -483,7 +501,7 @@ class Printer:
 
 
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
-    Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
+    Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
     Draw: Printer.draw,
     Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,

@@ -32,6 +32,7 @@ from gradc.loops.nodes import (
     Region,
     Section,
     SizeExpr,
+    Take,
 )
 from gradc.record import record
 
@@ -56,7 +57,7 @@ class CUnit:
     uses_blas: bool
     calls: tuple[CallInfo, ...]
     optimize: str
-    shrinks: bool           # the sizes of some outputs are known only after the call
+    late: bool              # the sizes of some outputs are known only when sections have run
 
 
 def generate(kernel: Kernel) -> CUnit:
@@ -85,39 +86,44 @@ class _Unit:
         self.names = Names()                    # what all functions share: other functions, sizes, buffers
         self.called = [[self.names.new(f"section_{number}{part}") for part in ("", "_loop")]
                        for number, _ in enumerate(kernel.sections, 1)]
-        self.measures = {late.section: self.names.new(f"measure_{late.section}") for late in kernel.late}
         for name in _shared(kernel):
             self.names(name)
         self.functions: list[str] = []
         self.entry: list[list[str]] = []        # lines, section by section
+        self.called_at: dict[int, list[str]] = {}           # those of sections that measure
         self.known: dict[str, _Function] = {}   # of sections, by their text without names
         self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
         self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
-        self.late: dict[str, None] = {}         # sizes that are not known from the start
+        self.rooms = 0                          # as many are known to the entry function
+        self.measures = {number: self.names.new(f"measure_{number}") for number, s in enumerate(kernel.sections, 1)
+                         if s.measures}
+        self.made = kernel.made or tuple([out.shape for out in kernel.outputs])
+        self.late = {s.name for section in kernel.sections if section.measures for s in section.body
+                     if type(s) is Define}          # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
 
     def build(self) -> CUnit:
         k = self.kernel
-        early, late = _by_section(k)
         for number, section in enumerate(k.sections, 1):
             self.section(number, section)
-            if number in late:
-                self.entry.append(_checked(f"{self.measures[number]}(frame, sz);"))
-        for d in (d for shape in ([out.shape for out in k.outputs], k.bounds) for dims in shape for d in dims):
+        for d in (d for shape in ([out.shape for out in k.outputs], self.made) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
         self.entry[:0] = self.fill_slots()
-        measured = [self.measure_late(number, late[number]) for number in sorted(late, reverse=True)]
+        measured = [self.measure_late(k.sections[number - 1], name) for number, name in reversed(self.measures.items())]
+        for number, name in self.measures.items():
+            self.called_at[number] += _checked(f"{name}({self.arguments()});")
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
-        parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
+        parts = [header, *own, *self.measure(list(k.prologue)), *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.known.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
                      k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
-                     any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
+                     any(out.shape != dims or not self.late.isdisjoint(dims)
+                         for out, dims in zip(k.outputs, self.made)))
 
     def z(self, size: SizeExpr | str) -> str:
         """A size in the functions that hold them all."""
@@ -150,12 +156,14 @@ class _Unit:
         # backwards, for a part stores the sizes that later ones need
         bodies = [self.measure_part(statements, names, given) for statements, names in reversed(groups)][::-1]
         lines = []
-        if self.needed:
+        if self.needed or self.rooms:
             lines.append("typedef struct {")
             lines += [f"    int64_t {self.names(n)};" for n in self.needed]
             if self.slots:
                 count = sum(r.slots for r in self.slots)
                 lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
+            if self.rooms:
+                lines.append(f"    void *room[{self.rooms}];      /* that are taken */")
             lines += ["} sizes;", ""]
         parts, body = self.in_parts("measure", bodies)
         what = "Sizes from the inputs' shapes and integer scalars; checks that they fit." if self.needed else \
@@ -178,27 +186,26 @@ class _Unit:
         stored = [*copied, *[n for n in made if n in self.needed]]
         return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in stored]]
 
-    def measure_late(self, number: int, statements: list[Any]) -> list[str]:
-        """The function that computes the sizes known after section `number`."""
-        found = {late.size: late.buffer for late in self.kernel.late if late.section == number}
-        wanted = set(self.needed)
-        kept, _ = _live(statements, set(wanted))
-        made = [*found, *[s.name for s in kept if type(s) is Define]]
-        self.late.update(dict.fromkeys(made))
-        printer = Printer(self.names)
+    def measure_late(self, s: Section, name: str) -> list[str]:
+        """The function that computes sizes which computed data tells, and takes memory by them."""
+        kept, _ = _live(s.body, set(self.needed))
+        printer = Printer(Names(self.names))
         printer.statements(kept)
-        lines = [f"    const int64_t {self.names(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];"
-                 for size, buffer in found.items()]
-        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
-        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in made if n in wanted or n in found]]
-        return [f"/* Sizes that section {number} found, and checks of them. */",
-                *_function(f"static int {self.measures[number]}(gradc_frame *frame, sizes *sz)", lines)]
+        lines = [f"    const {C_TYPE[b.dtype]} *const {self.names(b.name)} = {self.pointer(b)};" for b in s.reads]
+        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes if n not in printer.made]
+        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in printer.made if n in self.needed]]
+        lines += [f"    {self.pointer(t.buffer)} = {self.names(t.buffer.name)};" for t in kept
+                  if type(t) is Take and t.buffer.place != "output"]
+        return [f"/* {_comment(s.title)} */", *_function(f"static int {name}({self.parameters()})", lines)]
 
     def prepare(self) -> list[str]:
-        k = self.kernel
-        shapes = [d for dims in k.bounds or [out.shape for out in k.outputs] for d in dims]
-        body = [[f"    frame->shapes[{position}] = {self.z(d)};"] for position, d in enumerate(shapes)]
-        return self.called_function("prepare", [*body, [f"    frame->arena_bytes = {self.z(k.arena_bytes)};"]])
+        body: list[list[str]] = []
+        for dims in self.made:
+            late = not self.late.isdisjoint(dims)
+            body += [[f"    frame->shapes[{len(body) + k}] = {'GRADC_LATE' if late else self.z(d)};"]
+                     for k, d in enumerate(dims)]
+        return self.called_function("prepare", [
+            *body, [f"    frame->arena_bytes = {self.z(self.kernel.arena_bytes)};"]])
 
     def fill_slots(self) -> list[list[str]]:
         """The pointers to the slots of the arena: one array for all sections."""
@@ -215,8 +222,8 @@ class _Unit:
 
     def entry_function(self) -> list[str]:
         shapes = [d for out in self.kernel.outputs for d in out.shape]
-        bounds = [d for dims in self.kernel.bounds for d in dims]
-        found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, bounds)) if d != b]
+        made = [d for dims in self.made for d in dims]
+        found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, made)) if d != b]
         return self.called_function("entry", [*self.entry, *found])
 
     def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
@@ -224,10 +231,10 @@ class _Unit:
         bodies = [[line for lines in steps[k:k + PART] for line in lines] for k in range(0, len(steps), PART)]
         parts, body = self.in_parts(name, bodies)
         start = []
-        if self.needed:
+        if self.needed or self.rooms:
             # zeros: gcc does not see that where `measure` stores nothing nothing is read, and would warn
             start += ["    sizes all = {0};", "    sizes *const sz = &all;"]
-        if self.needed or self.kernel.prologue:
+        if self.needed or self.rooms or self.kernel.prologue:
             start += _checked(f"measure({self.arguments()});")
         return [*parts, *_function(f"int gradc_{name}(gradc_frame *frame)", [*start, *body])]
 
@@ -242,14 +249,18 @@ class _Unit:
 
     def parameters(self) -> str:
         """Of the functions that measure, prepare and enter."""
-        return "gradc_frame *frame, sizes *sz" if self.needed else "gradc_frame *frame"
+        return "gradc_frame *frame, sizes *sz" if self.needed or self.rooms else "gradc_frame *frame"
 
     def arguments(self) -> str:
-        return "frame, sz" if self.needed else "frame"
+        return "frame, sz" if self.needed or self.rooms else "frame"
 
     # -- sections
 
     def section(self, number: int, s: Section) -> None:
+        if s.measures:
+            self.called_at[number] = []
+            self.entry.append(self.called_at[number])
+            return
         if s.in_entry:
             self.entry_section(s)
             return
@@ -257,12 +268,12 @@ class _Unit:
         printer.statements(s.body)
         self.snippets.update(printer.snippets)
         buffers = list(dict.fromkeys((*s.writes, *s.reads)))
-        sizes = [n for n in printer.sizes if n not in ("lo", "hi")]
+        sizes = [n for n in printer.sizes if n not in ("lo", "hi") and n not in printer.made]
         function = self.function_of(number, s, buffers, sizes, printer)
         if s.blocks:
             self.entry.append(self.run(function, s, s.blocks, buffers, sizes))
             return
-        arguments = [*["frame"] * printer.frame, *map(self.only_block, buffers), *map(self.z, sizes)]
+        arguments = [*["frame"] * printer.frame, *map(self.pointer, buffers), *map(self.z, sizes)]
         call = f"{function}({', '.join(arguments)});"
         self.entry.append([*wrapped(f"    /* {_comment(s.title)} */", 7),
                            *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))])
@@ -298,7 +309,7 @@ class _Unit:
 
     def run(self, function: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
-        arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.only_block(b)}"
+        arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}"
                                         for b in buffers])
         numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
         call = f"gradc_run(frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
@@ -316,7 +327,7 @@ class _Unit:
     def combine(self, c: Combine) -> list[str]:
         """Fold the rows of all blocks, then copy the results to where they belong."""
         t, parts = C_TYPE[c.parts.dtype], self.names(c.parts.name)
-        lines = [f"        {t} *const {parts} = (void *){self.slot(c.parts)};",
+        lines = [f"        {t} *const {parts} = {self.pointer(c.parts)};",
                  f"        {self.fold(c.row, c.parts.dtype)}({parts}, blocks, {self.z(c.width)});"]
         table: list[Buffer] = []        # many scalar outputs: a loop over their numbers
         for target, position, count in c.targets:
@@ -372,15 +383,13 @@ class _Unit:
         self.entry.append([*lines, *printer.lines, "    }"])
 
     def pointer(self, b: Buffer) -> str:
-        """Where a buffer begins; of one that each block has for itself, where that of `block` begins."""
+        """Where a buffer begins; of one that each block has for itself, where that of block 0 does."""
         if b.place in ("input", "output", "constant"):
             return f"frame->{b.place}s[{b.position}]"
-        row = f" + block * {self.z(b.stride)} * {dtypes.ITEMSIZE[b.dtype]}" if b.place == "block" else ""
-        return f"(void *)({self.slot(b)}{row})" if row else f"(void *){self.slot(b)}"
-
-    def only_block(self, b: Buffer) -> str:
-        """As `pointer`, in a section that is not cut: its whole loop is block 0."""
-        return f"(void *){self.slot(b)}" if b.place == "block" else self.pointer(b)
+        if b.region is None:
+            self.rooms = max(self.rooms, b.position + 1)
+            return f"sz->room[{b.position}]"
+        return f"(void *){self.slot(b)}"
 
     def slot(self, b: Buffer) -> str:
         """Where the slot of a buffer in the arena begins."""
@@ -435,7 +444,7 @@ def _without_names(text: str, names: Names) -> str:
 def _shared(kernel: Kernel) -> Iterator[str]:
     """The names of sizes and buffers, which are the same in all functions."""
     yield from [s.name for s in kernel.prologue if type(s) is Define]
-    yield from [late.size for late in kernel.late]
+    yield from [s.name for section in kernel.sections if section.measures for s in section.body if type(s) is Define]
     constants = [b for b, _ in kernel.constants]
     used = [b for s in kernel.sections for b in (*s.writes, *s.reads, *s.arrays)]
     for b in dict.fromkeys((*kernel.inputs, *kernel.outputs, *constants, *used)):
@@ -443,26 +452,11 @@ def _shared(kernel: Kernel) -> Iterator[str]:
         yield from [d for d in b.shape if isinstance(d, str)]
 
 
-def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:
-    """The statements of the prologue that can be run at the start, and those that come after each section."""
-    after = {late.size: late.section for late in kernel.late}
-    early: list[Any] = []
-    late: dict[int, list[Any]] = {section: [] for section in after.values()}
-    for s in kernel.prologue:
-        printer = Printer(Names())
-        printer.statements((s,))
-        number = max((after.get(n, 0) for n in printer.sizes), default=0) if after else 0
-        if number and type(s) is Define:
-            after[s.name] = number
-        (late[number] if number else early).append(s)
-    return early, late
-
-
 def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
     """The statements whose results are used, and all names they use."""
     kept = []
     for s in reversed(prologue):
-        if type(s) is Check or s.name in used:
+        if type(s) is not Define or s.name in used:
             kept.append(s)
             printer = Printer(Names())
             printer.statements((s,))

@@ -187,7 +187,7 @@ class Maker:
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
             updates=ingested.updates, convert=partial(self.convert, words=True), fail=self.fail,
             generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
-            deterministic=config.deterministic, timed=bool(self.profile), shrinks=manifest["shrinks"],
+            deterministic=config.deterministic, timed=bool(self.profile), late=manifest["late"],
             calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name

@@ -21,7 +21,7 @@ from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, Region, SizeExpr
 from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
 from gradc.loops.schedule import Schedule
-from gradc.loops.sizes import KernelSizes
+from gradc.loops.sizes import START, KernelSizes, Point
 from gradc.record import record
 
 ROW_LIMIT = 16              # blocks of a nest that has a row of partial results, or scratch, for each
@@ -49,6 +49,8 @@ class Accesses:
         self.buffers: dict[Var, Buffer] = dict(zip(program.inputs, inputs))
         self.constants: list[tuple[Buffer, Any]] = []
         self.arena = memory.Arena(sizes)
+        self.taken: list[tuple[Buffer, SizeExpr, Point]] = []    # when entry runs: bytes, and where at the earliest
+        self._rooms: dict[Any, int] = {}                 # whose they are -> their numbers
         self._namer = namer
         self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
         self._merged: dict[Var, int] = {}            # and how many of their loops were made one with the next
@@ -80,7 +82,10 @@ class Accesses:
                 dims = self.sizes.of(var)
                 dtype = tensor(var).dtype
                 if var in s.output_of:
-                    self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "output", s.output_of[var])
+                    self.buffers[var] = made = Buffer(self._namer(self.label(var)), dtype, dims, "output",
+                                                      s.output_of[var])
+                    if any(map(self.sizes.late_in, dims)):
+                        self.taken.append((made, memory.nbytes(self.sizes, dims, dtype), START))
                     continue
                 ends.setdefault(spans[var][1], []).append(var)
                 shared = memory.shared_levels(s, var)
@@ -101,9 +106,16 @@ class Accesses:
                     size = memory.nbytes(self.sizes, (stride, 1 if s.level else ROW_LIMIT), dtype)
                 else:
                     size = memory.lines(self.sizes, memory.nbytes(self.sizes, dims, dtype))
-                region, slot = slots[var] = self.arena.take(self.sizes.bound(size), "values")
+                bound = None if var in s.rooms else self.sizes.bound(size)
+                name = self._namer(self.label(var))
+                if bound is None:
+                    place = "block" if shared and not s.level else "room"
+                    self.buffers[var] = self._room(name, dtype, dims, place, size, stride, s.rooms.get(var, var),
+                                                   START if s.rooms.get(var, var) is var else (s.level, 0))
+                    continue
+                region, slot = slots[var] = self.arena.take(bound, "values")
                 place = "block" if shared else "arena"
-                self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, place, slot, region, stride)
+                self.buffers[var] = Buffer(name, dtype, dims, place, slot, region, stride)
             for body in getattr(s.items[item], "bodies", ()):
                 self._plan(body)
             if s.level:
@@ -132,10 +144,21 @@ class Accesses:
 
     def scratch(self, name: str, dtype: str, width: SizeExpr, blocks: int) -> Buffer:
         """A row of `width` elements for each of up to `blocks` blocks."""
-        size = self.sizes.bound(memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype)))
-        region, slot = self.arena.take(size, "scratch")
+        size = memory.lines(self.sizes, memory.nbytes(self.sizes, (width, blocks), dtype))
+        bound = self.sizes.bound(size)
+        if bound is None:
+            return self._room(self._namer(name), dtype, (width,), "block", size, width, object(), START)
+        region, slot = self.arena.take(bound, "scratch")
         self._scratch.append((region, slot))
         return Buffer(self._namer(name), dtype, (width,), "block", slot, region, width)
+
+    def _room(self, name: str, dtype: str, dims: tuple[SizeExpr, ...], place: str, size: SizeExpr, stride: SizeExpr,
+              owner: Any, first: Point) -> Buffer:
+        """Memory that is taken when its size is known, but not before the point `first`."""
+        number = self._rooms.setdefault(owner, len(self._rooms))
+        made = Buffer(name, dtype, dims, place, number, None, stride)
+        self.taken.append((made, size, first))
+        return made
 
     def constant(self, root: Var) -> Buffer:
         """The buffer of an array constant."""

@@ -1,7 +1,9 @@
 """Legality of a Kernel.  Raises KernelCheckError, with the Kernel's text, for the first thing that is wrong.
 
 What is checked:
-- sizes: defined once, before use: inputs' shapes, Defines; `lo` and `hi` only in a section that is cut into blocks;
+- sizes: defined once, before use: inputs' shapes, Defines (in scope); `lo` and `hi` only in a section that is cut into
+  blocks;
+- memory that is taken: once, before use, and in scope;
 - locals: defined once in their section, before use, in scope, with the dtype they are used with; Assign only to
   mutable ones; an Update names a Fold of an enclosing For, whose value is at hand only after that For;
 - loop variables: of one nest all different;
@@ -51,6 +53,7 @@ from gradc.loops.nodes import (
     Size,
     SizeExpr,
     Store,
+    Take,
     Tile,
     Update,
 )
@@ -59,7 +62,7 @@ from gradc.loops.pretty import pretty, text
 # functions on sizes (csrc/include/gradc_sizes.h) and how many arguments they take
 SIZE_FUNCTIONS = {"position": 2, "slice_start": 2, "slice_first": 5, "slice_count": 5}
 READ_ONLY = ("input", "constant")
-PLACES = ("input", "output", "constant", "arena", "block")       # of the buffers that a section is given
+PLACES = ("input", "output", "constant", "arena", "block", "room")       # of the buffers that a section is given
 MAX_CHECK_VALUES = 4
 
 Range = tuple[int, int] | None          # first and last value of a loop variable; None if a bound is no number
@@ -74,6 +77,10 @@ class _Checker:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.sizes: set[str] = set()
+        self.early: set[str] = set()                # those of the prologue
+        self.rooms: set[int] = set()                # that are taken
+        self.asked: set[int] = set()                # outputs that entry has asked for
+        self.made = kernel.made
         self.where = "prologue"
 
     def fail(self, what: str) -> NoReturn:
@@ -89,26 +96,25 @@ class _Checker:
                     if d in self.sizes:
                         self.fail(f"the size {d} is defined twice")
                     self.sizes.add(d)
-        for late in k.late:
-            if not 1 <= late.section <= len(k.sections) or late.buffer not in k.sections[late.section - 1].writes:
-                self.fail(f"the size {late.size} is what section {late.section} leaves in {late.buffer.name}, which it "
-                          f"does not write")
-            self.sizes.add(late.size)
         prologue = _Body(self, None)
         for s in k.prologue:
             prologue.prologue_statement(s)
+        self.early = set(self.sizes)
         self.frame(k.outputs, "output")
         self.frame([b for b, _ in k.constants], "constant")
         for b, data in k.constants:
             if b.shape != data.shape or b.dtype != data.dtype.name:
                 self.fail(f"the constant {b.name} is declared {b.dtype}{b.shape}, its data is "
                           f"{data.dtype.name}{data.shape}")
-        for b in (*k.outputs, *(b for b, _ in k.constants)):
+        for b, _ in k.constants:
             self.buffer(b)
         self.size(k.arena_bytes)
         for number, section in enumerate(k.sections, 1):
             self.where = f"section {number}, {section.title}"
             self.section(section)
+        self.where = "outputs"
+        for b in k.outputs:
+            self.buffer(b)
 
     def frame(self, buffers: Any, place: str) -> None:
         """Buffers that the frame holds stand at their positions."""
@@ -124,8 +130,14 @@ class _Checker:
             self.fail(f"{b.name} has the dtype {b.dtype!r}")
         for d in (*b.shape, b.stride):
             self.size(d)
-        if b.place in ("arena", "block"):
+        if b.place == "room" or (b.place == "block" and b.region is None):
+            if b.position not in self.rooms:
+                self.fail(f"{b.name} lies in room {b.position}, which is not taken")
+        elif b.place in ("arena", "block"):
             self.slot(b, b.region)
+        elif b.place == "output" and self.made and not all(isinstance(d, int) or d in self.early for d in self.made[
+                b.position]) and b.position not in self.asked:
+            self.fail(f"{b.name} is used before its memory is taken")
         frame = {"input": self.kernel.inputs, "output": self.kernel.outputs,
                  "constant": tuple(c for c, _ in self.kernel.constants)}.get(b.place)
         if frame is not None and not (0 <= b.position < len(frame) and frame[b.position].dtype == b.dtype):
@@ -150,6 +162,9 @@ class _Checker:
     def section(self, s: Section) -> None:
         for b in (*s.reads, *s.writes):
             self.buffer(b)
+        if s.measures:
+            self.measures(s)
+            return
         if s.blocks:
             self.size(s.blocks.extent)
             self.size(s.blocks.work)
@@ -165,7 +180,8 @@ class _Checker:
         body = _Body(self, s)
         body.statements(s.body)
         own = {b: None for b in (*body.reads, *body.writes) if b.place == "stack"}
-        reads, writes = ({b: None for b in used if b not in own} for used in (body.reads, body.writes))
+        reads, writes = ({b: None for b in used if b not in own and b not in body.own}
+                         for used in (body.reads, body.writes))
         for what, used, declared in (("reads", reads, s.reads), ("writes", writes, s.writes),
                                      ("arrays", own, s.arrays)):
             if len(set(declared)) != len(declared):
@@ -194,6 +210,22 @@ class _Checker:
                     self.fail(f"{target.name} ends at {position + count} of a row of {c.width}")
 
 
+    def measures(self, s: Section) -> None:
+        """A section of sizes and memory that those after it may use."""
+        body = _Body(self, s)
+        for statement in s.body:
+            match statement:
+                case Define():
+                    self.sizes.add(body.defined(statement))
+                case Check():
+                    body.check(statement)
+                case Take():
+                    body.take(statement)
+                    (self.asked if statement.buffer.place == "output" else self.rooms).add(statement.buffer.position)
+                case _:
+                    self.fail(f"a section that measures has a {type(statement).__name__}")
+
+
 class _Body:
     """The statements of one section (or of the prologue)."""
 
@@ -213,15 +245,13 @@ class _Body:
         self.together = 1                           # rows that the phase around takes together
         self.filled: dict[Buffer, bool] = {}        # the tile's arrays: was it written in an earlier phase?
         self.leaves: dict[Buffer, bool] = {}        # what this phase has written of them
+        self.taken: dict[Buffer, None] = {}         # rooms of its own, in scope
+        self.own: dict[Buffer, None] = {}           # all of them
 
     def prologue_statement(self, s: Any) -> None:
         match s:
             case Define():
-                if self.expr(s.expr) != "int64":
-                    self.of.fail(f"the size {s.name} is {s.expr.dtype}, not int64")
-                if s.name in self.of.sizes or s.name in ("lo", "hi"):
-                    self.of.fail(f"the size {s.name} is defined twice")
-                self.of.sizes.add(s.name)
+                self.of.sizes.add(self.defined(s))
             case Check():
                 self.check(s)
             case _:
@@ -230,9 +260,28 @@ class _Body:
             if b.place != "input" or self.of.kernel.inputs[b.position].dtype != b.dtype:
                 self.of.fail(f"the prologue reads {b.name}, which is no input")
 
+    def defined(self, s: Define) -> str:
+        """The name of a new size."""
+        if self.expr(s.expr) != "int64":
+            self.of.fail(f"the size {s.name} is {s.expr.dtype}, not int64")
+        if s.name in self.of.sizes or s.name in self.named or s.name in ("lo", "hi"):
+            self.of.fail(f"the size {s.name} is defined twice")
+        return s.name
+
+    def take(self, s: Take) -> None:
+        """Memory of a room or an output, by sizes that are known."""
+        self.of.number(s.number)
+        for size in (s.bytes, *s.buffer.shape):
+            self.size(size)
+        if s.buffer.place not in ("room", "block", "output") or s.buffer.region is not None:
+            self.of.fail(f"{s.buffer.name} is no room or output, but memory is taken for it")
+        if s.buffer in self.taken:
+            self.of.fail(f"memory of {s.buffer.name} is taken twice")
+        self.taken[s.buffer] = self.own[s.buffer] = None
+
     def statements(self, body: tuple[Any, ...]) -> None:
         """Statements in order; names made in them go out of scope at the end."""
-        before = set(self.dtype)
+        before, sizes, taken = set(self.dtype), set(self.of.sizes), dict(self.taken)
         for s in body:
             match s:
                 case Let():
@@ -265,6 +314,12 @@ class _Body:
                     if self.blocks:
                         self.of.fail("a check stands in a section that is cut into blocks")
                     self.check(s)
+                case Define():
+                    self.of.sizes.add(self.defined(s))
+                case Take():
+                    if self.blocks or s.buffer.place != "room":
+                        self.of.fail(f"a section takes the {s.buffer.place} {s.buffer.name}, or is cut into blocks")
+                    self.take(s)
                 case Gemm():
                     self.gemm(s)
                 case Draw():
@@ -276,6 +331,7 @@ class _Body:
         for name in [n for n in self.dtype if n not in before]:
             del self.dtype[name]
             self.mutable.discard(name)
+        self.of.sizes, self.taken = sizes, taken
 
     def condition(self, e: Any) -> None:
         if self.expr(e) != "bool":
@@ -456,7 +512,7 @@ class _Body:
             declared = [p[1] for p in (*s.function.inputs, *s.function.outputs)]
             if [load.dtype for load in (*s.args, *s.outs)] != declared:
                 self.of.fail(f"{s.function.name} takes and makes arrays of {', '.join(declared)}")
-        if len(s.shapes) != len(s.args) + len(s.outs):
+        if len(s.shapes) != len(s.args) + len(s.outs) - sum(room >= 0 for room in s.rooms):
             self.of.fail(f"{len(s.shapes)} shapes for {len(s.args)} arguments and {len(s.outs)} results")
         for size in (n for shape in s.shapes for n in shape):
             self.size(size)
@@ -530,6 +586,8 @@ class _Body:
 
     def index(self, b: Buffer, index: Index) -> None:
         """Variables are in scope; if all is known, first and last element lie inside the buffer."""
+        if b in self.own and b not in self.taken:
+            self.of.fail(f"{b.name} is used where it is not taken")
         self.size(index.offset)
         low = high = index.offset + index.plus if isinstance(index.offset, int) else None
         for stride, var in index.terms:

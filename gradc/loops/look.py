@@ -10,6 +10,7 @@ from gradc.loops.nodes import (
     Break,
     Buffer,
     Check,
+    Define,
     Draw,
     Extern,
     Fn,
@@ -23,6 +24,7 @@ from gradc.loops.nodes import (
     Rows,
     Size,
     Store,
+    Take,
     Tile,
 )
 
@@ -55,6 +57,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.before, *s.parameters]
         case Extern():
             stack = [*s.args]
+        case Take():
+            stack = []
         case _:
             stack = [s.expr]
     while stack:
@@ -117,38 +121,47 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
             found.add(c.width)
             for _, position, count in c.targets:
                 found.update((position, count))
-        stack = list(section.body)
-        while stack:
-            s = stack.pop()
-            match s:
-                case For() | Tile():
-                    found.update(b for b in (s.start, s.stop) if type(b) is not Local)
-                    stack.extend(s.phases if isinstance(s, Tile) else s.body)
-                    continue
-                case Phase():
-                    for a in s.ahead:
-                        found.add(a.count)
-                        _in_index(a.index, found)
-                    stack.extend(s.body)
-                    continue
-                case Rows():
-                    stack.extend(s.body)
-                    continue
-                case If():
-                    stack.extend((*s.body, *s.orelse))
-                case Gemm():
-                    found.update((s.m, s.n, s.k, s.step_a, s.step_b))
-                case Draw():
-                    found.add(s.count)
-                case Extern():
-                    found.update(n for shape in s.shapes for n in shape)
-            for place in written(s):
-                _in_index(place.index, found)
-            for e in expressions(s):
-                if type(e) is Size:
-                    found.add(e.size)
-                elif type(e) is Load:
-                    _in_index(e.index, found)
+        found |= sizes_of(section.body)
+    return found
+
+
+def sizes_of(statements: Sequence[Any]) -> set[Any]:
+    """All sizes that statements use: names, and numbers."""
+    found: set[Any] = set()
+    stack = list(statements)
+    while stack:
+        s = stack.pop()
+        match s:
+            case For() | Tile():
+                found.update(b for b in (s.start, s.stop) if type(b) is not Local)
+                stack.extend(s.phases if isinstance(s, Tile) else s.body)
+                continue
+            case Phase():
+                for a in s.ahead:
+                    found.add(a.count)
+                    _in_index(a.index, found)
+                stack.extend(s.body)
+                continue
+            case Rows():
+                stack.extend(s.body)
+                continue
+            case If():
+                stack.extend((*s.body, *s.orelse))
+            case Gemm():
+                found.update((s.m, s.n, s.k, s.step_a, s.step_b))
+            case Draw():
+                found.add(s.count)
+            case Extern():
+                found.update(n for shape in s.shapes for n in shape)
+            case Take():
+                found.update((s.bytes, *s.buffer.shape))
+        for place in written(s):
+            _in_index(place.index, found)
+        for e in expressions(s):
+            if type(e) is Size:
+                found.add(e.size)
+            elif type(e) is Load:
+                _in_index(e.index, found)
     return found
 
 

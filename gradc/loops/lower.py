@@ -27,7 +27,6 @@ from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
-from gradc.ir.sizes import Symbol
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops import look
@@ -45,6 +44,7 @@ from gradc.loops.nodes import (
     Check,
     CheckInfo,
     Combine,
+    Define,
     Draw,
     Expr,
     Extern,
@@ -55,7 +55,6 @@ from gradc.loops.nodes import (
     If,
     Index,
     Kernel,
-    Late,
     Let,
     Lit,
     Load,
@@ -64,6 +63,7 @@ from gradc.loops.nodes import (
     Size,
     SizeExpr,
     Store,
+    Take,
     Tile,
     Update,
 )
@@ -78,15 +78,17 @@ from gradc.loops.places import (
     Node,
     Operand,
     ScanItem,
+    SizeItem,
     UserCall,
     statements,
 )
 from gradc.loops.schedule import Schedule
 from gradc.loops.schedule_scan import ControlSchedule
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import KernelSizes, inside
+from gradc.loops.sizes import START, KernelSizes, Point, inside
 from gradc.loops.states import as_words
 from gradc.loops.tile import ROWS, tiled
+from gradc.record import replace
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
 NANOSECONDS = 0.12          # of one unit of a row's weight, per element
@@ -140,7 +142,7 @@ class _Lowering:
         self.schedule = ControlSchedule(program, self.sizes)
         self.memory = Accesses(program, self.schedule, self.sizes, self.inputs, namer)
         self.sections: list[Section] = []
-        self.counted: dict[Var, int] = {}           # the number of steps of a loop -> the section that finds it
+        self.measured: dict[int, Point] = {}        # sections that measure
         self.base = 0                               # level of the body at work
         self.uses_blas = False
         self.calls: list[CallInfo] = []
@@ -173,19 +175,22 @@ class _Lowering:
                     self._user_section(item)
                 case ScanItem() | CondItem():
                     self._control_section(item)
+                case SizeItem():
+                    self._size_section(item)
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
         outputs = [Buffer(stored[k].name, stored[k].dtype, self.sizes.of(v), "output", k)
                    for k, v in enumerate(self.program.outputs)]
         arena = self.memory.arena.close()
-        late = [Late(size, self.memory.buffers[v], self.counted[v]) for size, v in self.sizes.late.items()]
-        bounds = [tuple(map(self.sizes.bound, b.shape)) for b in outputs] if late else []
-        used = {s for s in look.sizes(self.sections) if isinstance(s, Symbol)}
-        used.update(s for s in (arena, *(d for b in outputs for d in b.shape), *(d for dims in bounds for d in dims))
-                    if isinstance(s, Symbol))
+        made = [stored[k].shape for k in range(len(outputs))] if self.sizes.late else []
+        used = look.sizes(self.sections)
+        used.update((arena, *(d for b in outputs for d in b.shape), *(d for dims in made for d in dims)))
+        used.update(size for _, size, _ in self.memory.taken)
+        for number, point in reversed(self.measured.items()):
+            section = self.sections[number]
+            self.sections[number] = replace(section, body=(*section.body, *self._known_at(point, used)))
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
-                      self.sizes.prologue(used), arena, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds),
-                      tuple(self.calls))
+                      tuple(self.sizes.known_at(START, used)), arena, tuple(self.sections),
+                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(made), tuple(self.calls))
 
     def _text(self) -> str:
         if len(self.program.eqns) <= 60:
@@ -267,8 +272,35 @@ class _Lowering:
         reads, writes = ([b for b in used if b not in small] for used in (self.reads, self.writes))
         self.sections.append(Section(item.name, tuple(scope.statements), tuple(reads), tuple(writes),
                                      arrays=tuple(small)))
-        if isinstance(item, ScanItem) and item.count is not None:
-            self.counted[item.count] = len(self.sections)
+
+    # -- late sizes
+
+    def _size_section(self, item: SizeItem) -> None:
+        scope = Scope(0, None)
+        scope.statements.append(self._defined(item, scope))
+        self.measured[len(self.sections)] = self.sizes.points[item.size]
+        self.sections.append(Section(f"size {item.size}", tuple(scope.statements), tuple(self.reads), measures=True))
+
+    def _defined(self, item: SizeItem, scope: Scope) -> Define:
+        return Define(item.size, cast(self.value(item.value, scope), "int64"))
+
+    def _known_at(self, point: Point, used: set[Any]) -> list[Any]:
+        """The statements after the Define of a late size: what follows from it, checks, memory; see `known_at`."""
+        taken = [t for t in self.memory.taken if max(self.sizes.place(t[1]), t[2]) == point]
+        return [*self.sizes.known_at(point, used), *[self._taken(b, size) for b, size, _ in taken]]
+
+    def _taken(self, buffer: Buffer, size: SizeExpr) -> Take:
+        self.sizes.checks.append(CheckInfo("MemoryError", f"{{0}} bytes of memory for {literal(buffer.name)}", ()))
+        return Take(buffer, size, len(self.sizes.checks))
+
+    def measure(self, scope: Scope) -> None:
+        """Put in place what follows from the late sizes that a body has defined."""
+        if not scope.points:
+            return
+        used = look.sizes_of(scope.statements)
+        used.update(size for _, size, _ in self.memory.taken)
+        for position, point in reversed(scope.points):
+            scope.statements[position:position] = self._known_at(point, used)
 
     def emit_items(self, schedule: Schedule, scope: Scope) -> None:
         """All items of a body, one after the other."""
@@ -289,6 +321,9 @@ class _Lowering:
                     scope.statements.append(self._user_call(item, scope))
                 case ScanItem() | CondItem():
                     emit(self, item, scope)
+                case SizeItem():
+                    scope.statements.append(self._defined(item, scope))
+                    scope.points.append((len(scope.statements), self.sizes.points[item.size]))
 
     def _emit_block(self, block: Block, scope: Scope) -> None:
         for child in block.children:

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
-from gradc.loops.places import Carry, CondItem, Operand, ScanItem
+from gradc.loops.places import Carry, CondItem, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
 
 
@@ -49,7 +48,7 @@ class _Emitter:
     # -- loops
 
     def scan(self, item: ScanItem) -> None:
-        inner = self.scope.body()
+        inner = self.scope.body(closed=item.body.measures)
         stop = self.stop(item)
         count = self.mutable("count", Lit(0, "int64")) if item.until else None
         carried = [self.begin(c, inner) for c in item.carries]
@@ -60,6 +59,7 @@ class _Emitter:
         inner.names[item.t] = Local(t, "int64")
         ends = self.body(item.body, inner)
         self.step(item, carried, ends, count, inner)
+        self.low.measure(inner)
         order = "reverse" if item.reverse else ""
         self.scope.statements.append(For(t, 0, stop, tuple(inner.statements), (), 0, order))
         self.clear(item, stop, count)
@@ -71,24 +71,11 @@ class _Emitter:
 
     def stop(self, item: ScanItem) -> SizeExpr | Local:
         """Where time ends."""
-        steps = item.steps if item.number is None else self.number(item, item.number)
         if item.limit is None:
-            return steps
+            return item.steps
         limit = cast(self.low.value(item.limit, self.scope), "int64")
-        most = steps if isinstance(steps, Local) else Size(steps)
-        inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), most), "int64")
+        inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), Size(item.steps)), "int64")
         return self.let("stop", inside)
-
-    def number(self, item: ScanItem, number: Operand) -> Local:
-        """A computed number of steps: not negative, and there are as many rows."""
-        steps = self.let("steps", cast(self.low.value(number, self.scope), "int64"))
-        what = literal(item.name)
-        self.low.check(Fn("ge", (steps, Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
-                       self.scope, (steps,), item.sources)
-        for name, rows in item.lengths:
-            self.low.check(Fn("ge", (Size(rows), steps), "bool"), "ShapeError", FEW_ROWS.format(what, literal(name)),
-                           self.scope, (Size(rows), steps), item.sources)
-        return steps
 
     def begin(self, c: Carry, inner: Scope) -> Local | None:
         """The mutable local of a carry: its value, or the row that holds it; none of a small array."""
@@ -184,6 +171,7 @@ class _Emitter:
             inner.statements += checks
             for local, value in zip(results, self.body(body, inner)):
                 inner.statements.append(Assign(local.name, cast(value, local.dtype)))
+            self.low.measure(inner)
             branches.append(tuple(inner.statements))
         self.scope.statements.append(If(condition, branches[0], branches[1]))
         for v, local in zip(item.scalars, results):

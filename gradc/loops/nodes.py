@@ -4,12 +4,15 @@ Supported: perfect and imperfect loop nests with run-time bounds, affine indices
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
 in phases, calls of gemm and of users' functions, draws of random numbers, checks that end the kernel with a number,
 loops over time (what one step leaves the next one reads) that a step may end, branches.
-Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
+A size is defined in the prologue; one that depends on computed data after a section (`measures`), or inside one, where the
+data is there: memory is taken then (`Take`).
+Not supported: pointers other than `buffer[index]`, recursion.
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset, plus)     affine, in elements
-    size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+    size  = int | str                                          a str names a size that a Define has defined
+    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern |
+            Define | Take
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -44,8 +47,9 @@ class Buffer:
     """Memory of one array: C-contiguous, `shape` in elements.
 
     place: input, output, constant (position = its number in the frame), arena (position = its slot of `region`),
-    block (arena memory with one copy per block of the parallel loop: the slot begins with that of block 0, and the
-    next copy follows after `stride` elements), stack (a small array of a Section), or tile (one of a Tile).
+    block (memory with one copy per block of the parallel loop, in the arena or, without a region, in a room: it begins
+    with that of block 0, and the next copy follows after `stride` elements), room (position = its number: see `Take`),
+    stack (a small array of a Section), or tile (one of a Tile).
     """
 
     name: str
@@ -278,10 +282,20 @@ class Check:
 
 @record
 class Define:
-    """A size computed in the prologue."""
+    """A size, from here on to the end of the statements that it stands among; of a section that measures, everywhere."""
 
     name: str
     expr: Expr
+
+
+@record
+class Take:
+    """Memory of `bytes` bytes for a buffer whose size is known now: a room or an output; check `number` fails if there is
+    none.  In a section it is that section's own, up to the end of the statements that it stands among."""
+
+    buffer: Buffer
+    bytes: SizeExpr
+    number: int
 
 
 @record
@@ -332,6 +346,8 @@ class Extern:
     function: a number, that of one of the kernel's `calls`, or C code that stands in the unit.
     shapes: sizes of args, then of outs.  failures: what the C code may return, and the number of the check that has
     failed then; None stands for all that is not 0.
+    rooms: for each of outs -1, or the number of the room that a result gets of which only the call tells the sizes: these
+    are stored to the out, which has no entry in `shapes`.  Empty: there are none.
     """
 
     function: int | ArraySnippet
@@ -339,6 +355,7 @@ class Extern:
     outs: tuple[Load, ...]
     shapes: tuple[tuple[SizeExpr, ...], ...]
     failures: tuple[tuple[int | None, int], ...] = ()
+    rooms: tuple[int, ...] = ()
 
 
 @record
@@ -373,6 +390,7 @@ class Section:
     """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section).
 
     arrays: small ones of its own, on the C stack; where the C compiler unrolls all loops over one, in registers.
+    measures: it has Define, Check and Take only, whose sizes and memory all sections after it may use.
     """
 
     title: str
@@ -383,6 +401,7 @@ class Section:
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
     arrays: tuple[Buffer, ...] = ()
+    measures: bool = False
 
 
 @record
@@ -403,21 +422,11 @@ class CallInfo:
 
 
 @record
-class Late:
-    """A size that section number `section` (from 1) leaves in `buffer`; the prologue's statements that depend on it are
-    run then."""
-
-    size: str
-    buffer: Buffer
-    section: int
-
-
-@record
 class Kernel:
     """One compiled function.
 
-    bounds: for each output the sizes it is made with where they are not those it has in the end: no smaller, and known
-    before any section runs.
+    made: for each output the sizes it is made with where some are not those it has in the end, but no smaller, or are known
+    only when sections have run.
     """
 
     name: str
@@ -430,9 +439,9 @@ class Kernel:
     checks: tuple[CheckInfo, ...] = ()
     program_text: str = ""
     uses_blas: bool = False
-    late: tuple[Late, ...] = ()
-    bounds: tuple[tuple[SizeExpr, ...], ...] = ()
+    made: tuple[tuple[SizeExpr, ...], ...] = ()
     calls: tuple[CallInfo, ...] = ()
 
 
-Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+Stmt = (For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+        | Define | Take)

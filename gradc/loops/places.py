@@ -14,6 +14,7 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Var
 from gradc.ir.scalars import get_row
+from gradc.ir.sizes import Symbol
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.sizes import KernelSizes
@@ -165,6 +166,15 @@ class UserCall:
 
 
 @record(frozen=False, eq=False)
+class SizeItem:
+    """A late size is known here: it is the value of a scalar."""
+
+    size: Symbol
+    value: Operand
+    item: int = -1
+
+
+@record(frozen=False, eq=False)
 class CheckItem:
     """An Assert: scalar conditions that must hold.
 
@@ -219,8 +229,7 @@ class Ends:
 class ScanItem:
     """A loop over time; `body` is the schedule of one step, `start` that of the first values of small arrays.
 
-    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.  number: the number
-    of steps where it is computed, else `steps` is it; then lengths: the number of rows of each sequence.
+    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.
     """
 
     name: str
@@ -231,8 +240,6 @@ class ScanItem:
     steps: SizeExpr
     reverse: bool
     until: bool
-    number: Operand | None = None
-    lengths: list[tuple[str, SizeExpr]] = fresh(factory=list)
     limit: Operand | None = None
     carries: list[Carry] = fresh(factory=list)
     rows: list[Var] = fresh(factory=list)

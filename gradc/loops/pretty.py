@@ -42,6 +42,7 @@ from gradc.loops.nodes import (
     Section,
     Size,
     Store,
+    Take,
     Tile,
     Update,
 )
@@ -57,7 +58,6 @@ def pretty(kernel: Kernel) -> str:
     lines = [f"kernel {kernel.name}({inputs}) -> ({outputs})"]
     lines += [f"  constant {_buffer(b)}" for b, _ in kernel.constants]
     lines += [f"  {line}" for s in kernel.prologue for line in statement_lines(s)]
-    lines += [f"  size {late.size} = {late.buffer.name}[0] after section {late.section}" for late in kernel.late]
     if kernel.arena_bytes != 0:
         lines.append(f"  arena of {kernel.arena_bytes} bytes")
     lines += [f"  call {k} is {call.name}" for k, call in enumerate(kernel.calls)]
@@ -69,7 +69,7 @@ def pretty(kernel: Kernel) -> str:
 def _section(section: Section) -> list[str]:
     reads = ", ".join(b.name for b in section.reads) or "nothing"
     writes = ", ".join(b.name for b in section.writes) or "nothing"
-    kind = "section in entry" if section.in_entry else "section"
+    kind = "sizes by" if section.measures else "section in entry" if section.in_entry else "section"
     lines = [f"{kind} {section.title}  (reads {reads}; writes {writes})"]
     cut = section.blocks
     if cut:
@@ -134,6 +134,9 @@ def _statement(s: Any) -> str:
             return f"{s.name} <- {get_row(s.row).name} {text(s.expr)}"
         case Define():
             return f"size {s.name} = {text(s.expr)}"
+        case Take():
+            place = f"room {s.buffer.position}" if s.buffer.place != "output" else "the output"
+            return f"take {_buffer(s.buffer)}: {s.bytes} bytes in {place}, or check {s.number} fails"
         case Check():
             values = f" ({', '.join(map(text, s.values))})" if s.values else ""
             return f"check {s.number}: {text(s.condition)}{values}"
@@ -147,7 +150,9 @@ def _statement(s: Any) -> str:
         case Extern():
             name = f"call {s.function}" if isinstance(s.function, int) else s.function.name
             failures = "".join(f", check {number} if {code or 'not 0'}" for code, number in s.failures)
-            return f"{', '.join(map(text, s.outs))} = {name}({', '.join(map(text, s.args))}){failures}"
+            outs = [text(out) if room < 0 else f"room {room} of sizes {text(out)}..."
+                    for out, room in zip(s.outs, s.rooms or (-1,) * len(s.outs))]
+            return f"{', '.join(outs)} = {name}({', '.join(map(text, s.args))}){failures}"
     return repr(s)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
@@ -34,6 +35,7 @@ from gradc.loops.places import (
     Loop,
     Node,
     Operand,
+    SizeItem,
     Tree,
     UserCall,
     drop_ones,
@@ -72,6 +74,8 @@ class Schedule:
         self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
         self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
         self.called: dict[Any, str] = {}                # parts of a value that have names of their own in a body
+        self.rooms: dict[Var, Var] = {}                 # of which only a run tells the sizes -> whose room it has
+        self.told: dict[Symbol, Var] = {}               # late size -> a scalar, if a result tells it by its shape
         self._frame = set(program.inputs)
         self._start()
         for var in program.inputs:
@@ -84,6 +88,8 @@ class Schedule:
         self._places: dict[SizeExpr | None, list[int]] = {None: [0]}   # of loops by their size, and of blocks, in items
         self.home: dict[Var, int] = {}                  # item after which (or in which) a value exists
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
+        self.after: dict[Var, int] = {}                 # value that depends on late sizes -> first item that may use it
+        self._first = 0                                 # and that of the equation at work
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._joined: list[tuple[Node, View, View]] = []    # writes of parts that are joined: value, and where it goes
@@ -96,17 +102,37 @@ class Schedule:
         self._forced = self._find_forced()
 
     def _run(self) -> None:
-        for eqn in self._live():
-            self._sources = eqn.sources
-            self._equation(eqn)
+        for var in self.program.inputs:
+            self._tell(var)
+        live = set(self._live())
+        for eqn in self.program.eqns:
+            self._first = max([self.after.get(a, 0) for a in eqn.args], default=0) if self.after else 0
+            if self._first:
+                self.after.update(dict.fromkeys(eqn.outs, self._first))
+            if eqn in live:
+                self._sources = eqn.sources
+                self._equation(eqn)
+                for var in eqn.outs:
+                    self._tell(var)
         self._finish_outputs()
         self._decide_storage()
+
+    def _tell(self, var: Var) -> None:
+        """Items for the late sizes that `var` tells: what uses them, or `var`, comes after these."""
+        for size in self.sizes.told_by.get(var, ()):
+            value = var if size.fn == "value" else self.told[size]
+            item = SizeItem(size, self._operand(value, ()), len(self.items))
+            self.sizes.set_point(size, self.level)
+            self.items.append(item)
+            for leaf in leaves(item.value):
+                self._use(item, leaf)
+            self.after[var] = len(self.items)
 
     # -- what must be computed, and what must be stored, from the start
 
     def _live(self) -> list[Eqn]:
         """The equations whose values are used, not only their sizes, nor only as sizes; and all Asserts."""
-        live = {*self.program.outputs, *self.sizes.late.values()}
+        live = {*self.program.outputs, *self.sizes.told_by}
         kept: list[Eqn] = []
         for eqn in reversed(self.program.eqns):
             if live.isdisjoint(eqn.outs) and type(eqn.op) is not ops.Assert:
@@ -124,7 +150,7 @@ class Schedule:
                 case ops.Slice() | ops.Scatter() | ops.Assert():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
-                    live.update(a for a in eqn.args[values:] if a not in self.sizes.values)
+                    live.update(a for a in eqn.args[values:] if not self.sizes.at_start(a))
                 case ops.Random():
                     state, _, parameters = eqn.op.split(eqn.args)
                     live.update((state, *parameters))
@@ -571,7 +597,8 @@ class Schedule:
         """What was put together as `a`, only to be a part of `out`, has its memory there: there is nothing to copy."""
         view = self.views[a]
         root = self.storage.get(view.root)
-        if root is None or root in self.placed or self.sizes.late or not self._is_only_for(a, view.root):
+        if root is None or root in self.placed or not self._is_only_for(a, view.root) \
+                or any(map(self.sizes.late_in, (*self.sizes.of(out), *self.sizes.of(root)))):
             return False
         dims = self.sizes.of(view.root)
         part = target.reshaped(self.sizes, dims, self.sizes.of(out)) if self._shows_all(view, dims) else None
@@ -639,7 +666,7 @@ class Schedule:
         source, value, dims = self.views[eqn.args[0]], self.views[eqn.args[1]], self.sizes.of(base)
         axes = [k for k, item in enumerate(op.items) if not item.is_all]
         dtype = base.type.dtype  # type: ignore[attr-defined]
-        if len(axes) != 1 or self.sizes.late or (source.root in self.node and source.root not in self.stored) \
+        if len(axes) != 1 or (source.root in self.node and source.root not in self.stored) \
                 or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):  # type: ignore
             return False
         axis = axes[0]
@@ -668,7 +695,7 @@ class Schedule:
         x, conditions, shown = op.split(eqn.args)
         self.views[eqn.outs[0]] = self.views[x]
         if self._in_prologue(eqn):
-            conditions = [c for c in conditions if c not in self.sizes.values]
+            conditions = [c for c in conditions if not self.sizes.at_start(c)]
         if not conditions:
             return
         message = op.message if shown else literal(op.message)
@@ -681,11 +708,13 @@ class Schedule:
                            for v in (*conditions, *shown)]
         self._register(item)
         first = max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1)
-        self._block_add(item, max(first, self._sizes_known(item, ())))
+        self._block_add(item, max(first, self._first))
+        if self.sizes.late:             # what is checked may be a size
+            self.after[eqn.outs[0]] = max(self._first, item.item + 1)
 
     def _in_prologue(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
-        return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])  # type: ignore[attr-defined]
+        return all(map(self.sizes.at_start, eqn.op.split(eqn.args)[-1]))  # type: ignore[attr-defined]
 
     def _all(self, condition: Var) -> Var:
         """Is an array of bools true everywhere?  A scalar."""
@@ -738,15 +767,13 @@ class Schedule:
             node_home = -1
             self.node[node.out] = node
         needs = [(v, view) for v, view in self._needs(node) if v in self.home]
-        first = max((self.home[v] for v, _ in needs), default=-1)
-        if self.sizes.late:
-            first = max(first, self._sizes_known(node, node.domain))
+        first = max([self.home[v] for v, _ in needs], default=self._first)
+        first = max(first, self._first)
         if not node.domain:
             self._block_add(node, max(first, node_home))
             self.home[node.out] = max(node_home, node.item)
             return
-        start = max(first, 0)
-        for position in self._places_of(node.domain[0], start):
+        for position in self._places_of(node.domain[0], first):
             item = self.items[position]
             if item.count + self._size(node) <= self._limit:
                 if node.kind == "write" and not self._write_fits(node, position):
@@ -765,19 +792,6 @@ class Schedule:
     def _size(self, node: Node) -> int:
         """How much of a nest's limit a statement takes."""
         return self._fold_size if node.kind == "reduce" else 1
-
-    def _sizes_known(self, node: Any, domain: Sequence[SizeExpr]) -> int:
-        """The item after which all sizes are known that a statement uses."""
-        if not self.sizes.late:
-            return -1
-        used: set[Any] = set(domain)
-        target = getattr(node, "target", None)
-        for view in (*[leaf.view for leaf in node.leaves()], *([target] if target is not None else [])):
-            used.update(t for terms in view.offsets for t in terms if not isinstance(t, tuple))
-            used.update(a[1] for a in view.axes if a is not None)
-            if view.root in self.size_values:
-                used.add(self.sizes.value(view.root))
-        return max((self.home.get(v, -1) for size in used for v in self.sizes.late_in(size)), default=-1)
 
     def _write_fits(self, node: Node, position: int) -> bool:
         """A part may be written in a loop only if nothing there touches the same memory."""
@@ -903,6 +917,7 @@ class Schedule:
     def _finish_outputs(self) -> None:
         """Each output gets its memory: the value's own, or a copy."""
         for k, var in enumerate(self.program.outputs):
+            self._first = self.after.get(var, 0)
             view = self.views[var]
             root = self.storage.get(view.root, view.root)
             root_dims = self.sizes.of(view.root)

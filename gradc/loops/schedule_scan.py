@@ -32,7 +32,7 @@ from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, i
 from gradc.loops.schedule import Schedule
 
 SHARED = ("sizes", "views", "trees", "tree_cost", "node", "size_values", "stored", "storage", "products", "placed",
-          "locals", "depth", "called", "_frame")
+          "locals", "depth", "called", "rooms", "told", "_frame")
 
 
 class ControlSchedule(Schedule):
@@ -64,9 +64,6 @@ class ControlSchedule(Schedule):
         start = Body(self, Program((), (), ()), (), False)
         item = ScanItem(str(op), eqn.sources, start, body, body.new_local("t"), self.sizes.most_steps[eqn], op.reverse,
                         op.until)
-        if eqn in self.sizes.counted:
-            item.number = self._operand(self.sizes.counted[eqn], ())
-            item.lengths = [(str(x.name or x), self.sizes.of(x)[0]) for x in seqs]
         made: list[Var] = []                    # what is there from this item on
         held: list[Var] = []                    # and what has memory whatever its size: steps write into it
         for x, v in zip(seqs, program.inputs):
@@ -109,7 +106,7 @@ class ControlSchedule(Schedule):
             made.append(item.count)
         start.run()
         body.run()
-        self._place(item, [item.number, item.limit, *[c.init for c in item.carries]], made, [*held, *item.rows])
+        self._place(item, [item.limit, *[c.init for c in item.carries]], made, [*held, *item.rows])
 
     def _call(self, var: Var, view: View) -> None:
         """An input of a body is a part of what stands outside, and gives its name to it."""

@@ -30,6 +30,7 @@ class Scope:
     folds: list[Fold] = fresh(factory=list)
     after: list[Callable[[Scope], None]] = fresh(factory=list)     # run in the parent once the loop is closed
     closed: bool = False
+    points: list[tuple[int, Any]] = fresh(factory=list)     # (how many statements are before it, the point)
 
     def find(self, key: Any) -> Expr | None:
         scope: Scope | None = self

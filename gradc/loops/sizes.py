@@ -1,12 +1,13 @@
 """Sizes of a kernel: what `ir.shapes` says of its Program and of all bodies in it, and the C code that computes them.
 
 In: a Program and the buffers of its inputs.  Out: `KernelSizes`: dimensions of each Var, ints or Symbols, which are
-names of C; at the end the prologue, which computes the sizes that are used from input sizes and integer scalars, and
-checks them.  Equal names mean equal sizes, which is what fusion asks.
+names of C; at the end the statements that compute the sizes that are used and check them.  Equal names mean equal sizes,
+which is what fusion asks.
 
-How many steps a loop ran that a step may end is known only once it has run: it and the sizes that follow from it are
-*late*.  They have bounds, sizes of the usual kind, by which memory is given out.  A size that depends on other computed
-data is refused (`Unsupported`), but for the number of steps of a loop that stacks nothing: no memory depends on it.
+Sizes of inputs and integer inputs are known at the start, and what follows from them: the prologue computes it.  Any other
+integer that is a size, and sizes that only a result tells (a user's Op, a Cond whose branches differ, rows of a Scan), are
+*late*: an item of the schedule defines them where they are known, at a *point*.  What follows from them is computed and
+checked there.  Some have a bound, which is known at the start and no smaller.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import Unsupported, literal
+from gradc.errors import literal
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import COST, get_row
@@ -26,8 +27,13 @@ from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size
 
 MOST_PARTS = 40         # of a size computed in floats
-ANY_NUMBER = 1 << 62    # of steps: more than are ever run
 INLINE = 3              # levels of a size that is used once are written where it is used
+Point = tuple[int, int]     # where sizes are known: how many bodies stand around, and a number that grows
+START: Point = (-1, 0)
+
+
+class _Late(Exception):
+    """A value is not known at the start, which alone is asked for."""
 
 
 class KernelSizes(Shapes):
@@ -41,8 +47,13 @@ class KernelSizes(Shapes):
         self.checks: list[CheckInfo] = []
         self.bodies: dict[Eqn, tuple[Program, ...]] = {}    # of each Scan and Cond, with Vars of their own
         self.most_steps: dict[Eqn, Dim] = {}                # of each Scan
-        self.counted: dict[Eqn, Var] = {}                   # of Scans, their number where computed data tells it
-        self.late: dict[Symbol, Var] = {}                   # the count of steps that a Scan gives -> its value
+        self.late: dict[Symbol, Var] = {}                   # a late size -> what tells it
+        self.told_by: dict[Var, list[Symbol]] = {}          # and the other way round
+        self.points: dict[Symbol, Point] = {}               # a late size -> where it is defined; set by the schedule
+        self.levels: dict[Region, int] = {}                 # of branches; set by the schedule
+        self._order: dict[Var, int] = {}                    # of what was noted so far
+        self._start_only = False
+        self._places: dict[Symbol, Point] = {}
         self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
         self._inputs = dict(zip(program.inputs, inputs))
         self._regions: dict[Program, Region] = {}           # of branches
@@ -62,13 +73,20 @@ class KernelSizes(Shapes):
         self.eqn = outer
 
     def own_size(self, var: Var, axis: int) -> Dim:
-        if var in self._inputs:
-            return self.term("shape", (var, axis), f"{self.names[var]}_n{axis}")
-        assert self.eqn is not None
-        if type(self.eqn.op) is ops.Callback:
-            raise Unsupported(f"sizes of what {self.eqn.op} returns are known only when it has; an infer_shape would "
-                              f"tell them")
-        raise Unsupported(f"the branches of {self.eqn.op} give results of different sizes")
+        found = self.term("shape", (var, axis), f"{self.names.get(var) or var.name or 'result'}_n{axis}")
+        return found if var in self._inputs else self._told(found, var)
+
+    def _told(self, size: Symbol, var: Var) -> Symbol:
+        """A size that `var` tells when it is there."""
+        if size not in self.late:
+            self.late[size] = var
+            self.told_by.setdefault(var, []).append(size)
+        return size
+
+    def note(self, eqn: Eqn) -> None:
+        super().note(eqn)
+        for out in eqn.outs:
+            self._order[out] = len(self._order)
 
     def name(self, var: Var) -> str:
         return self.names.get(var) or "a result"
@@ -79,11 +97,19 @@ class KernelSizes(Shapes):
     # -- scalars that are sizes
 
     def try_value(self, var: Var) -> Dim | None:
-        """As `value`, but None instead of Unsupported: of what depends on computed data."""
+        """As `value`, but None if it is not known at the start."""
+        before, self._start_only = self._start_only, True
         try:
-            return self.value(var)
-        except Unsupported:
+            found = self.value(var)
+        except _Late:
             return None
+        finally:
+            self._start_only = before
+        return None if self.late_in(found) else found
+
+    def at_start(self, var: Var) -> bool:
+        """Is it a size that is known at the start?"""
+        return var in self.values and not self.late_in(self.value(var))
 
     def is_told(self, op: ops.Assert, args: Args) -> bool:
         return all(self.try_value(c) is not None for c in op.split(args)[1])    # checked where all sizes are
@@ -92,12 +118,6 @@ class KernelSizes(Shapes):
         code: nodes.Expr | None = None
         if var in self._inputs and var.type.dtype in dtypes.DISCRETE:  # type: ignore[attr-defined]
             code = Load(self._inputs[var], Index())
-        elif var in self._counts:
-            found = self.term("value", (var,), "count")
-            self.late[found] = var
-            self.region.at_least[found] = 0
-            self._everywhere.at_least[found] = 0
-            return found
         elif (eqn := self.producer.get(var)) is not None:
             if type(eqn.op) is ops.Slice:
                 code = self._element_code(eqn)
@@ -105,17 +125,15 @@ class KernelSizes(Shapes):
                 if eqn.op in (ops.Map("eq"), ops.Map("le"), ops.Map("ge")) and self._same_scalars(*eqn.args):
                     return 1
                 code = self._scalar(var, [], True)
+        if code is None and self._start_only:
+            raise _Late
+        made = self.term("value", (var,), self.names.get(var) or var.name or ("count" if var in self._counts else "size"))
         if code is None:
-            what = "the length of arange" if self.eqn and type(self.eqn.op) is ops.Iota else "a size or index range"
-            raise Unsupported(f"{what} depends on {'a float' if self._of_float(var) else 'computed data'}")
-        made = self.term("value", (var,), self.names.get(var) or "size")
+            if var in self._counts:
+                self.region.at_least[made] = self._everywhere.at_least[made] = 0
+            return self._told(made, var)
         self._code[made] = code if code.dtype == "int64" else Fn("cast", (code,), "int64")
         return made
-
-    def _of_float(self, var: Var) -> bool:
-        """Is it a float, cast to an integer?"""
-        eqn = self.producer.get(var)
-        return eqn is not None and type(eqn.op) is ops.Cast and eqn.args[0].type.dtype in dtypes.FLOATS
 
     def _same_scalars(self, a: Var, b: Var) -> bool:
         if not {a.type.dtype, b.type.dtype} <= set(dtypes.INTEGERS):  # type: ignore[attr-defined]
@@ -167,18 +185,30 @@ class KernelSizes(Shapes):
 
     # -- late sizes
 
-    def late_in(self, size: Dim) -> tuple[Var, ...]:
-        """The counts of steps that a size depends on."""
+    def late_in(self, size: Dim) -> list[Symbol]:
+        """The late sizes that a size depends on."""
         if not self.late or type(size) is int:
-            return ()
-        return tuple(dict.fromkeys(self.late[s] for s in self._parts(size) if s in self.late))
+            return []
+        return [s for s in self._parts(size) if s in self.late]
 
-    def bound(self, size: Dim) -> Dim:
-        """A size that is known before any loop runs and no smaller; Unsupported if there is none."""
-        found = self._bound(self.find(size))
+    def place(self, size: Dim) -> Point:
+        """The point at which a size is known; when all is scheduled."""
+        if not self.late or type(size) is int:
+            return START
+        found = self._places.get(size)  # type: ignore[arg-type]
         if found is None:
-            raise Unsupported("a size depends on computed data, and it is not known how large it can be")
+            found = max([self.points[s] for s in self.late_in(size)], default=START)
+            self._places[size] = found  # type: ignore[index]
         return found
+
+    def set_point(self, size: Symbol, level: int) -> Point:
+        """A late size is defined next, with `level` bodies around."""
+        self.points[size] = level, len(self.points) + 1
+        return self.points[size]
+
+    def bound(self, size: Dim) -> Dim | None:
+        """A size that is known at the start and no smaller, if there is one."""
+        return self._bound(self.find(size))
 
     def _bound(self, size: Dim) -> Dim | None:
         if not self.late_in(size):
@@ -187,7 +217,9 @@ class KernelSizes(Shapes):
         fn, args = size.fn, size.args
         if fn == "value":
             eqn = self._counts.get(args[0])
-            return None if eqn is None or eqn in self.counted else self.most_steps[eqn]
+            return None if eqn is None else self._bound(self.find(self.most_steps[eqn]))
+        if fn == "shape":
+            return None
         if fn == "sum":
             total: Dim = args[0]
             for f, s in args[1]:
@@ -214,8 +246,9 @@ class KernelSizes(Shapes):
         return self.product(bounds) if fn == "product" else getattr(self, fn)(*bounds)  # type: ignore
 
     def _simpler(self, a: Symbol, b: Symbol) -> bool:
-        late = bool(self.late_in(a)), bool(self.late_in(b))
-        return late[0] < late[1] if late[0] != late[1] else super()._simpler(a, b)
+        known = [max([self._order.get(self.late[s], len(self._order)) for s in self.late_in(x)], default=-1)
+                 for x in (a, b)]
+        return known[0] < known[1] if known[0] != known[1] else super()._simpler(a, b)
 
     # -- what the rules ask
 
@@ -251,25 +284,18 @@ class KernelSizes(Shapes):
                                values)  # type: ignore[arg-type]
 
     def enough(self, rows: Dim, steps: Dim, message: Callable[[], str]) -> None:
-        if self.eqn in self.counted:
-            return
         short = self.lower(self.sub(rows, steps))
         if short is None or short < 0:
             self.constrain("no_less", rows, steps, "ShapeError", message)
 
     def steps(self, op: ops.Scan, number: Var) -> Dim:
-        if op.n_stacked or self.try_value(number) is not None:
-            steps = self.maximum(super().steps(op, number), 0, "steps")
-        else:
-            self.counted[self.eqn] = number
-            steps = ANY_NUMBER
-        self.most_steps[self.eqn] = steps
+        steps = self.most_steps[self.eqn] = self.maximum(super().steps(op, number), 0, "steps")
         return steps
 
     # -- bodies: each gets Vars of its own, and keeps its sizes
 
     def loop(self, op: ops.Scan, given: Sequence[Dims], args: Args, others: Args) -> Sequence[Known]:
-        eqn, what = self.eqn, literal(str(op))
+        eqn, what, outside = self.eqn, literal(str(op)), len(self._order)
         body = _instance(op.body, eqn.sources)
         self.bodies[eqn] = (body,)
         self._enter(what, args[len(args) - len(given):], given, body)
@@ -282,11 +308,16 @@ class KernelSizes(Shapes):
                 self.unify(a, b, lambda k=k, axis=axis: (  # type: ignore[misc]
                     f"{what}: the size of dimension {axis} of carry {k} is {{0}} before a step and {{1}} after it; a "
                     f"carry keeps its shape"))
-        return [self.of(v) for v in body.outputs]
+        return [self._seen_outside(self.of(v), outside) for v in body.outputs]
+
+    def _seen_outside(self, dims: Dims, outside: int) -> Known:
+        """`dims` of a result of a body, None where only it tells them; outside: so much was noted before the body."""
+        return [None if any(self._order.get(self.late[s], outside) >= outside for s in self.late_in(d)) else d
+                for d in dims]
 
     def branches(self, op: ops.Cond, given: Sequence[Dims], inputs: Args) -> Sequence[Known]:
         """What a branch asks of sizes is checked if the branch is taken."""
-        eqn = self.eqn
+        eqn, outside = self.eqn, len(self._order)
         branches = tuple([_instance(b, eqn.sources) for b in (op.then, op.orelse)])
         self.bodies[eqn] = branches
         found = []
@@ -297,11 +328,14 @@ class KernelSizes(Shapes):
                 self.enter(branch)
                 found.append([self.of(v) for v in branch.outputs])
         self.eqn = eqn
-        for dims, branch in zip(found, reversed(branches)):     # those of one branch, as the other one sees them
+        known: list[list[Dim | None]] = [[None] * len(dims) for dims in found[0]]
+        for own, other, branch in zip(found, reversed(found), reversed(branches)):      # as the other branch sees them
             with self.branch(branch):
-                if all(self.equal(a, b) for a, b in zip(*found)):
-                    return dims
-        return [None] * len(eqn.outs)
+                for dims, a, b in zip(known, own, other):
+                    for k, d in enumerate(self._seen_outside(a, outside) or ()):
+                        if dims[k] is None and d is not None and self.equal((d,), (b[k],)):
+                            dims[k] = d
+        return known
 
     @contextmanager
     def branch(self, branch: Program) -> Iterator[Region]:
@@ -313,6 +347,7 @@ class KernelSizes(Shapes):
     def _enter(self, what: str, args: Args, given: Sequence[Dims], body: Program) -> None:
         """The inputs of a body are (rows of) `args`."""
         for arg, dims, var in zip(args, given, body.inputs):
+            self._order[var] = len(self._order)
             if arg.name or arg in self.names:
                 self.names.setdefault(var, var.name or self.names.get(arg) or arg.name or "")
             self.dims[var] = tuple([
@@ -331,25 +366,34 @@ class KernelSizes(Shapes):
         self.checks.append(CheckInfo(error, message(), sources))
         self._numbers[self.region.constraints[-1]] = len(self.checks)
 
-    def prologue(self, used: set[Symbol]) -> tuple[Define | Check, ...]:
-        """The statements that compute the sizes `used`, and that check what all of the Program asks of sizes."""
-        inside = [c for region in self._regions.values() for c in region.constraints]
-        roots = [d for c in (*self._everywhere.constraints, *inside) for d in (c.a, c.b, *c.shown)]
-        wanted = {s for s in (*used, *roots) if isinstance(s, Symbol)}
+    def known_at(self, point: Point, used: set[Any]) -> list[Define | Check]:
+        """The statements at a point: they compute the sizes `used` that are known there, and check what is asked of them.
+        What they need of sizes known before is added to `used`.
+        """
+        checks = [c for c in self._everywhere.constraints if self._place_of(c) == point]
+        for region, level in self.levels.items():
+            checks += [c for c in region.constraints if level <= point[0] and self._place_of(c) == point]
+        used.update(d for c in checks for d in (c.a, c.b, *c.shown))
+        wanted = {s for s in used if isinstance(s, Symbol) and self.place(s) == point}
         counts: dict[Symbol, int] = dict.fromkeys(wanted, 2)
         for size in self._closure(wanted):
             for s in self._direct(size):
                 counts[s] = counts.get(s, 0) + 1
-        written = _Writer(self, {s for s, n in counts.items() if n > 1})
-        for c in self._everywhere.constraints:
+        written = _Writer(self, {s for s, n in counts.items() if n > 1}, point)
+        for c in checks:
             written.check(c, self._numbers[c])
         for size in sorted(wanted, key=lambda s: s.number):
             written.define(size)
-        return tuple(written.statements)
+        used |= written.before
+        return written.statements
+
+    def _place_of(self, c: Any) -> Point:
+        return max(map(self.place, (c.a, c.b, *c.shown)))
 
     def checks_of(self, region: Region) -> tuple[Check, ...]:
-        """The checks of a branch."""
-        return tuple([_check(c, self._numbers[c]) for c in region.constraints])
+        """The checks of a branch that can be made at its start."""
+        return tuple([_check(c, self._numbers[c]) for c in region.constraints
+                      if self._place_of(c)[0] < self.levels[region]])
 
     def _direct(self, size: Symbol) -> list[Symbol]:
         """The sizes that a size is computed from."""
@@ -377,9 +421,11 @@ class KernelSizes(Shapes):
 class _Writer:
     """Writes sizes in an order in which each is there when it is used."""
 
-    def __init__(self, sizes: KernelSizes, named: set[Symbol]) -> None:
+    def __init__(self, sizes: KernelSizes, named: set[Symbol], point: Point) -> None:
         self.sizes = sizes
         self.named = named
+        self.point = point
+        self.before: set[Symbol] = set()            # what is used and known before
         self.done: set[Symbol] = set()
         self.statements: list[Define | Check] = []
 
@@ -393,11 +439,11 @@ class _Writer:
         stack: list[Any] = [root]
         while stack:
             size = stack[-1]
-            if type(size) is int or size in self.done or size.fn == "shape" or size in self.sizes.late:
+            if type(size) is int or size in self.done or self.is_there(size):
                 stack.pop()
                 continue
             expr, waiting = self.expression(size, INLINE)
-            missing = [s for s in waiting if s not in self.done and s.fn != "shape" and s not in self.sizes.late]
+            missing = [s for s in waiting if s not in self.done and not self.is_there(s)]
             if missing:
                 stack += missing
                 continue
@@ -405,12 +451,22 @@ class _Writer:
             self.done.add(size)
             self.statements.append(Define(size, expr))
 
+    def is_there(self, size: Symbol) -> bool:
+        """Is a size known without a statement of this point?"""
+        if size.fn == "shape" or size in self.sizes.late:
+            return True
+        if self.sizes.place(size) == self.point:
+            return False
+        self.before.add(size)
+        return True
+
     def expression(self, size: Symbol, depth: int) -> tuple[nodes.Expr, list[Symbol]]:
         """A size by what it is computed from, and those of these that have names."""
         waiting: list[Symbol] = []
 
         def part(d: Dim) -> nodes.Expr:
-            if type(d) is int or d in self.named or not depth or d.fn in ("shape", "value"):  # type: ignore[union-attr]
+            if type(d) is int or d in self.named or not depth or d.fn in ("shape", "value") \
+                    or self.sizes.place(d) != self.point:
                 if isinstance(d, Symbol):
                     waiting.append(d)
                 return Size(d)

@@ -255,7 +255,8 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
-        self.checks = self.frame = True
+        self.checks = True
+        self.frame |= bool(s.values)
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
             self.line(f"    frame->error[{k}] = {self.error_word(self.expr(v, True), v.dtype)};")

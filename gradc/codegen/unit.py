@@ -120,8 +120,8 @@ class _Unit:
         parts = [header, *own, *self.measure(list(k.prologue)), *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.known.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
-        return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
+        return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
+                     sum(not s.measures for s in k.sections), k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != dims or not self.late.isdisjoint(dims)
                          for out, dims in zip(k.outputs, self.made)))
 

@@ -49,7 +49,7 @@ class Accesses:
         self.buffers: dict[Var, Buffer] = dict(zip(program.inputs, inputs))
         self.constants: list[tuple[Buffer, Any]] = []
         self.arena = memory.Arena(sizes)
-        self.taken: list[tuple[Buffer, SizeExpr, Point]] = []    # when entry runs: bytes, and where at the earliest
+        self.taken: dict[Buffer, tuple[SizeExpr, Point]] = {}    # when entry runs: bytes, and where at the earliest
         self._rooms: dict[Any, int] = {}                 # whose they are -> their numbers
         self._namer = namer
         self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
@@ -85,14 +85,14 @@ class Accesses:
                     self.buffers[var] = made = Buffer(self._namer(self.label(var)), dtype, dims, "output",
                                                       s.output_of[var])
                     if any(map(self.sizes.late_in, dims)):
-                        self.taken.append((made, memory.nbytes(self.sizes, dims, dtype), START))
+                        self.taken[made] = memory.nbytes(self.sizes, dims, dtype), START
                     continue
                 ends.setdefault(spans[var][1], []).append(var)
                 shared = memory.shared_levels(s, var)
                 if shared:
                     self._levels[var] = shared
                     dims = tuple(dims[k] for k in self._axes_inside(s.node[var], shared))
-                if s.level and memory.is_small(dims) and self._on_stack(dims, dtype):
+                if s.level and var not in s.rooms and memory.is_small(dims) and self._on_stack(dims, dtype):
                     self.buffers[var] = Buffer(self._namer(self.label(var)), dtype, dims, "stack")
                     continue
                 before = None if shared else memory.in_place_of(s, self.sizes, spans, var)
@@ -115,6 +115,8 @@ class Accesses:
                     continue
                 region, slot = slots[var] = self.arena.take(bound, "values")
                 place = "block" if shared else "arena"
+                if any(map(self.sizes.late_in, dims)):
+                    dims = (self.sizes.bound(self.sizes.product(dims)),)  # type: ignore[assignment]
                 self.buffers[var] = Buffer(name, dtype, dims, place, slot, region, stride)
             for body in getattr(s.items[item], "bodies", ()):
                 self._plan(body)
@@ -157,7 +159,7 @@ class Accesses:
         """Memory that is taken when its size is known, but not before the point `first`."""
         number = self._rooms.setdefault(owner, len(self._rooms))
         made = Buffer(name, dtype, dims, place, number, None, stride)
-        self.taken.append((made, size, first))
+        self.taken[made] = size, first
         return made
 
     def constant(self, root: Var) -> Buffer:

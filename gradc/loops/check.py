@@ -215,6 +215,8 @@ class _Checker:
         body = _Body(self, s)
         for statement in s.body:
             match statement:
+                case Let():
+                    body.define(statement.name, body.expr(statement.expr))
                 case Define():
                     self.sizes.add(body.defined(statement))
                 case Check():

@@ -184,7 +184,7 @@ class _Lowering:
         made = [stored[k].shape for k in range(len(outputs))] if self.sizes.late else []
         used = look.sizes(self.sections)
         used.update((arena, *(d for b in outputs for d in b.shape), *(d for dims in made for d in dims)))
-        used.update(size for _, size, _ in self.memory.taken)
+        used.update(size for size, _ in self.memory.taken.values())
         for number, point in reversed(self.measured.items()):
             section = self.sections[number]
             self.sections[number] = replace(section, body=(*section.body, *self._known_at(point, used)))
@@ -269,11 +269,17 @@ class _Lowering:
         scope = Scope(0, None)
         emit(self, item, scope)
         small = [b for b in {**self.reads, **self.writes} if b.place == "stack"]
-        reads, writes = ([b for b in used if b not in small] for used in (self.reads, self.writes))
+        reads, writes = ([b for b in used if b.place != "stack" and not self._is_own(b)]
+                         for used in (self.reads, self.writes))
         self.sections.append(Section(item.name, tuple(scope.statements), tuple(reads), tuple(writes),
                                      arrays=tuple(small)))
 
     # -- late sizes
+
+    def _is_own(self, b: Buffer) -> bool:
+        """Is it a room that a section takes?"""
+        size, first = self.memory.taken.get(b, (0, START))
+        return max(self.sizes.place(size), first)[0] > 0
 
     def _size_section(self, item: SizeItem) -> None:
         scope = Scope(0, None)
@@ -286,8 +292,14 @@ class _Lowering:
 
     def _known_at(self, point: Point, used: set[Any]) -> list[Any]:
         """The statements after the Define of a late size: what follows from it, checks, memory; see `known_at`."""
-        taken = [t for t in self.memory.taken if max(self.sizes.place(t[1]), t[2]) == point]
-        return [*self.sizes.known_at(point, used), *[self._taken(b, size) for b, size, _ in taken]]
+        taken = [(b, size) for b, (size, first) in self.memory.taken.items() if max(self.sizes.place(size), first) == point]
+        return [*self.sizes.known_at(point, used), *[self._taken(b, size) for b, size in taken]]
+
+    def taken_first(self, body: Any) -> list[Take]:
+        """Rooms that a branch takes at its start."""
+        buffers = [self.memory.buffers[v] for v in body.in_rooms]
+        rooms = [(b, *self.memory.taken[b]) for b in buffers]
+        return [self._taken(b, size) for b, size, first in rooms if self.sizes.place(size) < first]
 
     def _taken(self, buffer: Buffer, size: SizeExpr) -> Take:
         self.sizes.checks.append(CheckInfo("MemoryError", f"{{0}} bytes of memory for {literal(buffer.name)}", ()))
@@ -298,7 +310,7 @@ class _Lowering:
         if not scope.points:
             return
         used = look.sizes_of(scope.statements)
-        used.update(size for _, size, _ in self.memory.taken)
+        used.update(size for size, _ in self.memory.taken.values())
         for position, point in reversed(scope.points):
             scope.statements[position:position] = self._known_at(point, used)
 
@@ -426,10 +438,13 @@ class _Lowering:
 
     def _user_call(self, call: UserCall, scope: Scope) -> Extern:
         args = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.leaf, call.args)]
-        outs = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.whole, call.outs)]
+        outs = [Load(a.buffer, self._start(a, scope))
+                for a in (self.memory.whole(call.told.get(out, out)) for out in call.outs)]
+        rooms = [self.memory.buffers[out].position if out in call.told else -1 for out in call.outs]
         self.reads.update(dict.fromkeys([a.buffer for a in args]))
         self.writes.update(dict.fromkeys([a.buffer for a in outs]))
-        shapes = [*[leaf.view.dims for leaf in call.args], *map(self.sizes.of, call.outs)]
+        shapes = [*[leaf.view.dims for leaf in call.args],
+                  *[self.sizes.of(out) for out in call.outs if out not in call.told]]
         function: Any = snippet_of(call.op.op)
         failures: list[tuple[int | None, int]] = []
         if function is None:
@@ -441,7 +456,8 @@ class _Lowering:
                 meaning = literal(meaning) if code is not None else meaning
                 checks.append(CheckInfo("ExecutionError", f"CFunction {function.name} failed: {meaning}", call.sources))
                 failures.append((code, len(checks)))
-        return Extern(function, tuple(args), tuple(outs), tuple(shapes), tuple(failures))
+        return Extern(function, tuple(args), tuple(outs), tuple(shapes), tuple(failures),
+                      tuple(rooms) if call.told else ())
 
     def _start(self, a: Access, scope: Scope) -> Index:
         """The first element of what lies in one piece."""

@@ -166,9 +166,9 @@ class _Emitter:
         condition = truth(self.low.value(item.condition, self.scope))
         results = [self.mutable(self.low.memory.label(v), Lit(_zero(v), _dtype(v))) for v in item.scalars]
         branches = []
-        for body, checks in zip(item.bodies, item.checks):
+        for body, region in zip(item.bodies, item.regions):
             inner = self.scope.body(closed=True)
-            inner.statements += checks
+            inner.statements += [*self.low.sizes.checks_of(region), *self.low.taken_first(body)]
             for local, value in zip(results, self.body(body, inner)):
                 inner.statements.append(Assign(local.name, cast(value, local.dtype)))
             self.low.measure(inner)

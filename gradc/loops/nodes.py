@@ -390,7 +390,7 @@ class Section:
     """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section).
 
     arrays: small ones of its own, on the C stack; where the C compiler unrolls all loops over one, in registers.
-    measures: it has Define, Check and Take only, whose sizes and memory all sections after it may use.
+    measures: it has Let, Define, Check and Take only, whose sizes and memory all sections after it may use.
     """
 
     title: str

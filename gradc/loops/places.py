@@ -156,13 +156,17 @@ class DrawCall:
 
 @record(frozen=False, eq=False)
 class UserCall:
-    """outs = op(args), a user's Op; each array lies in memory in one piece."""
+    """outs = op(args), a user's Op; each array lies in memory in one piece.
+
+    told: results of which only the call tells the sizes -> where it stores these.
+    """
 
     op: ops.Callback
     outs: tuple[Var, ...]
     args: list[Leaf]
     sources: tuple[int, ...]
     item: int = -1
+    told: dict[Var, Var] = fresh(factory=dict)
 
 
 @record(frozen=False, eq=False)
@@ -255,13 +259,13 @@ class ScanItem:
 class CondItem:
     """Two branches, of which one is run.
 
-    bodies: their schedules.  checks: what each asks of sizes.  scalars: results that are scalars.
+    bodies: their schedules.  regions: what each asks of sizes.  scalars: results that are scalars.
     """
 
     name: str
     condition: Operand
     bodies: list[Any] = fresh(factory=list)
-    checks: list[Any] = fresh(factory=list)
+    regions: list[Any] = fresh(factory=list)
     scalars: list[Var] = fresh(factory=list)
     item: int = -1
 

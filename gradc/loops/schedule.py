@@ -117,6 +117,11 @@ class Schedule:
         self._finish_outputs()
         self._decide_storage()
 
+    @property
+    def measures(self) -> bool:
+        """Does an item define a late size?"""
+        return any(type(item) is SizeItem for item in self.items)
+
     def _tell(self, var: Var) -> None:
         """Items for the late sizes that `var` tells: what uses them, or `var`, comes after these."""
         for size in self.sizes.told_by.get(var, ()):
@@ -544,10 +549,23 @@ class Schedule:
         for leaf in args:
             self._use(call, leaf)
         for out in eqn.outs:
+            if out in self.sizes.told_by and self.sizes.of(out):
+                self._told_by_call(call, out)
             self.views[out] = View.whole(out, self.sizes.of(out))
             self.home[out] = call.item
             self.products[out] = "result"
             self._store(out)
+
+    def _told_by_call(self, call: UserCall, out: Var) -> None:
+        """Memory for the sizes of a result that only the call tells; the result gets a room."""
+        rank = out.type.ndim  # type: ignore[attr-defined]
+        found = call.told[out] = self._fresh(TensorType.make("int64", (rank,)), (rank,), "sizes")
+        self.home[found] = call.item
+        self._store(found)
+        self.rooms[out] = out
+        for size in self.sizes.told_by[out]:
+            self.told[size] = one = self._fresh(TensorType.make("int64", ()), (), size)
+            self.views[one] = self.views[found].sliced(self.sizes, [(size.args[1],)])
 
     def _in_one_piece(self, x: Var) -> Leaf:
         """Memory in which the elements of `x` lie one after the other."""
@@ -923,7 +941,7 @@ class Schedule:
             root_dims = self.sizes.of(view.root)
             whole = self._shows_all(view, root_dims) or self._starts(view, root_dims)
             if (not whole or root in self._frame or root in self.trees or root in self.output_of
-                    or root not in self.home or self.home[root] < 0):
+                    or root in self.rooms or root not in self.home or self.home[root] < 0):
                 copy = self._copy(view, var)
                 root = copy
             self._store(root)
@@ -936,7 +954,7 @@ class Schedule:
 
     def _starts(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
         """Is this the first part of the root, as many rows as a loop ran?"""
-        return bool(view.dims) and bool(self.sizes.late_in(view.dims[0])) \
+        return bool(root_dims) and len(root_dims) == len(view.dims) and bool(self.sizes.late_in(view.dims[0])) \
             and self.sizes.bound(view.dims[0]) == root_dims[0] \
             and View(view.root, root_dims, view.axes, view.offsets, view.flat).is_whole(root_dims)
 

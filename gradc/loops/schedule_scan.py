@@ -168,21 +168,32 @@ class ControlSchedule(Schedule):
             self._result(var)
             if all(d == 1 for d in self.sizes.of(var)):
                 item.scalars.append(var)
+        sizes = [size for var in results for size in self.sizes.told_by.get(var, ()) if size.fn == "shape"]
+        for size in sizes:
+            self.rooms[size.args[0]] = size.args[0]
+            self.told[size] = self._fresh(TensorType.make("int64", ()), (), size)
         for program in self.sizes.bodies[eqn]:
             values = {out: value for out, value in zip(eqn.outs, program.outputs) if out in self._used}
             with self.sizes.branch(program) as region:
                 body = Body(self, program, tuple(values.values()), False)
+                self.sizes.levels[region] = body.level
                 for x, v in zip(eqn.args[1:], program.inputs):
                     self.views[v] = self.views[x]
                 for out, value in values.items():
                     if out in item.scalars:
                         body.ends.append(value)
+                    elif out in self.rooms:
+                        body.writes.append((value, body.in_room(out, self.sizes.of(value))))
                     else:
                         body.writes.append((value, self.views[out]))
+                for size in sizes:
+                    out, axis = size.args
+                    body.ends.append(body.size_value(self.sizes.of(values[out])[axis]))
                 body.run()
             item.bodies.append(body)
-            item.checks.append(self.sizes.checks_of(region))
-        self._place(item, [item.condition], results)
+            item.regions.append(region)
+        item.scalars += [self.told[size] for size in sizes]
+        self._place(item, [item.condition], [*results, *map(self.told.__getitem__, sizes)])
 
     # -- items
 
@@ -206,7 +217,8 @@ class ControlSchedule(Schedule):
             if memory in written_over:
                 continue
             if not (root in self._stacked or root in self.products) or root not in self.home or root in self.placed \
-                    or root in self.output_of or not self._shows_all(view, self.sizes.of(root)):
+                    or root in self.output_of or not self._shows_all(view, self.sizes.of(root)) \
+                    or any(map(self.sizes.late_in, self.sizes.of(memory))):
                 continue
             part = target.reshaped(self.sizes, self.sizes.of(root), self.sizes.of(target.root))
             if part is not None and self.lies_in_one_piece(part):
@@ -254,6 +266,7 @@ class Body(ControlSchedule):
         self.tail = Ends([])
         self._written: list[tuple[Node, View, View]] = []
         self._throughout: set[Var] = set()              # memory that is read and written in all steps
+        self.in_rooms: list[Var] = []                   # results in rooms, by sizes that only this body knows
         self._start()
 
     def run(self) -> None:
@@ -269,6 +282,23 @@ class Body(ControlSchedule):
         self.locals.add(var)
         self.depth[var] = self.level
         return var
+
+    def size_value(self, size: SizeExpr) -> Var:
+        """A size as a scalar."""
+        var = self._fresh(TensorType.make("int64", ()), (), "size")
+        self.size_values.add(var)
+        self.sizes.values[var] = size
+        return var
+
+    def in_room(self, result: Var, dims: tuple[SizeExpr, ...]) -> View:
+        """Memory in the room of a result of the item around, of which this body knows the sizes."""
+        made = self._memory(result, dims)
+        self.rooms[made] = result
+        self.in_rooms.append(made)
+        self.home[made] = 0
+        self._store(made)
+        self._throughout.add(made)
+        return self.views[made]
 
     def own_memory(self, like: Var) -> Var:
         """Memory that is there throughout."""
@@ -313,6 +343,8 @@ class Body(ControlSchedule):
     def _outside(self, view: View) -> ControlSchedule:
         """The outermost schedule, but for branches, in which all that a view depends on is at hand."""
         depth = max(self.depth.get(v, 0) for v in (view.root, *positions(view)))
+        parts = (*view.dims, *[t for terms in view.offsets for t in terms if not isinstance(t, tuple)])
+        depth = max([depth, *[self.sizes.points[s][0] for size in parts for s in self.sizes.late_in(size)]])
         found: ControlSchedule = self
         while isinstance(found, Body) and found.loop and depth < found.level:
             found = found.outer
@@ -328,6 +360,7 @@ class Body(ControlSchedule):
 
     def _finish_outputs(self) -> None:
         for var, target in self.writes:
+            self._first = self.after.get(var, 0)
             part = self._fresh(var.type.clone(), target.dims, var.name)  # type: ignore[attr-defined]
             node = self._write(part, self.views[var], target, "set", target.root)
             self._written.append((node, self.views[var], target))

@@ -238,7 +238,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "written in two phases": (tile(Store(TILE_ROW, I, X_I), Store(TILE_ROW, I, X_I)), "row is written in two phases"),
     "another row": (tile(Store(TILE_ROW, I, X_I), Store(Y, I, Load(TILE_ROW, HERE))), "not the row's own place"),
     "local of a phase": (tile(Let("v", X_I), Store(Y, I, local("v"))), "v is used before it is defined"),
-    "no statement": (kernel(Define("a", ZERO), COPY), "Define is no statement of a section"),
+    "no statement": (kernel(Ahead(X, HERE, 1, 1), COPY), "Ahead is no statement of a section"),
     "no expression": (kernel(Store(Y, HERE, FIRST), reads=()), "is no expression"),
 }
 

@@ -292,7 +292,7 @@ def test_the_number_of_steps_is_a_size(most: float) -> None:
 def test_rows_up_to_a_stop_are_the_output_itself() -> None:
     inputs, _, rows, count = stopped()
     made = lower(program(inputs, rows[:count]), "f")
-    assert len(made.sections) == 1 and made.outputs[0].shape != made.bounds[0]
+    assert [s.measures for s in made.sections] == [False, True] and made.outputs[0].shape != made.made[0]
     used = compiled(program(inputs, rows[:count]))(np.ones(5), 2.5)[0]
     assert used.tolist() == [1.0, 2.0, 3.0] and used.flags.owndata
 

@@ -202,17 +202,6 @@ def test_a_size_that_was_checked_is_a_size():
         f(6)
 
 
-def test_a_size_from_computed_data_has_no_form():
-    b = Builder()
-    x = b.input(tensor(None), "x")
-    n = b.cast(b.apply(ops.Reduce("add", (0,)), x), "int64")
-    with pytest.raises(Unsupported, match="the length of arange depends on a float"):
-        lower(b.program([b.apply(ops.Iota(), n)]), "f")
-    total = b.apply(ops.Reduce("add", (0,)), b.cast(x, "int64"))
-    with pytest.raises(Unsupported, match="a size or index range depends on computed data"):
-        lower(b.program([b.apply(ops.Broadcast(), x, total, b.apply(ops.ShapeOf(0), x))]), "f")
-
-
 def test_sizes_that_are_found_equal_are_not_compared():
     b = Builder()
     x = b.input(tensor(None), "x")

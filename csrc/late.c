@@ -24,6 +24,7 @@ static int have_rooms(running *now, int count)
 void *gradc_room(gradc_frame *frame, int number, int64_t bytes)
 {
     running *now = frame->host;
+    bytes = bytes > 0 ? (bytes + 63) & ~(int64_t)63 : bytes < 0 ? -1 : 64;
     if (bytes < 0 || have_rooms(now, number + 1))
         return NULL;
     room *r = &now->rooms[number];
@@ -32,7 +33,7 @@ void *gradc_room(gradc_frame *frame, int number, int64_t bytes)
     const int64_t more = r->bytes + r->bytes / 2;       /* steps that need a little more each: not all of them pay */
     free(r->block);
     r->bytes = bytes > more ? bytes : more;
-    r->block = gradc_get_block(r->bytes > 64 ? r->bytes : 64);
+    r->block = gradc_get_block(r->bytes);
     if (!r->block && bytes < more) {
         r->bytes = bytes;
         r->block = gradc_get_block(bytes);

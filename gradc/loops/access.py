@@ -82,6 +82,7 @@ class Accesses:
                 dims = self.sizes.of(var)
                 dtype = tensor(var).dtype
                 if var in s.output_of:
+                    dims = s.made_with[var]
                     self.buffers[var] = made = Buffer(self._namer(self.label(var)), dtype, dims, "output",
                                                       s.output_of[var])
                     if any(map(self.sizes.late_in, dims)):

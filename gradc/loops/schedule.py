@@ -90,6 +90,7 @@ class Schedule:
         self.output_of: dict[Var, int] = {}             # stored value -> output whose memory it uses
         self.after: dict[Var, int] = {}                 # value that depends on late sizes -> first item that may use it
         self._first = 0                                 # and that of the equation at work
+        self.made_with: dict[Var, tuple[SizeExpr, ...]] = {}     # and the sizes that this has then
         self.uses: dict[Var, list[tuple[Any, Leaf]]] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._joined: list[tuple[Node, View, View]] = []    # writes of parts that are joined: value, and where it goes
@@ -939,13 +940,14 @@ class Schedule:
             view = self.views[var]
             root = self.storage.get(view.root, view.root)
             root_dims = self.sizes.of(view.root)
-            whole = self._shows_all(view, root_dims) or self._starts(view, root_dims)
-            if (not whole or root in self._frame or root in self.trees or root in self.output_of
+            starts = self._starts(view, root_dims)
+            if (not (starts or self._shows_all(view, root_dims)) or root in self._frame or root in self.trees or root in self.output_of
                     or root in self.rooms or root not in self.home or self.home[root] < 0):
-                copy = self._copy(view, var)
-                root = copy
+                root = self._copy(view, var)
+                starts = False
             self._store(root)
             self.output_of[root] = k
+            self.made_with[root] = root_dims if starts else view.dims
 
     def _shows_all(self, view: View, root_dims: tuple[SizeExpr, ...]) -> bool:
         """Are these all elements of the root, as they lie in memory?"""

@@ -217,6 +217,7 @@ class ControlSchedule(Schedule):
             if memory in written_over:
                 continue
             if not (root in self._stacked or root in self.products) or root not in self.home or root in self.placed \
+                    or root in self.rooms \
                     or root in self.output_of or not self._shows_all(view, self.sizes.of(root)) \
                     or any(map(self.sizes.late_in, self.sizes.of(memory))):
                 continue
@@ -373,7 +374,7 @@ class Body(ControlSchedule):
         for node, view, target in self._written:
             root = self.storage.get(view.root, view.root)
             dims = self.sizes.of(root)
-            if root in self.home and root in self.stored and root not in self.placed \
+            if root in self.home and root in self.stored and root not in self.placed and root not in self.rooms \
                     and root not in self._throughout and view == View.whole(view.root, dims):
                 self.placed[root] = target
                 node.fn = "in place"

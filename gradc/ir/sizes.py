@@ -374,7 +374,7 @@ class Sizes:
             for f, s in args[1]:
                 low = self.lower(s) if f > 0 else None
                 if low is None:
-                    own = None
+                    own = self._lower_by_wholes(size)  # type: ignore[arg-type]
                     break
                 own += f * low  # type: ignore[operator]
         elif fn == "maximum":
@@ -389,6 +389,20 @@ class Sizes:
                 elif min(lows) >= 0:
                     own = prod(lows) if fn == "product" else 0
         return own if told is None else told if own is None else max(own, told)
+
+    def _lower_by_wholes(self, size: Symbol) -> int | None:
+        """As `lower`, of a sum that takes away a part of a size: it is no more than the whole."""
+        for f, s in size.args[1]:
+            if f < 0 and (s.fn == "minimum" or (s.fn == "slice_start" and self.is_length(s.args[0]))):
+                for whole in s.args if s.fn == "minimum" else s.args[:1]:
+                    low, more = _affine(whole)
+                    factors = dict([(t, g) for g, t in size.args[1] if t is not s])
+                    for g, t in more:
+                        factors[t] = factors.get(t, 0) + f * g
+                    lows = [g * least for t, g in factors.items() if g > 0 and (least := self.lower(t)) is not None]
+                    if len(lows) == len(factors) - list(factors.values()).count(0):
+                        return size.args[0] + f * low + sum(lows)  # type: ignore[no-any-return]
+        return None
 
     def is_length(self, size: Dim) -> bool:
         """Is it known not to be negative?"""
@@ -426,6 +440,12 @@ class Sizes:
                 a, b = b, a
             region.same[a] = b  # type: ignore[index]
         region.found.clear()
+        a, b = self.find(a), self.find(b)
+        if a != b:                      # what follows from it does not tell both
+            if type(a) is int or (type(b) is not int and self._simpler(a, b)):  # type: ignore[arg-type]
+                a, b = b, a
+            region.same[a] = b  # type: ignore[index]
+            region.found.clear()
 
     def _simpler(self, a: Symbol, b: Symbol) -> bool:
         """Should a stand for b, to which it is equal, rather than the other way round?  (No term for its own parts.)"""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradc.errors import literal
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
@@ -28,6 +29,9 @@ from gradc.loops.scopes import BODY, Scope, cast, truth
 def emit(lowering: Any, item: ScanItem | CondItem, scope: Scope) -> None:
     """The statements of an item in `scope`."""
     _Emitter(lowering, scope).emit(item)
+
+
+RAGGED = "{}: a row of a result has the size {{0}} at first and {{1}} in a later step; the rows of a result have one shape"
 
 
 class _Emitter:
@@ -49,15 +53,19 @@ class _Emitter:
 
     def scan(self, item: ScanItem) -> None:
         inner = self.scope.body(closed=item.body.measures)
+        inner.statements += self.low.taken_first(item.body)
         stop = self.stop(item)
         count = self.mutable("count", Lit(0, "int64")) if item.until else None
         carried = [self.begin(c, inner) for c in item.carries]
+        sizes = [self.mutable(self.low.memory.label(v), Lit(-1, "int64")) for v in item.sizes]
         first = self.scope.body()
         self.body(item.start, first)
         self.scope.statements += first.statements
         t = self.low.local_name("t")
         inner.names[item.t] = Local(t, "int64")
         ends = self.body(item.body, inner)
+        if sizes:
+            self.agree(item, sizes, ends[len(ends) - len(sizes) - item.until:], Local(t, "int64"), inner)
         self.step(item, carried, ends, count, inner)
         self.low.measure(inner)
         order = "reverse" if item.reverse else ""
@@ -68,6 +76,8 @@ class _Emitter:
                 self.result(c, local)
         if item.count is not None and count is not None:
             self.give(item.count, count)
+        for v, local in zip(item.sizes, sizes):
+            self.give(v, self.let(local.name, Fn("maximum", (local, Lit(0, "int64")), "int64")))
 
     def stop(self, item: ScanItem) -> SizeExpr | Local:
         """Where time ends."""
@@ -91,6 +101,26 @@ class _Emitter:
         init = cast(self.low.value(c.init, self.scope), _dtype(c.state))
         inner.names[c.state] = local = self.mutable(self.low.memory.label(c.state), init)
         return local
+
+    def agree(self, item: ScanItem, sizes: list[Local], found: list[Expr], t: Local, inner: Scope) -> None:
+        """Sizes of rows that a step has found are those of the first, which fills the rows of steps that may not be run."""
+        first = Fn("lt", (sizes[0], Lit(0, "int64")), "bool")
+        if item.until or item.limit is not None:
+            around: list[Any] = []
+            for v in item.told:
+                step = self.low.sizes.product(self.low.sizes.of(v)[1:])
+                stop = self.low.sizes.mul(item.steps, step)
+                here, behind = self.low.local_name("here"), self.low.local_name("behind")
+                around += [Let(here, Fn("mul", (t, Size(step)), "int64")),
+                           Let(behind, Fn("add", (Local(here, "int64"), Size(step)), "int64"))]
+                target = self.low.memory.whole(v)
+                zero = Store(target.buffer, self.flat(target), Lit(0, target.buffer.dtype))
+                around += [For("i", 0, Local(here, "int64"), (zero,)), For("i", Local(behind, "int64"), stop, (zero,))]
+            inner.statements.append(If(first, tuple(around)))
+        for local, size in zip(sizes, found):
+            same = Fn("or_", (first, Fn("eq", (local, size), "bool")), "bool")
+            self.low.check(same, "ShapeError", RAGGED.format(literal(item.name)), inner, (local, size), item.sources)
+        inner.statements += [Assign(local.name, size) for local, size in zip(sizes, found)]
 
     def step(self, item: ScanItem, carried: list[Local | None], ends: list[Expr], count: Local | None,
              inner: Scope) -> None:

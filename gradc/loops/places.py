@@ -233,7 +233,8 @@ class Ends:
 class ScanItem:
     """A loop over time; `body` is the schedule of one step, `start` that of the first values of small arrays.
 
-    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.
+    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.  told: of rows of which
+    only a step knows the sizes, the memory in which it writes them; sizes: those sizes, all steps agree on them.
     """
 
     name: str
@@ -247,6 +248,8 @@ class ScanItem:
     limit: Operand | None = None
     carries: list[Carry] = fresh(factory=list)
     rows: list[Var] = fresh(factory=list)
+    told: list[Var] = fresh(factory=list)
+    sizes: list[Var] = fresh(factory=list)
     count: Var | None = None
     item: int = -1
 

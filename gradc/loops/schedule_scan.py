@@ -24,6 +24,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
 from gradc.loops.index import View, positions
 from gradc.loops.memory import is_small
@@ -96,8 +97,18 @@ class ControlSchedule(Schedule):
                 made.append(self._result(used))
         self._stacked.update(rows)
         for row, value in rows.items():
-            item.rows.append(self._result(row))
-            body.writes.append((value, self.views[row].sliced(self.sizes, [(item.t,)])))
+            target, dims = self.views[self._result(row)], self.sizes.of(value)
+            sizes = self._sizes_in_room(row)
+            if sizes:
+                target = body.in_room(row, (item.steps, *dims))
+                item.told.append(target.root)
+                item.sizes += [self.told[size] for size in sizes]
+                made += [self.told[size] for size in sizes]
+                body.ends += [body.size_value(dims[size.args[1] - 1]) for size in sizes]
+                held.append(row)
+            else:
+                item.rows.append(row)
+            body.writes.append((value, target.sliced(self.sizes, [(item.t,)])))
         body.ends += program.outputs[last:]
         if limit is not None:
             item.limit = self._operand(limit, ())
@@ -168,10 +179,7 @@ class ControlSchedule(Schedule):
             self._result(var)
             if all(d == 1 for d in self.sizes.of(var)):
                 item.scalars.append(var)
-        sizes = [size for var in results for size in self.sizes.told_by.get(var, ()) if size.fn == "shape"]
-        for size in sizes:
-            self.rooms[size.args[0]] = size.args[0]
-            self.told[size] = self._fresh(TensorType.make("int64", ()), (), size)
+        sizes = [size for var in results for size in self._sizes_in_room(var)]
         for program in self.sizes.bodies[eqn]:
             values = {out: value for out, value in zip(eqn.outs, program.outputs) if out in self._used}
             with self.sizes.branch(program) as region:
@@ -194,6 +202,14 @@ class ControlSchedule(Schedule):
             item.regions.append(region)
         item.scalars += [self.told[size] for size in sizes]
         self._place(item, [item.condition], [*results, *map(self.told.__getitem__, sizes)])
+
+    def _sizes_in_room(self, result: Var) -> list[Symbol]:
+        """The sizes that only the bodies of an item tell of a result, which is in a room then."""
+        sizes = [size for size in self.sizes.told_by.get(result, ()) if size.fn == "shape"]
+        for size in sizes:
+            self.rooms[result] = result
+            self.told[size] = self._fresh(TensorType.make("int64", ()), (), size)
+        return sizes
 
     # -- items
 

@@ -278,8 +278,11 @@ class _Lowering:
 
     def _is_own(self, b: Buffer) -> bool:
         """Is it a room that a section takes?"""
-        size, first = self.memory.taken.get(b, (0, START))
-        return max(self.sizes.place(size), first)[0] > 0
+        return b in self.memory.taken and self._taken_at(b)[0] > 0
+
+    def _taken_at(self, b: Buffer) -> Point:
+        size, first = self.memory.taken[b]
+        return max(first, *map(self.sizes.place, (size, *b.shape)))
 
     def _size_section(self, item: SizeItem) -> None:
         scope = Scope(0, None)
@@ -292,17 +295,20 @@ class _Lowering:
 
     def _known_at(self, point: Point, used: set[Any]) -> list[Any]:
         """The statements after the Define of a late size: what follows from it, checks, memory; see `known_at`."""
-        taken = [(b, size) for b, (size, first) in self.memory.taken.items() if max(self.sizes.place(size), first) == point]
-        return [*self.sizes.known_at(point, used), *[self._taken(b, size) for b, size in taken]]
+        taken = [b for b in self.memory.taken if self._taken_at(b) == point]
+        return [*self.sizes.known_at(point, used), *map(self._take, taken)]
 
     def taken_first(self, body: Any) -> list[Take]:
         """Rooms that a branch takes at its start."""
         buffers = [self.memory.buffers[v] for v in body.in_rooms]
-        rooms = [(b, *self.memory.taken[b]) for b in buffers]
-        return [self._taken(b, size) for b, size, first in rooms if self.sizes.place(size) < first]
+        return [self._take(b) for b in buffers if self._taken_at(b) == self.memory.taken[b][1]]
 
-    def _taken(self, buffer: Buffer, size: SizeExpr) -> Take:
-        self.sizes.checks.append(CheckInfo("MemoryError", f"{{0}} bytes of memory for {literal(buffer.name)}", ()))
+    def _take(self, buffer: Buffer) -> Take:
+        size = self.memory.taken[buffer][0]
+        late = [self.sizes.late[s] for d in (size, *buffer.shape) for s in self.sizes.late_in(d)]
+        sources = tuple(dict.fromkeys([k for v in late for k in self.sizes.sources_of(v)]))
+        self.sizes.checks.append(CheckInfo(
+            "MemoryError", f"there are no {{0}} bytes of memory for {literal(buffer.name)}, whose size was computed", sources))
         return Take(buffer, size, len(self.sizes.checks))
 
     def measure(self, scope: Scope) -> None:

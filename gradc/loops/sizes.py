@@ -52,6 +52,7 @@ class KernelSizes(Shapes):
         self.points: dict[Symbol, Point] = {}               # a late size -> where it is defined; set by the schedule
         self.levels: dict[Region, int] = {}                 # of branches; set by the schedule
         self._order: dict[Var, int] = {}                    # of what was noted so far
+        self._given: dict[Var, tuple[int, ...]] = {}        # input of a body -> equations that it comes of
         self._start_only = False
         self._places: dict[Symbol, Point] = {}
         self._counts = {e.outs[-1]: e for e in program.eqns if type(e.op) is ops.Scan and e.op.until}
@@ -201,6 +202,11 @@ class KernelSizes(Shapes):
             self._places[size] = found  # type: ignore[index]
         return found
 
+    def sources_of(self, var: Var) -> tuple[int, ...]:
+        """The equations behind a value."""
+        eqn = self.producer.get(var)
+        return self._given.get(var, ()) if eqn is None else eqn.sources
+
     def set_point(self, size: Symbol, level: int) -> Point:
         """A late size is defined next, with `level` bodies around."""
         self.points[size] = level, len(self.points) + 1
@@ -348,6 +354,7 @@ class KernelSizes(Shapes):
         """The inputs of a body are (rows of) `args`."""
         for arg, dims, var in zip(args, given, body.inputs):
             self._order[var] = len(self._order)
+            self._given[var] = self.eqn.sources
             if arg.name or arg in self.names:
                 self.names.setdefault(var, var.name or self.names.get(arg) or arg.name or "")
             self.dims[var] = tuple([

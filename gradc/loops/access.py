@@ -111,8 +111,10 @@ class Accesses:
                 name = self._namer(self.label(var))
                 if bound is None:
                     place = "block" if shared and not s.level else "room"
-                    self.buffers[var] = self._room(name, dtype, dims, place, size, stride, s.rooms.get(var, var),
-                                                   START if s.rooms.get(var, var) is var else (s.level, 0))
+                    owner = s.rooms.get(var, var)
+                    first = max([self.sizes.points[d] for d in self.sizes.told_by.get(var, ())], default=START) \
+                        if owner is var else (s.level, 0)
+                    self.buffers[var] = self._room(name, dtype, dims, place, size, stride, owner, first)
                     continue
                 region, slot = slots[var] = self.arena.take(bound, "values")
                 place = "block" if shared else "arena"

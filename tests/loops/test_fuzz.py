@@ -1,11 +1,13 @@
 """Random Programs: the C route computes what the interpreter computes.
 
 A Program is grown from eight inputs whose sizes are three numbers; each step applies one op to values made before,
-recent ones preferred.  Sizes are letters while it grows, so that only fitting values meet.
+recent ones preferred.  Sizes are letters while it grows, so that only fitting values meet; numbers that data tells are sizes
+too, with letters of their own.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ BINARY = ("add", "mul", "sub", "maximum", "logaddexp")
 UNARY = ("tanh", "sigmoid", "neg", "exp", "square", "abs")
 FOLDS = ("add", "add", "add", "maximum", "minimum")
 RECENT = 8
+LATE = itertools.count()
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Growth:
     builder: Builder = field(default_factory=Builder)
     shape: dict[Var, Shape] = field(default_factory=dict)
     values: list[Var] = field(default_factory=list)
+    late: dict[tuple[Var | None, str], str] = field(default_factory=dict)      # (number, of what) -> letter
 
     def input(self, letters: Shape) -> None:
         static = self.random.random() < 0.3
@@ -50,6 +54,11 @@ class Growth:
 
     def pick(self) -> Var:
         return self.random.choice(self.values[-RECENT:] if self.random.random() < 0.7 else self.values)
+
+    def letter(self, number: Var | None, of: str = "") -> str:
+        """The size of the first `number` of so many; None: a new one."""
+        key = (number, of if number is not None else str(len(self.late)))
+        return self.late.setdefault(key, f"late {next(LATE)}")
 
     def axes(self, v: Var) -> tuple[int, ...]:
         """Some axes of a value, at least one."""
@@ -154,9 +163,47 @@ def join(g: Growth, v: Var) -> None:
     g.add(g.builder.apply(ops.Reduce("add", (axis,)), both), without(g.shape[v], (axis,)))
 
 
+def number(g: Growth) -> Var:
+    """From 1 to 7, as data says."""
+    b, v = g.builder, g.pick()
+    count = b.cast(b.map("gt", v, b.constant(0.1234, "float64")), "int64")
+    if g.shape[v]:
+        count = b.apply(ops.Reduce("add", tuple(range(len(g.shape[v])))), count)
+    return b.map("add", b.map("minimum", count, b.constant(6, "int64")), b.constant(1, "int64"))
+
+
+def cut(g: Growth, v: Var) -> None:
+    """So many of the first along some axes, half of the time of two values."""
+    b, n = g.builder, number(g)
+    axes = [k for k in g.axes(v) if g.shape[v][k] != "1"]
+    for u in [v, g.pick()] if g.random.random() < 0.5 and len(axes) == 1 else [v]:
+        where = axes if u is v else [k for k, d in enumerate(g.shape[u]) if d == g.shape[v][axes[0]]][:1]
+        items = tuple([Item(stop=ops.DYNAMIC) if k in where else Item() for k in range(len(g.shape[u]))])
+        if where:
+            g.add(b.apply(ops.Slice(items), u, *[n] * len(where)),
+                  tuple([g.letter(n, d) if k in where else d for k, d in enumerate(g.shape[u])]))
+
+
+def filled(g: Growth, v: Var) -> None:
+    """A range, or a value repeated, as often as data says."""
+    b, n = g.builder, number(g)
+    if g.random.random() < 0.5:
+        g.add(b.map("mul", b.cast(b.apply(ops.Iota(), n), "float64"), b.constant(0.3, "float64")), (g.letter(n),))
+    else:
+        g.add(b.apply(ops.Broadcast(), v, n, *[b.size(v, k) for k in range(len(g.shape[v]))]), (g.letter(n), *g.shape[v]))
+
+
+def put(g: Growth, v: Var) -> None:
+    """Another value at the first few places."""
+    b, items, n = g.builder, (Item(stop=ops.DYNAMIC),), number(g)
+    if g.shape[v][0] != "1":
+        part = b.map("tanh", b.apply(ops.Slice(items), v, n))
+        g.add(b.apply(ops.Scatter(g.random.choice(("set", "inc")), items), v, part, n), g.shape[v])
+
+
 STEPS: dict[Callable[[Growth, Var], None], int] = {
     binary: 35, unary: 15, fold: 20, transpose: 6, product: 6, running_sum: 3, place_of_extreme: 4, slice_: 5,
-    scatter: 5, there_and_back: 3, join: 3,
+    scatter: 5, there_and_back: 3, join: 3, cut: 4, filled: 2, put: 2,
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.errors import GradcError, Unsupported
+from gradc.errors import GradcError
 from gradc.ir import interp, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program, Var
@@ -81,7 +81,9 @@ def loop(g: Growth, v: Var, depth: int) -> None:
         fitting = [u for u in body.values if u.type == s.type and body.shape[u] == body.shape[s]]
         u = r.choice(fitting[-4:] if r.random() < 0.8 else fitting)
         after.append(u if u in states or r.random() < 0.3 else bounded(body.builder, u))
-    stacked = [r.choice(body.values[-6:] + after + states) for _ in range(r.choice((0, 1, 2, 3)))]
+    own = set(body.late.values())
+    fixed = [u for u in body.values if own.isdisjoint(body.shape[u])]        # in all steps of the same sizes
+    stacked = [r.choice(fixed[-6:] + after + states) for _ in range(r.choice((0, 1, 2, 3)))]
     letters = [body.shape.get(u, body.shape[s]) for u, s in zip(after, states)]
     rows_of = dict(zip(after, letters)) | body.shape
     until = r.random() < 0.2
@@ -113,11 +115,16 @@ def branch(g: Growth, v: Var, depth: int) -> None:
     results: list[list[Var]] = [[], []]
     for _ in range(r.randint(1, 3)):
         one = r.choice(bodies[0].values)
-        fitting = [u for u in bodies[1].values if u.type == one.type and bodies[1].shape[u] == bodies[0].shape[one]]
+        letters = bodies[0].shape[one]
+        fitting = [u for u in bodies[1].values if u.type == one.type and (r.random() < 0.3 or bodies[1].shape[u] == letters)
+                   and [d == "1" for d in bodies[1].shape[u]] == [d == "1" for d in letters]]
         if fitting:
+            other = r.choice(fitting)
+            own = {*bodies[0].late.values(), *bodies[1].late.values()}
             results[0].append(one)
-            results[1].append(r.choice(fitting))
-            shapes.append(bodies[0].shape[one])
+            results[1].append(other)
+            shapes.append(tuple([d if d == e and d not in own else g.letter(None)
+                                 for d, e in zip(letters, bodies[1].shape[other])]))
     if not shapes:
         return
     programs = [body.builder.program(outs) for body, outs in zip(bodies, results)]
@@ -149,10 +156,7 @@ def agrees(seed: int, optimize: str = "-O1", passes: bool = False, threads: tupl
     check(program)
     if passes:
         program = phases.optimize(program, checked=True)
-    try:
-        f = compiled(program, optimize)
-    except Unsupported:
-        return                              # branches with results of different sizes
+    f = compiled(program, optimize)
     choice = random.Random(seed)
     pairs = [(choice.choice(SIZES), choice.choice(SIZES)) for _ in range(5)]
     if threads:

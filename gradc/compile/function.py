@@ -249,9 +249,9 @@ class Maker:
         cells += [cell for a in self.ingested.arguments if type(a.type) is RngType and (cell := a.storage or a.default)]
         return generator_of(words, cells[0][0])
 
-    def call(self, number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...]],
+    def call(self, number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None],
              sizes: Sequence[int]) -> list[Any]:
-        """The results of a user's Op that the kernel calls, with the shapes stated; `arrays` are its own."""
+        """The results of a user's Op that the kernel calls, with the shapes stated (None: not); `arrays` are its own."""
         numbers = self.compiled.loaded.manifest["calls"][number]
         try:
             return states.performed_on_words(self.ingested.equation(numbers[0]), arrays, shapes)

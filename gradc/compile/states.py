@@ -29,7 +29,7 @@ def learn(dispatch: Any) -> None:
 _LEARNT: list[bool] = []
 
 
-def performed_on_words(eqn: Any, arrays: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def performed_on_words(eqn: Any, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
     """As `ir.callback.performed`, with words where the user's Op has states."""
     given = [generator_of(a) if type(v.type) is RngType else a for v, a in zip(eqn.args, arrays)]
     return [words_of(r, f"a result of {eqn.op}") if type(v.type) is RngType else r

@@ -1,7 +1,6 @@
 """`as_op`: a Python function on arrays as an operation of graphs.
 
-The Op that it makes runs like any user-defined Op (`ir.callback`): its results are checked, and kernels call it where
-the sizes of these are stated.
+The Op that it makes runs like any user-defined Op (`ir.callback`): its results are checked, and kernels call it.
 Derivatives: none; an Op with one is a subclass of `gradc.graph.op.Op` with a method `L_op` or `grad`.
 """
 
@@ -50,8 +49,7 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = Non
             return a @ b
 
     itypes, otypes: a type or a list of types, one per argument and per result of the function, which returns an
-    array, or a list or tuple of them.  infer_shape: function of (fgraph, node, input_shapes), see `Op`; functions
-    without it run in the interpreter, unless types tell all sizes.
+    array, or a list or tuple of them.  infer_shape: function of (fgraph, node, input_shapes), see `Op`.
     Raises: TypeMismatchError for something that is no type.   Source: aesara.compile.ops.as_op.
     """
     types = []

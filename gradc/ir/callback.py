@@ -32,10 +32,10 @@ def run_callback(op: ops.Callback, args: list[Any], eqn: Any) -> list[Any]:
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in results]
 
 
-def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
     """The results of the user's Op of the equation, checked and converted to the types of `eqn.outs`.
 
-    own: its inputs, which nobody else sees.  shapes: of the results, or nothing where they are not stated.
+    own: its inputs, which nobody else sees.  shapes: of the results, None or nothing where they are not stated.
     Raises: ExecutionError if `perform` raises or leaves a result out; BadArgumentError and ShapeError for results
     of the wrong dtype, rank or size.  A MemoryError is passed on.
     """

@@ -238,8 +238,7 @@ class Op:
     and `__props__`, or else are one object.
     `infer_shape(fgraph, node, input_shapes)`, with fgraph None, states a tuple of sizes for each result, made of
     `input_shapes` and of `node.inputs`; it may raise NotImplementedError.  It is believed where only a shape is needed,
-    and what `perform` returns must agree.  Where sizes are known by it or by the types of results, kernels call the Op;
-    other functions with the Op run in the interpreter.
+    and what `perform` returns must agree.  Without it the results tell their sizes.
     Memory is gradc's affair: `view_map` and `destroy_map` are accepted, and change nothing.
     """
 

@@ -195,8 +195,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     """start, start + step, ... up to but without stop; `arange(n)` counts from 0.
 
     Dtype: int64 for integers (uint64 for unsigned ones), else common.  The number of elements is
-    ceil((stop - start) / step), as for numpy.arange.  A length that only the values of floating variables tell
-    is not computed in C so far: such a function runs in the interpreter, and `f.info` says so.
+    ceil((stop - start) / step), as for numpy.arange.
     Raises: BadValueError for a step of 0, or where that number is not finite.
     """
     if stop is None:

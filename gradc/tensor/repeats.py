@@ -1,7 +1,7 @@
 """`repeat`: elements several times each, by one number, or by a vector with a number for each of them.
 
 How long the result for a vector of unknown length is, its elements tell; NumPy makes it (`Repeat`), and the sums over
-repetitions that are its derivative (`SumRepeated`).  A function with these runs in the interpreter.
+repetitions that are its derivative (`SumRepeated`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
 
     `repeats` is one number, or a vector with one for each element along the axis.  With a vector variable of a length
-    that is not known when the graph is built (or above 32) the function runs in the interpreter.
+    that is not known when the graph is built (or above 32) the function calls NumPy.
     Raises: BadValueError for a negative number, ShapeError for a vector of another length.
     """
     x = as_tensor_variable(x)

@@ -22,7 +22,6 @@ from gradc.loops.nodes import (
     Blocks,
     Buffer,
     CallInfo,
-    Check,
     CheckInfo,
     Combine,
     Define,
@@ -117,11 +116,13 @@ class _Unit:
             self.called_at[number] += _checked(f"{name}({self.arguments()});")
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
-        parts = [header, *own, *self.measure(list(k.prologue)), *[line for lines in reversed(measured) for line in lines],
+        parts = [header, *own, *self.measure(list(k.prologue)),
+                 *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.known.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
-                     sum(not s.measures for s in k.sections), k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
+                     sum(not s.measures for s in k.sections), k.uses_blas, k.calls,
+                     next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != dims or not self.late.isdisjoint(dims)
                          for out, dims in zip(k.outputs, self.made)))
 

@@ -251,7 +251,7 @@ class Maker:
 
     def call(self, number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None],
              sizes: Sequence[int]) -> list[Any]:
-        """The results of a user's Op that the kernel calls, with the shapes stated (None: not); `arrays` are its own."""
+        """The results of a user's Op that the kernel calls, with the shapes stated, if any; `arrays` are its own."""
         numbers = self.compiled.loaded.manifest["calls"][number]
         try:
             return states.performed_on_words(self.ingested.equation(numbers[0]), arrays, shapes)

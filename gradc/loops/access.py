@@ -112,9 +112,9 @@ class Accesses:
                 if bound is None:
                     place = "block" if shared and not s.level else "room"
                     owner = s.rooms.get(var, var)
-                    first = max([self.sizes.points[d] for d in self.sizes.told_by.get(var, ())], default=START) \
-                        if owner is var else (s.level, 0)
-                    self.buffers[var] = self._room(name, dtype, dims, place, size, stride, owner, first)
+                    earliest = (s.level, 0) if owner is not var else max(
+                        [self.sizes.points[d] for d in self.sizes.told_by.get(var, ())], default=START)
+                    self.buffers[var] = self._room(name, dtype, dims, place, size, stride, owner, earliest)
                     continue
                 region, slot = slots[var] = self.arena.take(bound, "values")
                 place = "block" if shared else "arena"

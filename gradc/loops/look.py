@@ -10,7 +10,6 @@ from gradc.loops.nodes import (
     Break,
     Buffer,
     Check,
-    Define,
     Draw,
     Extern,
     Fn,
@@ -111,7 +110,7 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
     """All sizes that sections use: names, and numbers."""
     found: set[Any] = set()
     for section in sections:
-        for b in (*section.reads, *section.writes):
+        for b in (*section.reads, *section.writes, *[target for c in section.partial for target, _, _ in c.targets]):
             found.update((*b.shape, b.stride))
             if b.region is not None:
                 found.update((b.region.bytes, b.region.start))

@@ -24,7 +24,7 @@ from gradc.errors import Unsupported, literal
 from gradc.ir import dtypes, ops
 from gradc.ir.distributions import DISTRIBUTIONS, fault
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program, Var, bodies
+from gradc.ir.program import Program, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
 from gradc.ir.snippet import snippet_of
@@ -307,8 +307,8 @@ class _Lowering:
         size = self.memory.taken[buffer][0]
         late = [self.sizes.late[s] for d in (size, *buffer.shape) for s in self.sizes.late_in(d)]
         sources = tuple(dict.fromkeys([k for v in late for k in self.sizes.sources_of(v)]))
-        self.sizes.checks.append(CheckInfo(
-            "MemoryError", f"there are no {{0}} bytes of memory for {literal(buffer.name)}, whose size was computed", sources))
+        text = f"there are no {{0}} bytes of memory for {literal(buffer.name)}, whose size was computed"
+        self.sizes.checks.append(CheckInfo("MemoryError", text, sources))
         return Take(buffer, size, len(self.sizes.checks))
 
     def measure(self, scope: Scope) -> None:

@@ -31,7 +31,8 @@ def emit(lowering: Any, item: ScanItem | CondItem, scope: Scope) -> None:
     _Emitter(lowering, scope).emit(item)
 
 
-RAGGED = "{}: a row of a result has the size {{0}} at first and {{1}} in a later step; the rows of a result have one shape"
+RAGGED = "{}: a row of a result has the size {{0}} at first and {{1}} in a later step; the rows of a result have one " \
+         "shape"
 
 
 class _Emitter:
@@ -103,7 +104,7 @@ class _Emitter:
         return local
 
     def agree(self, item: ScanItem, sizes: list[Local], found: list[Expr], t: Local, inner: Scope) -> None:
-        """Sizes of rows that a step has found are those of the first, which fills the rows of steps that may not be run."""
+        """Sizes of rows that a step finds are those of the first, which sets the rows of steps that may not be run."""
         first = Fn("lt", (sizes[0], Lit(0, "int64")), "bool")
         if item.until or item.limit is not None:
             around: list[Any] = []

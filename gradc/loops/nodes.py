@@ -4,8 +4,8 @@ Supported: perfect and imperfect loop nests with run-time bounds, affine indices
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
 in phases, calls of gemm and of users' functions, draws of random numbers, checks that end the kernel with a number,
 loops over time (what one step leaves the next one reads) that a step may end, branches.
-A size is defined in the prologue; one that depends on computed data after a section (`measures`), or inside one, where the
-data is there: memory is taken then (`Take`).
+A size is defined in the prologue; one that depends on computed data after a section (`measures`), or inside one, where
+the data is there: memory is taken then (`Take`).
 Not supported: pointers other than `buffer[index]`, recursion.
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
@@ -282,7 +282,8 @@ class Check:
 
 @record
 class Define:
-    """A size, from here on to the end of the statements that it stands among; of a section that measures, everywhere."""
+    """A size, from here to the end of the statements it stands among; in a section that measures, for all later ones.
+    """
 
     name: str
     expr: Expr
@@ -290,8 +291,10 @@ class Define:
 
 @record
 class Take:
-    """Memory of `bytes` bytes for a buffer whose size is known now: a room or an output; check `number` fails if there is
-    none.  In a section it is that section's own, up to the end of the statements that it stands among."""
+    """Memory for a buffer whose size is known now, a room or an output; check `number` fails if there is none.
+
+    In a section it is that section's own, up to the end of the statements that it stands among.
+    """
 
     buffer: Buffer
     bytes: SizeExpr
@@ -346,8 +349,8 @@ class Extern:
     function: a number, that of one of the kernel's `calls`, or C code that stands in the unit.
     shapes: sizes of args, then of outs.  failures: what the C code may return, and the number of the check that has
     failed then; None stands for all that is not 0.
-    rooms: for each of outs -1, or the number of the room that a result gets of which only the call tells the sizes: these
-    are stored to the out, which has no entry in `shapes`.  Empty: there are none.
+    rooms: for each of outs -1, or the number of the room that a result gets of which only the call tells the sizes;
+    these are stored to the out, which has no entry in `shapes`.  Empty: there are none.
     """
 
     function: int | ArraySnippet
@@ -425,8 +428,8 @@ class CallInfo:
 class Kernel:
     """One compiled function.
 
-    made: for each output the sizes it is made with where some are not those it has in the end, but no smaller, or are known
-    only when sections have run.
+    made: for each output the sizes it is made with, which are no smaller than those it has in the end; empty: they are
+    the same, and known at the start.
     """
 
     name: str

@@ -233,8 +233,8 @@ class Ends:
 class ScanItem:
     """A loop over time; `body` is the schedule of one step, `start` that of the first values of small arrays.
 
-    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.  told: of rows of which
-    only a step knows the sizes, the memory in which it writes them; sizes: those sizes, all steps agree on them.
+    rows: stacked results with memory of their own.  count: the number of steps run, if it is used.  told: memory of
+    rows of which only a step knows the sizes, as it sees it; sizes: those sizes, on which all steps agree.
     """
 
     name: str

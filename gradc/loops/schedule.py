@@ -941,7 +941,8 @@ class Schedule:
             root = self.storage.get(view.root, view.root)
             root_dims = self.sizes.of(view.root)
             starts = self._starts(view, root_dims)
-            if (not (starts or self._shows_all(view, root_dims)) or root in self._frame or root in self.trees or root in self.output_of
+            if (not (starts or self._shows_all(view, root_dims)) or root in self._frame or root in self.trees
+                    or root in self.output_of
                     or root in self.rooms or root not in self.home or self.home[root] < 0):
                 root = self._copy(view, var)
                 starts = False

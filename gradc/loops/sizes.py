@@ -1,13 +1,13 @@
 """Sizes of a kernel: what `ir.shapes` says of its Program and of all bodies in it, and the C code that computes them.
 
 In: a Program and the buffers of its inputs.  Out: `KernelSizes`: dimensions of each Var, ints or Symbols, which are
-names of C; at the end the statements that compute the sizes that are used and check them.  Equal names mean equal sizes,
-which is what fusion asks.
+names of C; at the end the statements that compute the sizes that are used and check them.  Equal names mean equal
+sizes, which is what fusion asks.
 
-Sizes of inputs and integer inputs are known at the start, and what follows from them: the prologue computes it.  Any other
-integer that is a size, and sizes that only a result tells (a user's Op, a Cond whose branches differ, rows of a Scan), are
-*late*: an item of the schedule defines them where they are known, at a *point*.  What follows from them is computed and
-checked there.  Some have a bound, which is known at the start and no smaller.
+Sizes of inputs and integer inputs are known at the start, and what follows from them: the prologue computes it.  Any
+other integer that is a size, and sizes that only a result tells (a user's Op, a Cond whose branches differ, rows of a
+Scan), are *late*: an item of the schedule defines them where they are known, at a *point*.  What follows from them is
+computed and checked there.  Some have a bound, which is known at the start and no smaller.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class KernelSizes(Shapes):
                 code = self._scalar(var, [], True)
         if code is None and self._start_only:
             raise _Late
-        made = self.term("value", (var,), self.names.get(var) or var.name or ("count" if var in self._counts else "size"))
+        name = self.names.get(var) or var.name or ("count" if var in self._counts else "size")
+        made = self.term("value", (var,), name)
         if code is None:
             if var in self._counts:
                 self.region.at_least[made] = self._everywhere.at_least[made] = 0
@@ -374,8 +375,8 @@ class KernelSizes(Shapes):
         self._numbers[self.region.constraints[-1]] = len(self.checks)
 
     def known_at(self, point: Point, used: set[Any]) -> list[Define | Check]:
-        """The statements at a point: they compute the sizes `used` that are known there, and check what is asked of them.
-        What they need of sizes known before is added to `used`.
+        """The statements at a point: they compute the sizes `used` that are known there, and check what is asked of
+        them.  What they need of sizes known before is added to `used`.
         """
         checks = [c for c in self._everywhere.constraints if self._place_of(c) == point]
         for region, level in self.levels.items():
@@ -472,12 +473,12 @@ class _Writer:
         waiting: list[Symbol] = []
 
         def part(d: Dim) -> nodes.Expr:
-            if type(d) is int or d in self.named or not depth or d.fn in ("shape", "value") \
+            if not isinstance(d, Symbol) or d in self.named or not depth or d.fn in ("shape", "value") \
                     or self.sizes.place(d) != self.point:
                 if isinstance(d, Symbol):
                     waiting.append(d)
                 return Size(d)
-            inner, more = self.expression(d, depth - 1)  # type: ignore[arg-type]
+            inner, more = self.expression(d, depth - 1)
             waiting.extend(more)
             return inner
 

@@ -32,7 +32,8 @@ int gradc_entry(gradc_frame *f)
     int rc = f->callback(f, 0, (const void *const[]){x, x}, (const int64_t[]){n, n}, (void *const[]){f->arena}, 0);
     if (rc)
         return rc;
-    return f->callback(f, 1, (const void *const[]){f->arena}, (const int64_t[]){n, n}, (void *const[]){f->outputs[0]}, 0);
+    return f->callback(f, 1, (const void *const[]){f->arena}, (const int64_t[]){n, n}, (void *const[]){f->outputs[0]},
+                       0);
 }
 """
 VECTOR, SCALAR = ("float64", 1), ("float64", 0)

@@ -42,7 +42,8 @@ def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ())
     loaded, made = load(kernel, optimize)
     users = [eqns[call.sources[0]] for call in made.calls]
 
-    def call(number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None], sizes: Sequence[int]) -> list[Any]:
+    def call(number: int, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None],
+             sizes: Sequence[int]) -> list[Any]:
         return performed(users[number], arrays, shapes)
 
     def convert(position: int, value: Any) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Random Programs: the C route computes what the interpreter computes.
 
 A Program is grown from eight inputs whose sizes are three numbers; each step applies one op to values made before,
-recent ones preferred.  Sizes are letters while it grows, so that only fitting values meet; numbers that data tells are sizes
-too, with letters of their own.
+recent ones preferred.  Sizes are letters while it grows, so that only fitting values meet; numbers that data tells are
+sizes too, with letters of their own.
 """
 
 from __future__ import annotations
@@ -190,7 +190,8 @@ def filled(g: Growth, v: Var) -> None:
     if g.random.random() < 0.5:
         g.add(b.map("mul", b.cast(b.apply(ops.Iota(), n), "float64"), b.constant(0.3, "float64")), (g.letter(n),))
     else:
-        g.add(b.apply(ops.Broadcast(), v, n, *[b.size(v, k) for k in range(len(g.shape[v]))]), (g.letter(n), *g.shape[v]))
+        sizes = [b.size(v, k) for k in range(len(g.shape[v]))]
+        g.add(b.apply(ops.Broadcast(), v, n, *sizes), (g.letter(n), *g.shape[v]))
 
 
 def put(g: Growth, v: Var) -> None:

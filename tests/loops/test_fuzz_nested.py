@@ -116,7 +116,8 @@ def branch(g: Growth, v: Var, depth: int) -> None:
     for _ in range(r.randint(1, 3)):
         one = r.choice(bodies[0].values)
         letters = bodies[0].shape[one]
-        fitting = [u for u in bodies[1].values if u.type == one.type and (r.random() < 0.3 or bodies[1].shape[u] == letters)
+        fitting = [u for u in bodies[1].values if u.type == one.type
+                   and (bodies[1].shape[u] == letters or r.random() < 0.3)
                    and [d == "1" for d in bodies[1].shape[u]] == [d == "1" for d in letters]]
         if fitting:
             other = r.choice(fitting)

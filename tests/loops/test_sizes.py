@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError, Unsupported
+from gradc.errors import AssertionFailedError, IndexOutOfBoundsError, ShapeError
 from gradc.ir import ops
 from gradc.ir.interp import evaluate
 from gradc.ir.ops import DYNAMIC, Item

@@ -41,6 +41,7 @@ from gradc.loops.nodes import (
     Section,
     Size,
     Store,
+    Take,
     Tile,
     Update,
 )
@@ -101,6 +102,16 @@ SINGLE = Buffer("y", "float32", ("n",), "output", 0)
 TABLE = Buffer("table", "float64", (2,), "constant", 0)
 HEAP = replace(SMALL, place="heap")
 OWN = Buffer("own", "float64", (3,), "stack")
+
+ROOM = Buffer("room", "float64", ("n",), "room", 0)
+
+
+def measuring(*body: Any, section: Section | None = None, **fields: Any) -> Kernel:
+    """A size k is defined after all inputs are there, then what `body` says; then comes a section."""
+    first = Section("size k", (Define("k", Lit(3, "int64")), *body), measures=True)
+    after = section or Section("copy", (For("i", 0, "k", (Store(Y, I, X_I),)),), (X,), (Y,))
+    return replace(kernel(COPY, checks=1), sections=(first, after), **fields)
+
 
 LEGAL = {
     "copy": kernel(COPY),
@@ -238,6 +249,23 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "written in two phases": (tile(Store(TILE_ROW, I, X_I), Store(TILE_ROW, I, X_I)), "row is written in two phases"),
     "another row": (tile(Store(TILE_ROW, I, X_I), Store(Y, I, Load(TILE_ROW, HERE))), "not the row's own place"),
     "local of a phase": (tile(Let("v", X_I), Store(Y, I, local("v"))), "v is used before it is defined"),
+    # late sizes
+    "size out of its scope": (kernel(loop(Define("k", ZERO)), For("j", 0, "k", (Store(Y, HERE, ONE),)), reads=()),
+                              "the size k is not defined"),
+    "size twice in a section": (kernel(Define("k", ZERO), Define("k", ZERO), COPY), "the size k is defined twice"),
+    "a loop that measures": (measuring(COPY), "a section that measures has a For"),
+    "size before it is measured": (replace(measuring(), sections=(Section("s", (For("i", 0, "k", (Store(
+        Y, I, X_I),)),), (X,), (Y,)),)), "the size k is not defined"),
+    "room that is not taken": (measuring(section=Section("s", (Store(ROOM, HERE, ONE),), (), (ROOM,))),
+                               "room lies in room 0, which is not taken"),
+    "room out of its scope": (kernel(loop(Take(ROOM, 8, 1), Store(ROOM, HERE, ONE)), Store(Y, HERE, Load(ROOM, HERE)),
+                                     reads=(), checks=1), "room is used where it is not taken"),
+    "room taken twice": (kernel(Take(ROOM, 8, 1), Take(ROOM, 8, 1), COPY, checks=1), "memory of room is taken twice"),
+    "arena that is taken": (kernel(Take(SMALL, 8, 1), COPY, checks=1), "a section takes the arena small"),
+    "taken in blocks": (kernel(Take(ROOM, 8, 1), COPY, checks=1, blocks=BLOCKS), "or is cut into blocks"),
+    "output that is not there": (measuring(section=Section("s", (Store(Y, HERE, ONE),), (), (Y,)), made=(("k",),)),
+                                 "y is used before its memory is taken"),
+    "room of no size": (measuring(Take(ROOM, "bytes", 1)), "the size bytes is not defined"),
     "no statement": (kernel(Ahead(X, HERE, 1, 1), COPY), "Ahead is no statement of a section"),
     "no expression": (kernel(Store(Y, HERE, FIRST), reads=()), "is no expression"),
 }

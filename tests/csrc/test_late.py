@@ -51,7 +51,8 @@ VECTOR = ("float64", 1)
 
 
 def made(folder: Path, text: str = UNIT, **options: Any) -> Any:
-    return units.function(units.load(text, folder), [argument("x", shape=(-1,))], [VECTOR], result="one", late=True, **options)
+    return units.function(units.load(text, folder), [argument("x", shape=(-1,))], [VECTOR], result="one", late=True,
+                          **options)
 
 
 def test_rooms_and_outputs(folder: Path) -> None:
@@ -74,8 +75,8 @@ def test_an_output_that_can_not_be(folder: Path) -> None:
 
 def test_updates_of_new_sizes(folder: Path) -> None:
     cell = [np.zeros(2)]
-    f = units.function(units.load(UNIT, folder), [argument("x", shape=(-1,))], [VECTOR], n_results=0, result="list", late=True,
-                       updates=[(0, cell)])
+    f = units.function(units.load(UNIT, folder), [argument("x", shape=(-1,))], [VECTOR], n_results=0, result="list",
+                       late=True, updates=[(0, cell)])
     for n in (3, 4, 4, 4, 2):
         f([float(n)])
         np.testing.assert_array_equal(cell[0], np.arange(float(n)))

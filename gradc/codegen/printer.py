@@ -49,11 +49,11 @@ from gradc.loops.nodes import (
     Update,
 )
 from gradc.record import record
+from gradc.target import TARGET
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
 STEP_ROWS = {"switch", "maximum", "minimum"}        # of floats: have another form where no vectors are made
-ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
 def literal(value: Any, dtype: str) -> str:
@@ -370,7 +370,7 @@ class Printer:
             self.over(a.rows, a.at, f"for (int lane = 0; lane < {lanes}; ++lane)",
                       f"{a.name}{a.at}[lane] = {literal(get_row(a.row).neutral(a.dtype), a.dtype)};")
         first = f"const int64_t {var} = {base} + lane;"
-        if len(s.body) > ONE_COPY:
+        if len(s.body) > TARGET.one_copy:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
             self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")

@@ -34,14 +34,9 @@ from gradc.loops.nodes import (
     SizeExpr,
 )
 from gradc.record import record
+from gradc.target import TARGET
 
-# Statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1 (no
-# vector code) takes half of that again, and graphs so large are seldom run on large arrays.
-LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-# Sections, or sizes, of one C function: where there are more, functions of so many each follow one another, since the
-# compiler's time grows with the square of a function's length.
-PART = 64
 _NAME = re.compile(r"\b([A-Za-z_]\w*)")
 
 
@@ -55,7 +50,7 @@ class CUnit:
     sections: int
     uses_blas: bool
     calls: tuple[CallInfo, ...]
-    optimize: str
+    statements: int
     shrinks: bool           # the sizes of some outputs are known only after the call
 
 
@@ -116,7 +111,7 @@ class _Unit:
                  *[line for function in self.known.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
+                     k.uses_blas, k.calls, self.statements,
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -144,9 +139,9 @@ class _Unit:
         given = {d: position for position, d in enumerate(dims) if isinstance(d, str) and d in used}
         copied = [n for n in self.needed if n in given]
         groups = [(kept, copied)]
-        if len(kept) + len(copied) > PART:
-            groups = [((), copied[k:k + PART]) for k in range(0, len(copied), PART)]
-            groups += [(kept[k:k + PART], []) for k in range(0, len(kept), PART)]
+        if len(kept) + len(copied) > TARGET.function:
+            groups = [((), copied[k:k + TARGET.function]) for k in range(0, len(copied), TARGET.function)]
+            groups += [(kept[k:k + TARGET.function], []) for k in range(0, len(kept), TARGET.function)]
         # backwards, for a part stores the sizes that later ones need
         bodies = [self.measure_part(statements, names, given) for statements, names in reversed(groups)][::-1]
         lines = []
@@ -221,7 +216,8 @@ class _Unit:
 
     def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
         """A function that the program calls: it measures, and then takes steps, each some lines."""
-        bodies = [[line for lines in steps[k:k + PART] for line in lines] for k in range(0, len(steps), PART)]
+        bodies = [[line for lines in steps[k:k + TARGET.function] for line in lines]
+                  for k in range(0, len(steps), TARGET.function)]
         parts, body = self.in_parts(name, bodies)
         start = []
         if self.needed:

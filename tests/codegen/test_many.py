@@ -12,7 +12,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.codegen.names import Names
-from gradc.codegen.unit import _without_names
+from gradc.codegen.unit import Alike
 from gradc.errors import IndexOutOfBoundsError, ShapeError
 from gradc.scan.utils import until
 from gradc.target import TARGET
@@ -60,10 +60,11 @@ def test_few_sections_are_called_by_the_entry_function_itself() -> None:
 def test_what_is_alike_differs_in_names_only() -> None:
     names = Names()
     for name in ("x", "y", "e5", "e6", "f", "u"):
-        names(name)
+        names[name]
 
     def alike(a: str, b: str) -> bool:
-        return _without_names(a, names) == _without_names(b, names)
+        known = Alike()
+        return known.find(a, names, "a") == known.find(b, names, "b")
 
     assert alike("x[i] = y[i] + x[i];", "e5[i] = f[i] + e5[i];")
     assert not alike("x[i] = y[i] + x[i];", "x[i] = y[i] + y[i];")

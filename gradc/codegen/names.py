@@ -73,12 +73,10 @@ class Names(dict[str, str]):
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        k = self._count.get(base)
-        if k is None:
-            if base in reserved() or base.startswith(("_", "gradc_", "GRADC_")) \
-                    or (base.isupper() and sum(map(str.isalpha, base)) > 1):
-                return self.new(f"{base.lstrip('_') or 'v'}_v")
-            k = 1
+        if base not in self._count and (base in reserved() or base.startswith(("_", "gradc_", "GRADC_"))
+                                        or (base.isupper() and sum(map(str.isalpha, base)) > 1)):
+            base = f"{base.lstrip('_') or 'v'}_v"
+        k = self._count.get(base, 1)
         name = base
         while self.has(name):
             k += 1

@@ -43,10 +43,9 @@ def _called() -> frozenset[str]:
     return frozenset(_WORD.findall(" ".join([*texts, *C_TYPE.values()])))
 
 
-@cache
-def reserved() -> frozenset[str]:
-    """What means something to C, to gradc's headers, to what rows print or to the text of units."""
-    return KEYWORDS | OWN | _called()
+def reserved(name: str) -> bool:
+    """Does `name` mean something to C, to gradc's headers or in what rows print?"""
+    return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
 
 
 class Names(dict[str, str]):
@@ -73,7 +72,7 @@ class Names(dict[str, str]):
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if base not in self._count and (base in reserved() or base.startswith(("_", "gradc_", "GRADC_"))
+        if base not in self._count and (reserved(base) or base in OWN
                                         or (base.isupper() and sum(map(str.isalpha, base)) > 1)):
             base = f"{base.lstrip('_') or 'v'}_v"
         k = self._count.get(base, 1)

@@ -193,6 +193,13 @@ class KernelSizes(Shapes):
             return []
         return [s for s in self._parts(size) if s in self.late]
 
+    def any_late(self, dims: Dims) -> bool:
+        return any(map(self.late_in, dims))
+
+    def level(self, sizes: Sequence[Any]) -> int:
+        """How many bodies are around where sizes are known (others than sizes may be among them)."""
+        return max([self.points[s][0] for d in sizes if isinstance(d, Symbol) for s in self.late_in(d)], default=0)
+
     def place(self, size: Dim) -> Point:
         """The point at which a size is known; when all is scheduled."""
         if not self.late or type(size) is int:
@@ -398,8 +405,9 @@ class KernelSizes(Shapes):
     def _place_of(self, c: Any) -> Point:
         return max(map(self.place, (c.a, c.b, *c.shown)))
 
-    def checks_of(self, region: Region) -> tuple[Check, ...]:
+    def checks_of(self, branch: Program) -> tuple[Check, ...]:
         """The checks of a branch that can be made at its start."""
+        region = self._regions[branch]
         return tuple([_check(c, self._numbers[c]) for c in region.constraints
                       if self._place_of(c)[0] < self.levels[region]])
 

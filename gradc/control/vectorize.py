@@ -89,7 +89,7 @@ def vectorize_graph(outputs: Any, replace: Mapping[Any, Any]) -> Any:
         if not isinstance(old, Variable) or not isinstance(old.type, TensorType):
             raise TypeMismatchError(f"vectorize_graph replaces tensor variables, got {old!r}")
         if new.type.dtype != old.type.dtype or new.type.ndim < old.type.ndim:
-            raise TypeMismatchError(f"vectorize_graph: {describe(old)} is {old.type.short()}, what replaces it must have "
+            raise TypeMismatchError(f"vectorize_graph: {describe(old)} is {old.type.short()}, what replaces it has "
                                     f"that dtype and as many dimensions or more; {describe(new)} is {new.type.short()}"
                                     f"{at(new.source)}")
     single = isinstance(outputs, Variable)

@@ -35,7 +35,7 @@ class RandomStream:
 
     def updates(self) -> list[tuple[Any, Variable]]:
         """Pairs (shared variable, its next state), one per draw so far."""
-        return list(self.state_updates)
+        return [(rng, rng.default_update) for rng, _ in self.state_updates]
 
     def seed(self, seed: Any = None) -> None:
         """Set the generators of all draws so far as if the stream had begun with `seed` (default: its own seed)."""

@@ -156,7 +156,7 @@ class _Forward:
         o.source = node.source
         null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
         if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.form(node)
+            form = self._forms.of(node)
             if form is not None:
                 return self._through(form, node.outputs[0])
         results: Sequence[Guarded | None]

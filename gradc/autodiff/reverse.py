@@ -290,7 +290,7 @@ class _Backward:
         o.source = node.source
         op = node.op
         if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.form(node)
+            form = self._forms.of(node)
             if form is not None and gs[0] is not None:
                 return self._through(form, gs[0])
         terms: Sequence[Guarded | None]

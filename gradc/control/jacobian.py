@@ -79,7 +79,8 @@ def hessian(cost: Any, wrt: Any, consider_constant: Iterable[Variable] | None = 
 
     def second(x: Variable) -> Any:
         g = grad(y, x, fixed, disconnected_inputs)
-        symmetric = fixed is None and not any(type(node.op) is ops.GradientOf for node in toposort([g]))
+        symmetric = fixed is None and not any([
+            type(node.op) is ops.GradientOf and node.op.kind[0] != "of" for node in toposort([g])])
         return _matrix(g, x, fixed, "ignore", sparse, "reverse", symmetric=symmetric)
 
     return _each(wrt, second)

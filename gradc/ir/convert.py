@@ -160,7 +160,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
     op = node.op
     kind = type(op)
     if kind is ops.GradientOf and not body:
-        return args[:1]
+        return args[-1:]
     if kind is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
                  for k in range(args[0].type.ndim)]  # type: ignore[attr-defined]
@@ -204,7 +204,7 @@ def resolved(program: Program) -> Program:
         builder.sources, args, op = eqn.sources, [env[a] for a in eqn.args], eqn.op
         outs: Sequence[Var]
         if type(op) is ops.GradientOf:
-            outs = args
+            outs = args[-1:]
         elif type(op) is ops.Callback and hasattr(op.op, "expand"):
             outs = op.op.expand(builder, args)
         else:

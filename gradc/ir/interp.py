@@ -280,7 +280,7 @@ def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:
 
 
 def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
-    return args[0]
+    return args[-1]
 
 
 def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special as sp
@@ -88,6 +89,16 @@ class TestSecondDerivativesAtZeros:
         prod, _, power = f([0.0, 2.0, 0.0], [2.0, 0.0])
         assert prod.tolist() == [[0, 0, 2], [0, 0, 0], [2, 0, 0]]
         np.testing.assert_allclose(power, [[0, 0.5], [0.5, np.log(2) ** 2]], rtol=1e-15)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_gradient_of_a_product_is_the_product_over_the_factor_where_that_is_right(self, mode):
+        x = at.dmatrix("x")
+        v = x[:, 0]
+        f = gradc.function([x], [gradc.grad(x.prod(axis=0).sum(), x), hessian(v.prod(), v)], mode=mode)
+        for a in ([[2.0, 3.0], [4.0, 0.5]], [[0.0, 3.0], [4.0, 0.5]], [[1e-200, 1e200], [1e-200, 1e200]]):
+            g, h = f(a)
+            np.testing.assert_allclose(g, np.array(a)[::-1], rtol=1e-15)
+            assert h.tolist() == [[0, 1], [1, 0]]
 
 
 # 4. Relative accuracy of derivatives.
@@ -210,6 +221,76 @@ class TestStableForms:
             got_g, got_h, *_ = gradc.function([x], [g, h, *others])(points)
             np.testing.assert_allclose(got_g, p * w, rtol=1e-13)
             np.testing.assert_allclose(got_h, want_h, rtol=1e-12)
+
+
+    # each without overflow and cancellation, whatever else is asked for; right values by mpmath
+    HAND_WRITTEN = {
+        "quotient of sums": (lambda t: at.exp(t) / (at.exp(t) + at.exp(2 * t)), lambda t: 1 / (1 + mpmath.exp(t))),
+        "tanh": (lambda t: (at.exp(t) - at.exp(-t)) / (at.exp(t) + at.exp(-t)), mpmath.tanh),
+        "tanh of 2t": (lambda t: (at.exp(2 * t) - 1) / (at.exp(2 * t) + 1), mpmath.tanh),
+        "sinh over cosh": (lambda t: at.sinh(t) / at.cosh(t), mpmath.tanh),
+        "squares": (lambda t: at.exp(t) ** 2 / (1 + at.exp(t) ** 2), lambda t: 1 / (1 + mpmath.exp(-2 * t))),
+        "powers of 2": (lambda t: 2**t / (1 + 2**t), lambda t: 1 / (1 + mpmath.mpf(2) ** -t)),
+        "half": (lambda t: at.exp(t / 2) / (1 + at.exp(t)), lambda t: mpmath.sech(t / 2) / 2),
+        "weights": (lambda t: 3 * at.exp(t) / (2 + 5 * at.exp(t)), lambda t: 3 / (2 * mpmath.exp(-t) + 5)),
+        "sech": (lambda t: 1 / (at.exp(t) + at.exp(-t)), lambda t: mpmath.sech(t) / 2),
+        "log cosh": (lambda t: at.log(at.cosh(t)), lambda t: mpmath.log(mpmath.cosh(t))),
+        "log of mean": (lambda t: at.log((at.exp(t) + at.exp(-t)) / 2), lambda t: mpmath.log(mpmath.cosh(t))),
+        "log sinh": (lambda t: at.log(at.sinh(abs(t))), lambda t: mpmath.log(mpmath.sinh(abs(t)))),
+        "hazard": (lambda t: at.exp(-t**2 / 2) / at.erfc(t / 2**0.5),
+                   lambda t: mpmath.exp(-t * t / 2) / mpmath.erfc(t / mpmath.sqrt(2))),
+        "scaled tail": (lambda t: at.exp(t**2) * at.erfc(t), lambda t: mpmath.exp(t * t) * mpmath.erfc(t)),
+    }
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("dtype, points", [("float64", (-120, -30, -1e-9, 1e-9, 0.5, 8, 30, 120, -700, 700)),
+                                               ("float32", (-60, -30, -8, 0.5, 8, 30, 120, 700))])
+    def test_quotients_and_logs_of_exponentials(self, mode, dtype, points):
+        t, limits = at.vector("t", dtype=dtype), np.finfo(dtype)
+        outputs = []
+        for build, _ in self.HAND_WRITTEN.values():
+            z = build(t)
+            g = gradc.grad(z.sum(), t)
+            outputs += [z, g, gradc.grad(g.sum(), t)]
+        results = iter(gradc.function([t], outputs, mode=mode)(points))
+        with mpmath.workprec(2400):
+            x = [mpmath.mpf(float(p)) for p in np.array(points, dtype)]
+            for name, (_, exact) in self.HAND_WRITTEN.items():
+                for order in range(3):
+                    got = next(results)
+                    for p, v, y in zip(points, x, got):
+                        if order == 2 and name == "hazard":     # its terms cancel: 1 / t**3 of 1 / t
+                            continue
+                        d = abs(v) * mpmath.mpf(2) ** -400
+                        low, here, high = [exact(v + k * d) for k in (-1, 0, 1)]
+                        want = (here, (high - low) / (2 * d), (high - 2 * here + low) / d**2)[order]
+                        if abs(want) < limits.tiny:
+                            assert abs(y) <= limits.tiny, (name, order, p)
+                        elif abs(want) < limits.max:
+                            allowed = (20 + 2 * abs(p)) * limits.eps
+                            assert abs(float((mpmath.mpf(float(y)) - want) / want)) < allowed, (name, order, p)
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("build", [lambda x: np.e**x / (np.e**x).sum(),
+                                       lambda x: at.exp(x + 0.0) / at.exp(x).sum()])
+    def test_softmax_by_other_names(self, mode, build):
+        x = at.dvector("x")
+        y = build(x)
+        points = np.array([1000.0, 999.0, -998.0])
+        p = sp.softmax(points)
+        w = np.array([1.0, 2.0, 3.0])
+        got = gradc.function([x], [y, gradc.grad((y * w).sum(), x)], mode=mode)(points)
+        np.testing.assert_allclose(got, [p, p * (w - p @ w)], rtol=1e-13)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_softmax_with_a_baseline(self, mode):
+        x = at.dmatrix("x")
+        y = at.exp(x) / (1 + at.exp(x).sum(axis=1, keepdims=True))
+        points = np.array([[1000.0, 998.5], [-1000.0, 0.25], [3.0, -2.0]])
+        p = sp.softmax(np.c_[points, np.zeros(3)], axis=1)[:, :2]
+        w = np.array([1.0, -2.0])
+        got = gradc.function([x], [y, gradc.grad((y * w).sum(), x)], mode=mode)(points)
+        np.testing.assert_allclose(got, [p, p * (w - (p @ w)[:, None])], rtol=1e-12, atol=1e-300)
 
 
 # 10. Sums of float32.

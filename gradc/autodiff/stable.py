@@ -32,7 +32,7 @@ class Forms(stable_forms.Forms):
         """Another expression for the result of `node`, or None."""
         self.like = out = node.outputs[0]
         self.dtype = out.type.dtype  # type: ignore[attr-defined]
-        if self.dtype not in dtypes.FLOATS:
+        if self.dtype not in dtypes.FLOATS or not any([self.seed(x) for x in node.inputs]):
             return None
         self.forget()       # a form is made of what the node is made of: cotangents of others may have been passed on
         made: Variable | None = self.form(node.op.fn, node.inputs)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at
+from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at, quoted
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
@@ -131,7 +131,7 @@ def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variabl
     lengths = [len(sizes or ()) for sizes in said] if isinstance(said, (list, tuple)) else None
     if lengths != _ranks(node):
         raise GraphError(f"infer_shape of {op} must return a tuple of sizes for each result, as many as it has "
-                         f"dimensions; got {said!r}{at(node.source)}")
+                         f"dimensions; got {quoted(said)}{at(node.source)}")
     found = stated[id(node)] = [graph.apply(ops.Cast("int64"), graph.to_variable(n)) for sizes in said
                                 for n in sizes or ()]
     return found

@@ -18,18 +18,19 @@ _MOST_ATOMS = 4     # of an exponent
 class Linear:
     """const + the sum of coefficient * atom; an atom is an expression or `("square", Linear)`.  A value: hashable."""
 
-    __slots__ = ("_key", "const", "terms")
+    __slots__ = ("_hash", "_key", "const", "terms")
 
     def __init__(self, terms: dict[Hashable, float] | None = None, const: float = 0.0) -> None:
         self.terms = {atom: c for atom, c in terms.items() if c} if terms else {}
         self.const = const
         self._key = frozenset(self.terms.items()), const
+        self._hash = hash(self._key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Linear) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __add__(self, other: Linear) -> Linear:
         terms = dict(self.terms)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config, heed
-from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted, shown
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
@@ -63,7 +63,7 @@ class Variable:
     def __init__(self, type: Type, owner: Apply | None = None, index: int | None = None,
                  name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeMismatchError(f"the name of a variable is a string, got {name!r}")
+            raise TypeMismatchError(f"the name of a variable is a string, got {quoted(name)}")
         self.type = type
         self.owner = owner
         self.index = index
@@ -485,7 +485,7 @@ def to_variable(value: Any) -> Variable:
 
 
 def _refuse(value: Any) -> Variable:
-    raise MissingInputError(f"expected a variable, got {value!r}")
+    raise MissingInputError(f"expected a variable, got {quoted(value)}")
 
 
 conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here

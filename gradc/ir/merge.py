@@ -21,6 +21,7 @@ class Merge:
         self.number = 1.0
         self.sign = p.sign
         self.rest = p.rest
+        self.inside: set[Any] = set()       # variables of sums whose log is in the exponent
         self.exps = [(key, n) for key, n in p.factors.items() if key[0] == "E"]
         exponents = [key[1].times(n) for key, n in self.exps]
         for u in exponents:
@@ -46,7 +47,8 @@ class Merge:
         """The product as it is now."""
         factors = dict(self.into)
         left = self.exponent
-        for k, (key, n) in enumerate(self.exps):        # those of variables of their own, which nothing moved
+        # those of variables of their own, which nothing moved
+        for k, (key, n) in enumerate(self.exps if not self.inside else ()):
             u = key[1].times(n)
             if all([left.terms.get(a) == c for a, c in u.terms.items()]) \
                     and not any([u.terms.keys() & w.terms for j, ((_, w), _) in enumerate(self.exps) if j != k]):
@@ -175,6 +177,7 @@ class Merge:
             log = forms.log_of_factor(key, 1, DEPTH)
             if log is not None:
                 self.exponent += Linear({log[0]: float(n)})
+                self.inside |= forms.atoms({key: n})
                 self.replace(key, n)
 
 

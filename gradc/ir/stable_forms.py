@@ -29,7 +29,7 @@ class Forms(Reader):
 
     def form(self, fn: str, args: Sequence[Any]) -> Any:
         """Another expression for the row `fn` of `args`, or None."""
-        if not any([self.seed(a) for a in args]) and fn != "pow":
+        if not any([self.seed(a) for a in args]):
             return None
         if fn == "log":
             return self.log(args[0], DEPTH)
@@ -63,7 +63,8 @@ class Forms(Reader):
                 return None
         m = Merge(self, p)
         made = m.result() if m.changed else None
-        if made is None or made.factors == p.factors or not self.atoms(p.factors) <= self.atoms(made.factors):
+        if made is None or made.factors == p.factors \
+                or not self.atoms(p.factors) <= self.atoms(made.factors) | m.inside:
             return None
         return made
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, apply
 from gradc.ir.program import Builder, Var, tensor
@@ -177,7 +177,7 @@ class _Choice(RandomVariable):
     def __call__(self, a: Any, size: Any = None, replace: bool = True,  # type: ignore[override]
                  p: Any = None, **options: Any) -> Any:
         if not isinstance(replace, bool):
-            raise TypeMismatchError(f"choice: replace is True or False, got {replace!r}")
+            raise TypeMismatchError(f"choice: replace is True or False, got {quoted(replace)}")
         a = as_tensor_variable(a)
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))

@@ -440,10 +440,29 @@ def stack(tensors: Any, *more: Any, axis: int = 0) -> Any:
         if t.type.ndim != ndim:
             raise ShapeError(f"stack: {describe(made[0])} has {ndim} dimension(s), {describe(t)} {t.type.ndim}"
                              f"{at(t.source)}")
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        return _stack_at(axis, made)
     axis = normalize_axis(axis, ndim + 1, "stack")
     if all(isinstance(t, Constant) for t in made):
         return constant(np.stack([t.data for t in made], axis))
     return join(axis, *[expand_dims(t, axis) for t in made])
+
+
+def _stack_at(axis: Any, tensors: Sequence[Any]) -> Any:
+    """`stack` along a new axis whose place is a variable: joined once each has been given the axis, of size 1."""
+    ndim = tensors[0].type.ndim
+    axis = in_range(integer(axis, "stack", "axis"), -ndim - 1, ndim + 1,
+                    f"stack: axis {{0}} is out of range for {ndim + 1} dimension(s)", "size")
+    axis = ew.switch(ew.lt(axis, 0), ew.add(axis, size_constant(ndim + 1)), axis)
+    one = size_constant(1)
+    wide = []
+    for t in tensors:
+        own = sizes_of(t)
+        new = [ew.switch(ew.eq(axis, size_constant(k)), one,
+                         ew.switch(ew.lt(axis, size_constant(k)), own[max(k - 1, 0)] if own else one,
+                                   own[min(k, ndim - 1)] if own else one)) for k in range(ndim + 1)]
+        wide.append(apply(ops.Reshape(ndim + 1), t, *new))
+    return _join_at(axis, wide)
 
 
 def stacklists(nested: Any) -> Any:

@@ -18,7 +18,7 @@ from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
-from gradc.tensor.checks import fail
+from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.random.op import REQUIRED, RandomVariable, row_equations
 
@@ -202,7 +202,11 @@ class _Permutation(RandomVariable):
 
     def __call__(self, x: Any, **options: Any) -> Any:  # type: ignore[override]
         x = as_tensor_variable(x)
-        return RandomVariable.__call__(self.with_dtype(_drawn(x)), x, **options)
+        op = self.with_dtype(_drawn(x))
+        if not x.type.ndim:
+            x = in_range(integer(x, "permutation", "x"), 0, None,
+                         "permutation: the number of elements must not be negative, got {0}")
+        return RandomVariable.__call__(op, x, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
         return parameters[0].type.shape or (None,)

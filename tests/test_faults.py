@@ -16,7 +16,7 @@ import scipy.special as sp
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import GradcError, GradcWarning, TypeMismatchError, shown
+from gradc.errors import BadValueError, GradcError, GradcWarning, ShapeError, TypeMismatchError, shown
 from gradc.gradient import grad, hessian
 from gradc.tensor.elemwise import elementwise
 from gradc.tensor.random import RandomStream
@@ -309,6 +309,14 @@ class TestBadInput:
                 f(np.zeros((2, 4)), [0, label])
 
     @pytest.mark.parametrize("mode", [None, "interpret"])
+    def test_a_permutation_of_less_than_nothing(self, mode):
+        n = at.lscalar("n")
+        f = gradc.function([n], RandomStream(1).permutation(n), mode=mode)
+        assert sorted(f(3)) == [0, 1, 2]
+        with pytest.raises(BadValueError, match="permutation: the number of elements must not be negative, got -1"):
+            f(-1)
+
+    @pytest.mark.parametrize("mode", [None, "interpret"])
     def test_a_negative_size_in_split(self, mode):
         x, s = at.vector("x"), at.lvector("s")
         f = gradc.function([x, s], at.split(x, s, 2), mode=mode)
@@ -396,6 +404,33 @@ class TestCastsAndVariables:
         f = gradc.function([axis, x], at.join(axis, x, 2 * x))
         assert f(1, np.ones((2, 3))).tolist() == [[1, 1, 1, 2, 2, 2]] * 2
 
+    @pytest.mark.parametrize("mode", MODES)
+    def test_stack_along_a_variable(self, mode):
+        axis, x, s = at.lscalar("axis"), at.matrix("x"), at.dscalar("s")
+        stacked = [at.stack([x, 2 * x], axis=axis), at.stack([s, -s], axis=axis // 3)]
+        f = gradc.function([axis, x, s], stacked, mode=mode)
+        a = np.arange(6.0).reshape(2, 3)
+        for k in (0, 1, 2, -1, -3):
+            both, pair = f(k, a, 5.0)
+            np.testing.assert_array_equal(both, np.stack([a, 2 * a], k))
+            assert pair.tolist() == [5, -5]
+        with pytest.raises(ShapeError, match="stack: axis 3 is out of range for 3 dimension"):
+            f(3, a, 5.0)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_repeat_by_a_long_constant_vector(self, mode):
+        """It was one equation for each number."""
+        x, counts = at.dmatrix("x"), np.arange(500) % 4
+        y = at.repeat(x, counts, axis=1)
+        f = gradc.function([x], [y, gradc.grad((y**2).sum(), x)], mode=mode)
+        a = np.random.default_rng(0).random((2, 500))
+        got, slope = f(a)
+        np.testing.assert_array_equal(got, np.repeat(a, counts, axis=1))
+        np.testing.assert_allclose(slope, 2 * a * counts, rtol=1e-15)
+        assert len(f.maker.fgraph.apply_nodes) < 40
+        with pytest.raises(BadValueError, match="must not be negative, got -3"):
+            at.repeat(x, -counts, axis=1)
+
     def test_repeat_by_a_variable_vector(self):
         x, counts = at.vector("x"), at.lvector("counts")
         assert gradc.function([x, counts], at.repeat(x, counts))([1.0, 2.0, 3.0], [2, 0, 1]).tolist() == [1, 1, 3]
@@ -458,6 +493,30 @@ class TestLimits:
         f()
         for k, p in enumerate(shared):
             assert (p.get_value() == np.full((k % 7 + 1, 4), 2.0 * k + 1)).all()
+
+    LONG = "k" * 100_000
+    MANY = list(range(20_000))
+
+    @pytest.mark.parametrize("call", [
+        lambda v, long, many: at.einsum(long, v), lambda v, long, many: at.einsum("i->" + long, v),
+        lambda v, long, many: v[long], lambda v, long, many: v.sum(axis=many), lambda v, long, many: v.sum(axis=long),
+        lambda v, long, many: at.round(v, mode=long), lambda v, long, many: v.norm(long),
+        lambda v, long, many: v.transpose(*many), lambda v, long, many: v.flatten(many),
+        lambda v, long, many: v.reshape([-3, *many]), lambda v, long, many: at.patternbroadcast(v, many),
+        lambda v, long, many: at.diag(v, tuple(many)), lambda v, long, many: at.matrix("m", shape=many),
+        lambda v, long, many: v.astype(long), lambda v, long, many: at.meshgrid(v, v, indexing=long),
+        lambda v, long, many: gradc.function([v], v, mode=long), lambda v, long, many: gradc.function([long], v),
+        lambda v, long, many: gradc.function([v], v, updates=[(long, long)]), lambda v, long, many: gradc.grad(long, v),
+        lambda v, long, many: gradc.grad(v.sum(), v, disconnected_inputs=long),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences=v, n_steps=tuple(many)),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences={long: v}),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences=v, truncate_gradient=long),
+        lambda v, long, many: setattr(gradc.config, "floatX", long), lambda v, long, many: v.eval(long),
+        lambda v, long, many: RandomStream(1).choice(v, replace=long), lambda v, long, many: at.constant(long)])
+    def test_messages_cut_values(self, call):
+        with pytest.raises(Exception, match=r"\S") as caught:
+            call(at.dvector("v"), self.LONG, self.MANY)
+        assert isinstance(caught.value, GradcError) and len(str(caught.value)) < 600
 
     def test_messages_cut_names(self):
         long = "n" * 100_000

@@ -24,7 +24,18 @@ import numpy as np
 from gradc.control.bodies import close
 from gradc.control.residuals import used
 from gradc.control.returned import OrderedUpdates, Returned, attach, read, warn_if_forgotten
-from gradc.errors import GradcWarning, LoopError, MissingInputError, ShapeError, at, quoted, shown
+from gradc.errors import (
+    FEW_ROWS,
+    GradcWarning,
+    LoopError,
+    MissingInputError,
+    ShapeError,
+    at,
+    fill,
+    literal,
+    quoted,
+    shown,
+)
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import (
     Apply,
@@ -299,8 +310,8 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
     if count is not None:
         for s in taken:
             if isinstance(count, Constant) and isinstance(s.length, Constant) and s.length.data < count.data:
-                raise ShapeError(f"scan: {shown(s.name)} has {s.length.data} rows to go through, fewer than the "
-                                 f"{count.data} steps of n_steps{at(user_line())}")
+                text = FEW_ROWS.format("scan", literal(shown(s.name)))
+                raise ShapeError(f"{fill(text, [int(s.length.data), int(count.data)])}{at(user_line())}")
         return count
     if not taken:
         raise fault("nothing says how many steps to run", "give n_steps or a sequence")

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config, heed
-from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted, shown
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted
 from gradc.ir import infer, ops
+from gradc.ir.shapes import describe as describe
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -466,17 +467,6 @@ def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
             same[id(p)] = id(q)
         stack.pop()
     return True
-
-
-def describe(variable: Variable) -> str:
-    """A variable in an error message: its name, or the op that made it."""
-    if variable.name:
-        return shown(variable.name)
-    if variable.owner is not None:
-        return f"the result of {variable.owner.op}"
-    if isinstance(variable, Constant) and np.size(variable.data) == 1:
-        return f"the constant {np.asarray(variable.data).item()}"
-    return f"an unnamed variable of type {variable.type}"
 
 
 def to_variable(value: Any) -> Variable:

@@ -191,7 +191,7 @@ def keep_size_checks(program: Program, state: State) -> Program:
     """
     if not state.constraints or not program.outputs:
         return program
-    lost = shapes.lost_checks(state.constraints, state.latest, program)
+    lost = shapes.lost_checks(state.constraints, state.latest, program, state.producer)
     if not lost:
         return program
     b = Rewriter(state, _NO_RULES, "checks", program)

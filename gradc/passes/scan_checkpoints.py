@@ -31,6 +31,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradc.config import config
+from gradc.errors import NEGATIVE_STEPS, literal
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
 from gradc.ir.rows import row_form, term_form
@@ -370,8 +371,8 @@ class Blocks:
         if loops[0].steps.data is None:
             table = loops[0].inits
             first = next(iter(table))
-            table[first] = b.apply(ops.Assert(f"{loops[0].op}: the number of steps must not be negative", "shape"),
-                                   table[first], b.map("le", b.constant(0, "int64"), steps))
+            table[first] = b.apply(ops.Assert(NEGATIVE_STEPS.format(literal(str(loops[0].op))), "shape", 1),
+                                   table[first], b.map("le", b.constant(0, "int64"), steps), steps)
 
     def parts(self, x: Var) -> tuple[Var, Var]:
         """The rows of x in the blocks, one after the other, and in the rest."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc.errors import quoted
 from gradc.ir.graph import Variable
 from gradc.tensor.random import basic
 from gradc.tensor.random.op import RandomVariable
@@ -59,4 +60,4 @@ class RandomStream:
             op = getattr(space, name, None)
             if isinstance(op, RandomVariable):
                 return lambda *args, **options: self.gen(op, *args, **options)
-        raise AttributeError(f"RandomStream has no distribution {name!r}")
+        raise AttributeError(f"RandomStream has no distribution {quoted(name)}")

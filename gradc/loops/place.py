@@ -31,6 +31,7 @@ from gradc.loops.place_equations import EquationPlacer
 from gradc.loops.place_values import Values, shows_all
 from gradc.loops.schedule import Body, Carry, CondItem, Copy, Operand, ScanItem, Schedule, leaves
 from gradc.loops.sizes import KernelSizes
+from gradc.record import replace
 
 
 def place(program: Program, sizes: KernelSizes) -> Schedule:
@@ -88,7 +89,7 @@ class _Placer(EquationPlacer):
         """Is this the first part of the root, as many rows as a loop ran?"""
         return 0 < len(view.dims) == len(root_dims) and bool(self.sizes.late_in(view.dims[0])) \
             and self.sizes.bound(view.dims[0]) == root_dims[0] \
-            and View(view.root, root_dims, view.axes, view.offsets, view.flat).is_whole(root_dims)
+            and replace(view, dims=(root_dims[0], *view.dims[1:])).is_whole(root_dims)
 
     def place_body(self) -> Body:
         """All of the body of a loop or branch; what it gives is written where it belongs."""

@@ -53,9 +53,10 @@ def test_lengths_of_slices() -> None:
     best, n = at.argmax(x), (x > 2).sum()
     agrees([x, k, m], [x[:best], (x[:best] ** 2).sum(), x[:n][::-1], x[best - 1:n], at.cumsum(x[:n]).max(),
                        m[:k.max(), 1:][0], at.dot(m[:k.max(), :5], m[:, :k.max()]),
-                       x[:k.max()] + at.arange(k.sum())[:3], x[::k.min() + 1]],
+                       x[:k.max()] + at.arange(k.sum())[:3], x[::k.min() + 1],
+                       at.exp(m)[:k.max(), :k.max()]],
            [X[:5], (X[:5] ** 2).sum(), X[4::-1], X[4:5], np.cumsum(X[:5])[-1], M[0, 1:], M[:3, :5] @ M[:, :3],
-            X[:3] + np.arange(3), X[::2]], X, K, M)
+            X[:3] + np.arange(3), X[::2], np.exp(M)[:3, :3]], X, K, M)
 
 
 def test_memory_of_computed_sizes() -> None:

@@ -12,6 +12,7 @@ from gradc.loops.nodes import (
     Buffer,
     Check,
     Draw,
+    EachRow,
     Extern,
     Fn,
     For,
@@ -21,11 +22,10 @@ from gradc.loops.nodes import (
     Let,
     Load,
     Local,
-    Phase,
-    Rows,
     Size,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 
@@ -35,7 +35,7 @@ def walk(statements: Sequence[Any]) -> Iterator[Any]:
     stack = list(reversed(statements))
     while stack:
         s = stack.pop()
-        if type(s) in (For, Phase, Rows):
+        if type(s) in (For, TilePhase, EachRow):
             stack.extend(reversed(s.body))
         elif type(s) is Tile:
             stack.extend(reversed(s.phases))
@@ -137,12 +137,12 @@ def _in_statements(body: Sequence[Any], found: set[Any]) -> None:
         elif kind is For or kind is Tile:
             found.update([b for b in (s.start, s.stop) if type(b) is not Local])
             stack.extend(s.body if kind is For else s.phases)
-        elif kind is Phase:
+        elif kind is TilePhase:
             for a in s.ahead:
                 found.add(a.count)
                 _in_index(a.index, found)
             stack.extend(s.body)
-        elif kind is Rows:
+        elif kind is EachRow:
             stack.extend(s.body)
         else:
             if kind is If:

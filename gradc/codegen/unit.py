@@ -19,7 +19,7 @@ from gradc.ir import dtypes
 from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
-    Blocks,
+    BlockCut,
     Buffer,
     CallInfo,
     Check,
@@ -29,9 +29,9 @@ from gradc.loops.nodes import (
     Fn,
     Kernel,
     Load,
-    Region,
     Section,
     SizeExpr,
+    Slots,
 )
 from gradc.record import record
 from gradc.target import TARGET
@@ -111,7 +111,7 @@ class _Unit:
         self.known: list[_Function] = []
         self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
-        self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
+        self.slots: dict[Slots, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
@@ -315,7 +315,7 @@ class _Unit:
             found.sections += 1
         return found.name
 
-    def run(self, function: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.only_block(b)}"
                                         for b in buffers])

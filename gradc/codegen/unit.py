@@ -38,6 +38,7 @@ from gradc.record import record
 # Statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1 (no
 # vector code) takes half of that again, and graphs so large are seldom run on large arrays.
 LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
+DEEP = 10           # a section of more loops in loops counts as 1,500: at -O3 gcc takes 30 s for 33 of them, 5 s at -O2
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
 # Sections, or sizes, of one C function: where there are more, functions of so many each follow one another, since the
 # compiler's time grows with the square of a function's length.
@@ -285,7 +286,7 @@ class _Unit:
         if known:
             known.sections += 1
             return known.name
-        self.statements += printer.count
+        self.statements += max(printer.count, LEVELS[1][0] * (printer.deepest > DEEP))
         name, loop = self.called[number - 1]
         head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"

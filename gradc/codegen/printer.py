@@ -126,6 +126,7 @@ class Printer:
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
+        self.deepest = 0                    # blocks around one of them
         self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
@@ -141,6 +142,7 @@ class Printer:
 
     def statements(self, body: tuple[Any, ...]) -> None:
         self.count += len(body)
+        self.deepest = max(self.deepest, len(self._indent) // 4)
         for s in body:
             _STATEMENT[type(s)](self, s)
 

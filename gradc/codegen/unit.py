@@ -55,6 +55,7 @@ class CUnit:
     uses_blas: bool
     calls: tuple[CallInfo, ...]
     statements: int
+    deepest: int            # loops in loops, at most
     shrinks: bool           # the sizes of some outputs are known only after the call
 
 
@@ -113,6 +114,7 @@ class _Unit:
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
         self.slots: dict[Slots, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
+        self.deepest = 0                        # loops in loops
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
 
@@ -134,7 +136,7 @@ class _Unit:
                  *[line for function in self.known for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, self.statements,
+                     k.uses_blas, k.calls, self.statements, self.deepest,
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -311,6 +313,7 @@ class _Unit:
         if found is made:
             self.known.append(made)
             self.statements += printer.count
+            self.deepest = max(self.deepest, printer.deepest)
         else:
             found.sections += 1
         return found.name

@@ -141,19 +141,20 @@ class _Allocator:
         if before in slots:
             return replace(slots.pop(before), reuses=before)
         stride: SizeExpr = 0
-        if outer:
+        by_blocks = outer > 0 and not body.level        # what is in a body is not cut into blocks
+        if by_blocks:
             per_line = ALIGN // dtypes.ITEMSIZE[dtype]
             stride = self.sizes.align(self.sizes.product(dims), per_line, "stride")
-            size = nbytes(self.sizes, (stride, 1 if body.level else ROW_LIMIT), dtype)
+            size = nbytes(self.sizes, (stride, ROW_LIMIT), dtype)
         else:
             size = lines(self.sizes, nbytes(self.sizes, dims, dtype))
         bound = None if owner is not None else self.sizes.bound(size)
         if bound is None:
             number = self._rooms.setdefault(owner or var, len(self._rooms))
-            place = "row" if outer and not body.level else "room"
-            return Allocation(place, number, axes, size, stride, outer, taken=self._taken(var, owner, body.level))
-        size = bound
-        return Allocation("row" if outer else "arena", self._arena.take(size, "values"), axes, size, stride, outer)
+            return Allocation("row" if by_blocks else "room", number, axes, size, stride, outer,
+                              taken=self._taken(var, owner, body.level))
+        slot = self._arena.take(bound, "values")
+        return Allocation("row" if by_blocks else "arena", slot, axes, bound, stride, outer)
 
     def _taken(self, var: Var, owner: Var | None, level: int) -> Point:
         """Where a room can be taken at the earliest: what is in another's in the body that knows its size."""

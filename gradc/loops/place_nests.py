@@ -89,7 +89,7 @@ class Nests:
 
     def check(self, item: CheckItem) -> None:
         """A check, as soon as what it uses is there."""
-        found = list(item.leaves())
+        found = item.leaves()
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)

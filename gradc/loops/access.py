@@ -60,7 +60,7 @@ class Layout:
         return self.schedule.base.get(var, var)
 
     def outer(self, root: Var) -> int:
-        """Inside how many loops of its nest a stored value is written anew: none, but for rows."""
+        """Inside how many loops of its nest a stored value is written anew: none, except for rows."""
         found = self.schedule.memory.get(root)
         return 0 if found is None else found.outer
 

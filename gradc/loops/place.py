@@ -308,7 +308,7 @@ class _Placer(EquationPlacer):
         super().contract(Eqn(op, tuple(args), eqn.outs, eqn.sources), op)
 
     def _outside(self, view: View) -> _Placer:
-        """The outermost body, but for branches, in which all that a view depends on is at hand."""
+        """The outermost body, branches aside, in which all that a view depends on is at hand."""
         depth = max(self.values.depth.get(v, 0) for v in (view.root, *positions(view)))
         found: _Placer = self
         while found.outer is not None and found.is_step and depth < found.level:

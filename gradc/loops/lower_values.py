@@ -12,9 +12,8 @@ from gradc.errors import literal
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.types import MAX_DIMS
 from gradc.loops import look
-from gradc.loops.access import Access, Buffers, Layout, op_label, tensor
+from gradc.loops.access import Access, Buffers, Layout, tensor
 from gradc.loops.index import View, positions
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (
@@ -34,11 +33,9 @@ from gradc.loops.nodes import (
     SizeExpr,
     Take,
 )
-from gradc.loops.schedule import Body, Leaf, Operand, Schedule, SizeItem
+from gradc.loops.schedule import LOOP_NAMES, Body, Leaf, Operand, Schedule, SizeItem, op_label
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import KernelSizes, Point
-
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 
 
 class ValueWriter:

@@ -94,7 +94,7 @@ class BodyBuilder:
         for size in self.sizes.told_by.get(var, ()):
             value = self.values.operand(var if size.fn == "value" else self.values.told[size], ())
             self.sizes.set_point(size, self.level)
-            self.nests.append(SizeItem(size, value), list(leaves(value)), ())
+            self.nests.append(SizeItem(size, value), leaves(value), ())
             self.after[var] = len(self.nests)
 
     # -- parts

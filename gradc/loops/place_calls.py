@@ -26,7 +26,7 @@ Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the l
 def call(body: BodyBuilder, item: CallItem, label: str | None = None) -> None:
     """Add a call; its results have memory."""
     made = (*item.outs, *item.told.values())
-    body.nests.append(item, [leaf for o in item.args for leaf in leaves(o)], made)
+    body.nests.append(item, leaves(*item.args), made)
     for out in made:
         body.values.store(out)
         if label is not None:

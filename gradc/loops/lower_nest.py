@@ -36,7 +36,7 @@ from gradc.loops.nodes import (
 )
 from gradc.loops.schedule import LOOP_NAMES, Block, CheckItem, Nest, Node
 from gradc.loops.scopes import BODY, Scope, cast, truth
-from gradc.loops.sizes import inside
+from gradc.loops.size_code import inside
 from gradc.loops.tile import tiled
 
 LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache

@@ -25,9 +25,9 @@ from gradc.ir.sizes import Dim, Dims, Region, Symbol, parts
 from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size
+from gradc.loops.size_code import SizeWriter, check_of, sizes_in
 
 MOST_PARTS = 40         # of a size computed in floats
-INLINE = 3              # levels of a size that is used once are written where it is used
 Point = tuple[int, int]     # where sizes are known: how many bodies stand around, and a number that grows
 START: Point = (-1, 0)
 
@@ -394,7 +394,11 @@ class KernelSizes(Shapes):
         for size in self._closure(wanted):
             for s in self._direct(size):
                 counts[s] = counts.get(s, 0) + 1
-        written = _Writer(self, {s for s, n in counts.items() if n > 1}, point)
+
+        def here(size: Symbol) -> bool:
+            return size.fn != "shape" and size not in self.late and self.place(size) == point
+
+        written = SizeWriter(self._code, here, {s for s, n in counts.items() if n > 1})
         for c in checks:
             written.check(c, self._numbers[c])
         for size in sorted(wanted, key=lambda s: s.number):
@@ -408,13 +412,13 @@ class KernelSizes(Shapes):
     def checks_of(self, branch: Program) -> tuple[Check, ...]:
         """The checks of a branch that can be made at its start."""
         region = self._regions[branch]
-        return tuple([_check(c, self._numbers[c]) for c in region.constraints
+        return tuple([check_of(c, self._numbers[c]) for c in region.constraints
                       if self._place_of(c)[0] < self.levels[region]])
 
     def _direct(self, size: Symbol) -> list[Symbol]:
         """The sizes that a size is computed from."""
         if size.fn == "value":
-            return _sizes_in(self._code.get(size))
+            return sizes_in(self._code.get(size))
         if size.fn == "shape":
             return []
         return [s for s in ([t for _, t in size.args[1]] if size.fn == "sum" else size.args) if isinstance(s, Symbol)]
@@ -434,130 +438,6 @@ class KernelSizes(Shapes):
         return self._closure(set(parts(size)))
 
 
-class _Writer:
-    """Writes sizes in an order in which each is there when it is used."""
-
-    def __init__(self, sizes: KernelSizes, named: set[Symbol], point: Point) -> None:
-        self.sizes = sizes
-        self.named = named
-        self.point = point
-        self.before: set[Symbol] = set()            # what is used and known before
-        self.done: set[Symbol] = set()
-        self.statements: list[Define | Check] = []
-
-    def check(self, c: Any, number: int) -> None:
-        for d in (c.a, c.b, *c.shown):
-            self.define(d)
-        self.statements.append(_check(c, number))
-
-    def define(self, root: Dim) -> None:
-        """The Define of a size, after those of what it is computed from."""
-        stack: list[Any] = [root]
-        while stack:
-            size = stack[-1]
-            if type(size) is int or size in self.done or self.is_there(size):
-                stack.pop()
-                continue
-            expr, waiting = self.expression(size, INLINE)
-            missing = [s for s in waiting if s not in self.done and not self.is_there(s)]
-            if missing:
-                stack += missing
-                continue
-            stack.pop()
-            self.done.add(size)
-            self.statements.append(Define(size, expr))
-
-    def is_there(self, size: Symbol) -> bool:
-        """Is a size known without a statement of this point?"""
-        if size.fn == "shape" or size in self.sizes.late:
-            return True
-        if self.sizes.place(size) == self.point:
-            return False
-        self.before.add(size)
-        return True
-
-    def expression(self, size: Symbol, depth: int) -> tuple[nodes.Expr, list[Symbol]]:
-        """A size by what it is computed from, and those of these that have names."""
-        waiting: list[Symbol] = []
-
-        def part(d: Dim) -> nodes.Expr:
-            if not isinstance(d, Symbol) or d in self.named or not depth or d.fn in ("shape", "value") \
-                    or self.sizes.place(d) != self.point:
-                if isinstance(d, Symbol):
-                    waiting.append(d)
-                return Size(d)
-            inner, more = self.expression(d, depth - 1)
-            waiting.extend(more)
-            return inner
-
-        fn, args = size.fn, size.args
-        if fn == "value":
-            code = self.sizes._code[size]
-            return code, _sizes_in(code)
-        if fn == "sum":
-            return _sum(args[0], args[1], part), waiting
-        if fn == "product":
-            total = part(args[0])
-            for s in args[1:]:
-                total = Fn("mul", (total, part(s)), "int64")
-            return total, waiting
-        if fn == "align":
-            up = Fn("add", (part(args[0]), Lit(args[1] - 1, "int64")), "int64")
-            return Fn("and_", (up, Lit(-args[1], "int64")), "int64"), waiting
-        row = "floor_divide" if fn == "quotient" else fn
-        return Fn(row, tuple([part(a) for a in args]), "int64"), waiting
-
-
-def _sum(constant: int, terms: Sequence[tuple[int, Symbol]], part: Callable[[Dim], nodes.Expr]) -> nodes.Expr:
-    """constant + factor * size + ..., what is added before what is taken away."""
-    total: nodes.Expr | None = None
-    for f, s in sorted(terms, key=lambda term: term[0] < 0):
-        x = part(s) if abs(f) == 1 else Fn("mul", (Lit(abs(f), "int64"), part(s)), "int64")
-        if total is None:
-            total = x if f > 0 else Fn("sub", (Lit(constant, "int64"), x), "int64")
-            constant = constant if f > 0 else 0
-        else:
-            total = Fn("add" if f > 0 else "sub", (total, x), "int64")
-    assert total is not None
-    if not constant:
-        return total
-    return Fn("add" if constant > 0 else "sub", (total, Lit(abs(constant), "int64")), "int64")
-
-
-def _check(c: Any, number: int) -> Check:
-    """A constraint as a statement; a and b are handed on where its message shows them."""
-    a, b = Size(c.a), Size(c.b)
-    zero = Lit(0, "int64")
-    values: tuple[nodes.Expr, ...] = (a, b)
-    match c.kind:
-        case "equal":
-            condition: nodes.Expr = Fn("eq", (a, b), "bool")
-        case "no_less":
-            condition = Fn("ge", (a, b), "bool")
-        case "at_least":
-            condition = Fn("gt", (a, zero), "bool") if c.b == 1 else Fn("ge", (a, Lit(c.b, "int64")), "bool")
-            values = (a,)
-        case "inside":
-            condition = inside(a, b)
-        case "not_zero":
-            condition, values = Fn("neq", (a, zero), "bool"), tuple([Size(d) for d in c.shown])
-    if "{0}" not in c.message():
-        values = ()
-    if all(isinstance(d, int) for d in (c.a, c.b)):
-        condition = Lit(_holds(c.kind, c.a, c.b), "bool")
-    return Check(condition, number, values)
-
-
-def _holds(kind: str, a: int, b: int) -> bool:
-    return {"equal": a == b, "no_less": a >= b, "at_least": a >= b, "inside": -b <= a < b, "not_zero": a != 0}[kind]
-
-
-def inside(at: nodes.Expr, n: nodes.Expr) -> nodes.Expr:
-    """Is an index (negative counts from the end) inside an axis of n?"""
-    return Fn("and_", (Fn("lt", (at, n), "bool"), Fn("ge", (Fn("add", (at, n), "int64"), Lit(0, "int64")), "bool")),
-              "bool")
-
-
 def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
     """A Map or Cast of scalars."""
     result = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
@@ -568,21 +448,6 @@ def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
     cast = [a if a.dtype == compute or (row.rule == "select" and k == 0) else Fn("cast", (a,), compute)
             for k, a in enumerate(args)]
     return Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
-
-
-def _sizes_in(expr: nodes.Expr | None) -> list[Symbol]:
-    """The Symbols of an expression."""
-    found: list[Symbol] = []
-    stack = [expr]
-    while stack:
-        e = stack.pop()
-        if type(e) is Size and isinstance(e.size, Symbol):
-            found.append(e.size)
-        elif type(e) is Load and isinstance(e.index.offset, Symbol):
-            found.append(e.index.offset)
-        elif type(e) is Fn:
-            stack.extend(e.args)
-    return found
 
 
 def _instance(program: Program, sources: tuple[int, ...]) -> Program:

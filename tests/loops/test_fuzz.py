@@ -187,7 +187,7 @@ def cut(g: Growth, v: Var) -> None:
 def filled(g: Growth, v: Var) -> None:
     """A range, or a value repeated, as often as data says."""
     b, n = g.builder, number(g)
-    if g.random.random() < 0.5 or len(g.shape[v]) > 2:
+    if g.random.random() < 0.5 or len(g.shape[v]) > 1:
         g.add(b.map("mul", b.cast(b.apply(ops.Iota(), n), "float64"), b.constant(0.3, "float64")), (g.letter(n),))
     else:
         sizes = [b.size(v, k) for k in range(len(g.shape[v]))]

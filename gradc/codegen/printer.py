@@ -124,10 +124,9 @@ class Printer:
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
-        self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
         self.deepest = 0                    # blocks around one of them
-        self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
+        self.carried = False                # does the innermost loop carry locals?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
@@ -164,7 +163,7 @@ class Printer:
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
             text = row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
-            if self.step and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
+            if self.carried and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
                 return text.replace("gradc_", "gradc_step_", 1)
             return text
         if kind is Lit:
@@ -190,9 +189,6 @@ class Printer:
         return self.names[size]
 
     def index(self, index: Index) -> str:
-        # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
-        self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
-            bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
         terms = [self.names[v] if s == 1 else f"{self.size(s)} * {self.names[v]}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
@@ -257,14 +253,14 @@ class Printer:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
-        self.wide &= not (isinstance(s.start, int) and isinstance(s.stop, int))     # it may be unrolled
         var, start, stop = self.names[s.var], self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
-            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
+            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})",
+                      carried=s.is_carried)
             return
         if s.order == "free":
             self.line("GRADC_FREE_ORDER")
-        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})")
+        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})", carried=s.is_carried)
 
     def bound(self, bound: Bound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
@@ -273,14 +269,14 @@ class Printer:
         for f in folds:
             self.line(f"{LOCAL_TYPE[f.dtype]} {self.names[f.name]} = {literal(f.identity, f.dtype)};")
 
-    def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
+    def loop(self, body: tuple[Any, ...], head: str, *first: str, carried: bool = False) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
-        around, self.step = self.step, any([type(s) is Assign for s in body])
+        around, self.carried = self.carried, carried
         for text in first:
             self.line(text)
         self.statements(body)
-        self._indent, self.step = outside, around
+        self._indent, self.carried = outside, around
         self.line("}")
 
     def tile(self, s: Tile) -> None:
@@ -376,16 +372,16 @@ class Printer:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
             self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")
-            self.loop(s.body, "for (int64_t lane = 0; lane < width; ++lane)", first)
+            self.loop(s.body, "for (int64_t lane = 0; lane < width; ++lane)", first, carried=s.is_carried)
             self._indent = outside
             self.line("}")
         else:
             self.line(f"int64_t {base} = {start};")
             self.line(f"for (; {base} + {lanes} <= {stop}; {base} += {lanes})")
             outside, self._indent = self._indent, self._indent + "    "
-            self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first, carried=s.is_carried)
             self._indent = outside
-            self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first, carried=s.is_carried)
         for a in arrays:
             place = f"{a.name}{a.at}[lane]"
             folded = row_template(a.row, a.dtype, a.dtype)[1].format(place, f"{a.name}{a.at}[lane + half]")

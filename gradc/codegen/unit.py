@@ -302,7 +302,7 @@ class _Unit:
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
         name, loop = self.called[number - 1]
-        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * s.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"
         lines = [*wrapped(head, 4), *body]
         if s.blocks:

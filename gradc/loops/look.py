@@ -106,6 +106,38 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
             yield e.buffer, False
 
 
+def is_straight(statements: Sequence[Any]) -> bool:
+    """Do compilers permute nothing here?
+
+    They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
+    """
+    stack = list(statements)
+    while stack:
+        s = stack.pop()
+        if type(s) is For:
+            if not s.lanes and isinstance(s.start, int) and isinstance(s.stop, int):
+                return False
+            stack.extend(s.body)
+        elif type(s) is Tile:
+            stack.extend(s.phases)
+        elif type(s) in (TilePhase, EachRow):
+            stack.extend(s.body)
+            if not all([_is_straight(a.index) for a in getattr(s, "ahead", ())]):
+                return False
+        else:
+            if type(s) is If:
+                stack.extend((*s.body, *s.orelse))
+            if not all([_is_straight(place.index) for place in written(s)]) \
+                    or not all([_is_straight(e.index) for e in expressions(s) if type(e) is Load]):
+                return False
+    return True
+
+
+def _is_straight(index: Index) -> bool:
+    return all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
+        bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
+
+
 def sizes(sections: Sequence[Any]) -> set[Any]:
     """All sizes that sections use: names, and numbers."""
     found: set[Any] = set()

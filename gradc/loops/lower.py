@@ -34,7 +34,7 @@ from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.lower_calls import title
 from gradc.loops.lower_scan import ItemWriter
-from gradc.loops.memory import ROW_LIMIT, allocate
+from gradc.loops.memory import allocate
 from gradc.loops.names import Namer
 from gradc.loops.nodes import BlockCut, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
 from gradc.loops.place import place
@@ -56,12 +56,8 @@ from gradc.loops.scopes import Scope
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.states import as_words
 from gradc.loops.store import store
-from gradc.loops.tile import ROWS
 from gradc.loops.uses import Uses
-
-SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
-NANOSECONDS = 0.12          # of one unit of a row's weight, per element
-PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
+from gradc.target import TARGET
 
 
 def unsupported(program: Program) -> str | None:
@@ -180,7 +176,7 @@ class _Lowering:
         small = [b for b in {**writer.reads, **writer.writes} if b.place == "stack"]
         reads, writes = (tuple([b for b in used if b not in small]) for used in (writer.reads, writer.writes))
         self.sections.append(Section(name, tuple(scope.statements), reads, writes, in_entry=type(item) is CallItem,
-                                     arrays=tuple(small)))
+                                     arrays=tuple(small), wide=look.is_straight(scope.statements)))
 
     def _nest_section(self, top: Nest) -> None:
         nodes = list(statements(top))
@@ -189,17 +185,18 @@ class _Lowering:
         memory = self.schedule.memory
         rows = any(map(folds_into_memory, folds)) or any(n.out in memory and memory[n.out].place == "row"
                                                          for n in nodes)
-        limit = ROW_LIMIT if rows else PART_LIMIT if folds else 0
+        limit = TARGET.blocks_of_rows if rows else TARGET.blocks_of_scalars if folds else 0
         combine = self._parts(folds, limit) if blocked else ()
         scope = Scope(0, None)
         self.writer.nest(top, scope, blocked)
         blocks = None
         if blocked:
             nested = any(type(c) is Nest for c in top.children)
-            multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
+            multiple = TARGET.tile if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
             blocks = BlockCut(top.size, self._work(top), multiple, limit, _cost(nodes))
         self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.writer.reads),
-                                     tuple(self.writer.writes), blocks, combine))
+                                     tuple(self.writer.writes), blocks, combine,
+                                     wide=look.is_straight(scope.statements)))
 
     def _parts(self, folds: Sequence[Node], limit: int) -> tuple[Combine, ...]:
         """A row of partial results per block for all folds with the same row and dtype: scalars first."""
@@ -246,10 +243,10 @@ def _is_small(nodes: Sequence[Node]) -> bool:
                 return False
             size *= d
         total += size
-    return total <= SMALL
+    return total <= TARGET.whole
 
 
 def _cost(nodes: Sequence[Node]) -> float:
     """Nanoseconds per innermost point."""
     depth = max(len(n.domain) for n in nodes)
-    return round(NANOSECONDS * sum(n.weight() for n in nodes if len(n.domain) == depth) + 0.05, 2)
+    return round(TARGET.addition * sum(n.weight() for n in nodes if len(n.domain) == depth) + 0.05, 2)

@@ -203,6 +203,11 @@ class For:
     order: str = ""
     rounds: int = 0
 
+    @property
+    def is_carried(self) -> bool:
+        """Do locals go from one iteration to the next?  No vectors are made of such a loop."""
+        return any([type(s) is Assign for s in self.body])
+
 
 @record
 class If:
@@ -374,6 +379,7 @@ class Section:
     """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section).
 
     arrays: small ones of its own, on the C stack; where the C compiler unrolls all loops over one, in registers.
+    wide: its vectors may be as wide as the CPU's, for nothing is permuted (`gradc.target.FAULTS`).
     """
 
     title: str
@@ -384,6 +390,7 @@ class Section:
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
     arrays: tuple[Buffer, ...] = ()
+    wide: bool = False
 
 
 @record

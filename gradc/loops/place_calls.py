@@ -17,8 +17,7 @@ from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_values import is_contiguous
 from gradc.loops.schedule import CallItem, Leaf, leaves
 from gradc.loops.sizes import KernelSizes
-
-SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
+from gradc.target import TARGET
 
 Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the labels of its axes
 
@@ -88,7 +87,7 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
         return False                            # one operand alone is summed over
     extents = [size[x] for group in groups for x in group]
     known = [d for d in extents if isinstance(d, int)]
-    if len(known) == len(extents) and prod(known) <= SMALL_PRODUCT:
+    if len(known) == len(extents) and prod(known) <= TARGET.small_product:
         return False                            # loops, which the C compiler unrolls
     return all(any(size[x] != 1 for x in group) for group in groups)
 

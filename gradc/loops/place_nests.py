@@ -17,12 +17,7 @@ from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_values import Values
 from gradc.loops.schedule import Block, CheckItem, Item, Leaf, Nest, Node
 from gradc.record import fresh, record
-
-NEST_LIMIT = 400        # statements in one nest: the C compiler is quadratic in it
-FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
-BIG = 4000              # equations of a Program from which on nests are shorter, as there are so many:
-BIG_LIMIT = 100         # in place of NEST_LIMIT
-BIG_FOLD = 2            # in place of FOLD_SIZE: fewer nests read the same values; -O1, which such units get, walks less
+from gradc.target import TARGET
 
 Need = tuple[Var, View | None]      # a value, and the view it is used through (None: not element by element)
 
@@ -66,8 +61,9 @@ class Nests:
         self._items: list[Any] = [OpenBlock()]          # scalars of inputs and sizes come first
         self._places: dict[SizeExpr | None, list[int]] = {None: [0]}   # of nests by their size, and of blocks, in items
         self._path: dict[Var, tuple[OpenNest, ...]] = {}    # loops around the node that computes a value
-        big = equations >= BIG
-        self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (NEST_LIMIT, FOLD_SIZE)
+        big = equations >= TARGET.many_equations
+        self._limit, self._fold_size = (TARGET.short_nest, TARGET.short_fold) if big \
+            else (TARGET.nest, TARGET.fold)
 
     def __len__(self) -> int:
         return len(self._items)

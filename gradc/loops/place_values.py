@@ -15,9 +15,7 @@ from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import Leaf, Node, Operand, Tree, leaves, op_weight
 from gradc.loops.sizes import KernelSizes
-
-RECOMPUTE_COST = 2      # at most so many additions' worth is computed again rather than stored
-RECOMPUTE_LEAVES = 3    # and from so many elements
+from gradc.target import TARGET
 
 
 class Values:
@@ -60,10 +58,10 @@ class Values:
     def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
         """If an elementwise value is cheap, computes it wherever it is used; `operands` are those at its own place."""
         cost = op_weight(eqn.op)
-        if cost > RECOMPUTE_COST:
+        if cost > TARGET.recompute:
             return False
         cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if cost > RECOMPUTE_COST or len(leaves(*operands)) > RECOMPUTE_LEAVES:
+        if cost > TARGET.recompute or len(leaves(*operands)) > TARGET.recompute_leaves:
             return False
         out = eqn.outs[0]
         own = range(rank)                   # the same operands in out's own axes

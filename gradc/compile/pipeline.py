@@ -86,7 +86,7 @@ class Compiled:
 
     def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
         """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""
-        numbers = [k for k in sources if type(self.ingested.equation(k).op) is ops.Callback]
+        numbers = [k for k in sources if ops.user_op(self.ingested.equation(k).op) is not None]
         if not numbers:
             raise InternalError(f"no equation is known of {name}, which is called in Python; this is a bug in gradc, "
                                 f"please report it")

@@ -16,6 +16,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Builder, Program, Var, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
 
 Flags = Sequence[bool]
@@ -185,6 +186,19 @@ def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flag
     return [(builder.apply(op, x, *conditions, *shown), batched[0])]
 
 
+def _call(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -> Result:
+    """Axes in front of an argument's core are a batch; all batches have as many axes as the longest."""
+    routine = get_routine(op.routine)
+    if routine.has_state:
+        raise Unbatchable(f"{op} works on one value at a time")
+    inputs, _ = op.split(args)
+    _fixed(args[len(inputs):], batched[len(inputs):], "the size of a result")
+    ranks = [tensor(x).ndim - len(core) for x, core in zip(inputs, routine.cores[0])]
+    most = max(n - flag for n, flag in zip(ranks, batched))
+    given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x for x, n, flag in zip(inputs, ranks, batched)]
+    return [(v, True) for v in builder.equation(op, (*given, *args[len(inputs):])).outs]
+
+
 def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags) -> Result:
     _, _, seqs, inits, others = op.split(args)
     first = 1 + op.limited
@@ -227,5 +241,5 @@ _BATCH: dict[type, Callable[[Builder, Any, Sequence[Var], Flags], Result]] = {
     ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _along, ops.ArgReduce: _along,
     ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose, ops.Reshape: _reshape,
     ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota, ops.ShapeOf: _shapeof,
-    ops.Assert: _assert, ops.Scan: _scan, ops.Cond: _cond,
+    ops.Assert: _assert, ops.Call: _call, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -395,7 +395,7 @@ class _Lowering:
         self.reads.update(dict.fromkeys([a.buffer for a in args]))
         self.writes.update(dict.fromkeys([a.buffer for a in outs]))
         shapes = [*[leaf.view.dims for leaf in call.args], *map(self.sizes.of, call.outs)]
-        function: Any = snippet_of(call.op.op)
+        function: Any = snippet_of(call.op.routine.op)
         failures: list[tuple[int | None, int]] = []
         if function is None:
             function = len(self.calls)

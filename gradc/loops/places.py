@@ -157,7 +157,7 @@ class DrawCall:
 class UserCall:
     """outs = op(args), a user's Op; each array lies in memory in one piece."""
 
-    op: ops.Callback
+    op: ops.Call
     outs: tuple[Var, ...]
     args: list[Leaf]
     sources: tuple[int, ...]

@@ -22,6 +22,7 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import UserRoutine
 from gradc.ir.types import TensorType
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
@@ -117,7 +118,7 @@ class Schedule:
                     pass
                 case ops.Broadcast() | ops.Reshape():
                     live.add(eqn.args[0])
-                case ops.Callback():
+                case ops.Call():
                     live.update(eqn.op.split(eqn.args)[0])
                 case ops.Assert() if not self._in_prologue(eqn):
                     live.update(eqn.args)
@@ -125,9 +126,6 @@ class Schedule:
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     live.update(eqn.args[:values])
                     live.update(a for a in eqn.args[values:] if a not in self.sizes.values)
-                case ops.Random():
-                    state, _, parameters = eqn.op.split(eqn.args)
-                    live.update((state, *parameters))
                 case _:
                     live.update(eqn.args)
         kept.reverse()
@@ -140,10 +138,9 @@ class Schedule:
         for eqn in self.program.eqns:
             if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
                 forced.update(eqn.args)
-            elif type(eqn.op) is ops.Random:
-                forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
-            elif type(eqn.op) is ops.Callback:
-                forced.update(eqn.op.split(eqn.args)[0])
+            elif type(eqn.op) is ops.Call:
+                draws = isinstance(eqn.op.routine, str)
+                forced.update(a for a in eqn.op.split(eqn.args)[0] if a.type.ndim or not draws)
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
@@ -195,10 +192,10 @@ class Schedule:
                 self._scatter(eqn, op)
             case ops.Assert():
                 self._assert(eqn, op)
-            case ops.Random():
-                self._random(eqn, op)
-            case ops.Callback():
+            case ops.Call(UserRoutine()):
                 self._user_call(eqn, op)
+            case ops.Call():
+                self._random(eqn, op)
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         ranges: list[tuple[Any, ...]] = []
@@ -492,14 +489,14 @@ class Schedule:
                 return False
         return (last, 1) in view.axes[-2:]
 
-    def _random(self, eqn: Eqn, op: ops.Random) -> None:
+    def _random(self, eqn: Eqn, op: ops.Call) -> None:
         """Draws are made by one call; arrays of parameters that do not lie in one piece are copied."""
-        state, _, parameters = op.split(eqn.args)
+        (state, *parameters), _ = op.split(eqn.args)
         after, out = eqn.outs
         before = self._in_one_piece(state)
         each = [any(d != 1 for d in self.sizes.of(p)) for p in parameters]
         given = [self._in_one_piece(p) if flag else self._operand(p, ()) for p, flag in zip(parameters, each)]
-        call = DrawCall(op.distribution, before, after, out, self.sizes.product(self.sizes.of(out)), given, each,
+        call = DrawCall(op.routine, before, after, out, self.sizes.product(self.sizes.of(out)), given, each,
                         eqn.sources, len(self.items))
         self.items.append(call)
         for var in (after, out):
@@ -510,7 +507,7 @@ class Schedule:
             for leaf in leaves(operand):
                 self._use(call, leaf)
 
-    def _user_call(self, eqn: Eqn, op: ops.Callback) -> None:
+    def _user_call(self, eqn: Eqn, op: ops.Call) -> None:
         """A user's Op is given arrays in one piece: those that lie in memory so, and copies of others."""
         args = [self._in_one_piece(a) for a in op.split(eqn.args)[0]]
         call = UserCall(op, eqn.outs, args, eqn.sources, len(self.items))

@@ -21,6 +21,7 @@ from typing import Any
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
@@ -379,11 +380,15 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
 
 
 def may_fail(eqn: Eqn) -> bool:
-    """Can `eqn` raise an error for values, not sizes?  (What a Callback does is not known.)"""
-    return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (
-        ops.Callback, ops.Cond, ops.Random) or (
-        type(eqn.op) in (ops.Slice, ops.Scatter)
-        and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
+    """Can `eqn` raise an error for values, not sizes?"""
+    match eqn.op:
+        case ops.Assert():
+            return eqn.op.error != "shape"
+        case ops.Call():
+            return get_routine(eqn.op.routine).may_fail  # type: ignore[no-any-return]
+        case ops.Slice() | ops.Scatter():
+            return any(item.is_single for item in eqn.op.items)
+    return type(eqn.op) is ops.Cond
 
 
 def elements(var: Var) -> int:

@@ -24,6 +24,7 @@ from itertools import pairwise
 from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.passes.loop import DEAR, Loop, SizedBuilder, is_loop
@@ -138,7 +139,7 @@ def _groups(program: Program) -> list[_Group]:
 def _is_whole(eqn: Eqn) -> bool:
     """A loop with states that runs all of its steps, and whose step may be run a second time."""
     return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(  # type: ignore
-        type(e.op) is ops.Callback for e in equations(eqn.op.body))                 # type: ignore[attr-defined]
+        type(e.op) is ops.Call and not get_routine(e.op.routine).repeatable for e in equations(eqn.op.body))  # type: ignore
 
 
 def _may_be_cut(eqn: Eqn) -> bool:

@@ -18,6 +18,7 @@ from gradc.errors import Unsupported
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Op
 from gradc.ir.program import Var, equations
+from gradc.ir.routines import UserRoutine
 from gradc.ir.types import TensorType
 from gradc.loops.lower import lower
 from gradc.passes import phases
@@ -71,7 +72,7 @@ def called(g: Growth, v: Var) -> None:
     b, rank = g.builder, len(g.shape[v])
     w = b.map("tanh", g.random.choice([u for u in g.values if not g.shape[u]] or [b.constant(0.5, "float64")]))
     user = IN_PYTHON if rank > 2 or g.random.random() < 0.5 else IN_C[rank]
-    y, total = b.apply(ops.Callback(user, (rank, 0)), v, w, *[b.size(v, k) for k in range(rank)])
+    y, total = b.apply(ops.Call(UserRoutine(user), (rank, 0)), v, w, *[b.size(v, k) for k in range(rank)])
     g.add(total, ())
     g.add(y, g.shape[v])
 
@@ -138,6 +139,6 @@ def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
 
 
 def test_seeds_meet_calls_of_both_kinds() -> None:
-    users = [type(e.op.op) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
-             if type(e.op) is ops.Callback]
+    users = [type(user) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+             if (user := ops.user_op(e.op)) is not None]
     assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10

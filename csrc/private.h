@@ -57,7 +57,11 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 
-extern const gradc_draws gradc_draw;            /* NULL if gradc was built without NumPy's library of distributions */
+extern const gradc_routine gradc_draw;          /* NULL if gradc was built without NumPy's library of distributions */
+
+/* routines.c --------------------------------------------------------------------------------------------- */
+
+extern const gradc_routine gradc_routines[GRADC_ROUTINES];      /* what frame->routines points to */
 
 /* cpu.c -------------------------------------------------------------------------------------------------- */
 

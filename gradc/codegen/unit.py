@@ -53,7 +53,7 @@ class CUnit:
     constants: tuple[Any, ...]
     checks: tuple[CheckInfo, ...]
     sections: int
-    uses_blas: bool
+    routines: tuple[str, ...]
     calls: tuple[CallInfo, ...]
     optimize: str
     shrinks: bool           # the sizes of some outputs are known only after the call
@@ -116,7 +116,7 @@ class _Unit:
                  *[line for function in self.known.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
+                     k.routines, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -360,7 +360,7 @@ class _Unit:
         return name
 
     def entry_section(self, s: Section) -> None:
-        """A gemm or a user's function is called from the entry function itself: the pool is not in use then."""
+        """A routine or a user's function is called from the entry function itself: the pool is not in use then."""
         printer = Printer(Names(self.names), 2)
         printer.statements(s.body)
         lines = [f"    {{   /* {_comment(s.title)} */"]

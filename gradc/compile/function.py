@@ -50,6 +50,7 @@ from gradc.ir.distributions import copied, generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable, describe
 from gradc.ir.program import Eqn, with_sources
+from gradc.ir.routines import get_routine
 from gradc.ir.types import WORDS, RngType, TensorType
 from gradc.runtime import toolchain
 
@@ -191,11 +192,13 @@ class Maker:
             calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name
-        if manifest["blas"]:
+        if any(get_routine(name).blas for name in manifest["routines"]):
             _choose_blas()
         made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, cache=loaded.reason,
                          sections=manifest["sections"], isa=_isa_name(toolchain.isa()), path=loaded.path,
                          seconds={**self.compiled.seconds, "compiler": loaded.seconds}, scratch=Scratch(made))
+        if manifest["routines"]:
+            made.info["routines"] = ", ".join(manifest["routines"])
         if manifest["calls"]:
             made.info["calls"] = ", ".join(str(ingested.equation(numbers[0]).op) for numbers in manifest["calls"])
         self.compiled.forget()

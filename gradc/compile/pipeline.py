@@ -80,7 +80,7 @@ class Compiled:
         with self._stage("generate"):
             made = stages().generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
-                    "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
+                    "sections": made.sections, "routines": list(made.routines), "shrinks": made.shrinks,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
         return build.Unit(made.text, manifest, made.constants, made.optimize)
 

@@ -195,7 +195,8 @@ def _call(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -
     _fixed(args[len(inputs):], batched[len(inputs):], "the size of a result")
     ranks = [tensor(x).ndim - len(core) for x, core in zip(inputs, routine.cores[0])]
     most = max(n - flag for n, flag in zip(ranks, batched))
-    given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x for x, n, flag in zip(inputs, ranks, batched)]
+    given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x
+             for x, n, flag in zip(inputs, ranks, batched)]
     return [(v, True) for v in builder.equation(op, (*given, *args[len(inputs):])).outs]
 
 

@@ -8,6 +8,7 @@ Not here: `UserRoutine`'s run (`ir.callback`), what users write (`tensor.slinalg
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,6 +48,7 @@ class Routine:
     faults        error class and message of each status from 1 on that the C function returns; without them a call
                   does not fail.  The messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
+    blas          does it use the library that config.blas chooses?
     """
 
     name: str
@@ -60,6 +62,7 @@ class Routine:
     faults: tuple[tuple[str, str], ...] = ()
     shown: int = 0
     overwrites: int | None = None
+    blas: bool = False
 
     repeatable = True               # gives the same results if it is run again
     snippet: ArraySnippet | None = None
@@ -68,6 +71,16 @@ class Routine:
     def cores(self) -> tuple[list[Core], list[Core]]:
         """Core dimensions of the arguments and of the results."""
         return parsed(self.signature)
+
+    @property
+    def labels(self) -> list[str]:
+        """The core dimensions of which the C function is told the sizes, in order."""
+        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core if not d.isdecimal()]))
+
+    @property
+    def count(self) -> int:
+        """How many numbers the C function is given."""
+        return len(self.options) + len(self.labels) + sum({"matrix": 2, "each": 1}.get(x, 0) for x in self.layouts)
 
     @property
     def may_fail(self) -> bool:
@@ -92,9 +105,13 @@ class Routine:
         text = self.faults[number][1]
         if not rank:
             return text
-        room = min(rank, MOST_SHOWN - self.shown)
+        room = self.room(rank)
         place = [f"{{{self.shown + k}}}" for k in range(room)] + ["..."] * (rank > room)
         return f"{text}, at index [{', '.join(place)}] of the batch"
+
+    def room(self, rank: int) -> int:
+        """How many axes of an index in a batch of that rank a message shows."""
+        return min(rank, MOST_SHOWN - self.shown)
 
     def __str__(self) -> str:
         return f"{self.name}_rv" if self.has_state else self.name
@@ -122,6 +139,7 @@ class UserRoutine:
     may_fail = has_state = True         # what Python does is not known
     repeatable = False
     overwrites = None
+    layouts = itertools.repeat("C")
 
     @property
     def snippet(self) -> ArraySnippet | None:
@@ -152,7 +170,8 @@ def _distribution(row: Distribution) -> Routine:
 
 
 _ROWS = (
-    Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix")),
+    Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
+            blas=True),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

@@ -230,7 +230,8 @@ RULES: dict[type, Callable[[Any, Any, Args], Sequence[Known]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words, ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words, ops.Scan: _scan,
+    ops.Cond: _cond, ops.GradientOf: _same,
 }
 
 

@@ -9,12 +9,10 @@ from gradc.loops.nodes import (
     Accumulate,
     Break,
     Buffer,
+    Call,
     Check,
-    Draw,
-    Extern,
     Fn,
     For,
-    Gemm,
     If,
     Index,
     Load,
@@ -49,12 +47,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.condition, *s.values]
         case If() | Break():
             stack = [s.condition]
-        case Gemm():
-            stack = [s.a, s.b]
-        case Draw():
-            stack = [s.before, *s.parameters]
-        case Extern():
-            stack = [*s.args]
+        case Call():
+            stack = [*s.args, *s.place]
         case _:
             stack = [s.expr]
     while stack:
@@ -69,11 +63,7 @@ def written(s: Any) -> Sequence[Any]:
     match s:
         case Store() | Accumulate():
             return (s,)
-        case Gemm():
-            return (s.out,)
-        case Draw():
-            return (s.after, s.out)
-        case Extern():
+        case Call():
             return s.outs  # type: ignore[no-any-return]
     return ()
 
@@ -136,12 +126,8 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
                     continue
                 case If():
                     stack.extend((*s.body, *s.orelse))
-                case Gemm():
-                    found.update((s.m, s.n, s.k, s.step_a, s.step_b))
-                case Draw():
-                    found.add(s.count)
-                case Extern():
-                    found.update(n for shape in s.shapes for n in shape)
+                case Call():
+                    found.update(s.numbers)
             for place in written(s):
                 _in_index(place.index, found)
             for e in expressions(s):

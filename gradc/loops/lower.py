@@ -4,9 +4,7 @@
     Map, Cast                              a Let in the body of its nest, or part of its user's expression (lazy)
     Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
-    Contract of two matrices               a Gemm
-    Random                                 a Draw
-    Callback                               an Extern
+    Call, Contract of two matrices         a Call
     Concat, Scatter                        Stores into parts of one buffer
     Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
@@ -20,20 +18,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.errors import Unsupported, literal
+from gradc.errors import Unsupported
 from gradc.ir import dtypes, ops
-from gradc.ir.distributions import DISTRIBUTIONS, fault
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
 from gradc.ir.sizes import Symbol
-from gradc.ir.snippet import snippet_of
 from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops import look
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.fused import fused
 from gradc.loops.index import View, positions
+from gradc.loops.lower_call import emit_call, title
 from gradc.loops.lower_scan import emit
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (
@@ -45,13 +42,10 @@ from gradc.loops.nodes import (
     Check,
     CheckInfo,
     Combine,
-    Draw,
     Expr,
-    Extern,
     Fn,
     Fold,
     For,
-    Gemm,
     If,
     Index,
     Kernel,
@@ -69,16 +63,14 @@ from gradc.loops.nodes import (
 )
 from gradc.loops.places import (
     Block,
+    CallItem,
     CheckItem,
     CondItem,
-    DrawCall,
-    GemmCall,
     Leaf,
     Loop,
     Node,
     Operand,
     ScanItem,
-    UserCall,
     statements,
 )
 from gradc.loops.schedule import Schedule
@@ -142,7 +134,7 @@ class _Lowering:
         self.sections: list[Section] = []
         self.counted: dict[Var, int] = {}           # the number of steps of a loop -> the section that finds it
         self.base = 0                               # level of the body at work
-        self.uses_blas = False
+        self.routines: dict[str, None] = {}
         self.calls: list[CallInfo] = []
         self.parts: dict[Node, tuple[Buffer, SizeExpr]] = {}
         self._begin()
@@ -165,12 +157,8 @@ class _Lowering:
                     self._loop_section(item)
                 case Block():
                     self._block_section(item)
-                case GemmCall():
-                    self._gemm_section(item)
-                case DrawCall():
-                    self._draw_section(item)
-                case UserCall():
-                    self._user_section(item)
+                case CallItem():
+                    self._call_section(item)
                 case ScanItem() | CondItem():
                     self._control_section(item)
         stored = {k: self.memory.buffers[v] for v, k in self.schedule.output_of.items()}
@@ -184,7 +172,7 @@ class _Lowering:
                     if isinstance(s, Symbol))
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
                       self.sizes.prologue(used), arena, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), self.uses_blas, tuple(late), tuple(bounds),
+                      tuple(self.sizes.checks), self._text(), tuple(self.routines), tuple(late), tuple(bounds),
                       tuple(self.calls))
 
     def _text(self) -> str:
@@ -281,12 +269,8 @@ class _Lowering:
                     self._emit_loop(item, scope)
                 case Block():
                     self._emit_block(item, scope)
-                case GemmCall():
-                    scope.statements.append(self._gemm(item, scope))
-                case DrawCall():
-                    self._draw(item, scope)
-                case UserCall():
-                    scope.statements.append(self._user_call(item, scope))
+                case CallItem():
+                    emit_call(self, item, scope, LOOP_NAMES)
                 case ScanItem() | CondItem():
                     emit(self, item, scope)
 
@@ -325,92 +309,11 @@ class _Lowering:
         self.sizes.checks.append(CheckInfo(error, message, sources))
         scope.statements.append(Check(condition, len(self.sizes.checks), values))
 
-    def _gemm_section(self, call: GemmCall) -> None:
+    def _call_section(self, item: CallItem) -> None:
         scope = Scope(0, None)
-        scope.statements.append(self._gemm(call, scope))
-        a, b = (self.memory.leaf(leaf).buffer.name for leaf in (call.a, call.b))
-        out = self.memory.whole(call.out).buffer.name
-        self.sections.append(Section(f"{out} = {a} times {b}", tuple(scope.statements), tuple(self.reads),
-                                     tuple(self.writes), in_entry=True))
-
-    def _gemm(self, call: GemmCall, scope: Scope) -> Any:
-        self.uses_blas = True
-        depth = len(call.batch)
-        variables = LOOP_NAMES[:depth]
-        loads, flags, steps = [], [], []
-        for leaf in (call.a, call.b):
-            a = self.memory.leaf(leaf)
-            row, column = a.strides[-2:]
-            flags.append(column != 1)
-            steps.append(row if column == 1 else column)
-            loads.append(Load(a.buffer, self.index(Access(a.buffer, a.strides[:depth], a.offset), scope)))
-            self.reads[a.buffer] = None
-        target = self.memory.whole(call.out)
-        self.writes[target.buffer] = None
-        out = Load(target.buffer, self.index(Access(target.buffer, target.strides[:depth], target.offset), scope))
-        body: Any = Gemm(loads[0], loads[1], out, call.m, call.n, call.k, flags[0], flags[1], steps[0], steps[1])
-        for size, v in reversed(list(zip(call.batch, variables))):
-            body = For(v, 0, size, (body,))
-        return body
-
-    def _draw_section(self, call: DrawCall) -> None:
-        scope = Scope(0, None)
-        self._draw(call, scope)
-        self.sections.append(Section(f"{self.memory.label(call.out)} of {call.distribution}", tuple(scope.statements),
-                                     tuple(self.reads), tuple(self.writes), in_entry=True))
-
-    def _draw(self, call: DrawCall, scope: Scope) -> None:
-        row = DISTRIBUTIONS[call.distribution]
-        before = self.memory.leaf(call.before)
-        self.reads[before.buffer] = None
-        parameters: list[Expr] = []
-        for given, each, dtype in zip(call.parameters, call.each, row.parameters):
-            if each and isinstance(given, Leaf):
-                a = self.memory.leaf(given)
-                self.reads[a.buffer] = None
-                parameters.append(Load(a.buffer, self._start(a, scope)))
-            else:
-                parameters.append(cast(self.value(given, scope), dtype))
-        made = []
-        for var in (call.after, call.out):
-            a = self.memory.whole(var)
-            self.writes[a.buffer] = None
-            made.append(Load(a.buffer, self._start(a, scope)))
-        number = len(self.sizes.checks) + 1
-        shown = [f"{{{k}:float}}" if dtype == "float64" else f"{{{k}}}" for k, dtype in enumerate(row.parameters)]
-        for what in row.faults:
-            self.sizes.checks.append(CheckInfo("BadValueError", fault(call.distribution, what, shown), call.sources))
-        scope.statements.append(Draw(call.distribution, Load(before.buffer, self._start(before, scope)), made[0],
-                                     made[1], call.count, tuple(parameters), number, len(row.faults)))
-
-    def _user_section(self, call: UserCall) -> None:
-        scope = Scope(0, None)
-        scope.statements.append(self._user_call(call, scope))
-        self.sections.append(Section(str(call.op), tuple(scope.statements), tuple(self.reads), tuple(self.writes),
+        emit_call(self, item, scope, LOOP_NAMES)
+        self.sections.append(Section(title(self, item), tuple(scope.statements), tuple(self.reads), tuple(self.writes),
                                      in_entry=True))
-
-    def _user_call(self, call: UserCall, scope: Scope) -> Extern:
-        args = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.leaf, call.args)]
-        outs = [Load(a.buffer, self._start(a, scope)) for a in map(self.memory.whole, call.outs)]
-        self.reads.update(dict.fromkeys([a.buffer for a in args]))
-        self.writes.update(dict.fromkeys([a.buffer for a in outs]))
-        shapes = [*[leaf.view.dims for leaf in call.args], *map(self.sizes.of, call.outs)]
-        function: Any = snippet_of(call.op.routine.op)
-        failures: list[tuple[int | None, int]] = []
-        if function is None:
-            function = len(self.calls)
-            self.calls.append(CallInfo(str(call.op), call.sources))
-        else:
-            checks = self.sizes.checks
-            for code, meaning in (*function.errors, (None, "its C code returned {0}")):
-                meaning = literal(meaning) if code is not None else meaning
-                checks.append(CheckInfo("ExecutionError", f"CFunction {function.name} failed: {meaning}", call.sources))
-                failures.append((code, len(checks)))
-        return Extern(function, tuple(args), tuple(outs), tuple(shapes), tuple(failures))
-
-    def _start(self, a: Access, scope: Scope) -> Index:
-        """The first element of what lies in one piece."""
-        return self.index(Access(a.buffer, (), a.offset), scope)
 
     # -- loops and nodes
 

@@ -15,7 +15,7 @@ from math import prod
 from gradc.ir import dtypes
 from gradc.ir.program import Var
 from gradc.loops.nodes import Region, SizeExpr
-from gradc.loops.places import GemmCall, Node, statements
+from gradc.loops.places import Node, statements
 from gradc.loops.schedule import Schedule
 from gradc.loops.sizes import KernelSizes
 
@@ -70,7 +70,7 @@ def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
         node = schedule.node.get(var)
         touch(var, node.item if node is not None else schedule.home[var])
         for user, _ in schedule.uses.get(var, ()):
-            touch(var, user.index if isinstance(user, GemmCall) else user.item)
+            touch(var, user.item)
     for item in schedule.items:
         for statement in statements(item):
             if isinstance(statement, Node) and statement.target is not None and statement.target.root in schedule.home:
@@ -133,7 +133,7 @@ def in_place_of(schedule: Schedule, sizes: KernelSizes, spans: dict[Var, tuple[i
             continue
         if spans[v][1] != node.item or schedule.home[v] == node.item or v.type != var.type:
             continue
-        users = [(u, used) for u, used in schedule.uses[v] if isinstance(u, GemmCall) or u.item == node.item]
+        users = [(u, used) for u, used in schedule.uses[v] if u.item == node.item]
         if all(isinstance(u, Node) and u.path and u.path[-1] is loop and used.view.is_whole(dims)
                and loop.children.index(u) <= loop.children.index(node) for u, used in users):
             return v

@@ -1,8 +1,8 @@
 """Places: the data that `loops.schedule` makes and `loops.lower` reads.
 
 An operand is found through a view (`Leaf`) or computed where it is used (`Tree`).  A statement (`Node`, `CheckItem`)
-stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks, `GemmCall`s,
-`DrawCall`s and `UserCall`s, in order.
+stands in a `Loop` or, outside all loops, in a `Block`.  Top-level items are Loops, Blocks and
+`CallItem`s, in order.
 """
 
 from __future__ import annotations
@@ -125,41 +125,20 @@ class Block:
 
 
 @record(frozen=False, eq=False)
-class GemmCall:
-    """out[batch] = a[batch] b[batch] by BLAS; views have axes (batch..., row, column)."""
+class CallItem:
+    """outs = routine(args), for each index of `batch`.
 
-    out: Var
-    a: Leaf
-    b: Leaf
-    batch: tuple[SizeExpr, ...]
-    m: SizeExpr
-    n: SizeExpr
-    k: SizeExpr
-    index: int = -1
+    args: memory, a view with the axes of the batch and then those of the routine's core; or one value for all (not
+    `in_memory`).
+    numbers: what it is told, but for the steps of "matrix" arguments, which are known when all memory is.
+    """
 
-
-@record(frozen=False, eq=False)
-class DrawCall:
-    """`count` draws of a distribution; a parameter is a scalar, or memory with a value for each draw (`each`)."""
-
-    distribution: str
-    before: Leaf
-    after: Var
-    out: Var
-    count: SizeExpr
-    parameters: list[Operand]
-    each: list[bool]
-    sources: tuple[int, ...]
-    item: int = -1
-
-
-@record(frozen=False, eq=False)
-class UserCall:
-    """outs = op(args), a user's Op; each array lies in memory in one piece."""
-
-    op: ops.Call
+    routine: Any
+    args: list[Operand]
+    in_memory: list[bool]
     outs: tuple[Var, ...]
-    args: list[Leaf]
+    batch: tuple[SizeExpr, ...]
+    numbers: tuple[SizeExpr, ...]
     sources: tuple[int, ...]
     item: int = -1
 

@@ -1,7 +1,7 @@
 """Which values share a loop nest, and which need memory: fusion.
 
-In: a Program with its sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements, gemms,
-calls of users' Ops), each node in its place, and the set of stored values.
+In: a Program with its sizes.  Out: a Schedule: top-level items in order (loops, blocks of scalar statements,
+calls), each node in its place, and the set of stored values.
 
 How it works, equation by equation in program order:
  1. views (Transpose, Broadcast, Slice, Reshape) only change how a value is found (`index.View`);
@@ -22,23 +22,20 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.routines import UserRoutine
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
+from gradc.loops.calls import place_call, place_gemm
 from gradc.loops.index import Axis, View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (
     Block,
     CheckItem,
-    DrawCall,
-    GemmCall,
     Leaf,
     Loop,
     Node,
     Operand,
     Tree,
-    UserCall,
     drop_ones,
-    gemm_labels,
     is_gemm,
     leaves,
     op_weight,
@@ -68,7 +65,7 @@ class Schedule:
         self.size_values: set[Var] = set()              # results of ShapeOf
         self.stored: set[Var] = set()
         self.storage: dict[Var, Var] = {}               # value -> the value whose memory it lives in
-        self.products: dict[Var, str] = {}              # results of gemms and of users' Ops, and what to call them
+        self.products: dict[Var, str] = {}              # results of calls, and what to call them
         self.placed: dict[Var, View] = {}               # stored value of a body -> the part of another's memory it has
         self.locals: set[Var] = set()                   # scalars that are locals of C, made by no node
         self.depth: dict[Var, int] = {}                 # of a body's values: how many bodies stand around it
@@ -139,8 +136,8 @@ class Schedule:
             if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
                 forced.update(eqn.args)
             elif type(eqn.op) is ops.Call:
-                draws = isinstance(eqn.op.routine, str)
-                forced.update(a for a in eqn.op.split(eqn.args)[0] if a.type.ndim or not draws)
+                forced.update(a for a, layout in zip(eqn.op.split(eqn.args)[0], get_routine(eqn.op.routine).layouts)
+                              if a.type.ndim or layout != "each")
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
@@ -192,10 +189,8 @@ class Schedule:
                 self._scatter(eqn, op)
             case ops.Assert():
                 self._assert(eqn, op)
-            case ops.Call(UserRoutine()):
-                self._user_call(eqn, op)
             case ops.Call():
-                self._random(eqn, op)
+                place_call(self, eqn)
 
     def _ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         ranges: list[tuple[Any, ...]] = []
@@ -377,7 +372,7 @@ class Schedule:
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         if is_gemm(eqn, self.sizes):
-            self._gemm(eqn, op)
+            place_gemm(self, eqn)
             return
         out = eqn.outs[0]
         self.views[out] = View.whole(out, self.sizes.of(out))
@@ -402,150 +397,6 @@ class Schedule:
             self._add(Node("reduce", out, op, operands, domain, out_axes, reduced, "add"))
         else:
             self._add(Node("map", out, ops.Map("mul"), operands, domain, out_axes))
-
-    def _gemm(self, eqn: Eqn, op: ops.Contract) -> None:
-        """A gemm for each batch index; operands that do not lie in memory as BLAS takes them are copied."""
-        batch, m, n, k = gemm_labels(op)
-        left, right = (op.a, eqn.args[0]), (op.b, eqn.args[1])
-        if list(op.out) == [*batch, *n, *m]:
-            left, right, m, n = right, left, n, m
-        size: dict[int, SizeExpr] = {}
-        for labels, x in (left, right):
-            size.update(zip(labels, self.sizes.of(x)))
-        orders = [[x for x in labels if x in k] for labels, _ in (left, right)]
-        tries = [[self._matrix(left, batch, m, inner), self._matrix(right, batch, inner, n)] for inner in orders]
-        a, b = max(tries, key=lambda found: sum(f is not None for f in found))
-        inner = orders[0] if tries[0] == [a, b] else orders[1]
-        a = a or self._matrix_copy(left, batch, m, inner)
-        b = b or self._matrix_copy(right, batch, inner, n)
-        out = eqn.outs[0]
-        self.views[out] = View.whole(out, self.sizes.of(out))
-        order = [*batch, *m, *n]
-        made = out
-        if list(op.out) != order:
-            dims = tuple(size[x] for x in order)
-            made = self._fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)  # type: ignore
-            self.views[out] = self.views[made].transposed(tuple(order.index(x) for x in op.out))
-        rows, columns, summed = (self.sizes.product([size[x] for x in group]) for group in (m, n, k))
-        call = GemmCall(made, a, b, tuple(size[x] for x in batch), rows, columns, summed)
-        call.index = len(self.items)
-        self.items.append(call)
-        self._store(made)
-        self.products[made] = "dot"
-        self.home[made] = call.index
-        for leaf in (a, b):
-            self._store(leaf.root)
-            self._use(call, leaf)
-
-    def _matrix(self, operand: tuple[tuple[int, ...], Var], batch: list[int], rows: list[int],
-                columns: list[int]) -> Leaf | None:
-        """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
-        labels, x = operand
-        view = self.views[x]
-        if view.root in self.trees:
-            return None
-        pair = [self._as_one(view, [labels.index(x) for x in group]) for group in (rows, columns)]
-        if pair[0] is None or pair[1] is None:
-            return None
-        outer = [labels.index(x) for x in batch]
-        made = View(view.root, (*[view.dims[p] for p in outer], pair[0][0], pair[1][0]),
-                    (*[view.axes[p] for p in outer], pair[0][1], pair[1][1]), view.offsets, view.flat)
-        return Leaf(view.root, made) if self._blas_ready(made) else None
-
-    def _as_one(self, view: View, group: list[int]) -> tuple[SizeExpr, Axis] | None:
-        """Several axes of a view as one, if memory goes on from each to the next."""
-        group = [p for p in group if view.dims[p] != 1]
-        strides: Sequence[SizeExpr] = (1,) if view.flat else self.sizes.strides(self.sizes.of(view.root))
-        steps: list[SizeExpr] = []
-        for p in group:
-            axis = view.axes[p]
-            if axis is None:
-                return None
-            steps.append(self.sizes.mul(strides[axis[0]], axis[1], "stride"))
-        for (p, step), inner in zip(zip(group[1:], steps[1:]), steps):
-            if inner != self.sizes.mul(step, view.dims[p]):
-                return None
-        return (self.sizes.product([view.dims[p] for p in group]), view.axes[group[-1]]) if group else None
-
-    def _matrix_copy(self, operand: tuple[tuple[int, ...], Var], batch: list[int], rows: list[int],
-                     columns: list[int]) -> Leaf:
-        """As `_matrix`, of a copy."""
-        labels, x = operand
-        order = tuple(labels.index(x) for x in (*batch, *rows, *columns))
-        copy = self._copy(self.views[x].transposed(order), x)
-        whole = self.views[copy]
-        b, last = len(batch), len(batch) + len(rows)
-        dims = (*whole.dims[:b], self.sizes.product(whole.dims[b:last]), self.sizes.product(whole.dims[last:]))
-        return Leaf(copy, View(copy, dims, (*whole.axes[:b], whole.axes[last - 1], whole.axes[-1]), whole.offsets))
-
-    def _blas_ready(self, view: View) -> bool:
-        """Does one of the last two axes walk memory with stride 1, and the other forwards with a larger stride?"""
-        if view.flat:           # after a Reshape: rows or columns, one after the other
-            return any((inner, outer) == ((0, 1), (0, n)) for inner, outer, n in zip(
-                view.axes[-2:], view.axes[:-3:-1], view.dims[-2:]))
-        last = len(self.sizes.of(view.root)) - 1
-        for axis in view.axes[-2:]:
-            if axis is None or not isinstance(axis[1], int) or axis[1] < 1:
-                return False
-        return (last, 1) in view.axes[-2:]
-
-    def _random(self, eqn: Eqn, op: ops.Call) -> None:
-        """Draws are made by one call; arrays of parameters that do not lie in one piece are copied."""
-        (state, *parameters), _ = op.split(eqn.args)
-        after, out = eqn.outs
-        before = self._in_one_piece(state)
-        each = [any(d != 1 for d in self.sizes.of(p)) for p in parameters]
-        given = [self._in_one_piece(p) if flag else self._operand(p, ()) for p, flag in zip(parameters, each)]
-        call = DrawCall(op.routine, before, after, out, self.sizes.product(self.sizes.of(out)), given, each,
-                        eqn.sources, len(self.items))
-        self.items.append(call)
-        for var in (after, out):
-            self.views[var] = View.whole(var, self.sizes.of(var))
-            self._store(var)
-            self.home[var] = call.item
-        for operand in (before, *given):
-            for leaf in leaves(operand):
-                self._use(call, leaf)
-
-    def _user_call(self, eqn: Eqn, op: ops.Call) -> None:
-        """A user's Op is given arrays in one piece: those that lie in memory so, and copies of others."""
-        args = [self._in_one_piece(a) for a in op.split(eqn.args)[0]]
-        call = UserCall(op, eqn.outs, args, eqn.sources, len(self.items))
-        self.items.append(call)
-        for leaf in args:
-            self._use(call, leaf)
-        for out in eqn.outs:
-            self.views[out] = View.whole(out, self.sizes.of(out))
-            self.home[out] = call.item
-            self.products[out] = "result"
-            self._store(out)
-
-    def _in_one_piece(self, x: Var) -> Leaf:
-        """Memory in which the elements of `x` lie one after the other."""
-        view = self.views[x]
-        root = view.root
-        here = root not in self.trees and root not in self.size_values and root not in self.locals
-        if not (here and self.lies_in_one_piece(view)):
-            view = self.views[self._copy(view, x)]
-        self._store(view.root)
-        return Leaf(view.root, view)
-
-    def lies_in_one_piece(self, view: View) -> bool:
-        """Do its elements lie in memory one after the other?"""
-        part = self.placed.get(view.root)
-        if view.flat and part is not None and not self.lies_in_one_piece(part):
-            return False
-        steps = (1,) if view.flat else self._steps(view.root)
-        return all(d == 1 or (a is not None and self.sizes.mul(steps[a[0]], a[1]) == s)
-                   for a, d, s in zip(view.axes, view.dims, self.sizes.strides(view.dims)))
-
-    def _steps(self, root: Var) -> Sequence[SizeExpr]:
-        """Elements of memory from one position on each axis to the next."""
-        part = self.placed.get(root)
-        if part is None:
-            return self.sizes.strides(self.sizes.of(root))
-        steps = (1,) if part.flat else self._steps(part.root)
-        return [0 if a is None else self.sizes.mul(steps[a[0]], a[1]) for a in part.axes]
 
     def _concat(self, eqn: Eqn, axis: int) -> None:
         out = eqn.outs[0]

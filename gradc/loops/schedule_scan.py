@@ -26,6 +26,7 @@ from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
+from gradc.loops.calls import lies_in_one_piece
 from gradc.loops.index import View, positions
 from gradc.loops.memory import is_small
 from gradc.loops.nodes import SizeExpr
@@ -213,7 +214,7 @@ class ControlSchedule(Schedule):
                     or root in self.output_of or not self._shows_all(view, self.sizes.of(root)):
                 continue
             part = target.reshaped(self.sizes, self.sizes.of(root), self.sizes.of(target.root))
-            if part is not None and self.lies_in_one_piece(part):
+            if part is not None and lies_in_one_piece(self, part):
                 self.placed[root] = part
                 node.fn = "in place"
 

@@ -1,0 +1,74 @@
+"""Calls in the loop IR: a `CallItem` becomes a Call, in loops over its batch.
+
+In: the lowering (`loops.lower`) at work, an item, the scope it stands in.  Out: statements; what the section reads and
+writes; the checks that tell what failed, and at which index of the batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradc.errors import literal
+from gradc.ir.routines import Routine, get_routine
+from gradc.loops.access import Access
+from gradc.loops.nodes import Call, CallInfo, CheckInfo, Expr, For, Load, Local, SizeExpr
+from gradc.loops.places import CallItem
+from gradc.loops.scopes import Scope, cast
+
+
+def emit_call(of: Any, item: CallItem, scope: Scope, names: tuple[str, ...]) -> None:
+    """Append the call to `scope`; `names`: those of loop variables."""
+    routine, depth = get_routine(item.routine), len(item.batch)
+    args: list[Expr] = []
+    numbers: list[SizeExpr] = list(item.numbers)
+    for k, (operand, in_memory) in enumerate(zip(item.args, item.in_memory)):
+        if not in_memory:
+            args.append(cast(of.value(operand, scope), routine.takes[k]))
+            continue
+        a = of.memory.leaf(operand)
+        of.reads[a.buffer] = None
+        args.append(_first(of, a, depth, scope))
+        if isinstance(routine, Routine) and routine.layouts[k] == "matrix":
+            row, column = a.strides[-2:]
+            numbers += [int(column != 1), row if column == 1 else column]
+    outs = []
+    for var in item.outs:
+        a = of.memory.whole(var)
+        of.writes[a.buffer] = None
+        outs.append(_first(of, a, depth, scope))
+    function, failures = _function(of, item, routine)
+    place = tuple([Local(v, "int64") for v in names[:routine.room(depth)]]) if failures and depth else ()
+    body: Any = Call(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
+    for size, v in reversed(list(zip(item.batch, names))):
+        body = For(v, 0, size, (body,))
+    scope.statements.append(body)
+
+
+def _first(of: Any, a: Access, depth: int, scope: Scope) -> Load:
+    """The first element of an array, of the one at hand of a batch."""
+    return Load(a.buffer, of.index(Access(a.buffer, a.strides[:depth], a.offset), scope))
+
+
+def _function(of: Any, item: CallItem, routine: Any) -> tuple[Any, tuple[tuple[int | None, int], ...]]:
+    """What is called, and the number of a check for each way in which it fails."""
+    if isinstance(item.routine, str):
+        of.routines[item.routine] = None
+        found = [(k + 1, kind, routine.message(k, len(item.batch))) for k, (kind, _) in enumerate(routine.faults)]
+        function: Any = item.routine
+    elif routine.snippet is None:
+        of.calls.append(CallInfo(str(routine), item.sources))
+        return len(of.calls) - 1, ()
+    else:
+        function = routine.snippet
+        texts = [*[(code, literal(text)) for code, text in function.errors], (None, "its C code returned {0}")]
+        found = [(code, "ExecutionError", f"CFunction {function.name} failed: {text}") for code, text in texts]
+    first = len(of.sizes.checks) + 1
+    of.sizes.checks += [CheckInfo(kind, text, item.sources) for _, kind, text in found]
+    return function, tuple([(code, number) for number, (code, *_) in enumerate(found, first)])
+
+
+def title(of: Any, item: CallItem) -> str:
+    """What to call the section of a call."""
+    made = ", ".join([of.memory.label(v) for v in item.outs])
+    given = ", ".join([of.memory.leaf(x).buffer.name for x, flag in zip(item.args, item.in_memory) if flag])
+    return f"{made} = {get_routine(item.routine)}({given})"

@@ -22,12 +22,15 @@ typedef int (*gradc_section)(gradc_frame *frame, const void *context, int64_t lo
 
 enum { GRADC_NO_MEMORY = -1, GRADC_CALL_FAILED = -2 };
 
-/* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
+/* What routines take from the library of linear algebra that is in use. */
 typedef struct gradc_blas {
+    /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
     void (*dgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
     void (*sgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /* Its function of that name ("cblas_dtrsm", "dpotrf_"), and the bits of its integers; NULL if it has none. */
+    void *(*find)(const char *name, int *bits);
 } gradc_blas;
 
 /* What units call (gradc/ir/routines.py says what each computes); it runs on the thread that calls it.  in, out: the
@@ -45,11 +48,12 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(UNIFORM) ROW(NORMAL) ROW(STANDARD_NORMAL) ROW(LOGNORMAL) ROW(EXPONENTIAL) ROW(BETA) ROW(GAMMA) ROW(CHISQUARE) \
     ROW(GUMBEL) ROW(LAPLACE) ROW(LOGISTIC) ROW(TRIANGULAR) ROW(VONMISES) ROW(WEIBULL) ROW(BINOMIAL) ROW(POISSON) \
     ROW(GEOMETRIC) ROW(INTEGERS)
+/* Those of linear algebra: one of float32, one of float64. */
+#define GRADC_OF_FLOATS(ROW) \
+    ROW(GEMM) ROW(SOLVE_TRIANGULAR)
 #define GRADC_NUMBER(name) GRADC_##name,
-enum {
-    GRADC_DISTRIBUTIONS(GRADC_NUMBER)
-    GRADC_GEMM_F64, GRADC_GEMM_F32, GRADC_ROUTINES
-};
+#define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
+enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_ROUTINES };
 
 static inline int64_t gradc_bits(double value)
 {

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc import errors
 from gradc.codegen.snippets import needs_compiler
 from gradc.compile import pipeline, states
 from gradc.compile.ingest import Argument, In, Ingested, Out, ingest
@@ -28,13 +29,10 @@ from gradc.compile.profile import Profile
 from gradc.config import config
 from gradc.errors import (
     SIZE_ONE,
-    AssertionFailedError,
     BadArgumentError,
-    BadValueError,
     ExecutionError,
     GradcError,
     GraphError,
-    IndexOutOfBoundsError,
     ShapeError,
     SourceLine,
     ToolchainNotFoundError,
@@ -281,7 +279,7 @@ class Maker:
         lines = self.ingested.lines_of(equations)
         if 1 not in values:
             message = message.replace(SIZE_ONE, "")
-        return _RUNTIME_ERRORS[error](explain(fill(message, values), shapes, self.ingested, lines))
+        return getattr(errors, error)(explain(fill(message, values), shapes, self.ingested, lines))
 
     def _title(self) -> str:
         return shown(self.name or "the function")
@@ -544,10 +542,6 @@ class InterpretedCall:
             self._lock.release()
 
 
-_RUNTIME_ERRORS: dict[str, type[Exception]] = {
-    "ShapeError": ShapeError, "IndexOutOfBoundsError": IndexOutOfBoundsError, "ExecutionError": ExecutionError,
-    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError, "BadValueError": BadValueError,
-}
 _SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
 
 

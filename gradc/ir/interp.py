@@ -303,18 +303,22 @@ def _call(op: ops.Call, args: list[Any], eqn: Eqn) -> list[Any]:
         result = _one_call(routine, inputs, shapes, ())
         return result if isinstance(result, list) else [result]
     parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
-    found = [_one_call(routine, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]
-    rows = zip(*found) if len(made) > 1 else [found]
-    return [np.asarray(row, inputs[0].dtype).reshape(shape) for row, shape in zip(rows, shapes)]
+    found = [_one_call(routine, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
+    rows = zip(*found) if found and len(made) > 1 else [found] * len(made)
+    return [np.asarray(row, None if found else out.type.dtype).reshape(shape)  # type: ignore[attr-defined]
+            for row, shape, out in zip(rows, shapes, eqn.outs)]
 
 
 def _one_call(routine: Routine, inputs: Sequence[Any], shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
-    """The value of a row at index `place` of the batch."""
+    """The value of a row at index `place` of the batch; nan where it fails and is not to report it."""
     stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
     try:
         return routine.value(*inputs, *stated)
     except Fault as fault:
-        raise routine.error(fault, place) from None
+        if routine.faults:
+            raise routine.error(fault, place) from None
+        (shape,) = shapes
+        return np.full(shape[len(place):], np.nan, inputs[0].dtype)
 
 
 def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:

@@ -46,7 +46,7 @@ class Routine:
                   distance from one to the next; "each": one value for all, or an array in one piece
     options       numbers that the C function is given in front of those that sizes and layouts tell
     faults        error class and message of each status from 1 on that the C function returns; without them a call
-                  does not fail.  The messages show the first `shown` values that it leaves in frame->error
+                  does not fail, but gives nan.  The messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
     blas          does it use the library that config.blas chooses?
     """
@@ -152,6 +152,19 @@ class UserRoutine:
 # ------------------------------------------------------------------------------------------------- values
 
 
+def _solve(upper: int, unit: int) -> Callable[..., np.ndarray]:
+    """Substitution with one triangle of the matrix; the other is not read."""
+    def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        made = np.array(b, np.result_type(a, b))
+        for i in reversed(range(len(a))) if upper else range(len(a)):
+            if not unit and a[i, i] == 0:
+                raise Fault(0, next(k for k in range(len(a)) if a[k, k] == 0))
+            known = slice(i + 1, None) if upper else slice(i)
+            made[i] = (made[i] - a[i, known] @ made[known]) / (1 if unit else a[i, i])
+        return made
+    return solve
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -169,9 +182,22 @@ def _distribution(row: Distribution) -> Routine:
                    overwrites=0)
 
 
+def solve_name(upper: bool, unit: bool) -> str:
+    """The row that solves with a triangular matrix; unit: its diagonal is 1, whatever stands there."""
+    return f"solve_{'upper' if upper else 'lower'}{'_unit' * unit}"
+
+
+def _solve_row(upper: int, unit: int) -> Routine:
+    singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
+    return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
+                   _solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit), () if unit else (singular,),
+                   0 if unit else 1, overwrites=1, blas=True)
+
+
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             blas=True),
+    *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

@@ -18,6 +18,7 @@ from gradc.ir import ops
 from gradc.ir.program import Builder, Program, Var, tensor
 from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
+from gradc.record import replace
 
 Flags = Sequence[bool]
 Result = list[tuple[Var, bool]]
@@ -197,7 +198,7 @@ def _call(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -
     most = max(n - flag for n, flag in zip(ranks, batched))
     given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x
              for x, n, flag in zip(inputs, ranks, batched)]
-    return [(v, True) for v in builder.equation(op, (*given, *args[len(inputs):])).outs]
+    return [(v, True) for v in builder.equation(replace(op, outer=op.outer + 1), (*given, *args[len(inputs):])).outs]
 
 
 def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags) -> Result:

@@ -305,11 +305,13 @@ class Call(OpKind):
     """What is computed by a call: `routine` names a row of `ir.routines`, or is a `UserRoutine`.
 
     The sizes of results that do not follow from the arguments are its last arguments if they are stated: int64 scalars,
-    for each result as many as `ranks` says.
+    for each result as many as `ranks` says.  outer: how many axes of the batch are steps of a loop or the like, which
+    an error does not tell of.
     """
 
     routine: Any
     ranks: tuple[int, ...] = ()
+    outer: int = 0
 
     def split(self, args: Any) -> tuple[Any, list[Any]]:
         """The arguments as (what the routine is given, the sizes of each result)."""

@@ -48,7 +48,8 @@ def place_call(s: Any, eqn: Eqn) -> None:
         args.append(s._operand(x, ()) if not memory else in_one_piece(s, x) if routine.has_state
                     else _in_batch(s, x, core, layout, len(batch)))
         numbers += [int(memory)] * (layout == "each")
-    _place(s, CallItem(op.routine, args, in_memory, eqn.outs, batch, tuple(numbers), eqn.sources), str(op))
+    _place(s, CallItem(op.routine, args, in_memory, eqn.outs, batch, tuple(numbers), eqn.sources, op.outer),
+           str(op))
 
 
 def _place(s: Any, call: CallItem, label: str) -> None:

@@ -37,7 +37,8 @@ def emit_call(of: Any, item: CallItem, scope: Scope, names: tuple[str, ...]) -> 
         of.writes[a.buffer] = None
         outs.append(_first(of, a, depth, scope))
     function, failures = _function(of, item, routine)
-    place = tuple([Local(v, "int64") for v in names[:routine.room(depth)]]) if failures and depth else ()
+    shown = names[item.outer:depth] if failures else ()
+    place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Any = Call(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
     for size, v in reversed(list(zip(item.batch, names))):
         body = For(v, 0, size, (body,))
@@ -53,7 +54,8 @@ def _function(of: Any, item: CallItem, routine: Any) -> tuple[Any, tuple[tuple[i
     """What is called, and the number of a check for each way in which it fails."""
     if isinstance(item.routine, str):
         of.routines[item.routine] = None
-        found = [(k + 1, kind, routine.message(k, len(item.batch))) for k, (kind, _) in enumerate(routine.faults)]
+        rank = len(item.batch) - item.outer
+        found = [(k + 1, kind, routine.message(k, rank)) for k, (kind, _) in enumerate(routine.faults)]
         function: Any = item.routine
     elif routine.snippet is None:
         of.calls.append(CallInfo(str(routine), item.sources))

@@ -140,6 +140,7 @@ class CallItem:
     batch: tuple[SizeExpr, ...]
     numbers: tuple[SizeExpr, ...]
     sources: tuple[int, ...]
+    outer: int = 0              # axes of the batch that messages do not show
     item: int = -1
 
 

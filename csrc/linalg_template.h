@@ -55,3 +55,27 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
         NAME(solve)(upper, unit, trans, m, n, a, lda, out[0]);
     return 0;
 }
+
+/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite. */
+int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    int64_t n = numbers[0], fault = 0;
+    T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
+    *(void **)&found = lapack(frame, TEXT("", "potrf_"), n);
+    if (found)
+        found("U", &n, l, &n, &fault, 1);           /* the upper triangle by columns */
+    for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; !found && j <= i; ++j) {
+            for (int64_t k = 0; k < j; ++k)
+                l[i * n + j] -= l[i * n + k] * l[j * n + k];
+            l[i * n + j] = j < i ? l[i * n + j] / l[j * n + j] : (T)sqrt(l[i * n + i]);
+        }
+        fault |= !(l[i * n + i] > 0);
+        memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
+    }
+    for (int64_t i = 0; fault && i < n * n; ++i)
+        l[i] = NAN;
+    return fault != 0;
+}

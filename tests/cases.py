@@ -71,7 +71,8 @@ SAMPLERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     "integers": lambda rng, shape: rng.integers(-6, 7, shape),
     "small": lambda rng, shape: rng.integers(0, 4, shape),
     "bools": lambda rng, shape: rng.integers(0, 2, shape),
-    "triangles": lambda rng, shape: rng.normal(0, 1, shape) + 3 * np.eye(shape[-1]),
+    "triangles": lambda rng, shape: rng.normal(0, 1, shape) / shape[-1] + 2 * np.eye(shape[-1]),
+    "positive_definite": lambda rng, shape: (x := rng.normal(0, 1, shape)) @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]),
 }
 
 
@@ -699,6 +700,17 @@ PRODUCTS: list[Case] = [
         for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))
     ],
     Case("batched_dot", at.batched_dot, np.matmul, (T3, Arg((2, 4, 3)))),
+    *[
+        Case(
+            "slinalg.cholesky",
+            partial(at.slinalg.cholesky, lower=lower, on_error=on_error),
+            np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2),
+            (Arg(shape, "positive_definite"),),
+            label=f"{shape} {'lower' * lower} {on_error}",
+        )
+        for shape, lower, on_error in (((4, 4), True, "raise"), ((3, 3), False, "raise"), ((2, 3, 3), False, "nan"),
+                                       ((2, 1, 3, 3), True, "raise"))
+    ],
     *[
         Case(
             "slinalg.solve_triangular",

@@ -50,7 +50,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(GEOMETRIC) ROW(INTEGERS)
 /* Those of linear algebra: one of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
-    ROW(GEMM) ROW(SOLVE_TRIANGULAR)
+    ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_ROUTINES };

@@ -46,7 +46,7 @@ class Routine:
                   distance from one to the next; "each": one value for all, or an array in one piece
     options       numbers that the C function is given in front of those that sizes and layouts tell
     faults        error class and message of each status from 1 on that the C function returns; without them a call
-                  does not fail, but gives nan.  The messages show the first `shown` values that it leaves in frame->error
+                  does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
     blas          does it use the library that config.blas chooses?
     """
@@ -165,6 +165,17 @@ def _solve(upper: int, unit: int) -> Callable[..., np.ndarray]:
     return solve
 
 
+def _cholesky(a: np.ndarray) -> np.ndarray:
+    """The lower triangular L with L L^T = a, of which the lower triangle is read."""
+    made = np.zeros_like(a)
+    for j in range(len(a)):
+        rest = a[j:, j] - made[j:, :j] @ made[j, :j]
+        if not rest[0].real > 0:
+            raise Fault(0)
+        made[j:, j] = rest / np.sqrt(rest[0])
+    return made
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -198,6 +209,9 @@ _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             blas=True),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), _cholesky, "cholesky", ("C",), (), faults, 0, 0, True)
+      for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
+                           ("cholesky_or_nan", ()))],
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

@@ -16,9 +16,10 @@ from gradc.ir.routines import solve_name
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.shape import matrix_transpose, shape_padright
 
-__all__ = ["solve_triangular"]
+__all__ = ["cholesky", "solve_triangular"]
 
-NUMPY: dict[str, Any] = {}      # rows of `tensor.numpy_api`
+# rows of `tensor.numpy_api`
+NUMPY: dict[str, Any] = {"cholesky": (lambda a, upper=False: cholesky(a, not upper), "a upper=")}
 
 
 def _floats(what: str, ndim: int, *given: Any) -> list[Any]:
@@ -59,3 +60,16 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     x = apply(ops.Call(solve_name(not lower, unit_diagonal)), _matrix("solve_triangular", a), _matrix(
         "solve_triangular", b))
     return x[..., 0] if vectors else x
+
+
+def cholesky(x: Any, lower: bool = True, on_error: str = "raise") -> Any:
+    """The triangular L with L L.T = x (not `lower`: L.T L = x), of which only that triangle is read.
+
+    Shapes: (..., m, m).  on_error: what becomes of a matrix that is not positive definite: "raise", or "nan" for it.
+    Raises: LinAlgError, at the call.   Error: that of the LAPACK in use, or of the plain algorithm.
+    """
+    if on_error not in ("raise", "nan"):
+        raise TypeMismatchError(f"cholesky: on_error is 'raise' or 'nan', got {on_error!r}")
+    op = ops.Call("cholesky" if on_error == "raise" else "cholesky_or_nan")
+    (x,) = _floats("cholesky", 2, x)
+    return apply(op, x) if lower else matrix_transpose(apply(op, matrix_transpose(x)))

@@ -1,4 +1,4 @@
-"""Random Programs, loops and branches in which values pass through users' Ops, in Python and in C.
+"""Random Programs, loops and branches in which values pass through routines and users' Ops, in Python and C.
 
 They grow as those of the other fuzz tests, with two more kinds of steps.
 """
@@ -77,6 +77,23 @@ def called(g: Growth, v: Var) -> None:
     g.add(y, g.shape[v])
 
 
+def factored(g: Growth, v: Var) -> None:
+    """A Cholesky factor for each row, and the solution of a system with it."""
+    b, rank = g.builder, len(g.shape[v])
+    u = b.map("tanh", v)
+    axes = (*range(rank - 1), *(rank - 1, -1))
+    n = b.size(v, rank - 1)
+    i = b.apply(ops.Iota(), n)
+    one = b.cast(b.map("eq", b.apply(ops.Transpose((0, -1)), i), i), "float64")
+    row = b.apply(ops.Transpose((*range(rank - 1), -1, rank - 1)), u)
+    a = b.map("add", b.map("mul", b.apply(ops.Transpose(axes), u), row), one)
+    factor = b.apply(ops.Call(g.random.choice(("cholesky", "cholesky_or_nan"))), a)
+    x = b.apply(ops.Call("solve_lower"), factor, b.apply(ops.Transpose(axes), v))
+    g.add(b.apply(ops.Slice((ops.Item(),) * rank + (ops.Item(at=0),)), x), g.shape[v])
+    if rank == 1:
+        g.add(factor, g.shape[v] * 2)
+
+
 def joined_and_parted(g: Growth, v: Var) -> None:
     """The sum of the two parts of a value that was joined with another."""
     b, axis = g.builder, g.random.randrange(len(g.shape[v]))
@@ -91,7 +108,7 @@ def joined_and_parted(g: Growth, v: Var) -> None:
 
 @pytest.fixture(autouse=True)
 def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {**test_fuzz.STEPS, called: 25, joined_and_parted: 15}
+    steps = {**test_fuzz.STEPS, called: 25, factored: 15, joined_and_parted: 15}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
 
@@ -142,3 +159,6 @@ def test_seeds_meet_calls_of_both_kinds() -> None:
     users = [type(user) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
              if (user := ops.user_op(e.op)) is not None]
     assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10
+    rows = [e.op.routine for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+            if type(e.op) is ops.Call]
+    assert rows.count("cholesky") > 5 and rows.count("solve_lower") > 10

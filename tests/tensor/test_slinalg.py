@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.linalg
@@ -20,7 +21,7 @@ from gradc.ir.batch import batch_program
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
 from gradc.runtime import _dispatch
-from gradc.tensor.linalg import solve_triangular
+from gradc.tensor.linalg import cholesky, solve_triangular
 
 MODES = [None, "interpret"]
 mode = pytest.mark.parametrize("mode", MODES)
@@ -101,7 +102,7 @@ def test_sizes_that_do_not_fit() -> None:
     for m in MODES:
         f = gradc.function([a, b], solve_triangular(a, b), mode=m)
         for x, y in ((np.ones((2, 3)), np.ones((2, 1))), (np.eye(2), np.ones((3, 1)))):
-            with pytest.raises(ShapeError, match="sizes . and . of dimension . differ"):
+            with pytest.raises(ShapeError, match=r"sizes \d and \d of dimension \d differ"):
                 f(x, y)
     with pytest.raises(ShapeError, match="sizes 2 and 3 "):
         solve_triangular(at.constant(np.ones((2, 3))), b)
@@ -177,3 +178,140 @@ def test_failure_in_a_late_step_of_a_loop(mode: Any) -> None:
     with pytest.raises(LinAlgError, match=r"element 0 of its diagonal is 0\n(.|\n)*test_slinalg.py:\d+"):
         f(-np.eye(2), 901)
     np.testing.assert_array_equal(f(-np.eye(2), 5), -np.ones((2, 1)))
+
+
+# ------------------------------------------------------------------------------------------- Cholesky
+
+
+def definite(*shape: int) -> np.ndarray:
+    x = RNG.normal(size=shape)
+    return x @ np.swapaxes(x, -1, -2) / shape[-1] + np.eye(shape[-1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_cholesky_of_all_sizes_and_layouts(library: str, dtype: str) -> None:
+    """One triangle is read; L L.T is the matrix, but for roundings (Higham, Accuracy and Stability, theorem 10.3)."""
+    a = at.matrix("a", dtype=dtype)
+    f = gradc.function([a], [cholesky(x, lower, "nan") for x in (a, a.T, a[::-1, ::-1]) for lower in (True, False)])
+    assert f.info["mode"] == "c"
+    for n in (0, 1, 2, 7, 30, 70):
+        whole = definite(n, n).astype(dtype) if n else np.zeros((0, 0), dtype)
+        spoilt = np.tril(whole) + np.triu(np.full_like(whole, np.nan), 1)       # of a.T the other triangle is lower
+        for k, (got, x) in enumerate(zip(f(spoilt), np.repeat([whole, whole, whole[::-1, ::-1]], 2, 0))):
+            if k not in (0, 3, 5):
+                continue
+            lower = got if k == 0 else got.T
+            np.testing.assert_array_equal(lower, np.tril(lower))
+            bound = (n + 2) * np.finfo(dtype).eps * np.abs(lower) @ np.abs(lower.T)
+            assert got.dtype == dtype and np.all(np.abs(lower.astype("float64") @ lower.T - x) <= bound)
+
+
+@mode
+def test_matrix_7_of_10_is_not_positive_definite(mode: Any) -> None:
+    x = np.stack([definite(3, 3)] * 10)
+    a = at.dtensor3("a")
+    f = gradc.function([a], cholesky(a), mode=mode)
+    by_a = gradc.grad(cholesky(a, on_error="nan")[:7].sum(), a)
+    g = gradc.function([a], [cholesky(a, False, "nan"), by_a], mode=mode)
+    for bad in (-np.eye(3), np.zeros((3, 3)), np.ones((3, 3)), np.full((3, 3), np.nan), np.diag([1.0, 1.0, -1.0])):
+        x[7] = bad
+        with pytest.raises(LinAlgError, match=r"cholesky: the matrix is not positive definite, at index \[7\] of "
+                                              r"the batch(.|\n)*test_slinalg.py:\d+"):
+            f(x)
+        factors, by_x = g(x)
+        np.testing.assert_array_equal(np.isnan(factors).all((1, 2)), np.arange(10) == 7)
+        np.testing.assert_allclose(factors[9], np.linalg.cholesky(x[9]).T)
+        assert np.isfinite(by_x[:7]).all()
+    one = gradc.function([b := at.dmatrix("b")], np.linalg.cholesky(b), mode=mode)
+    with pytest.raises(np.linalg.LinAlgError, match=r"not positive definite\n"):
+        one(x[7])
+    for n in (40, 3):
+        x = definite(n, n)
+        x[n - 1, n - 1] = -1
+        with pytest.raises(LinAlgError, match="not positive definite"):
+            one(x)
+
+
+def test_what_cholesky_refuses() -> None:
+    with pytest.raises(ShapeError, match="sizes 2 and 3 "):
+        cholesky(at.constant(np.ones((2, 3))))
+    with pytest.raises(ShapeError, match="at least 2 dimension"):
+        cholesky(at.dvector("v"))
+    with pytest.raises(TypeMismatchError, match="takes real numbers"):
+        cholesky(at.zmatrix("z"))
+    with pytest.raises(TypeMismatchError, match="on_error is 'raise' or 'nan'"):
+        cholesky(at.dmatrix("a"), on_error="ignore")
+
+
+def test_derivatives_of_cholesky_against_mpmath() -> None:
+    """Of log det and of a quadratic form with the factor: gradient, Rop, product with the Hessian, by 40 digits."""
+    a, v = at.dmatrices("av")
+    w = np.array([[0.5, 1.0, -2.0], [0.3, -0.7, 0.2], [1.5, 0.25, -1.0]])
+    cost = at.log(cholesky(a).diagonal()).sum() + (cholesky(a, lower=False) * w).sum() ** 2
+    g = gradc.grad(cost, a)
+    f = gradc.function([a, v], [g, gradc.gradient.Rop(cost, a, v), gradc.gradient.Rop(g, a, v),
+                                gradc.grad((g * v).sum(), a)])
+    x, d = definite(3, 3), RNG.normal(size=(3, 3))
+
+    def value(x: Any) -> Any:
+        """By the lower triangle for the first part, by the upper for the second."""
+        lower, upper = (mpmath.cholesky(mpmath.matrix(3, 3) + mpmath.matrix([[x[max(i, j), min(i, j)] if below else
+                        x[min(i, j), max(i, j)] for j in range(3)] for i in range(3)])) for below in (True, False))
+        return sum(mpmath.log(lower[k, k]) for k in range(3)) + sum(
+            mpmath.mpf(w[i, j]) * upper[j, i] for i in range(3) for j in range(3)) ** 2
+
+    with mpmath.workdps(60):
+        base, along = (np.array([[mpmath.mpf(e) for e in row] for row in m]) for m in (x, d))
+        step = mpmath.mpf(10) ** -15
+
+        def slope(at_: Any, direction: Any) -> Any:
+            return (value(at_ + step * direction) - value(at_ - step * direction)) / (2 * step)
+
+        units = [np.array([[mpmath.mpf((i, j) == place) for j in range(3)] for i in range(3)])
+                 for place in np.ndindex(3, 3)]
+        gradient = np.array([float(slope(base, u)) for u in units]).reshape(3, 3)
+        second = np.array([float((slope(base + step * along, u) - slope(base - step * along, u)) / (2 * step))
+                           for u in units]).reshape(3, 3)
+        moved = float(slope(base, along))
+    by_a, rop, forward, backward = f(x, d)
+    np.testing.assert_allclose(by_a, gradient, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(rop, moved, rtol=1e-12)
+    np.testing.assert_allclose(forward, second, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(backward, second, rtol=1e-11, atol=1e-12)
+
+
+@mode
+def test_cholesky_in_loops_and_branches(mode: Any) -> None:
+    """A Kalman-like recurrence: p = L / 2 + L.T / 2 + I with L L.T = p, or p + I where its trace is large."""
+    p0, n = at.dmatrix("p"), at.lscalar("n")
+
+    def step(p: Any) -> Any:
+        factor = cholesky(p)
+        return gradc.ifelse(at.gt(p.trace(), 5.0), factor / 2 + factor.T / 2 + at.eye(3), p + at.eye(3) / 4)
+
+    ps, _ = gradc.scan(step, outputs_info=p0, n_steps=n)
+    f = gradc.function([p0, n], [ps, gradc.grad(ps[-1].sum(), p0)], mode=mode)
+    x, p = definite(3, 3), definite(3, 3)
+    want, p = [], x
+    for _ in range(6):
+        factor = np.linalg.cholesky(p)
+        p = factor / 2 + factor.T / 2 + np.eye(3) if np.trace(p) > 5 else p + np.eye(3) / 4
+        want.append(p)
+    got, by_p = f(x, 6)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+    d = np.tril(RNG.normal(size=(3, 3)))
+    moved = (f(x + 1e-6 * d, 6)[0][-1] - f(x - 1e-6 * d, 6)[0][-1]).sum() / 2e-6
+    np.testing.assert_allclose((by_p * d).sum(), moved, rtol=1e-6, atol=1e-9)
+
+
+@mode
+def test_cholesky_that_fails_in_step_900(mode: Any) -> None:
+    a, n = at.dtensor3("a"), at.lscalar("n")
+    sums, _ = gradc.scan(lambda k, s, a: s + cholesky(a - 2 * at.eye(2) * at.eq(k, 900) * at.arange(3)[:, None, None])[
+        ..., 0, 0].sum(), sequences=at.arange(n), outputs_info=at.constant(0.0, dtype="float64"), non_sequences=a)
+    f = gradc.function([a, n], sums[-1], mode=mode)
+    x = np.stack([3 * np.eye(2)] * 3)
+    np.testing.assert_allclose(f(x, 900), 2700 * np.sqrt(3))
+    with pytest.raises(LinAlgError, match=r"definite, at index \[2\] of the batch(.|\n)*test_slinalg.py:\d+"):
+        f(x, 901)
+    np.testing.assert_allclose(f(x, 3), 9 * np.sqrt(3))

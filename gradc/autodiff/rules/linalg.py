@@ -68,3 +68,34 @@ for _upper in (False, True):
     for _unit in (False, True):
         CALL_VJP[solve_name(_upper, _unit)] = _solve_vjp
         CALL_JVP[solve_name(_upper, _unit)] = _solve_jvp
+
+
+# ------------------------------------------------------------------------------------------- Cholesky
+
+
+def _halved(o: Any, x: Variable) -> Variable:
+    """The lower triangle, its diagonal halved."""
+    return o.mul(o.const(0.5, x), o.add(triangle(o, x, False), triangle(o, x, False, True)))  # type: ignore[no-any-return]
+
+
+def _cholesky_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
+    (factor,), (g,) = node.outputs, gs
+    half = _halved(o, product(o, transposed(o, factor), g))  # type: ignore[arg-type]
+    s = o.add(half, transposed(o, half))
+    for _ in range(2):
+        s = transposed(o, o.apply(ops.Call("solve_upper"), transposed(o, factor), s))
+    return [_halved(o, s)]
+
+
+def _cholesky_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
+    """The same, equation 8, of the symmetric matrix that the lower triangle of the tangent stands for."""
+    (factor,), (t,) = node.outputs, tangents
+    s = o.add(triangle(o, t, False), transposed(o, triangle(o, t, False, True)))  # type: ignore[arg-type]
+    for _ in range(2):
+        s = transposed(o, o.apply(ops.Call("solve_lower"), factor, s))
+    return [product(o, factor, _halved(o, s))]
+
+
+for _name in ("cholesky", "cholesky_or_nan"):
+    CALL_VJP[_name], CALL_JVP[_name] = _cholesky_vjp, _cholesky_jvp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.autodiff.table import JVP, VJP
+from gradc import errors
+from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.ir import infer, interp, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import apply
+from gradc.ir.routines import MOST_SHOWN, ROUTINES
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES
 
@@ -41,6 +44,38 @@ def test_every_kind_has_sizes(kind: type) -> None:
 def test_every_row_has_a_derivative_entry_per_argument(name: str) -> None:
     row = ROWS[name]
     assert len(row.d) == row.nin, f"{name} has {row.nin} arguments and {len(row.d)} derivative entries"
+
+
+@pytest.mark.parametrize("name", ROUTINES)
+def test_every_routine_is_complete(name: str) -> None:
+    row = ROUTINES[name]
+    given, made = row.cores
+    assert len(given) == len(row.takes) == len(row.layouts) and len(made) == len(row.gives)
+    assert row.shown <= MOST_SHOWN and all(hasattr(errors, kind) for kind, _ in row.faults)
+    header = (Path(gradc.__file__).parents[1] / "csrc" / "include" / "gradc_runtime.h").read_text()
+    assert f"ROW({row.c.upper()})" in header, "no number in csrc/include/gradc_runtime.h"
+    if name != "gemm":          # a Contract stands for it where derivatives are taken
+        assert name in CALL_VJP and name in CALL_JVP, "no rule in autodiff/rules"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name, row in ROUTINES.items() if not row.has_state])
+def test_every_routine_runs_the_same_in_c(name: str, dtype: str) -> None:
+    """In a batch in which one argument has no part, and another is a view."""
+    given, _ = ROUTINES[name].cores
+    shapes = [(2, 3, *[4] * len(core)) if k == 0 else (3, *[4] * len(core)) for k, core in enumerate(given)]
+    inputs = [at.tensor(dtype=dtype, shape=(None,) * len(shape)) for shape in shapes]
+    rng = np.random.default_rng(2)
+    values = [(0.1 * rng.normal(size=shape) + np.eye(4)).astype(dtype) for shape in shapes]
+    out = apply(ops.Call(name), *[x[..., ::-1, ::-1] for x in inputs])
+    c, numpy = (gradc.function(inputs, out, mode=mode)(*values) for mode in ("c", gradc.Mode("interpret", None)))
+    assert c.dtype == numpy.dtype == dtype and c.shape == numpy.shape
+    np.testing.assert_allclose(c, numpy, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-6)
+
+
+def test_an_unknown_routine_is_named() -> None:
+    with pytest.raises(errors.NoRuleError, match=r"no routine 'dice' in ir/routines\.py"):
+        apply(ops.Call("dice"), M)
 
 
 M = at.dmatrix("m")

@@ -237,7 +237,8 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
-        self.checks = self.frame = True
+        self.checks = True
+        self.frame |= bool(s.values)
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
             self.line(f"    frame->error[{k}] = {self.error_word(self.expr(v, True), v.dtype)};")
@@ -420,7 +421,8 @@ class Printer:
         outs = [self.address(load) for load in s.outs]
         if isinstance(s.routine, ArraySnippet):
             self.snippets[s.routine] = None
-            args = [self.expr(e) if rank == 0 else self.address(e) for e, (_, _, rank) in zip(s.args, s.routine.inputs)]
+            args = [self.address(e) if rank and type(e) is Load else self.expr(e)
+                    for e, (_, _, rank) in zip(s.args, s.routine.inputs)]
             call = f"{c_name(s.routine)}({', '.join([*args, *numbers, *outs])})"
         else:
             args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"

@@ -48,6 +48,7 @@ class Routine:
     faults        error class and message of each status from 1 on that the C function returns; without them a call
                   does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
+    cost          core dimensions, of which the product is about its work in additions; () if that follows the elements
     blas          does it use the library that config.blas chooses?
     """
 
@@ -62,6 +63,7 @@ class Routine:
     faults: tuple[tuple[str, str], ...] = ()
     shown: int = 0
     overwrites: int | None = None
+    cost: Core = ()
     blas: bool = False
 
     repeatable = True               # gives the same results if it is run again
@@ -139,6 +141,7 @@ class UserRoutine:
     may_fail = has_state = True         # what Python does is not known
     repeatable = False
     overwrites = None
+    cost = ()
     layouts = itertools.repeat("C")
 
     @property
@@ -202,14 +205,15 @@ def _solve_row(upper: int, unit: int) -> Routine:
     singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
     return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
                    _solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit), () if unit else (singular,),
-                   0 if unit else 1, overwrites=1, blas=True)
+                   0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
 
 
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
-            blas=True),
+            cost=("m", "k", "n"), blas=True),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), _cholesky, "cholesky", ("C",), (), faults, 0, 0, True)
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), _cholesky, "cholesky", ("C",), faults=faults, overwrites=0,
+              cost=("m", "m", "m"), blas=True)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
                            ("cholesky_or_nan", ()))],
     *map(_distribution, DISTRIBUTIONS.values()),

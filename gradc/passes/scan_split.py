@@ -18,6 +18,7 @@ from typing import Any
 from gradc.ir import ops
 from gradc.ir.batch import Unbatchable, batch, repeat
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
@@ -344,6 +345,11 @@ def _work(eqn: Eqn) -> int:
         case ops.Contract(a, b, _):
             left, right = eqn.args
             return elements(left) * elements(right) // max(1, _common(a, b, left))
+        case ops.Call() if (cost := get_routine(eqn.op.routine).cost):
+            cores, made = get_routine(eqn.op.routine).cores
+            size = dict(pair for core, x in zip(cores, eqn.args) for pair in zip(core, tensor(x).shape[-len(core):]))
+            batch = tensor(eqn.outs[0]).shape[:tensor(eqn.outs[0]).ndim - len(made[0])]
+            return prod([UNKNOWN if s is None else s for s in (*batch, *[size[label] for label in cost])])
     return max(elements(v) for v in (*eqn.args, *eqn.outs))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from gradc.ir.types import TensorType
 from gradc.tensor import creation as _creation
 from gradc.tensor import elemwise as _elemwise
-from gradc.tensor import linalg, nnet, random, slinalg, special
+from gradc.tensor import nnet, random, slinalg, special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
 from gradc.tensor.contract import (
     batched_dot,
@@ -264,6 +264,7 @@ from gradc.tensor.special import (
     softmax,
 )
 
+linalg = slinalg        # as in PyTensor
 TensorVariable = _variable.TensorVariable
 TensorConstant = _variable.TensorConstant
 

@@ -21,7 +21,7 @@ from gradc.ir.batch import batch_program
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
 from gradc.runtime import _dispatch
-from gradc.tensor.linalg import cholesky, solve_triangular
+from gradc.tensor.slinalg import cholesky, solve_triangular
 
 MODES = [None, "interpret"]
 mode = pytest.mark.parametrize("mode", MODES)

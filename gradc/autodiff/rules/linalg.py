@@ -30,7 +30,7 @@ def product(o: Any, x: Variable, y: Variable) -> Variable:
                 if s != 1 or label in core or label not in size]
         factors.append(v if len(kept) == len(own) else o.apply(ops.Transpose(tuple(kept)), v))
         labels.append(tuple([own[k] for k in kept]))
-    return o.apply(ops.Contract(*labels, (*range(batch), batch, batch + 2)), *factors)  # type: ignore[no-any-return]
+    return o.apply(ops.Contract(labels[0], labels[1], (*range(batch), batch, batch + 2)), *factors)  # type: ignore[no-any-return]
 
 
 def triangle(o: Any, x: Variable, upper: bool, strict: bool = False) -> Variable:
@@ -78,23 +78,25 @@ def _halved(o: Any, x: Variable) -> Variable:
     return o.mul(o.const(0.5, x), o.add(triangle(o, x, False), triangle(o, x, False, True)))  # type: ignore[no-any-return]
 
 
-def _cholesky_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
-    (factor,), (g,) = node.outputs, gs
-    half = _halved(o, product(o, transposed(o, factor), g))  # type: ignore[arg-type]
+def _between(o: Any, x: Variable, routine: str, a: Variable) -> Variable:
+    """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle."""
+    half = _halved(o, x)
     s = o.add(half, transposed(o, half))
     for _ in range(2):
-        s = transposed(o, o.apply(ops.Call("solve_upper"), transposed(o, factor), s))
-    return [_halved(o, s)]
+        s = transposed(o, o.apply(ops.Call(routine), a, s))
+    return _halved(o, s)
+
+
+def _cholesky_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
+    turned = transposed(o, node.outputs[0])
+    return [_between(o, product(o, turned, gs[0]), "solve_upper", turned)]  # type: ignore[arg-type]
 
 
 def _cholesky_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
-    """The same, equation 8, of the symmetric matrix that the lower triangle of the tangent stands for."""
-    (factor,), (t,) = node.outputs, tangents
-    s = o.add(triangle(o, t, False), transposed(o, triangle(o, t, False, True)))  # type: ignore[arg-type]
-    for _ in range(2):
-        s = transposed(o, o.apply(ops.Call("solve_lower"), factor, s))
-    return [product(o, factor, _halved(o, s))]
+    """The same, equation 8."""
+    factor = node.outputs[0]
+    return [product(o, factor, _between(o, tangents[0], "solve_lower", factor))]  # type: ignore[arg-type]
 
 
 for _name in ("cholesky", "cholesky_or_nan"):

@@ -1,8 +1,4 @@
-"""Calls in the loop IR: a `CallItem` becomes a Call, in loops over its batch.
-
-In: the lowering (`loops.lower`) at work, an item, the scope it stands in.  Out: statements; what the section reads and
-writes; the checks that tell what failed, and at which index of the batch.
-"""
+"""Calls -> statements: a Call, in loops over its batch, and the checks that tell what failed, and at which index."""
 
 from __future__ import annotations
 
@@ -11,13 +7,14 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
 from gradc.loops.access import Access
+from gradc.loops.lower_values import LOOP_NAMES, ValueWriter
 from gradc.loops.nodes import Call, CallInfo, CheckInfo, Expr, For, Load, Local, SizeExpr
-from gradc.loops.places import CallItem
+from gradc.loops.schedule import CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 
-def emit_call(of: Any, item: CallItem, scope: Scope, names: tuple[str, ...]) -> None:
-    """Append the call to `scope`; `names`: those of loop variables."""
+def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
+    """The statements of a call."""
     routine, depth = get_routine(item.routine), len(item.batch)
     args: list[Expr] = []
     numbers: list[SizeExpr] = list(item.numbers)
@@ -25,6 +22,7 @@ def emit_call(of: Any, item: CallItem, scope: Scope, names: tuple[str, ...]) -> 
         if not in_memory:
             args.append(cast(of.value(operand, scope), routine.takes[k]))
             continue
+        assert isinstance(operand, Leaf)
         a = of.memory.leaf(operand)
         of.reads[a.buffer] = None
         args.append(_first(of, a, depth, scope))
@@ -37,20 +35,20 @@ def emit_call(of: Any, item: CallItem, scope: Scope, names: tuple[str, ...]) -> 
         of.writes[a.buffer] = None
         outs.append(_first(of, a, depth, scope))
     function, failures = _function(of, item, routine)
-    shown = names[item.outer:depth] if failures else ()
+    shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Any = Call(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
-    for size, v in reversed(list(zip(item.batch, names))):
+    for size, v in reversed(list(zip(item.batch, LOOP_NAMES))):
         body = For(v, 0, size, (body,))
     scope.statements.append(body)
 
 
-def _first(of: Any, a: Access, depth: int, scope: Scope) -> Load:
+def _first(of: ValueWriter, a: Access, depth: int, scope: Scope) -> Load:
     """The first element of an array, of the one at hand of a batch."""
     return Load(a.buffer, of.index(Access(a.buffer, a.strides[:depth], a.offset), scope))
 
 
-def _function(of: Any, item: CallItem, routine: Any) -> tuple[Any, tuple[tuple[int | None, int], ...]]:
+def _function(of: ValueWriter, item: CallItem, routine: Any) -> tuple[Any, tuple[tuple[int | None, int], ...]]:
     """What is called, and the number of a check for each way in which it fails."""
     if isinstance(item.routine, str):
         of.routines[item.routine] = None
@@ -69,8 +67,9 @@ def _function(of: Any, item: CallItem, routine: Any) -> tuple[Any, tuple[tuple[i
     return function, tuple([(code, number) for number, (code, *_) in enumerate(found, first)])
 
 
-def title(of: Any, item: CallItem) -> str:
+def title(of: ValueWriter, item: CallItem) -> str:
     """What to call the section of a call."""
     made = ", ".join([of.memory.label(v) for v in item.outs])
-    given = ", ".join([of.memory.leaf(x).buffer.name for x, flag in zip(item.args, item.in_memory) if flag])
+    arrays = [x for x, flag in zip(item.args, item.in_memory) if flag and isinstance(x, Leaf)]
+    given = ", ".join([of.memory.leaf(x).buffer.name for x in arrays])
     return f"{made} = {get_routine(item.routine)}({given})"

@@ -11,15 +11,22 @@ from gradc.ir.program import Var
 from gradc.loops.access import Elements, Layout
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.schedule import Body, CondItem, Leaf, Nest, Node, Operand, ScanItem, Schedule, Tree, statements
+from gradc.loops.schedule import Body, CondItem, Leaf, Nest, Node, Operand, ScanItem, Schedule, Tree, bodies, statements
 from gradc.loops.sizes import KernelSizes
 from gradc.record import replace
 
 
 def collapse(schedule: Schedule, sizes: KernelSizes) -> Schedule:
     """The schedule with as few loops as its memory allows."""
+    if not any(_has_pair(item) for body in bodies(schedule.body) for item in body.items):
+        return schedule
     step = _Collapse(schedule, sizes)
     return replace(schedule, body=step.body(schedule.body), memory=step.memory, names=step.names)
+
+
+def _has_pair(item: Any) -> bool:
+    """Is it a loop with an inner one alone?"""
+    return type(item) is Nest and len(item.children) == 1 and type(item.children[0]) is Nest
 
 
 class _Collapse:
@@ -45,7 +52,7 @@ class _Collapse:
 
     def nest(self, top: Nest) -> Nest:
         """Collapses the two outermost loops as long as they allow it."""
-        while len(top.children) == 1 and type(top.children[0]) is Nest:
+        while _has_pair(top):
             accesses = self._accesses(top, top.children[0].size)
             if accesses is None:
                 break

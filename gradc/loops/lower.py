@@ -48,11 +48,13 @@ from gradc.loops.schedule import (
     folds_into_memory,
     statements,
 )
+from gradc.loops.schedule_check import check as check_schedule
 from gradc.loops.scopes import Scope
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.states import as_words
 from gradc.loops.store import store
 from gradc.loops.tile import ROWS
+from gradc.loops.uses import Uses
 
 SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
 NANOSECONDS = 0.12          # of one unit of a row's weight, per element
@@ -77,27 +79,38 @@ def unsupported(program: Program) -> str | None:
     return None
 
 
-def lower(program: Program, name: str) -> Kernel:
-    """The Kernel of a Program; Unsupported with the reason if there is none."""
-    program = fused(as_words(program))
-    reason = unsupported(program)
-    if reason:
-        raise Unsupported(reason)
-    return _Lowering(program, name).kernel()
+def lower(program: Program, name: str, checked: bool = False) -> Kernel:
+    """The Kernel of a Program; Unsupported with the reason if there is none.  checked: the schedule after each step."""
+    return _Lowering(program, name, checked).kernel()
 
 
-def scheduled(program: Program, sizes: KernelSizes) -> Schedule:
-    """The schedule of a Program, by all steps."""
+def schedule_of(program: Program, checked: bool = False) -> Schedule:
+    """The schedule that `lower` makes a Kernel of."""
+    return _Lowering(program, "", checked).schedule
+
+
+def _scheduled(program: Program, sizes: KernelSizes, checked: bool) -> Schedule:
+    check: Any = check_schedule if checked else lambda schedule, step: None
     made = place(program, sizes)
-    for step in (store, allocate, collapse):
-        made = step(made, sizes)
+    check(made, "place")
+    uses = Uses(made.body)
+    made = store(made, uses, sizes)
+    check(made, "store")
+    made = allocate(made, uses, sizes)
+    check(made, "memory")
+    made = collapse(made, sizes)
+    check(made, "collapse")
     return made
 
 
 class _Lowering:
     """A Kernel in the making, section by section; `writer` has the section at work."""
 
-    def __init__(self, program: Program, name: str) -> None:
+    def __init__(self, program: Program, name: str, checked: bool) -> None:
+        program = fused(as_words(program))
+        reason = unsupported(program)
+        if reason:
+            raise Unsupported(reason)
         self.program = program
         self.name = name
         shared = {"lo", "hi", *LOOP_NAMES}          # names of sizes and buffers
@@ -108,7 +121,7 @@ class _Lowering:
         self.sizes = KernelSizes(program, inputs, labels, Namer(shared, set(), local))
         self.inputs = [Buffer(b.name, b.dtype, self.sizes.dims[v], "input", b.position)
                        for v, b in zip(program.inputs, inputs)]
-        self.schedule = scheduled(program, self.sizes)
+        self.schedule = _scheduled(program, self.sizes, checked)
         self.writer = ItemWriter(self.schedule, self.sizes, dict(zip(program.inputs, self.inputs)), namer,
                                  (local, shared))
         self.memory = self.writer.memory

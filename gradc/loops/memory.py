@@ -16,7 +16,7 @@ from math import prod
 from gradc.ir import dtypes
 from gradc.ir.program import Var
 from gradc.loops.nodes import Region, SizeExpr
-from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Schedule, statements
+from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Schedule
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.uses import Uses
 from gradc.record import replace
@@ -27,10 +27,10 @@ STACK = 1 << 16         # bytes of small values in one C function
 ROW_LIMIT = 16          # blocks of a nest that has a row of partial results, or scratch, for each
 
 
-def allocate(schedule: Schedule, sizes: KernelSizes) -> Schedule:
-    """The schedule with memory for all stored values."""
+def allocate(schedule: Schedule, uses: Uses, sizes: KernelSizes) -> Schedule:
+    """The schedule with memory for all stored values; `uses`: of its body as it was placed."""
     step = _Allocator(schedule, sizes)
-    step.plan(schedule.body, Uses(schedule.body))
+    step.plan(schedule.body, uses)
     return replace(schedule, memory=step.memory)
 
 
@@ -86,7 +86,7 @@ class _Allocator:
         What is stored in the bodies of an item keeps its slot until the item ends: the pointers of one C function must
         not meet.
         """
-        ranges = self._live_ranges(body, uses)
+        ranges = live_ranges(self.s, body, uses)
         starts: dict[int, list[Var]] = {}
         for var, (first, _) in ranges.items():
             starts.setdefault(first, []).append(var)
@@ -104,8 +104,8 @@ class _Allocator:
                 if found.place != "stack":
                     slots[var] = found
             if isinstance(item, (ScanItem, CondItem)):
-                for inner in item.bodies:
-                    self.plan(inner, uses.inner[inner])
+                for inner, inner_uses in zip(item.bodies, uses.inner[number]):
+                    self.plan(inner, inner_uses)
             if body.level:
                 continue
             for var in ends.get(number, ()):
@@ -156,31 +156,6 @@ class _Allocator:
         self._stack += size * fits
         return fits
 
-    def _live_ranges(self, body: Body, uses: Uses) -> dict[Var, tuple[int, int]]:
-        """First and last item at which each stored value's memory is in use."""
-        ranges: dict[Var, tuple[int, int]] = {}
-        aliases, base, stored = self.s.aliases, self.s.base, self.s.stored
-
-        def touch(var: Var, item: int) -> None:
-            root = base.get(var, var)
-            while root in aliases and aliases[root].root in body.defined:
-                root = aliases[root].root       # a part of another value's memory
-            first, last = ranges.get(root, (item, item))
-            ranges[root] = min(first, item), max(last, item)
-
-        for var, defined in body.defined.items():       # in order, which `stored` is not
-            if var not in stored:
-                continue
-            node = uses.node.get(var)
-            touch(var, defined if node is None else uses.item[node])
-            for user, _ in uses.users.get(var, ()):
-                touch(var, uses.item[user])
-        for number, item in enumerate(body.items):
-            for statement in statements(item):
-                if type(statement) is Node and statement.target is not None and statement.target.root in body.defined:
-                    touch(statement.target.root, number)
-        return ranges
-
     def _shared_loops(self, var: Var, uses: Uses) -> int:
         """How many outer loops a stored value and all its uses share iteration by iteration."""
         node = uses.node.get(var)
@@ -220,6 +195,31 @@ class _Allocator:
                    and nest.children.index(user) <= nest.children.index(node) for user, view in users):
                 return v
         return None
+
+
+def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[int, int]]:
+    """First and last item at which each stored value's memory is in use."""
+    ranges: dict[Var, tuple[int, int]] = {}
+    aliases, base = schedule.aliases, schedule.base
+
+    def touch(var: Var, item: int) -> None:
+        root = base.get(var, var)
+        while root in aliases and aliases[root].root in body.defined:
+            root = aliases[root].root       # a part of another value's memory
+        first, last = ranges.get(root, (item, item))
+        ranges[root] = min(first, item), max(last, item)
+
+    for var, defined in body.defined.items():       # in order, which `stored` is not
+        if var not in schedule.stored:
+            continue
+        node = uses.node.get(var)
+        touch(var, defined if node is None else uses.item[node])
+        for user, _ in uses.users.get(var, ()):
+            touch(var, uses.item[user])
+    for user, number in uses.item.items():
+        if type(user) is Node and user.target is not None and user.target.root in body.defined:
+            touch(user.target.root, number)
+    return ranges
 
 
 def is_small(dims: tuple[SizeExpr, ...]) -> bool:

@@ -39,9 +39,9 @@ def place(program: Program, sizes: KernelSizes) -> Schedule:
     placer = _Placer(values, program)
     placer.place_equations()
     outputs = placer.finish_outputs()
-    return Schedule(placer.closed(), outputs, values.stored, values.base, values.aliases, values.is_size,
-                    {v for v, tree in values.trees.items() if type(tree.op) is ops.Iota}, values.locals, values.depth,
-                    values.labels, values.names)
+    positions = {v for v, tree in values.trees.items() if type(tree.op) is ops.Iota}
+    return Schedule(tuple(program.inputs), placer.closed(), outputs, values.stored, values.base, values.aliases,
+                    values.is_size, positions, values.locals, values.depth, values.labels, values.names)
 
 
 class _Placer(EquationPlacer):

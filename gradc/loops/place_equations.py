@@ -86,6 +86,11 @@ class EquationPlacer(BodyBuilder):
         op, out, values = eqn.op, eqn.outs[0], self.values
         views = values.views
         match op:
+            case ops.Map("second" | "identity"):
+                view = views[eqn.args[-1]]
+                views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)  # type: ignore[attr-defined]
+            case ops.Map():
+                self._map(eqn)
             case ops.Constant():
                 values.whole(out)
                 values.frame.add(out)
@@ -94,9 +99,6 @@ class EquationPlacer(BodyBuilder):
             case ops.ShapeOf():
                 values.whole(out)
                 values.is_size.add(out)
-            case ops.Map("second" | "identity"):
-                view = views[eqn.args[-1]]
-                views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)  # type: ignore[attr-defined]
             case ops.Broadcast():
                 x = eqn.args[0]
                 views[out] = views[x].broadcast(self.sizes.of(out), x.type.shape)  # type: ignore[attr-defined]
@@ -109,7 +111,7 @@ class EquationPlacer(BodyBuilder):
                 self._reshape(eqn)
             case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:  # type: ignore[attr-defined]
                 views[out] = views[eqn.args[0]]
-            case ops.Map() | ops.Cast():
+            case ops.Cast():
                 self._map(eqn)
             case ops.Reduce(_, axes):
                 x = eqn.args[0]
@@ -155,7 +157,7 @@ class EquationPlacer(BodyBuilder):
         values = self.values
         operands = tuple([values.operand(a, values.walk(a, len(dims), places, len(domain))) for a in eqn.args])
         values.whole(out)
-        if out in self._once or not values.recomputed(eqn, operands):
+        if out in self._once or not values.recomputed(eqn, len(dims), operands):
             self.add(Node("map", out, eqn.op, operands, domain, places))
 
     def _reduce(self, out: Var, op: ops.OpKind, view: View, kept: list[bool]) -> None:

@@ -57,13 +57,15 @@ class Values:
         self.trees[out] = Tree(out, eqn.op, ())
         self._tree_cost[out] = 0
 
-    def recomputed(self, eqn: Eqn, operands: Sequence[Operand]) -> bool:
+    def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
         """If an elementwise value is cheap, computes it wherever it is used; `operands` are those at its own place."""
-        cost = op_weight(eqn.op) + sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
+        cost = op_weight(eqn.op)
+        if cost > RECOMPUTE_COST:
+            return False
+        cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
         if cost > RECOMPUTE_COST or sum([1 for o in operands for _ in leaves(o)]) > RECOMPUTE_LEAVES:
             return False
         out = eqn.outs[0]
-        rank = len(self.sizes.of(out))
         own = range(rank)                   # the same operands in out's own axes
         self.trees[out] = Tree(out, eqn.op, tuple([self.operand(a, self.walk(a, rank, own, rank)) for a in eqn.args]))
         self._tree_cost[out] = cost

@@ -323,6 +323,7 @@ class Schedule:
     labels: what to call results of calls.  names: what a body calls the part of a value that it is given.
     """
 
+    inputs: tuple[Var, ...]
     body: Body
     outputs: Mapping[Var, int]
     stored: Set[Var]
@@ -362,8 +363,16 @@ def bodies(body: Body) -> Iterator[Body]:
 
 def nodes_of(schedule: Schedule) -> dict[Var, Node]:
     """The Node that computes a value."""
-    return {s.out: s for body in bodies(schedule.body) for item in body.items for s in statements(item)
-            if type(s) is Node and s.kind != "write"}
+    found: dict[Var, Node] = {}
+    for body in bodies(schedule.body):
+        stack: list[Any] = list(body.items)
+        while stack:
+            top = stack.pop()
+            if type(top) is Nest or type(top) is Block:
+                stack.extend(top.children)
+            elif type(top) is Node and top.kind != "write":
+                found[top.out] = top
+    return found
 
 
 def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int | None, ...]]:

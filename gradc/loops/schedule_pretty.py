@@ -4,6 +4,7 @@
       max[i] = maximum over j: x[i, j]      a reduce, argreduce or cumulate (`running`)
       y[i] = exp(sub(x[i], max[i]))         a map; what is computed where it is used is part of it
       z[i + 3] += y[i]                      a write into a part of z
+      c[_, i] = neg(x.flat[i])              axes that no loop walks: of size 1, or two loops are collapsed into one
     a, b = dot(x, y)                        a call
     memory                                  of each stored value; from `loops.memory` on
 """
@@ -116,10 +117,9 @@ class _Printer:
             case ScanItem():
                 yield from self._scan(item, indent)
             case CondItem():
-                yield f"{indent}if {self.operand(item.condition)}"
-                yield from self._body(item.bodies[0], inner)
-                yield f"{indent}else"
-                yield from self._body(item.bodies[1], inner)
+                for k, body in enumerate(item.bodies):
+                    yield f"{indent}else" if k else f"{indent}if {self.operand(item.condition)}"
+                    yield from self._body(body, inner)
                 if item.scalars:
                     yield f"{indent}gives {', '.join(map(self.name, item.scalars))}"
 
@@ -142,10 +142,9 @@ class _Printer:
 
     def _statement(self, n: Node) -> str:
         value = self._list(n.operands)
-        if n.kind == "write":
-            assert n.target is not None
+        if n.target is not None:
             return f"{self._view(n.target)} {'+=' if n.adds else '='} {value}"
-        out = self._indexed(self.name(n.out), ["0" if p is None else LOOP_NAMES[p] for p in n.out_axes])
+        out = self._indexed(self.name(n.out), ["_" if p is None else LOOP_NAMES[p] for p in n.out_axes])
         match n.kind:
             case "map":
                 return f"{out} = {self._applied(n.op, n.operands)}"
@@ -185,7 +184,7 @@ class _Printer:
         """The position on each axis of the root."""
         terms: list[list[str]] = [[] for _ in view.offsets]
         for p, axis in enumerate(view.axes):
-            if axis is not None:
+            if axis is not None and axis[0] < len(terms):       # else the checker says so
                 terms[axis[0]].append(_times(axis[1], LOOP_NAMES[p]))
         for own, offsets in zip(terms, view.offsets):
             own += [_times(t[1], self.name(t[0])) if isinstance(t, tuple) else str(t) for t in offsets if t != 0]
@@ -205,8 +204,8 @@ class _Printer:
                 return "C stack"
             case "row":
                 inside: Callable[[int], str] = LOOP_NAMES.__getitem__
-                return f"a row for each block of {inside(a.outer - 1)}, slot {a.position} of {a.nbytes} bytes"
-        return f"slot {a.position} of {a.nbytes} bytes"
+                return f"a row for each block of {inside(a.outer - 1)}, slot {a.position} of size {a.nbytes}"
+        return f"slot {a.position} of size {a.nbytes}"
 
 
 def _times(factor: Any, name: str) -> str:

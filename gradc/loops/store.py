@@ -29,10 +29,10 @@ from gradc.loops.uses import Uses
 from gradc.record import replace
 
 
-def store(schedule: Schedule, sizes: KernelSizes) -> Schedule:
-    """The schedule with all stored values, without needless copies."""
+def store(schedule: Schedule, uses: Uses, sizes: KernelSizes) -> Schedule:
+    """The schedule with all stored values, without needless copies; `uses`: of its body."""
     step = _Store(schedule, sizes)
-    body = step.decide(schedule.body, Uses(schedule.body))
+    body = step.decide(schedule.body, uses)
     return replace(schedule, body=body, stored=step.stored, aliases=step.aliases)
 
 
@@ -47,8 +47,9 @@ class _Store:
 
     def decide(self, body: Body, uses: Uses) -> Body:
         """The bodies in `body`, then itself."""
-        items = [self._with_bodies(item, uses) if isinstance(item, (ScanItem, CondItem)) else item
-                 for item in body.items]
+        items = list(body.items)
+        for k, inner in uses.inner.items():
+            items[k] = self._with_bodies(items[k], inner)
         for v in body.defined:
             node = uses.node.get(v)
             if node is not None and v not in self.stored and self._needs_memory(v, node, body, uses):
@@ -58,14 +59,15 @@ class _Store:
             items[k] = _without(items[k], needless) or Block()
         return replace(body, items=tuple(items), copies=())
 
-    def _with_bodies(self, item: ScanItem | CondItem, uses: Uses) -> Item:
+    def _with_bodies(self, item: Any, inner: list[Uses]) -> Item:
         if isinstance(item, ScanItem):
-            start, body = [self.decide(b, uses.inner[b]) for b in item.bodies]
+            start, body = map(self.decide, item.bodies, inner)
             return replace(item, start=start, body=body)
+        assert isinstance(item, CondItem)
         made = []
-        for inner, branch in zip(item.bodies, item.branches):
+        for body, uses, branch in zip(item.bodies, inner, item.branches):
             with self.sizes.branch(branch):
-                made.append(self.decide(inner, uses.inner[inner]))
+                made.append(self.decide(body, uses))
         return replace(item, bodies=tuple(made))
 
     def _needs_memory(self, v: Var, node: Node, body: Body, uses: Uses) -> bool:
@@ -74,7 +76,10 @@ class _Store:
         users = uses.users.get(v)
         if users is None:
             return node.kind == "reduce"        # a loop was given it; its blocks end somewhere
-        return not all([is_local(node, user, view, body, uses) for user, view in users])
+        for user, view in users:
+            if not is_local(node, user, view, body, uses):
+                return True
+        return False
 
     # -- copies that are needless
 

@@ -13,7 +13,7 @@ class Uses:
     """node: what computes a value.  item: the number of the item that a user is or is in.  path: the loops around it.
 
     users: for each value who uses it and through which view: a Node, CheckItem, item or (at its end) the Body.
-    inner: the same of the bodies in an item.
+    inner: the same of the bodies in an item, by its number.
     """
 
     def __init__(self, body: Body) -> None:
@@ -21,7 +21,7 @@ class Uses:
         self.item: dict[Any, int] = {}
         self.path: dict[Any, tuple[Nest, ...]] = {}
         self.users: dict[Var, list[tuple[Any, View]]] = {}
-        self.inner: dict[Body, Uses] = {}
+        self.inner: dict[int, list[Uses]] = {}
         for k, item in enumerate(body.items):
             if isinstance(item, (Nest, Block)):
                 self._nest(item, (), k)
@@ -30,8 +30,10 @@ class Uses:
             for operand in item.args if isinstance(item, CallItem) else item.operands:
                 for leaf in leaves(operand):
                     self._use(item, leaf)
-            for inner in () if isinstance(item, CallItem) else item.bodies:
-                uses = self.inner[inner] = Uses(inner)
+            if isinstance(item, CallItem):
+                continue
+            self.inner[k] = [Uses(inner) for inner in item.bodies]
+            for inner, uses in zip(item.bodies, self.inner[k]):
                 for var, users in uses.users.items():
                     if var not in inner.defined:
                         self.users.setdefault(var, []).extend([(item, view) for _, view in users])
@@ -63,11 +65,10 @@ class Uses:
             self.users[leaf.root] = [(user, leaf.view)]
         else:
             found.append((user, leaf.view))
-        if any(leaf.view.offsets):
-            self._positions(user, leaf.view)
+        self._positions(user, leaf.view)
 
     def _positions(self, user: Any, view: View) -> None:
         for terms in view.offsets:
             for term in terms:
-                if isinstance(term, tuple):
+                if type(term) is tuple:
                     self.users.setdefault(term[0], []).append((user, View.whole(term[0], ())))

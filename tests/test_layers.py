@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "gradc"
 
-BASE = {"errors", "record", "config"}
+BASE = {"errors", "record", "config", "target"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "record": set(),
     "config": {"errors", "record"},
+    "target": {"record"},
     "ir": BASE,
     "tensor": BASE | {"ir"},
     "printing": BASE | {"ir", "tensor"},

@@ -21,7 +21,7 @@ from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.routines import get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
+from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, may_fail, rows_of
 from gradc.passes.scan_sums import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
@@ -140,8 +140,9 @@ class _Split:
         return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
 
     def vectorises(self, eqn: Eqn) -> bool:
-        """Has `eqn` a form over all steps?"""
-        if any(type(a.type) is not TensorType for a in eqn.args):
+        """Has `eqn` a form over all steps?  It must not fail in one that is not run; positions are the same in all."""
+        if any(type(a.type) is not TensorType for a in eqn.args) or (
+                self.partial and type(eqn.op) not in (ops.Slice, ops.Scatter) and may_fail(eqn)):
             return False
         flags = tuple([a in self.rows for a in eqn.args])
         key = (eqn.op, flags, *[a if a.data is not None else a.type for a in eqn.args])

@@ -21,6 +21,7 @@ from gradc.ir.batch import batch_program
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
 from gradc.runtime import _dispatch
+from gradc.scan.utils import until
 from gradc.tensor.slinalg import cholesky, solve_triangular
 
 MODES = [None, "interpret"]
@@ -315,3 +316,36 @@ def test_cholesky_that_fails_in_step_900(mode: Any) -> None:
     with pytest.raises(LinAlgError, match=r"definite, at index \[2\] of the batch(.|\n)*test_slinalg.py:\d+"):
         f(x, 901)
     np.testing.assert_allclose(f(x, 3), 9 * np.sqrt(3))
+
+
+def test_jacobian_and_hessian_are_batches_of_calls() -> None:
+    """As Rop and Lop give them column by column and row by row; no loop is left, and no interpreter."""
+    a, v = at.dmatrices("av")
+    factor = cholesky(a)
+    logs = at.log(factor.diagonal()).sum()
+    jacobian, hessian = gradc.gradient.jacobian(factor.flatten(), a), gradc.gradient.hessian(logs, a)
+    f = gradc.function([a], [jacobian, hessian])
+    assert f.info["mode"] == "c" and "scan" not in f.c_source()
+    x, directions = definite(3, 3), np.eye(9).reshape(9, 3, 3)
+    one = gradc.function([a, v], [gradc.gradient.Rop(factor, a, v), gradc.gradient.Rop(gradc.grad(logs, a), a, v)])
+    columns, rows = zip(*[one(x, d) for d in directions])
+    got = f(x)
+    np.testing.assert_allclose(got[0].reshape(9, 9), np.reshape(columns, (9, 9)).T, atol=1e-14)
+    np.testing.assert_allclose(got[1].reshape(9, 9), np.reshape(rows, (9, 9)), atol=1e-14)
+
+
+@mode
+def test_what_is_not_run_does_not_fail(mode: Any) -> None:
+    """A branch that is not taken, also in a loop, and steps after the last one of a loop that a step ends."""
+    a, c = at.dmatrix("a"), at.dscalar("c")
+    y = gradc.ifelse(at.gt(c, 0), cholesky(a).sum(), a.sum())
+    hs, _ = gradc.scan(lambda h, a: gradc.ifelse(at.gt(h, 0), h + cholesky(a)[0, 0], h - 1),
+                       outputs_info=at.constant(-1.0, dtype="float64"), non_sequences=a, n_steps=3)
+    f = gradc.function([a, c], [y, gradc.grad(y, a), hs], mode=mode)
+    got = f(-np.eye(2), -1.0)
+    np.testing.assert_array_equal(got[0], -2.0)
+    np.testing.assert_array_equal(got[1], np.ones((2, 2)))
+    np.testing.assert_array_equal(got[2], [-2, -3, -4])
+    ks, _ = gradc.scan(lambda k, a: (cholesky(a - k * at.eye(2)).sum(), until(at.ge(k, 1))), sequences=at.arange(5),
+                       non_sequences=a)
+    np.testing.assert_allclose(gradc.function([a], ks, mode=mode)(2.5 * np.eye(2)), 2 * np.sqrt([2.5, 1.5]))

@@ -35,7 +35,7 @@ from gradc.loops.lower_scan import ItemWriter
 from gradc.loops.lower_values import LOOP_NAMES
 from gradc.loops.memory import ROW_LIMIT, allocate
 from gradc.loops.names import Namer
-from gradc.loops.nodes import Blocks, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
+from gradc.loops.nodes import BlockCut, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
 from gradc.loops.place import place
 from gradc.loops.schedule import (
     Block,
@@ -192,7 +192,7 @@ class _Lowering:
         if blocked:
             nested = any(type(c) is Nest for c in top.children)
             multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
-            blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
+            blocks = BlockCut(top.size, self._work(top), multiple, limit, _cost(nodes))
         self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.writer.reads),
                                      tuple(self.writer.writes), blocks, combine))
 

@@ -105,8 +105,8 @@ class ValueWriter:
             keys = [self._key(o) for o in operand.operands]
             return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
         root, view = operand.root, operand.view
-        depth = self.schedule.depth
-        level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))])
+        depth = self.schedule.depth                     # empty if there are no bodies
+        level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))]) if depth else 0
         if self.layout.is_local(root):
             node = self.layout.node.get(root)
             return root, level + (node.available if node is not None else 0)
@@ -153,7 +153,8 @@ class ValueWriter:
 
     def _part(self, leaf: Leaf, a: Access, level: int) -> str:
         """What to call an element that is loaded: as a body calls the part that it is in, else by its loop."""
-        name = self.schedule.names.get((leaf.root, leaf.view.offsets, leaf.view.is_element()))
+        names, view = self.schedule.names, leaf.view
+        name = names.get((leaf.root, view.offsets, view.is_element())) if names else None
         if level % BODY:
             return element_name(name or a.buffer.name, level)
         times = [t[0].name for t in a.offset if isinstance(t, tuple) and t[0].name]

@@ -50,10 +50,10 @@ PLACES = ("output", "arena", "row", "stack")
 
 def check(schedule: Schedule, after: str = "collapse") -> None:
     """Check `schedule` as the step `after` leaves it."""
-    _Checker(schedule, STEPS.index(after)).run()
+    _ScheduleChecker(schedule, STEPS.index(after)).run()
 
 
-class _Checker:
+class _ScheduleChecker:
     def __init__(self, schedule: Schedule, step: int) -> None:
         self.s = schedule
         self.step = step

@@ -7,9 +7,9 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
 from gradc.loops.access import Access
-from gradc.loops.lower_values import LOOP_NAMES, ValueWriter
+from gradc.loops.lower_values import ValueWriter
 from gradc.loops.nodes import Call, CallInfo, CheckInfo, Expr, For, Load, Local, SizeExpr
-from gradc.loops.schedule import CallItem, Leaf
+from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 

@@ -30,7 +30,7 @@ def call(body: BodyBuilder, item: CallItem, label: str) -> None:
         if in_memory:
             assert isinstance(operand, Leaf)
             body.values.store(operand.root)
-    body.nests.append(item, [leaf for o in item.args for leaf in leaves(o)], item.outs)
+    body.nests.append(item, leaves(*item.args), item.outs)
     for out in item.outs:
         body.values.store(out)
         body.values.labels[out] = label

@@ -79,7 +79,7 @@ class Nests:
     # -- what is added
 
     def append(self, item: Item, leaves: Sequence[Leaf], defined: Sequence[Var], inner: Set[Var] = frozenset()) -> None:
-        """An item of its own, last so far.  leaves: what it uses, but for the values `inner`, which its bodies use."""
+        """An item of its own, last so far.  leaves: what it uses, besides the values `inner`, which its bodies use."""
         for leaf in leaves:
             self.use(leaf)
         self.used |= inner
@@ -89,7 +89,7 @@ class Nests:
 
     def check(self, item: CheckItem) -> None:
         """A check, as soon as what it uses is there."""
-        found = list(item.leaves())
+        found = item.leaves()
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)

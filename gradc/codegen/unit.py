@@ -88,10 +88,12 @@ class Alike:
     def find(self, text: str, names: Names, made: Any) -> Any:
         """The object of a text like `text`, or `made`, which is kept."""
         words = text.translate(_WORDS).split()
-        alike = self._found.setdefault((text.translate(_SIGNS), names.others(words)), [])
+        rest = names.others(words)      # words of C, types among them: each stands for itself
+        alike = self._found.setdefault((text.translate(_SIGNS), rest), [])
         for known, found in alike:
             pairs = set(zip(known, words))
-            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and all(
+                    a == b for a, b in pairs if a in rest or b in rest):
                 return found
         alike.append((words, made))
         return made

@@ -71,7 +71,21 @@ SAMPLERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     "integers": lambda rng, shape: rng.integers(-6, 7, shape),
     "small": lambda rng, shape: rng.integers(0, 4, shape),
     "bools": lambda rng, shape: rng.integers(0, 2, shape),
+    "triangles": lambda rng, shape: rng.normal(0, 1, shape) / shape[-1] + 2 * np.eye(shape[-1]),
+    "positive_definite": lambda rng, shape: (x := rng.normal(0, 1, shape)) @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]),
 }
+
+
+def solved(a: np.ndarray, b: np.ndarray, lower: bool, trans: Any, unit: bool, b_ndim: int | None) -> np.ndarray:
+    """A triangular system by elimination with the whole matrix that the triangle stands for."""
+    whole = np.tril(a) if lower else np.triu(a)
+    if unit:
+        whole = whole * (1 - np.eye(a.shape[-1])) + np.eye(a.shape[-1])
+    if trans:
+        whole = np.swapaxes(whole, -1, -2)
+    vectors = b.ndim == 1 or b_ndim == 1
+    x = np.linalg.solve(whole, b[..., None] if vectors else b)
+    return x[..., 0] if vectors else x
 
 
 @dataclass(frozen=True)
@@ -686,6 +700,32 @@ PRODUCTS: list[Case] = [
         for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))
     ],
     Case("batched_dot", at.batched_dot, np.matmul, (T3, Arg((2, 4, 3)))),
+    *[
+        Case(
+            "slinalg.cholesky",
+            partial(at.slinalg.cholesky, lower=lower, on_error=on_error),
+            np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2),
+            (Arg(shape, "positive_definite"),),
+            label=f"{shape} {'lower' * lower} {on_error}",
+        )
+        for shape, lower, on_error in (((4, 4), True, "raise"), ((3, 3), False, "raise"), ((2, 3, 3), False, "nan"),
+                                       ((2, 1, 3, 3), True, "raise"))
+    ],
+    *[
+        Case(
+            "slinalg.solve_triangular",
+            partial(at.slinalg.solve_triangular, lower=lower, trans=trans, unit_diagonal=unit, b_ndim=ndim),
+            partial(solved, lower=lower, trans=trans, unit=unit, b_ndim=ndim),
+            (Arg(a, "triangles"), Arg(b, static=static)),
+            label=f"{a} {b} {'lower' * lower} {trans} {'unit' * unit}",
+        )
+        for a, b, static, lower, trans, unit, ndim in (
+            ((4, 4), (4, 3), None, True, 0, False, None), ((4, 4), (4,), None, False, 1, False, None),
+            ((2, 4, 4), (4, 3), None, False, 0, True, None),
+            ((2, 4, 4), (1, 4, 2), (1, None, None), True, "T", False, None),
+            ((2, 4, 4), (2, 4), None, True, 0, False, 1), ((4, 4), (3, 4, 1), None, True, 1, True, None),
+        )
+    ],
     Case("batched_dot", at.batched_dot, lambda x, y: (x * y).sum(1), (M, M), label="vectors"),
     Case("batched_dot", at.batched_dot, lambda x, y: x[:, None] * y, (Arg((3,)), M), label="scalars"),
     Case(
@@ -834,8 +874,10 @@ NO_CASE: frozenset[str] = frozenset(
         "SharedVariable",
         "TensorSharedVariable",
         "shared",
+        "linalg",
         "nnet",
         "random",
+        "slinalg",
         "special",
         "tensor",
         "get_scalar_constant_value",

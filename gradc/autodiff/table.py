@@ -26,7 +26,9 @@ Pattern = Sequence[Sequence[bool]]
 VJP: dict[type, Rule] = {}
 JVP: dict[type, Rule] = {}
 CONNECTION: dict[type, Callable[[Apply], Pattern]] = {}
-SEVERAL = (ops.Scan, ops.Cond, ops.Random)
+CALL_VJP: dict[str, Rule] = {}      # by the name of the routine; see `autodiff/rules/calls.py`
+CALL_JVP: dict[str, Rule] = {}
+SEVERAL = (ops.Scan, ops.Cond, ops.Call)
 
 
 def vjp(kind: type) -> Callable[[Rule], Rule]:

@@ -16,6 +16,7 @@ import numpy as np
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -26,15 +27,13 @@ from gradc.loops.nodes import (
     Bound,
     Break,
     Buffer,
+    Call,
     Check,
     Define,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     Fold,
     For,
-    Gemm,
     If,
     Index,
     Let,
@@ -236,7 +235,8 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
-        self.checks = self.frame = True
+        self.checks = True
+        self.frame |= bool(s.values)
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
             self.line(f"    frame->error[{k}] = {self.error_word(self.expr(v, True), v.dtype)};")
@@ -412,69 +412,40 @@ class Printer:
         self.line(f"if ({self.expr(s.condition, True)})")
         self.line("    break;")
 
-    def gemm(self, s: Gemm) -> None:
+    def call(self, s: Call) -> None:
+        """A call that ends the function if it does not return 0."""
         self.frame = True
-        letter, one, zero = ("s", "1.0f", "0.0f") if s.dtype == "float32" else ("d", "1.0", "0.0")
-        m, n, k = self.size(s.m), self.size(s.n), self.size(s.k)
-        self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {one}, "
-                  f"{self.address(s.a)}, {self.size(s.step_a)},")
-        self.line(f"                   {self.address(s.b)}, {self.size(s.step_b)}, {zero}, "
-                  f"{self.address(s.out)}, {n});")
-
-
-    def draw(self, s: Draw) -> None:
-        self.frame = True
-        data, steps = [], []
-        for p in s.parameters:
-            data.append(self.address(p) if type(p) is Load else f"&(const {C_TYPE[p.dtype]}){{{self.expr(p, True)}}}")
-            steps.append(str(int(type(p) is Load)))
-        given = [f"(const void *const[]){{{', '.join(data)}}}", f"(const int64_t[]){{{', '.join(steps)}}}"] if data \
-            else ["NULL", "NULL"]
-        given.append("&frame->error[3]")
-        call = f"frame->draw(GRADC_{s.distribution.upper()}, {self.address(s.before)}, {self.address(s.after)}, " \
-               f"{self.size(s.count)}, {self.address(s.out)},"
-        if not s.faults:
-            self.line(call)
-            self.line(f"            {', '.join(given)});")
+        numbers = [self.size(n) for n in s.numbers]
+        outs = [self.address(load) for load in s.outs]
+        if isinstance(s.routine, ArraySnippet):
+            self.snippets[s.routine] = None
+            args = [self.address(e) if rank and type(e) is Load else self.expr(e)
+                    for e, (_, _, rank) in zip(s.args, s.routine.inputs)]
+            call = f"{c_name(s.routine)}({', '.join([*args, *numbers, *outs])})"
+        else:
+            args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"
+                    for e in s.args]
+            which = f"callback(frame, {s.routine}" if isinstance(s.routine, int) else \
+                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
+            call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
+                   f"{listed('void *const', outs)})"
+        if not s.failures and not isinstance(s.routine, int):
+            self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
         self.line("{")
-        self.line(f"    const int fault = {call}")
-        self.line(f"                                  {', '.join(given)});")
-        self.line("    if (fault) {")
-        for k, p in enumerate(s.parameters):
-            value = f"({self.address(p)})[frame->error[3]]" if type(p) is Load else self.expr(p, True)
-            self.line(f"        frame->error[{k}] = {self.error_word(value, p.dtype)};")
-        self.line(f"        return {s.number - 1} + fault;")
-        self.line("    }")
-        self.line("}")
-
-    def extern(self, s: Extern) -> None:
-        """A call that ends the function if it does not return 0."""
-        self.frame = self.checks = True
-        if isinstance(s.function, int):
-            args, outs = (listed(t, [self.address(load) for load in loads])
-                          for t, loads in (("const void *const", s.args), ("void *const", s.outs)))
-            sizes = listed("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
-            call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs})"
-        else:
-            self.snippets[s.function] = None
-            passed = [self.expr(load) if rank == 0 else self.address(load)
-                      for load, (_, _, rank) in zip(s.args, s.function.inputs)]
-            passed += [self.size(s.shapes[k][axis]) for _, k, axis in s.function.sizes]
-            call = f"{c_name(s.function)}({', '.join([*passed, *map(self.address, s.outs)])})"
-        self.line("{")
         self.lines += wrapped(f"{self._indent}    const int status = {call};", len(self._indent) + 8)
+        first = get_routine(s.routine).shown if isinstance(s.routine, str) else 0
+        place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
         for code, number in s.failures:
-            if code is not None:
-                self.line(f"    if (status == {code})")
-                self.line(f"        return {number};")
-                continue
-            self.line("    if (status) {")
-            self.line("        frame->error[0] = status;")
+            shown = place if code is not None else [(0, "status")]
+            self.line(f"    if (status{f' == {code}' if code is not None else ''}){' {' * bool(shown)}")
+            for k, value in shown:
+                self.line(f"        frame->error[{k}] = {value};")
             self.line(f"        return {number};")
-            self.line("    }")
-        if isinstance(s.function, int):
+            if shown:
+                self.line("    }")
+        if isinstance(s.routine, int):
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")
@@ -482,10 +453,10 @@ class Printer:
 
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
-    Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
-    Draw: Printer.draw,
+    Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
+    Call: Printer.call,
     Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
-    If: Printer.if_, Break: Printer.break_, Extern: Printer.extern,
+    If: Printer.if_, Break: Printer.break_,
 }
 
 

@@ -21,6 +21,7 @@ from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Program, Var, bodies, rebuild, tensor
+from gradc.ir.routines import UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
 from gradc.ir.types import RngType, TensorType, Type
@@ -267,29 +268,43 @@ def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flag
     return [(builder.apply(op, x, *conditions, *shown), batched[0])]
 
 
-def _random(builder: Builder, op: ops.Random, args: Sequence[Var], batched: Flags) -> Result:
+def _call(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -> Result:
+    """Axes in front of an argument's core are a batch; all batches have as many axes as the longest."""
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        return _python(builder, routine.op, args, batched)
+    if routine.has_state:
+        return _draws(builder, op, args, batched)
+    inputs, _ = op.split(args)
+    ranks = [tensor(x).ndim - len(core) for x, core in zip(inputs, routine.cores[0])]
+    most = max(n - flag for n, flag in zip(ranks, batched))
+    given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x
+             for x, n, flag in zip(inputs, ranks, batched)]
+    return [(v, True) for v in builder.equation(replace(op, outer=op.outer + 1), (*given, *args[len(inputs):])).outs]
+
+
+def _draws(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -> Result:
     """All draws from the one state: those of row k are what is drawn after those of row k - 1."""
-    state, sizes, parameters = op.split(args)
-    n, flags = _count(builder, args, batched), op.split(batched)[2]
-    given = []
-    for p, flag in zip(parameters, flags):
+    (state, *parameters), (_, sizes) = op.split(args)
+    n, given = _count(builder, args, batched), []
+    for p, flag in zip(parameters, batched[1:]):
         if flag:                        # parameters are scalars, or as large as the draws
-            p = builder.apply(ops.Broadcast(), _padded(builder, p, op.ndim), n, *sizes)
+            p = builder.apply(ops.Broadcast(), _padded(builder, p, len(sizes)), n, *sizes)
         given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
-    after, draws = builder.apply(ops.Random(op.distribution, op.ndim + 1), state, n, *sizes, *given)
+    after, draws = builder.apply(ops.Call(op.routine, (0, len(sizes) + 1)), state, *given, n, *sizes)
     return [(after, False), (draws, True)]
 
 
-def _python(builder: Builder, op: ops.Callback, args: Sequence[Var], batched: Flags) -> Result:
+def _python(builder: Builder, user: Any, args: Sequence[Var], batched: Flags) -> Result:
     """A user's Op is called for each row; one that stands for equations and takes a random state is these equations."""
-    if not hasattr(op.op, "expand") or not any(type(a.type) is RngType for a in args):
-        raise Unbatchable(f"{op} works on one value at a time")
+    if not hasattr(user, "expand") or not any(type(a.type) is RngType for a in args):
+        raise Unbatchable(f"{user} works on one value at a time")
     inner = Builder()
     inside = [inner.input(TensorType.make(tensor(a).dtype, tensor(a).shape[1:]) if flag else a.type, a.name)
               if a.data is None else inner.constant(a.data, tensor(a).dtype) for a, flag in zip(args, batched)]
-    program = inner.program(op.op.expand(inner, inside))
-    if any(type(eqn.op) is ops.Callback for eqn in program.eqns):
-        raise Ragged(f"{op} draws in Python, the numbers of all rows from one state")
+    program = inner.program(user.expand(inner, inside))
+    if any(ops.user_op(eqn.op) is not None for eqn in program.eqns):
+        raise Ragged(f"{user} draws in Python, the numbers of all rows from one state")
     given = [(a, flag) for a, flag in zip(args, batched) if a.data is None]
     vectorised, flags = batch_program(program, [flag for _, flag in given])
     env = dict(zip(vectorised.inputs, [a for a, _ in given]))
@@ -339,6 +354,6 @@ BATCH: dict[type, Callable[..., Result]] = {
     ops.Constant: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _never,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _never, ops.Callback: _python,
-    ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _never, ops.Scan: _scan, ops.Cond: _cond,
+    ops.GradientOf: _same,
 }

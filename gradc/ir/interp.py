@@ -25,10 +25,12 @@ from gradc.errors import (
     shown,
 )
 from gradc.ir import dtypes, ops
-from gradc.ir.callback import run_callback
-from gradc.ir.distributions import drawn, generator_of, words_of
+from gradc.ir.callback import run_user_op
+from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import STATED, Fault, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
+from gradc.ir.shapes import Static, rule_of
 from gradc.ir.types import TensorType
 
 
@@ -274,16 +276,61 @@ def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
     return x
 
 
-def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:
-    state, sizes, parameters = op.split(args)
-    shape = tuple(int(s) for s in sizes)
-    if any(s < 0 for s in shape):
-        raise ShapeError(f"{op}: sizes must not be negative, got {shape}")
-    for p in parameters:
-        if np.shape(p) not in ((), shape):
-            raise ShapeError(f"{op}: a parameter has the shape {np.shape(p)}, the draws {shape}")
-    check_room(str(op), shape, "float64")
-    return drawn(op.distribution, state, shape, parameters)
+class _Sizes(Static):
+    """Sizes as a run has them."""
+
+    broadcast_note = SIZE_ONE
+
+    def __init__(self, eqn: Eqn, args: list[Any]) -> None:
+        super().__init__(None)
+        self.values = dict(zip(eqn.args, args))
+
+    def of(self, arg: Any) -> tuple[int, ...]:
+        return np.shape(self.values[arg])
+
+    def name(self, arg: Any) -> str:
+        return shown(arg.name or "a result")
+
+    def value(self, arg: Any) -> int:
+        return int(self.values[arg])
+
+    def at_least(self, a: int | None, low: int, error: str, message: Callable[[], str]) -> None:
+        if a is not None and a < low:
+            raise ShapeError(message().format(a))
+
+
+def _call(op: ops.Call, args: list[Any], eqn: Eqn) -> list[Any]:
+    inputs, stated = op.split(args)
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        return run_user_op(eqn, inputs, [tuple(map(int, each)) for each in stated])
+    shapes = rule_of(op)(_Sizes(eqn, args), op, eqn.args)
+    for out, shape in zip(eqn.outs, shapes):
+        if isinstance(out.type, TensorType) and shape is not None:
+            check_room(str(op), shape, out.type.dtype)  # type: ignore[arg-type]
+    cores, made = routine.cores
+    batch = () if routine.has_state else shapes[0][:len(shapes[0]) - len(made[0])]  # type: ignore[index, arg-type]
+    if not batch:
+        result = _one_call(op, inputs, shapes, ())
+        return result if isinstance(result, list) else [result]
+    parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
+    found = [_one_call(op, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
+    rows = zip(*found) if found and len(made) > 1 else [found] * len(made)
+    return [np.asarray(row, None if found else out.type.dtype).reshape(shape)  # type: ignore[attr-defined]
+            for row, shape, out in zip(rows, shapes, eqn.outs)]
+
+
+def _one_call(op: ops.Call, inputs: Sequence[Any], shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
+    """The value of a row at index `place` of the batch; nan where it fails and is not to report it."""
+    routine: Routine = get_routine(op.routine)
+    stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
+    try:
+        return routine.value(*inputs, *stated)
+    except Fault as fault:
+        if routine.faults:
+            raise routine.error(fault, place[op.outer:]) from None
+        (shape,) = shapes
+        return np.full(shape[len(place):], np.nan, inputs[0].dtype)
 
 
 def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:
@@ -349,6 +396,6 @@ _RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words,
-    ops.Callback: run_callback, ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
+    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

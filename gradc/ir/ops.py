@@ -23,9 +23,8 @@ Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition..., n...   x, after checking that all conditions are true; see `Assert`
-Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
-Words(back)          state                   its words, an array; `back`: the state with these words
-Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
+Call(routine, ranks) x, ..., size...         a routine of `ir.routines`, or a user-defined Op; see `Call`
+Words(back)          state                   the words of a random generator's state; `back`: the state of these words
 Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
 Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
 
@@ -38,6 +37,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc.ir.routines import UserRoutine, get_routine
 from gradc.record import record
 
 
@@ -291,24 +291,6 @@ ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "size"
 
 
 @record
-class Random(OpKind):
-    """Draws of the row `distribution` of `ir.distributions`, from a state that is not changed.
-
-    arguments: state, `ndim` sizes, parameters, each a scalar or of the shape of the draws.  results: next state, draws.
-    """
-
-    distribution: str
-    ndim: int
-
-    def split(self, args: Any) -> tuple[Any, Any, Any]:
-        """The arguments as (state, sizes, parameters)."""
-        return args[0], args[1:1 + self.ndim], args[1 + self.ndim:]
-
-    def __str__(self) -> str:
-        return f"{self.distribution}_rv"
-
-
-@record
 class Words(OpKind):
     """The state of a random generator as an array that can be kept row by row (`ir.types.WORDS`), or back again."""
 
@@ -319,18 +301,20 @@ class Words(OpKind):
 
 
 @record
-class Callback(OpKind):
-    """A user's Op: Python, or C if it has a `snippet`.
+class Call(OpKind):
+    """What is computed by a call: `routine` names a row of `ir.routines`, or is a `UserRoutine`.
 
-    The sizes of its results are its last arguments if they are stated: int64 scalars, one for each dimension of each
-    result.  Then `ranks` are the numbers of dimensions, else it is empty.
+    The sizes of results that do not follow from the arguments are its last arguments if they are stated: int64 scalars,
+    for each result as many as `ranks` says.  outer: how many axes of the batch are steps of a loop or the like, which
+    an error does not tell of.
     """
 
-    op: Any
+    routine: Any
     ranks: tuple[int, ...] = ()
+    outer: int = 0
 
     def split(self, args: Any) -> tuple[Any, list[Any]]:
-        """The arguments as (what the Op is given, the sizes of each result)."""
+        """The arguments as (what the routine is given, the sizes of each result)."""
         end = len(args) - sum(self.ranks)
         inputs, sizes = args[:end], []
         for rank in self.ranks:
@@ -339,7 +323,7 @@ class Callback(OpKind):
         return inputs, sizes
 
     def __str__(self) -> str:
-        return str(self.op)
+        return str(get_routine(self.routine))
 
 
 @record
@@ -411,5 +395,10 @@ class GradientOf(OpKind):
         return self.kind if isinstance(self.kind, str) else f"grad_{self.kind[0]}"
 
 
+def user_op(op: OpKind) -> Any:
+    """The user's Op that a Call calls, else None."""
+    return op.routine.op if type(op) is Call and isinstance(op.routine, UserRoutine) else None
+
+
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Words, Callback, Scan, Cond)
+                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Call, Words, Scan, Cond)

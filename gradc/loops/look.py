@@ -10,13 +10,11 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
+    Call,
     Check,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     For,
-    Gemm,
     If,
     Index,
     Let,
@@ -52,12 +50,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.condition, *s.values]
         case If() | Break():
             stack = [s.condition]
-        case Gemm():
-            stack = [s.a, s.b]
-        case Draw():
-            stack = [s.before, *s.parameters]
-        case Extern():
-            stack = [*s.args]
+        case Call():
+            stack = [*s.args, *s.place]
         case _:
             stack = [s.expr]
     while stack:
@@ -72,11 +66,7 @@ def written(s: Any) -> Sequence[Any]:
     match s:
         case Store() | Accumulate():
             return (s,)
-        case Gemm():
-            return (s.out,)
-        case Draw():
-            return (s.after, s.out)
-        case Extern():
+        case Call():
             return s.outs  # type: ignore[no-any-return]
     return ()
 
@@ -179,12 +169,8 @@ def _in_statements(body: Sequence[Any], found: set[Any]) -> None:
         else:
             if kind is If:
                 stack.extend((*s.body, *s.orelse))
-            elif kind is Gemm:
-                found.update((s.m, s.n, s.k, s.step_a, s.step_b))
-            elif kind is Draw:
-                found.add(s.count)
-            elif kind is Extern:
-                found.update([n for shape in s.shapes for n in shape])
+            elif kind is Call:
+                found.update(s.numbers)
             for place in written(s):
                 _in_index(place.index, found)
             exprs.extend(expressions(s))

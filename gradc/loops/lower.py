@@ -4,9 +4,7 @@
     Map, Cast                              a Let in the body of its nest, or part of its user's expression (recomputed)
     Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
-    Contract of two matrices               a Gemm
-    Random                                 a Draw
-    Callback                               an Extern
+    Call, Contract of two matrices         a Call
     Concat, Scatter                        Stores into parts of one buffer
     Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
@@ -22,13 +20,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Unsupported
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
-from gradc.loops import look, schedule
+from gradc.loops import look
 from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
@@ -150,11 +148,9 @@ class _Lowering:
         used = {s for s in look.sizes(self.sections) if isinstance(s, Symbol)}
         used.update(s for s in (arena, *(d for b in outputs for d in b.shape), *(d for dims in bounds for d in dims))
                     if isinstance(s, Symbol))
-        uses_blas = any(type(item) is CallItem and type(item.op) is ops.Contract
-                        for body in schedule.bodies(self.schedule.body) for item in body.items)
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
                       self.sizes.prologue(used), arena, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), uses_blas, tuple(late), tuple(bounds),
+                      tuple(self.sizes.checks), self._text(), tuple(self.writer.routines), tuple(late), tuple(bounds),
                       tuple(self.writer.calls))
 
     def _text(self) -> str:

@@ -32,6 +32,7 @@ class ValueWriter:
         self.memory = Buffers(schedule, self.layout, inputs, namer)
         self.base = 0                               # level of the body at work
         self.calls: list[CallInfo] = []             # of functions of the user's in Python
+        self.routines: dict[str, None] = {}         # that are called
         self._namer = namer
         self._local_names = local_names
         self.begin()

@@ -22,6 +22,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
 from gradc.loops.index import View, positions
 from gradc.loops.memory import is_small
@@ -330,7 +331,7 @@ def _advances(program: Program, state: Var, new: Var) -> bool:
     v = new
     while v is not state:
         eqn = producers.get(v)
-        if eqn is None or type(eqn.op) is not ops.Random:
+        if eqn is None or type(eqn.op) is not ops.Call or get_routine(eqn.op.routine).overwrites != 0:
             return False
         v = eqn.args[0]
     return new is not state and program.use_counts()[state] == 1

@@ -14,6 +14,7 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
 from gradc.loops import place_calls
 from gradc.loops.index import View
@@ -52,7 +53,7 @@ class EquationPlacer(BodyBuilder):
                     pass
                 case ops.Broadcast() | ops.Reshape():
                     used.add(eqn.args[0])
-                case ops.Callback():
+                case ops.Call():
                     used.update(eqn.op.split(eqn.args)[0])
                 case ops.Assert() if not self._at_entry(eqn):
                     used.update(eqn.args)
@@ -60,9 +61,6 @@ class EquationPlacer(BodyBuilder):
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     used.update(eqn.args[:values])
                     used.update(a for a in eqn.args[values:] if a not in self.sizes.values)
-                case ops.Random():
-                    state, _, parameters = eqn.op.split(eqn.args)
-                    used.update((state, *parameters))
                 case _:
                     used.update(eqn.args)
         kept.reverse()
@@ -75,10 +73,9 @@ class EquationPlacer(BodyBuilder):
         for eqn in self.program.eqns:
             if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
                 once.update(eqn.args)
-            elif type(eqn.op) is ops.Random:
-                once.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
-            elif type(eqn.op) is ops.Callback:
-                once.update(eqn.op.split(eqn.args)[0])
+            elif type(eqn.op) is ops.Call:
+                inputs, layouts = eqn.op.split(eqn.args)[0], get_routine(eqn.op.routine).layouts
+                once.update(a for a, layout in zip(inputs, layouts) if a.type.ndim or layout != "each")
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 once.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return once
@@ -133,10 +130,8 @@ class EquationPlacer(BodyBuilder):
                 self.scatter(eqn, op)
             case ops.Assert():
                 self._assert(eqn, op)
-            case ops.Random():
-                place_calls.random(self, eqn, op)
-            case ops.Callback():
-                place_calls.user_call(self, eqn, op)
+            case ops.Call():
+                place_calls.place_call(self, eqn, op)
 
     def _reshape(self, eqn: Eqn) -> None:
         x, out = eqn.args[0], eqn.outs[0]

@@ -130,14 +130,14 @@ class Values:
         return root not in self.trees and root not in self.is_size and root not in self.locals
 
 
-def is_contiguous(view: View, aliases: dict[Var, View], sizes: KernelSizes) -> bool:
-    """Are its elements one after the other in memory?"""
+def is_contiguous(view: View, aliases: dict[Var, View], sizes: KernelSizes, first: int = 0) -> bool:
+    """Are its elements along the axes from `first` on one after the other in memory?"""
     part = aliases.get(view.root)
     if view.flat and part is not None and not is_contiguous(part, aliases, sizes):
         return False
     steps = (1,) if view.flat else _steps(view.root, aliases, sizes)
     return all(d == 1 or (a is not None and sizes.mul(steps[a[0]], a[1]) == s)
-               for a, d, s in zip(view.axes, view.dims, sizes.strides(view.dims)))
+               for a, d, s in zip(view.axes[first:], view.dims[first:], sizes.strides(view.dims[first:])))
 
 
 def _steps(root: Var, aliases: dict[Var, View], sizes: KernelSizes) -> Sequence[SizeExpr]:

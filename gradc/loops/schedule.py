@@ -186,18 +186,22 @@ class Block:
 
 @record(eq=False)
 class CallItem:
-    """A call of a function on arrays: outs = op(args).
+    """outs = routine(args), for each index of `batch`; `routine` as in `ops.Call`.
 
-    args: arrays are contiguous Leaves; scalars are any operands.
-    sizes: of a Contract its batch axes, rows, columns, and what is summed over; views of its args have axes (batch...,
-    row, column) as BLAS takes them.  Of a Random the number of draws; an array parameter has a value for each of them.
+    args: memory, a Leaf with the axes of the batch and then those of the routine's core; or one value for all (not
+    `in_memory`).
+    numbers: what it is told, but for the steps of "matrix" arguments, which are known when all memory is.
+    outer: axes of the batch that messages do not show.
     """
 
-    op: ops.OpKind
+    routine: Any
     outs: tuple[Var, ...]
     args: tuple[Operand, ...]
+    in_memory: tuple[bool, ...]
     sources: tuple[int, ...]
-    sizes: tuple[SizeExpr, ...] = ()
+    batch: tuple[SizeExpr, ...]
+    numbers: tuple[SizeExpr, ...]
+    outer: int = 0
 
 
 @record(eq=False)

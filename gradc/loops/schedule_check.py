@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from gradc.errors import ScheduleCheckError
-from gradc.ir import ops
 from gradc.ir.program import Var
+from gradc.ir.routines import Routine, get_routine
 from gradc.loops.index import View
 from gradc.loops.memory import live_ranges
 from gradc.loops.nodes import SizeExpr
@@ -185,18 +185,22 @@ class _ScheduleChecker:
         known.add(n.out)
 
     def call(self, item: CallItem, known: set[Var]) -> None:
-        for o in item.args:
-            if not isinstance(o, Leaf):
+        for o, in_memory in zip(item.args, item.in_memory, strict=True):
+            if not in_memory:
                 self.operand(o, 0, known)
                 continue
+            if not isinstance(o, Leaf):
+                self.fail(f"{item.routine} is given memory of what is computed where it is used")
             self.known(o.root, known)
             self.view(o.view, len(o.view.dims))
         for v in item.outs:
             if v not in self.s.stored:
                 self.fail(f"{_name(v)} is the result of a call, but not stored")
-        wanted = {ops.Random: 1, ops.Callback: 0}.get(type(item.op), 3)
-        if len(item.sizes) < wanted:
-            self.fail(f"a call of {item.op} has {len(item.sizes)} sizes, not {wanted}")
+        row = get_routine(item.routine)
+        if isinstance(row, Routine):
+            wanted = row.count - 2 * row.layouts.count("matrix")        # their steps are known later
+            if len(item.numbers) != wanted:
+                self.fail(f"{item.routine} is told {len(item.numbers)} numbers, not {wanted}")
 
     def scan(self, item: ScanItem, known: set[Var], level: int) -> None:
         for o in item.operands:

@@ -97,9 +97,11 @@ class _Printer:
                 where = f" for all of {', '.join(map(str, item.domain))}" if item.domain else ""
                 yield f"{indent}check {self._list(item.conditions)}{where}"
             case CallItem():
-                name = item.op.distribution if isinstance(item.op, ops.Random) else str(item.op)
-                sizes = f" of {' x '.join(map(str, item.sizes))}" if item.sizes else ""
-                yield f"{indent}{', '.join(map(self.name, item.outs))} = {name}({self._list(item.args)}){sizes}"
+                name = item.routine if isinstance(item.routine, str) else str(item.routine)
+                told = f"; {', '.join(map(str, item.numbers))}" if item.numbers else ""
+                batch = f" for all of {', '.join(map(str, item.batch))}" if item.batch else ""
+                made = ", ".join(map(self.name, item.outs))
+                yield f"{indent}{made} = {name}({self._list(item.args)}{told}){batch}"
             case ScanItem():
                 yield from self._scan(item, indent)
             case CondItem():

@@ -13,7 +13,7 @@ from typing import Any
 from gradc.ir.types import TensorType
 from gradc.tensor import creation as _creation
 from gradc.tensor import elemwise as _elemwise
-from gradc.tensor import nnet, random, special
+from gradc.tensor import nnet, random, slinalg, special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
 from gradc.tensor.contract import (
     batched_dot,
@@ -264,6 +264,7 @@ from gradc.tensor.special import (
     softmax,
 )
 
+linalg = slinalg        # as in PyTensor
 TensorVariable = _variable.TensorVariable
 TensorConstant = _variable.TensorConstant
 
@@ -271,8 +272,8 @@ _TYPED = _creation.typed_constructors()
 globals().update(_TYPED)
 
 __all__ = [
-    "TensorType", "nnet", "random", "special", "batched_dot", "batched_tensordot", "dot", "einsum", "inner", "matmul",
-    "diff", "to_one_hot",
+    "TensorType", "linalg", "nnet", "random", "slinalg", "special", "batched_dot", "batched_tensordot", "dot",
+    "einsum", "inner", "matmul", "diff", "to_one_hot",
     "matvec", "outer", "tensordot", "vdot", "vecdot", "vecmat", "as_tensor", "as_tensor_variable", "cast",
     "constant", "get_scalar_constant_value", "alloc", "arange", "col", "complex_from_polar", "empty",
     "empty_like", "eye", "full", "full_like", "identity_like", "linspace", "matrix", "meshgrid", "mgrid",

@@ -22,7 +22,7 @@ import gradc.tensor.shape as shape
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, extra, index, repeats
+from gradc.tensor import contract, creation, extra, index, repeats, slinalg
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.convert import as_tensor_variable, cast
@@ -309,6 +309,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
+    **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
     # shapes
     "shape": (shape.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shape.reshape, "a shape"), "ravel": (shape.ravel, "a"), "transpose": (_transpose, "a axes="),
@@ -489,7 +490,7 @@ def _refuse_option(name: str, key: str, value: Any, default: Any) -> None:
 
 def _refusal(name: str) -> TypeMismatchError:
     if name.startswith("linalg."):
-        advice = "gradc has no linear algebra beyond products and norms"
+        advice = "gradc.tensor.linalg has what there is of linear algebra"
     elif name.startswith(("fft.", "random.")):
         advice = "gradc.tensor.random has distributions" if name[0] == "r" else "gradc has no Fourier transforms"
     else:

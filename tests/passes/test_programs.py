@@ -243,7 +243,7 @@ def test_user_operations_pass_through() -> None:
     outputs = [low.shape[0], high + high.shape[0], at.zeros_like(low), low, x, x]
     before = convert.to_program([x], outputs)
     after = optimize(before, checked=True)
-    assert sum(type(e.op) is ops.Callback for e in after.eqns) == 1
+    assert sum(type(e.op) is ops.Call for e in after.eqns) == 1
     for a, b in zip(interp.evaluate(before, [np.arange(5.0)]), interp.evaluate(after, [np.arange(5.0)])):
         np.testing.assert_array_equal(a, b)
 

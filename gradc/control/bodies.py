@@ -55,5 +55,5 @@ def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> l
 def _may_fail(v: Variable) -> bool:
     """Does `v` take an op that can fail for its values, or loops?"""
     return any(not isinstance(node.op, ops.OpKind) or isinstance(node.op, (ops.Assert, ops.Scan, ops.Cond))
-               or (isinstance(node.op, ops.Slice) and any(item.is_single for item in node.op.items))
+               or ops.checks_positions(node.op)
                for node in toposort([v]))

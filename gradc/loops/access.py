@@ -6,6 +6,7 @@ and, for each operand and result, an `Access`.  Not here: statements (`loops.low
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops import memory
-from gradc.loops.index import View
+from gradc.loops.index import Lookup, View, lookups
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, Region, SizeExpr
 from gradc.loops.places import Leaf, Loop, Node, loops_below, statements
@@ -31,7 +32,7 @@ ROW_LIMIT = 16              # blocks of a nest that has a row of partial results
 class Access:
     """Elements of a buffer: a stride per loop (0: the same element), and offset terms.
 
-    A term is a size, or (Var, stride) for a position that the kernel computes.
+    A term is a size, or (Var or Lookup, stride) for a position that the kernel computes or looks up.
     """
 
     buffer: Buffer
@@ -53,6 +54,7 @@ class Accesses:
         self._levels: dict[Var, int] = {}            # of a row buffer: how many outer axes it leaves out
         self._merged: dict[Var, int] = {}            # and how many of their loops were made one with the next
         self._found: dict[Any, Access] = {}
+        self._lookups: dict[View, Leaf] = {}
         self._steps: dict[Var, tuple[SizeExpr, ...]] = {}
         self._scratch: list[tuple[Region, int]] = []     # of the current item
         self._inside: list[tuple[Region, int]] = []      # slots of values in the bodies of an item
@@ -170,6 +172,7 @@ class Accesses:
     def new_nest(self) -> None:
         """Loops are numbered anew and may be merged in their own way; operands of other nests may be the same."""
         self._found.clear()
+        self._lookups.clear()
 
     def _stride_of(self, root: Var) -> tuple[SizeExpr, ...]:
         """Stride per axis of a stored value; 0 for outer axes that a row buffer leaves out."""
@@ -197,6 +200,10 @@ class Accesses:
             root = self.schedule.storage.get(leaf.root, leaf.root)
             found = self._found[leaf] = self._through(root, leaf.view)
         return found
+
+    def lookup(self, position: Lookup) -> Leaf:
+        """A position that is looked up, as an operand of the nest."""
+        return self._lookups.setdefault(position.view, Leaf(position.view.root, position.view))
 
     def _memory(self, root: Var) -> tuple[Buffer, tuple[SizeExpr, ...], tuple[Any, ...]]:
         """The buffer of a stored value, its stride per axis, and where in the buffer it begins."""
@@ -256,6 +263,13 @@ class Accesses:
         return ((root.data is not None and root.data.size == 1) or root in self.schedule.trees
                 or root in self.schedule.size_values)
 
+    def _all_lookups(self, views: list[View]) -> Iterator[Leaf]:
+        """The positions that these views look up, and those that are looked up for them."""
+        for view in views:
+            for each in lookups(view):
+                yield self.lookup(each)
+                yield from self._all_lookups([each.view])
+
     # -- merging loops
 
     def merge(self, top: Loop) -> None:
@@ -267,7 +281,8 @@ class Accesses:
             for n in nodes:
                 if len(n.domain) < 2 or n.kind in ("argreduce", "cumulate") or (0 in n.reduced) != (1 in n.reduced):
                     return
-                for leaf in n.leaves():
+                views = [leaf.view for leaf in n.leaves()] + ([n.target] if n.target is not None else [])
+                for leaf in (*n.leaves(), *self._all_lookups(views)):
                     if leaf.root in self.schedule.trees:
                         return                  # an Iota needs both indices
                     if not self.has_no_memory(leaf.root) and not self.is_local(leaf):

@@ -33,7 +33,8 @@ from gradc.ir.types import MAX_DIMS, TensorType
 from gradc.loops import look
 from gradc.loops.access import ROW_LIMIT, Access, Accesses, op_label, tensor
 from gradc.loops.fused import fused
-from gradc.loops.index import View, positions
+from gradc.loops.gather import checked
+from gradc.loops.index import Lookup, View, lookups, positions
 from gradc.loops.lower_scan import emit
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (
@@ -118,7 +119,7 @@ def unsupported(program: Program) -> str | None:
 
 def lower(program: Program, name: str) -> Kernel:
     """The Kernel of a Program; Unsupported with the reason if there is none."""
-    program = fused(as_words(program))
+    program = checked(fused(as_words(program)))
     reason = unsupported(program)
     if reason:
         raise Unsupported(reason)
@@ -490,7 +491,7 @@ class _Lowering:
         offset, plus = extra, 0
         for t in a.offset:
             if isinstance(t, tuple):
-                position = self.value(Leaf(t[0], SCALAR(t[0], ())), scope)
+                position = self._position_of(t[0], scope)
                 if not isinstance(position, Local):
                     position = self._let(scope.in_body(0), "position", position)
                 terms.append((t[1], position.name))
@@ -499,6 +500,10 @@ class _Lowering:
             else:
                 offset = self.sizes.add(offset, t, "offset")
         return Index(tuple(terms), offset + plus) if isinstance(offset, int) else Index(tuple(terms), offset, plus)
+
+    def _position_of(self, term: Var | Lookup, scope: Scope) -> Expr:
+        """A position that is computed or looked up."""
+        return self.value(self.memory.lookup(term) if isinstance(term, Lookup) else Leaf(term, SCALAR(term, ())), scope)
 
     # -- values
 
@@ -532,20 +537,22 @@ class _Lowering:
         root, view = operand.root, operand.view
         depth = self.schedule.depth
         level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))])
+        found = [self._key(self.memory.lookup(t)) for t in lookups(view)]
+        level = max([level, *[at for _, at in found]])
         if self.memory.is_local(operand):
             node = self.schedule.node.get(root)
             return root, level + (node.available if node is not None else 0)
         if root in self.schedule.trees:                 # an Iota
             for k, axis in enumerate(view.axes, self.base + 1):
                 if axis is not None:
-                    level = k
+                    level = max(level, k)
             return (root, view.axes, view.offsets), level
         if self.memory.has_no_memory(root):
             return root, 0
         a = self.memory.leaf(operand)
         for k, s in enumerate(a.strides, self.base + 1):
             if s != 0:
-                level = k
+                level = max(level, k)
         stored = self.schedule.storage.get(root, root)
         rows = self.memory.row_level(stored)
         if rows:                                        # written in outer iterations of this very nest
@@ -581,7 +588,7 @@ class _Lowering:
         name = self.schedule.called.get((leaf.root, leaf.view.offsets, leaf.view.is_element()))
         if level % BODY:
             return _element(name or a.buffer.name, level)
-        times = [t[0].name for t in a.offset if isinstance(t, tuple) and t[0].name]
+        times = [t[0].name for t in a.offset if isinstance(t, tuple) and isinstance(t[0], Var) and t[0].name]
         return name if name and name != a.buffer.name else "_".join([a.buffer.name, *(times or "0")])
 
     def _iota(self, leaf: Leaf, scope: Scope) -> Expr:
@@ -592,7 +599,7 @@ class _Lowering:
                 terms.append(_times(Local(LOOP_NAMES[k], "int64"), axis[1]))
         for t in leaf.view.offsets[0]:
             if isinstance(t, tuple):
-                terms.append(_times(self.value(Leaf(t[0], SCALAR(t[0], ())), scope), t[1]))
+                terms.append(_times(self._position_of(t[0], scope), t[1]))
             else:
                 terms.append(Size(t))
         value = terms[0] if terms else Lit(0, "int64")

@@ -22,8 +22,9 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.shapes import picked
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View
+from gradc.loops.index import Axis, Lookup, View, lookups, needed
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import (
     Block,
@@ -43,6 +44,7 @@ from gradc.loops.places import (
     op_weight,
 )
 from gradc.loops.sizes import KernelSizes
+from gradc.record import replace
 
 GROUP_LIMIT = 400       # statements in one nest: the C compiler is quadratic in it
 FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
@@ -94,6 +96,7 @@ class Schedule:
         big = len(self.program.eqns) >= BIG
         self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (GROUP_LIMIT, FOLD_SIZE)
         self._forced = self._find_forced()
+        self._searched = self._find_searched()
 
     def _run(self) -> None:
         for eqn in self._live():
@@ -148,6 +151,17 @@ class Schedule:
                 forced.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return forced
 
+    def _find_searched(self) -> set[Var]:
+        """What tells the sign that a condition tests: computed in the fold, and again in the search for what is at
+        fault."""
+        found: set[Var] = set()
+        for eqn in self.program.eqns:
+            if type(eqn.op) is ops.Assert and eqn.op.shown and self._counts[eqn.args[1]] == 1:
+                made = self._producers.get(eqn.args[1])
+                if made is not None and _is_sign_test(made) and self._counts[made.args[0]] == 1:
+                    found.update((made.out, made.args[0]))
+        return found
+
     # -- one equation
 
     def _equation(self, eqn: Eqn) -> None:
@@ -193,6 +207,10 @@ class Schedule:
                 self._concat(eqn, axis)
             case ops.Scatter():
                 self._scatter(eqn, op)
+            case ops.Gather():
+                self.views[out] = self._gathered(self.views[eqn.args[0]], op, eqn.args[1:], self.sizes.of(out))
+            case ops.ScatterAt():
+                self._scatter_at(eqn, op)
             case ops.Assert():
                 self._assert(eqn, op)
             case ops.Random():
@@ -271,9 +289,7 @@ class Schedule:
         return found
 
     def _through(self, view: View, axis_of: Sequence[int | None]) -> Operand:
-        axes = tuple([None if a is None else view.axes[a] for a in axis_of])
-        dims = tuple([1 if a is None else view.dims[a] for a in axis_of])
-        return self._expand(View(view.root, dims, axes, view.offsets, view.flat))
+        return self._expand(view.walked(axis_of))
 
     def _expand(self, view: View) -> Operand:
         tree = self.trees.get(view.root)
@@ -301,7 +317,8 @@ class Schedule:
         operands = [self._operand(a, self._walk(a, len(dims), places, len(domain))) for a in eqn.args]
         self.views[out] = View.whole(out, dims)
         cost = op_weight(eqn.op) + sum([self.tree_cost[o.var] for o in operands if type(o) is Tree])
-        if cost <= LAZY_COST and out not in self._forced and sum([1 for o in operands for _ in leaves(o)]) <= 3:
+        lazy = cost <= LAZY_COST and sum([1 for o in operands for _ in leaves(o)]) <= 3
+        if (lazy or out in self._searched) and out not in self._forced:
             own = range(len(dims))                  # the same operands in out's own axes
             self.trees[out] = Tree(out, eqn.op, [self._operand(a, self._walk(a, len(dims), own, len(dims)))
                                                  for a in eqn.args])
@@ -360,7 +377,7 @@ class Schedule:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
         if view.root in self.trees or view.flat or (view.root in self.node and view.root not in self.stored):
             return axes
-        return sorted(axes, key=lambda k: -1 if view.axes[k] is None else view.axes[k][0])  # type: ignore[index]
+        return sorted(axes, key=view.place)
 
     def _along(self, kind: str, eqn: Eqn, view: View, axis: int) -> None:
         """ArgReduce and Cumulate: the axis is the innermost loop."""
@@ -445,7 +462,7 @@ class Schedule:
         """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
         labels, x = operand
         view = self.views[x]
-        if view.root in self.trees:
+        if view.root in self.trees or lookups(view):
             return None
         pair = [self._as_one(view, [labels.index(x) for x in group]) for group in (rows, columns)]
         if pair[0] is None or pair[1] is None:
@@ -600,39 +617,70 @@ class Schedule:
         operand = self._through(value, walked)
         if before is not None:
             operand = Tree(out, ops.Map("add"), [self._through(before, walked), operand])
-        axes: list[Axis] = [None] * len(domain)
-        for k, p in enumerate(places):
-            if p is not None:
-                axes[p] = target.axes[k]
         self.storage[out] = storage
         node = Node("write", out, ops.Map("identity"), [operand], domain, places, fn=mode,
-                    target=View(storage, domain, tuple(axes), target.offsets, target.flat))
+                    target=replace(target.walked(walked), root=storage))
         self._add(node)
         return node
 
     def _scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
         x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
-        dims = self.sizes.of(out)
-        source = self.views[x]
         ranges = self._ranges(op, x, eqn.args[2:])
-        self.views[out] = View.whole(out, dims)
-        self._store(out)
-        if source.root is x and x in self.storage and self._counts[x] == 1 and x not in self._outputs:
-            base = self.storage[x]              # the last use of a value that is being put together: go on in place
-            self.home[out] = self.home[x]
-        else:
-            base = self._fresh(x.type.clone(), dims, out.name)  # type: ignore[attr-defined]
-            self._store(base)
-            self.storage[base] = base
+        base = self._in_place(x, out)
+        if base is None:
+            base = self._new_memory(x, out)
             if self._scatter_range(eqn, op, ranges, base):
                 self.storage[out] = base
                 self.home[out] = self.home[base]
                 return
-            self._write(base, source, View.whole(base, dims), "set", base)
-            self.home[out] = self.home[base]
-        target = View.whole(base, dims).sliced(self.sizes, ranges)
-        self.storage[out] = base
-        self._write_after(out, self.views[v], target, op.mode, base)
+            self._write(base, self.views[x], self.views[base], "set", base)
+        self._write_after(out, self.views[v], self.views[base].sliced(self.sizes, ranges), op.mode, base)
+
+    def _scatter_at(self, eqn: Eqn, op: ops.ScatterAt) -> None:
+        """One loop over the positions, after that which writes x; not in parallel, for positions may be equal."""
+        x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
+        place = picked(self.sizes, op.axes, x, eqn.args[2:])
+        base = self._in_place(x, out)
+        if base is None:
+            base = self._new_memory(x, out)
+            self._write(base, self.views[x], self.views[base], "set", base)
+        target = self._gathered(self.views[base], ops.Gather(op.axes), eqn.args[2:], place)
+        node = self._write_after(out, self.views[v], target, op.mode, base)
+        for loop in node.path[:1]:
+            loop.serial = True
+
+    def _gathered(self, view: View, op: ops.Gather, index: Sequence[Var], dims: tuple[SizeExpr, ...]) -> View:
+        """A view at positions; arrays of them have memory, in which they are looked up."""
+        rest = len(view.dims) - len(op.axes)
+        positions: list[Any] = []
+        for axis, i in zip(op.axes, index):
+            if i.type.ndim == 0:  # type: ignore[attr-defined]
+                n, known = view.dims[axis], self.sizes.try_value(i)
+                positions.append(self._position(i, n) if known is None else self.sizes.position(known, n))
+                continue
+            at = self.views[i]
+            if at.root in self.trees:
+                at = self.views[self._copy(at, i)]
+            first = dims[:len(dims) - rest]
+            at = at.broadcast(first, i.type.shape)  # type: ignore[attr-defined]
+            positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
+        return view.gathered(self.sizes, op.axes, positions, dims)
+
+    def _in_place(self, x: Var, out: Var) -> Var | None:
+        """The memory of x, if this is the last use of a value that is being put together."""
+        self.views[out] = View.whole(out, self.sizes.of(out))
+        self._store(out)
+        if self.views[x].root is x and x in self.storage and self._counts[x] == 1 and x not in self._outputs:
+            self.home[out] = self.home[x]
+            return self.storage[x]
+        return None
+
+    def _new_memory(self, x: Var, out: Var) -> Var:
+        """Memory to put `out` together in."""
+        base = self._fresh(x.type.clone(), self.sizes.of(out), out.name)  # type: ignore[attr-defined]
+        self._store(base)
+        self.storage[base] = base
+        return base
 
     def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]], base: Var) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
@@ -658,11 +706,13 @@ class Schedule:
         self._write(base, value, whole.sliced(self.sizes, ranges), "set", base, before)
         return True
 
-    def _write_after(self, out: Var, value: View, target: View, mode: str, base: Var) -> None:
+    def _write_after(self, out: Var, value: View, target: View, mode: str, base: Var) -> Node:
         """As `_write`, in a later item than all that wrote to or read from `base` so far."""
+        self.storage[out] = base
         self.home[out] = max(self.home.get(out, -1), self.home.get(base, -1))
-        self._write(out, value, target, mode, base)
+        node = self._write(out, value, target, mode, base)
         self.home[base] = max(self.home[base], self.home[out])
+        return node
 
     def _assert(self, eqn: Eqn, op: ops.Assert) -> None:
         x, conditions, shown = op.split(eqn.args)
@@ -682,20 +732,31 @@ class Schedule:
         self._register(item)
         first = max((self.home.get(leaf.root, -1) for leaf in item.leaves()), default=-1)
         self._block_add(item, max(first, self._sizes_known(item, ())))
+        self.home[eqn.outs[0]] = item.item
 
     def _in_prologue(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
         return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])  # type: ignore[attr-defined]
 
     def _all(self, condition: Var) -> Var:
-        """Is an array of bools true everywhere?  A scalar."""
+        """Is an array of bools true everywhere?  A scalar.  Of integers, all are >= 0 if none has the sign bit."""
         rank = condition.type.ndim  # type: ignore[attr-defined]
         if not rank:
             return condition
-        out = Var(-1, TensorType.make("bool", ()), name="valid")
-        self.sizes.dims[out] = ()
-        op = ops.Reduce("and_", tuple(range(rank)))
-        self._reduce(out, op, "reduce", op.fn, self.views[condition], [False] * rank)
+        made = self._producers.get(condition)
+        if made is None or not _is_sign_test(made):
+            return self._folded("and_", condition)
+        valid = Var(-1, TensorType.make("bool", ()), name="valid")
+        self.sizes.dims[valid] = ()
+        self._map(Eqn(made.op, (self._folded("or_", made.args[0]), made.args[1]), (valid,), made.sources))
+        return valid
+
+    def _folded(self, fn: str, x: Var) -> Var:
+        """The fold of all elements."""
+        rank = x.type.ndim  # type: ignore[attr-defined]
+        out = self._fresh(TensorType.make(x.type.dtype, ()), (), fn.strip("_"))  # type: ignore[attr-defined]
+        op = ops.Reduce(fn, tuple(range(rank)))
+        self._reduce(out, op, "reduce", fn, self.views[x], [False] * rank)
         return out
 
     # -- placing
@@ -705,27 +766,25 @@ class Schedule:
         for leaf in node.leaves():
             self._use(node, leaf)
         target = getattr(node, "target", None)
-        for terms in target.offsets if target is not None else ():
-            for term in terms:
-                if isinstance(term, tuple):
-                    self.uses.setdefault(term[0], []).append((node, Leaf(term[0], View.whole(term[0], ()))))
+        if target is not None:
+            self._use_positions(node, target)
 
     def _use(self, user: Any, leaf: Leaf) -> None:
         self.uses.setdefault(leaf.root, []).append((user, leaf))
-        for terms in leaf.view.offsets:
-            for term in terms:
-                if isinstance(term, tuple):
-                    self.uses.setdefault(term[0], []).append((user, Leaf(term[0], View.whole(term[0], ()))))
+        self._use_positions(user, leaf.view)
+
+    def _use_positions(self, user: Any, view: View) -> None:
+        for v, seen in needed(view):
+            self.uses.setdefault(v, []).append((user, Leaf(v, seen or View.whole(v, ()))))
 
     def _needs(self, node: Any) -> list[tuple[Var, View | None]]:
         """What must exist: values with the view they are used through (None: not element by element)."""
         result: list[tuple[Var, View | None]] = []
         for leaf in node.leaves():
-            result.append((leaf.root, leaf.view))
-            result += [(t[0], None) for terms in leaf.view.offsets for t in terms if isinstance(t, tuple)]
+            result += [(leaf.root, leaf.view), *needed(leaf.view)]
         target = getattr(node, "target", None)
         if target is not None:
-            result += [(t[0], None) for terms in target.offsets for t in terms if isinstance(t, tuple)]
+            result += needed(target)
             if node.fn == "inc" or target.root is not node.out:
                 result.append((target.root, None))
         return result
@@ -966,6 +1025,12 @@ class Schedule:
             if view.axes[level] != (axis, 1) or view.offsets[axis]:
                 return False
         return True
+
+
+def _is_sign_test(eqn: Eqn) -> bool:
+    """x >= 0 of integers?"""
+    return eqn.op == ops.Map("ge") and eqn.args[0].type.dtype == "int64" and (  # type: ignore[attr-defined]
+        eqn.args[1].data is not None and not eqn.args[1].data.any())
 
 
 def _left_behind(sizes: KernelSizes, part: tuple[Any, ...], item: ops.Item, n: SizeExpr) -> SizeExpr:

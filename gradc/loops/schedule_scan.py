@@ -25,7 +25,7 @@ from typing import Any
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
-from gradc.loops.index import View, positions
+from gradc.loops.index import View, needed
 from gradc.loops.memory import is_small
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.places import Carry, CondItem, Ends, Node, Operand, ScanItem, is_gemm, leaves
@@ -315,7 +315,7 @@ class Body(ControlSchedule):
 
     def _outside(self, view: View) -> ControlSchedule:
         """The outermost schedule, but for branches, in which all that a view depends on is at hand."""
-        depth = max(self.depth.get(v, 0) for v in (view.root, *positions(view)))
+        depth = max(self.depth.get(v, 0) for v in (view.root, *[v for v, _ in needed(view)]))
         found: ControlSchedule = self
         while isinstance(found, Body) and found.loop and depth < found.level:
             found = found.outer

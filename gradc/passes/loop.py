@@ -381,9 +381,7 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
 def may_fail(eqn: Eqn) -> bool:
     """Can `eqn` raise an error for values, not sizes?  (What a Callback does is not known.)"""
     return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (
-        ops.Callback, ops.Cond, ops.Random) or (
-        type(eqn.op) in (ops.Slice, ops.Scatter)
-        and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
+        ops.Callback, ops.Cond, ops.Random) or ops.checks_positions(eqn.op)
 
 
 def elements(var: Var) -> int:

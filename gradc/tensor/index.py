@@ -18,7 +18,7 @@ from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.record import record
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.shape import flatten
 
@@ -60,6 +60,8 @@ def _entries(entry: Any, what: str) -> list[Any]:
     """An entry of an index, where it is an array as _Positions: one for each axis of a mask."""
     if entry is None or entry is Ellipsis or isinstance(entry, slice) or entry.__class__ is int:
         return [entry]
+    if isinstance(entry, (list, tuple)) and has_variable(entry):
+        entry = as_tensor_variable(entry)
     if isinstance(entry, Variable) and not isinstance(entry, Constant):
         dtype, ndim = getattr(entry.type, "dtype", ""), getattr(entry.type, "ndim", 0)
         if dtype == "bool":

@@ -73,7 +73,7 @@ EQUATIONS = [
     (ops.Gather((0, 2)), t(F, None, None, None), t(INT, None, 1), t(INT, None)),
     (ops.ScatterAt("inc", (0,)), t(F, None, None), t(F, 1), t(INT, None)),
     (ops.ScatterAt("set", (0, 1)), t(F, None, None), t(F, None), t(INT), t(INT, None)),
-    (ops.Scatter("inc", (*INDEX, ITEM(at=ops.DYNAMIC))), t(F, None, None, None), t(F, None), t(INT), t(INT)),
+    (ops.Scatter("inc", (*INDEX, ITEM(at=ops.DYNAMIC))), t(F, None, None, None), t(F, 3), t(INT), t(INT)),
     (ops.Concat(1), t(F, None, None), t(F, None, None)), (ops.ShapeOf(0), t(F, None, 3)),
     (ops.ShapeOf(None), t(F, 3, 2)),
     (ops.Broadcast(), t(F, 1, None), t(INT), t(INT), t(INT)), (ops.Iota(), t(INT)),

@@ -139,8 +139,8 @@ def _set_in_turn(b: Any, op: ops.Scatter, args: Args) -> Var | None:
 def _added_part(b: Any, op: ops.Map, args: Args) -> Var | None:
     """x + (zeros with v added to a part) -> x with v added to the part."""
     for v, padded in (args, args[::-1]):
-        part = b.eqn(padded, ops.Scatter)
-        if part is not None and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
+        part = b.eqn(padded)
+        if part is not None and type(part.op) in ops.WRITES and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
                 and tensor(v).dtype == tensor(padded).dtype:
             return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
     return None
@@ -186,7 +186,8 @@ def _sample_part(b: Any) -> Any:
     m, v = b.input(TensorType("float64", (None, None))), b.input(TensorType("float64", (None,)))
     first = b.apply(ops.Scatter("inc", (ops.Item(at=0),)), _zeros(b, m), v)
     last = b.apply(ops.Scatter("inc", (ops.Item(at=-1),)), _zeros(b, m), v)
-    return b.map("add", m, first), b.map("add", b.map("add", first, m), last)
+    rows = b.apply(ops.ScatterAt("inc", (0,)), _zeros(b, m), v, b.constant([1, 1, 0], "int64"))
+    return b.map("add", m, first), b.map("add", b.map("add", first, m), last), b.map("add", rows, m)
 
 
 _ZERO = "only the sign of zeros differs: 0 + -0 is 0"
@@ -197,6 +198,6 @@ RULES = (
 )
 # In the end, for pieces that were not joined: sums are looked at as they were written.
 LATE = (
-    Rule("added_part", On(("add",), some=(ops.Scatter,), needs=(ops.Scatter,)), _added_part, exact=False,
+    Rule("added_part", On(("add",), some=ops.WRITES, needs=ops.WRITES), _added_part, exact=False,
          why=_ZERO, sample=_sample_part),
 )

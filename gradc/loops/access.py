@@ -77,7 +77,7 @@ class Accesses:
         ends: dict[int, list[Var]] = {}
         for item in range(len(s.items)):
             for var in starts.get(item, ()):
-                if var in s.placed:
+                if var in s.placed or var in self.buffers:      # steps change what lies outside
                     continue
                 dims = self.sizes.of(var)
                 dtype = tensor(var).dtype

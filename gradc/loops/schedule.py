@@ -626,7 +626,7 @@ class Schedule:
     def _scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
         x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
         ranges = self._ranges(op, x, eqn.args[2:])
-        base = self._in_place(x, out)
+        base = self._begin_write(eqn)
         if base is None:
             base = self._new_memory(x, out)
             if self._scatter_range(eqn, op, ranges, base):
@@ -640,7 +640,7 @@ class Schedule:
         """One loop over the positions, after that which writes x; not in parallel, for positions may be equal."""
         x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
         place = picked(self.sizes, op.axes, x, eqn.args[2:])
-        base = self._in_place(x, out)
+        base = self._begin_write(eqn)
         if base is None:
             base = self._new_memory(x, out)
             self._write(base, self.views[x], self.views[base], "set", base)
@@ -666,10 +666,14 @@ class Schedule:
             positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
         return view.gathered(self.sizes, op.axes, positions, dims)
 
-    def _in_place(self, x: Var, out: Var) -> Var | None:
-        """The memory of x, if this is the last use of a value that is being put together."""
+    def _give_memory(self, out: Var) -> None:
         self.views[out] = View.whole(out, self.sizes.of(out))
         self._store(out)
+
+    def _begin_write(self, eqn: Eqn) -> Var | None:
+        """The memory of what is written into, if this is the last use of a value that is being put together."""
+        x, out = eqn.args[0], eqn.outs[0]
+        self._give_memory(out)
         if self.views[x].root is x and x in self.storage and self._counts[x] == 1 and x not in self._outputs:
             self.home[out] = self.home[x]
             return self.storage[x]

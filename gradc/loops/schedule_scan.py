@@ -25,6 +25,7 @@ from typing import Any
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.types import TensorType
+from gradc.loops.carried import first_write, keep_old
 from gradc.loops.index import View, needed
 from gradc.loops.memory import is_small
 from gradc.loops.nodes import SizeExpr
@@ -89,6 +90,9 @@ class ControlSchedule(Schedule):
                 body.add_local(state)
                 body.ends.append(new)
                 carry = Carry(state, self._operand(init, ()), used)
+            elif not small and (write := first_write(program, state, new)) is not None:
+                held.append(self._in_place_carry(item, state, init, write, used))
+                continue
             elif small:
                 carry = self._small(item, state, init, new, used, _advances(program, state, new))
             else:
@@ -154,6 +158,17 @@ class ControlSchedule(Schedule):
         self.views[state] = whole.sliced(self.sizes, [(carry.now,)])
         body.writes.append((new, whole.sliced(self.sizes, [(carry.then,)])))
         return carry
+
+    def _in_place_carry(self, item: ScanItem, state: Var, init: Var, write: Eqn, result: Var | None) -> Var:
+        """One row of memory, in which steps write parts of what they read."""
+        memory = self._memory(state, self.sizes.of(state))
+        self._write(memory, self.views[init], self.views[memory], "set", memory)
+        self.views[state] = self.views[memory]
+        self.depth[memory] = item.body.level
+        item.body.in_place[write] = memory
+        if result is not None:
+            self.views[result] = self.views[memory]
+        return memory
 
     def _memory(self, like: Var, dims: tuple[SizeExpr, ...]) -> Var:
         """A stored value of the schedule's own."""
@@ -257,6 +272,7 @@ class Body(ControlSchedule):
         self.tail = Ends([])
         self._written: list[tuple[Node, View, View]] = []
         self._throughout: set[Var] = set()              # memory that is read and written in all steps
+        self.in_place: dict[Eqn, Var] = {}              # what first writes into a carry that has one row of memory
         self._start()
 
     def run(self) -> None:
@@ -286,6 +302,24 @@ class Body(ControlSchedule):
         for out in eqn.outs:
             if out in self.stored:          # by a call, or put together by several nodes, or by none
                 self.depth[out] = self.level
+
+    def _begin_write(self, eqn: Eqn) -> Var | None:
+        memory = self.in_place.get(eqn)
+        if memory is None:
+            return super()._begin_write(eqn)
+        keep_old(self, memory, eqn)
+        self._throughout.add(memory)
+        self._give_memory(eqn.outs[0])
+        return memory
+
+    def operand_of(self, view: View) -> Operand:
+        """All of a view, by element."""
+        return self._whole(view)
+
+    def replace_by_copy(self, var: Var) -> None:
+        """From here on a value is found in a copy of what it is now."""
+        self.views[var] = self.views[self._copy(self.views[var], var)]
+        self._operands = {key: operand for key, operand in self._operands.items() if key[0] is not var}
 
     def _add(self, node: Node) -> None:
         self.depth[node.out] = self.level

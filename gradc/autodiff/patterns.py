@@ -241,5 +241,6 @@ def _times_constant(walk: _Walk, x: Var, matrix: np.ndarray) -> np.ndarray:
 
 _RULES: dict[type, Callable[[_Walk, Eqn], np.ndarray]] = {
     **dict.fromkeys(ops.VIEWS, _view), **dict.fromkeys(ops.WRITES, _scatter),
-    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Reduce: _reduce, ops.Concat: _concat, ops.Contract: _contract,
+    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Reduce: _reduce, ops.Concat: _concat,
+    ops.Contract: _contract,
 }

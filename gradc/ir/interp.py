@@ -246,7 +246,7 @@ def positions_of(axes: Sequence[int], index: Sequence[Any], eqn: Eqn, shape: tup
         if wrong.any():
             first = int(i[np.unravel_index(np.argmax(wrong), i.shape)])
             raise IndexOutOfBoundsError(f"index {first} is out of bounds for dimension {axis} of size {shape[axis]}")
-    return np.broadcast_arrays(*[np.asarray(i).astype("int64") for i in index])
+    return list(np.broadcast_arrays(*[np.asarray(i).astype("int64") for i in index]))
 
 
 def _gather(op: ops.Gather, args: list[Any], eqn: Eqn) -> Any:

@@ -463,4 +463,5 @@ def checks_positions(op: OpKind) -> bool:
 
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Random, Words, Callback, Scan, Cond)
+                           Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Random, Words, Callback,
+                           Scan, Cond)

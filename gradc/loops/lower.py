@@ -258,8 +258,8 @@ class _Lowering:
         scope = Scope(0, None)
         self._emit_block(block, scope)
         if scope.statements:
-            self.sections.append(Section(self._title(block.children), tuple(scope.statements), tuple(self.reads),
-                                         tuple(self.writes)))
+            title = self._title(block.children) or "check"
+            self.sections.append(Section(title, tuple(scope.statements), tuple(self.reads), tuple(self.writes)))
 
     def _control_section(self, item: ScanItem | CondItem) -> None:
         scope = Scope(0, None)

@@ -19,6 +19,7 @@ from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, result
 
 LIMIT = 64 * 1024
 
+_MOVED = tuple([kind for kind in ops.VIEWS if kind is not ops.Broadcast])
 _CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Constant)
 
 
@@ -80,8 +81,7 @@ def _sample_fold(b: Any) -> Any:
     return (b.map("mul", b.constant(2, "int8"), b.constant(0.5, "float64")), b.apply(ops.Reduce("add", (1,)), x),
             b.apply(ops.Transpose((1, 0)), x), b.map("add", x, b.constant(1, "int8")),
             b.apply(ops.Contract((0, 1), (2, 1), (0, 2)), x, x), b.cast(x, "int32"),
-            b.apply(ops.Slice((ops.Item(at=-1), ops.Item(step=-1))), x),
-            b.apply(ops.Gather((1,)), x, b.constant([0, 2, 0], "int64")), b.apply(ops.Cumulate("add", 1), x),
+            b.apply(ops.Slice((ops.Item(at=-1), ops.Item(step=-1))), x), b.apply(ops.Cumulate("add", 1), x),
             b.apply(ops.ArgReduce("maximum", 0), x), b.apply(ops.Concat(0), x, x))
 
 
@@ -103,7 +103,7 @@ def _sample_broadcast(b: Any) -> Any:
 
 RULES = (
     Rule("fold", On((ANY_MAP, ops.Cast, ops.Reduce, ops.Cumulate, ops.ArgReduce, ops.Contract, ops.Concat, *ops.WRITES,
-                     *[kind for kind in ops.VIEWS if kind is not ops.Broadcast]), every=_CONSTANTS), _fold, sample=_sample_fold),
+                     *_MOVED), every=_CONSTANTS), _fold, sample=_sample_fold),
     Rule("constant_array_of_one_value", On((ops.Constant,)), _uniform, sample=_sample_uniform),
     Rule("map_of_broadcast", On((ANY_MAP,), some=(ops.Broadcast,)), _map_of_broadcast, sample=_sample_broadcast),
 )

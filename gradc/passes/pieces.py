@@ -140,8 +140,8 @@ def _added_part(b: Any, op: ops.Map, args: Args) -> Var | None:
     """x + (zeros with v added to a part) -> x with v added to the part."""
     for v, padded in (args, args[::-1]):
         part = b.eqn(padded)
-        if part is not None and type(part.op) in ops.WRITES and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
-                and tensor(v).dtype == tensor(padded).dtype:
+        if part is not None and type(part.op) in ops.WRITES and part.op.mode == "inc" \
+                and _is_zero(b, part.args[0]) and b.same_shape(v, padded) and tensor(v).dtype == tensor(padded).dtype:
             return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
     return None
 

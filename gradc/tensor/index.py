@@ -65,8 +65,8 @@ def _entries(entry: Any, what: str) -> list[Any]:
     if isinstance(entry, Variable) and not isinstance(entry, Constant):
         dtype, ndim = getattr(entry.type, "dtype", ""), getattr(entry.type, "ndim", 0)
         if dtype == "bool":
-            raise AdvancedIndexingError(f"{what}: a mask must be known when the graph is built, got {describe(entry)} of "
-                                        f"type {entry.type}{at(entry.source)}; use switch(mask, x, 0)")
+            raise AdvancedIndexingError(f"{what}: a mask must be known when the graph is built, got {describe(entry)} "
+                                        f"of type {entry.type}{at(entry.source)}; use switch(mask, x, 0)")
         if ndim == 0:
             return [entry]
         if dtype not in dtypes.INTEGERS:
@@ -78,8 +78,8 @@ def _entries(entry: Any, what: str) -> list[Any]:
         raise _no_index(entry, what) from None
     if data.dtype == bool:
         if data.ndim == 0:
-            raise AdvancedIndexingError(f"{what}: a mask has at least one dimension, got {entry!r}{at(user_line())}; use "
-                                        f"switch(condition, x, 0)")
+            raise AdvancedIndexingError(f"{what}: a mask has at least one dimension, got {entry!r}{at(user_line())}; "
+                                        f"use switch(condition, x, 0)")
         return [_Positions(constant(i), n) for i, n in zip(np.nonzero(data), data.shape)]
     if data.ndim == 0:
         return [entry]
@@ -237,7 +237,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     while steps is None or done < steps:        # back to the whole, of which each step took a part
         if steps is None and "_tag" in where.__dict__ and hasattr(where.tag, "steps"):
             steps = done + where.tag.steps
-        node = where.owner
+        node: Any = where.owner
         kind = None if node is None else type(node.op)
         if kind is ops.Transpose:
             value = _transposed_back(what, value, node)

@@ -64,16 +64,16 @@ class View:
 
     def _seen(self, change: Callable[[View], View]) -> tuple[tuple[Any, ...], ...]:
         """The offsets when the axes of this view are changed so, those of its lookups with them."""
-        if not lookups(self):
+        if not any(self.offsets) or not lookups(self):
             return self.offsets
         return tuple([tuple([(Lookup(change(t[0].view), t[0].checked), t[1]) if _is_lookup(t) else t for t in terms])
                       for terms in self.offsets])
 
     def walked(self, axis_of: Sequence[int | None]) -> View:
         """With an axis for each loop: the one of these that it walks, or none."""
-        return replace(self, dims=tuple([1 if a is None else self.dims[a] for a in axis_of]),
-                       axes=tuple([None if a is None else self.axes[a] for a in axis_of]),
-                       offsets=self._seen(lambda v: v.walked(axis_of)))
+        return View(self.root, tuple([1 if a is None else self.dims[a] for a in axis_of]),
+                    tuple([None if a is None else self.axes[a] for a in axis_of]),
+                    self._seen(lambda v: v.walked(axis_of)), self.flat)
 
     def transposed(self, perm: tuple[int, ...]) -> View:
         return self.walked([None if p < 0 else p for p in perm])

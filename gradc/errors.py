@@ -148,6 +148,12 @@ class KernelCheckError(InternalError):
     code = "E302"
 
 
+class ScheduleCheckError(InternalError):
+    """A schedule is not well formed after one of its steps."""
+
+    code = "E304"
+
+
 class NoRuleError(InternalError):
     """An op kind has no entry in a table."""
 

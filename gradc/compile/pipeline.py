@@ -1,4 +1,4 @@
-"""The pipeline: an ingested request becomes a loaded kernel, through the five representations in order.
+"""The pipeline: an ingested request becomes a loaded kernel, through the six representations in order.
 
     1 key        digest of the ingested Program and everything that changes code -> one SHA-256
     2 obtain     runtime.build: a cached kernel, or (on a miss) one compiler run over what stages 3-5 make
@@ -68,9 +68,10 @@ class Compiled:
         """The loop IR; Unsupported with the reason if the Program has no C form."""
         if self._kernel is None:
             program = self.optimized
+            checked = bool(self.mode.checked) or "passes" in config.log.split(",")
             with self._stage("lower"):
-                self._kernel = stages().lower(program, self.name)
-            if self.mode.checked or "passes" in config.log.split(","):
+                self._kernel = stages().lower(program, self.name, checked)
+            if checked:
                 stages().check(self._kernel)
         return self._kernel
 

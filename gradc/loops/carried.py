@@ -2,17 +2,17 @@
 
 `first_write` says when: what a step hands on is its state with parts written into it, and nothing reads the state once
 that has begun.  `keep_old` copies the parts of the state that are still wanted then.
-Used by `loops.schedule_scan`.
+Used by `loops.place`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.loops.index import View, needed
-from gradc.loops.places import GemmCall, leaves
+from gradc.loops.place_body import BodyBuilder
+from gradc.loops.place_values import Values
+from gradc.loops.schedule import leaves
 
 
 def first_write(program: Program, state: Var, new: Var) -> Eqn | None:
@@ -37,24 +37,21 @@ def _read(eqn: Eqn) -> tuple[Var, ...]:
     return eqn.args[1:] if eqn.op == ops.Map("second") else eqn.args
 
 
-def keep_old(body: Any, memory: Var, write: Eqn) -> None:
-    """Copy what is seen in `memory` and used by `write` or later; write after all that reads it."""
-    program: Program = body.program
-    rest = program.eqns[program.eqns.index(write):]
-    later = dict.fromkeys([*[v for eqn in rest for v in _read(eqn)], *program.outputs])
+def keep_old(body: BodyBuilder, memory: Var, write: Eqn) -> None:
+    """Copy what is seen in `memory` and used by `write` or later; write after all that is there so far."""
+    rest = body.program.eqns[body.program.eqns.index(write):]
+    later = dict.fromkeys([*[v for eqn in rest for v in _read(eqn)], *body.program.outputs])
     for v in later:
-        view = body.views.get(v)
-        if v is not write.args[0] and view is not None and _sees(body, view, memory):
-            body.replace_by_copy(v)
-    users = [user for user, _ in body.uses.get(memory, ())]
-    items = [user.index if isinstance(user, GemmCall) else user.item for user in users]
-    body.home[memory] = max([body.home.get(memory, 0), *items])
+        view = body.values.views.get(v)
+        if v is not write.args[0] and view is not None and _sees(body.values, view, memory):
+            body.values.moved(v, body.copy(view, v))
+    body.nests.defined[memory] = len(body.nests) - 1
 
 
-def _sees(body: Any, view: View, memory: Var) -> bool:
+def _sees(values: Values, view: View, memory: Var) -> bool:
     """Are elements of `memory` loaded for this value?"""
-    for leaf in leaves(body.operand_of(view)):
+    for leaf in leaves(values.all_of(view)):
         roots = [leaf.root, *[v for v, _ in needed(leaf.view)]]
-        if any(body.storage.get(root, root) is memory for root in roots):
+        if any(values.base.get(root, root) is memory for root in roots):
             return True
     return False

@@ -17,7 +17,7 @@ from gradc.ir.shapes import OUT_OF_BOUNDS, analyse
 _MOST = np.iinfo("int64").max
 
 
-def checked(program: Program) -> Program:
+def with_positions(program: Program) -> Program:
     """See the module's docstring; `program` itself if there is nothing to do."""
     if not any(type(eqn.op) in (ops.Gather, ops.ScatterAt) for eqn in equations(program)):
         return program
@@ -39,7 +39,7 @@ def checked(program: Program) -> Program:
             made = b.equation(eqn.op, args, eqn.out.name)
             env[eqn.out] = made.out
         else:
-            op = with_bodies(eqn.op, checked)
+            op = with_bodies(eqn.op, with_positions)
             rebuild(program, b, env, [Eqn(op, eqn.args, eqn.outs, eqn.sources)])
     return b.program([env[v] for v in program.outputs])
 

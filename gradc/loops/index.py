@@ -189,6 +189,11 @@ def lookups(view: View) -> list[Lookup]:
     return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Lookup)]
 
 
+def all_lookups(view: View) -> list[Lookup]:
+    """The lookups of a view, and those of their own views."""
+    return [found for each in lookups(view) for found in (each, *all_lookups(each.view))]
+
+
 def positions(view: View) -> list[Var]:
     """The scalar positions computed by the kernel that a view depends on."""
     found = [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Var)]

@@ -265,7 +265,7 @@ def test_what_the_lowering_makes_is_legal():
         written = to_program(inputs, outputs)
         for program in (written, phases.optimize(written)):
             try:
-                made = lower(program, "f")
+                made = lower(program, "f", checked=True)
             except Unsupported:
                 continue
             check(made)

@@ -13,7 +13,7 @@ import gradc.tensor as at
 from gradc.ir import ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program
-from gradc.loops.gather import checked
+from gradc.loops.gather import with_positions
 from tests.loops.kernels import compare, compiled, tensor
 
 
@@ -55,14 +55,14 @@ def test_constant_positions_along_an_axis_of_known_size_are_not_checked() -> Non
     x = b.input(tensor(5, None), "x")
     i = b.constant([[4, -1], [0, 2]], "int64")
     program = b.program([b.apply(ops.Gather((0,)), x, i)])
-    made = checked(program)
+    made = with_positions(program)
     check(made)
     assert [type(e.op) for e in made.eqns].count(ops.Assert) == 0
     compare(program, [np.arange(15.0).reshape(5, 3)])
     b = Builder()
     x = b.input(tensor(None), "x")
     plain = b.program([b.apply(ops.Reduce("add", (0,)), x)])
-    assert checked(plain) is plain
+    assert with_positions(plain) is plain
 
 
 def _gathers(dtype: str, widths: tuple[int, ...]) -> tuple[Program, list[np.ndarray]]:

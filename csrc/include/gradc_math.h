@@ -61,7 +61,7 @@ GRADC_VECTOR_2(hypot)
 /* ------------------------------------------------------------------------------------- c ? x : y */
 
 /* x and y are values, computed before: no branch, hence no load in one.  gcc makes branches of ?:, moves loads into
- * them, and makes masked loads of those, in which it drops permutations (gradc/runtime/toolchain.py, FAULTS); of these
+ * them, and makes masked loads of those, in which it drops permutations (gradc/target.py, FAULTS); of these
  * bits it makes the CPU's selects. */
 #ifdef __clang__
 #define GRADC_SELECT(T, I, t) \

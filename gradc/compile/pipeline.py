@@ -32,6 +32,7 @@ from gradc.errors import CompileError, InternalError, Unsupported
 from gradc.ir import digest, ops
 from gradc.ir.program import Program, with_sources
 from gradc.runtime import build, toolchain
+from gradc.target import TARGET
 
 __all__ = ["Compiled", "Unsupported", "build_id", "key_of", "numbered", "paused_gc"]
 
@@ -83,7 +84,7 @@ class Compiled:
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
                     "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
-        return build.Unit(made.text, manifest, made.constants, made.optimize)
+        return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements))
 
     def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
         """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""

@@ -264,8 +264,9 @@ class EquationPlacer(BodyBuilder):
             domain, places = drop_ones(dims)
             within = tuple([values.operand(v, values.walk(v, len(dims), places, len(domain)))
                             for v in (*conditions, *shown)])
-        self.nests.check(CheckItem(scalars, op.message if shown else literal(op.message), ops.ASSERT_ERRORS[op.error],
-                                   eqn.sources, domain, within), eqn.outs[0])
+        message = op.message if shown else literal(op.message)
+        self.nests.check(CheckItem(eqn.outs[0], scalars, message, ops.ASSERT_ERRORS[op.error], eqn.sources, domain,
+                                   within))
 
     def _at_entry(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""

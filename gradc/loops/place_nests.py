@@ -83,14 +83,14 @@ class Nests:
             self.defined[var] = len(self._items)
         self._items.append(item)
 
-    def check(self, item: CheckItem, checked: Var) -> None:
-        """A check, as soon as what it uses is there; from then on `checked` exists."""
+    def check(self, item: CheckItem) -> None:
+        """A check, as soon as what it uses is there."""
         found = list(item.leaves())
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)
         known = self._sizes_known([leaf.view for leaf in found], ())
-        self.defined[checked] = self._into_block(item, max(first, known))
+        self.defined[item.checked] = self._into_block(item, max(first, known))
 
     def add(self, node: Node) -> None:
         """A node, into the first loops it fits in."""

@@ -135,9 +135,11 @@ def _weight(operand: Operand) -> int:
 class CheckItem:
     """An Assert: scalar conditions that must hold.
 
+    checked: what exists once they do.
     within: if values are shown, what must hold at each point of `domain`, and the values there.
     """
 
+    checked: Var
     conditions: tuple[Operand, ...]
     message: str
     error: str

@@ -150,6 +150,7 @@ class _Checker:
                         self.operand(o, 0, known)
                     for o in child.within:
                         self.operand(o, len(child.domain), known)
+                    known.add(child.checked)
                 case _:
                     self.fail(f"{type(child).__name__} is no statement")
 

@@ -1,4 +1,4 @@
-"""Random programs of gradc: masks and what is done with what they leave, gathers; over rows of static and other sizes."""
+"""Random programs of gradc: masks, what is done with what they leave, gathers; rows of static and other sizes."""
 
 from __future__ import annotations
 

@@ -245,6 +245,11 @@ def shown(name: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN - 3]}..."
 
 
+def quoted(value: object) -> str:
+    """A user's value in a message, as Python writes it: on one line, and cut if it is long."""
+    return shown(repr(value))
+
+
 def listed(names: Collection[object]) -> str:
     """Names of the user's in a message: the first ones of many."""
     more = f", and {len(names) - LISTED} more" if len(names) > LISTED else ""

@@ -62,7 +62,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "sqrt": lambda x: mpmath.nan if x < 0 else mpmath.sqrt(x), "pow": _power, "exp": _exp,
     "expm1": lambda x: mpmath.expm1(x) if abs(x) < 1 else _exp(x) - 1, "log": _log, "log1p": _log1p,
     "sigmoid": lambda x: 1 / (1 + _exp(-x)), "softplus": lambda x: max(x, 0) + _log1p(_exp(-abs(x))),
-    "log1mexp": lambda x: _log(1 - _exp(x)),
+    "log1mexp": lambda x: _log(1 - _exp(x)), "log_cosh": lambda x: _log((_exp(x) + _exp(-x)) / 2),
     "logaddexp": lambda x, y: max(x, y) + _log1p(_exp(-abs(x - y))), "tanh": mpmath.tanh,
     "erf": lambda x: 1 - _erfc(x), "erfc": _erfc, "log_erfc": lambda x: _log(_erfc(x)),
     "erfcx": _erfcx, "softsign": lambda x: x / (1 + abs(x)),

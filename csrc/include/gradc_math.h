@@ -161,7 +161,7 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         return gradc_select_##t(fabs##s(x - high) < (T)0.25, near, far);                             \
     }                                                                                                \
     static inline T gradc_softsign_##t(T x) { return x / (1 + fabs##s(x)); }                         \
-    /* special.sigmoid, softplus, log1mexp, logaddexp, xlogx, xlogy0 */                              \
+    /* special.sigmoid, softplus, log1mexp, log_cosh, logaddexp, xlogx, xlogy0 */                              \
     static inline T gradc_sigmoid_##t(T x) { return 1 / (1 + exp##s(-x)); }                          \
     static inline T gradc_softplus_##t(T x)                                                          \
     {                                                                                                \
@@ -172,6 +172,12 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         T near = log##s(-expm1##s(x));                                                               \
         T far = log1p##s(-exp##s(x));                                                                \
         return gradc_select_##t(x > (T)-0.6931471805599453, near, far);                              \
+    }                                                                                                \
+    static inline T gradc_log_cosh_##t(T x)                                                          \
+    {                                                                                                \
+        T a = fabs##s(x), h = sinh##s(gradc_select_##t(a < 1, a, 1) / 2);                            \
+        T near = log1p##s(2 * h * h), far = a + (log1p##s(exp##s(-2 * a)) - (T)0.6931471805599453);  \
+        return gradc_select_##t(a < 1, near, far);                                                   \
     }                                                                                                \
     static inline T gradc_logaddexp_##t(T x, T y)                                                    \
     {                                                                                                \

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradc.errors import GradientError
+from gradc.errors import GradientError, quoted
 from gradc.ir import ops
 from gradc.ir.graph import Variable, apply, to_variable
 
@@ -47,4 +47,4 @@ def _number(what: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise GradientError(f"{what} must be a number, got {value!r} of type {type(value).__name__}") from None
+        raise GradientError(f"{what} must be a number, got {quoted(value)} of type {type(value).__name__}") from None

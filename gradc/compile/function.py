@@ -42,6 +42,7 @@ from gradc.errors import (
     at,
     fill,
     listed,
+    quoted,
     shown,
 )
 from gradc.ir import graph, interp
@@ -81,9 +82,9 @@ def function(inputs: Any, outputs: Any = None, mode: Mode | str | None = None, u
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """
     if name is not None and not isinstance(name, str):
-        raise GraphError(f"the name of a function is a string, got {name!r}")
+        raise GraphError(f"the name of a function is a string, got {quoted(name)}")
     if not (profile is None or isinstance(profile, (bool, str))):
-        raise GraphError(f"profile is True, False or a title, got {profile!r}")
+        raise GraphError(f"profile is True, False or a title, got {quoted(profile)}")
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
@@ -713,7 +714,7 @@ def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **o
     Compiles a function the first time, and keeps it with the variable.
     """
     if not isinstance(inputs_to_values, (Mapping, type(None))):
-        raise GraphError(f"eval takes a dict of variables or names and their values, got {inputs_to_values!r}")
+        raise GraphError(f"eval takes a dict of variables or names and their values, got {quoted(inputs_to_values)}")
     given = dict(inputs_to_values or {})
     if any(isinstance(key, str) for key in given):
         names = {v.name: v for v in graph.explicit_graph_inputs([self]) if v.name}

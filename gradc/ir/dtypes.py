@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 
 BOOL = ("bool",)
 SIGNED = ("int8", "int16", "int32", "int64")
@@ -41,7 +41,7 @@ def check_dtype(dtype: object) -> str:
     except TypeError:
         name = str(dtype)
     if name not in ITEMSIZE:
-        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {dtype!r}")
+        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {quoted(dtype)}")
     return name
 
 

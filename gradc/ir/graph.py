@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config, heed
-from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted
 from gradc.ir import infer, ops
+from gradc.ir.shapes import describe as describe
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -63,7 +64,7 @@ class Variable:
     def __init__(self, type: Type, owner: Apply | None = None, index: int | None = None,
                  name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeMismatchError(f"the name of a variable is a string, got {name!r}")
+            raise TypeMismatchError(f"the name of a variable is a string, got {quoted(name)}")
         self.type = type
         self.owner = owner
         self.index = index
@@ -468,24 +469,13 @@ def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
     return True
 
 
-def describe(variable: Variable) -> str:
-    """A variable in an error message: its name, or the op that made it."""
-    if variable.name:
-        return shown(variable.name)
-    if variable.owner is not None:
-        return f"the result of {variable.owner.op}"
-    if isinstance(variable, Constant) and np.size(variable.data) == 1:
-        return f"the constant {np.asarray(variable.data).item()}"
-    return f"an unnamed variable of type {variable.type}"
-
-
 def to_variable(value: Any) -> Variable:
     """`value` as a variable: itself, or what the tensor layer makes of it."""
     return value if isinstance(value, Variable) else conversion(value)
 
 
 def _refuse(value: Any) -> Variable:
-    raise MissingInputError(f"expected a variable, got {value!r}")
+    raise MissingInputError(f"expected a variable, got {quoted(value)}")
 
 
 conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here

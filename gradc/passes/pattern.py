@@ -17,6 +17,7 @@ from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
 from gradc.record import record
 
 # Arguments of an equation that a structural rule looks at.  Any, because their types are TensorTypes there.
@@ -26,6 +27,11 @@ Args = Sequence[Any]
 def result_type(op: ops.OpKind, args: Args) -> Any:
     """The type of `op(*args)`, an op with one result."""
     return infer.output_types(op, args)[0]
+
+
+def matrix(b: Any, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
+    """An input for samples."""
+    return b.input(TensorType(dtype, shape))
 
 
 # ------------------------------------------------------------------------------------------------ patterns

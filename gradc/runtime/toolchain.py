@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from gradc.config import config
-from gradc.errors import CompileError, GraphError, ToolchainNotFoundError
+from gradc.errors import CompileError, GraphError, ToolchainNotFoundError, quoted
 from gradc.record import record
 from gradc.runtime.process import run
 from gradc.target import FAULTS
@@ -104,7 +104,8 @@ def locate() -> tuple[str, ...] | None:
         command = _command(config.cc, path)
         if command is None:
             raise ToolchainNotFoundError(
-                f"config.cc (GRADC_CC) is {config.cc!r}, but no such program was found; give the path of a C compiler"
+                f"config.cc (GRADC_CC) is {quoted(config.cc)}, but no such program was found; give the path of a C "
+                f"compiler"
             )
         return command
     for text in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
@@ -157,7 +158,7 @@ def isa() -> list[str]:
     if not target:
         return list(present)
     if target not in LEVELS:
-        raise GraphError(f"config.target (GRADC_TARGET) must be one of {', '.join(LEVELS)}, got {target!r}")
+        raise GraphError(f"config.target (GRADC_TARGET) must be one of {', '.join(LEVELS)}, got {quoted(target)}")
     missing = [name for name in LEVELS[target] if name not in present]
     if missing:
         raise GraphError(

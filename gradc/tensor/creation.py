@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError
+from gradc.errors import ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, apply
 from gradc.ir.types import TensorType
@@ -66,7 +66,7 @@ def _constructor(kind: str) -> Callable[..., Any]:
 
     def make(name: str | None = None, dtype: object = None, shape: Any = None) -> Any:
         if shape is not None and len(shape) != len(default):
-            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {shape}")
+            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {quoted(shape)}")
         return TensorType(config.floatX if dtype is None else dtype, default if shape is None else shape)(name)
 
     make.__name__ = make.__qualname__ = kind
@@ -302,7 +302,7 @@ class _Grid:
         axes = []
         for s in slices:
             if not isinstance(s, slice) or s.stop is None:
-                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {s!r}")
+                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {quoted(s)}")
             start = 0 if s.start is None else s.start
             if isinstance(s.step, complex):
                 axes.append(linspace(start, s.stop, int(abs(s.step))))
@@ -324,7 +324,7 @@ ogrid = _Grid(True, "Open coordinates: `ogrid[0:3, 0:4]` is a list of shapes (3,
 def meshgrid(*vectors: Any, indexing: str = "xy", sparse: bool = False) -> list[Any]:
     """Coordinate matrices of vectors, as numpy.meshgrid."""
     if indexing not in ("xy", "ij"):
-        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {quoted(indexing)}")
     made = [shp.flatten(shp.atleast_1d(v)) for v in vectors]
     place = list(range(len(made)))
     if indexing == "xy" and len(made) > 1:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
+from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.record import record
@@ -52,8 +52,8 @@ def _no_index(entry: Any, what: str) -> TypeMismatchError:
     if isinstance(entry, Variable):
         return TypeMismatchError(f"{what}: indices are integers, got {describe(entry)} of type {entry.type}"
                                  f"{at(entry.source)}; cast it")
-    return TypeMismatchError(f"{what}: indices are integers, slices, None, ... and arrays of integers, got {entry!r}"
-                             f"{at(user_line())}")
+    return TypeMismatchError(f"{what}: indices are integers, slices, None, ... and arrays of integers, got "
+                             f"{quoted(entry)}{at(user_line())}")
 
 
 def _entries(entry: Any, what: str) -> list[Any]:
@@ -78,8 +78,8 @@ def _entries(entry: Any, what: str) -> list[Any]:
         raise _no_index(entry, what) from None
     if data.dtype == bool:
         if data.ndim == 0:
-            raise AdvancedIndexingError(f"{what}: a mask has at least one dimension, got {entry!r}{at(user_line())}; "
-                                        f"use switch(condition, x, 0)")
+            raise AdvancedIndexingError(f"{what}: a mask has at least one dimension, got {quoted(entry)}"
+                                        f"{at(user_line())}; use switch(condition, x, 0)")
         return [_Positions(constant(i), n) for i, n in zip(np.nonzero(data), data.shape)]
     if data.ndim == 0:
         return [entry]
@@ -230,7 +230,8 @@ def inc_subtensor(x: Any, y: Any, inplace: bool = False, set_instead_of_inc: boo
 def _scatter(mode: str, part: Any, value: Any) -> Any:
     what = f"{mode}_subtensor"
     if not isinstance(part, Variable):
-        raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got {part!r}")
+        raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
+                                f"{quoted(part)}")
     value = _fit(value, part, what, mode)
     where, done = part, 0
     steps = None

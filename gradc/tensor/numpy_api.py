@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import gradc.tensor.shape as shape
-from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.graph import user_line
 from gradc.tensor import contract, creation, extra, index, repeats
@@ -113,7 +113,7 @@ def _round(a: Any, decimals: Any = 0) -> Any:
     """Half to even, by NumPy's own steps: scaled, rounded, scaled back."""
     x = as_tensor_variable(a)
     if isinstance(decimals, bool) or not isinstance(decimals, (int, np.integer)):
-        raise TypeMismatchError(f"decimals is an int, got {decimals!r}{at(user_line())}")
+        raise TypeMismatchError(f"decimals is an int, got {quoted(decimals)}{at(user_line())}")
     if decimals == 0 or (decimals > 0 and x.dtype not in dtypes.CONTINUOUS):
         return ew.round_half_to_even(x)
     if x.dtype not in dtypes.CONTINUOUS:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
@@ -48,7 +48,7 @@ def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
     if isinstance(axis, Constant):
         axis = np.asarray(axis.data).item()
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
-        got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else repr(axis)
+        got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else quoted(axis)
         raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}"
                                 f"{at(user_line())}")
     if not -ndim <= axis < ndim:
@@ -324,8 +324,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         if ord == 1:
             return sum(size, axes, keepdims=keepdims)
         return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
-    raise TypeMismatchError(f"norm: ord={ord!r} is not there for {len(axes)} axes; use None, 'fro', 1, inf, -inf, or "
-                            f"one axis and any number")
+    raise TypeMismatchError(f"norm: ord={quoted(ord)} is not there for {len(axes)} axes; use None, 'fro', 1, inf, "
+                            f"-inf, or one axis and any number")
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe
 from gradc.tensor import elemwise as ew
@@ -92,7 +92,8 @@ def transpose(x: Any, *axes: Any) -> Any:
     if not axes:
         return _permute(x, tuple(range(x.type.ndim))[::-1])
     if len(axes) != x.type.ndim:
-        raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got {axes}{at(x.source)}")
+        raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got "
+                         f"{quoted(axes)}{at(x.source)}")
     return _permute(x, tuple(normalize_axis(k, x.type.ndim, "transpose", x) for k in axes))
 
 
@@ -205,8 +206,8 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Any:
     unknown = [k for k, s in enumerate(new) if isinstance(s, Constant) and s.data == -1]
     if any(isinstance(s, Constant) and s.data < -1 for s in new) or len(unknown) > 1:
         text = ", ".join(str(s.data) if isinstance(s, Constant) else describe(s) for s in new)
-        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})"
-                         f"{at(graph.user_line())}")
+        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got "
+                         f"({shown(text)}){at(graph.user_line())}")
     if unknown:
         rest = new[:unknown[0]] + new[unknown[0] + 1:]
         new[unknown[0]] = _what_is_left(x, rest)
@@ -259,7 +260,7 @@ def flatten(x: Any, ndim: int = 1) -> Any:
     x = as_tensor_variable(x)
     have = x.type.ndim
     if not isinstance(ndim, (int, np.integer)) or ndim < 1 or ndim > max(have, 1):
-        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {ndim}"
+        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {quoted(ndim)}"
                          f"{at(x.source)}")
     if ndim == have:
         return x
@@ -356,8 +357,8 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Any:
     """x with exactly the axes marked in `broadcastable` known to be of size 1."""
     x = as_tensor_variable(x)
     if len(broadcastable) != x.type.ndim:
-        raise ShapeError(f"patternbroadcast: {describe(x)} has {x.type.ndim} dimension(s), got {tuple(broadcastable)}"
-                         f"{at(x.source)}")
+        raise ShapeError(f"patternbroadcast: {describe(x)} has {x.type.ndim} dimension(s), got "
+                         f"{quoted(tuple(broadcastable))}{at(x.source)}")
     x = addbroadcast(x, *[k for k, b in enumerate(broadcastable) if b])
     return unbroadcast(x, *[k for k, b in enumerate(broadcastable) if not b])
 
@@ -417,7 +418,7 @@ def _join_at(axis: Any, tensors: Sequence[Any]) -> Any:
 def concatenate(tensors: Sequence[Any], axis: Any = 0) -> Any:
     """The tensors of a list one after the other along `axis`; `join` with the arguments the other way."""
     if not isinstance(tensors, (list, tuple)):
-        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {tensors!r}")
+        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {quoted(tensors)}")
     return join(axis, *tensors)
 
 
@@ -439,10 +440,29 @@ def stack(tensors: Any, *more: Any, axis: int = 0) -> Any:
         if t.type.ndim != ndim:
             raise ShapeError(f"stack: {describe(made[0])} has {ndim} dimension(s), {describe(t)} {t.type.ndim}"
                              f"{at(t.source)}")
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        return _stack_at(axis, made)
     axis = normalize_axis(axis, ndim + 1, "stack")
     if all(isinstance(t, Constant) for t in made):
         return constant(np.stack([t.data for t in made], axis))
     return join(axis, *[expand_dims(t, axis) for t in made])
+
+
+def _stack_at(axis: Any, tensors: Sequence[Any]) -> Any:
+    """`stack` along a new axis whose place is a variable: joined once each has been given the axis, of size 1."""
+    ndim = tensors[0].type.ndim
+    axis = in_range(integer(axis, "stack", "axis"), -ndim - 1, ndim + 1,
+                    f"stack: axis {{0}} is out of range for {ndim + 1} dimension(s)", "size")
+    axis = ew.switch(ew.lt(axis, 0), ew.add(axis, size_constant(ndim + 1)), axis)
+    one = size_constant(1)
+    wide = []
+    for t in tensors:
+        own = sizes_of(t)
+        new = [ew.switch(ew.eq(axis, size_constant(k)), one,
+                         ew.switch(ew.lt(axis, size_constant(k)), own[max(k - 1, 0)] if own else one,
+                                   own[min(k, ndim - 1)] if own else one)) for k in range(ndim + 1)]
+        wide.append(apply(ops.Reshape(ndim + 1), t, *new))
+    return _join_at(axis, wide)
 
 
 def stacklists(nested: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at, shown
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
 from gradc.tensor import contract, convert, creation, index, numpy_api, repeats, shape, truth
@@ -124,7 +124,7 @@ class TensorVariable(Variable):
     def __index__(self) -> int:
         value = self._python_number("the index")
         if not isinstance(value, int):
-            raise TypeMismatchError(f"an index is an integer, got {value!r}")
+            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}")
         return int(value)
 
     # ------------------------------------------------------------------------------------ operators

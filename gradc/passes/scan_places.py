@@ -12,24 +12,20 @@ A loop without carries goes away entirely.  Program -> Program: `split`.  Sums a
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from math import prod
 from typing import Any
 
 from gradc.ir import ops
-from gradc.ir.batch import Unbatchable, batch, repeat
+from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
+from gradc.ir.facts import STORED, again, elements, facts, work
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
-from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
-from gradc.passes.scan_sums import Addend, Sums, accumulators
+from gradc.passes.loop import Loop, SizedBuilder, each_loop, rows_of
+from gradc.passes.scan_rows import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
 SAVED = 3       # operations on scalars that a sequence more must save
 LARGE = 100     # equations: a row or sum that takes more of them stays
 MORE = 16       # times as much memory as the sequences take that values before the loop may take
-
-_VIEWS = (ops.Constant, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Iota, ops.ShapeOf)
-_FUSED = (ops.Map, ops.Cast, ops.Reduce, ops.Assert, *_VIEWS)       # batched, they need no array of their own
 
 
 def split(program: Program) -> Program:
@@ -108,9 +104,8 @@ class _Split:
         for eqn in self.body.eqns:
             if self.late.isdisjoint(eqn.outs) or self.core.isdisjoint(eqn.outs):
                 continue
-            again = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and _work(eqn) <= elements(eqn.out) \
-                and all(a in self.stacked or a not in found for a in eqn.args)
-            if not again or eqn.out in self.stacked:
+            if eqn.out in self.stacked or not again(eqn, 2) \
+                    or not all(a in self.stacked or a not in found for a in eqn.args):
                 found.update(eqn.outs)
         return found
 
@@ -130,12 +125,12 @@ class _Split:
             products = Sums(eqns, self.rows.__contains__, [value], self.inside).linear
         varying = [eqn for eqn in eqns if eqn.outs[0] in self.rows]
         given = max([elements(a) for eqn in varying for a in eqn.args if a in self.seqs or a in inside], default=1)
-        if any(type(eqn.op) not in _FUSED and elements(v) > DEAR * max(size, given, new)
+        if any(not facts(eqn.op).fused and elements(v) > STORED * max(size, given, new)
                for eqn in varying for v in eqn.outs if v not in products):
             return False
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
-        dear = sum(_work(eqn) for eqn in varying) >= DEAR * new
+        dear = sum(work(eqn) for eqn in varying) >= STORED * new
         return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
 
     def vectorises(self, eqn: Eqn) -> bool:
@@ -172,7 +167,7 @@ class _Split:
             possible.update(eqn.outs)
             if elements(v) > room:
                 continue
-            follows = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and any(
+            follows = (facts(eqn.op).elementwise or type(eqn.op) is ops.Transpose) and any(
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
             if follows or _dear(eqn):
                 made.update(eqn.outs)
@@ -195,7 +190,7 @@ class _Split:
             eqn = self.producer.get(v)
             if v in made:
                 read[v] = None
-            elif eqn is not None and v not in self.rows and type(eqn.op) not in _VIEWS:
+            elif eqn is not None and v not in self.rows and not facts(eqn.op).view:
                 same[v] = None
             elif eqn is not None:
                 work.extend(eqn.args)
@@ -319,34 +314,13 @@ class _Split:
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
     """A value of the type of `v`, or of rows of that type."""
     if v.data is not None:
-        return b.apply(ops.Constant(ops.ConstantValue(v.data)))
-    t = tensor(v)
-    return b.input(TensorType.make(t.dtype, (None, *t.shape)) if rows else t)
+        return b.apply(ops.Constant(ops.ConstantValue(v.data)))  # type: ignore[no-any-return]
+    return b.input(with_rows(v.type) if rows else v.type)
 
 
 def _dear(eqn: Eqn) -> bool:
     """Is it worth a store and a load to have this vectorised over the steps?"""
-    match eqn.op:
-        case ops.Contract():
-            return True
-        case ops.Map():
-            return get_row(eqn.op.fn).weight >= DEAR and elements(eqn.out) < SMALL
-        case ops.Reduce() | ops.ArgReduce():
-            return elements(eqn.args[0]) > elements(eqn.out)
-    return False
-
-
-def _work(eqn: Eqn) -> int:
-    """The work of one step, in additions."""
-    match eqn.op:
-        case ops.Map():
-            return get_row(eqn.op.fn).weight * elements(eqn.out)
-        case ops.Contract(a, b, _):
-            left, right = eqn.args
-            return elements(left) * elements(right) // max(1, _common(a, b, left))
-    return max(elements(v) for v in (*eqn.args, *eqn.outs))
-
-
-def _common(a: tuple[int, ...], b: tuple[int, ...], left: Var) -> int:
-    """Elements along the labels that both operands have."""
-    return prod([UNKNOWN if s is None else s for label, s in zip(a, tensor(left).shape) if label in b])
+    if facts(eqn.op).elementwise:
+        return not again(eqn) and elements(eqn.out) < SMALL
+    return type(eqn.op) is ops.Contract or (
+        type(eqn.op) in (ops.Reduce, ops.ArgReduce) and elements(eqn.args[0]) > elements(eqn.out))

@@ -92,7 +92,7 @@ def _terms(total: Variable) -> list[Variable]:
 def _into_zeros(v: Variable) -> Apply | None:
     """What makes v of zeros by writing one part, if something does; of equal positions all count."""
     node = v.owner
-    if node is None or type(node.op) not in ops.WRITES or (node.op.mode == "set" and type(node.op) is ops.ScatterAt):
+    if node is None or type(node.op) not in ops.WRITES or (node.op.mode == "set" and type(node.op) in ops.AT_ARRAYS):
         return None
     fill = node.inputs[0].owner
     if fill is None or fill.op != ops.Map("second"):

@@ -444,6 +444,7 @@ class GradientOf(OpKind):
 
 VIEWS = (Broadcast, Transpose, Reshape, Slice, Gather)      # show elements of their first argument
 WRITES = (Scatter, ScatterAt)                               # put their second argument into a copy of the first
+AT_ARRAYS = (Gather, ScatterAt)                             # the last of their arguments are positions, for their axes
 
 
 def reading(op: Any) -> Slice | Gather:
@@ -460,7 +461,7 @@ def checks_positions(op: OpKind) -> bool:
     """Can `op` find a position out of bounds?"""
     if isinstance(op, (Slice, Scatter)):
         return any(item.is_single for item in op.items)
-    return isinstance(op, (Gather, ScatterAt))
+    return isinstance(op, AT_ARRAYS)
 
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,

@@ -19,14 +19,14 @@ _MOST = np.iinfo("int64").max
 
 def with_positions(program: Program) -> Program:
     """See the module's docstring; `program` itself if there is nothing to do."""
-    if not any(type(eqn.op) in (ops.Gather, ops.ScatterAt) for eqn in equations(program)):
+    if not any(isinstance(eqn.op, ops.AT_ARRAYS) for eqn in equations(program)):
         return program
     sizes = analyse(program)
     b = Builder()
     env = copy_inputs(program, b)
     found: dict[tuple[Var, int, object], Var] = {}
     for eqn in program.eqns:
-        if isinstance(eqn.op, (ops.Gather, ops.ScatterAt)):
+        if isinstance(eqn.op, ops.AT_ARRAYS):
             b.sources = eqn.sources
             dims = sizes.of(eqn.args[0])
             first = len(eqn.args) - len(eqn.op.axes)

@@ -170,7 +170,7 @@ class BodyBuilder:
             self.write(base, self.values.views[x], self.values.views[base], base)
         self._write_after(eqn, self.values.views[base].sliced(self.sizes, ranges), base)
 
-    def scatter_at(self, eqn: Eqn, op: ops.ScatterAt) -> None:
+    def scatter_at(self, eqn: Eqn, op: Any) -> None:
         """One loop over the positions, after that which writes the first argument."""
         x, index = eqn.args[0], eqn.args[2:]
         place = picked(self.sizes, op.axes, x, index)
@@ -178,7 +178,7 @@ class BodyBuilder:
         if base is None:
             base = self._new_memory(x, eqn.outs[0])
             self.write(base, self.values.views[x], self.values.views[base], base)
-        self._write_after(eqn, self.gathered(self.values.views[base], op, index, place), base)
+        self._write_after(eqn, self.gathered(self.values.views[base], op.axes, index, place), base)
 
     def begin_write(self, eqn: Eqn) -> Var | None:
         """The memory of what is written into, if this is the last use of a value that is being put together."""
@@ -206,12 +206,11 @@ class BodyBuilder:
         self.write(out, self.values.views[eqn.args[1]], target, base, eqn.op.mode == "inc")  # type: ignore[attr-defined]
         self._defined_with(base, out)
 
-    def gathered(self, view: View, op: ops.Gather | ops.ScatterAt, index: Sequence[Var],
-                 dims: tuple[SizeExpr, ...]) -> View:
-        """A view at positions; arrays of them have memory, in which they are looked up."""
-        rest = len(view.dims) - len(op.axes)
+    def gathered(self, view: View, axes: tuple[int, ...], index: Sequence[Var], dims: tuple[SizeExpr, ...]) -> View:
+        """A view at positions along `axes`; arrays of them have memory, in which they are looked up."""
+        rest = len(view.dims) - len(axes)
         positions: list[Any] = []
-        for axis, i in zip(op.axes, index):
+        for axis, i in zip(axes, index):
             shape = i.type.shape  # type: ignore[attr-defined]
             if not shape:
                 n, known = view.dims[axis], self.sizes.try_value(i)
@@ -222,7 +221,7 @@ class BodyBuilder:
                 at = self.values.views[self.copy(at, i)]
             at = at.broadcast(dims[:len(dims) - rest], shape)
             positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
-        return view.gathered(self.sizes, op.axes, positions, dims)
+        return view.gathered(self.sizes, axes, positions, dims)
 
     def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]], base: Var) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""

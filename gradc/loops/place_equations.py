@@ -131,7 +131,7 @@ class EquationPlacer(BodyBuilder):
             case ops.Concat(axis):
                 self.concat(eqn, axis)
             case ops.Gather():
-                views[out] = self.gathered(views[eqn.args[0]], op, eqn.args[1:], self.sizes.of(out))
+                views[out] = self.gathered(views[eqn.args[0]], op.axes, eqn.args[1:], self.sizes.of(out))
             case ops.Scatter():
                 self.scatter(eqn, op)
             case ops.ScatterAt():

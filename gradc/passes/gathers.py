@@ -15,6 +15,8 @@ from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule
 
+MOST = 16           # parts that are added between two at one place
+
 
 def _known(op: ops.Gather | ops.ScatterAt, x: Var, index: Args) -> bool:
     """Are all positions known to be in bounds?"""
@@ -48,12 +50,21 @@ def _twice(b: Any, op: ops.Gather, args: Args) -> Var | None:
 
 
 def _same_place(b: Any, op: ops.ScatterAt, args: Args) -> Var | None:
-    """v and w added at the same positions -> v + w added"""
-    inner = b.eqn(args[0], ops.ScatterAt)
-    if op.mode != "inc" or inner is None or inner.op != op or inner.args[2:] != args[2:] \
-            or not b.same_shape(args[1], inner.args[1]):
-        return None
-    return b.apply(op, inner.args[0], b.map("add", inner.args[1], args[1]), *args[2:])  # type: ignore[no-any-return]
+    """v and w added at the same positions -> v + w added; whatever is added between them."""
+    between: list[Any] = []
+    v = args[0]
+    while op.mode == "inc" and len(between) < MOST:
+        inner = b.eqn(v, ops.ScatterAt)
+        if inner is None or inner.op.mode != "inc":
+            return None
+        if inner.op == op and inner.args[2:] == args[2:] and b.same_shape(args[1], inner.args[1]):
+            made = b.apply(op, inner.args[0], b.map("add", inner.args[1], args[1]), *args[2:])
+            for eqn in reversed(between):
+                made = b.apply(eqn.op, made, *eqn.args[1:])
+            return made  # type: ignore[no-any-return]
+        between.append(inner)
+        v = inner.args[0]
+    return None
 
 
 def _inputs(b: Any, *shapes: tuple[int | None, ...]) -> Any:
@@ -75,8 +86,9 @@ def _sample_twice(b: Any) -> Any:
 
 def _sample_same_place(b: Any) -> Any:
     x, v = _inputs(b, (4, None), (3, 1))
-    op, at = ops.ScatterAt("inc", (0,)), b.constant([3, 1, 3], "int64")
-    return b.apply(op, b.apply(op, x, b.map("exp", v), at), v, at)
+    op, at, other = ops.ScatterAt("inc", (0,)), b.constant([3, 1, 3], "int64"), b.constant([0, 3, -1], "int64")
+    first = b.apply(op, x, b.map("exp", v), at)
+    return b.apply(op, first, v, at), b.apply(op, b.apply(op, first, v, other), v, at)
 
 
 RULES = (

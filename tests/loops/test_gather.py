@@ -50,6 +50,21 @@ def test_the_gradient_of_a_gather_is_one_loop_over_the_rows() -> None:
     assert re.search(r"part\[j \+ table_n1 \* rows_position_i\] = part\[j \+ table_n1 \* rows_position_i\] \+", added)
 
 
+def test_rows_that_are_read_twice_are_added_to_one_table() -> None:
+    """Parts at other positions are added to what there is; those at the same positions are summed before."""
+    table, i, j = at.dmatrix("table"), at.lvector("i"), at.lvector("j")
+    cost = (table[i]**2).sum() + at.exp(table[j]).sum() + at.sin(table[i]).sum()
+    slope = gradc.grad(cost, table)
+    f = gradc.function([table, i, j], slope, mode="c")
+    kinds = [type(node.op) for node in f.maker.fgraph.toposort()]
+    assert kinds.count(ops.ScatterAt) == 2 and kinds.count(ops.Broadcast) == 1
+    x, a, b = np.arange(6.0).reshape(3, 2), np.array([0, 2, 2]), np.array([1, 2])
+    want = np.zeros((3, 2))
+    np.add.at(want, a, 2 * x[a] + np.cos(x[a]))
+    np.add.at(want, b, np.exp(x[b]))
+    np.testing.assert_allclose(f(x, a, b), want, rtol=1e-14)
+
+
 def test_constant_positions_along_an_axis_of_known_size_are_not_checked() -> None:
     b = Builder()
     x = b.input(tensor(5, None), "x")

@@ -80,8 +80,12 @@ class Target:
     # (no vector code) takes half of that again, and graphs so large are seldom run on large arrays
     levels: tuple[tuple[int, str], ...] = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 
-    def level(self, statements: int) -> str:
-        """The optimisation flag for a unit of so many statements."""
+    deep: int = 10                  # loops in loops, from which on it is -O2: gcc takes 30 s for 33 at -O3
+
+    def level(self, statements: int, deepest: int) -> str:
+        """The optimisation flag for a unit of so many statements and loops in loops."""
+        if deepest > self.deep:
+            statements = max(statements, self.levels[1][0])
         return next(flag for least, flag in self.levels if statements >= least)
 
 

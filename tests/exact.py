@@ -11,7 +11,9 @@ import numpy as np
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
 
-PRECISION = 2600        # bits: 1,000 of 1 + exp(-700) stand before the first that matters, 2,000 of its square
+# Bits: 1,000 of 1 + exp(-700) stand before the first that matters, 2,000 of its square; 3,100 of the second difference
+# of a sigmoid at 1e-300, whose second derivative is 1e-300.
+PRECISION = 3400
 
 
 class NotExact(Exception):

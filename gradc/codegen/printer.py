@@ -29,6 +29,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    EachRow,
     Extern,
     Fn,
     Fold,
@@ -40,12 +41,11 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Rows,
     Size,
     SizeExpr,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 from gradc.record import record
@@ -126,6 +126,7 @@ class Printer:
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
+        self.deepest = 0                    # blocks around one of them
         self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
@@ -141,6 +142,7 @@ class Printer:
 
     def statements(self, body: tuple[Any, ...]) -> None:
         self.count += len(body)
+        self.deepest = max(self.deepest, len(self._indent) // 4)
         for s in body:
             _STATEMENT[type(s)](self, s)
 
@@ -292,7 +294,7 @@ class Printer:
         first += [f"{C_TYPE[b.dtype]} {self.names[b.name]}[{s.rows}];" for b in s.shared]
         self.loop(s.phases, f"for (int64_t tile = {start}; tile < {stop}; tile += {s.rows})", *first)
 
-    def phase(self, s: Phase) -> None:
+    def phase(self, s: TilePhase) -> None:
         start = "tile"
         if s.together > 1:
             start, self._together = "together", s.together
@@ -307,7 +309,7 @@ class Printer:
         self.line(f"    gradc_fetch(&{self.element(s.buffer, s.index)}, {self.size(s.count)} * "
                   f"(int64_t)sizeof({C_TYPE[s.buffer.dtype]}));")
 
-    def rows(self, s: Rows) -> None:
+    def rows(self, s: EachRow) -> None:
         if self._together == 1:
             self.statements(s.body)
         else:
@@ -486,7 +488,7 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
     Draw: Printer.draw,
-    Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,
+    Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
     If: Printer.if_, Break: Printer.break_, Extern: Printer.extern,
 }
 

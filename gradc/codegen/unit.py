@@ -19,7 +19,7 @@ from gradc.ir import dtypes
 from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
-    Blocks,
+    BlockCut,
     Buffer,
     CallInfo,
     Check,
@@ -29,9 +29,9 @@ from gradc.loops.nodes import (
     Fn,
     Kernel,
     Load,
-    Region,
     Section,
     SizeExpr,
+    Slots,
 )
 from gradc.record import record
 from gradc.target import TARGET
@@ -55,6 +55,7 @@ class CUnit:
     uses_blas: bool
     calls: tuple[CallInfo, ...]
     statements: int
+    deepest: int            # loops in loops, at most
     shrinks: bool           # the sizes of some outputs are known only after the call
 
 
@@ -111,8 +112,9 @@ class _Unit:
         self.known: list[_Function] = []
         self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
-        self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
+        self.slots: dict[Slots, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
+        self.deepest = 0                        # loops in loops
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
 
@@ -134,7 +136,7 @@ class _Unit:
                  *[line for function in self.known for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, self.statements,
+                     k.uses_blas, k.calls, self.statements, self.deepest,
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -311,11 +313,12 @@ class _Unit:
         if found is made:
             self.known.append(made)
             self.statements += printer.count
+            self.deepest = max(self.deepest, printer.deepest)
         else:
             found.sections += 1
         return found.name
 
-    def run(self, function: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.only_block(b)}"
                                         for b in buffers])

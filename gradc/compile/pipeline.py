@@ -84,7 +84,7 @@ class Compiled:
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
                     "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
-        return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements))
+        return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements, made.deepest))
 
     def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
         """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""

@@ -76,30 +76,31 @@ class Merge:
         for first in list(self.into):
             for second in list(self.into):
                 n, m = self.into.get(first, 0), self.into.get(second, 0)
-                if first[0] not in "LD" or second[0] not in "LD" or n * m >= 0 or first is second:
+                if first is second or first[0] not in "LDQ" or second[0] not in "LDQ":
                     continue
-                if (first[0] == second[0] and n < 0) or (first[0], second[0]) == ("L", "D"):
+                (terms, n), (others, m) = _terms(first, n), _terms(second, m)
+                differences = (first[0] == "D") + (second[0] == "D")
+                if n * m >= 0 or (second[0] == "D" if differences == 1 else n < 0):
                     continue
-                scale = _scale(first[1], second[1], first[0] == second[0] == "D")
+                scale = _scale(terms, others, differences == 2)
                 if scale is None:
                     continue
                 (c, u), sign = scale
                 k = min(abs(n), abs(m)) * (1 if n > 0 else -1)
                 by: tuple[tuple[Key, int], ...] = ()
-                if first[0] != second[0]:                   # tanh of half the difference of the exponents
-                    (a, v), (b, w) = first[1]
+                if differences == 1:                        # tanh of half the difference of the exponents
+                    (a, v), (b, w) = terms
                     by = (("T", ((v - w) + Linear(const=math.log(a / b))).times(0.5)), k),
                 elif sign < 0 and k % 2:
                     self.sign = -self.sign
                 self.number *= _power(c, k)
                 self.exponent += u.times(k)
-                self.replace(first, k, *by)
-                self.replace(second, -k)
+                self.replace(first, -k if first[0] == "Q" else k, *by)
+                self.replace(second, k if second[0] == "Q" else -k)
 
     def sum(self, key: Key, n: int) -> None:
         """E with a power of a sum that is large where it is: each exponent less that of E, or sigmoids."""
-        terms: Terms = key[1] if key[0] == "L" else ((1.0, Linear()), (1.0, key[1].times(-1)))
-        power = n if key[0] == "L" else -n
+        terms, power = _terms(key, n)
         lone = key[0] == "L" and power < 0 and (
             is_logistic(terms) or (is_mirrored(terms) and key not in self.forms.cosh))
         if not lone and not self.opposed(terms, power):
@@ -179,6 +180,11 @@ class Merge:
                 self.exponent += Linear({log[0]: float(n)})
                 self.inside |= forms.atoms({key: n})
                 self.replace(key, n)
+
+
+def _terms(key: Key, n: int) -> tuple[Terms, int]:
+    """A power of a sum, of a difference, or of sigmoid(u) = 1 / (1 + exp(-u)): the terms, and the power of these."""
+    return (((1.0, Linear()), (1.0, key[1].times(-1))), -n) if key[0] == "Q" else (key[1], n)
 
 
 def _power(c: float, n: float) -> float:

@@ -215,6 +215,9 @@ class Forms(Reader):
         if p.factors:
             return self.log_of_product(p, v.type.dtype, depth)
         fn, args = self.row(v)
+        if fn in ("mul", "true_divide") and not p.rest:             # all of it cancels, but nan has to stay
+            logs = [self.log(a, depth - 1) for a in args]
+            return None if None in logs else self.map("add" if fn == "mul" else "sub", *logs)
         if fn == "sub" and self.number(args[0]) == 1:
             q = self.product(args[1], depth)            # 1 - erfc(x) / 2 = erfc(-x) / 2
             if q.sign > 0 and len(q.rest) == 1 and q.rest[0][2] == 1 and self.number(q.rest[0][0]) == 0.5 \

@@ -64,7 +64,7 @@ class View:
 
     def _seen(self, change: Callable[[View], View]) -> tuple[tuple[Any, ...], ...]:
         """The offsets when the axes of this view are changed so, those of its lookups with them."""
-        if not any(self.offsets) or not lookups(self):
+        if not lookups(self):
             return self.offsets
         return tuple([tuple([(Lookup(change(t[0].view), t[0].checked), t[1]) if _is_lookup(t) else t for t in terms])
                       for terms in self.offsets])
@@ -186,6 +186,8 @@ def _is_lookup(term: Any) -> bool:
 
 def lookups(view: View) -> list[Lookup]:
     """The lookups that the offsets of a view have; not those of their own views."""
+    if not any(view.offsets):
+        return []
     return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Lookup)]
 
 
@@ -202,7 +204,9 @@ def positions(view: View) -> list[Var]:
 
 def needed(view: View) -> list[tuple[Var, View | None]]:
     """What must exist beside the root: positions, with the view they are used through (None: not by element)."""
+    if not any(view.offsets):
+        return []
     found: list[tuple[Var, View | None]] = [(v, None) for v in positions(view)]
-    for each in lookups(view):
-        found += [(each.checked, None), (each.view.root, each.view), *needed(each.view)]
+    for each in all_lookups(view):
+        found += [(each.checked, None), (each.view.root, each.view)]
     return found

@@ -29,18 +29,18 @@ from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
 from gradc.loops import look, schedule
-from gradc.loops.access import op_label, tensor
+from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.gather import with_positions
 from gradc.loops.lower_calls import title
 from gradc.loops.lower_scan import ItemWriter
-from gradc.loops.lower_values import LOOP_NAMES
 from gradc.loops.memory import ROW_LIMIT, allocate
 from gradc.loops.names import Namer
-from gradc.loops.nodes import Blocks, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
+from gradc.loops.nodes import BlockCut, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
 from gradc.loops.place import place
 from gradc.loops.schedule import (
+    LOOP_NAMES,
     Block,
     CallItem,
     CondItem,
@@ -49,6 +49,7 @@ from gradc.loops.schedule import (
     ScanItem,
     Schedule,
     folds_into_memory,
+    op_label,
     statements,
 )
 from gradc.loops.schedule_check import check as check_schedule
@@ -197,7 +198,7 @@ class _Lowering:
         if blocked:
             nested = any(type(c) is Nest for c in top.children)
             multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
-            blocks = Blocks(top.size, self._work(top), multiple, limit, _cost(nodes))
+            blocks = BlockCut(top.size, self._work(top), multiple, limit, _cost(nodes))
         self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.writer.reads),
                                      tuple(self.writer.writes), blocks, combine))
 

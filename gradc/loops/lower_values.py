@@ -11,16 +11,13 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.types import MAX_DIMS
-from gradc.loops.access import Access, Buffers, Layout, op_label, tensor
+from gradc.loops.access import Access, Buffers, Layout, tensor
 from gradc.loops.index import Lookup, View, lookups, positions
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, CallInfo, Check, CheckInfo, Expr, Fn, Index, Let, Lit, Load, Local, Size, SizeExpr
-from gradc.loops.schedule import Leaf, Operand, Schedule
+from gradc.loops.schedule import LOOP_NAMES, Leaf, Operand, Schedule, op_label
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import KernelSizes
-
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 
 
 class ValueWriter:
@@ -109,8 +106,8 @@ class ValueWriter:
             keys = [self._key(o) for o in operand.operands]
             return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
         root, view = operand.root, operand.view
-        depth = self.schedule.depth
-        level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))])
+        depth = self.schedule.depth                     # empty if there are no bodies
+        level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))]) if depth else 0
         level = max([level, *[self._key(self.memory.lookup(t))[1] for t in lookups(view)]])
         if self.layout.is_local(root):
             node = self.layout.node.get(root)
@@ -158,7 +155,8 @@ class ValueWriter:
 
     def _part(self, leaf: Leaf, a: Access, level: int) -> str:
         """What to call an element that is loaded: as a body calls the part that it is in, else by its loop."""
-        name = self.schedule.names.get((leaf.root, leaf.view.offsets, leaf.view.is_element()))
+        names, view = self.schedule.names, leaf.view
+        name = names.get((leaf.root, view.offsets, view.is_element())) if names else None
         if level % BODY:
             return element_name(name or a.buffer.name, level)
         times = [t[0].name for t in a.offset if isinstance(t, tuple) and isinstance(t[0], Var) and t[0].name]

@@ -15,7 +15,7 @@ from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
-from gradc.loops.nodes import Region, SizeExpr
+from gradc.loops.nodes import SizeExpr, Slots
 from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Schedule
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.uses import Uses
@@ -39,7 +39,7 @@ class Arena:
 
     def __init__(self, sizes: KernelSizes) -> None:
         self._sizes = sizes
-        self._regions: dict[SizeExpr, Region] = {}
+        self._regions: dict[SizeExpr, Slots] = {}
         self._free: dict[tuple[str, SizeExpr], list[int]] = {}
 
     def take(self, size: SizeExpr, pool: str) -> int:
@@ -53,10 +53,10 @@ class Arena:
         region.slots = max(region.slots, slot + 1)
         return slot
 
-    def region(self, size: SizeExpr) -> Region:
+    def region(self, size: SizeExpr) -> Slots:
         found = self._regions.get(size)
         if found is None:
-            found = self._regions[size] = Region(size)
+            found = self._regions[size] = Slots(size)
         return found
 
     def give_back(self, size: SizeExpr, slot: int, pool: str) -> None:

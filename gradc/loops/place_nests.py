@@ -29,13 +29,17 @@ Need = tuple[Var, View | None]      # a value, and the view it is used through (
 
 @record(frozen=False, eq=False)
 class OpenNest:
-    """A loop to which statements may still be added.  count: how much of the limit is used; index: among siblings."""
+    """A loop to which statements may still be added.
+
+    count: how much of the limit is used.  index: among siblings.  nested: it has loops inside.
+    """
 
     size: SizeExpr
     level: int
     children: list[Any] = fresh(factory=list)
     count: int = 0
     index: int = -1
+    nested: bool = False
 
     def closed(self) -> Nest:
         return Nest(self.size, tuple([c.closed() if type(c) is OpenNest else c for c in self.children]))
@@ -75,7 +79,7 @@ class Nests:
     # -- what is added
 
     def append(self, item: Item, leaves: Sequence[Leaf], defined: Sequence[Var], inner: Set[Var] = frozenset()) -> None:
-        """An item of its own, last so far.  leaves: what it uses, but for the values `inner`, which its bodies use."""
+        """An item of its own, last so far.  leaves: what it uses, besides the values `inner`, which its bodies use."""
         for leaf in leaves:
             self.use(leaf)
         self.used |= inner
@@ -85,7 +89,7 @@ class Nests:
 
     def check(self, item: CheckItem) -> None:
         """A check, as soon as what it uses is there."""
-        found = list(item.leaves())
+        found = item.leaves()
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)
@@ -196,6 +200,7 @@ class Nests:
         for level in range(len(path), len(node.domain)):
             inner = OpenNest(node.domain[level], level, index=len(path[-1].children))
             path[-1].children.append(inner)
+            path[-1].nested = True
             path = (*path, inner)
         self._put(node, path)
 
@@ -217,7 +222,7 @@ class Nests:
             related = related or bool(inside)
             path.append(nest)
             if len(path) == len(node.domain):
-                if not related and any(type(c) is OpenNest for c in nest.children):
+                if not related and nest.nested:
                     return False            # would leave its vector loop for a scalar place beside an inner loop
                 self._put(node, tuple(path))
                 return True
@@ -233,7 +238,7 @@ class Nests:
                     low = max(low, nest.children.index(self.values.node[v]))
             inside = [(v, w) for v, w in below if self._path[v][level + 1].index == low]
             found = None
-            for child in nest.children[low:]:
+            for child in nest.children[low:] if nest.nested else ():
                 if type(child) is OpenNest and child.size == node.domain[level + 1]:
                     found = child
                     break

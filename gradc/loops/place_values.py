@@ -69,8 +69,7 @@ class Values:
         if cost > RECOMPUTE_COST and out not in self.searched:
             return False
         cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if out not in self.searched and (cost > RECOMPUTE_COST
-                                         or sum([1 for o in operands for _ in leaves(o)]) > RECOMPUTE_LEAVES):
+        if out not in self.searched and (cost > RECOMPUTE_COST or len(leaves(*operands)) > RECOMPUTE_LEAVES):
             return False
         own = range(rank)                   # the same operands in out's own axes
         self.trees[out] = Tree(out, eqn.op, tuple([self.operand(a, self.walk(a, rank, own, rank)) for a in eqn.args]))

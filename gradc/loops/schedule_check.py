@@ -8,7 +8,7 @@ What is checked:
 - locals: after `loops.store`, a value that is not stored is used only where its local variable is at hand;
 - memory: stored are results of calls, targets of writes, outputs, arguments of calls; aliases lead to stored values;
   after `loops.memory` each has memory of its own or is an alias, outputs are numbered, and values whose live ranges
-  meet have different slots, but for the one whose slot is taken over.
+  meet have different slots, except for the one whose slot is taken over.
 
 Not here: whether values are right (tests compare with the interpreter).
 """
@@ -50,10 +50,10 @@ PLACES = ("output", "arena", "row", "stack")
 
 def check(schedule: Schedule, after: str = "collapse") -> None:
     """Check `schedule` as the step `after` leaves it."""
-    _Checker(schedule, STEPS.index(after)).run()
+    _ScheduleChecker(schedule, STEPS.index(after)).run()
 
 
-class _Checker:
+class _ScheduleChecker:
     def __init__(self, schedule: Schedule, step: int) -> None:
         self.s = schedule
         self.step = step

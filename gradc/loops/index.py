@@ -73,7 +73,7 @@ class View:
         """With an axis for each loop: the one of these that it walks, or none."""
         return View(self.root, tuple([1 if a is None else self.dims[a] for a in axis_of]),
                     tuple([None if a is None else self.axes[a] for a in axis_of]),
-                    self._seen(lambda v: v.walked(axis_of)), self.flat)
+                    self._seen(lambda v: v.walked(axis_of)) if any(self.offsets) else self.offsets, self.flat)
 
     def transposed(self, perm: tuple[int, ...]) -> View:
         return self.walked([None if p < 0 else p for p in perm])

@@ -108,7 +108,8 @@ class ValueWriter:
         root, view = operand.root, operand.view
         depth = self.schedule.depth                     # empty if there are no bodies
         level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))]) if depth else 0
-        level = max([level, *[self._key(self.memory.lookup(t))[1] for t in lookups(view)]])
+        for t in lookups(view):
+            level = max(level, self._key(self.memory.lookup(t))[1])
         if self.layout.is_local(root):
             node = self.layout.node.get(root)
             return root, level + (node.available if node is not None else 0)

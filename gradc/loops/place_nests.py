@@ -120,8 +120,9 @@ class Nests:
         """What must exist."""
         result: list[Need] = []
         for leaf in node.leaves():
-            self.use(leaf)
-            result += [(leaf.root, leaf.view), *needed(leaf.view)]
+            found = needed(leaf.view)
+            self.used.update([leaf.root, *[v for v, _ in found]])
+            result += [(leaf.root, leaf.view), *found]
         target = node.target
         if target is not None:
             positions = needed(target)

@@ -638,7 +638,35 @@ def _int_index(text: str) -> Callable[[np.ndarray, Any], np.ndarray]:
     return lambda x, k: part(x, int(k))
 
 
+SAMPLERS["positions"] = lambda rng, shape: rng.integers(-3, 3, shape)      # of which some are equal
+_I, _J = Arg((4,), "positions", "int64"), Arg((2, 1), "positions", "int32", static=(None, 1))
+
+
+def _changed_at(mode: str, text: str) -> Callable[..., np.ndarray]:
+    part = eval(f"lambda i, j: np.s_[{text}]")
+
+    def run(x: np.ndarray, v: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        y, v = x.copy(), np.broadcast_to(v, x[part(i, j)].shape)
+        if mode == "inc":
+            y = y.astype(np.result_type(x, v))
+            np.add.at(y, part(i, j), v)
+        else:
+            y = y.astype(np.result_type(x, v))
+            y[part(i, j)] = v
+        return y
+
+    return run
+
+
 INDEXING: list[Case] = [
+    *[Case("getitem", _part(text, "x, i, j"), _part(text, "x, i, j"), (M, _I, _J), label=text)
+      for text in ("i", ":, j", "i, j", "1:, i", "j, None, ::-1", "i, -1", "[2, 0, 2]", "[True, False, True], j[0]")],
+    *[Case(f"{mode}_subtensor", lambda x, v, i, j, mode=mode, text=text: getattr(at, f"{mode}_subtensor")(
+        _part(text, "x, i, j")(x, i, j), v), _changed_at(mode, text), (M, v, _I, _J), label=f"{text} {v.shape}")
+      for mode in ("set", "inc")
+      for text, v in (("i", Arg((4, 4))), ("i, j", Arg((4,))), (":, i", S), ("1:, i", Arg((2, 4))), ("[2, 0, 2]", V))],
+    Case("take", lambda x, i: at.take(x, i, 1), lambda x, i: np.take(x, i, 1), (M, _I)),
+    Case("take", lambda x, i, j: at.take(x, i * j), lambda x, i, j: np.take(x, i * j), (M, _I, _J), label="flat"),
     *[Case("getitem", _part(text), _part(text), label=text) for text in _INDICES],
     *[
         Case(f"{mode}_subtensor", _build_change(mode, text), _numpy_change(mode, text), label=text)

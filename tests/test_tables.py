@@ -120,6 +120,8 @@ SAMPLES: dict[type, Callable[[], Any]] = {
     ops.Reshape: lambda: M.reshape((M.shape[0] * M.shape[1],)) * 2,
     ops.Slice: lambda: M[I, ::-1] + M[-1, :],
     ops.Scatter: lambda: at.inc_subtensor(M[:, 1:], 5.0) + at.set_subtensor(M[I], V),
+    ops.Gather: lambda: M[[0, -1, 0]] + V[at.stack([I, 0 * I, I])],
+    ops.ScatterAt: lambda: M[[1, 1], [I, -1]].inc(V[:2]) + M[:, [2, 0]].set(V[0]),
     ops.Concat: lambda: at.concatenate([M, 2 * M], axis=1),
     ops.Iota: lambda: at.arange(I) * 3,
     ops.ShapeOf: lambda: M.shape[0] + M.shape[1],

@@ -29,7 +29,7 @@ SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh a
                                "logaddexp erf erfc".split())
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
-_MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
+_MOVES = (*ops.VIEWS, *ops.WRITES, ops.Concat)      # elements, and add them up
 _MANY = 8           # conditions that are kept apart, so that opposite ones are seen
 
 Literal = tuple[Variable, bool]         # a condition, and whether it or its opposite holds

@@ -57,7 +57,7 @@ def connects(kind: type) -> Callable[[Rule], Rule]:
 
 # How many leading arguments the value of the result depends on, differentiably or with zero derivative; the
 # arguments after them are sizes, positions and conditions.  Kinds that are not here: all of them.
-_LEADING: dict[type, int] = {ops.Broadcast: 1, ops.Reshape: 1, ops.Slice: 1, ops.Scatter: 2, ops.Assert: 1,
+_LEADING: dict[type, int] = {**dict.fromkeys(ops.VIEWS, 1), **dict.fromkeys(ops.WRITES, 2), ops.Assert: 1,
                              ops.Iota: 0, ops.ShapeOf: 0}
 
 

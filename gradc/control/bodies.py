@@ -58,5 +58,5 @@ def _may_fail(v: Variable) -> bool:
     return any(not isinstance(node.op, ops.OpKind) or isinstance(node.op, (ops.Assert, ops.Scan, ops.Cond))
                or (isinstance(node.op, ops.Call) and (row := get_routine(node.op.routine)).may_fail
                    and not row.has_state)
-               or (isinstance(node.op, ops.Slice) and any(item.is_single for item in node.op.items))
+               or ops.checks_positions(node.op)
                for node in toposort([v]))

@@ -50,10 +50,6 @@ class Facts:
     sizes: Sizes = _none
 
 
-def _single(op: ops.Slice | ops.Scatter) -> bool:
-    return any(item.is_single for item in op.items)
-
-
 def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
     """The arguments of an index that are bounds of ranges."""
     owner = [item for item in items for bound in item.bounds() if bound is ops.DYNAMIC]
@@ -71,8 +67,11 @@ FACTS: dict[type, Facts] = {
     ops.Broadcast: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
     ops.Transpose: Facts(view=True, fused=True),
     ops.Reshape: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
-    ops.Slice: Facts(view=True, fused=True, fails=_single, sizes=lambda op, args: _bounds(op.items, args[1:])),
-    ops.Scatter: Facts(fails=_single, sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Slice: Facts(view=True, fused=True, fails=ops.checks_positions,
+                     sizes=lambda op, args: _bounds(op.items, args[1:])),
+    ops.Scatter: Facts(fails=ops.checks_positions, sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Gather: Facts(view=True, fused=True, fails=ops.checks_positions),
+    ops.ScatterAt: Facts(fails=ops.checks_positions),
     ops.Concat: Facts(),
     ops.Iota: Facts(view=True, fused=True, sizes=lambda op, args: args),
     ops.ShapeOf: Facts(view=True, fused=True),

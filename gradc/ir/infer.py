@@ -168,13 +168,42 @@ def _scatter(op: ops.Scatter, args: Args, source: Any) -> list[Type]:
     x, v = args[:2]
     _scalars(op, args[2:], source)
     _items(op, x, source)
+    _fits_place(op, x, v, x.type.ndim - sum(item.is_single for item in op.items), source)
+    Static(source).shape(op, args)
+    return [x.type]
+
+
+def _fits_place(op: Any, x: Any, v: Any, rank: int, source: Any) -> None:
+    """Can v be written into a part of x of `rank` dimensions?"""
     if v.type.dtype != x.type.dtype:
         raise TypeMismatchError(f"{op.mode}_subtensor: {describe(x)} is {x.type.dtype}, the new part is {v.type.dtype}"
                                 f"{at(source)}; cast it")
-    rank = x.type.ndim - sum(item.is_single for item in op.items)
     if v.type.ndim > rank:
         raise ShapeError(f"{op.mode}_subtensor: the new part has {v.type.ndim} dimensions, its place {rank}"
                          f"{at(source)}")
+
+
+def _positions(op: Any, x: Any, index: Args, source: Any) -> None:
+    _tensors(op, index, source)
+    if len(index) != len(op.axes) or not index or list(op.axes) != sorted(set(op.axes)):
+        raise ShapeError(f"{op}: {len(index)} index arrays for the axes {op.axes}{at(source)}")
+    for axis, i in zip(op.axes, index):
+        _axis(op, axis, x, source)
+        if i.type.dtype not in dtypes.INTEGERS:
+            raise TypeMismatchError(f"{op}: indices are integers, got {describe(i)} of type {i.type}{at(source)}")
+
+
+def _gather(op: ops.Gather, args: Args, source: Any) -> list[Type]:
+    _tensors(op, args[:1], source)
+    _positions(op, args[0], args[1:], source)
+    return _of_shape(args[0].type.dtype, op, args, source)
+
+
+def _scatter_at(op: ops.ScatterAt, args: Args, source: Any) -> list[Type]:
+    _tensors(op, args[:2], source)
+    x, v, *index = args
+    _positions(op, x, index, source)
+    _fits_place(op, x, v, max(i.type.ndim for i in index) + x.type.ndim - len(op.axes), source)
     Static(source).shape(op, args)
     return [x.type]
 
@@ -357,7 +386,8 @@ def _cond(op: ops.Cond, args: Args, source: Any) -> list[Type]:
 _INFER: dict[type, Callable[..., list[Type]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
     ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
     ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

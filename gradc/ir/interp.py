@@ -236,12 +236,48 @@ def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
     index = index_of(op.items, args[2:], x.shape)
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
     place = result[index]
+    _check_fit(op, eqn, v, np.shape(place))
+    result[index] = v if op.mode == "set" else place + v
+    return result
+
+
+def _check_fit(op: Any, eqn: Eqn, v: np.ndarray, place: tuple[int, ...]) -> None:
+    """Does v, the second argument, fit a place of this shape?"""
     fixed = eqn.args[1].type.shape  # type: ignore[attr-defined]
     for k in range(1, v.ndim + 1):
-        if fixed[-k] != 1 and v.shape[-k] != np.shape(place)[-k]:
-            raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape "
-                             f"{np.shape(place)}")
-    result[index] = v if op.mode == "set" else place + v
+        if fixed[-k] != 1 and v.shape[-k] != place[-k]:
+            raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape {place}")
+
+
+def positions_of(axes: Sequence[int], index: Sequence[Any], eqn: Eqn, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Index arrays for `axes`, checked, and broadcast with each other."""
+    variables = eqn.args[len(eqn.args) - len(index):]
+    alone = Eqn(eqn.op, variables, eqn.outs)
+    check_broadcast("index arrays", alone, list(index), [v.type for v in variables])  # type: ignore[misc]
+    for axis, i in zip(axes, map(np.asarray, index)):
+        wrong = (i < -shape[axis]) | (i >= shape[axis])
+        if wrong.any():
+            first = int(i[np.unravel_index(np.argmax(wrong), i.shape)])
+            raise IndexOutOfBoundsError(f"index {first} is out of bounds for dimension {axis} of size {shape[axis]}")
+    return list(np.broadcast_arrays(*[np.asarray(i).astype("int64") for i in index]))
+
+
+def _gather(op: ops.Gather, args: list[Any], eqn: Eqn) -> Any:
+    x = np.asarray(args[0])
+    first = positions_of(op.axes, args[1:], eqn, x.shape)
+    return np.moveaxis(x, op.axes, range(len(op.axes)))[tuple(first)].copy()
+
+
+def _scatter_at(op: ops.ScatterAt, args: list[Any], eqn: Eqn) -> Any:
+    x, v = np.asarray(args[0]), np.asarray(args[1])
+    index = tuple(positions_of(op.axes, args[2:], eqn, x.shape))
+    result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
+    part = np.moveaxis(result, op.axes, range(len(op.axes)))
+    _check_fit(op, eqn, v, (*index[0].shape, *part.shape[len(index):]))
+    if op.mode == "inc":
+        np.add.at(part, index, v)
+    else:
+        part[index] = v
     return result
 
 
@@ -395,7 +431,8 @@ def _cond(op: ops.Cond, args: list[Any], eqn: Eqn) -> list[Any]:
 _RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
     ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
     ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -19,6 +19,9 @@ Transpose(perm)      x                       axes in a new order; -1 makes an ax
 Reshape(ndim)        x, size...              same elements in C order, new sizes (none negative)
 Slice(items)         x, dynamic...           basic indexing; see `Item`
 Scatter(mode, items) x, v, dynamic...        a copy of x in which the part x[items] is set to v, or v is added to it
+Gather(axes)         x, index...             x at arrays of positions along axes; see `Gather`
+ScatterAt(mode, axes)  x, v, index...        a copy of x in which its elements at these positions are set to v, or v is
+                                             added to them
 Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
@@ -244,6 +247,34 @@ class Scatter(OpKind):
 
 
 @record
+class Gather(OpKind):
+    """x at integer arrays, one for each of `axes` (ascending), which broadcast by static 1s.
+
+    The axes of the index arrays come first, then those of x that are not indexed: `x[i, j]` is Gather((0, 1)).
+    Positions are checked, negative ones count from the end.
+    """
+
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"gather[{', '.join(map(str, self.axes))}]"
+
+
+@record
+class ScatterAt(OpKind):
+    """`mode`: "set", where of equal positions the last one counts, or "inc", where each adds its part.
+
+    v has the shape of the Gather (or broadcasts to it by static 1s).
+    """
+
+    mode: str
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.mode}_at[{', '.join(map(str, self.axes))}]"
+
+
+@record
 class Concat(OpKind):
     axis: int
 
@@ -400,5 +431,28 @@ def user_op(op: OpKind) -> Any:
     return op.routine.op if type(op) is Call and isinstance(op.routine, UserRoutine) else None
 
 
+VIEWS = (Broadcast, Transpose, Reshape, Slice, Gather)      # show elements of their first argument
+WRITES = (Scatter, ScatterAt)                               # put their second argument into a copy of the first
+AT_ARRAYS = (Gather, ScatterAt)                             # the last of their arguments are positions, for their axes
+
+
+def reading(op: Any) -> Slice | Gather:
+    """What reads the part that `op`, one of WRITES, changes; of the same positions."""
+    return Slice(op.items) if isinstance(op, Scatter) else Gather(op.axes)
+
+
+def writing(mode: str, op: Any) -> Scatter | ScatterAt:
+    """What changes the part that `op`, a Slice or a Gather, reads."""
+    return Scatter(mode, op.items) if isinstance(op, Slice) else ScatterAt(mode, op.axes)
+
+
+def checks_positions(op: OpKind) -> bool:
+    """Can `op` find a position out of bounds?"""
+    if isinstance(op, (Slice, Scatter)):
+        return any(item.is_single for item in op.items)
+    return isinstance(op, AT_ARRAYS)
+
+
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Call, Words, Scan, Cond)
+                           Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Call, Words, Scan,
+                           Cond)

@@ -156,10 +156,38 @@ def _slice(s: Any, op: Any, args: Args) -> list[Known]:
 
 def _scatter(s: Any, op: Any, args: Args) -> list[Known]:
     x, v = args[:2]
-    place = part(s, op.items, x, args[2:])
+    _fills(s, op, v, part(s, op.items, x, args[2:]))
+    return [s.of(x)]
+
+
+def _fills(s: Any, op: Any, v: Any, place: Dims) -> None:
+    """v must fit the part of a tensor with the dimensions `place`."""
     for d, p, fixed in zip(reversed(s.of(v)), reversed(place), reversed(v.type.shape)):
         if fixed != 1:
-            s.unify(d, p, _differ(s, f"{op.mode}_subtensor", args[1:2]))
+            s.unify(d, p, _differ(s, f"{op.mode}_subtensor", [v]))
+
+
+def picked(s: Any, axes: Sequence[int], x: Any, index: Args) -> Dims:
+    """Dimensions of x at index arrays for `axes`."""
+    dims = s.of(x)
+    for axis, i in zip(axes, index):
+        known, n = getattr(i, "data", None), dims[axis]
+        if known is not None and isinstance(n, int):
+            for wrong in known[(known < -n) | (known >= n)].flat[:1]:
+                s.check_position(int(wrong), n, axis)
+        elif not i.type.ndim:
+            s.check_position(i if known is None else int(known), n, axis)
+    first = broadcast(s, "index arrays", index, [s.of(i) for i in index], [i.type.shape for i in index])
+    return (*first, *[d for k, d in enumerate(dims) if k not in axes])
+
+
+def _gather(s: Any, op: ops.Gather, args: Args) -> list[Known]:
+    return [picked(s, op.axes, args[0], args[1:])]
+
+
+def _scatter_at(s: Any, op: ops.ScatterAt, args: Args) -> list[Known]:
+    x, v, *index = args
+    _fills(s, op, v, picked(s, op.axes, x, index))
     return [s.of(x)]
 
 
@@ -231,9 +259,10 @@ def _cond(s: Any, op: ops.Cond, args: Args) -> list[Known]:
 RULES: dict[type, Callable[[Any, Any, Args], Sequence[Known]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words, ops.Scan: _scan,
-    ops.Cond: _cond, ops.GradientOf: _same,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
+    ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
 }
 
 

@@ -30,6 +30,7 @@ from gradc.loops import look
 from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
+from gradc.loops.gather import with_positions
 from gradc.loops.lower_calls import title
 from gradc.loops.lower_scan import ItemWriter
 from gradc.loops.memory import allocate
@@ -104,7 +105,7 @@ class _Lowering:
     """A Kernel in the making, section by section; `writer` has the section at work."""
 
     def __init__(self, program: Program, name: str, checked: bool) -> None:
-        program = fused(as_words(program))
+        program = with_positions(fused(as_words(program)))
         reason = unsupported(program)
         if reason:
             raise Unsupported(reason)
@@ -132,7 +133,7 @@ class _Lowering:
                 case Nest():
                     self._nest_section(item)
                 case Block():
-                    self._section(self._title(item.children), item)
+                    self._section(self._title(item.children) or "check", item)
                 case CallItem():
                     self._section(title(self.writer, item), item)
                 case ScanItem() | CondItem():
@@ -177,7 +178,7 @@ class _Lowering:
     def _nest_section(self, top: Nest) -> None:
         nodes = list(statements(top))
         folds = [n for n in nodes if 0 in n.reduced]
-        blocked = not top.is_serial and not _is_small(nodes)
+        blocked = not top.is_serial and not any(n.is_scatter for n in nodes) and not _is_small(nodes)
         memory = self.schedule.memory
         rows = any(map(folds_into_memory, folds)) or any(n.out in memory and memory[n.out].place == "row"
                                                          for n in nodes)

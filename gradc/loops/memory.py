@@ -202,6 +202,8 @@ def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[i
         root = base.get(var, var)
         while root in aliases and aliases[root].root in body.defined:
             root = aliases[root].root       # a part of another value's memory
+        if root not in body.defined:        # memory of the body around, which a step changes
+            return
         first, last = ranges.get(root, (item, item))
         ranges[root] = min(first, item), max(last, item)
 

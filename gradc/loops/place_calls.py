@@ -12,7 +12,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Var
 from gradc.ir.routines import STATED, Core, UserRoutine, get_routine
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View
+from gradc.loops.index import Axis, View, lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_values import is_contiguous
@@ -157,7 +157,7 @@ def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[i
     """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
     labels, x = operand
     view = body.values.views[x]
-    if view.root in body.values.trees:
+    if view.root in body.values.trees or lookups(view):
         return None
     pair = [_as_one(view, [labels.index(x) for x in group], body.sizes) for group in (rows, columns)]
     if pair[0] is None or pair[1] is None:

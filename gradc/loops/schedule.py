@@ -21,7 +21,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import MAX_DIMS
-from gradc.loops.index import View
+from gradc.loops.index import View, lookups
 from gradc.loops.nodes import Check, SizeExpr
 from gradc.record import record
 
@@ -94,7 +94,12 @@ class Node:
     @property
     def is_serial(self) -> bool:
         """Do iterations of the innermost loop depend on each other in order?"""
-        return self.kind == "cumulate" or self.kind == "argreduce"
+        return self.kind == "cumulate" or self.kind == "argreduce" or self.is_scatter
+
+    @property
+    def is_scatter(self) -> bool:
+        """Does it write at positions that are looked up?  Some may be equal, of which the last one counts, or all."""
+        return self.target is not None and bool(lookups(self.target))
 
     @property
     def available(self) -> int:
@@ -148,9 +153,11 @@ def _weight(operand: Operand) -> int:
 class CheckItem:
     """An Assert: scalar conditions that must hold.
 
+    checked: what exists once they do.
     within: if values are shown, what must hold at each point of `domain`, and the values there.
     """
 
+    checked: Var
     conditions: tuple[Operand, ...]
     message: str
     error: str

@@ -59,10 +59,11 @@ def tiled(loop: For, name: Callable[[str], str]) -> For | Tile:
     if parts is None or not _independent(parts):
         return loop
     dear = any(_is_dear(s) for part in parts if type(part[0]) is not For for s in part)
-    together = [type(part[0]) is For and _shares(part[0], loop.var) for part in parts]
+    own = _of_row(loop)
+    together = [type(part[0]) is For and _shares(part[0], loop.var, own) for part in parts]
     if not dear and not any(together):
         return loop
-    return _Tiling(loop, parts, together, name).tile()
+    return _Tiling(loop, parts, together, own, name).tile()
 
 
 # ---------------------------------------------------------------- may a loop be cut, and does it pay
@@ -112,7 +113,12 @@ def _is_dear(s: Any) -> bool:
     return any(type(e) is Fn and e.row not in NO_ROW and get_row(e.row).weight >= TARGET.call for e in expressions(s))
 
 
-def _shares(inner: For, var: str) -> bool:
+def _of_row(loop: For) -> set[str]:
+    """The variable of a loop, and what is named in it: positions that are looked up."""
+    return {loop.var, *(s.name for s in walk(loop.body) if type(s) is Let)}
+
+
+def _shares(inner: For, var: str, own: set[str]) -> bool:
     """Would rows that pass through `inner` together share a load or a sum?"""
     if len(inner.body) > TARGET.shared_statements or len(inner.folds) > 1 or (inner.folds and not inner.lanes):
         return False
@@ -121,8 +127,8 @@ def _shares(inner: For, var: str) -> bool:
     used = [b for s in inner.body for b, _ in touched(s)]
     if any(used.count(s.buffer) > 1 for s in inner.body if type(s) in (Store, Accumulate)):
         return False
-    sums = [s for s in inner.body if type(s) is Accumulate and var not in variables(s.index)]
-    loads = [e for s in inner.body for e in expressions(s) if type(e) is Load and var not in variables(e.index)]
+    sums = [s for s in inner.body if type(s) is Accumulate and own.isdisjoint(variables(s.index))]
+    loads = [e for s in inner.body for e in expressions(s) if type(e) is Load and own.isdisjoint(variables(e.index))]
     return bool(sums) or (bool(inner.folds) and bool(loads))
 
 
@@ -131,10 +137,12 @@ def _shares(inner: For, var: str) -> bool:
 class _Tiling:
     """One loop's change; see the module's docstring."""
 
-    def __init__(self, loop: For, parts: list[Part], together: list[bool], name: Callable[[str], str]) -> None:
+    def __init__(self, loop: For, parts: list[Part], together: list[bool], of_row: set[str],
+                 name: Callable[[str], str]) -> None:
         self.loop = loop
         self.parts = parts
         self.together = together
+        self.of_row = of_row
         self.name = name
         self.element = Index(((1, loop.var),))      # of a row, in what is shared
         self.home: dict[str, tuple[int, str]] = {}  # local of the loop's body -> the part that makes it, its dtype
@@ -210,7 +218,7 @@ class _Tiling:
             if type(s) is Let and own.isdisjoint(names(s)):
                 common.append(s)
                 continue
-            if _is_narrow(s) and self.loop.var not in variables(s.index):
+            if _is_narrow(s) and self.of_row.isdisjoint(variables(s.index)):
                 total = Local(self.name("products"), s.expr.dtype)
                 common.append(Let(total.name, Lit(0, total.dtype), mutable=True))
                 rest.append(Assign(total.name, Fn(FMA, (*s.expr.args, total), total.dtype)))

@@ -182,6 +182,7 @@ from gradc.tensor.extra import diff, to_one_hot
 from gradc.tensor.index import (
     inc_subtensor,
     set_subtensor,
+    take,
 )
 from gradc.tensor.reduce import (
     all,
@@ -290,7 +291,7 @@ __all__ = [
     "rad2deg", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
     "round_half_to_even", "second", "sgn", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "square",
     "sub", "switch", "tan", "tanh", "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "where",
-    "xlogx", "xlogy0", "xor", "inc_subtensor", "set_subtensor", "all", "allclose", "amax", "amin", "any",
+    "xlogx", "xlogy0", "xor", "inc_subtensor", "set_subtensor", "take", "all", "allclose", "amax", "amin", "any",
     "argmax", "argmin", "cumprod", "cumsum", "max", "max_and_argmax", "mean", "min", "norm", "prod", "ptp",
     "std", "sum", "var", "addbroadcast", "atleast_1d", "atleast_2d", "atleast_3d", "atleast_Nd", "atleast_nd",
     "broadcast_arrays", "broadcast_shape", "broadcast_to", "concatenate", "diag", "diagonal", "dimshuffle",

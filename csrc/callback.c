@@ -52,23 +52,25 @@ static void keep_spares(user_call *c, PyObject *list)
     }
 }
 
-static int is_told(const int *rooms, Py_ssize_t j)
+/* Are the sizes of a result those that it tells?  Then there is one number for it, -1 less the number of its room. */
+static int tells(const user_array *out, const int64_t *numbers)
 {
-    return rooms && rooms[j] >= 0;
+    return out->ndim && *numbers < 0;
 }
 
 /* The shapes of the results, as a tuple of tuples, with None where only the result tells. */
-static PyObject *shapes_of(const user_call *c, const int64_t *sizes, const int *rooms)
+static PyObject *shapes_of(const user_call *c, const int64_t *numbers)
 {
     PyObject *shapes = PyTuple_New(c->n_outputs);
     for (Py_ssize_t j = 0; shapes && j < c->n_outputs; ++j) {
-        int ndim = c->arrays[c->n_inputs + j].ndim;
-        PyObject *shape = is_told(rooms, j) ? Py_NewRef(Py_None) : gradc_integers(sizes, ndim);
+        const user_array *out = &c->arrays[c->n_inputs + j];
+        int own = tells(out, numbers);
+        PyObject *shape = own ? Py_NewRef(Py_None) : gradc_integers(numbers, out->ndim);
         if (!shape)
             Py_CLEAR(shapes);
         else
             PyTuple_SET_ITEM(shapes, j, shape);
-        sizes += is_told(rooms, j) ? 0 : ndim;
+        numbers += own ? 1 : out->ndim;
     }
     return shapes;
 }
@@ -98,35 +100,36 @@ static void *room_for(gradc_frame *frame, int number, PyArrayObject *a, int64_t 
 }
 
 static int take_results(gradc_frame *frame, const Function *self, const user_call *c, PyObject *results,
-                        const int64_t *sizes, void *const *outputs, const int *rooms)
+                        const int64_t *numbers, void *const *outputs)
 {
     for (Py_ssize_t j = 0; j < c->n_outputs; ++j) {
         const user_array *out = &c->arrays[c->n_inputs + j];
         PyObject *value = PyList_Check(results) && j < PyList_GET_SIZE(results) ? PyList_GET_ITEM(results, j) : NULL;
-        if (!value || !is_result(value, out, is_told(rooms, j) ? NULL : sizes)) {
+        int own = tells(out, numbers);
+        if (!value || !is_result(value, out, own ? NULL : numbers)) {
             PyErr_Format(gradc_ExecutionError, "function %U: result %zd of a call is not the array that was promised",
                          self->title, j);
             return -1;
         }
         PyArrayObject *a = (PyArrayObject *)value;
-        void *place = is_told(rooms, j) ? room_for(frame, rooms[j], a, outputs[j]) : outputs[j];
+        void *place = own ? room_for(frame, (int)(-1 - *numbers), a, outputs[j]) : outputs[j];
         if (!place)
             return -1;
         memcpy(place, PyArray_DATA(a), (size_t)PyArray_NBYTES(a));
-        sizes += is_told(rooms, j) ? 0 : out->ndim;
+        numbers += own ? 1 : out->ndim;
     }
     return 0;
 }
 
-static int call(Function *self, gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                void *const *outputs, const int *rooms)
+static int call(Function *self, gradc_frame *frame, int number, const void *const *inputs, const int64_t *numbers,
+                void *const *outputs)
 {
     user_call *c = &self->calls[number];
-    PyObject *given = copies(c, inputs, &sizes);
-    PyObject *shapes = given ? shapes_of(c, sizes, rooms) : NULL;
+    PyObject *given = copies(c, inputs, &numbers);
+    PyObject *shapes = given ? shapes_of(c, numbers) : NULL;
     PyObject *all = shapes ? gradc_integers(frame->sizes, self->n_sizes) : NULL;
     PyObject *results = all ? PyObject_CallFunction(self->call, "iOOO", number, given, shapes, all) : NULL;
-    int rc = results ? take_results(frame, self, c, results, sizes, outputs, rooms) : -1;
+    int rc = results ? take_results(frame, self, c, results, numbers, outputs) : -1;
     Py_XDECREF(results);
     Py_XDECREF(all);
     Py_XDECREF(shapes);
@@ -136,12 +139,12 @@ static int call(Function *self, gradc_frame *frame, int number, const void *cons
     return rc;
 }
 
-int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs, const int *rooms)
+int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *numbers,
+                    void *const *outputs)
 {
     running *now = frame->host;
     PyEval_RestoreThread(now->state);
-    int rc = call(now->function, frame, number, inputs, sizes, outputs, rooms);
+    int rc = call(now->function, frame, number, inputs, numbers, outputs);
     now->state = PyEval_SaveThread();
     return rc ? GRADC_CALL_FAILED : 0;
 }

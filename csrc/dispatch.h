@@ -211,8 +211,8 @@ void gradc_free_rooms(running *now);
 /* callback.c --------------------------------------------------------------------------------------------- */
 
 /* The function behind frame->callback; a failure leaves an exception. */
-int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs, const int *rooms);
+int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *numbers,
+                    void *const *outputs);
 int gradc_set_calls(Function *self, PyObject *specs);
 void gradc_drop_spares(Function *self);
 void gradc_drop_calls(Function *self);

@@ -20,6 +20,7 @@ import numpy as np
 from gradc.autodiff.table import JVP, VJP
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.types import TensorType
 
 # Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
 # stays 0 in them.
@@ -28,7 +29,7 @@ SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh a
                                "logaddexp erf erfc".split())
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
-_MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
+_MOVES = (*ops.VIEWS, *ops.WRITES, ops.Concat)      # elements, and add them up
 _MANY = 8           # conditions that are kept apart, so that opposite ones are seen
 
 Literal = tuple[Variable, bool]         # a condition, and whether it or its opposite holds
@@ -157,7 +158,8 @@ def condition(o: Any, g: Guarded) -> Variable | None:
 def through(o: Any, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
     """Derivatives by a rule with any number of arguments and results: conditions that hold for all elements stay."""
     shared = _shared(o, [g for g in given if g is not None])
-    return [None if t is None else Guarded(t, shared, False) for t in terms]
+    return [None if t is None else Guarded(t, shared, False) if type(t.type) is TensorType else Guarded(t)
+            for t in terms]
 
 
 def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | None]) -> list[Guarded | None]:

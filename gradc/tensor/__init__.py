@@ -13,7 +13,7 @@ from typing import Any
 from gradc.ir.types import TensorType
 from gradc.tensor import creation as _creation
 from gradc.tensor import elemwise as _elemwise
-from gradc.tensor import nnet, random, special
+from gradc.tensor import nnet, random, slinalg, special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
 from gradc.tensor.contract import (
     batched_dot,
@@ -182,6 +182,7 @@ from gradc.tensor.extra import diff, to_one_hot
 from gradc.tensor.index import (
     inc_subtensor,
     set_subtensor,
+    take,
 )
 from gradc.tensor.reduce import (
     all,
@@ -264,6 +265,7 @@ from gradc.tensor.special import (
     softmax,
 )
 
+linalg = slinalg        # as in PyTensor
 TensorVariable = _variable.TensorVariable
 TensorConstant = _variable.TensorConstant
 
@@ -271,8 +273,8 @@ _TYPED = _creation.typed_constructors()
 globals().update(_TYPED)
 
 __all__ = [
-    "TensorType", "nnet", "random", "special", "batched_dot", "batched_tensordot", "dot", "einsum", "inner", "matmul",
-    "diff", "to_one_hot",
+    "TensorType", "linalg", "nnet", "random", "slinalg", "special", "batched_dot", "batched_tensordot", "dot",
+    "einsum", "inner", "matmul", "diff", "to_one_hot",
     "matvec", "outer", "tensordot", "vdot", "vecdot", "vecmat", "as_tensor", "as_tensor_variable", "cast",
     "constant", "get_scalar_constant_value", "alloc", "arange", "col", "complex_from_polar", "empty",
     "empty_like", "eye", "full", "full_like", "identity_like", "linspace", "matrix", "meshgrid", "mgrid",
@@ -289,7 +291,7 @@ __all__ = [
     "rad2deg", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
     "round_half_to_even", "second", "sgn", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "square",
     "sub", "switch", "tan", "tanh", "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "where",
-    "xlogx", "xlogy0", "xor", "inc_subtensor", "set_subtensor", "all", "allclose", "amax", "amin", "any",
+    "xlogx", "xlogy0", "xor", "inc_subtensor", "set_subtensor", "take", "all", "allclose", "amax", "amin", "any",
     "argmax", "argmin", "cumprod", "cumsum", "max", "max_and_argmax", "mean", "min", "norm", "prod", "ptp",
     "std", "sum", "var", "addbroadcast", "atleast_1d", "atleast_2d", "atleast_3d", "atleast_Nd", "atleast_nd",
     "broadcast_arrays", "broadcast_shape", "broadcast_to", "concatenate", "diag", "diagonal", "dimshuffle",

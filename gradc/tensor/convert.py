@@ -98,7 +98,7 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
             raise TypeMismatchError(f"expected a tensor, got {describe(x)} of type {x.type}{at(x.source)}")
     elif isinstance(x, Apply):
         variable = as_tensor_variable(x.default_output())
-    elif isinstance(x, (list, tuple)) and _has_variable(x):
+    elif isinstance(x, (list, tuple)) and has_variable(x):
         variable = stack_new_axis(x)
     elif isinstance(x, np.ndarray) and x.dtype == object and x.ndim:
         return as_tensor_variable(x.tolist(), name, ndim, dtype)
@@ -124,8 +124,8 @@ def _shown(x: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _has_variable(items: Sequence[Any]) -> bool:
-    return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and _has_variable(i))
+def has_variable(items: Sequence[Any]) -> bool:
+    return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and has_variable(i))
                for i in items)
 
 

@@ -365,7 +365,7 @@ def _method(fn: Callable[..., Any]) -> Callable[..., Any]:
 # Methods that are the function of the same name with the variable as first argument.
 _METHODS: tuple[Callable[..., Any], ...] = (
     red.sum, red.prod, red.mean, red.var, red.std, red.min, red.max, red.argmin, red.argmax, red.all, red.any, red.ptp,
-    red.cumsum, red.cumprod, contract.dot, shape.diagonal, shape.trace, shape.squeeze,
+    red.cumsum, red.cumprod, contract.dot, index.take, shape.diagonal, shape.trace, shape.squeeze,
     shape.swapaxes, repeats.repeat, ew.conj, creation.zeros_like, creation.ones_like, ew.exp, ew.exp2, ew.expm1,
     ew.log, ew.log2, ew.log10, ew.log1p, ew.sqrt, ew.square, ew.sin, ew.cos, ew.tan, ew.arcsin, ew.arccos, ew.arctan,
     ew.sinh, ew.cosh, ew.tanh, ew.arcsinh, ew.arccosh, ew.arctanh, ew.deg2rad, ew.rad2deg, ew.floor, ew.ceil, ew.trunc,

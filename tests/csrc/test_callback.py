@@ -29,11 +29,10 @@ int gradc_entry(gradc_frame *f)
 {
     const int64_t n = f->sizes[0];
     const double *x = f->inputs[0];
-    int rc = f->callback(f, 0, (const void *const[]){x, x}, (const int64_t[]){n, n}, (void *const[]){f->arena}, 0);
+    int rc = f->callback(f, 0, (const void *const[]){x, x}, (const int64_t[]){n, n}, (void *const[]){f->arena});
     if (rc)
         return rc;
-    return f->callback(f, 1, (const void *const[]){f->arena}, (const int64_t[]){n, n}, (void *const[]){f->outputs[0]},
-                       0);
+    return f->callback(f, 1, (const void *const[]){f->arena}, (const int64_t[]){n, n}, (void *const[]){f->outputs[0]});
 }
 """
 VECTOR, SCALAR = ("float64", 1), ("float64", 0)

@@ -98,8 +98,7 @@ int gradc_entry(gradc_frame *f)
     const double *x = f->inputs[0];
     int64_t found[2] = {0};
     double total;
-    int rc = f->callback(f, 0, (const void *const[]){x}, (const int64_t[]){n}, (void *const[]){found, &total},
-                         (const int[]){2, -1});
+    int rc = f->callback(f, 0, (const void *const[]){x}, (const int64_t[]){n, -3}, (void *const[]){found, &total});
     if (rc)
         return rc;
     const double *z = f->room(f, 2, 8 * found[0] * found[1]);

@@ -1,4 +1,5 @@
 /* arena.c: scratch memory of calls.  Each thread keeps one block, which grows as calls ask for more. */
+#define _DEFAULT_SOURCE                 /* posix_memalign, madvise: -std=c11 hides them */
 #include "private.h"
 
 #include <pthread.h>

@@ -259,7 +259,6 @@ class EquationPlacer(BodyBuilder):
             conditions = [c for c in conditions if not self.sizes.at_start(c)]
         if not conditions:
             return
-        scalars = tuple([values.operand(self._all(c), ()) for c in conditions])
         domain: tuple[SizeExpr, ...] = ()
         within: tuple[Any, ...] = ()
         if shown:
@@ -267,6 +266,9 @@ class EquationPlacer(BodyBuilder):
             domain, places = drop_ones(dims)
             within = tuple([values.operand(v, values.walk(v, len(dims), places, len(domain)))
                             for v in (*conditions, *shown)])
+        scalars: tuple[Any, ...] = ()
+        if domain or not shown:             # else the one element is looked at itself
+            scalars = tuple([values.operand(self._all(c), ()) for c in conditions])
         message = op.message if shown else literal(op.message)
         item = CheckItem(eqn.outs[0], scalars, message, ops.ASSERT_ERRORS[op.error], eqn.sources, domain, within)
         made = self.nests.check(item)

@@ -96,7 +96,7 @@ class _Printer:
                 yield indent + self._statement(item)
             case CheckItem():
                 where = f" for all of {', '.join(map(str, item.domain))}" if item.domain else ""
-                yield f"{indent}check {self._list(item.conditions)}{where}"
+                yield f"{indent}check {self._list(item.conditions or item.within[:1])}{where}"
             case CallItem():
                 name = item.routine if isinstance(item.routine, str) else str(item.routine)
                 told = f"; {', '.join(map(str, item.numbers))}" if item.numbers else ""

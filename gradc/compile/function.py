@@ -280,7 +280,8 @@ class Maker:
         lines = self.ingested.lines_of(equations)
         if 1 not in values:
             message = message.replace(SIZE_ONE, "")
-        return getattr(errors, error)(explain(fill(message, values), shapes, self.ingested, lines))
+        kind = MemoryError if error == "MemoryError" else getattr(errors, error)
+        return kind(explain(fill(message, values), shapes, self.ingested, lines))  # type: ignore[no-any-return]
 
     def _title(self) -> str:
         return shown(self.name or "the function")

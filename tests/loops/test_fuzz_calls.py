@@ -156,7 +156,7 @@ def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
 
 
 def test_seeds_meet_calls_of_both_kinds() -> None:
-    users = [type(user) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+    users = [type(user) for seed in range(1000, 1030) for e in equations(test_fuzz_nested.grown(seed))
              if (user := ops.user_op(e.op)) is not None]
     assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10
     rows = [e.op.routine for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))

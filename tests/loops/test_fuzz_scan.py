@@ -43,7 +43,9 @@ def body(choice: random.Random, sizes: dict[str, int], until: bool) -> Program:
         v = choice.choice(fitting[-3:])
         own = choice.random() < 0.2             # it never changes
         after.append(inputs[len(SEQS) + k] if own else v if v in inputs else bounded(g.builder, v))
-    rows = [*choice.sample(after, 2), inputs[len(SEQS) + choice.randrange(len(CARRIES))], g.values[-1]]
+    own = set(g.late.values())                  # sizes that may differ from step to step
+    last = next(v for v in reversed(g.values) if own.isdisjoint(g.shape[v]))
+    rows = [*choice.sample(after, 2), inputs[len(SEQS) + choice.randrange(len(CARRIES))], last]
     stop = []
     if until:
         stop = [g.builder.map("gt", bounded(g.builder, after[0]), g.builder.constant(0.3, "float64"))]

@@ -9,6 +9,7 @@ No step mentions a particular function.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import literal
@@ -67,10 +68,14 @@ class EquationPlacer(BodyBuilder):
                     used.update(eqn.op.split(eqn.args)[0])
                 case ops.Assert() if not self._at_entry(eqn):
                     used.update(eqn.args)
-                case ops.Slice() | ops.Scatter() | ops.Assert():
+                case ops.Slice() | ops.Scatter():
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     used.update(eqn.args[:values])
-                    used.update(a for a in eqn.args[values:] if not self.sizes.at_start(a))
+                    places = _single_positions(eqn.op, eqn.args[values:])
+                    used.update(a for a in places if not self.sizes.at_start(a))
+                case ops.Assert():
+                    used.add(eqn.args[0])
+                    used.update(a for a in eqn.args[1:] if not self.sizes.at_start(a))
                 case _:
                     used.update(eqn.args)
         self.used = used
@@ -313,3 +318,13 @@ def _is_sign_test(eqn: Eqn) -> bool:
     """x >= 0 of integers?"""
     return eqn.op == ops.Map("ge") and eqn.args[0].type.dtype == "int64" and (  # type: ignore[attr-defined]
         eqn.args[1].data is not None and not eqn.args[1].data.any())
+
+
+def _single_positions(op: Any, dynamic: Sequence[Var]) -> list[Var]:
+    """Those of the numbers that are given to a Slice or Scatter that are no bounds of ranges."""
+    rest = iter(dynamic)
+    found: list[Var] = []
+    for item in op.items:
+        given = [next(rest) for b in item.bounds() if b is ops.DYNAMIC]
+        found += given if item.is_single else []
+    return found

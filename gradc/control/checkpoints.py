@@ -18,7 +18,7 @@ from gradc.ir.graph import apply
 from gradc.tensor.convert import as_tensor_variable, size_constant, sizes_of
 from gradc.tensor.creation import arange, zeros
 from gradc.tensor.elemwise import eq, minimum
-from gradc.tensor.shape import concatenate
+from gradc.tensor.joining import concatenate
 
 
 def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,

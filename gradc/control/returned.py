@@ -13,7 +13,7 @@ from typing import Any
 
 from gradc.errors import GradcWarning, LoopError, TypeMismatchError, at
 from gradc.ir import ops
-from gradc.ir.graph import Apply, Scratch, Variable, describe, user_line
+from gradc.ir.graph import Apply, Tag, Variable, describe, user_line
 from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.elemwise import neq
@@ -70,7 +70,7 @@ class OrderedUpdates(dict):
 def attach(node: Apply, updates: OrderedUpdates) -> None:
     """Note on a loop's node that it has updates, which whoever uses its results must be given."""
     if updates:
-        node.tag = Scratch()
+        node.tag = Tag()
         node.tag.updates = updates
 
 

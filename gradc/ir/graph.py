@@ -14,8 +14,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import FrameType
-from typing import Any
+from types import FrameType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from gradc.config import config, heed
 from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import infer, ops
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
+
+if TYPE_CHECKING:       # the class of variables of TensorType, which the tensor layer registers
+    from gradc.tensor.variable import TensorVariable
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MODULE_OF_FILE: dict[str, bool] = {}
@@ -47,11 +50,8 @@ def user_line() -> SourceLine | None:
     return None
 
 
-class Scratch:
+class Tag(SimpleNamespace):
     """`variable.tag`: attributes a user or a library hangs on a variable; empty until used."""
-
-    def __repr__(self) -> str:
-        return f"Scratch({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
 class Variable:
@@ -71,11 +71,11 @@ class Variable:
         self.source: SourceLine | None = owner.source if owner is not None else user_line()
 
     @property
-    def tag(self) -> Scratch:
+    def tag(self) -> Tag:
         """Free attributes of this variable."""
-        tag = self.__dict__.get("_tag")
+        tag: Tag | None = self.__dict__.get("_tag")
         if tag is None:
-            tag = self.__dict__["_tag"] = Scratch()
+            tag = self.__dict__["_tag"] = Tag()
         return tag
 
     def clone(self, name: str | None = None) -> Variable:
@@ -299,6 +299,16 @@ class Op:
         return f"{type(self).__name__}{{{inside}}}" if inside else type(self).__name__
 
 
+# The op kinds that have one result each.
+_OneResult: TypeAlias = (
+    "ops.Map | ops.Cast | ops.Reduce | ops.Cumulate | ops.ArgReduce | ops.Contract | ops.Broadcast | ops.Transpose | "
+    "ops.Reshape | ops.Slice | ops.Scatter | ops.Concat | ops.Iota | ops.ShapeOf | ops.Assert | ops.GradientOf")
+
+
+@overload
+def apply(op: _OneResult, *inputs: Variable) -> TensorVariable: ...
+@overload
+def apply(op: ops.OpKind, *inputs: Variable) -> Any: ...
 def apply(op: ops.OpKind, *inputs: Variable) -> Any:
     """Apply one of gradc's own op kinds: the output, or the list of outputs where there are several.
 
@@ -477,6 +487,17 @@ def describe(variable: Variable) -> str:
     if isinstance(variable, Constant) and np.size(variable.data) == 1:
         return f"the constant {np.asarray(variable.data).item()}"
     return f"an unnamed variable of type {variable.type}"
+
+
+def is_tensor(variable: Variable) -> TypeGuard[TensorVariable]:
+    """Is it an array (no state of a random generator, no object)?"""
+    return type(variable.type) is TensorType
+
+
+def tensor_type(variable: Variable) -> TensorType:
+    """The type of a variable that is known to be a tensor."""
+    assert isinstance(variable.type, TensorType)
+    return variable.type
 
 
 def to_variable(value: Any) -> Variable:

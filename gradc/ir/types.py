@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError
 from gradc.ir import dtypes
+from gradc.ir.dtypes import DTypeLike
+
+if TYPE_CHECKING:       # the class that the tensor layer registers
+    from gradc.tensor.variable import TensorVariable
 
 MAX_DIMS = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
 RANK_LIMIT = f"an array has at most {MAX_DIMS} dimensions, NumPy's limit"
@@ -38,6 +42,15 @@ class Type:
         """Can a value of type `other` stand where this type is declared?"""
         return self == other
 
+    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+               advice: str = "cast it") -> Any:
+        """`value` as this type has it; errors call it `name` and say what to do."""
+        return value
+
+    def short(self) -> str:
+        """Text such as `f64[?,4]`, as used in reprs and printed Programs."""
+        return str(self)
+
 
 def _static_size(size: Any) -> int | None:
     if isinstance(size, (bool, np.bool_)):          # Aesara's old positional `broadcastable` patterns
@@ -60,7 +73,7 @@ class TensorType(Type):
 
     __slots__ = ("_hash", "dtype", "shape")
 
-    def __init__(self, dtype: object, shape: Iterable[int | bool | None] | None = None, *,
+    def __init__(self, dtype: DTypeLike, shape: Iterable[int | bool | None] | None = None, *,
                  broadcastable: Iterable[bool] | None = None) -> None:
         if (shape is None) == (broadcastable is None):
             raise TypeMismatchError("TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))")
@@ -75,6 +88,13 @@ class TensorType(Type):
         if len(self.shape) > MAX_DIMS:
             raise TypeMismatchError(f"TensorType: {RANK_LIMIT}, got {len(self.shape)}")
         self._hash = hash((self.dtype, self.shape))
+
+    def __call__(self, name: str | None = None) -> TensorVariable:
+        """A new variable of this type, with the caller's source line."""
+        variable: TensorVariable = self.variable_class(self, name=name)
+        return variable
+
+    make_variable = __call__
 
     @classmethod
     def make(cls, dtype: str, shape: StaticShape) -> TensorType:
@@ -108,7 +128,7 @@ class TensorType(Type):
     def numpy_dtype(self) -> np.dtype:
         return np.dtype(self.dtype)
 
-    def clone(self, dtype: object = None, shape: Iterable[int | None] | None = None) -> TensorType:
+    def clone(self, dtype: DTypeLike | None = None, shape: Iterable[int | None] | None = None) -> TensorType:
         """This type with another dtype or shape."""
         return TensorType(self.dtype if dtype is None else dtype, self.shape if shape is None else shape)
 
@@ -119,7 +139,6 @@ class TensorType(Type):
     __str__ = __repr__
 
     def short(self) -> str:
-        """Text such as `f64[?,4]`, as used in reprs and printed Programs."""
         return f"{dtypes.SHORT[self.dtype]}[{','.join('?' if s is None else str(s) for s in self.shape)}]"
 
     def accepts(self, other: Type) -> bool:
@@ -239,9 +258,6 @@ class Generic(Type):
     def __repr__(self) -> str:
         return "Generic"
 
-    def filter(self, value: Any, **_: Any) -> Any:
-        return value
-
 
 class RngType(Type):
     """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place."""
@@ -257,7 +273,8 @@ class RngType(Type):
     def __repr__(self) -> str:
         return "RngType"
 
-    def filter(self, value: Any, *, name: str = "value", **_: Any) -> Any:
+    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+               advice: str = "cast it") -> np.random.Generator:
         """`value`, which must be a `numpy.random.Generator`; BadArgumentError if it is not."""
         if not isinstance(value, np.random.Generator):
             raise BadArgumentError(f"{name}: expected a numpy.random.Generator, got {_describe(value)}")

@@ -8,7 +8,7 @@ AdvancedIndexingError with what to use instead.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,13 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 from gradc.tensor.shape import moveaxis
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = ["inc_subtensor", "set_subtensor"]
+
 
 _ADVICE = ("use ints, slices, None and ...; for a few positions join or stack x[i], for a mask use "
            "switch(mask, x, 0)")
@@ -46,7 +53,7 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
                             f"{at(user_line())}")
 
 
-def getitem(x: Any, key: Any) -> Any:
+def getitem(x: TensorVariable, key: Any) -> TensorVariable:
     """`x[key]` for a basic index.
 
     Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit,
@@ -80,7 +87,7 @@ def getitem(x: Any, key: Any) -> Any:
             items.append(ops.Item(at=_bound(e, dynamic, what)))
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and -1 not in perm \
             and type(x.owner.op) is ops.ShapeOf and x.owner.op.axis is None:
-        inner = x.owner.inputs[0]
+        inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
@@ -92,7 +99,8 @@ def getitem(x: Any, key: Any) -> Any:
     return result
 
 
-def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False) -> Any:
+def set_subtensor(x: Variable, y: TensorLike, inplace: bool = False,
+                  tolerate_inplace_aliasing: bool = False) -> TensorVariable:
     """A copy of the tensor that `x` is a part of, with that part set to `y`: `set_subtensor(a[2:4], y)`.
 
     A diagonal, `diag(a)` or `diagonal(a, ...)`, is such a part, too.
@@ -103,8 +111,8 @@ def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasi
     return _scatter("set", x, y)
 
 
-def inc_subtensor(x: Any, y: Any, inplace: bool = False, set_instead_of_inc: bool = False,
-                  tolerate_inplace_aliasing: bool = False) -> Any:
+def inc_subtensor(x: Variable, y: TensorLike, inplace: bool = False, set_instead_of_inc: bool = False,
+                  tolerate_inplace_aliasing: bool = False) -> TensorVariable:
     """A copy of the tensor that `x` is a part of, with `y` added to that part: `inc_subtensor(a[0], 1)`.
 
     Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).

@@ -18,6 +18,9 @@ from gradc.ir.graph import Variable
 from gradc.ir.types import Generic, RngType, TensorType, Type
 from gradc.tensor.variable import TensorVariable
 
+__all__ = ["SharedVariable", "TensorSharedVariable", "shared"]
+
+
 
 class Container:
     """Holds one value of a type; `storage[0]` is the value."""
@@ -39,7 +42,7 @@ class Container:
 
     def set(self, value: Any, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
-        new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,  # type: ignore[attr-defined]
+        new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,
                                name=f"shared variable {shown(self.name)}" if self.name else "shared variable",
                                advice="cast it, or make the variable with shared(..., allow_downcast=True)")
         self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)

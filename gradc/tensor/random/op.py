@@ -24,7 +24,7 @@ from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
-from gradc.tensor.shape import stack
+from gradc.tensor.joining import stack
 from gradc.tensor.sharedvar import shared
 
 REQUIRED: Any = object()        # stands where a parameter has no default
@@ -111,8 +111,9 @@ class RandomVariable(Op):
         length = size.type.shape[0]
         given: list[int | None] = [int(n) for n in size.data] if isinstance(size, Constant) else [None] * length
         shape = self.shape(given, values)
-        if self.tried and 0 not in given and all(isinstance(v, Constant) for v in values):
-            self._try([v.data for v in values])
+        known = [v.data for v in values if isinstance(v, Constant)]
+        if self.tried and 0 not in given and len(known) == len(values):
+            self._try(known)
         return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
 
     def _fits(self, size: Sequence[int | None], parameters: Sequence[Any]) -> None:

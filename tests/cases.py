@@ -159,7 +159,8 @@ EXACT: dict[str, Callable[..., Any]] = {
     "gamma": mpmath.gamma, "gammaln": mpmath.loggamma, "psi": mpmath.digamma, "tri_gamma": lambda x: mpmath.psi(1, x),
     "polygamma": lambda n, x: mpmath.psi(int(n), x),
     "ierfcx": ierfcx, "one_minus_square": lambda x: 1 - x * x, "times_complement": lambda x: x * (1 - x),
-    "sech_squared": lambda x: mpmath.sech(x) ** 2, "hypot": mpmath.hypot, "log_plus_one": lambda x: mpmath.log(x) + 1,
+    "sech_squared": lambda x: mpmath.sech(x) ** 2, "hypot": mpmath.hypot,
+    "hypot_slope": lambda x, y: x / mpmath.hypot(x, y), "log_plus_one": lambda x: mpmath.log(x) + 1,
     "softsign": lambda x: x / (1 + abs(x)),
 }
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
-from gradc.ir import dtypes, special
+from gradc.ir import dtypes, elementary, special
 from gradc.ir.snippet import Snippet
 from gradc.record import record
 
@@ -221,6 +221,11 @@ def _keep(o: Any, condition: Any, g: Any) -> Any:
     return o.switch(condition, g, _zero(o, g))
 
 
+def _curvature(o: Any, g: Any, a: Any, b: Any, h: Any) -> Any:
+    """g * a * b / h, and 0 where h is 0."""
+    return _keep(o, o.neq(h, o.const(0, h)), o.mul(o.mul(g, a), o.true_divide(b, h)))
+
+
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _HALF_ROOT_PI = math.sqrt(math.pi) / 2
 
@@ -292,7 +297,7 @@ row("mod", 2, "integral", np.mod, "gradc_mod_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: g,
        lambda o, g, out, x, y: o.neg(o.mul(g, o.floor_divide(x, y)))),
     cost="special", vector=False, ulp=0.5)
-row("pow", 2, "integral", special.power,
+row("pow", 2, "integral", elementary.power,
     {"f": "pow{s}({0}, {1})", "i": "gradc_pow_{t}({0}, {1})", "u": "gradc_pow_{t}({0}, {1})"},
     d=(lambda o, g, out, x, y: _power_slope(o, g, x, y),
        lambda o, g, out, x, y: o.switch(o.eq(x, o.const(0, x)), _zero(o, g), o.mul(o.mul(g, out), o.log(x)))),
@@ -340,7 +345,7 @@ row("arccos", 1, "floating", np.arccos, "acos{s}({0})",
     domain="unit")
 row("arctan", 1, "floating", np.arctan, "atan{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.add(o.const(1, g), o.square(x))),), cost="exp", ulp=4)
-row("arctan2", 2, "floating", special.arctan2, "atan2{s}({0}, {1})",
+row("arctan2", 2, "floating", elementary.arctan2, "atan2{s}({0}, {1})",
     d=(lambda o, g, out, y, x: o.true_divide(o.mul(g, o.true_divide(x, o.hypot(x, y))), o.hypot(x, y)),
        lambda o, g, out, y, x: o.neg(o.true_divide(o.mul(g, o.true_divide(y, o.hypot(x, y))), o.hypot(x, y)))),
     cost="power", ulp=4)
@@ -356,17 +361,19 @@ row("arccosh", 1, "floating", np.arccosh, "acosh{s}({0})",
     cost="exp", ulp=4, domain="above_one")
 row("arctanh", 1, "floating", np.arctanh, "atanh{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.one_minus_square(x)),), cost="exp", ulp=4, domain="unit")
-row("deg2rad", 1, "floating", special.deg2rad, "gradc_deg2rad_{t}({0})", d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
-row("rad2deg", 1, "floating", special.rad2deg, "gradc_rad2deg_{t}({0})", d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
+row("deg2rad", 1, "floating", elementary.deg2rad, "gradc_deg2rad_{t}({0})",
+    d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
+row("rad2deg", 1, "floating", elementary.rad2deg, "gradc_rad2deg_{t}({0})",
+    d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
 
 # --- rounding: zero derivative
 
 row("floor", 1, "floating", np.floor, "floor{s}({0})", d=(None,))
 row("ceil", 1, "floating", np.ceil, "ceil{s}({0})", d=(None,))
 row("trunc", 1, "floating", np.trunc, "trunc{s}({0})", d=(None,))
-row("round_half_to_even", 1, "same", special.round_half_to_even,
+row("round_half_to_even", 1, "same", elementary.round_half_to_even,
     {"f": "rint{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
-row("round_half_away_from_zero", 1, "same", special.round_half_away_from_zero,
+row("round_half_away_from_zero", 1, "same", elementary.round_half_away_from_zero,
     {"f": "round{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
 
 # --- extremes: at a tie the first argument gets the gradient, so that the derivative is that of one of the two
@@ -379,7 +386,7 @@ row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: _keep(o, o.le(x, y), g),
        lambda o, g, out, x, y: _keep(o, o.gt(x, y), g)),
     identity="highest", commutative=True)
-row("clip", 3, "common", special.clip, "gradc_clip_{t}({0}, {1}, {2})",
+row("clip", 3, "common", elementary.clip, "gradc_clip_{t}({0}, {1}, {2})",
     # hi wins where lo > hi
     d=(lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
        lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.lt(x, lo), o.le(lo, hi)), g),
@@ -422,25 +429,25 @@ row("identity", 1, "same", np.array, "{0}", d=(lambda o, g, out, x: g,), cost="f
 
 # --- stable forms
 
-row("sigmoid", 1, "floating", special.sigmoid, "gradc_sigmoid_{t}({0})",
+row("sigmoid", 1, "floating", elementary.sigmoid, "gradc_sigmoid_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.times_complement(out)),), cost="exp", ulp=6)
-row("softplus", 1, "floating", special.softplus, "gradc_softplus_{t}({0})",
+row("softplus", 1, "floating", elementary.softplus, "gradc_softplus_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sigmoid(x)),), cost="power", ulp=6)
-row("log1mexp", 1, "floating", special.log1mexp, "gradc_log1mexp_{t}({0})",
+row("log1mexp", 1, "floating", elementary.log1mexp, "gradc_log1mexp_{t}({0})",
     # -exp(x)/(1-exp(x)): nothing overflows, here or in the next derivative; 0-y and not -y, so that 0 gives -inf
     d=(lambda o, g, out, x: o.neg(o.true_divide(o.mul(g, o.exp(x)), o.sub(o.const(0, g), o.expm1(x)))),),
     cost="power", ulp=8, domain="negative")
-row("logaddexp", 2, "floating", special.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
+row("logaddexp", 2, "floating", elementary.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
        lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
     cost="power", ulp=6, commutative=True)
-row("softsign", 1, "floating", special.softsign, "gradc_softsign_{t}({0})",
+row("softsign", 1, "floating", elementary.softsign, "gradc_softsign_{t}({0})",
     # divided twice: the square of a large x would make the second derivative 0
     d=(lambda o, g, out, x: o.true_divide(o.true_divide(g, below := o.add(o.const(1, g), o.abs(x))), below),),
     cost="divide", ulp=1.5)
-row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
+row("xlogx", 1, "floating", elementary.xlogx, "gradc_xlogx_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.log_plus_one(x)),), cost="exp", ulp=6, domain="positive")
-row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
+row("xlogy0", 2, "floating", elementary.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
        # the guard is for 0 / 0 alone: x / y with x = 0 has a derivative by x
        lambda o, g, out, x, y: _keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
@@ -453,11 +460,15 @@ row("one_minus_square", 1, "floating", lambda x: (1 - x) * (1 + x), "gradc_one_m
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), x)),), ulp=1.5, domain="unit")
 row("times_complement", 1, "floating", lambda x: x * (1 - x), "gradc_times_complement_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.mul(o.const(2, g), x))),), ulp=1.5, domain="unit")
-row("sech_squared", 1, "floating", special.sech_squared, "gradc_sech_squared_{t}({0})",
+row("sech_squared", 1, "floating", elementary.sech_squared, "gradc_sech_squared_{t}({0})",
     d=(lambda o, g, out, x: o.mul(o.mul(o.const(-2, g), o.mul(g, out)), o.tanh(x)),), cost="exp", ulp=10)
-row("log_plus_one", 1, "floating", special.log_plus_one, "gradc_log_plus_one_{t}({0})",
+row("log_plus_one", 1, "floating", elementary.log_plus_one, "gradc_log_plus_one_{t}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, x),), cost="power", ulp=4, domain="positive")
-row("hypot", 2, "floating", special.hypot, "hypot{s}({0}, {1})",
+row("hypot_slope", 2, "floating", elementary.hypot_slope, "gradc_hypot_slope_{t}({0}, {1})",
+    # y**2 / h**3 and -x y / h**3, 0 at 0
+    d=(lambda o, g, out, x, y: _curvature(o, g, o.hypot_slope(y, x), o.hypot_slope(y, x), o.hypot(x, y)),
+       lambda o, g, out, x, y: o.neg(_curvature(o, g, out, o.hypot_slope(y, x), o.hypot(x, y)))), cost="root", ulp=3)
+row("hypot", 2, "floating", elementary.hypot, "hypot{s}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.true_divide(x, out)),
        lambda o, g, out, x, y: o.mul(g, o.true_divide(y, out))), cost="power", ulp=2, commutative=True)
 

@@ -308,6 +308,9 @@ row("abs", 1, "magnitude", np.abs, {"f": "fabs{s}({0})", "i": "gradc_abs_{t}({0}
 row("sgn", 1, "signed", np.sign, "gradc_sgn_{t}({0})", d=(None,))
 row("square", 1, "integral", np.square, "gradc_square_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(2, g), x)),), ulp=0.5)
+row("hypot", 2, "floating", elementary.hypot, "hypot{s}({0}, {1})",
+    d=(lambda o, g, out, x, y: o.mul(g, o.hypot_slope(x, y)),
+       lambda o, g, out, x, y: o.mul(g, o.hypot_slope(y, x))), cost="power", ulp=2, commutative=True)
 row("sqrt", 1, "floating", np.sqrt, "sqrt{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(o.mul(g, o.const(0.5, g)), out),), cost="root", ulp=0.5, domain="positive")
 row("reciprocal", 1, "floating", np.reciprocal, "1 / {0}",
@@ -468,9 +471,6 @@ row("hypot_slope", 2, "floating", elementary.hypot_slope, "gradc_hypot_slope_{t}
     # y**2 / h**3 and -x y / h**3, 0 at 0
     d=(lambda o, g, out, x, y: _curvature(o, g, o.hypot_slope(y, x), o.hypot_slope(y, x), o.hypot(x, y)),
        lambda o, g, out, x, y: o.neg(_curvature(o, g, out, o.hypot_slope(y, x), o.hypot(x, y)))), cost="root", ulp=3)
-row("hypot", 2, "floating", elementary.hypot, "hypot{s}({0}, {1})",
-    d=(lambda o, g, out, x, y: o.mul(g, o.true_divide(x, out)),
-       lambda o, g, out, x, y: o.mul(g, o.true_divide(y, out))), cost="power", ulp=2, commutative=True)
 
 # --- error functions and the gamma family
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "conj",
     "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp",
-    "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "identity", "imag",
+    "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
+    "identity", "imag",
     "invert", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log1mexp",
     "log1p", "log1pexp", "log2", "log10", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
     "logical_xor", "lt", "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow",
@@ -129,6 +130,16 @@ def reciprocal(x: TensorLike) -> TensorVariable:
 def sqrt(x: TensorLike) -> TensorVariable:
     """Square root; nan for x < 0; the gradient at 0 is inf.  Dtype: floating."""
     return elementwise("sqrt", x)
+
+
+def hypot(x: TensorLike, y: TensorLike) -> TensorVariable:
+    """sqrt(x**2 + y**2), without overflow or underflow of the squares.  Dtype: floating.
+
+    At x = y = 0 both derivatives are 0, the second ones, too.  An infinite argument gives inf, even beside nan.
+    Sources: C11 7.12.7.3 and F.10.4.3; Moler and Morrison, "Replacing square roots by Pythagorean sums", IBM Journal
+    of Research and Development 27 (1983): the larger argument is a scale, so that derivatives are of the ratio.
+    """
+    return elementwise("hypot", x, y)
 
 
 def square(x: TensorLike) -> TensorVariable:

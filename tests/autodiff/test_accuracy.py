@@ -265,3 +265,23 @@ def test_slopes_of_saturated_values_in_a_loop_are_within_two_epsilon_of_the_larg
         found = gradc.function([x], grad(ys.sum(), x))(values)
         want = [float(slope(mpf(v))) for v in values]
         np.testing.assert_allclose(found, want, rtol=0, atol=2 * largest * 2.3e-16)
+
+
+@pytest.mark.parametrize("mode", ["interpret", "c"])
+def test_hypot_of_the_largest_and_the_smallest_numbers(mode):
+    """Value, both derivatives, the three second ones, and a tangent: no square overflows, nothing is lost."""
+    x, y = at.dvectors("x", "y")
+    h = at.hypot(x, y)
+    by_x, by_y = grad(h.sum(), [x, y])
+    outputs = [h, by_x, by_y, grad(by_x.sum(), x), grad(by_x.sum(), y), grad(by_y.sum(), y),
+               gradc.gradient.Rop(h, [x, y], [at.ones_like(x), -at.ones_like(y)])]
+    points = np.array([[1e308, 1e308], [-1e308, 3e-300], [5e-324, 0], [1e-300, -1e-300], [3, 4], [1e-170, 1e-20],
+                       [-2.5, 0], [0, 7]])
+    found = gradc.function([x, y], outputs, mode=mode)(*points.T)
+    with mpmath.workprec(5000):
+        for k, (a, b) in enumerate([list(map(mpf, point)) for point in points.tolist()]):
+            r = mpmath.hypot(a, b)
+            want = [r, a / r, b / r, b * b / r**3, -a * b / r**3, a * a / r**3, (a - b) / r]
+            assert all(error(f[k], w, np.finfo("float64")) <= 6 for f, w in zip(found, want)), (points[k], want)
+    at_zero = gradc.function([x, y], outputs, mode=mode)([0.0, -0.0], [0.0, 0.0])
+    assert all((np.asarray(f) == 0).all() for f in at_zero)

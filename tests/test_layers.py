@@ -51,7 +51,7 @@ def parsed(path: Path) -> ast.Module:
 def executed(node: ast.AST) -> Iterator[ast.AST]:
     """What is below a node and runs: not what stands there for type checkers."""
     for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test).lstrip("_") == "TYPE_CHECKING"):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")):
             yield child
             yield from executed(child)
 

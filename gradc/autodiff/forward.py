@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from gradc.autodiff import guards
 from gradc.autodiff.cuts import warn_of_cuts
@@ -31,10 +31,17 @@ from gradc.ir import ops
 from gradc.ir.branches import sink
 from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.tensor.variable import TensorVariable
 
 
-def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
-        return_disconnected: str = "zero") -> Any:
+@overload
+def Rop(f: Variable, wrt: Variable | Sequence[Variable], eval_points: Any, disconnected_outputs: str = "raise",
+        return_disconnected: str = "zero") -> TensorVariable: ...
+@overload
+def Rop(f: Sequence[Variable], wrt: Variable | Sequence[Variable], eval_points: Any,
+        disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> list[TensorVariable]: ...
+def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable], eval_points: Any,
+        disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> Any:
     """The Jacobian of `f` by `wrt` times the vector `eval_points`.
 
     disconnected_outputs: "raise", "warn" or "ignore" when an output does not depend on `wrt`.
@@ -89,7 +96,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     return result[0] if isinstance(f, Variable) else as_given(f, result)
 
 
-def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
+def hessian_vector_product(cost: Variable, wrt: Variable | Sequence[Variable], p: Any) -> Any:
     """The Hessian of the scalar `cost` by `wrt` times the vector `p`, without the Hessian.
 
     Shapes: p and the result as wrt (lists if wrt is a list).

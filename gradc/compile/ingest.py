@@ -15,7 +15,7 @@ from typing import Any
 from gradc.config import config
 from gradc.control.products import may_be_matrix, products
 from gradc.control.returned import warn_if_forgotten
-from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at
+from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at, shown
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
@@ -118,6 +118,17 @@ class Ingested:
         """One of the `equations` of the Program."""
         self._numbered = self._numbered or list(equations(self.program))
         return self._numbered[number]
+
+    def explain(self, message: str, shapes: Sequence[tuple[int, ...]], lines: Sequence[SourceLine]) -> str:
+        """A run-time error in a few lines: what, with which shapes, where the user wrote it."""
+        text = [message]
+        named = [f"{shown(a.name or f'input {k}')} {a.type.short()} of shape {tuple(s)}"
+                 for k, (a, s) in enumerate(zip(self.arguments, shapes)) if s]
+        if named:
+            more = f", and {len(named) - 4} more" if len(named) > 4 else ""
+            text.append(f"  inputs: {', '.join(named[:4])}{more}")
+        text += [f"  where: {file}:{line}" for file, line in lines[:3]]
+        return "\n".join(text)
 
 
 def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,

@@ -151,14 +151,14 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
 
     projection = output.type(name="projection")
     summed = output * projection if cast_to_output_type else cast(output, "float64") * projection
-    cost = summed.sum()  # type: ignore[attr-defined]
+    cost = summed.sum()
     value = function([*inputs, projection], cost, mode=mode, on_unused_input="ignore")
     gradient = function([*inputs, projection], grad(cost, inputs, disconnected_inputs="ignore"), mode=mode,
                         on_unused_input="ignore")
     shape = function(inputs, output, mode=mode, on_unused_input="ignore")(*points).shape
     source = np.random.default_rng(1) if rng is None else rng
     for _ in range(n_tests):
-        weights = (source.uniform(size=shape) + 0.5).astype(dtype)
+        weights = np.asarray(source.uniform(size=shape) + 0.5, dtype)
         numeric = numeric_grad(lambda *x, w=weights: value(*x, w), points, eps, dtype)
         symbolic = gradient(*points, weights)
         k, position, absolute, relative = numeric.max_err(symbolic, abs_tol, rel_tol)

@@ -5,7 +5,7 @@ The Cond built here merely selects; `ir.branches.sink` moves what one branch alo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from gradc.errors import LoopError, at
 from gradc.ir import dtypes, ops
@@ -14,9 +14,20 @@ from gradc.ir.graph import Variable, apply, describe, user_line
 from gradc.ir.types import RngType
 from gradc.tensor.convert import as_tensor_variable, constant
 from gradc.tensor.elemwise import neq
+from gradc.tensor.types import Array, Number, TensorLike
+from gradc.tensor.variable import TensorVariable
 
 
-def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
+@overload
+def ifelse(condition: TensorLike, then_branch: list[Any], else_branch: list[Any],
+           name: str | None = None) -> list[TensorVariable]: ...
+@overload
+def ifelse(condition: TensorLike, then_branch: tuple[Any, ...], else_branch: tuple[Any, ...],
+           name: str | None = None) -> tuple[TensorVariable, ...]: ...
+@overload
+def ifelse(condition: TensorLike, then_branch: Variable | Array | Number, else_branch: Variable | Array | Number,
+           name: str | None = None) -> TensorVariable: ...
+def ifelse(condition: TensorLike, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
     """`then_branch` if the condition is true (not 0), else `else_branch`; an expression or a list of them in each.
 
     Lazy: what only the other branch needs is not computed, nor is its part of a gradient.  What is needed elsewhere,

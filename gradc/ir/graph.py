@@ -82,6 +82,13 @@ class Variable:
         """A new input of the same type and, unless given, the same name."""
         return self.type.variable_class(self.type, name=self.name if name is None else name)
 
+    def eval(self, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+        """The value of this variable for values of the inputs it needs: `y.eval({x: 2.0})` (names work too).
+
+        Compiles a function the first time, and keeps it with the variable.
+        """
+        return evaluation(self, inputs_to_values, options)
+
     def get_parents(self) -> list[Apply]:
         return [] if self.owner is None else [self.owner]
 
@@ -509,7 +516,13 @@ def _refuse(value: Any) -> Variable:
     raise MissingInputError(f"expected a variable, got {value!r}")
 
 
-conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here
+def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+    raise GraphError("eval needs the compiler; import gradc first")
+
+
+# Put here by the layers above: `as_tensor_variable`, and what `Variable.eval` does.
+conversion: Callable[[Any], Variable] = _refuse
+evaluation: Callable[[Variable, Mapping[Any, Any] | None, dict[str, Any]], Any] = _refuse_to_evaluate
 
 
 # -------------------------------------------------------------------- pickles and deep copies without recursion

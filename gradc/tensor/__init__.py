@@ -1,17 +1,19 @@
 """The namespace of tensors: everything users write, flat, with the names of `aesara.tensor`.
 
-The modules say in their `__all__` what users find here; old names answer with a DeprecationWarning.  `grad` and the
-other names of `gradc.gradient` that users expect here, too, are put in by `gradc/__init__.py`, since this layer knows
-no gradients.
+The modules say in their `__all__` what users find here (to type checkers, `import x as x` says the same); old names
+answer with a DeprecationWarning.  `grad` and the other names of `gradc.gradient` that users expect here, too, are put
+in by `gradc/__init__.py`, since this layer knows no gradients.
 """
 
 import types as _types
+import typing as _typing
 import warnings as _warnings
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType as TensorType
 from gradc.tensor import elemwise as _elemwise
-from gradc.tensor import nnet, random, special
+from gradc.tensor import nnet as nnet
+from gradc.tensor import random as random
+from gradc.tensor import special as special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
 from gradc.tensor.contract import *
 from gradc.tensor.convert import *
@@ -26,24 +28,24 @@ from gradc.tensor.reduce import *
 from gradc.tensor.repeats import *
 from gradc.tensor.shape import *
 from gradc.tensor.sharedvar import *
-from gradc.tensor.special import log_softmax, logsumexp, softmax
+from gradc.tensor.special import log_softmax as log_softmax
+from gradc.tensor.special import logsumexp as logsumexp
+from gradc.tensor.special import softmax as softmax
 from gradc.tensor.trigonometry import *
 from gradc.tensor.typed_inputs import *
 from gradc.tensor.variable import *
 
-if _TYPE_CHECKING:
-    from gradc.gradient import (
-        Lop,
-        Rop,
-        consider_constant,
-        disconnected_grad,
-        grad,
-        grad_clip,
-        grad_scale,
-        hessian,
-        jacobian,
-        zero_grad,
-    )
+if _typing.TYPE_CHECKING:
+    from gradc.gradient import Lop as Lop
+    from gradc.gradient import Rop as Rop
+    from gradc.gradient import consider_constant as consider_constant
+    from gradc.gradient import disconnected_grad as disconnected_grad
+    from gradc.gradient import grad as grad
+    from gradc.gradient import grad_clip as grad_clip
+    from gradc.gradient import grad_scale as grad_scale
+    from gradc.gradient import hessian as hessian
+    from gradc.gradient import jacobian as jacobian
+    from gradc.gradient import zero_grad as zero_grad
 else:
     # Type checkers take the names from the imports, and would take an `__all__` that is computed for an empty one.
     __all__ = [name for name, value in globals().items()

@@ -8,7 +8,8 @@ that item.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class SharedVariable(Variable):
         super().__init__(type, name=name)
         self.container = container if container is not None else Container(
             type, value, strict=strict, allow_downcast=allow_downcast, name=name)
-        self.default_update: Any = None
+        self.default_update: Variable | None = None
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a copy, or the storage itself with `borrow=True` (then don't change it)."""
@@ -88,13 +89,26 @@ class SharedVariable(Variable):
 class TensorSharedVariable(SharedVariable, TensorVariable):
     """A shared variable that holds an array."""
 
+    type: TensorType
+
+    if TYPE_CHECKING:
+        def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray[Any, Any]: ...
+
 
 class RandomGeneratorSharedVariable(SharedVariable):
     """A shared variable that holds the state of a random generator, a `numpy.random.Generator`."""
 
 
+@overload
+def shared(value: np.ndarray[Any, Any] | np.generic | complex, name: str | None = None, **options: Any,
+           ) -> TensorSharedVariable: ...
+@overload
+def shared(value: np.random.Generator, name: str | None = None, **options: Any) -> RandomGeneratorSharedVariable: ...
+@overload
+def shared(value: object, name: str | None = None, **options: Any) -> SharedVariable: ...
 def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
-           borrow: bool = False, shape: Any = None, broadcastable: Any = None, **_: Any) -> Any:
+           borrow: bool = False, shape: Sequence[int | None] | None = None,
+           broadcastable: Sequence[bool] | None = None, **_: Any) -> SharedVariable:
     """A shared variable that holds `value`.
 
     Dtype: that of arrays and NumPy scalars; Python ints int64, floats float64, bools bool.  The shape is not

@@ -44,14 +44,14 @@ def _entries(items: ops.Items) -> str:
 def _axes(op: Any, node: Apply) -> list[int] | None:
     """The axes of a Reduce, None for all."""
     axes = list(op.axes)
-    return None if len(axes) == node.inputs[0].type.ndim else axes  # type: ignore[attr-defined]
+    return None if len(axes) == node.inputs[0].type.ndim else axes
 
 
 def _reduce_label(op: ops.Reduce, node: Apply) -> str:
     axes = _axes(op, node)
     fields = [] if axes is None else [f"axis={axes}"]
     if op.fn in ("add", "mul"):
-        fields.append(f"acc_dtype={node.inputs[0].type.dtype}")  # type: ignore[attr-defined]
+        fields.append(f"acc_dtype={node.inputs[0].type.dtype}")
     name = {"add": "Sum", "mul": "Prod", "maximum": "Max", "minimum": "Min", "and_": "All", "or_": "Any"}[op.fn]
     return f"{name}{{{', '.join(fields)}}}" if fields else name
 
@@ -174,7 +174,7 @@ def _transpose_pieces(op: ops.Transpose, node: Apply) -> Pieces:
     kept = [p for p in op.perm if p >= 0]
     if kept == sorted(kept):                # only new or dropped axes of size 1: hidden
         return [x]
-    if op.perm == tuple(range(x.type.ndim))[::-1]:  # type: ignore[attr-defined]
+    if op.perm == tuple(range(x.type.ndim))[::-1]:
         return [x, ".T"]
     return _call(f"DimShuffle{{{', '.join('x' if p < 0 else str(p) for p in op.perm)}}}", [x])
 

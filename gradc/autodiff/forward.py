@@ -215,7 +215,7 @@ def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
     if t is None:
         return None
     t = to_variable(t)
-    if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:  # type: ignore[attr-defined]
+    if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:
         raise ShapeError(f"Rop: the evaluation point of {describe(x)}{at(x.source)} must have its rank: expected "
                          f"{x.type}, got {t.type}{at(t.source)}")
     o.source = x.source

@@ -190,7 +190,7 @@ def _map(b: Builder, op: ops.Map, args: list[Value], like: Var) -> list[Term] | 
         case "neg", _:
             return _negative(b, x.terms)
         case "identity", _:
-            return x.terms  # type: ignore[no-any-return]
+            return x.terms
         case ("mul", [True, False]) | ("true_divide", [True, False]):
             return _scaled(b, op.fn, x, args[1], like)
         case "mul", [False, True]:

@@ -35,7 +35,7 @@ class Symbolic:
 
     def const(self, value: float, like: Variable) -> Variable:
         """A constant in the dtype of `like` if that is floating, else the smallest integer dtype for it."""
-        dtype = like.type.dtype  # type: ignore[attr-defined]
+        dtype = like.type.dtype
         return self.number(value, dtype if dtype in dtypes.CONTINUOUS else dtypes.autocast(value).dtype.name)
 
     def number(self, value: float, dtype: str) -> Variable:
@@ -63,16 +63,16 @@ class Symbolic:
 
     def cast(self, x: Variable, dtype: str) -> Variable:
         """x in another dtype; x itself if it has it."""
-        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)  # type: ignore[attr-defined]
+        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)
 
     def size(self, x: Variable, axis: int) -> Variable:
         """The size of x along `axis`, as an int64 scalar."""
-        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        static = x.type.shape[axis]
         return self.apply(ops.ShapeOf(axis), x) if static is None else self.number(static, "int64")
 
     def sum_to(self, x: Variable, like: Variable) -> Variable:
         """x summed over the axes along which `like` was broadcast to it: missing axes and static 1s."""
-        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        have, want = x.type.shape, like.type.shape
         if have == want:
             return x
         pad = len(have) - len(want)
@@ -93,7 +93,7 @@ class Symbolic:
 
     def fit(self, x: Variable, like: Variable) -> Variable:
         """x, which broadcasts to `like`, in the full shape of `like`."""
-        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        have, want = x.type.shape, like.type.shape
         if len(have) == len(want) and all(a == b or a != 1 for a, b in zip(have, want)):
             return x
         return self.second(like, x)  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ def _fixed(x: Variable) -> Any:
 
 def cotangent_dtype(x: Variable) -> str:
     """The dtype of a gradient by x: that of x if it is floating, else floatX."""
-    dtype = x.type.dtype  # type: ignore[attr-defined]
+    dtype = x.type.dtype
     return dtype if dtype in dtypes.CONTINUOUS else config.floatX
 
 

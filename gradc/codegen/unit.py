@@ -277,7 +277,7 @@ class _Unit:
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
         body = ["{",
-                *[f"    {C_TYPE[b.dtype]} {self.names(b.name)}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
+                *[f"    {C_TYPE[b.dtype]} {self.names(b.name)}[{prod(b.shape)}];" for b in s.arrays],
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
         key = _without_names("\n".join([*parameters, *body, repr(copies)]), printer.names)

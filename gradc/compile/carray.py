@@ -182,7 +182,7 @@ class CArrayOp(Op):
         values = list(values)
         for k, (dims, (name, _, _)) in enumerate(zip(self.dims, self.snippet.inputs)):
             for axis, size in enumerate(dims):
-                here = values[k].type.shape[axis]  # type: ignore[attr-defined]
+                here = values[k].type.shape[axis]
                 length = here if here is not None else apply(ops.ShapeOf(axis), values[k])
                 wanted = int(size) if size.isdecimal() else first.setdefault(size, length)
                 if wanted is length:

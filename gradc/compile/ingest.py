@@ -279,7 +279,7 @@ def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Vari
     """`expression` as a variable that can stand for `target`; TypeMismatchError naming both types."""
     if not isinstance(expression, Variable):
         try:
-            value = target.type.filter(expression, name=what)  # type: ignore[attr-defined]
+            value = target.type.filter(expression, name=what)
             return target.type.constant_class(target.type, value)
         except TypeError as error:
             raise TypeMismatchError(f"{what} of {describe(target)}, which is {_short(target)}: {error}") from None
@@ -354,7 +354,7 @@ def _argument(in_: In, allow_downcast: bool | None) -> Argument:
     if hasattr(in_.value, "container"):
         cell = in_.value.container.storage
     else:
-        cell = [v.type.filter(in_.value, strict=argument.strict,  # type: ignore[attr-defined]
+        cell = [v.type.filter(in_.value, strict=argument.strict,
                               allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}",
                               advice="cast it, or say In(..., allow_downcast=True)")]
         if isinstance(v.type, TensorType) and not in_.borrow:

@@ -82,7 +82,7 @@ def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
     for program in (op.then, op.orelse):
         inputs, results = _open(program, node)
         fresh = [_tangent(v) for v, _ in given]
-        flags = [None if c is None else c.type.variable_class(c.type) for c in conditions]  # type: ignore[attr-defined]
+        flags = [None if c is None else c.type.variable_class(c.type) for c in conditions]
         guarded = [Guarded(t, () if c is None else ((c, True),)) for t, c in zip(fresh, flags)]
         terms.append(rule(inputs, results, guarded))
         branches.append([*inputs, *fresh, *(c for c in flags if c is not None)])

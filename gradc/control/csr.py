@@ -160,7 +160,7 @@ def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
     k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
     body = inner.program([inner.apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, k)])
     steps = b.constant(len(positions), "int64")
-    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)  # type: ignore[no-any-return]
+    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)
 
 
 def _full(matrix: Variable) -> CSR:

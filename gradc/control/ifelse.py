@@ -76,7 +76,7 @@ def _pairs(then_branch: Any, else_branch: Any) -> list[tuple[Any, Any]]:
 def _alike(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as variables; a Python number in the dtype of the other, if that holds such numbers."""
     if isinstance(b, Variable) and not isinstance(a, Variable):
-        return tuple(reversed(_alike(b, a)))  # type: ignore[return-value]
+        return tuple(reversed(_alike(b, a)))
     if isinstance(a, Variable) and isinstance(b, Variable) and isinstance(a.type, RngType) and a.type == b.type:
         return a, b                     # states of random generators
     a = as_tensor_variable(a)

@@ -134,19 +134,19 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         return LinearMap(t, Rop(y, x, t, disconnected_inputs), x)
 
     if sparse:
-        if y.type.ndim != 1 or x.type.ndim != 1:  # type: ignore[attr-defined]
+        if y.type.ndim != 1 or x.type.ndim != 1:
             raise ShapeError(f"a sparse matrix of derivatives is that of a vector by a vector, got {y.type} by "
                              f"{describe(x)} of type {x.type}{at(x.source)}; flatten them")
         return sparse_matrix(reverse(), forward if fixed is None else None, symmetric=symmetric)
     if mode == "forward" or (mode is None and fixed is None and _elements(x) < _elements(y)):
         matrix = linear_matrix(forward())
-        n = x.type.ndim  # type: ignore[attr-defined]
-        matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))  # type: ignore[attr-defined]
-        if matrix.type.dtype != cotangent_dtype(x):  # type: ignore[attr-defined]
+        n = x.type.ndim
+        matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))
+        if matrix.type.dtype != cotangent_dtype(x):
             matrix = apply(ops.Cast(cotangent_dtype(x)), matrix)
     else:
         matrix = linear_matrix(reverse())
-    matrix.tag.derivative = Derivative(matrix, y, x, fixed)  # type: ignore[attr-defined]
+    matrix.tag.derivative = Derivative(matrix, y, x, fixed)
     return matrix
 
 

@@ -383,7 +383,7 @@ def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpd
                 stack.extend(x for x in v.owner.inputs if inside or x.owner is not None)
                 nodes[v.owner] = None
         elif getattr(v, "default_update", None) is not None and v not in found:
-            found[v] = _new_value(v, _made_again(v.default_update, found, since))  # type: ignore[attr-defined]
+            found[v] = _new_value(v, _made_again(v.default_update, found, since))
             stack.append(found[v])
     for node in nodes:
         if node.place > since:

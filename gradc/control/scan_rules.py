@@ -231,7 +231,7 @@ def _has_rows(x: Variable, n: Variable) -> bool:
     """Is it certain that the sequence x of a loop of n steps, hence of n rows or more, has no more than that?"""
     while True:
         if isinstance(n, Constant):
-            return bool(x.type.shape[0] == n.data)  # type: ignore[attr-defined]
+            return bool(x.type.shape[0] == n.data)
         node = n.owner
         if node is not None and node.op == ops.ShapeOf(0) and node.inputs[0] is x:
             return True

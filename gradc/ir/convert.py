@@ -115,7 +115,7 @@ def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variabl
     found = stated.get(id(node))
     if found is not None:
         return found
-    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])  # type: ignore[attr-defined]
+    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])
               if hasattr(x.type, "ndim") else None for x in node.inputs]
     try:
         said = op.infer_shape(None, node, shapes)
@@ -163,7 +163,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
         return args[:1]
     if kind is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
-                 for k in range(args[0].type.ndim)]  # type: ignore[attr-defined]
+                 for k in range(args[0].type.ndim)]
         if not sizes:
             return [builder.constant(np.zeros(0, "int64"))]
         return [builder.apply(ops.Concat(0), *sizes)]

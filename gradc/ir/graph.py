@@ -231,7 +231,7 @@ class Apply:
             out.__dict__.update(state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Apply:
-        return _copied(self.outputs[0], memo).owner  # type: ignore[return-value]
+        return _copied(self.outputs[0], memo).owner
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(str(i) for i in self.inputs)})"
@@ -292,7 +292,7 @@ class Op:
     def __eq__(self, other: object) -> bool:
         if not self.__props__:
             return self is other
-        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._values() == other._values()
 
     def __hash__(self) -> int:
         try:

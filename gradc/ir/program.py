@@ -162,13 +162,13 @@ class Builder:
 
     def cast(self, x: Var, dtype: str) -> Var:
         """x in another dtype; x itself if it has it already."""
-        if x.type.dtype == dtype:  # type: ignore[attr-defined]
+        if x.type.dtype == dtype:
             return x
         return self.equation(ops.Cast(dtype), (x,)).outs[0]
 
     def size(self, x: Var, axis: int) -> Var:
         """The size of x along axis as an int64 scalar: a constant where the type knows it."""
-        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        static = x.type.shape[axis]
         if static is not None:
             return self.constant(static, "int64")
         return self.equation(ops.ShapeOf(axis), (x,)).outs[0]

@@ -277,7 +277,7 @@ class Sizes:
         start, stop, n = (None if d is None else self.find(d) for d in (start, stop, n))  # type: ignore[assignment]
         step = 1 if step is None else self.find(step)
         if all(b is None or type(b) is int for b in (start, stop, step, n)) and step:
-            r = range(*slice(start, stop, step).indices(n))  # type: ignore[arg-type, misc]
+            r = range(*slice(start, stop, step).indices(n))
             return (r.start if len(r) else 0), len(r), step
         if step == -1 and start is None and stop is None:
             return self.sub(n, 1), n, -1
@@ -316,11 +316,11 @@ class Sizes:
         region = self.region
         if type(size) is int or not region.same:
             return size
-        found = region.found.get(size)  # type: ignore[arg-type]
+        found = region.found.get(size)
         if found is None:
             region.found[size] = size       # where it is asked for again meanwhile
-            found = region.found[size] = self._renewed(size, RENEWED)  # type: ignore[arg-type]
-        return found  # type: ignore[no-any-return]
+            found = region.found[size] = self._renewed(size, RENEWED)
+        return found
 
     def all_found(self, dims: Dims) -> Dims:
         """The representatives of all of `dims`."""
@@ -330,12 +330,12 @@ class Sizes:
         found = region.found.get(dims)
         if found is None:
             found = region.found[dims] = tuple([self.find(d) for d in dims])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _renewed(self, size: Dim, depth: int) -> Dim:
         same = self.region.same
         while size in same:
-            size = same[size]  # type: ignore[index]
+            size = same[size]
         if type(size) is int or not depth:
             return size
         fn, args = size.fn, size.args  # type: ignore[union-attr]
@@ -353,7 +353,7 @@ class Sizes:
                 return size
             if fn == "product":
                 return self.product(renewed)
-            return getattr(self, fn)(*renewed)  # type: ignore[no-any-return]
+            return getattr(self, fn)(*renewed)
         return size
 
     def equal(self, a: Dims, b: Dims) -> bool:
@@ -376,7 +376,7 @@ class Sizes:
                 if low is None:
                     own = None
                     break
-                own += f * low  # type: ignore[operator]
+                own += f * low
         elif fn == "maximum":
             own = max((low for low in map(self.lower, args) if low is not None), default=None)
         elif fn == "align":
@@ -456,7 +456,7 @@ def _affine(size: Dim) -> tuple[int, Sequence[tuple[int, Symbol]]]:
     if type(size) is int:
         return size, ()
     if size.fn == "sum":  # type: ignore[union-attr]
-        return size.args  # type: ignore[union-attr, return-value]
+        return size.args
     return 0, ((1, size),)  # type: ignore[return-value]
 
 

@@ -38,6 +38,23 @@ class Type:
 
     make_variable = __call__
 
+    # What tensors have.  Code that knows its arguments to be tensors asks without a test; if they are not, it hears so.
+
+    @property
+    def dtype(self) -> str:
+        raise self._no_tensor("dtype")
+
+    @property
+    def shape(self) -> StaticShape:
+        raise self._no_tensor("shape")
+
+    @property
+    def ndim(self) -> int:
+        raise self._no_tensor("ndim")
+
+    def _no_tensor(self, asked: str) -> AttributeError:
+        return AttributeError(f"{self} is the type of something that is no tensor and has no {asked}")
+
     def accepts(self, other: Type) -> bool:
         """Can a value of type `other` stand where this type is declared?"""
         return self == other
@@ -72,6 +89,8 @@ class TensorType(Type):
     """
 
     __slots__ = ("_hash", "dtype", "shape")
+    dtype: str
+    shape: StaticShape
 
     def __init__(self, dtype: DTypeLike, shape: Iterable[int | bool | None] | None = None, *,
                  broadcastable: Iterable[bool] | None = None) -> None:
@@ -79,7 +98,7 @@ class TensorType(Type):
             raise TypeMismatchError("TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))")
         self.dtype = dtypes.check_dtype(dtype)
         if broadcastable is not None:
-            self.shape: StaticShape = tuple(1 if b else None for b in broadcastable)
+            self.shape = tuple(1 if b else None for b in broadcastable)
         else:
             assert shape is not None
             self.shape = tuple(map(_static_size, shape))

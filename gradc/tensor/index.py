@@ -36,10 +36,10 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
     if isinstance(entry, Constant):
         entry = entry.data
     if isinstance(entry, Variable):
-        if entry.type.ndim == 0 and entry.type.dtype in dtypes.INTEGERS:  # type: ignore[attr-defined]
+        if entry.type.ndim == 0 and entry.type.dtype in dtypes.INTEGERS:
             dynamic.append(cast(entry, "int64"))
             return ops.DYNAMIC
-        if entry.type.dtype in dtypes.DISCRETE:  # type: ignore[attr-defined]
+        if entry.type.dtype in dtypes.DISCRETE:
             raise AdvancedIndexingError(f"{what}: an index of type {entry.type} needs advanced indexing"
                                         f"{at(entry.source)}; {_ADVICE}")
         raise TypeMismatchError(f"{what}: indices are integers, got {describe(entry)} of type {entry.type}"
@@ -135,7 +135,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
         padded = {place: place - (len(perm) - have) for place in range(len(perm)) if place >= len(perm) - have}
         place_of = {p: k for k, p in enumerate(perm) if p >= 0}
         back = tuple(padded.get(place_of[k], -1) if k in place_of else -1
-                     for k in range(node.inputs[0].type.ndim))  # type: ignore[attr-defined]
+                     for k in range(node.inputs[0].type.ndim))
         for place, p in enumerate(perm):
             if p < 0 and place in padded and value.type.shape[padded[place]] != 1:
                 raise ShapeError(f"{what}: dimension {place} of the place has size 1, that of the new part is not "

@@ -50,7 +50,7 @@ def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Gu
     """The row's derivative by each argument, times what is given for it; None where that is zero."""
     row, out, args = get_row(node.op.fn), node.outputs[0], node.inputs
     if row.rule in ("integral", "floating") and len(args) > 1:      # log of the base 2.0, a float32, as in the value
-        dtype = row.dtypes(*[x.type.dtype for x in args])[0]  # type: ignore[attr-defined]
+        dtype = row.dtypes(*[x.type.dtype for x in args])[0]
         args = [o.cast(x, dtype) if is_continuous(x) and dtype in dtypes.CONTINUOUS else x for x in args]
     result: list[Guarded | None] = []
     for k, (g, derivative) in enumerate(zip(given, row.d or (None,) * row.nin)):

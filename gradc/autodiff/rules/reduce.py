@@ -38,7 +38,7 @@ def _factors_before(o: Any, x: Variable, axis: int) -> Variable:
 def _other_factors(o: Any, node: Apply) -> Variable:
     """For each factor the product of all others: axis by axis, those before it times those after it."""
     (x,), axes = node.inputs, node.op.axes
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     part, total = x, None
     for k in range(len(axes) - 1, -1, -1):
         axis = axes[k]
@@ -52,17 +52,17 @@ def _other_factors(o: Any, node: Apply) -> Variable:
 def _shared(o: Any, node: Apply, wide: Variable) -> Variable:
     """`wide`, a value for each element, over the number of tied elements where the extreme is taken; 0 elsewhere."""
     (x,), axes = node.inputs, node.op.axes
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     taken = o.eq(x, _expand(o, node.outputs[0], axes, ndim))
     ties = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(taken, "int64")), axes, ndim)
-    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))  # type: ignore[attr-defined]
+    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))
 
 
 @vjp(ops.Reduce)
 def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """sum: g everywhere; prod: g times the other factors; max, min: g shared where the extreme is taken."""
     (x,), op = node.inputs, node.op
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     wide = _expand(o, g, op.axes, ndim)
     if op.fn == "add":
         return [o.second(x, wide)]
@@ -90,7 +90,7 @@ def _reverse_cumsum(o: Symbolic, x: Variable, axis: int) -> Variable:
 
 def _recurrence(o: Any, a: Variable, b: Variable, axis: int) -> Variable:
     """r[i] = a[i] r[i-1] + b[i] along `axis`, with r[-1] = 0."""
-    ndim = b.type.ndim  # type: ignore[attr-defined]
+    ndim = b.type.ndim
     to_front = ops.Transpose((axis, *(k for k in range(ndim) if k != axis)))
     back = ops.Transpose((*range(1, axis + 1), 0, *range(axis + 1, ndim)))
     seqs: list[Any] = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]

@@ -74,7 +74,7 @@ class RandomVariable(Op):
         """
         if len(args) == len(self.parameters) + 1 and size is None:      # size may come last, by position
             *args, size = args  # type: ignore[assignment]
-        op = self if dtype in (None, self.dtype) else self.with_dtype(dtype)  # type: ignore[arg-type]
+        op = self if dtype in (None, self.dtype) else self.with_dtype(dtype)
         outs = super(RandomVariable, op).__call__(_state(rng), _size(size), *self.bind(args, named), return_list=True)
         outs[1].name = name
         return outs if return_list else outs[1]
@@ -182,7 +182,7 @@ class RandomVariable(Op):
         draw = self.draw or getattr(type(after), self.name)
         draws = draw(after, *parameters, size=tuple(size.tolist()) or None)
         output_storage[0][0] = after
-        output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)  # type: ignore[attr-defined]
+        output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)
 
     def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]) -> list[Variable]:
         """Undefined by every parameter, as in Aesara; write draws of a standard distribution scaled and shifted."""

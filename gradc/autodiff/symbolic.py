@@ -7,7 +7,8 @@ of the node that is being differentiated.  Operands are Variables; nothing is co
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from gradc.errors import SourceLine
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType, Type
 
 _SUB = ops.Map("sub")
 
@@ -27,7 +28,10 @@ class Symbolic:
     def __init__(self) -> None:
         self.source: SourceLine | None = None       # given to every node made from now on
         self._constants: dict[tuple[float, str], Variable] = {}
-        self._types: dict[Any, Any] = {}                # (row, argument types) -> result type
+        self._types: dict[tuple[object, ...], Type] = {}         # (row, argument types) -> result type
+
+    if TYPE_CHECKING:
+        def __getattr__(self, row: str) -> Callable[..., Variable]: ...
 
     def apply(self, op: ops.OpKind, *inputs: Variable) -> Variable:
         """`op(*inputs)` for an op with one output."""
@@ -134,7 +138,7 @@ def is_complex(node: Apply) -> bool:
     return False
 
 
-def _method(name: str) -> Any:
+def _method(name: str) -> Callable[..., Variable]:
     op = ops.Map(name)
 
     def method(self: Symbolic, *args: Variable) -> Variable:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from gradc.compile.ingest import Argument, Ingested
+from gradc.compile.ingest import Argument, Cell, Ingested
 from gradc.compile.profile import Profile
 from gradc.errors import GraphError, shown
 from gradc.ir.graph import Variable, describe
@@ -64,11 +64,11 @@ class Function(Generic[Result]):
                          for k, o in zip(keys, ingested.outs))
         return f"Function {shown(self.maker.name or 'f')}({ins}) -> ({outs}) [{', '.join(_facts(self.info, ingested))}]"
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Variable | str) -> Any:
         """The stored value of a shared variable or of an input with a default, by variable or name."""
         return _cell(self.maker.ingested, key)[1][0]
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Variable | str, value: object) -> None:
         argument, cell = _cell(self.maker.ingested, key)
         new = argument.type.filter(value, strict=argument.strict, allow_downcast=argument.allow_downcast,
                                    name=f"the new value of {describe(argument.variable)}")
@@ -92,8 +92,9 @@ class Function(Generic[Result]):
         """The C text of the function; made anew when it came from the cache."""
         return self.maker.c_source()
 
-    def copy(self, share_memory: bool = False, swap: Mapping[Any, Any] | None = None, delete_updates: bool = False,
-             name: str | None = None, profile: bool | str | None = None) -> Function[Result]:
+    def copy(self, share_memory: bool = False, swap: Mapping[Variable, Variable] | None = None,
+             delete_updates: bool = False, name: str | None = None,
+             profile: bool | str | None = None) -> Function[Result]:
         """The same function again; `swap` maps shared variables to others of the same type.
 
         `delete_updates=True` leaves the updates out; shared variables stay shared in any case.
@@ -122,17 +123,17 @@ class StoredValues:
     def __init__(self, of: Function[Any]) -> None:
         self._of = of
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Variable | str) -> Any:
         return self._of[key]
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Variable | str, value: object) -> None:
         self._of[key] = value
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Variable]:
         return iter([a.variable for a in self._of.maker.ingested.arguments
                      if a.storage is not None or a.default is not None])
 
-    def __contains__(self, key: Any) -> bool:
+    def __contains__(self, key: object) -> bool:
         return any(key is v or (isinstance(key, str) and key == v.name) for v in self)
 
     def __len__(self) -> int:
@@ -154,7 +155,7 @@ def _facts(info: Info, ingested: Ingested) -> list[str]:
             info["isa"]]
 
 
-def _cell(ingested: Ingested, key: Any) -> tuple[Argument, list[Any]]:
+def _cell(ingested: Ingested, key: object) -> tuple[Argument, Cell]:
     for a in ingested.arguments:
         if key is a.variable or (isinstance(key, str) and key == a.name):
             cell = a.storage if a.storage is not None else a.default
@@ -164,7 +165,7 @@ def _cell(ingested: Ingested, key: Any) -> tuple[Argument, list[Any]]:
     raise GraphError(f"the function has no input or shared variable {shown(key)!r}")
 
 
-def _swapped(swap: Mapping[Any, Any] | None) -> dict[Variable, Variable]:
+def _swapped(swap: Mapping[Variable, Variable] | None) -> dict[Variable, Variable]:
     for old, new in (swap or {}).items():
         if not (hasattr(old, "container") and hasattr(new, "container")):
             raise GraphError("swap maps shared variables of the function to other shared variables")

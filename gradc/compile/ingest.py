@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradc.config import config
 from gradc.control.products import may_be_matrix, products
@@ -21,7 +21,7 @@ from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe
 from gradc.ir.program import Eqn, Program, equations
-from gradc.ir.types import RngType, TensorType
+from gradc.ir.types import RngType, TensorType, Type
 from gradc.record import fresh, record
 
 
@@ -79,17 +79,20 @@ class Out:
         return f"Out({describe(self.variable)})"
 
 
+Cell: TypeAlias = list[Any]          # of one item: a stored value, which calls read and replace
+
+
 @record(frozen=False, eq=False)
 class Argument:
     """One input of the Program: how a call finds and checks its value."""
 
     variable: Variable
     name: str | None
-    type: Any
+    type: Type
     strict: bool = False
     allow_downcast: bool | None = None
-    storage: list[Any] | None = None     # of a shared variable: not an argument of the call
-    default: list[Any] | None = None     # used where the call gives nothing
+    storage: Cell | None = None     # of a shared variable: not an argument of the call
+    default: Cell | None = None     # used where the call gives nothing
 
 
 @record(frozen=False, eq=False)
@@ -101,7 +104,7 @@ class Ingested:
     results: int                                # outputs of the user; the Program's further ones are updates
     result: str                                 # "one", "list", "dict", "none"
     keys: list[str] = fresh(factory=list)
-    updates: list[tuple[int, list[Any]]] = fresh(factory=list)      # output position -> storage
+    updates: list[tuple[int, Cell]] = fresh(factory=list)      # output position -> storage
     update_inputs: list[tuple[int, int]] = fresh(factory=list)      # output position -> input position
     outs: list[Out] = fresh(factory=list)
     ins: list[In] = fresh(factory=list)
@@ -131,7 +134,8 @@ class Ingested:
         return "\n".join(text)
 
 
-def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,
+def ingest(inputs: object, outputs: object, updates: object = None, givens: object = None,
+           no_default_updates: bool | Sequence[Variable] = False,
            allow_input_downcast: bool | None = None, on_unused_input: str | None = None,
            rebuild_strict: bool = True) -> Ingested:
     """The Program of a `function` request; raises GraphError, TypeMismatchError, UnusedInputError,
@@ -185,7 +189,7 @@ def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
 # ------------------------------------------------------------------------------------- what the user wrote
 
 
-def _inputs(inputs: Any) -> list[In]:
+def _inputs(inputs: object) -> list[In]:
     if not isinstance(inputs, (list, tuple)):
         raise TypeMismatchError(f"the inputs of a function are a list, also where there is only one; got "
                                 f"{_kind(inputs)}")
@@ -209,7 +213,7 @@ def _inputs(inputs: Any) -> list[In]:
     return ins
 
 
-def _outputs(outputs: Any) -> tuple[list[Out], str, list[str]]:
+def _outputs(outputs: object) -> tuple[list[Out], str, list[str]]:
     if outputs is None:
         return [], "none", []
     if isinstance(outputs, dict):
@@ -222,14 +226,14 @@ def _outputs(outputs: Any) -> tuple[list[Out], str, list[str]]:
     return [_output(outputs, "0")], "one", []
 
 
-def _output(item: Any, where: str) -> Out:
+def _output(item: object, where: str) -> Out:
     variable = item.variable if isinstance(item, Out) else item
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
     if not isinstance(variable.type, (TensorType, RngType)):
         raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
                                 f"{at(variable.source)}")
-    return item if isinstance(item, Out) else Out(item)
+    return item if isinstance(item, Out) else Out(variable)
 
 
 def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
@@ -246,7 +250,7 @@ def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
     return [(pair[0], pair[1]) for pair in given]
 
 
-def _givens(givens: Any, inputs: dict[Variable, int], strict: bool) -> dict[Variable, Variable]:
+def _givens(givens: object, inputs: dict[Variable, int], strict: bool) -> dict[Variable, Variable]:
     result: dict[Variable, Variable] = {}
     for old, new in _pairs("givens", givens):
         if not isinstance(old, Variable):
@@ -260,7 +264,7 @@ def _givens(givens: Any, inputs: dict[Variable, int], strict: bool) -> dict[Vari
     return result
 
 
-def _updates(updates: Any) -> dict[Variable, Variable]:
+def _updates(updates: object) -> dict[Variable, Variable]:
     result: dict[Variable, Variable] = {}
     for target, expression in _pairs("updates", updates):
         if not hasattr(target, "container") or not isinstance(target, Variable):
@@ -271,11 +275,11 @@ def _updates(updates: Any) -> dict[Variable, Variable]:
     return result
 
 
-def _new_value(target: Variable, expression: Any) -> Variable:
+def _new_value(target: Variable, expression: object) -> Variable:
     return _fitting(target, expression, "an update", True)
 
 
-def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Variable:
+def _fitting(target: Variable, expression: object, what: str, strict: bool) -> Variable:
     """`expression` as a variable that can stand for `target`; TypeMismatchError naming both types."""
     if not isinstance(expression, Variable):
         try:
@@ -297,7 +301,7 @@ def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Vari
 
 
 def _survey(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
-            no_default_updates: Any, inputs: dict[Variable, int]) -> tuple[list[Variable], bool]:
+            no_default_updates: bool | Sequence[Variable], inputs: dict[Variable, int]) -> tuple[list[Variable], bool]:
     """One walk over what `roots` need, which adds default updates to `updates`.
 
     Found: the shared variables, in the order met, and those that are updated; is there a matrix of derivatives?
@@ -402,7 +406,7 @@ def _refuse_unused(ingested: Ingested, roots: Iterable[Variable], given: dict[Va
         warnings.warn(message, GradcWarning, stacklevel=5)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """What the user gave, in an error message."""
     if isinstance(value, Variable):
         return f"the variable {describe(value)} of type {value.type}"

@@ -15,6 +15,7 @@ from gradc.errors import BadArgumentError, ExecutionError, GradcError, listed, s
 from gradc.ir import interp
 from gradc.ir.distributions import copied
 from gradc.ir.graph import describe
+from gradc.ir.interp import Values
 
 if TYPE_CHECKING:
     from gradc.compile.maker import Info, Maker
@@ -57,10 +58,10 @@ class InterpretedFunction(Function[Any]):
     def drop_recent(self) -> None:
         """As the C type's: nothing is kept here."""
 
-    def _arguments(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+    def _arguments(self, args: tuple[object, ...], named: dict[str, object]) -> Values:
         """Checked values of the explicit arguments, at their places; the others are None."""
         arguments = self.maker.ingested.arguments
-        values: list[Any] = [None] * len(arguments)
+        values: Values = [None] * len(arguments)
         given = [False] * len(arguments)
         if len(args) > len(self._positions):
             raise BadArgumentError(f"{title_of(self)} takes {len(self._positions)} argument(s), got {len(args)}")
@@ -105,7 +106,7 @@ class InterpretedFunction(Function[Any]):
                                        f"input's dtype")
         return InterpretedCall(self, values, out)
 
-    def _run(self, values: list[Any]) -> Any:
+    def _run(self, values: Values) -> Any:
         ingested = self.maker.ingested
         values = list(values)
         for k, a in enumerate(ingested.arguments):
@@ -144,7 +145,7 @@ class InterpretedFunction(Function[Any]):
 class InterpretedCall:
     """What `bind` returns in the interpreter: `call()` computes on the same arrays again and fills `call.out`."""
 
-    def __init__(self, of: InterpretedFunction, values: list[Any], out: Any) -> None:
+    def __init__(self, of: InterpretedFunction, values: Values, out: Any) -> None:
         self._of = of
         self._values = values
         self._lock = threading.Lock()
@@ -161,7 +162,7 @@ class InterpretedCall:
             if any(isinstance(v, np.ndarray) and np.may_share_memory(given, v) for v in values):
                 raise BadArgumentError("out overlaps an argument; give it memory of its own")
 
-    def _list(self, results: Any) -> list[Any]:
+    def _list(self, results: Any) -> Values:
         kind = self._of.maker.ingested.result
         return [results] if kind == "one" else list(results.values()) if kind == "dict" else list(results)
 
@@ -175,12 +176,12 @@ class InterpretedCall:
             self._lock.release()
 
 
-def _typed(value: Any, ingested: Ingested, place: int) -> Any:
+def _typed(value: object, ingested: Ingested, place: int) -> Any:
     a = ingested.arguments[place]
     return a.type.filter(value, name=f"the update of {describe(a.variable)}")
 
 
-def _packed(results: list[Any], ingested: Ingested) -> Any:
+def _packed(results: Values, ingested: Ingested) -> Any:
     if ingested.result == "one":
         return results[0]
     if ingested.result == "dict":

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradc.codegen.snippets import needs_compiler
 from gradc.compile import pipeline, states
-from gradc.compile.callable import dispatch
+from gradc.compile.callable import Function, dispatch
 from gradc.compile.ingest import In, Ingested, Out, ingest
 from gradc.compile.interpreted import InterpretedFunction
 from gradc.compile.mode import Mode, get_mode
@@ -43,7 +43,7 @@ from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable
 from gradc.ir.program import Eqn, with_sources
-from gradc.ir.types import WORDS, RngType, TensorType
+from gradc.ir.types import WORDS, RngType, TensorType, Type
 from gradc.runtime import toolchain
 
 
@@ -54,7 +54,7 @@ class Info(dict[str, Any]):
         return "\n".join(f"{key:<10} {_info_text(value)}" for key, value in self.items())
 
 
-def _info_text(value: Any) -> str:
+def _info_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {1e3 * v:.2f} ms" for k, v in value.items())
     return str(value)
@@ -90,13 +90,13 @@ class Maker:
         self.compiled = pipeline.Compiled(ingested, shown(name or "f"), mode)
         self._fgraph: FunctionGraph | None = None
 
-    def make(self, trust_input: bool) -> Any:
+    def make(self, trust_input: bool) -> Function[Any]:
         """The callable, by the route that the mode and this machine allow."""
         made = self._native() if self.mode.linker == "c" else self._interpreted("")
         made.trust_input = trust_input
         return made
 
-    def _native(self) -> Any:
+    def _native(self) -> Function[Any]:
         """The C route; the interpreter, with the reason, where it can't be taken and was not asked for by name."""
         if dispatch is None:
             return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc` or "
@@ -125,7 +125,7 @@ class Maker:
             warnings.warn_explicit(f"functions run in the interpreter: {message}", ToolchainWarning, *_caller())
         return self._interpreted("no C compiler")
 
-    def _dispatched(self) -> Any:
+    def _dispatched(self) -> Function[Any]:
         ingested, loaded = self.ingested, self.compiled.loaded
         arguments = ingested.arguments
         names = Counter(a.name for a in arguments if a.storage is None)
@@ -186,7 +186,7 @@ class Maker:
         self._fgraph = None
 
     def again(self, swap: dict[Variable, Variable], delete_updates: bool, name: str | None,
-              profile: bool | str | None, trust: bool) -> Any:
+              profile: bool | str | None, trust: bool) -> Function[Any]:
         """The callable of the same request, in which shared variables are swapped."""
         old = self.ingested
         updates = {} if delete_updates else {swap.get(t, t): e for t, e in old.wanted.items()}
@@ -206,7 +206,7 @@ class Maker:
                 "name": self.name, "mode": self.asked, "profile": self.profile, "trust": trust}
 
     @staticmethod
-    def restore(recipe: dict[str, Any]) -> Any:
+    def restore(recipe: dict[str, Any]) -> Function[Any]:
         """The callable that a recipe is of."""
         ins = [In(v, name, value, recipe["changing"].get(k), mutable, strict, downcast, False, implicit, borrow)
                for k, (v, (name, value, mutable, strict, downcast, implicit, borrow))
@@ -231,7 +231,7 @@ class Maker:
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
 
-    def generator(self, position: int, words: np.ndarray, like: Any) -> np.random.Generator:
+    def generator(self, position: int, words: np.ndarray, like: np.random.Generator | None) -> np.random.Generator:
         """What stands for output `position`, the state of a generator: like the one that it is to replace, or `like`,
         which the call was given."""
         cells = [cell for k, cell in self.ingested.updates if k == position]
@@ -281,8 +281,8 @@ class Maker:
         return f"Bad input argument{which}{of} at index {position} (0-based)"
 
 
-def _make(inputs: Any, outputs: Any, mode: Mode | str | None, updates: Any, givens: Any, name: str | None,
-          profile: bool | str | None, trust: bool) -> Any:
+def _make(inputs: object, outputs: object, mode: Mode | str | None, updates: object, givens: object, name: str | None,
+          profile: bool | str | None, trust: bool) -> Function[Any]:
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, True, None, "ignore", False)
         return Maker(ingested, mode, name, profile).make(trust)
@@ -322,7 +322,7 @@ def _isa_name(flags: Sequence[str]) -> str:
     return "baseline"
 
 
-def _in_memory(t: Any) -> tuple[str, tuple[int, ...]]:
+def _in_memory(t: Type) -> tuple[str, tuple[int, ...]]:
     """Dtype and shape (-1: any size) of what a kernel is given for a value of type `t`."""
     t = WORDS if type(t) is RngType else t
     return t.dtype, tuple([-1 if s is None else s for s in t.shape])
@@ -334,7 +334,7 @@ def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
                   for group in (eqn.op.split(eqn.args)[0], eqn.outs)])  # type: ignore[attr-defined]
 
 
-def _arranged(result: str, keys: Sequence[str], outs: list[Out]) -> Any:
+def _arranged(result: str, keys: Sequence[str], outs: list[Out]) -> object:
     """Outputs as `function` takes them."""
     match result:
         case "one":

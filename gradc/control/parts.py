@@ -73,8 +73,8 @@ class Loop:
 
     def __init__(self) -> None:
         self.sequences: list[tuple[Variable, Variable]] = []            # (row in the step, sequence)
-        self.carries: dict[Any, tuple[Variable, Variable, Variable]] = {}   # (in the step, at first, what follows)
-        self.rows: dict[Any, Variable] = {}
+        self.carries: dict[object, tuple[Variable, Variable, Variable]] = {}   # (in the step, at first, what follows)
+        self.rows: dict[object, Variable] = {}
         self.stop: Variable | None = None
 
     def results(self) -> list[Variable]:
@@ -102,6 +102,6 @@ class Loop:
         return dict(zip((*self.carries, *self.rows), made))
 
 
-def _fitting(new: Any, old: Any) -> Any:
+def _fitting(new: Variable, old: Variable) -> Variable:
     """`new`, said to have the sizes that are known of `old`, for which it stands."""
     return new if old.type.accepts(new.type) else specify_shape(new, old.type.shape)

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import FrameType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 
@@ -306,14 +306,8 @@ class Op:
         return f"{type(self).__name__}{{{inside}}}" if inside else type(self).__name__
 
 
-# The op kinds that have one result each.
-_OneResult: TypeAlias = (
-    "ops.Map | ops.Cast | ops.Reduce | ops.Cumulate | ops.ArgReduce | ops.Contract | ops.Broadcast | ops.Transpose | "
-    "ops.Reshape | ops.Slice | ops.Scatter | ops.Concat | ops.Iota | ops.ShapeOf | ops.Assert | ops.GradientOf")
-
-
 @overload
-def apply(op: _OneResult, *inputs: Variable) -> TensorVariable: ...
+def apply(op: ops.OneResult, *inputs: Variable) -> TensorVariable: ...
 @overload
 def apply(op: ops.OpKind, *inputs: Variable) -> Any: ...
 def apply(op: ops.OpKind, *inputs: Variable) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,14 +20,17 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 
+Value: TypeAlias = Any              # an array, or a random generator
+Values: TypeAlias = list[Value]
 
-def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = False) -> list[Any]:
+
+def evaluate(program: Program, values: Sequence[Value], *, holomorphic: bool = False) -> Values:
     """Outputs of `program` for input `values` (arrays of the inputs' types).
 
     With `holomorphic=True` dtypes are not enforced, so that complex values flow through (complex step).
     Errors carry the sources of the equation that failed, then those of the loops around it, as attribute `sources`.
     """
-    env: dict[Var, Any] = dict(zip(program.inputs, values))
+    env: dict[Var, Value] = dict(zip(program.inputs, values))
     with np.errstate(all="ignore"):
         for eqn in program.eqns:
             try:
@@ -39,7 +42,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
     return [env[v] for v in program.outputs]
 
 
-def run_equation(eqn: Eqn, args: list[Any], holomorphic: bool = False) -> Sequence[Any]:
+def run_equation(eqn: Eqn, args: Values, holomorphic: bool = False) -> Sequence[Value]:
     """The values of one equation's results."""
     try:
         run = _RUN[type(eqn.op)]
@@ -54,11 +57,11 @@ def run_equation(eqn: Eqn, args: list[Any], holomorphic: bool = False) -> Sequen
     return [result]
 
 
-def _constant(op: ops.Constant, args: list[Any], eqn: Eqn) -> Any:
+def _constant(op: ops.Constant, args: Values, eqn: Eqn) -> Value:
     return op.value.data
 
 
-def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[TensorType]) -> None:
+def check_broadcast(what: str, eqn: Eqn, args: Values, types: Sequence[TensorType]) -> None:
     """A size 1 broadcasts only where the type says 1: else sizes must be equal (never a wrong gradient)."""
     ndim = max((np.ndim(a) for a in args), default=0)
     for axis in range(-ndim, 0):
@@ -72,7 +75,7 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
 
-def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:
+def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
     row = get_row(op.fn)
     types = [a.type for a in eqn.args]
     check_broadcast(row.name, eqn, args, types)  # type: ignore[arg-type]
@@ -85,7 +88,7 @@ def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:
     return row.numpy(*converted)
 
 
-def _cast(op: ops.Cast, args: list[Any], eqn: Eqn) -> Any:
+def _cast(op: ops.Cast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if np.iscomplexobj(x) and op.dtype not in ("complex64", "complex128"):
         return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
@@ -110,7 +113,7 @@ _FOLD: dict[str, Callable[..., Any]] = {
 }
 
 
-def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
+def _reduce(op: ops.Reduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if op.fn in ("maximum", "minimum"):
         for axis in op.axes:
@@ -129,7 +132,7 @@ def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., A
     return np.take_along_axis(flat, pick(flat.real, axis=-1)[..., None], -1)[..., 0]
 
 
-def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
+def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
     return fold(x, axis=op.axis, dtype=_accumulator(x))
@@ -140,14 +143,14 @@ def _accumulator(x: np.ndarray) -> Any:
     return np.float64 if x.dtype == np.float32 else x.dtype
 
 
-def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:
+def _argreduce(op: ops.ArgReduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if x.shape[op.axis] == 0:
         raise ShapeError(f"{op} over dimension {op.axis} of size 0 has no value")
     return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if np.iscomplexobj(x) else x, axis=op.axis)
 
 
-def _contract(op: ops.Contract, args: list[Any], eqn: Eqn) -> Any:
+def _contract(op: ops.Contract, args: Values, eqn: Eqn) -> Value:
     x, y = args
     sizes: dict[int, int] = {}
     for labels, a in ((op.a, x), (op.b, y)):
@@ -166,7 +169,7 @@ def check_room(what: str, shape: Sequence[int], dtype: str) -> None:
                           f"addresses")
 
 
-def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
+def _broadcast(op: ops.Broadcast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
     if any(s < 0 for s in shape):
@@ -179,7 +182,7 @@ def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
     return np.broadcast_to(x, shape).copy()
 
 
-def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
+def _transpose(op: ops.Transpose, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     kept = [p for p in op.perm if p >= 0]
     dropped = tuple(k for k in range(x.ndim) if k not in kept)
@@ -187,7 +190,7 @@ def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
     return y[tuple(None if p < 0 else slice(None) for p in op.perm)]
 
 
-def _reshape(op: ops.Reshape, args: list[Any], eqn: Eqn) -> Any:
+def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
     if any(s < 0 for s in shape) or math.prod(shape) != x.size:
@@ -213,12 +216,12 @@ def index_of(items: ops.Items, dynamic: Sequence[Any], shape: tuple[int, ...]) -
     return tuple(index)
 
 
-def _slice(op: ops.Slice, args: list[Any], eqn: Eqn) -> Any:
+def _slice(op: ops.Slice, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     return x[index_of(op.items, args[1:], x.shape)].copy()
 
 
-def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
+def _scatter(op: ops.Scatter, args: Values, eqn: Eqn) -> Value:
     x, v = np.asarray(args[0]), np.asarray(args[1])
     index = index_of(op.items, args[2:], x.shape)
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
@@ -232,7 +235,7 @@ def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
     return result
 
 
-def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
+def _concat(op: ops.Concat, args: Values, eqn: Eqn) -> Value:
     try:
         return np.concatenate([np.asarray(a) for a in args], axis=op.axis)
     except ValueError:
@@ -240,18 +243,18 @@ def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
                          ) from None
 
 
-def _iota(op: ops.Iota, args: list[Any], eqn: Eqn) -> Any:
+def _iota(op: ops.Iota, args: Values, eqn: Eqn) -> Value:
     n = max(int(args[0]), 0)
     check_room("arange", (n,), "int64")
     return np.arange(n, dtype="int64")
 
 
-def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
+def _shapeof(op: ops.ShapeOf, args: Values, eqn: Eqn) -> Value:
     shape = np.shape(args[0])
     return np.asarray(shape if op.axis is None else shape[op.axis], dtype="int64")
 
 
-def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
+def _assert(op: ops.Assert, args: Values, eqn: Eqn) -> Value:
     x, conditions, shown = op.split(args)
     if not all(np.all(c) for c in conditions):
         message = op.message
@@ -263,7 +266,7 @@ def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
     return x
 
 
-def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:
+def _random(op: ops.Random, args: Values, eqn: Eqn) -> Values:
     state, sizes, parameters = op.split(args)
     shape = tuple(int(s) for s in sizes)
     if any(s < 0 for s in shape):
@@ -275,15 +278,15 @@ def _random(op: ops.Random, args: list[Any], eqn: Eqn) -> list[Any]:
     return drawn(op.distribution, state, shape, parameters)
 
 
-def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:
+def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:
     return [generator_of(args[0]) if op.back else words_of(args[0], str(op))]
 
 
-def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
+def _gradient_of(op: ops.GradientOf, args: Values, eqn: Eqn) -> Value:
     return args[0]
 
 
-def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
+def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
     steps, limit, seqs, inits, others = op.split(args)
     steps = int(steps)
     if steps < 0:
@@ -330,11 +333,11 @@ def _stack(steps: int, row: np.ndarray) -> np.ndarray:
         raise MemoryError(f"{steps} rows of shape {np.shape(row)} do not fit in memory") from None
 
 
-def _cond(op: ops.Cond, args: list[Any], eqn: Eqn) -> list[Any]:
+def _cond(op: ops.Cond, args: Values, eqn: Eqn) -> Values:
     return evaluate(op.then if args[0] else op.orelse, args[1:])
 
 
-_RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
+_RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,

@@ -34,7 +34,7 @@ Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -412,3 +412,8 @@ class GradientOf(OpKind):
 
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
                            Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Words, Callback, Scan, Cond)
+
+# The kinds that have one result each.
+OneResult: TypeAlias = (
+    "Constant | Map | Cast | Reduce | Cumulate | ArgReduce | Contract | Broadcast | Transpose | Reshape | Slice | "
+    "Scatter | Concat | Iota | ShapeOf | Assert | Words | GradientOf")

@@ -12,7 +12,7 @@ common subexpressions are never built twice.  Checked by `ir.check`, run by `ir.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -38,12 +38,15 @@ class Var:
         return f"%{self.number}"
 
 
-class Eqn:
+K = TypeVar("K", bound=ops.OpKind)
+
+
+class Eqn(Generic[K]):
     """`outs = op(args)`.  `node`: of a Callback that has run, the Apply that the user's Op was shown."""
 
     __slots__ = ("args", "node", "op", "outs", "sources")
 
-    def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
+    def __init__(self, op: K, args: tuple[Var, ...], outs: tuple[Var, ...],
                  sources: tuple[Any, ...] = ()) -> None:
         self.op = op
         self.args = args
@@ -119,6 +122,10 @@ class Builder:
         self.inputs.append(var)
         return var
 
+    @overload
+    def apply(self, op: ops.OneResult, *args: Var) -> Var: ...
+    @overload
+    def apply(self, op: ops.OpKind, *args: Var) -> Any: ...
     def apply(self, op: ops.OpKind, *args: Var) -> Any:
         """`op(*args)`: one Var, or a tuple where the op has several results."""
         outs = self.equation(op, args).outs
@@ -258,6 +265,12 @@ def name_results(scan: ops.Scan, results: Sequence[Var]) -> None:
 def plain(name: str | None) -> str | None:
     """`name` without the step that it tells: h of h[t-1]."""
     return name and name.partition("[")[0]
+
+
+def value(var: Var) -> np.ndarray:
+    """The value of a Var that is known to be a constant."""
+    assert var.data is not None
+    return var.data
 
 
 def tensor(var: Var) -> TensorType:

@@ -277,7 +277,7 @@ class Sizes:
         start, stop, n = (None if d is None else self.find(d) for d in (start, stop, n))  # type: ignore[assignment]
         step = 1 if step is None else self.find(step)
         if all(b is None or type(b) is int for b in (start, stop, step, n)) and step:
-            r = range(*slice(start, stop, step).indices(n))
+            r = range(*slice(start, stop, step).indices(n))  # type: ignore[arg-type]
             return (r.start if len(r) else 0), len(r), step
         if step == -1 and start is None and stop is None:
             return self.sub(n, 1), n, -1
@@ -456,7 +456,7 @@ def _affine(size: Dim) -> tuple[int, Sequence[tuple[int, Symbol]]]:
     if type(size) is int:
         return size, ()
     if size.fn == "sum":  # type: ignore[union-attr]
-        return size.args
+        return size.args  # type: ignore[union-attr]
     return 0, ((1, size),)  # type: ignore[return-value]
 
 

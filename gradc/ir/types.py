@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -79,6 +79,13 @@ def _static_size(size: Any) -> int | None:
     except TypeError:
         raise TypeMismatchError(f"a static shape holds integers, and None for sizes that are known at run time, got "
                                 f"{size!r}") from None
+
+
+class HasType(Protocol):
+    """A variable of a graph, or a value of a Program."""
+
+    @property
+    def type(self) -> Type: ...
 
 
 class TensorType(Type):

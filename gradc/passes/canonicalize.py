@@ -8,17 +8,20 @@ which no value has to be computed for; negations move outward to where they meet
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.ir import dtypes, ops
-from gradc.ir.program import Var
+from gradc.ir.program import Var, value
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Dim
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, r, result_type, scalar, var
 from gradc.passes.shapes import size_var
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 x, y, z = var("x"), var("y"), var("z")
 c, d = scalar("c"), scalar("d")
@@ -26,7 +29,7 @@ c, d = scalar("c"), scalar("d")
 _SCALARS = tuple(sorted(CONSTANT_KINDS))
 
 
-def matrix(b: Any, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
+def matrix(b: Rewriter, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
     """An input for samples."""
     return b.input(TensorType(dtype, shape))
 
@@ -37,7 +40,7 @@ _POWER = "pow is within an ulp of the exact value, products and quotients within
 # ------------------------------------------------------------------------------------------------ elementwise
 
 
-def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _retype(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     row = get_row(op.fn)
     if row.rule == "second":
         return None
@@ -53,27 +56,27 @@ def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
     return b.map(op.fn, *new) if changed else None
 
 
-def _second(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _second(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return b.broadcast(args[1], b.sizes.shape(op, args))
 
 
-def _identity(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _identity(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[0]
 
 
-def _real(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _real(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[0] if args[0].type.dtype not in dtypes.COMPLEX else None
 
 
-def _switch_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _switch_constant(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[0].data else args[2]
 
 
-def _switch_same(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _switch_same(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[1] is args[2] else None
 
 
-def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _logic_constant(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """and(True, x) -> x; and(False, x) -> False; the same for or; bool only."""
     if any(a.type.dtype != "bool" for a in args):
         return None
@@ -81,22 +84,22 @@ def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[1] if value == (op.fn == "and_") else args[0]
 
 
-def _same_integer(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _same_integer(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """n == n for an integer scalar."""
     return b.constant(True) if args[0] is args[1] and args[0].type.dtype in dtypes.INTEGERS and not args[0].type.ndim \
         else None
 
 
-def _add_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _add_zero(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """0 + x -> x for integers, (-0.0) + x -> x for floats; 0.0 + x is not x, for x = -0.0."""
-    zero = args[0].data
+    zero = value(args[0])
     if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and np.signbit(zero)):
         return args[1]
     return None
 
 
-def _sub_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
-    zero = args[1].data
+def _sub_zero(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
+    zero = value(args[1])
     return args[0] if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and not np.signbit(zero)) else None
 
 
@@ -106,15 +109,15 @@ def _ordinary(value: float) -> bool:
 
 
 def _merge(fn: str) -> Any:
-    def when(b: Any, c: Any, d: Any, x: Any) -> bool:
-        p, q = float(c.data), float(d.data)
+    def when(b: Rewriter, c: Var, d: Var, x: Var) -> bool:
+        p, q = float(value(c)), float(value(d))
         return _ordinary(p) and _ordinary(q) and _ordinary(p * q if fn == "mul" else p / q)
     return when
 
 
-def _divide(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _divide(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """x / c -> x * (1/c) where 1/c is exact."""
-    divisor = args[1].data
+    divisor = value(args[1])
     if divisor.dtype.kind != "f" or not 1e-30 < abs(divisor) < 1e30 or abs(np.frexp(divisor)[0]) != 0.5:
         return None
     return b.map("mul", b.like(1.0 / float(divisor), args[1]), args[0])
@@ -198,22 +201,22 @@ def _holds(wide: str, narrow: str) -> bool:
     return np.can_cast(narrow, wide, "safe") and not (narrow in ("int64", "uint64") and wide in dtypes.CONTINUOUS)
 
 
-def _cast(b: Any, op: ops.Cast, args: Args) -> Var | None:
+def _cast(b: Rewriter, op: ops.Cast, args: Args) -> Var | None:
     v = args[0]
     if v.type.dtype == op.dtype:
         return v
     inner = b.eqn(v, ops.Cast)
     if inner is not None and _holds(v.type.dtype, inner.args[0].type.dtype):
         return b.cast(inner.args[0], op.dtype)
-    inner = b.eqn(v, ops.Broadcast)
-    if inner is not None:
-        return b.apply(ops.Broadcast(), b.cast(inner.args[0], op.dtype), *inner.args[1:])
-    inner = b.eqn(v, ops.Transpose)
-    if inner is not None and inner.op.perm == (-1,):
-        return b.apply(inner.op, b.cast(inner.args[0], op.dtype))
-    inner = b.eqn(v, ops.Concat)
-    if inner is not None and len(inner.args) <= 8 and all(a.type.shape == (1,) for a in inner.args):
-        return b.apply(inner.op, *[b.cast(a, op.dtype) for a in inner.args])    # a shape vector: element by element
+    repeated = b.eqn(v, ops.Broadcast)
+    if repeated is not None:
+        return b.apply(ops.Broadcast(), b.cast(repeated.args[0], op.dtype), *repeated.args[1:])
+    lifted = b.eqn(v, ops.Transpose)
+    if lifted is not None and lifted.op.perm == (-1,):
+        return b.apply(lifted.op, b.cast(lifted.args[0], op.dtype))
+    joined = b.eqn(v, ops.Concat)
+    if joined is not None and len(joined.args) <= 8 and all(a.type.shape == (1,) for a in joined.args):
+        return b.apply(joined.op, *[b.cast(a, op.dtype) for a in joined.args])  # a shape vector: element by element
     return None
 
 
@@ -231,7 +234,7 @@ CASTS = (
 # ------------------------------------------------------------------------------------------------ views
 
 
-def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
+def _transpose(b: Rewriter, op: ops.Transpose, args: Args) -> Var | None:
     v = args[0]
     shape = v.type.shape
     if len(op.perm) == len(shape) and all(p == k or (p < 0 and shape[k] == 1) for k, p in enumerate(op.perm)):
@@ -249,7 +252,7 @@ def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
     return None
 
 
-def _broadcast(b: Any, op: ops.Broadcast, args: Args) -> Var | None:
+def _broadcast(b: Rewriter, op: ops.Broadcast, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
@@ -265,7 +268,7 @@ def _ones(type: Any) -> tuple[bool, ...]:
     return tuple(s == 1 for s in type.shape)
 
 
-def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
+def _reshape(b: Rewriter, op: ops.Reshape, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
@@ -286,7 +289,7 @@ def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
     return None
 
 
-def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
+def _slice(b: Rewriter, op: ops.Slice, args: Args) -> Var | None:
     v = args[0]
     if all(item.is_all for item in op.items):
         return v
@@ -305,7 +308,7 @@ def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
     return None
 
 
-def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
+def _slice_to_size(b: Rewriter, op: ops.Slice, args: Args) -> Var | None:
     """x[:n] -> x[:] along axes of size n."""
     items: list[ops.Item] = []
     dynamic: list[Var] = []
@@ -321,13 +324,13 @@ def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
     return b.apply(ops.Slice(tuple(items)), args[0], *dynamic) if len(dynamic) < len(args) - 1 else None
 
 
-def _may_fail(b: Any, op: ops.Slice, v: Any) -> bool:
+def _may_fail(b: Rewriter, op: ops.Slice, v: Var) -> bool:
     """Can one of the single positions be out of bounds?"""
     return any(item.is_single and not (isinstance(item.at, int) and size is not None)
                for item, size in zip(op.items, v.type.shape))
 
 
-def _slice_concat(b: Any, op: ops.Slice, v: Any) -> Var | None:
+def _slice_concat(b: Rewriter, op: ops.Slice, v: Var) -> Var | None:
     """x.shape[0] and the like: one position, or a plain range, of a join of parts of known sizes."""
     inner = b.eqn(v)
     axis = inner.op.axis
@@ -360,7 +363,7 @@ def _slice_concat(b: Any, op: ops.Slice, v: Any) -> Var | None:
     return kept[0] if len(kept) == 1 else b.apply(inner.op, *kept)
 
 
-def _concat(b: Any, op: ops.Concat, args: Args) -> Var | None:
+def _concat(b: Rewriter, op: ops.Concat, args: Args) -> Var | None:
     if len(args) == 1:
         return args[0]
     if not any(b.kinds[a.number] is ops.Concat for a in args):
@@ -377,7 +380,7 @@ def _concat(b: Any, op: ops.Concat, args: Args) -> Var | None:
     return b.apply(op, *flat)
 
 
-def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
+def _scatter(b: Rewriter, op: ops.Scatter, args: Args) -> Var | None:
     """x[:] = v -> v broadcast to the shape of x; x[:] += v -> x + v."""
     if not all(item.is_all for item in op.items):
         return None
@@ -385,7 +388,7 @@ def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
     return b.broadcast(new, b.dims(v)) if op.mode == "set" else b.map("add", v, new)
 
 
-def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
+def _assert(b: Rewriter, op: ops.Assert, args: Args) -> Var | None:
     checked: set[Var] = set()
     x, conditions, shown = op.split(args)
     inner = b.eqn(x, ops.Assert)
@@ -398,7 +401,7 @@ def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
     return b.apply(op, x, *kept, *shown) if kept else x
 
 
-def _sample_slices(b: Any) -> Any:
+def _sample_slices(b: Rewriter) -> Any:
     v = matrix(b)
     item = ops.Item
     shape = b.apply(ops.Concat(0), b.apply(ops.Transpose((-1,)), b.size(v, 0)),
@@ -410,7 +413,7 @@ def _sample_slices(b: Any) -> Any:
             b.apply(ops.Slice((item(start=1), item(at=2))), zeros))
 
 
-def _sample_slice_to_size(b: Any) -> Any:
+def _sample_slice_to_size(b: Rewriter) -> Any:
     v = matrix(b)
     to = ops.Item(stop=ops.DYNAMIC)
     n = b.size(v, 0)
@@ -418,7 +421,7 @@ def _sample_slice_to_size(b: Any) -> Any:
             b.apply(ops.Slice((ops.Item(start=ops.DYNAMIC), to)), v, b.constant(1, "int64"), b.size(v, 1)))
 
 
-def _sample_reshape(b: Any) -> Any:
+def _sample_reshape(b: Rewriter) -> Any:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     one = b.constant(1, "int64")
@@ -432,7 +435,7 @@ def _sample_reshape(b: Any) -> Any:
                     b.constant(2, "int64")))
 
 
-def _sample_transpose(b: Any) -> Any:
+def _sample_transpose(b: Rewriter) -> Any:
     v = matrix(b)
     zeros = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), b.size(v, 0), b.size(v, 1))
     return (b.apply(ops.Transpose((1, 0)), b.apply(ops.Transpose((1, 0)), v)), b.apply(ops.Transpose((0, 1)), v),
@@ -443,7 +446,7 @@ def _sample_transpose(b: Any) -> Any:
             b.apply(ops.Transpose((1, -1, 0)), zeros))
 
 
-def _sample_broadcast(b: Any) -> Any:
+def _sample_broadcast(b: Rewriter) -> Any:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     alloc = ops.Broadcast()
@@ -476,7 +479,7 @@ VIEWS = (
 # ------------------------------------------------------------------------------------------------ reductions
 
 
-def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+def _reduce(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     v = args[0]
     shape = v.type.shape
     if not op.axes:
@@ -512,7 +515,7 @@ def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     return None
 
 
-def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
+def _reduce_broadcast(b: Rewriter, op: ops.Reduce, v: Var) -> Var | None:
     """sum(broadcast(c)) -> c * size, max(broadcast(c)) -> c: where a reduced axis is one that c is repeated along."""
     inner = b.eqn(v)
     small = inner.args[0]
@@ -521,7 +524,7 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     if not repeated or op.fn == "mul":
         return None
     if op.fn != "add":
-        if any(not isinstance(v.type.shape[k], int) or v.type.shape[k] < 1 for k in repeated):
+        if any((size := v.type.shape[k]) is None or size < 1 for k in repeated):
             return None             # max of nothing is an error, which must stay
         factor = None
     else:
@@ -544,22 +547,22 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     return b.broadcast(rest, dims)
 
 
-def _accumulator(op: ops.Reduce, x: Any) -> str:
+def _accumulator(op: ops.Reduce, x: Var) -> str:
     """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
     return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
 
 
-def prod_of(b: Any, dims: Iterable[Dim]) -> Var:
+def prod_of(b: Rewriter, dims: Iterable[Dim]) -> Var:
     """Product of sizes as an int64 scalar."""
     return size_var(b, b.sizes.product(tuple(dims)))
 
 
-def _reduce_neg(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+def _reduce_neg(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     inner = b.eqn(args[0])
     return b.map("neg", b.apply(op, inner.args[0]))
 
 
-def _reduce_scaled(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+def _reduce_scaled(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     """sum(c * x) -> c * sum(x)."""
     k, v = b.eqn(args[0]).args
     if k.data is None or k.data.ndim or k.type.dtype != v.type.dtype or v.type.ndim != args[0].type.ndim:
@@ -569,7 +572,7 @@ def _reduce_scaled(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     return b.map("mul", k, b.apply(op, v))
 
 
-def _sample_reduce(b: Any) -> Any:
+def _sample_reduce(b: Rewriter) -> Any:
     v = matrix(b)
     col = matrix(b, shape=(None, 1))
     fixed = matrix(b, shape=(2, 3))
@@ -582,7 +585,7 @@ def _sample_reduce(b: Any) -> Any:
                                                      b.apply(ops.Transpose((-1,)), b.size(v, 1)))))
 
 
-def _sample_reduce_sum(b: Any) -> Any:
+def _sample_reduce_sum(b: Rewriter) -> Any:
     v = matrix(b)
     row = matrix(b, shape=(1, None))
     n, m = b.size(v, 0), b.size(v, 1)
@@ -610,7 +613,7 @@ REDUCTIONS = (
 # ------------------------------------------------------------------------------------------------ contractions
 
 
-def _contract(b: Any, op: ops.Contract, args: Args) -> Var | None:
+def _contract(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
     """Transposes go into the labels; axes along which an operand is repeated go away."""
     labels = [op.a, op.b]
     operands = list(args)
@@ -640,7 +643,7 @@ def _contract(b: Any, op: ops.Contract, args: Args) -> Var | None:
     return None
 
 
-def _contract_uniform(b: Any, op: ops.Contract, v: Any, mine: tuple[int, ...], full: Any, theirs: tuple[int, ...],
+def _contract_uniform(b: Rewriter, op: ops.Contract, v: Var, mine: tuple[int, ...], full: Any, theirs: tuple[int, ...],
                       value: Any, dtype: str) -> Var | None:
     """Contraction of v with an array that has `value` everywhere: value * (sizes summed over) * sum of v."""
     if value.data is not None and not np.isfinite(value.data):
@@ -660,7 +663,7 @@ def _contract_uniform(b: Any, op: ops.Contract, v: Any, mine: tuple[int, ...], f
     return b.broadcast(rest, tuple(dims[label] for label in op.out))
 
 
-def _sample_contract(b: Any) -> Any:
+def _sample_contract(b: Rewriter) -> Any:
     v, w = matrix(b, shape=(3, None)), matrix(b, shape=(None, 3))
     t = b.apply(ops.Transpose((1, 0)), v)
     dot = ops.Contract((0, 1), (1, 2), (0, 2))
@@ -669,7 +672,7 @@ def _sample_contract(b: Any) -> Any:
             b.apply(dot, b.apply(ops.Transpose((1, 0)), w), b.apply(ops.Transpose((1, 0)), v)), b.apply(dot, row, v))
 
 
-def _sample_contract_uniform(b: Any) -> Any:
+def _sample_contract_uniform(b: Rewriter) -> Any:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     ones = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), m, b.constant(4, "int64"))

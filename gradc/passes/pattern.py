@@ -11,19 +11,22 @@ look-up.  Not here: the driver (`rewrite.py`) and the rules (`canonicalize.py`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
+from gradc.ir.types import Type
 from gradc.record import record
 
-# Arguments of an equation that a structural rule looks at.  Any, because their types are TensorTypes there.
-Args = Sequence[Any]
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
+
+Args = Sequence[Var]        # arguments of an equation that a structural rule looks at
 
 
-def result_type(op: ops.OpKind, args: Args) -> Any:
+def result_type(op: ops.OpKind, args: Args) -> Type:
     """The type of `op(*args)`, an op with one result."""
     return infer.output_types(op, args)[0]
 
@@ -36,31 +39,31 @@ class Pattern:
 
     __slots__ = ()
 
-    def __add__(self, other: Any) -> Call:
+    def __add__(self, other: Pattern | float) -> Call:
         return Call("add", (self, lift(other)))
 
-    def __radd__(self, other: Any) -> Call:
+    def __radd__(self, other: Pattern | float) -> Call:
         return Call("add", (lift(other), self))
 
-    def __sub__(self, other: Any) -> Call:
+    def __sub__(self, other: Pattern | float) -> Call:
         return Call("sub", (self, lift(other)))
 
-    def __rsub__(self, other: Any) -> Call:
+    def __rsub__(self, other: Pattern | float) -> Call:
         return Call("sub", (lift(other), self))
 
-    def __mul__(self, other: Any) -> Call:
+    def __mul__(self, other: Pattern | float) -> Call:
         return Call("mul", (self, lift(other)))
 
-    def __rmul__(self, other: Any) -> Call:
+    def __rmul__(self, other: Pattern | float) -> Call:
         return Call("mul", (lift(other), self))
 
-    def __truediv__(self, other: Any) -> Call:
+    def __truediv__(self, other: Pattern | float) -> Call:
         return Call("true_divide", (self, lift(other)))
 
-    def __rtruediv__(self, other: Any) -> Call:
+    def __rtruediv__(self, other: Pattern | float) -> Call:
         return Call("true_divide", (lift(other), self))
 
-    def __pow__(self, other: Any) -> Call:
+    def __pow__(self, other: Pattern | float) -> Call:
         return Call("pow", (self, lift(other)))
 
     def __neg__(self) -> Call:
@@ -107,7 +110,7 @@ class Call(Pattern):
         self.args = args
 
 
-def lift(value: Any) -> Pattern:
+def lift(value: Pattern | float) -> Pattern:
     """A pattern from a pattern or a number."""
     return value if isinstance(value, Pattern) else Number(value)
 
@@ -301,7 +304,7 @@ def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
     when, after, want = rule.when, rule.after, rule.dtype
     row = get_row(root.fn)
 
-    def attempt(b: Any, op: ops.OpKind, args: Args) -> Var | None:
+    def attempt(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
         vals: list[Any] = list(args)
         producer = b.producer
         sources = b.sources
@@ -337,7 +340,7 @@ def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
     return attempt
 
 
-def build(b: Any, pattern: Pattern, env: dict[str, Var], dtype: str) -> Var:
+def build(b: Rewriter, pattern: Pattern, env: dict[str, Var], dtype: str) -> Var:
     """The Var of `pattern` with its variables replaced, in dtype `dtype` throughout."""
     match pattern:
         case Any_(name) | Scalar(name):

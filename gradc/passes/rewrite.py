@@ -14,12 +14,12 @@ a Var by number (kind, dimensions) holds from sweep to sweep.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from gradc.ir import dtypes, infer, ops
-from gradc.ir.program import Builder, Eqn, Program, Var
+from gradc.ir.program import Builder, Eqn, K, Program, Var
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dims
@@ -92,6 +92,10 @@ class Rewriter(Builder):
 
     # -------------------------------------------------------------------------- what rules build with
 
+    @overload
+    def apply(self, op: ops.OneResult, *args: Var) -> Var: ...
+    @overload
+    def apply(self, op: ops.OpKind, *args: Var) -> Any: ...
     def apply(self, op: ops.OpKind, *args: Var) -> Any:
         """`op(*args)` after rewriting: one Var, or a tuple where the op has several results."""
         cls = type(op)
@@ -179,7 +183,12 @@ class Rewriter(Builder):
 
     # -------------------------------------------------------------------------- what rules ask
 
-    def eqn(self, var: Var, kind: Any = None) -> Eqn | None:
+    # Any: a rule whose pattern has matched knows that there is one.
+    @overload
+    def eqn(self, var: Var, kind: type[K]) -> Eqn[K] | Any: ...
+    @overload
+    def eqn(self, var: Var, kind: str | None = None) -> Eqn[Any] | Any: ...
+    def eqn(self, var: Var, kind: object = None) -> Eqn[Any] | Any:
         """The equation that makes `var`; with `kind`, only if it is of that op kind or row."""
         eqn = self.producer.get(var)
         if eqn is None or (kind is not None and self.kinds[var.number] != kind):

@@ -164,8 +164,8 @@ def _contracted(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> Var:
         labels.append((ndim, *[k + ndim - len(shape) for k in kept]))
         factors.append(b.apply(ops.Transpose((0, *[k + 1 for k in kept])), rows))
     there = [k for k in range(ndim) if any(k in part for part in labels)]
-    made = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
-    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)
+    product = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
+    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), product)
 
 
 # ------------------------------------------------------------------------------------------------ float32

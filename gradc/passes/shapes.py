@@ -14,7 +14,7 @@ bounds, a user's Assert) is not raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.errors import SIZE_ONE, InternalError, shown
 from gradc.ir import ops
@@ -24,8 +24,11 @@ from gradc.ir.sizes import Constraint, Dim, Symbol, parts
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule
 
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
-def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
+
+def size_var(b: Rewriter, dim: Dim, merged: bool = True) -> Var:
     """The size `dim` as an int64 scalar of the Program that `b` builds.
 
     With `merged=False` not one of the sizes known to be equal to it, but this one.
@@ -45,7 +48,7 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
     return get(dim)
 
 
-def _equation(b: Any, size: Symbol, get: Callable[[Dim], Var]) -> Var:
+def _equation(b: Rewriter, size: Symbol, get: Callable[[Dim], Var]) -> Var:
     """A size by what it is made of."""
     args = size.args
     match size.fn:
@@ -72,7 +75,7 @@ def _equation(b: Any, size: Symbol, get: Callable[[Dim], Var]) -> Var:
     raise InternalError(f"the size {size} ({size.fn}) is no size of a value")
 
 
-def _sum(b: Any, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callable[[Dim], Var]) -> Var:
+def _sum(b: Rewriter, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callable[[Dim], Var]) -> Var:
     """constant + the sum of factor * size; what is added comes before what is taken away."""
     total: Var | None = None if constant <= 0 else b.constant(constant, "int64")
     for f, s in sorted(terms, key=lambda term: term[0] < 0):
@@ -85,7 +88,7 @@ def _sum(b: Any, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callab
     return b.map("sub", total, b.constant(-constant, "int64")) if constant < 0 else total  # type: ignore[no-any-return]
 
 
-def length(b: Any, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
+def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
     """Length of a slice of an axis of size n, as `len(range(*slice(start, stop, step).indices(n)))`.
 
     Source: the algorithm of PySlice_AdjustIndices in the Python documentation, "Slice Objects".
@@ -122,7 +125,7 @@ def length(b: Any, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: 
     return b.map("switch", positive, count(True, get(step)), count(False, get(step)))  # type: ignore[no-any-return]
 
 
-def _shape_of(b: Any, op: ops.ShapeOf, args: Args) -> Var | None:
+def _shape_of(b: Rewriter, op: ops.ShapeOf, args: Args) -> Var | None:
     x = args[0]
     if op.axis is None:
         return None
@@ -132,14 +135,14 @@ def _shape_of(b: Any, op: ops.ShapeOf, args: Args) -> Var | None:
     return size_var(b, dim)
 
 
-def _sample_map(b: Any) -> Any:
+def _sample_map(b: Rewriter) -> Any:
     x = b.input(TensorType("float64", (None, 3)))
     y = b.input(TensorType("float64", (None, None)))
     return b.apply(ops.ShapeOf(1), b.map("add", y, b.map("exp", x))), \
         b.apply(ops.ShapeOf(0), b.apply(ops.Transpose((1, -1, 0)), y))
 
 
-def _sample_slice(b: Any) -> Any:
+def _sample_slice(b: Rewriter) -> Any:
     x = b.input(TensorType("float64", (None, None)))
     i = b.input(TensorType("int64", ()))
     item = ops.Item

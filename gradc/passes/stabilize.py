@@ -16,12 +16,15 @@ a value is used for, and none takes a factor away that can be nan: nan stays nan
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.ir import dtypes, ops
-from gradc.ir.program import Var, tensor
+from gradc.ir.program import Var, tensor, value
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, r, result_type, scalar, var
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 x = var("x")
 c = scalar("c")
@@ -31,8 +34,8 @@ _CANCEL = "the literal form cancels; this keeps full relative precision"
 
 
 
-def _positive_constant(b: Any, c: Any, **rest: Any) -> bool:
-    return bool(c.data > 0)
+def _positive_constant(b: Rewriter, c: Var, **rest: Any) -> bool:
+    return bool(value(c) > 0)
 
 
 EXPRESSIONS = (
@@ -80,7 +83,7 @@ _MOST = 6           # how many factors to handle
 _MOST_TERMS = 8     # and how many terms of a sum whose log is taken
 
 
-def opposite(b: Any, u: Any) -> Var | None:
+def opposite(b: Rewriter, u: Var) -> Var | None:
     """The Var that is -u, if there is one already."""
     eqn = b.eqn(u, "neg")
     if eqn is not None:
@@ -89,7 +92,7 @@ def opposite(b: Any, u: Any) -> Var | None:
     return None if eqn is None else eqn.outs[0]
 
 
-def _is_one(v: Any) -> bool:
+def _is_one(v: Var) -> bool:
     return v.data is not None and not v.data.ndim and bool(v.data == 1)
 
 
@@ -101,7 +104,7 @@ def _aligned(axes: tuple[int, ...], perm: tuple[int, ...] | None, ndim: int) -> 
     return full == tuple(kept.index(k) if k in kept else -1 for k in range(ndim))
 
 
-def atom(b: Any, v: Any) -> tuple[Factor, int] | None:
+def atom(b: Rewriter, v: Var) -> tuple[Factor, int] | None:
     """v as one of the positive factors, with its power."""
     eqn = b.producer.get(v)
     if eqn is None or v.type.dtype not in dtypes.FLOATS:
@@ -127,7 +130,7 @@ def atom(b: Any, v: Any) -> tuple[Factor, int] | None:
     return None
 
 
-def factors(b: Any, v: Any, depth: int = _DEPTH) -> Powers:
+def factors(b: Rewriter, v: Var, depth: int = _DEPTH) -> Powers:
     """The positive factors of v and their powers; empty if v has none."""
     kind = b.kinds[v.number]
     if kind not in _PRODUCT or not depth:
@@ -142,7 +145,7 @@ def factors(b: Any, v: Any, depth: int = _DEPTH) -> Powers:
 _NONE: Powers = {}
 
 
-def _factors(b: Any, v: Any, kind: Any, depth: int) -> Powers:
+def _factors(b: Rewriter, v: Var, kind: Any, depth: int) -> Powers:
     if kind == "sigmoid":               # sigmoid(x) = 1 / P(-x)
         return {("Q", b.producer[v].args[0]): 1}
     single = atom(b, v)
@@ -180,7 +183,7 @@ def _compose(inner: tuple[int, ...] | None, outer: tuple[int, ...]) -> tuple[int
     return outer if inner is None else tuple(-1 if p < 0 else inner[p] for p in outer)
 
 
-def strip(b: Any, v: Any, remove: Powers, power: int = 1, depth: int = _DEPTH) -> Var | None:
+def strip(b: Rewriter, v: Var, remove: Powers, power: int = 1, depth: int = _DEPTH) -> Var | None:
     """v without the factors in `remove` (which is counted down); None stands for 1."""
     if not remove or not depth:
         return v
@@ -257,7 +260,7 @@ def strip(b: Any, v: Any, remove: Powers, power: int = 1, depth: int = _DEPTH) -
     return v
 
 
-def shifted(b: Any, u: Any) -> bool:
+def shifted(b: Rewriter, u: Var) -> bool:
     """Is u of the form w - max(w), so that exp(u) can't overflow?"""
     eqn = b.eqn(u, "sub")
     if eqn is None:
@@ -278,7 +281,7 @@ def shifted(b: Any, u: Any) -> bool:
     return False
 
 
-def shift(b: Any, u: Any, axes: tuple[int, ...]) -> tuple[Var, Var]:
+def shift(b: Rewriter, u: Var, axes: tuple[int, ...]) -> tuple[Var, Var]:
     """(m, u - m in place) with m the maximum along `axes`, 0 where that is infinite (so that inf - inf is avoided)."""
     top = b.apply(ops.Reduce("maximum", axes), u)
     m = b.map("switch", b.map("isinf", top), b.like(0.0, u), top)
@@ -288,7 +291,7 @@ def shift(b: Any, u: Any, axes: tuple[int, ...]) -> tuple[Var, Var]:
     return m, b.map("sub", u, b.apply(ops.Transpose(perm), m))
 
 
-def never_empty(b: Any, u: Any, axes: tuple[int, ...]) -> bool:
+def never_empty(b: Rewriter, u: Var, axes: tuple[int, ...]) -> bool:
     """A maximum needs an element: a size along `axes` that is known to be 0 keeps the literal form."""
     return all(s != 0 for s in (u.type.shape[k] for k in axes))
 
@@ -296,7 +299,7 @@ def never_empty(b: Any, u: Any, axes: tuple[int, ...]) -> bool:
 # ---------------------------------------------------------------------------------- rules on products
 
 
-def _combine(b: Any, powers: Powers) -> tuple[Powers, Powers, list[tuple[Any, ...]]] | None:
+def _combine(b: Rewriter, powers: Powers) -> tuple[Powers, Powers, list[tuple[Any, ...]]] | None:
     """(factors to take out, factors to put in, softmaxes (u, axes, perm, power) to put in), or None."""
     out: Powers = {}
     into: Powers = {}
@@ -355,19 +358,19 @@ def _move(into: Powers, old: Factor, new: Factor) -> None:
     into[new] = into.get(new, 0) + 1
 
 
-def _sigmoid(b: Any, key: Factor) -> Var:
+def _sigmoid(b: Rewriter, key: Factor) -> Var:
     u = key[1]
     return b.map("sigmoid", u if key[0] == "Q" else b.map("neg", u))
 
 
-def _power(b: Any, v: Any, p: int) -> Var:
+def _power(b: Rewriter, v: Var, p: int) -> Var:
     result = v
     for _ in range(p - 1):
         result = b.map("square", v) if result is v else b.map("mul", result, v)
     return result
 
 
-def softmax(b: Any, u: Any, axes: tuple[int, ...]) -> Var:
+def softmax(b: Rewriter, u: Var, axes: tuple[int, ...]) -> Var:
     """exp(u - m) / sum(exp(u - m)) along `axes`."""
     _, w = shift(b, u, axes)
     e = b.map("exp", w)
@@ -377,7 +380,7 @@ def softmax(b: Any, u: Any, axes: tuple[int, ...]) -> Var:
     return b.map("true_divide", e, b.apply(ops.Transpose(perm), b.apply(ops.Reduce("add", axes), e)))
 
 
-def _sides(b: Any, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
+def _sides(b: Rewriter, op: ops.Map, args: Args) -> tuple[Powers, Powers]:
     left, right = factors(b, args[0]), factors(b, args[1])
     return left, right if op.fn == "mul" else {k: -p for k, p in right.items()}
 
@@ -387,7 +390,7 @@ def _promising(left: Powers, right: Powers) -> bool:
     return any([key[0] != "Q" for key in left]) or any([key[0] != "Q" for key in right])
 
 
-def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _product(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """Combine the positive factors of a product or quotient."""
     left, right = _sides(b, op, args)
     if not _promising(left, right):
@@ -436,7 +439,7 @@ def _product(b: Any, op: ops.Map, args: Args) -> Var | None:
     return product if result is None or _is_one(result) else b.map("mul", result, product)
 
 
-def _positive(b: Any, v: Any) -> bool:
+def _positive(b: Rewriter, v: Var) -> bool:
     """Is v a positive number, or made of sizes?"""
     if v.data is not None:
         return not v.data.ndim and bool(v.data > 0)
@@ -445,7 +448,7 @@ def _positive(b: Any, v: Any) -> bool:
         "mul", "true_divide")) and all([_positive(b, a) for a in eqn.args])))
 
 
-def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _log_of_product(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """log of a product of positive factors -> the sum of their logs, e.g. log(softmax(x)), log(mean(exp(x)))."""
     v = args[0]
     powers = factors(b, v)
@@ -478,7 +481,7 @@ def _log_of_product(b: Any, op: ops.Map, args: Args) -> Var | None:
     return result
 
 
-def _exponents(b: Any, v: Var) -> list[Var] | None:
+def _exponents(b: Rewriter, v: Var) -> list[Var] | None:
     """The logs of the terms of a sum of exponentials and positive constants, constants last; None if it is none."""
     logs: list[Var] = []
     numbers: list[Var] = []
@@ -502,7 +505,7 @@ def _exponents(b: Any, v: Var) -> list[Var] | None:
     return logs + [b.map("log", u) for u in numbers] if logs else None
 
 
-def _log_of_sum(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _log_of_sum(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """log(exp(x) + exp(y) + 2) -> logaddexp(logaddexp(x, y), log 2); log1p of such a sum -> softplus of its log."""
     logs = _exponents(b, args[0])
     if logs is None or any([tensor(u).dtype != args[0].type.dtype for u in logs]):
@@ -513,7 +516,7 @@ def _log_of_sum(b: Any, op: ops.Map, args: Args) -> Var | None:
     return total if op.fn == "log" else b.map("softplus", total)
 
 
-def _log_of_difference(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _log_of_difference(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """log(exp(x) - exp(y)) -> x + log1mexp(y - x)."""
     first, second = [b.eqn(a, "exp") for a in b.producer[args[0]].args]
     if first is None or second is None or first.out.type.dtype != second.out.type.dtype:
@@ -523,7 +526,7 @@ def _log_of_difference(b: Any, op: ops.Map, args: Args) -> Var | None:
     return b.map("add", x, b.map("log1mexp", b.map("switch", same, b.like(0, x), b.map("sub", y, x))))
 
 
-def _log_sum_exp(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _log_sum_exp(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """log(sum(exp(u))) -> m + log(sum(exp(u - m)))."""
     found = atom(b, args[0])
     if found is None or found[0][0] != "S":
@@ -538,15 +541,15 @@ def _log_sum_exp(b: Any, op: ops.Map, args: Args) -> Var | None:
     return b.map("add", m, b.map("log", b.apply(ops.Reduce("add", axes), b.map("exp", w))))
 
 
-def _matrix(b: Any) -> Var:
+def _matrix(b: Rewriter) -> Var:
     return b.input(TensorType("float64", (None, 4)))
 
 
-def _keep(b: Any, v: Any) -> Var:
+def _keep(b: Rewriter, v: Var) -> Var:
     return b.apply(ops.Transpose((0, -1)), v)
 
 
-def _sample_logistic(b: Any) -> Any:
+def _sample_logistic(b: Rewriter) -> Any:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", b.map("neg", v))
     p = b.map("add", b.constant(1.0, "float64"), e)
@@ -558,7 +561,7 @@ def _sample_logistic(b: Any) -> Any:
             b.map("mul", e, b.map("true_divide", b.map("neg", g), square)))
 
 
-def _sample_softmax(b: Any) -> Any:
+def _sample_softmax(b: Rewriter) -> Any:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -569,7 +572,7 @@ def _sample_softmax(b: Any) -> Any:
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
 
-def _sample_log(b: Any) -> Any:
+def _sample_log(b: Rewriter) -> Any:
     v = _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -578,7 +581,7 @@ def _sample_log(b: Any) -> Any:
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
 
 
-def _sample_log_of_sum(b: Any) -> Any:
+def _sample_log_of_sum(b: Rewriter) -> Any:
     v, w = _matrix(b), _matrix(b)
     d, e = b.map("exp", v), b.map("exp", w)
     two = b.constant(2.0, "float64")
@@ -587,12 +590,12 @@ def _sample_log_of_sum(b: Any) -> Any:
             b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
 
 
-def _sample_log_of_difference(b: Any) -> Any:
+def _sample_log_of_difference(b: Rewriter) -> Any:
     v, w = _matrix(b), _matrix(b)
     return b.map("log", b.map("sub", b.map("exp", b.map("abs", v)), b.map("exp", b.map("neg", b.map("square", w)))))
 
 
-def _sample_logsumexp(b: Any) -> Any:
+def _sample_logsumexp(b: Rewriter) -> Any:
     v = _matrix(b)
     e = b.map("exp", v)
     return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),

@@ -7,7 +7,6 @@ was broadcast (missing ones and static 1s; a run-time size 1 does not broadcast)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -91,7 +90,7 @@ def cast_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
 
 
 @vjp(ops.GradientOf)
-def gradient_of_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def gradient_of_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """What `autodiff.blocks` promise: nothing, a clipped or a scaled cotangent."""
     kind = node.op.kind
     if isinstance(kind, str):
@@ -102,7 +101,7 @@ def gradient_of_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) ->
 
 
 @jvp(ops.GradientOf)
-def gradient_of_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
+def gradient_of_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """As in reverse, but clipping, which is no linear map, lets tangents pass."""
     t, kind = tangents[0], node.op.kind
     if t is None or isinstance(kind, str):

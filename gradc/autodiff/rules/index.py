@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
@@ -12,7 +11,7 @@ from gradc.ir.graph import Apply, Variable
 
 
 @vjp(ops.Slice)
-def slice_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def slice_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """g put back to its place in zeros."""
     x, dynamic = node.inputs[0], node.inputs[1:]
     zeros = o.full_like(x, 0)

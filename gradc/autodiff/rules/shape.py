@@ -44,7 +44,7 @@ def reshape_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -
 
 
 @vjp(ops.Concat)
-def concat_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def concat_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """The slice of g that came from each argument."""
     axis = node.op.axis
     result: list[Variable | None] = []

@@ -97,6 +97,9 @@ class Variable:
             return _output, (self.owner, self.index)
         return _leaf, (self.__class__,), _state(self)
 
+    def __repr__(self) -> str:
+        return spelling(self)
+
     def __copy__(self) -> Variable:
         return self
 
@@ -514,8 +517,9 @@ def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, Any] | None, op
     raise GraphError("eval needs the compiler; import gradc first")
 
 
-# Put here by the layers above: `as_tensor_variable`, and what `Variable.eval` does.
+# Put here by the layers above: `as_tensor_variable`, how a variable is printed, and what `Variable.eval` does.
 conversion: Callable[[Any], Variable] = _refuse
+spelling: Callable[[Variable], str] = describe
 evaluation: Callable[[Variable, Mapping[Any, Any] | None, dict[str, Any]], Any] = _refuse_to_evaluate
 
 

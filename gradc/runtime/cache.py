@@ -24,7 +24,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -57,6 +57,8 @@ _HELD: set[int] = set()
 # The private directory, made when the cache is unusable: [path, process that removes it], or nothing yet.
 _PRIVATE: list[Any] = []
 
+Manifest: TypeAlias = dict[str, Any]        # what an entry says of itself: JSON
+
 
 class Unsafe(OSError):
     """A file or directory of the cache that someone else could have written."""
@@ -67,7 +69,7 @@ class Entry:
     """A verified entry; `data` are the bytes that were verified."""
 
     path: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     constants: list[np.ndarray]
     data: bytes
     digest: bytes
@@ -85,7 +87,7 @@ class Lookup:
 # ---- entries as bytes --------------------------------------------------------------------------------
 
 
-def pack(shared_object: bytes, manifest: dict[str, Any], constants: Sequence[np.ndarray]) -> bytes:
+def pack(shared_object: bytes, manifest: Manifest, constants: Sequence[np.ndarray]) -> bytes:
     """The bytes of an entry; the same arguments give the same bytes."""
     parts = [shared_object]
     described = []
@@ -354,7 +356,7 @@ class Store:
 
     path: str
 
-    def lookup(self, key: str, accept: Callable[[dict[str, Any]], str], *, again: bool = False) -> Lookup:
+    def lookup(self, key: str, accept: Callable[[Manifest], str], *, again: bool = False) -> Lookup:
         """The entry of `key`, verified, that `accept` has no objection to (it returns the empty string).
 
         Damaged entries are counted and reported, unless this is done `again`; other people's are refused with

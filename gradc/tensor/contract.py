@@ -23,7 +23,7 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.diagonals import diagonal
 from gradc.tensor.reduce import normalize_axis
-from gradc.tensor.types import TensorLike
+from gradc.tensor.types import List, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
@@ -89,7 +89,7 @@ def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> 
     return apply(ops.Transpose(tuple(next(here) if k in out else -1 for k in wanted)), result)
 
 
-def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[Any, list[int]]:
+def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[TensorVariable, list[int]]:
     """Without the batch axes of static size 1: the other operand's count, or they are put back at the end."""
     gone = [k for k, label in enumerate(a) if label < batch and x.type.shape[k] == 1]
     if not gone:
@@ -144,7 +144,7 @@ def vecmat(x: TensorLike, y: TensorLike) -> TensorVariable:
     return _batched(ew.conj(x), y, 1, 2)
 
 
-def _axis_lists(x: TensorVariable, y: TensorVariable, axes: Any, what: str) -> tuple[list[int], list[int]]:
+def _axis_lists(x: TensorVariable, y: TensorVariable, axes: int | List, what: str) -> tuple[list[int], list[int]]:
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
         if n < 0 or n > min(x.type.ndim, y.type.ndim):
@@ -162,7 +162,7 @@ def _axis_lists(x: TensorVariable, y: TensorVariable, axes: Any, what: str) -> t
     return lists[0], lists[1]
 
 
-def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> TensorVariable:
+def tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> TensorVariable:
     """Sum over pairs of axes, as numpy.tensordot: `axes` is a number (the last of x with the first of y), or a
     pair of lists.
     """
@@ -193,7 +193,7 @@ def batched_dot(x: TensorLike, y: TensorLike) -> TensorVariable:
     return batched_tensordot(x, y, [[x.type.ndim - 1], [1 if y.type.ndim < 3 else y.type.ndim - 2]])
 
 
-def batched_tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> TensorVariable:
+def batched_tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> TensorVariable:
     """`tensordot` for each entry of a shared first axis; `axes` count that axis, which can't be among them.
 
     A number means that many last axes of x with the first of y after the shared one.
@@ -221,7 +221,7 @@ def batched_tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> TensorVari
 # ------------------------------------------------------------------------------------------------- einsum
 
 
-def einsum(subscripts: str, *operands: Any, optimize: Any = "greedy") -> TensorVariable:
+def einsum(subscripts: str, *operands: TensorLike, optimize: Any = "greedy") -> TensorVariable:
     """Einstein's sum convention, as numpy.einsum: `einsum("ij,jk->ik", x, y)`; `...` stands for any axes.
 
     Several operands are contracted in pairs, in the order numpy.einsum_path finds (sizes not known count as
@@ -232,7 +232,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "greedy") -> TensorV
     if not isinstance(subscripts, str):
         raise TypeMismatchError(f"einsum: the first argument is a text such as 'ij,jk->ik', got {subscripts!r}")
     inputs, output = _subscripts(subscripts, tensors)
-    terms: list[tuple[Any, list[str]]] = []
+    terms: list[tuple[TensorVariable, list[str]]] = []
     for t, labels in zip(tensors, inputs):
         terms.append(_distinct(t, labels))
     ones = {label for t, labels in terms for s, label in zip(t.type.shape, labels) if s != 1}
@@ -296,7 +296,7 @@ def _distinct(t: TensorVariable, labels: list[str]) -> tuple[TensorVariable, lis
     return t, labels
 
 
-def _without_ones(t: Any, labels: list[str], keep: set[str]) -> tuple[Any, list[str]]:
+def _without_ones(t: TensorVariable, labels: list[str], keep: set[str]) -> tuple[TensorVariable, list[str]]:
     """Without axes of static size 1 whose label is larger elsewhere (they broadcast)."""
     kept = [k for k, (s, label) in enumerate(zip(t.type.shape, labels)) if s != 1 or label not in keep]
     if len(kept) == len(labels):
@@ -304,7 +304,8 @@ def _without_ones(t: Any, labels: list[str], keep: set[str]) -> tuple[Any, list[
     return apply(ops.Transpose(tuple(kept)), t), [labels[k] for k in kept]
 
 
-def _pair(left: tuple[Any, list[str]], right: tuple[Any, list[str]], needed: set[str]) -> tuple[Any, list[str]]:
+def _pair(left: tuple[TensorVariable, list[str]], right: tuple[TensorVariable, list[str]],
+          needed: set[str]) -> tuple[TensorVariable, list[str]]:
     (x, a), (y, b) = left, right
     x, a = _sum_out(x, a, needed | set(b))
     y, b = _sum_out(y, b, needed | set(a))
@@ -314,7 +315,7 @@ def _pair(left: tuple[Any, list[str]], right: tuple[Any, list[str]], needed: set
     return _contract(x, y, [number[k] for k in a], [number[k] for k in b], [number[k] for k in out]), out
 
 
-def _sum_out(x: TensorVariable, labels: list[str], needed: set[str]) -> tuple[Any, list[str]]:
+def _sum_out(x: TensorVariable, labels: list[str], needed: set[str]) -> tuple[TensorVariable, list[str]]:
     alone = tuple(n for n, k in enumerate(labels) if k not in needed)
     if not alone:
         return x, labels

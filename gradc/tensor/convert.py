@@ -7,8 +7,7 @@ Not here: the classes of the variables made (`variable.py` registers them with `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from gradc.ir import dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Apply, Constant, Variable, apply, describe, is_tensor, tensor_type
 from gradc.ir.types import TensorType
-from gradc.tensor.types import ShapeLike, TensorLike
+from gradc.tensor.types import List, ShapeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
@@ -27,7 +26,7 @@ __all__ = ["as_tensor", "as_tensor_variable", "cast", "constant", "get_scalar_co
 
 
 # Data and type of the Python numbers seen so far; read-only arrays, so that constants can share them.
-_NUMBERS: dict[Any, tuple[TensorType, np.ndarray]] = {}
+_NUMBERS: dict[object, tuple[TensorType, np.ndarray]] = {}
 _NUMBERS_LIMIT = 10_000
 
 
@@ -134,12 +133,12 @@ def _shown(x: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _has_variable(items: Sequence[Any]) -> bool:
+def _has_variable(items: List) -> bool:
     return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and _has_variable(i))
                for i in items)
 
 
-def stack_new_axis(items: Sequence[Any]) -> TensorVariable:
+def stack_new_axis(items: List) -> TensorVariable:
     """Tensors of equal rank along a new first axis (nested lists give one axis per level)."""
     rows = [as_tensor_variable(i) for i in items]
     ndim = rows[0].type.ndim
@@ -214,7 +213,7 @@ def size_of(x: TensorVariable, axis: int) -> TensorVariable:
     return size_constant(static) if static is not None else apply(ops.ShapeOf(axis), x)
 
 
-def sizes_of(x: TensorVariable) -> list[Any]:
+def sizes_of(x: TensorVariable) -> list[TensorVariable]:
     """All sizes of tensor `x`."""
     return [size_of(x, k) for k in range(x.type.ndim)]
 
@@ -240,7 +239,7 @@ def _one_size(value: TensorLike) -> TensorVariable:
                             f"{at(graph.user_line())}")
 
 
-def sizes(shape: ShapeLike, *, ndim: int | None = None, allow_unknown: bool = False) -> list[Any]:
+def sizes(shape: ShapeLike, *, ndim: int | None = None, allow_unknown: bool = False) -> list[TensorVariable]:
     """A shape taken apart into int64 scalars: from an int, a scalar, a vector, or a sequence of sizes.
 
     A vector must be of known length, or `ndim` must say it.  Negative constants are refused unless

@@ -145,7 +145,7 @@ def arange(start: TensorLike, stop: TensorLike | None = None, step: TensorLike =
     return cast(result, want)
 
 
-def _count_steps(first: TensorVariable, last: Any, by: Any) -> TensorVariable:
+def _count_steps(first: TensorVariable, last: TensorVariable, by: TensorVariable) -> TensorVariable:
     """ceil((last - first) / by) of integers."""
     zero = isinstance(first, Constant) and first.data == 0
     if isinstance(by, Constant) and by.data == 1:
@@ -231,7 +231,7 @@ mgrid = _Grid(False, "Dense coordinates: `mgrid[0:3, 0:4]` has shape (2, 3, 4), 
 ogrid = _Grid(True, "Open coordinates: `ogrid[0:3, 0:4]` is a list of shapes (3, 1) and (1, 4), as numpy.ogrid.")
 
 
-def meshgrid(*vectors: TensorLike, indexing: str = "xy", sparse: bool = False) -> list[Any]:
+def meshgrid(*vectors: TensorLike, indexing: str = "xy", sparse: bool = False) -> list[TensorVariable]:
     """Coordinate matrices of vectors, as numpy.meshgrid."""
     if indexing not in ("xy", "ij"):
         raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.errors import ShapeError, at
 from gradc.ir import dtypes, graph, ops
@@ -22,19 +22,19 @@ __all__ = ["diag", "diagonal", "fill_diagonal", "trace", "tril", "triu"]
 
 
 
-def offsets(n: Any, m: TensorVariable) -> TensorVariable:
+def offsets(n: TensorVariable, m: TensorVariable) -> TensorVariable:
     """The n by m matrix of column minus row numbers (int64)."""
     return ew.sub(shape_padleft(apply(ops.Iota(), m)), shape_padright(apply(ops.Iota(), n)))
 
 
-def tril(x: TensorLike, k: Any = 0) -> TensorVariable:
+def tril(x: TensorLike, k: TensorLike = 0) -> TensorVariable:
     """The lower triangle of the last two axes, up to diagonal k; 0 elsewhere."""
     x = _at_least_matrix(x, "tril")
     keep = ew.le(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "tril", "k"))
     return ew.switch(keep, x, constant(0, dtype=x.type.dtype))
 
 
-def triu(x: TensorLike, k: Any = 0) -> TensorVariable:
+def triu(x: TensorLike, k: TensorLike = 0) -> TensorVariable:
     """The upper triangle of the last two axes, from diagonal k on; 0 elsewhere."""
     x = _at_least_matrix(x, "triu")
     keep = ew.ge(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "triu", "k"))
@@ -101,7 +101,7 @@ def diag(x: TensorLike, k: int = 0) -> TensorVariable:
     return join(0, wide, below) if k > 0 else join(0, below, wide)
 
 
-def _plus(n: Any, k: int) -> TensorVariable:
+def _plus(n: TensorVariable, k: int) -> TensorVariable:
     return size_constant(int(n.data) + k) if isinstance(n, Constant) else ew.add(n, size_constant(k))
 
 

@@ -10,7 +10,7 @@ bits give float32 and wider ones float64.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def mod(x: TensorLike, y: TensorLike) -> TensorVariable:
     return elementwise("mod", x, y)
 
 
-def divmod(x: TensorLike, y: TensorLike) -> tuple[Any, Any]:
+def divmod(x: TensorLike, y: TensorLike) -> tuple[TensorVariable, TensorVariable]:
     """The pair (x // y, x % y)."""
     return floor_divide(x, y), mod(x, y)
 

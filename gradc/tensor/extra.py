@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.config import config
 from gradc.errors import TypeMismatchError, at
@@ -15,7 +15,7 @@ from gradc.tensor.convert import as_tensor_variable, cast, sizes
 from gradc.tensor.joining import slice_axis
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.shape import shape_padright
-from gradc.tensor.types import Axis, TensorLike
+from gradc.tensor.types import Axis, SizeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
@@ -37,7 +37,7 @@ def diff(x: TensorLike, n: int = 1, axis: Axis = -1) -> TensorVariable:
     return x
 
 
-def to_one_hot(y: TensorLike, nb_class: Any, dtype: DTypeLike | None = None) -> TensorVariable:
+def to_one_hot(y: TensorLike, nb_class: SizeLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """One row per integer of the vector y, with 1 in that column of `nb_class` and 0 elsewhere.
 
     Dtype: floatX unless given.

@@ -113,7 +113,7 @@ def stack(tensors: TensorLike, *more: Any, axis: Axis = 0) -> TensorVariable:
     return join(axis, *[expand_dims(t, axis) for t in made])
 
 
-def stacklists(nested: Any) -> TensorVariable:
+def stacklists(nested: TensorLike) -> TensorVariable:
     """A nested list of tensors as one tensor with one more axis per level."""
     if isinstance(nested, (list, tuple)):
         return stack([stacklists(n) for n in nested])
@@ -135,7 +135,7 @@ horizontal_stack = hstack
 vertical_stack = vstack
 
 
-def split(x: TensorLike, splits_size: ShapeLike, n_splits: int | None = None, axis: Axis = 0) -> list[Any]:
+def split(x: TensorLike, splits_size: ShapeLike, n_splits: int | None = None, axis: Axis = 0) -> list[TensorVariable]:
     """x cut along `axis` into parts of the sizes `splits_size` (a list, or a vector of `n_splits` entries).
 
     Raises: ShapeError if a size is negative or they don't add up to that of x, at build where known, else at run time.
@@ -189,7 +189,7 @@ def tile(x: TensorLike, reps: ShapeLike, ndim: int | None = None) -> TensorVaria
     return apply(ops.Reshape(want), spread, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
 
 
-def roll(x: TensorLike, shift: Any, axis: Axis | None = None) -> TensorVariable:
+def roll(x: TensorLike, shift: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """x with its elements moved by `shift` places along `axis`, those past the end coming in at the start.
 
     With axis None the flattened x is rolled.

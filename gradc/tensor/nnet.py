@@ -6,7 +6,7 @@ their arguments, so that no log of an underflowed probability is taken.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradc.tensor.shape as shp
 from gradc.errors import TypeMismatchError, at
@@ -98,7 +98,7 @@ def hard_sigmoid(x: TensorLike) -> TensorVariable:
 ultra_fast_sigmoid = sigmoid
 
 
-def categorical_crossentropy(coding_dist: TensorLike, true_dist: Any) -> TensorVariable:
+def categorical_crossentropy(coding_dist: TensorLike, true_dist: TensorLike) -> TensorVariable:
     """-sum(true * log(coding)) over the last axis.
 
     `true_dist` holds probabilities of the shape of `coding_dist`, or (one dimension fewer) the integer number
@@ -115,7 +115,7 @@ def categorical_crossentropy(coding_dist: TensorLike, true_dist: Any) -> TensorV
                             f"{at(true.source)}")
 
 
-def crossentropy_categorical_1hot(coding_dist: TensorLike, true_one_of_n: Any) -> TensorVariable:
+def crossentropy_categorical_1hot(coding_dist: TensorLike, true_one_of_n: TensorLike) -> TensorVariable:
     """-log of the probability given to the true class, whose integer numbers are `true_one_of_n`.
 
     Raises: IndexOutOfBoundsError for a number that is negative or no less than the number of classes.

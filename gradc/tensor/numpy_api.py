@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,15 +29,17 @@ from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.truth import result_is_dropped
-from gradc.tensor.types import Axes, Axis, TensorLike
+from gradc.tensor.types import Axes, Axis, List, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
+Fn: TypeAlias = Callable[..., Any]
+
 # -------------------------------------------------------------------- what gradc spells otherwise
 
 
-def _add_up(fn: Callable[..., Any], join: Callable[..., Any], neutral: int) -> Callable[..., Any]:
+def _add_up(fn: Fn, join: Fn, neutral: int) -> Fn:
     """`sum` or `prod` with NumPy's `initial` and `where`."""
     def total(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
               **options: Any) -> TensorVariable:
@@ -46,7 +48,7 @@ def _add_up(fn: Callable[..., Any], join: Callable[..., Any], neutral: int) -> C
     return total
 
 
-def _extreme(fn: Callable[..., Any], join: Callable[..., Any]) -> Callable[..., Any]:
+def _extreme(fn: Fn, join: Fn) -> Fn:
     """`max` or `min` with NumPy's `initial` and `where`."""
     def most(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
              **options: Any) -> TensorVariable:
@@ -81,14 +83,14 @@ def _ptp(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVari
     return ew.sub(red.max(a, axis, keepdims), red.min(a, axis, keepdims))
 
 
-def _cumulative(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _cumulative(fn: Fn) -> Fn:
     """`cumsum` or `cumprod` in another dtype."""
     def run(a: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None) -> TensorVariable:
         return fn(a if dtype is None else cast(as_tensor_variable(a), dtype), axis)
     return run
 
 
-def _cumulative_from(fn: Callable[..., Any], first: int) -> Callable[..., Any]:
+def _cumulative_from(fn: Fn, first: int) -> Fn:
     """`cumulative_sum` or `cumulative_prod`, which may begin with what is there before the first element."""
     def run(x: TensorLike, axis: Axis | None = None, dtype: DTypeLike | None = None,
             include_initial: bool = False) -> TensorVariable:
@@ -104,7 +106,7 @@ def _cumulative_from(fn: Callable[..., Any], first: int) -> Callable[..., Any]:
     return run
 
 
-def _along(x: TensorVariable, axis: Axis, part: Any) -> tuple[Any, ...]:
+def _along(x: TensorVariable, axis: Axis, part: object) -> tuple[object, ...]:
     """The index that takes `part` along an axis."""
     k = red.normalize_axis(axis, x.ndim, "an index", x)
     return (*[slice(None)] * k, part)
@@ -120,7 +122,7 @@ def _clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | No
     return ew.maximum(x, low) if low is not None else ew.minimum(x, high) if high is not None else x
 
 
-def _round(a: TensorLike, decimals: Any = 0) -> TensorVariable:
+def _round(a: TensorLike, decimals: int = 0) -> TensorVariable:
     """Half to even, by NumPy's own steps: scaled, rounded, scaled back."""
     x = as_tensor_variable(a)
     if isinstance(decimals, bool) or not isinstance(decimals, (int, np.integer)):
@@ -140,7 +142,7 @@ def _size(a: TensorLike, axis: int | None = None) -> TensorVariable:
     return shp.size(a) if axis is None else shp.shape_tuple(as_tensor_variable(a))[axis]
 
 
-def _transpose(a: TensorLike, axes: Any = None) -> TensorVariable:
+def _transpose(a: TensorLike, axes: Axes = None) -> TensorVariable:
     return shp.transpose(a) if axes is None else shp.transpose(a, axes)
 
 
@@ -148,9 +150,9 @@ def _trace(a: TensorLike, dtype: DTypeLike | None = None, **options: Any) -> Ten
     return diagonals.trace(a if dtype is None else cast(as_tensor_variable(a), dtype), **options)
 
 
-def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _joined(fn: Fn) -> Fn:
     """`concatenate` and others with NumPy's `dtype`; axis None flattens."""
-    def join(arrays: Any, axis: Axis = 0, dtype: DTypeLike | None = None) -> TensorVariable:
+    def join(arrays: List, axis: Axis = 0, dtype: DTypeLike | None = None) -> TensorVariable:
         parts = [as_tensor_variable(a) for a in arrays]
         if axis is None:
             parts, axis = [shp.ravel(p) for p in parts], 0
@@ -159,7 +161,7 @@ def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
     return join
 
 
-def _column_stack(tup: Any) -> TensorVariable:
+def _column_stack(tup: List) -> TensorVariable:
     parts = [as_tensor_variable(a) for a in tup]
     return joining.concatenate([shp.reshape(p, (-1, 1)) if p.ndim < 2 else p for p in parts], 1)
 
@@ -172,7 +174,7 @@ def _atleast_3d(*arys: TensorLike) -> TensorVariable | tuple[TensorVariable, ...
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _parts(ary: TensorLike, sections: int | np.integer[Any], axis: Axis, what: str) -> tuple[Any, Any, int]:
+def _parts(ary: TensorLike, sections: int | np.integer, axis: Axis, what: str) -> tuple[TensorVariable, Any, int]:
     """The tensor, the size of what is split, an int if it is known, and how many parts it is split into."""
     x, count = as_tensor_variable(ary), int(sections)
     if count < 1:
@@ -181,7 +183,7 @@ def _parts(ary: TensorLike, sections: int | np.integer[Any], axis: Axis, what: s
     return x, shp.shape_tuple(x)[k] if x.type.shape[k] is None else x.type.shape[k], count
 
 
-def _split(ary: Any, indices_or_sections: Any, axis: Axis = 0) -> list[Any]:
+def _split(ary: TensorLike, indices_or_sections: int | np.integer | List, axis: Axis = 0) -> list[TensorVariable]:
     """Parts between positions, or that many of equal size."""
     if not isinstance(indices_or_sections, (int, np.integer)):
         return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
@@ -193,28 +195,28 @@ def _split(ary: Any, indices_or_sections: Any, axis: Axis = 0) -> list[Any]:
     return _cut(x, [n // count * k for k in range(1, count)], axis)
 
 
-def _array_split(ary: Any, indices_or_sections: Any, axis: Axis = 0) -> list[Any]:
+def _array_split(ary: TensorLike, indices_or_sections: int | np.integer | List, axis: Axis = 0) -> list[TensorVariable]:
     """As `split`, but the first parts may have one row more."""
     if not isinstance(indices_or_sections, (int, np.integer)):
         return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
     x, n, count = _parts(ary, indices_or_sections, axis, "array_split")
-    least: Callable[..., Any] = min if isinstance(n, int) else ew.minimum
+    least: Fn = min if isinstance(n, int) else ew.minimum
     return _cut(x, [n // count * k + least(n % count, k) for k in range(1, count)], axis)
 
 
-def _cut(x: TensorVariable, positions: Sequence[Any], axis: Axis) -> list[Any]:
+def _cut(x: TensorVariable, positions: Sequence[Any], axis: Axis) -> list[TensorVariable]:
     bounds = [None, *positions, None]
     return [index.getitem(x, _along(x, axis, slice(a, b))) for a, b in pairwise(bounds)]
 
 
-def _split_along(axis: Axis) -> Callable[..., Any]:
-    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
+def _split_along(axis: Axis) -> Fn:
+    def split(ary: TensorLike, indices_or_sections: int | np.integer | List) -> list[TensorVariable]:
         x = as_tensor_variable(ary)
         return _split(x, indices_or_sections, 0 if axis == 1 and x.ndim == 1 else axis)
     return split
 
 
-def _unstack(x: TensorLike, axis: Axis = 0) -> tuple[Any, ...]:
+def _unstack(x: TensorLike, axis: Axis = 0) -> tuple[TensorVariable, ...]:
     return tuple(shp.moveaxis(x, axis, 0))
 
 
@@ -226,11 +228,12 @@ def _flip(m: TensorLike, axis: Axes = None) -> TensorVariable:
     return result
 
 
-def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: Any = None, append: Any = None) -> TensorVariable:
+def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: TensorLike | None = None,
+          append: TensorLike | None = None) -> TensorVariable:
     x = as_tensor_variable(a)
     k = red.normalize_axis(axis, x.ndim, "diff", x)
 
-    def piece(given: Any) -> list[Any]:
+    def piece(given: TensorLike) -> list[TensorVariable]:
         part = as_tensor_variable(given)
         sizes = [1 if j == k else s for j, s in enumerate(shp.shape_tuple(x))]
         return [part if part.ndim else shp.broadcast_to(part, sizes)]
@@ -256,11 +259,11 @@ def _vecdot(x1: TensorLike, x2: TensorLike, axis: Axis = -1) -> TensorVariable:
                                                                     shp.moveaxis(y, axis, -1))
 
 
-def _matrix_norm(x: TensorLike, keepdims: bool = False, ord: Any = "fro") -> TensorVariable:
+def _matrix_norm(x: TensorLike, keepdims: bool = False, ord: float | str = "fro") -> TensorVariable:
     return red.norm(x, ord, (-2, -1), keepdims)
 
 
-def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> TensorVariable:
+def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: float | str = 2) -> TensorVariable:
     x = as_tensor_variable(x)
     if isinstance(axis, (int, np.integer)):
         return red.norm(x, ord, axis, keepdims)
@@ -275,7 +278,7 @@ def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> 
     return red.sum(cast(ew.neq(a, 0), "int64"), axis, keepdims=keepdims)
 
 
-def _outer_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _outer_of(fn: Fn) -> Fn:
     """`ufunc.outer`: of all pairs."""
     def outer(a: TensorLike, b: TensorLike) -> TensorVariable:
         x, y = as_tensor_variable(a), as_tensor_variable(b)
@@ -285,7 +288,7 @@ def _outer_of(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 # ------------------------------------------------------------------------------------------------ the table
 
-Row = tuple[Callable[..., Any], str]
+Row: TypeAlias = tuple[Fn, str]
 
 FUNCTIONS: dict[str, Row] = {
     # reductions
@@ -359,14 +362,14 @@ FUNCTIONS: dict[str, Row] = {
 }
 FUNCTIONS["amax"], FUNCTIONS["amin"] = FUNCTIONS["max"], FUNCTIONS["min"]
 
-RENAMED: dict[str, Callable[..., Any]] = {        # NumPy's name -> gradc's function of another name
+RENAMED: dict[str, Fn] = {        # NumPy's name -> gradc's function of another name
     "subtract": ew.sub, "multiply": ew.mul, "negative": ew.neg, "fabs": ew.abs, "positive": as_tensor_variable,
     "float_power": lambda x, y: ew.pow(cast(as_tensor_variable(x), "float64"), y), "radians": trig.deg2rad,
     "degrees": trig.rad2deg, "rint": ew.round_half_to_even, "equal": ew.eq, "less": ew.lt, "less_equal": ew.le,
     "greater": ew.gt, "greater_equal": ew.ge,
 }
 
-_BY_UFUNC: dict[np.ufunc, Callable[..., Any]] = {   # and every ufunc that has the name of a public function
+_BY_UFUNC: dict[np.ufunc, Fn] = {   # and every ufunc that has the name of a public function
     ufunc: fn
     for name, fn in [*((name, getattr(module, name)) for module in (ew, trig, contract) for name in module.__all__),
                      *RENAMED.items()]
@@ -405,7 +408,7 @@ _MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks
 # ------------------------------------------------------------------------------------------------- its use
 
 
-def function_named(func: Any) -> str:
+def function_named(func: Fn) -> str:
     """What NumPy calls a function: "sum", "linalg.norm"."""
     module = getattr(func, "__module__", None) or "numpy"
     return f"{module}.{func.__name__}".removeprefix("numpy.")
@@ -479,7 +482,7 @@ def _numpy(name: str) -> Any:
     return reduce(getattr, name.split("."), np)
 
 
-def _refuse_option(name: str, key: str, value: TensorLike, default: Any) -> None:
+def _refuse_option(name: str, key: str, value: object, default: object) -> None:
     """TypeMismatchError for an option that changes something."""
     plain = isinstance(value, (bool, int, float, str, tuple))
     if plain and (value in _MEMORY.get(key, ()) or (isinstance(default, type(value)) and value == default)):
@@ -503,7 +506,7 @@ def _refusal(name: str) -> TypeMismatchError:
     return TypeMismatchError(f"numpy.{name} does not work on variables{at(user_line())}; {advice}")
 
 
-def call_ufunc(ufunc: Any, method: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """`ufunc(...)` or one of its methods, of variables."""
     name = ufunc.__name__
     if (name, method) in METHODS:

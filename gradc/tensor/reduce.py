@@ -13,7 +13,7 @@ from __future__ import annotations
 import builtins
 import math
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def normalize_axis(axis: Axis, ndim: int, what: str, x: TensorVariable | None = 
     return int(axis) % ndim
 
 
-def keep_axes(result: Any, axes: tuple[int, ...], ndim: int) -> TensorVariable:
+def keep_axes(result: TensorVariable, axes: tuple[int, ...], ndim: int) -> TensorVariable:
     """`result` of a reduction over `axes` with those axes put back as size 1."""
     if not axes:
         return result
@@ -196,7 +196,7 @@ def argmin(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVa
     return _argreduce("minimum", "argmin", x, axis, keepdims)
 
 
-def max_and_argmax(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> tuple[Any, Any]:
+def max_and_argmax(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> tuple[TensorVariable, TensorVariable]:
     """The pair (max, argmax)."""
     return max(x, axis, keepdims), argmax(x, axis, keepdims)
 
@@ -247,7 +247,7 @@ def mean(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepd
     return ew.true_divide(total, _count(x, axes, _moment_dtype(total.type.dtype)))
 
 
-def var(x: TensorLike, axis: Axes = None, ddof: Any = 0, keepdims: bool = False,
+def var(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool = False,
         corrected: bool = False) -> TensorVariable:
     """Variance along `axis`: mean squared deviation from the mean, with n - ddof in the denominator.
 
@@ -273,7 +273,7 @@ def var(x: TensorLike, axis: Axes = None, ddof: Any = 0, keepdims: bool = False,
     return ew.true_divide(total, count)
 
 
-def std(x: TensorLike, axis: Axes = None, ddof: Any = 0, keepdims: bool = False,
+def std(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool = False,
         corrected: bool = False) -> TensorVariable:
     """Square root of `var`; the gradient at 0 is nan."""
     return ew.sqrt(var(x, axis, ddof, keepdims, corrected))
@@ -306,7 +306,7 @@ def cumprod(x: TensorLike, axis: Axis | None = None) -> TensorVariable:
     return _cumulate("mul", "cumprod", x, axis)
 
 
-def norm(x: TensorLike, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
+def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Vector norm along `axis` (all axes for None), or a matrix norm by entries.
 
     `ord`: None or 2 Euclidean (of all elements along `axis`), 1, any p > 0, inf, -inf, 0 (number of non-zeros),

@@ -21,7 +21,7 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, is_length, named, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes, normalize_axis
-from gradc.tensor.types import Axes, Axis, ShapeLike, TensorLike
+from gradc.tensor.types import Axes, Axis, List, ShapeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
@@ -45,7 +45,7 @@ def shape(x: TensorLike) -> TensorVariable:
     return apply(ops.ShapeOf(None), x)
 
 
-def shape_tuple(x: TensorLike) -> tuple[Any, ...]:
+def shape_tuple(x: TensorLike) -> tuple[TensorVariable, ...]:
     """The sizes of x, one int64 scalar per dimension."""
     return tuple(sizes_of(as_tensor_variable(x)))
 
@@ -121,7 +121,7 @@ def swapaxes(x: TensorLike, axis1: Axis, axis2: Axis) -> TensorVariable:
     return _permute(x, tuple(order))
 
 
-def moveaxis(x: TensorLike, source: Any, destination: Any) -> TensorVariable:
+def moveaxis(x: TensorLike, source: Axis | List, destination: Axis | List) -> TensorVariable:
     """x with the axes `source` moved to the places `destination`; the others keep their order."""
     x = as_tensor_variable(x)
     ndim = x.type.ndim
@@ -236,7 +236,7 @@ def reshape(x: TensorLike, newshape: ShapeLike, ndim: int | None = None) -> Tens
     return apply(ops.Reshape(len(new)), x, *new)
 
 
-def _or_one(s: Any) -> TensorVariable:
+def _or_one(s: TensorVariable) -> TensorVariable:
     return ew.switch(ew.eq(s, size_constant(-1)), size_constant(1), s)
 
 
@@ -291,7 +291,7 @@ def broadcast_to(x: TensorLike, shape: ShapeLike) -> TensorVariable:
     return apply(ops.Broadcast(), as_tensor_variable(x), *[not_negative(s, "broadcast_to") for s in sizes(shape)])
 
 
-def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any]:
+def _broadcast_sizes(shapes: Sequence[Sequence[TensorVariable]], checked: bool) -> list[TensorVariable]:
     """The sizes that int64 size lists broadcast to.
 
     Symbolic sizes must be equal at run time: `checked` makes that part of the sizes, else it is left to the
@@ -314,13 +314,13 @@ def _broadcast_sizes(shapes: Sequence[Sequence[Any]], checked: bool) -> list[Any
     return result
 
 
-def broadcast_shape(*arrays: Any, arrays_are_shapes: bool = False) -> tuple[Any, ...]:
+def broadcast_shape(*arrays: Any, arrays_are_shapes: bool = False) -> tuple[TensorVariable, ...]:
     """The shape that the arrays (or shapes) broadcast to, as a tuple of int64 scalars."""
     lists = [sizes(a) if arrays_are_shapes else sizes_of(as_tensor_variable(a)) for a in arrays]
     return tuple(_broadcast_sizes(lists, checked=True))
 
 
-def broadcast_arrays(*arrays: TensorLike) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: TensorLike) -> tuple[TensorVariable, ...]:
     """The arrays, each repeated to the shape they broadcast to."""
     tensors = [as_tensor_variable(a) for a in arrays]
     new = _broadcast_sizes([sizes_of(t) for t in tensors], checked=False)

@@ -28,7 +28,7 @@ class Container:
 
     __slots__ = ("allow_downcast", "name", "storage", "strict", "type")
 
-    def __init__(self, type: Type, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
+    def __init__(self, type: Type, value: object, *, strict: bool = False, allow_downcast: bool | None = None,
                  name: str | None = None) -> None:
         self.type = type
         self.strict = strict
@@ -41,7 +41,7 @@ class Container:
     def data(self) -> Any:
         return self.storage[0]
 
-    def set(self, value: Any, borrow: bool = False) -> None:
+    def set(self, value: object, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
         new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,
                                name=f"shared variable {shown(self.name)}" if self.name else "shared variable",
@@ -55,7 +55,7 @@ class Container:
 class SharedVariable(Variable):
     """A variable with a value: `get_value`, `set_value`.  `default_update`: its new value after each call."""
 
-    def __init__(self, type: Type, value: Any, name: str | None = None, *, strict: bool = False,
+    def __init__(self, type: Type, value: object, name: str | None = None, *, strict: bool = False,
                  allow_downcast: bool | None = None, container: Container | None = None) -> None:
         super().__init__(type, name=name)
         self.container = container if container is not None else Container(
@@ -67,7 +67,7 @@ class SharedVariable(Variable):
         value = self.container.storage[0]
         return value if borrow else copy.deepcopy(value)
 
-    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+    def set_value(self, new_value: object, borrow: bool = False) -> None:
         """Replace the value; `borrow=True` keeps the array given rather than a copy of it.
 
         Raises: BadArgumentError (a TypeError) for another dtype or rank, ShapeError for another static size.
@@ -92,7 +92,7 @@ class TensorSharedVariable(SharedVariable, TensorVariable):
     type: TensorType
 
     if TYPE_CHECKING:
-        def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray[Any, Any]: ...
+        def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray: ...
 
 
 class RandomGeneratorSharedVariable(SharedVariable):
@@ -100,7 +100,7 @@ class RandomGeneratorSharedVariable(SharedVariable):
 
 
 @overload
-def shared(value: np.ndarray[Any, Any] | np.generic | complex, name: str | None = None, **options: Any,
+def shared(value: np.ndarray | np.generic | complex, name: str | None = None, **options: Any,
            ) -> TensorSharedVariable: ...
 @overload
 def shared(value: np.random.Generator, name: str | None = None, **options: Any) -> RandomGeneratorSharedVariable: ...

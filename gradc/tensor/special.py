@@ -146,7 +146,7 @@ def _sums(total: Any, powers: Any) -> bool:
         and total.owner.inputs[0] is powers
 
 
-def log_of_complement(p: Any) -> TensorVariable:
+def log_of_complement(p: TensorVariable) -> TensorVariable:
     """log(1 - p); for p made by `sigmoid` the stable form."""
     p = as_tensor_variable(p)
     if p.owner is not None and p.owner.op == ops.Map("sigmoid"):
@@ -154,7 +154,7 @@ def log_of_complement(p: Any) -> TensorVariable:
     return ew.log1p(ew.neg(p))
 
 
-def factorial(n: Any) -> TensorVariable:
+def factorial(n: TensorLike) -> TensorVariable:
     """gamma(n + 1)."""
     return ew.gamma(ew.add(n, 1))
 

@@ -13,14 +13,15 @@ import numpy as np
 
 from gradc.ir.graph import Constant, Variable
 
-Array: TypeAlias = "np.ndarray[Any, Any] | np.generic"
+List: TypeAlias = "list[Any] | tuple[Any, ...]"         # of variables, of sizes: what is in it is checked there
+Array: TypeAlias = "np.ndarray | np.generic"
 Number: TypeAlias = "bool | int | float | complex | np.generic"
 
 # A variable, or what makes a constant; lists and tuples may hold variables.  A str is none of these.
-TensorLike: TypeAlias = "Variable | Array | Number | list[Any] | tuple[Any, ...]"
+TensorLike: TypeAlias = "Variable | Array | Number | List"
 
-SizeLike: TypeAlias = "int | np.integer[Any] | Variable"
-ShapeLike: TypeAlias = "SizeLike | list[Any] | tuple[Any, ...] | np.ndarray[Any, Any]"
+SizeLike: TypeAlias = "int | np.integer | Variable"
+ShapeLike: TypeAlias = "SizeLike | List | np.ndarray"
 
-Axis: TypeAlias = "int | np.integer[Any] | Constant"
+Axis: TypeAlias = "int | np.integer | Constant"
 Axes: TypeAlias = "Axis | Sequence[Axis] | None"

@@ -7,7 +7,7 @@ registers its classes with TensorType.  `==` and `hash` stay those of objects (i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -120,7 +120,7 @@ class TensorVariable(Variable):
         raise TypeMismatchError(f"object of type '{type(self).__name__}' has no len(); the size of {describe(self)} is "
                                 f"symbolic{at(self.source)}: use x.shape[0]")
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[TensorVariable]:
         if self.ndim == 0:
             raise TypeMismatchError(f"iteration over the scalar {describe(self)}{at(self.source)}")
         n = self.type.shape[0]
@@ -129,7 +129,7 @@ class TensorVariable(Variable):
                              f"{self.type.short()}; use scan, or index it with ints")
         return (self[k] for k in range(n))
 
-    def __setitem__(self, key: Any, value: TensorLike) -> None:
+    def __setitem__(self, key: object, value: TensorLike) -> None:
         raise TypeMismatchError(f"variables can't be changed{at(self.source)}; use "
                                 f"{shown(self.name or 'x')} = set_subtensor({shown(self.name or 'x')}[...], value)")
 
@@ -296,7 +296,7 @@ class TensorVariable(Variable):
         """`value` in the shape of this tensor."""
         return ew.second(self, value)
 
-    def get_scalar_constant_value(self) -> np.ndarray[Any, Any]:
+    def get_scalar_constant_value(self) -> np.ndarray:
         """The value, if it is known when the graph is built."""
         return convert.get_scalar_constant_value(self)
 
@@ -308,11 +308,11 @@ class TensorVariable(Variable):
             return shp.reshape(self, shape_[0], ndim=shape_[1])
         return shp.reshape(self, shape_[0] if len(shape_) == 1 else shape_, ndim=ndim)
 
-    def transpose(self, *axes: Any) -> TensorVariable:
+    def transpose(self, *axes: Axes) -> TensorVariable:
         """Axes in another order (reversed without arguments)."""
         return shp.transpose(self, *axes)
 
-    def dimshuffle(self, *pattern: Any) -> TensorVariable:
+    def dimshuffle(self, *pattern: int | str | Sequence[int | str]) -> TensorVariable:
         """Axes in the order `pattern`, with new ones at "x"."""
         return shp.dimshuffle(self, *pattern)
 
@@ -327,7 +327,7 @@ class TensorVariable(Variable):
             return ew.round(self, mode or decimals)
         return numpy_api.call("round", (self, decimals), {})
 
-    def flatten(self, ndim: Any = 1, order: str = "C") -> TensorVariable:
+    def flatten(self, ndim: int | str = 1, order: str = "C") -> TensorVariable:
         """See `gradc.tensor.flatten`; NumPy's order may come first."""
         if isinstance(ndim, str) or order != "C":
             return self.ravel(ndim if isinstance(ndim, str) else order)
@@ -337,7 +337,7 @@ class TensorVariable(Variable):
         """As a vector."""
         return numpy_api.call("ravel", (self, order), {})
 
-    def norm(self, L: Any = 2, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
+    def norm(self, L: float | str = 2, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
         """The L-norm of the elements along `axis`; see `gradc.tensor.norm`."""
         x = shp.flatten(self) if axis is None and self.ndim > 1 and not keepdims else self
         return red.norm(x, L, axis, keepdims)
@@ -405,7 +405,7 @@ class TensorVariable(Variable):
 
     # ------------------------------------------------------------------------------ NumPy's protocols
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return numpy_api.call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...],

@@ -238,6 +238,7 @@ def _state(rng: Any) -> Variable:
 def _size(size: Any) -> Variable:
     """A size as an int64 vector of known length."""
     parts = [] if size is None else sizes(size)
-    if all(isinstance(p, Constant) for p in parts):
-        return constant(np.array([int(p.data) for p in parts], "int64"))
+    known = [int(p.data) for p in parts if isinstance(p, Constant)]
+    if len(known) == len(parts):
+        return constant(np.array(known, "int64"))
     return stack(parts)

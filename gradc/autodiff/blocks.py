@@ -5,8 +5,6 @@ Each returns its argument as a new variable; `ir.convert` takes it out of the Pr
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.errors import GradientError
 from gradc.ir import ops
 from gradc.ir.graph import apply, to_variable
@@ -45,7 +43,7 @@ def grad_scale(x: TensorLike, multiplier: float) -> TensorVariable:
     return apply(ops.GradientOf(("scale", _number("multiplier", multiplier))), to_variable(x))
 
 
-def _number(what: str, value: Any) -> float:
+def _number(what: str, value: float) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

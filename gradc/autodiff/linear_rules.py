@@ -67,7 +67,7 @@ def is_linear(program: Program) -> bool:
                     or (op.fn == "true_divide" and not used[1])
                     or (op.fn == "switch" and not used[0] and all(u or z for u, z in zip(used[1:], zero[1:]))))
         elif type(op) in (ops.Reduce, ops.Cumulate):
-            fits = op.fn == "add"  # type: ignore[attr-defined]
+            fits = op.fn == "add"
         elif type(op) is ops.Contract:
             fits = not all(used)
         else:

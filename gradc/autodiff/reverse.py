@@ -44,6 +44,7 @@ from gradc.ir.graph import (
     toposort,
 )
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.tensor.types import TensorLike
 from gradc.tensor.variable import TensorVariable
 
 if TYPE_CHECKING:
@@ -119,14 +120,15 @@ def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_con
 
 
 @overload
-def Lop(f: Variable | Sequence[Variable], wrt: Variable, eval_points: Any,
+def Lop(f: Variable | Sequence[Variable], wrt: Variable, eval_points: TensorLike | Sequence[TensorLike],
         consider_constant: Iterable[Variable] | None = None, disconnected_inputs: str = "raise") -> TensorVariable: ...
 @overload
-def Lop(f: Variable | Sequence[Variable], wrt: Sequence[Variable], eval_points: Any,
+def Lop(f: Variable | Sequence[Variable], wrt: Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
         consider_constant: Iterable[Variable] | None = None,
         disconnected_inputs: str = "raise") -> list[TensorVariable]: ...
-def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable], eval_points: Any,
-        consider_constant: Iterable[Variable] | None = None, disconnected_inputs: str = "raise") -> Any:
+def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
+        eval_points: TensorLike | Sequence[TensorLike], consider_constant: Iterable[Variable] | None = None,
+        disconnected_inputs: str = "raise") -> Any:
     """The row vector `eval_points` times the Jacobian of `f` by `wrt`.
 
     Shapes: eval_points as f; the result as wrt (a list of them if wrt is a list).
@@ -174,7 +176,7 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     o = Symbolic()
     total: Any
     if by_start is not None and by_cost is not None:
-        total = [o.add(a, b) for a, b in zip(by_start, by_cost)]  # type: ignore[attr-defined]
+        total = [o.add(a, b) for a, b in zip(by_start, by_cost)]
     else:
         total = by_start if by_cost is None else by_cost
     result = (total[:count], total[count:])
@@ -389,7 +391,7 @@ def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
     return single, targets
 
 
-def _check_cost(cost: Any) -> Variable:
+def _check_cost(cost: object) -> Variable:
     if not isinstance(cost, Variable):
         cost = to_variable(cost)
     if isinstance(cost.type, NullType):

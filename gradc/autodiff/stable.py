@@ -62,7 +62,7 @@ class Forms:
     def form(self, node: Apply) -> Variable | None:
         """Another expression for the result of `node`, or None."""
         self.like = out = node.outputs[0]
-        if out.type.dtype not in dtypes.FLOATS:  # type: ignore[attr-defined]
+        if out.type.dtype not in dtypes.FLOATS:
             return None
         fn = node.op.fn
         if not any([self.seed(x) for x in node.inputs]):
@@ -80,7 +80,7 @@ class Forms:
     def row(self, v: Variable) -> tuple[Any, list[Variable]]:
         """The row that makes v, and its arguments; op kinds that are no rows stand for themselves."""
         node = v.owner
-        if node is None or id(v) in self.keep or v.type.dtype not in dtypes.FLOATS:  # type: ignore[attr-defined]
+        if node is None or id(v) in self.keep or v.type.dtype not in dtypes.FLOATS:
             return None, []
         kind = type(node.op)
         if kind is ops.Map:
@@ -208,10 +208,10 @@ class Forms:
         if fn is not ops.Reduce or v.owner.op.fn != "add":  # type: ignore[union-attr]
             return None
         inner, inner_args = self.row(args[0])
-        if inner != "exp" or args[0].type.dtype != v.type.dtype:  # type: ignore[attr-defined]
+        if inner != "exp" or args[0].type.dtype != v.type.dtype:
             return None
         axes = v.owner.op.axes  # type: ignore[union-attr]
-        if any(args[0].type.shape[k] == 0 for k in axes) or not axes:  # type: ignore[attr-defined]
+        if any(args[0].type.shape[k] == 0 for k in axes) or not axes:
             return None
         return ("S", *self.argument(inner_args[0]), axes, perm)
 
@@ -338,7 +338,7 @@ class Forms:
         o = self.o
         top = o.apply(ops.GradientOf("consider_constant"), o.apply(ops.Reduce("maximum", axes), u))
         m = o.switch(o.isinf(top), o.const(0, u), top)
-        return m, o.sub(u, self.kept(m, axes, u.type.ndim))  # type: ignore[attr-defined]
+        return m, o.sub(u, self.kept(m, axes, u.type.ndim))
 
     # ------------------------------------------------------------------------------------------ logarithms
 
@@ -377,7 +377,7 @@ class Forms:
             if not _positive(u):
                 return None
             number = _number(u)
-            term = o.log(o.cast(u, v.type.dtype)) if number is None else o.const(math.log(number), v)  # type: ignore[attr-defined]
+            term = o.log(o.cast(u, v.type.dtype)) if number is None else o.const(math.log(number), v)
             terms.append((term, n))
         terms[:0] = [self.log_of_factor(key, n) for key, n in made.factors.items()]
         total: Variable | None = None

@@ -63,7 +63,7 @@ class Symbolic:
 
     def full_like(self, x: Variable, value: float) -> Variable:
         """`value` in the shape of x and the dtype of its cotangent (floatX for integers and bools)."""
-        return self.second(x, self.number(value, cotangent_dtype(x)))  # type: ignore[attr-defined]
+        return self.second(x, self.number(value, cotangent_dtype(x)))
 
     def cast(self, x: Variable, dtype: str) -> Variable:
         """x in another dtype; x itself if it has it."""
@@ -100,13 +100,13 @@ class Symbolic:
         have, want = x.type.shape, like.type.shape
         if len(have) == len(want) and all(a == b or a != 1 for a, b in zip(have, want)):
             return x
-        return self.second(like, x)  # type: ignore[attr-defined]
+        return self.second(like, x)
 
     def add_terms(self, terms: list[Variable]) -> Variable | None:
         """The sum of `terms`, None if there are none."""
         total = terms[0] if terms else None
         for term in terms[1:]:
-            total = self.add(total, term)  # type: ignore[attr-defined]
+            total = self.add(total, term)
         return total
 
 

@@ -135,7 +135,7 @@ class _Unit:
         lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", *own, ""]
         return "\n".join(lines)
 
-    def measure(self, prologue: list[Any]) -> list[str]:
+    def measure(self, prologue: list[Define | Check]) -> list[str]:
         """The function that computes all sizes but late ones, and the struct it fills."""
         if not prologue and not self.needed:
             return []
@@ -162,7 +162,8 @@ class _Unit:
             "Checks that the inputs' shapes fit."
         return [*lines, *parts, f"/* {what} */", *_function(f"static int measure({self.parameters()})", body)]
 
-    def measure_part(self, statements: Sequence[Any], copied: Sequence[str], given: Mapping[Any, int]) -> list[str]:
+    def measure_part(self, statements: Sequence[Define | Check], copied: Sequence[str],
+                     given: Mapping[Any, int]) -> list[str]:
         """Statements of the prologue, with what they need and what the struct gets: of the sizes they define those that
         are needed elsewhere, and `copied`.  given: where the frame has each size of an input.
         """
@@ -178,7 +179,7 @@ class _Unit:
         stored = [*copied, *[n for n in made if n in self.needed]]
         return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in stored]]
 
-    def measure_late(self, number: int, statements: list[Any]) -> list[str]:
+    def measure_late(self, number: int, statements: list[Define | Check]) -> list[str]:
         """The function that computes the sizes known after section `number`."""
         found = {late.size: late.buffer for late in self.kernel.late if late.section == number}
         wanted = set(self.needed)
@@ -443,11 +444,11 @@ def _shared(kernel: Kernel) -> Iterator[str]:
         yield from [d for d in b.shape if isinstance(d, str)]
 
 
-def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:
+def _by_section(kernel: Kernel) -> tuple[list[Define | Check], dict[int, list[Define | Check]]]:
     """The statements of the prologue that can be run at the start, and those that come after each section."""
     after = {late.size: late.section for late in kernel.late}
-    early: list[Any] = []
-    late: dict[int, list[Any]] = {section: [] for section in after.values()}
+    early: list[Define | Check] = []
+    late: dict[int, list[Define | Check]] = {section: [] for section in after.values()}
     for s in kernel.prologue:
         printer = Printer(Names())
         printer.statements((s,))
@@ -458,11 +459,11 @@ def _by_section(kernel: Kernel) -> tuple[list[Any], dict[int, list[Any]]]:
     return early, late
 
 
-def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
+def _live(prologue: Sequence[Define | Check], used: set[str]) -> tuple[tuple[Define | Check, ...], set[str]]:
     """The statements whose results are used, and all names they use."""
     kept = []
     for s in reversed(prologue):
-        if type(s) is Check or s.name in used:
+        if isinstance(s, Check) or s.name in used:
             kept.append(s)
             printer = Printer(Names())
             printer.statements((s,))
@@ -470,10 +471,10 @@ def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set
     return tuple(reversed(kept)), used
 
 
-def _loads(statement: Any) -> list[Load]:
+def _loads(statement: Define | Check) -> list[Load]:
     """The loads of integer inputs in a statement of the prologue."""
     found: list[Load] = []
-    stack = [statement.expr] if type(statement) is Define else [statement.condition]
+    stack = [statement.expr] if isinstance(statement, Define) else [statement.condition]
     while stack:
         e = stack.pop()
         if type(e) is Load:

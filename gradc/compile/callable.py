@@ -107,13 +107,13 @@ class Function(Generic[Result]):
         self.maker.forget()
         self.drop_recent()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return self.maker.restore, (self.maker.recipe(self.trust_input),)
 
     def __copy__(self) -> Function[Result]:
         return self.copy()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Function[Result]:
+    def __deepcopy__(self, memo: dict[int, object]) -> Function[Result]:
         return self.maker.restore(copy.deepcopy(self.maker.recipe(self.trust_input), memo))
 
 

@@ -153,7 +153,7 @@ class _ByKernel:
         flat = [a.astype(dtype).ravel() for a, (_, dtype) in zip(arrays, self.snippet.inputs)]
         return self.kernel(*flat).reshape(arrays[0].shape)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _ByKernel, (self.snippet,)
 
 

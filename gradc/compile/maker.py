@@ -331,7 +331,7 @@ def _in_memory(t: Type) -> tuple[str, tuple[int, ...]]:
 def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """Dtype and rank of each array that a user's Op is given, and of each of its results."""
     return tuple([[(dtype, len(shape)) for dtype, shape in (_in_memory(v.type) for v in group)]  # type: ignore
-                  for group in (eqn.op.split(eqn.args)[0], eqn.outs)])  # type: ignore[attr-defined]
+                  for group in (eqn.op.split(eqn.args)[0], eqn.outs)])
 
 
 def _arranged(result: str, keys: Sequence[str], outs: list[Out]) -> object:

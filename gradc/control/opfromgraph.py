@@ -215,7 +215,7 @@ class OpFromGraph(Op):
     def __str__(self) -> str:
         return f"{self.name or type(self).__name__}{{inline={self.inline}}}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         fields = {k: v for k, v in vars(self).items()
                   if k not in ("inner_inputs", "inner_outputs", "shared", "program", "_pullbacks", "R_op")}
         return _restore, (self.inner_inputs, self.inner_outputs, self.shared, fields)

@@ -15,7 +15,7 @@ which makes the copies itself.  Not here: types (`ir.infer`), gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,8 +23,11 @@ from gradc.errors import BadValueError, ExecutionError, GradcError, ShapeError
 from gradc.ir import infer, ops
 from gradc.ir.snippet import snippet_of
 
+if TYPE_CHECKING:
+    from gradc.ir.program import Eqn
 
-def run_callback(op: ops.Callback, args: list[Any], eqn: Any) -> list[Any]:
+
+def run_callback(op: ops.Callback, args: list[Any], eqn: Eqn) -> list[Any]:
     """The results of the user's Op `op.op`; it sees copies of `args`, and nobody else has what is returned."""
     inputs, sizes = op.split(args)
     own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in inputs]
@@ -32,7 +35,7 @@ def run_callback(op: ops.Callback, args: list[Any], eqn: Any) -> list[Any]:
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in results]
 
 
-def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """The results of the user's Op of the equation, checked and converted to the types of `eqn.outs`.
 
     own: its inputs, which nobody else sees.  shapes: of the results, or nothing where they are not stated.
@@ -58,7 +61,7 @@ def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> li
     return [_result(eqn, k, cell, shapes[k] if shapes else None) for k, cell in enumerate(storage)]
 
 
-def _result(eqn: Any, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
+def _result(eqn: Eqn, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
     """What stands in `cell`, as a value of the result's type, and of the shape stated."""
     type_, value = eqn.outs[k].type, cell[0] if cell else None
     if type(value) is np.ndarray and value.shape == shape and value.dtype == type_.dtype and value.flags.carray:

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import FrameType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Variable:
     def get_parents(self) -> list[Apply]:
         return [] if self.owner is None else [self.owner]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         if self.owner is not None:
             return _output, (self.owner, self.index)
         return _leaf, (self.__class__,), _state(self)
@@ -103,7 +103,7 @@ class Variable:
     def __copy__(self) -> Variable:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+    def __deepcopy__(self, memo: Memo) -> Variable:
         return _copied(self, memo)
 
 
@@ -128,12 +128,14 @@ class Constant(Variable):
     def clone(self, name: str | None = None) -> Constant:
         return self.__class__(self.type, self.data, self.name if name is None else name)
 
-    def signature(self) -> tuple[Any, ...]:
+    def signature(self) -> tuple[object, ...]:
         """Equal for equal constants (type and bytes)."""
         if isinstance(self.data, np.ndarray):
             return (self.type, self.data.tobytes())
         return (self.type, id(self.data))
 
+
+Memo: TypeAlias = dict[int, Any]        # of a deep copy: id -> copy
 
 _moments = itertools.count(1)
 
@@ -224,7 +226,7 @@ class Apply:
             new.name, new.source = old.name, old.source
         return node
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         inputs = tuple(self.inputs)         # no list: on the way round through a default update it would be empty
         return (_node, (_saved_before(self), self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
                 [_state(o) for o in self.outputs])
@@ -233,7 +235,7 @@ class Apply:
         for out, state in zip(self.outputs, states):
             out.__dict__.update(state)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Apply:
+    def __deepcopy__(self, memo: Memo) -> Apply:
         return _copied(self.outputs[0], memo).owner
 
     def __repr__(self) -> str:
@@ -289,7 +291,7 @@ class Op:
             node.outputs[0].name = name
         return node.outputs[0] if len(node.outputs) == 1 and not return_list else node.outputs
 
-    def _values(self) -> tuple[Any, ...]:
+    def _values(self) -> tuple[object, ...]:
         return tuple(getattr(self, p) for p in self.__props__)
 
     def __eq__(self, other: object) -> bool:
@@ -404,7 +406,7 @@ def vars_between(ins: Collection[Variable], outs: Iterable[Variable]) -> Iterato
     return ancestors(outs, blockers=ins)
 
 
-def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **_: Any) -> Any:
+def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **_: object) -> Any:
     """Copies of `output` (one or a list) in which variables are replaced; untouched parts are shared.
 
     `replace`: dict or list of pairs (old, new); types must agree (TypeMismatchError).
@@ -504,12 +506,18 @@ def tensor_type(variable: Variable) -> TensorType:
     return variable.type
 
 
-def to_variable(value: Any) -> Variable:
+def node_of(variable: Variable) -> Apply:
+    """The node that makes a variable which is known to be no input."""
+    assert variable.owner is not None
+    return variable.owner
+
+
+def to_variable(value: object) -> Variable:
     """`value` as a variable: itself, or what the tensor layer makes of it."""
     return value if isinstance(value, Variable) else conversion(value)
 
 
-def _refuse(value: Any) -> Variable:
+def _refuse(value: object) -> Variable:
     raise MissingInputError(f"expected a variable, got {value!r}")
 
 
@@ -542,7 +550,7 @@ class _Early:
     def __init__(self, node: Apply) -> None:
         self.node = node
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         _saving.next = id(self.node)            # the very next object that is asked how it is saved
         return _itself, (self.node,)
 
@@ -573,12 +581,12 @@ def _output(node: Apply, index: int) -> Variable:
     return node.outputs[index]
 
 
-def _node(above: Any, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
+def _node(above: object, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
           source: SourceLine | None) -> Apply:
     return Apply(op, inputs, [cls.__new__(cls) for cls in classes], source)
 
 
-def _copied(variable: Variable, memo: dict[int, Any]) -> Any:
+def _copied(variable: Variable, memo: Memo) -> Any:
     """The deep copy of a variable, and in `memo` those of the graph above it."""
 
     def leaf(v: Variable) -> Variable:

@@ -79,7 +79,7 @@ def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
     row = get_row(op.fn)
     types = [a.type for a in eqn.args]
     check_broadcast(row.name, eqn, args, types)  # type: ignore[arg-type]
-    compute, _ = row.dtypes(*[t.dtype for t in types])  # type: ignore[attr-defined]
+    compute, _ = row.dtypes(*[t.dtype for t in types])
     skip = row.rule in ("select",)
     converted = [a if (skip and k == 0) or np.iscomplexobj(a) else np.asarray(a, dtype=compute)
                  for k, a in enumerate(args)]
@@ -174,11 +174,11 @@ def _broadcast(op: ops.Broadcast, args: Values, eqn: Eqn) -> Value:
     shape = tuple(int(s) for s in args[1:])
     if any(s < 0 for s in shape):
         raise ShapeError(f"alloc: sizes must not be negative, got {shape}")
-    fixed = eqn.args[0].type.shape  # type: ignore[attr-defined]
+    fixed = eqn.args[0].type.shape
     for k in range(1, x.ndim + 1):
         if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
             raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}{SIZE_ONE}")
-    check_room("alloc", shape, eqn.out.type.dtype)  # type: ignore[attr-defined]
+    check_room("alloc", shape, eqn.out.type.dtype)
     return np.broadcast_to(x, shape).copy()
 
 
@@ -226,7 +226,7 @@ def _scatter(op: ops.Scatter, args: Values, eqn: Eqn) -> Value:
     index = index_of(op.items, args[2:], x.shape)
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
     place = result[index]
-    fixed = eqn.args[1].type.shape  # type: ignore[attr-defined]
+    fixed = eqn.args[1].type.shape
     for k in range(1, v.ndim + 1):
         if fixed[-k] != 1 and v.shape[-k] != np.shape(place)[-k]:
             raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape "
@@ -294,7 +294,7 @@ def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
             raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
-    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
+    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
                       for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
     rows: list[Any] = [None] * op.n_stacked
     carries = list(inits)

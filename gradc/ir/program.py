@@ -12,7 +12,7 @@ common subexpressions are never built twice.  Checked by `ir.check`, run by `ir.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Var:
         return f"%{self.number}"
 
 
+Sources: TypeAlias = tuple[Any, ...]        # user lines, or numbers that stand for them
 K = TypeVar("K", bound=ops.OpKind)
 
 
@@ -47,7 +48,7 @@ class Eqn(Generic[K]):
     __slots__ = ("args", "node", "op", "outs", "sources")
 
     def __init__(self, op: K, args: tuple[Var, ...], outs: tuple[Var, ...],
-                 sources: tuple[Any, ...] = ()) -> None:
+                 sources: Sources = ()) -> None:
         self.op = op
         self.args = args
         self.outs = outs
@@ -109,10 +110,10 @@ class Builder:
     def __init__(self) -> None:
         self.inputs: list[Var] = []
         self.eqns: list[Eqn] = []
-        self._interned: dict[Any, Eqn] = {}
-        self._const: dict[Any, Var] = {}
+        self._interned: dict[object, Eqn] = {}
+        self._const: dict[object, Var] = {}
         self._next = 0
-        self.sources: tuple[Any, ...] = ()      # given to every equation made from now on
+        self.sources: Sources = ()      # given to every equation made from now on
         self.producer: dict[Var, Eqn] = {}
 
     def input(self, type: Type, name: str | None = None) -> Var:
@@ -222,7 +223,7 @@ def equations(program: Program) -> Iterator[Eqn]:
             yield from equations(body)
 
 
-def with_sources(program: Program, of: Callable[[Eqn], tuple[Any, ...]]) -> Program:
+def with_sources(program: Program, of: Callable[[Eqn], Sources]) -> Program:
     """`program` with other sources of all its `equations`, which `of` is given in order."""
     eqns = []
     for e in program.eqns:

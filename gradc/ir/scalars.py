@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -185,6 +185,7 @@ def _row_dtypes(rule: str, args: tuple[str, ...]) -> tuple[str, str]:
     return found
 
 
+Value: TypeAlias = Any      # what derivatives are written with: `o`, and arrays, variables or Vars
 ROWS: dict[str, Row] = {}
 
 
@@ -212,16 +213,16 @@ def get_row(fn: Any) -> Row:
 # None: the derivative is zero wherever it exists.  A string: there is none, and why.
 
 
-def _zero(o: Any, g: Any) -> Any:
+def _zero(o: Value, g: Value) -> Value:
     return o.const(0, g)
 
 
-def _keep(o: Any, condition: Any, g: Any) -> Any:
+def _keep(o: Value, condition: Value, g: Value) -> Value:
     """g where the condition holds, else 0 (a product would make nan of 0 * inf)."""
     return o.switch(condition, g, _zero(o, g))
 
 
-def _curvature(o: Any, g: Any, a: Any, b: Any, h: Any) -> Any:
+def _curvature(o: Value, g: Value, a: Value, b: Value, h: Value) -> Value:
     """g * a * b / h, and 0 where h is 0."""
     return _keep(o, o.neq(h, o.const(0, h)), o.mul(o.mul(g, a), o.true_divide(b, h)))
 
@@ -230,12 +231,12 @@ _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _HALF_ROOT_PI = math.sqrt(math.pi) / 2
 
 
-def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
+def _difference(o: Value, g: Value, x: Value, y: Value) -> Value:
     """x - y, and 0 (not nan) for equal infinities."""
     return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
 
 
-def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
+def _power_slope(o: Value, g: Value, x: Value, y: Value) -> Value:
     """g * y * x**(y-1).  For y = 0 that is 0: with 1 in the place of an x that is 0 (for a constant y, where higher
     derivatives of x**2 get, of every x) it is never 0 * inf, nor are its own derivatives."""
     if o.never_zero(y):
@@ -248,18 +249,18 @@ def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
     return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
 
 
-def _ierfcx_slope(o: Any, g: Any, out: Any, n: Any, x: Any) -> Any:
+def _ierfcx_slope(o: Value, g: Value, out: Value, n: Value, x: Value) -> Value:
     """g * -2 (n+1) ierfcx(n+1, x)."""
     following = o.add(n, o.const(1, n))
     return o.mul(g, o.mul(o.mul(o.const(-2, g), following), o.ierfcx(following, x)))
 
 
-def _gauss(o: Any, g: Any, x: Any) -> Any:
+def _gauss(o: Value, g: Value, x: Value) -> Value:
     """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
     return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
 
 
-def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
+def _inverse_mills(o: Value, g: Value, x: Value) -> Value:
     """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
     zero = o.const(0, g)
     right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
@@ -267,7 +268,7 @@ def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
     return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
 
 
-def _inverse_gauss(o: Any, g: Any, out: Any) -> Any:
+def _inverse_gauss(o: Value, g: Value, out: Value) -> Value:
     """sqrt(pi)/2 * exp(out**2), the derivative of erfinv where it takes the value out."""
     return o.mul(o.const(_HALF_ROOT_PI, g), o.exp(o.square(out)))
 

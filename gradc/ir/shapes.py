@@ -83,7 +83,7 @@ def _assert(s: Sizing, op: ops.Assert, args: Args) -> list[Known]:
 def _nonempty(s: Sizing, op: ops.OpKind, dims: Dims, axes: Iterable[int]) -> None:
     for axis in axes:
         s.at_least(dims[axis], 1, "ShapeError",
-                   lambda axis=axis: f"{op} over dimension {axis} of size 0 has no value")  # type: ignore[misc]
+                   lambda axis=axis: f"{op} over dimension {axis} of size 0 has no value")
 
 
 def _reduce(s: Sizing, op: ops.Reduce, args: Args) -> list[Known]:
@@ -207,7 +207,7 @@ def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))  # type: ignore[misc]
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]
@@ -217,7 +217,7 @@ def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
 
 def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
     """The sizes on which both branches agree."""
-    return s.branches(op, [s.of(x) for x in args[1:]], args[1:])  # type: ignore[no-any-return]
+    return s.branches(op, [s.of(x) for x in args[1:]], args[1:])
 
 
 RULES: dict[type[ops.OpKind], Rule] = {
@@ -432,7 +432,7 @@ class Shapes(Sizes):
     def shape(self, op: ops.OpKind, args: Args) -> Dims | Any:
         """Dimensions of the one result of `op(*args)`; None if only the result can tell (never, for most kinds)."""
         dims = rule_of(op)(self, op, args)[0]
-        return None if dims is None or None in dims else tuple(dims)  # type: ignore[arg-type]
+        return None if dims is None or None in dims else tuple(dims)
 
     def _typed(self, var: Var, dims: Known) -> Dims:
         """`dims` with what the type of `var` knows, and atoms for what nothing else tells."""

@@ -72,8 +72,8 @@ class Region:
     constraints: list[Constraint] = new(factory=list)
     same: dict[Symbol, Dim] = new(factory=dict)           # union-find: a size -> what it is equal to
     at_least: dict[Symbol, int] = new(factory=dict)       # lower bounds that checks have told
-    told: set[Any] = new(factory=set)                   # (kind, a, b) of the constraints
-    found: dict[Any, Any] = new(factory=dict)           # memo of `find` and `all_found`
+    told: set[object] = new(factory=set)                   # (kind, a, b) of the constraints
+    found: dict[object, Any] = new(factory=dict)           # memo of `find` and `all_found`
 
     def inner(self) -> Region:
         """A part of this one."""
@@ -89,7 +89,7 @@ class Sizes:
     def __init__(self, fresh: Callable[[str], str] | None = None) -> None:
         self.region = Region()
         self._fresh = fresh
-        self._terms: dict[Any, Symbol] = {}
+        self._terms: dict[object, Symbol] = {}
 
     # -- terms
 

@@ -138,7 +138,7 @@ class TensorType(Type):
     def __hash__(self) -> int:
         return self._hash
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return TensorType.make, (self.dtype, self.shape)
 
     @property

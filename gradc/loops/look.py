@@ -74,7 +74,7 @@ def written(s: Any) -> Sequence[Any]:
         case Draw():
             return (s.after, s.out)
         case Extern():
-            return s.outs  # type: ignore[no-any-return]
+            return s.outs
     return ()
 
 

@@ -304,8 +304,8 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     """
     op = eqn.op
     assert type(op) is ops.Contract
-    dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):  # type: ignore[attr-defined]
+    dtype = eqn.outs[0].type.dtype
+    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):
         return False
     left, right = map(sizes.of, eqn.args)
     size = dict(zip(op.a, left)) | dict(zip(op.b, right))

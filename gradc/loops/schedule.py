@@ -164,10 +164,10 @@ class Schedule:
                     self._frame.add(out)
             case ops.Map("second" | "identity"):
                 view = self.views[eqn.args[-1]]
-                self.views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)  # type: ignore
+                self.views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)
             case ops.Broadcast():
                 x = eqn.args[0]
-                self.views[out] = self.views[x].broadcast(self.sizes.of(out), x.type.shape)  # type: ignore
+                self.views[out] = self.views[x].broadcast(self.sizes.of(out), x.type.shape)
             case ops.Transpose(perm):
                 self.views[out] = self.views[eqn.args[0]].transposed(perm)
             case ops.Slice():
@@ -175,13 +175,13 @@ class Schedule:
                 self.views[out] = self.views[eqn.args[0]].sliced(self.sizes, ranges)
             case ops.Reshape():
                 self._reshape(eqn)
-            case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:  # type: ignore[attr-defined]
+            case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:
                 self.views[out] = self.views[eqn.args[0]]
             case ops.Map() | ops.Cast():
                 self._map(eqn)
             case ops.Reduce(fn, axes):
                 x = eqn.args[0]
-                self._reduce(out, op, "reduce", fn, self.views[x], [k not in axes for k in range(x.type.ndim)])  # type: ignore
+                self._reduce(out, op, "reduce", fn, self.views[x], [k not in axes for k in range(x.type.ndim)])
             case ops.ArgReduce(fn, axis):
                 x = eqn.args[0]
                 self._along("argreduce", eqn, self.views[x], axis)
@@ -314,7 +314,7 @@ class Schedule:
         key = (arg.type, rank, tuple(places))
         found = self._walks.get(key)
         if found is None:
-            shape = arg.type.shape  # type: ignore[attr-defined]
+            shape = arg.type.shape
             pad = rank - len(shape)
             axis_of: list[int | None] = [None] * depth
             for k, s in enumerate(shape):
@@ -341,10 +341,10 @@ class Schedule:
     def _fold(self, node: Node) -> None:
         """Add a fold.  A sum or product of float32 is made in float64, and what it comes to is rounded once."""
         out = node.out
-        if node.fn not in ("add", "mul") or out.type.dtype != "float32":  # type: ignore[attr-defined]
+        if node.fn not in ("add", "mul") or out.type.dtype != "float32":
             self._add(node)
             return
-        node.out = self._fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)  # type: ignore
+        node.out = self._fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)
         self._add(node)
         rounded = ops.Cast("float32")
         if self.folds_into_memory(node):
@@ -376,7 +376,7 @@ class Schedule:
         else:
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             reduced = ()
-        self._fold(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))  # type: ignore
+        self._fold(Node(kind, out, eqn.op, [self._through(view, axes)], domain, out_axes, reduced, eqn.op.fn))
 
     def _contract(self, eqn: Eqn, op: ops.Contract) -> None:
         if is_gemm(eqn, self.sizes):
@@ -427,7 +427,7 @@ class Schedule:
         made = out
         if list(op.out) != order:
             dims = tuple(size[x] for x in order)
-            made = self._fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)  # type: ignore
+            made = self._fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)
             self.views[out] = self.views[made].transposed(tuple(order.index(x) for x in op.out))
         rows, columns, summed = (self.sizes.product([size[x] for x in group]) for group in (m, n, k))
         call = GemmCall(made, a, b, tuple(size[x] for x in batch), rows, columns, summed)
@@ -638,9 +638,9 @@ class Schedule:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
         source, value, dims = self.views[eqn.args[0]], self.views[eqn.args[1]], self.sizes.of(base)
         axes = [k for k, item in enumerate(op.items) if not item.is_all]
-        dtype = base.type.dtype  # type: ignore[attr-defined]
+        dtype = base.type.dtype
         if len(axes) != 1 or self.sizes.late or (source.root in self.node and source.root not in self.stored) \
-                or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):  # type: ignore
+                or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):
             return False
         axis = axes[0]
         if len(ranges[axis]) != 3 or ranges[axis][1] == 0 or ranges[axis][2] != 1:
@@ -685,11 +685,11 @@ class Schedule:
 
     def _in_prologue(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
-        return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])  # type: ignore[attr-defined]
+        return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])
 
     def _all(self, condition: Var) -> Var:
         """Is an array of bools true everywhere?  A scalar."""
-        rank = condition.type.ndim  # type: ignore[attr-defined]
+        rank = condition.type.ndim
         if not rank:
             return condition
         out = Var(-1, TensorType.make("bool", ()), name="valid")

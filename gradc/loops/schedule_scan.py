@@ -157,7 +157,7 @@ class ControlSchedule(Schedule):
 
     def _memory(self, like: Var, dims: tuple[SizeExpr, ...]) -> Var:
         """A stored value of the schedule's own."""
-        dtype = like.type.dtype  # type: ignore[attr-defined]
+        dtype = like.type.dtype
         made = self._fresh(TensorType.make(dtype, (None,) * len(dims)), dims, like.name or "state")
         self.storage[made] = made
         return made

@@ -17,7 +17,7 @@ from gradc.ir.program import Var, value
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Dim
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, r, result_type, scalar, var
+from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, Sample, r, result_type, scalar, var
 from gradc.passes.shapes import size_var
 
 if TYPE_CHECKING:
@@ -401,7 +401,7 @@ def _assert(b: Rewriter, op: ops.Assert, args: Args) -> Var | None:
     return b.apply(op, x, *kept, *shown) if kept else x
 
 
-def _sample_slices(b: Rewriter) -> Any:
+def _sample_slices(b: Rewriter) -> Sample:
     v = matrix(b)
     item = ops.Item
     shape = b.apply(ops.Concat(0), b.apply(ops.Transpose((-1,)), b.size(v, 0)),
@@ -413,7 +413,7 @@ def _sample_slices(b: Rewriter) -> Any:
             b.apply(ops.Slice((item(start=1), item(at=2))), zeros))
 
 
-def _sample_slice_to_size(b: Rewriter) -> Any:
+def _sample_slice_to_size(b: Rewriter) -> Sample:
     v = matrix(b)
     to = ops.Item(stop=ops.DYNAMIC)
     n = b.size(v, 0)
@@ -421,7 +421,7 @@ def _sample_slice_to_size(b: Rewriter) -> Any:
             b.apply(ops.Slice((ops.Item(start=ops.DYNAMIC), to)), v, b.constant(1, "int64"), b.size(v, 1)))
 
 
-def _sample_reshape(b: Rewriter) -> Any:
+def _sample_reshape(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     one = b.constant(1, "int64")
@@ -435,7 +435,7 @@ def _sample_reshape(b: Rewriter) -> Any:
                     b.constant(2, "int64")))
 
 
-def _sample_transpose(b: Rewriter) -> Any:
+def _sample_transpose(b: Rewriter) -> Sample:
     v = matrix(b)
     zeros = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), b.size(v, 0), b.size(v, 1))
     return (b.apply(ops.Transpose((1, 0)), b.apply(ops.Transpose((1, 0)), v)), b.apply(ops.Transpose((0, 1)), v),
@@ -446,7 +446,7 @@ def _sample_transpose(b: Rewriter) -> Any:
             b.apply(ops.Transpose((1, -1, 0)), zeros))
 
 
-def _sample_broadcast(b: Rewriter) -> Any:
+def _sample_broadcast(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     alloc = ops.Broadcast()
@@ -549,7 +549,7 @@ def _reduce_broadcast(b: Rewriter, op: ops.Reduce, v: Var) -> Var | None:
 
 def _accumulator(op: ops.Reduce, x: Var) -> str:
     """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
-    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
+    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype
 
 
 def prod_of(b: Rewriter, dims: Iterable[Dim]) -> Var:
@@ -572,7 +572,7 @@ def _reduce_scaled(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     return b.map("mul", k, b.apply(op, v))
 
 
-def _sample_reduce(b: Rewriter) -> Any:
+def _sample_reduce(b: Rewriter) -> Sample:
     v = matrix(b)
     col = matrix(b, shape=(None, 1))
     fixed = matrix(b, shape=(2, 3))
@@ -585,7 +585,7 @@ def _sample_reduce(b: Rewriter) -> Any:
                                                      b.apply(ops.Transpose((-1,)), b.size(v, 1)))))
 
 
-def _sample_reduce_sum(b: Rewriter) -> Any:
+def _sample_reduce_sum(b: Rewriter) -> Sample:
     v = matrix(b)
     row = matrix(b, shape=(1, None))
     n, m = b.size(v, 0), b.size(v, 1)
@@ -663,7 +663,7 @@ def _contract_uniform(b: Rewriter, op: ops.Contract, v: Var, mine: tuple[int, ..
     return b.broadcast(rest, tuple(dims[label] for label in op.out))
 
 
-def _sample_contract(b: Rewriter) -> Any:
+def _sample_contract(b: Rewriter) -> Sample:
     v, w = matrix(b, shape=(3, None)), matrix(b, shape=(None, 3))
     t = b.apply(ops.Transpose((1, 0)), v)
     dot = ops.Contract((0, 1), (1, 2), (0, 2))
@@ -672,7 +672,7 @@ def _sample_contract(b: Rewriter) -> Any:
             b.apply(dot, b.apply(ops.Transpose((1, 0)), w), b.apply(ops.Transpose((1, 0)), v)), b.apply(dot, row, v))
 
 
-def _sample_contract_uniform(b: Rewriter) -> Any:
+def _sample_contract_uniform(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     ones = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), m, b.constant(4, "int64"))

@@ -125,8 +125,8 @@ def _joined(eqns: list[Eqn], first: Eqn, second: Eqn) -> tuple[list[Eqn], Eqn] |
             late.update(eqn.outs)
     if not late.isdisjoint(second.args):
         return None
-    one: ops.Cond = first.op    # type: ignore[assignment]
-    two: ops.Cond = second.op   # type: ignore[assignment]
+    one: ops.Cond = first.op
+    two: ops.Cond = second.op
     op = ops.Cond(_side_by_side(one.then, two.then), _side_by_side(one.orelse, two.orelse), one.name or two.name)
     both = Eqn(op, (*first.args, *second.args[1:]), (*first.outs, *second.outs),
                tuple(dict.fromkeys(first.sources + second.sources)))

@@ -7,7 +7,7 @@ Broadcasts become Broadcasts of Maps.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from gradc.errors import GradcError
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, result_type
+from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, Sample, result_type
 
 if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
@@ -78,7 +78,7 @@ def _map_of_broadcast(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return None
 
 
-def _sample_fold(b: Rewriter) -> Any:
+def _sample_fold(b: Rewriter) -> Sample:
     x = b.constant(np.array([[0.0, -0.0, np.nan], [np.inf, 1.5, -2.0]]))
     return (b.map("mul", b.constant(2, "int8"), b.constant(0.5, "float64")), b.apply(ops.Reduce("add", (1,)), x),
             b.apply(ops.Transpose((1, 0)), x), b.map("add", x, b.constant(1, "int8")),
@@ -87,12 +87,12 @@ def _sample_fold(b: Rewriter) -> Any:
             b.apply(ops.ArgReduce("maximum", 0), x), b.apply(ops.Concat(0), x, x))
 
 
-def _sample_uniform(b: Rewriter) -> Any:
+def _sample_uniform(b: Rewriter) -> Sample:
     return (b.map("neg", b.constant(np.full((2, 3), -0.0))), b.map("add", b.constant(np.full((3,), np.nan)),
                                                                    b.constant(np.ones((2, 1), "int8"))))
 
 
-def _sample_broadcast(b: Rewriter) -> Any:
+def _sample_broadcast(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     row = b.input(TensorType("float64", (1, None)))
     c = b.input(TensorType("float64", ()))

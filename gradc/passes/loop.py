@@ -47,7 +47,7 @@ class Loop:
 
     def __init__(self, eqn: Eqn, args: Iterable[Var]) -> None:
         """Open `eqn`, whose arguments are `args` in the Program that is being built."""
-        op: ops.Scan = eqn.op  # type: ignore[assignment]
+        op: ops.Scan = eqn.op
         args = list(args)
         self.op = op
         self.sources = eqn.sources
@@ -267,7 +267,7 @@ class Loop:
 
     def size(self, b: Builder, eqn: Eqn) -> Var:
         """What `is_size` found, outside."""
-        v, axis = eqn.args[0], eqn.op.axis      # type: ignore[attr-defined]
+        v, axis = eqn.args[0], eqn.op.axis
         if v in self.seqs:
             return b.size(self.seqs[v], axis + 1)
         return b.size(self.inits[v] if v in self.inits else self.others[v], axis)
@@ -383,7 +383,7 @@ def may_fail(eqn: Eqn) -> bool:
     return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (
         ops.Callback, ops.Cond, ops.Random) or (
         type(eqn.op) in (ops.Slice, ops.Scatter)
-        and any(item.is_single for item in eqn.op.items))  # type: ignore[attr-defined]
+        and any(item.is_single for item in eqn.op.items))
 
 
 def elements(var: Var) -> int:

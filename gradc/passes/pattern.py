@@ -11,7 +11,7 @@ look-up.  Not here: the driver (`rewrite.py`) and the rules (`canonicalize.py`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
@@ -23,6 +23,8 @@ from gradc.record import record
 if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
 
+Kind: TypeAlias = Any            # of an equation: an op kind, or the row of a Map; None where there is none
+Sample: TypeAlias = "Var | Sequence[Var]"
 Args = Sequence[Var]        # arguments of an equation that a structural rule looks at
 
 
@@ -151,12 +153,12 @@ class On:
     them.  Empty: no condition.  `needs`: the rule can't fire in a Program without an equation of one of these.
     """
 
-    roots: tuple[Any, ...]
-    first: tuple[Any, ...] = ()
-    second: tuple[Any, ...] = ()
-    some: tuple[Any, ...] = ()
-    every: tuple[Any, ...] = ()
-    needs: tuple[Any, ...] = ()
+    roots: tuple[Kind, ...]
+    first: tuple[Kind, ...] = ()
+    second: tuple[Kind, ...] = ()
+    some: tuple[Kind, ...] = ()
+    every: tuple[Kind, ...] = ()
+    needs: tuple[Kind, ...] = ()
 
 
 @record(eq=False)
@@ -180,7 +182,7 @@ class Rule:
     exact: bool = True
     why: str = ""
     dtype: str = "float"
-    sample: Callable[..., Any] | tuple[Callable[..., Any], ...] | None = None
+    sample: Callable[..., Sample] | tuple[Callable[..., Sample], ...] | None = None
     ulps: float = 4.0
 
     def __post_init__(self) -> None:
@@ -188,7 +190,7 @@ class Rule:
             raise InternalError(f"the rule {self.name} is inexact without a sentence that says why it may be")
 
 
-    def possible(self, present: Collection[Any]) -> bool:
+    def possible(self, present: Collection[Kind]) -> bool:
         """Can this rule fire in a Program whose equations are of the kinds `present`, before any other rule has?"""
         if isinstance(self.before, On):
             needs, roots = self.before.needs, self.before.roots
@@ -225,7 +227,7 @@ def kind_of(op: ops.OpKind) -> Any:
     return cls
 
 
-def _accepts(pattern: Pattern, kind: Any) -> bool:
+def _accepts(pattern: Pattern, kind: Kind) -> bool:
     match pattern:
         case Call(fn):
             return kind == fn
@@ -248,7 +250,7 @@ def orders(pattern: Pattern) -> list[Any]:
     """
     if not isinstance(pattern, Call):
         return [pattern]
-    choices: list[tuple[Any, ...]] = [()]
+    choices: list[tuple[Kind, ...]] = [()]
     for a in pattern.args:
         choices = [c + (o,) for c in choices for o in orders(a)]
     result: list[Any] = []
@@ -366,9 +368,9 @@ class Table:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self.memo: dict[Any, tuple[tuple[Rule, Attempt], ...]] = {}
-        self._ranked: dict[Any, list[tuple[int, Rule]]] = {}
-        self._compiled: dict[Any, list[tuple[int, Rule, Callable[[Any], bool], Attempt]]] = {}
+        self.memo: dict[Kind, tuple[tuple[Rule, Attempt], ...]] = {}
+        self._ranked: dict[Kind, list[tuple[int, Rule]]] = {}
+        self._compiled: dict[Kind, list[tuple[int, Rule, Callable[[Sequence[Kind]], bool], Attempt]]] = {}
         names: set[str] = set()
         for rank, rule in enumerate(self.rules):
             if rule.name in names:
@@ -377,7 +379,7 @@ class Table:
             for root in rule.before.roots if isinstance(rule.before, On) else (rule.before.fn,):
                 self._ranked.setdefault(root, []).append((rank, rule))
 
-    def _entries(self, root: Any) -> list[tuple[int, Rule, Callable[[Any], bool], Attempt]]:
+    def _entries(self, root: Kind) -> list[tuple[int, Rule, Callable[[Sequence[Kind]], bool], Attempt]]:
         """The rules of one root, compiled when the root is first met."""
         found = self._compiled.get(root)
         if found is None:
@@ -390,7 +392,7 @@ class Table:
                               for order in orders(rule.before)]
         return found
 
-    def find(self, signature: tuple[Any, ...]) -> tuple[tuple[Rule, Attempt], ...]:
+    def find(self, signature: tuple[Kind, ...]) -> tuple[tuple[Rule, Attempt], ...]:
         """The rules that may fire at an equation of this signature, in order."""
         candidates = list(self._entries(signature[0]))
         if not isinstance(signature[0], type):
@@ -401,8 +403,8 @@ class Table:
         return found
 
 
-def _structural(on: On) -> Callable[[Any], bool]:
-    def fits(kinds: Any) -> bool:
+def _structural(on: On) -> Callable[[Sequence[Kind]], bool]:
+    def fits(kinds: Sequence[Kind]) -> bool:
         if kinds and isinstance(kinds[-1], bool):
             kinds = kinds[:-1]
         return ((not on.first or (bool(kinds) and kinds[0] in on.first))
@@ -412,10 +414,10 @@ def _structural(on: On) -> Callable[[Any], bool]:
     return fits
 
 
-def _elementwise(order: Call) -> Callable[[Any], bool]:
+def _elementwise(order: Call) -> Callable[[Sequence[Kind]], bool]:
     args = order.args
     same = len(args) == 2 and isinstance(args[0], Any_) and isinstance(args[1], Any_) and args[0].name == args[1].name
 
-    def fits(kinds: Any) -> bool:
+    def fits(kinds: Sequence[Kind]) -> bool:
         return all(_accepts(a, k) for a, k in zip(args, kinds)) and (not same or kinds[2])
     return fits

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gradc.ir import ops
 from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule
+from gradc.passes.pattern import Args, On, Rule, Sample
 from gradc.record import record
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _joined(b: Rewriter, pieces: Sequence[Piece], like: Var) -> Var | None:
     else:
         made = b.apply(ops.Concat(axis), *[piece.value for piece in ordered])
     b.sizes.dims[made] = b.dims(like)        # the slices of an axis add up to it
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _woven(b: Rewriter, axis: int, pieces: Sequence[Piece], like: Any) -> Var:
@@ -82,7 +82,7 @@ def _woven(b: Rewriter, axis: int, pieces: Sequence[Piece], like: Any) -> Var:
     ndim = like.type.ndim
     column = ops.Transpose((*range(axis + 1), -1, *range(axis + 1, ndim)))
     both = b.apply(ops.Concat(axis + 1), *[b.apply(column, piece.value) for piece in pieces])
-    return b.apply(ops.Reshape(ndim), both, *[b.size(like, k) for k in range(ndim)])  # type: ignore[no-any-return]
+    return b.apply(ops.Reshape(ndim), both, *[b.size(like, k) for k in range(ndim)])
 
 
 def _is_zero(b: Rewriter, var: Var) -> bool:
@@ -145,7 +145,7 @@ def _added_part(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
         part = b.eqn(padded, ops.Scatter)
         if part is not None and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
                 and tensor(v).dtype == tensor(padded).dtype:
-            return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
+            return b.apply(part.op, v, *part.args[1:])
     return None
 
 
@@ -153,10 +153,10 @@ _ADD = ops.Map("add")
 
 
 def _zeros(b: Rewriter, v: Var) -> Var:
-    return b.apply(ops.Broadcast(), b.constant(0.0, "float64"), b.size(v, 0), b.size(v, 1))  # type: ignore[no-any-return]
+    return b.apply(ops.Broadcast(), b.constant(0.0, "float64"), b.size(v, 0), b.size(v, 1))
 
 
-def _sample_sum(b: Rewriter) -> Any:
+def _sample_sum(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, 7)))
     zeros = _zeros(b, x)
     cuts = [(0, 2), (2, 5), (5, None)]
@@ -167,14 +167,14 @@ def _sample_sum(b: Rewriter) -> Any:
             b.map("add", b.map("add", b.map("add", pads[1], x), pads[0]), pads[2]))
 
 
-def _sample_added_in_turn(b: Rewriter) -> Any:
+def _sample_added_in_turn(b: Rewriter) -> Sample:
     x, p = b.input(TensorType("float64", (None,))), b.input(TensorType("float64", (2,)))
     first = b.apply(ops.Scatter("inc", (ops.Item(stop=2),)), x, p)
     rest = b.apply(ops.Slice((ops.Item(start=2),)), b.map("square", x))
     return b.apply(ops.Scatter("inc", (ops.Item(start=2),)), first, rest)
 
 
-def _sample_woven(b: Rewriter) -> Any:
+def _sample_woven(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     every = [(ops.Item(), ops.Item(start=k or None, step=2)) for k in (0, 1)]
     both = b.apply(ops.Concat(1), x, x)
@@ -185,7 +185,7 @@ def _sample_woven(b: Rewriter) -> Any:
     return (b.map("add", *pads), b.apply(ops.Scatter("set", every[0]), first, parts[0]), b.map("add", *parts))
 
 
-def _sample_part(b: Rewriter) -> Any:
+def _sample_part(b: Rewriter) -> Sample:
     m, v = b.input(TensorType("float64", (None, None))), b.input(TensorType("float64", (None,)))
     first = b.apply(ops.Scatter("inc", (ops.Item(at=0),)), _zeros(b, m), v)
     last = b.apply(ops.Scatter("inc", (ops.Item(at=-1),)), _zeros(b, m), v)

@@ -137,12 +137,12 @@ def _groups(program: Program) -> list[_Group]:
 
 def _is_whole(eqn: Eqn) -> bool:
     """A loop with states that runs all of its steps, and whose step may be run a second time."""
-    return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(  # type: ignore
-        type(e.op) is ops.Callback for e in equations(eqn.op.body))                 # type: ignore[attr-defined]
+    return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(
+        type(e.op) is ops.Callback for e in equations(eqn.op.body))
 
 
 def _may_be_cut(eqn: Eqn) -> bool:
-    return _is_whole(eqn) and bool(eqn.op.n_stacked) and not eqn.op.recompute       # type: ignore[attr-defined]
+    return _is_whole(eqn) and bool(eqn.op.n_stacked) and not eqn.op.recompute
 
 
 def _group(program: Program, first: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> _Group | None:
@@ -160,7 +160,7 @@ def _group(program: Program, first: Eqn, users: Mapping[Var, Sequence[Eqn]]) -> 
                 _, _, _, inits, others = user.op.split(user.args)
                 if not _is_whole(user) or user.args[0] is not first.args[0] or v in inits or v in others:
                     return None
-                if user.op.reverse is not first.op.reverse:  # type: ignore[attr-defined]
+                if user.op.reverse is not first.op.reverse:
                     backwards[user] = None
                 elif user not in forwards:
                     if user.op.recompute:
@@ -195,7 +195,7 @@ def _empty(n: int) -> list[dict[Eqn, None]]:
 
 
 def _rows(loop: Eqn) -> Sequence[Var]:
-    return loop.outs[loop.op.n_carries:]  # type: ignore[attr-defined]
+    return loop.outs[loop.op.n_carries:]
 
 
 def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
@@ -210,7 +210,7 @@ def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
     for eqn in reversed(program.eqns):
         by_rows: Sequence[bool] = ()
         if eqn in loops:
-            by_rows = [a in eqn.op.split(eqn.args)[2] for a in eqn.args]  # type: ignore[attr-defined]
+            by_rows = [a in eqn.op.split(eqn.args)[2] for a in eqn.args]
         elif needed.isdisjoint(eqn.outs):
             continue
         else:
@@ -231,7 +231,7 @@ def _cheap(program: Program, users: Mapping[Var, Sequence[Eqn]], loops: Sequence
     """What is computed at little cost, row by row, only for rows that the loops and what they have taken use."""
     inside = {*loops, *taken}
     found: list[Eqn] = []
-    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
+    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}
     for eqn in taken:
         wanted.update(_by_rows(eqn))
     for eqn in reversed(program.eqns):

@@ -41,7 +41,7 @@ def inline_sequences(program: Program) -> Program:
             continue
         loop = Loop(eqn, [env[a] for a in eqn.args])
         rows = _Rows(b, env, producer, {v for v, reader in readers.items() if reader is eqn})
-        for v, x in zip(list(loop.seqs), eqn.op.split(eqn.args)[2]):        # type: ignore[attr-defined]
+        for v, x in zip(list(loop.seqs), eqn.op.split(eqn.args)[2]):
             rows.inline(v, x)
         if rows.values:
             rows.keep_checks()
@@ -55,7 +55,7 @@ def only_readers(program: Program) -> dict[Var, Eqn | None]:
     found: dict[Var, Eqn | None] = dict.fromkeys(program.outputs)
     for eqn in reversed(program.eqns):
         if is_loop(eqn):
-            count, (_, _, seqs, _, _) = Counter(eqn.args), eqn.op.split(eqn.args)       # type: ignore[attr-defined]
+            count, (_, _, seqs, _, _) = Counter(eqn.args), eqn.op.split(eqn.args)
             as_rows = Counter(seqs)
             readers = {a: eqn if as_rows[a] == count[a] else None for a in eqn.args}
         else:

@@ -40,7 +40,7 @@ def last_rows(program: Program, optimise: Callable[[Program], Program]) -> Progr
                 last[v] = b.apply(ops.Assert(OUTSIDE, "index"), made["last", v], ran)
         elif found.get(eqn.outs[0]) in last:
             b.sources = eqn.sources
-            op: ops.Slice = eqn.op  # type: ignore[assignment]
+            op: ops.Slice = eqn.op
             env[eqn.out] = b.apply(ops.Slice(op.items[1:]), last[found[eqn.out]], *[env[a] for a in eqn.args[1:]])
         else:
             rebuild(program, b, env, [eqn])

@@ -152,9 +152,9 @@ def _outer(eqn: Eqn) -> bool:
 def _contracted(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> Var:
     """The sum over rows of a product, as one Contract."""
     if type(eqn.op) is ops.Contract:
-        out, = [v for v, _ in batch(b, eqn.op, *zip(*args))]      # type: ignore[arg-type]
+        out, = [v for v, _ in batch(b, eqn.op, *zip(*args))]
         made = b.producer[out]
-        return b.apply(ops.Contract(made.op.a, made.op.b, made.op.out[1:]), *made.args)     # type: ignore[attr-defined]
+        return b.apply(ops.Contract(made.op.a, made.op.b, made.op.out[1:]), *made.args)
     ndim = tensor(eqn.out).ndim
     labels: list[tuple[int, ...]] = []
     factors: list[Var] = []

@@ -119,7 +119,7 @@ def sequences_of_positions(b: SizedBuilder, loop: Loop) -> None:
     for eqn in body.eqns:
         if eqn in picked:
             row, rest = rows[loop.others[eqn.args[0]]], eqn.args[2:]
-            items = eqn.op.items[1:]  # type: ignore[attr-defined]
+            items = eqn.op.items[1:]
             env[eqn.out] = inner.apply(ops.Slice(items), env[row], *[env[a] for a in rest])
         else:
             rebuild(body, inner, env, [eqn])

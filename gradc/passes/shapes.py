@@ -14,7 +14,7 @@ bounds, a user's Assert) is not raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.errors import SIZE_ONE, InternalError, shown
 from gradc.ir import ops
@@ -22,7 +22,7 @@ from gradc.ir.program import Program, Var
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Constraint, Dim, Symbol, parts
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule
+from gradc.passes.pattern import Args, On, Rule, Sample
 
 if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
@@ -39,7 +39,7 @@ def size_var(b: Rewriter, dim: Dim, merged: bool = True) -> Var:
     made: dict[Dim, Var] = {}
 
     def get(d: Dim) -> Var:
-        return b.constant(d, "int64") if type(d) is int else made[d]  # type: ignore[no-any-return]
+        return b.constant(d, "int64") if type(d) is int else made[d]
 
     for d in sorted(parts(dim), key=lambda s: s.number):     # what a size is made of comes first
         made[d] = _equation(b, d, get)
@@ -53,9 +53,9 @@ def _equation(b: Rewriter, size: Symbol, get: Callable[[Dim], Var]) -> Var:
     args = size.args
     match size.fn:
         case "shape":
-            return b.raw(ops.ShapeOf(args[1]), (b.current(args[0]),))  # type: ignore[no-any-return]
+            return b.raw(ops.ShapeOf(args[1]), (b.current(args[0]),))
         case "value":
-            return b.cast(b.current(args[0]), "int64")  # type: ignore[no-any-return]
+            return b.cast(b.current(args[0]), "int64")
         case "sum":
             return _sum(b, args[0], args[1], get)
         case "product":
@@ -64,11 +64,11 @@ def _equation(b: Rewriter, size: Symbol, get: Callable[[Dim], Var]) -> Var:
                 total = b.map("mul", total, get(s))
             return total
         case "quotient" | "minimum" | "maximum":
-            return b.map("floor_divide" if size.fn == "quotient" else size.fn, *map(get, args))  # type: ignore
+            return b.map("floor_divide" if size.fn == "quotient" else size.fn, *map(get, args))
         case "slice_start":
             n, x, zero = get(args[0]), get(args[1]), b.constant(0, "int64")
             wrapped = b.map("switch", b.map("lt", x, zero), b.map("add", x, n), x)
-            return b.map("minimum", b.map("maximum", wrapped, zero), n)  # type: ignore[no-any-return]
+            return b.map("minimum", b.map("maximum", wrapped, zero), n)
         case "slice_count":
             n, start, stop, step, flags = args
             return length(b, None if flags & 1 else start, None if flags & 2 else stop, step, get(n), get)
@@ -85,7 +85,7 @@ def _sum(b: Rewriter, constant: int, terms: Sequence[tuple[int, Symbol]], get: C
         else:
             total = b.map("add" if f > 0 else "sub", total, x)
     assert total is not None
-    return b.map("sub", total, b.constant(-constant, "int64")) if constant < 0 else total  # type: ignore[no-any-return]
+    return b.map("sub", total, b.constant(-constant, "int64")) if constant < 0 else total
 
 
 def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
@@ -94,15 +94,15 @@ def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, 
     Source: the algorithm of PySlice_AdjustIndices in the Python documentation, "Slice Objects".
     """
     def const(k: int) -> Var:
-        return b.constant(k, "int64")  # type: ignore[no-any-return]
+        return b.constant(k, "int64")
 
     def bound(x: Dim, lowest: Var, highest: Var) -> Var:
         if isinstance(x, int):
             if x < 0:
-                return b.map("maximum", b.map("add", const(x), n), lowest)  # type: ignore[no-any-return]
-            return b.map("minimum", const(x), highest)  # type: ignore[no-any-return]
+                return b.map("maximum", b.map("add", const(x), n), lowest)
+            return b.map("minimum", const(x), highest)
         wrapped = b.map("switch", b.map("lt", get(x), const(0)), b.map("add", get(x), n), get(x))
-        return b.map("minimum", b.map("maximum", wrapped, lowest), highest)  # type: ignore[no-any-return]
+        return b.map("minimum", b.map("maximum", wrapped, lowest), highest)
 
     def count(up: bool, stride: Var) -> Var:
         if up:
@@ -117,12 +117,12 @@ def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, 
             stride = b.map("neg", stride)
         if stride.data is None or int(stride.data) != 1:
             span = b.map("floor_divide", b.map("add", span, b.map("sub", stride, const(1))), stride)
-        return b.map("maximum", const(0), span)  # type: ignore[no-any-return]
+        return b.map("maximum", const(0), span)
 
     if isinstance(step, int):
         return count(step > 0, const(step))
     positive = b.map("lt", const(0), get(step))
-    return b.map("switch", positive, count(True, get(step)), count(False, get(step)))  # type: ignore[no-any-return]
+    return b.map("switch", positive, count(True, get(step)), count(False, get(step)))
 
 
 def _shape_of(b: Rewriter, op: ops.ShapeOf, args: Args) -> Var | None:
@@ -135,14 +135,14 @@ def _shape_of(b: Rewriter, op: ops.ShapeOf, args: Args) -> Var | None:
     return size_var(b, dim)
 
 
-def _sample_map(b: Rewriter) -> Any:
+def _sample_map(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, 3)))
     y = b.input(TensorType("float64", (None, None)))
     return b.apply(ops.ShapeOf(1), b.map("add", y, b.map("exp", x))), \
         b.apply(ops.ShapeOf(0), b.apply(ops.Transpose((1, -1, 0)), y))
 
 
-def _sample_slice(b: Rewriter) -> Any:
+def _sample_slice(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     i = b.input(TensorType("int64", ()))
     item = ops.Item
@@ -213,7 +213,7 @@ def _translated(size: Symbol, memo: dict[Dim, Dim | None], after: Shapes, latest
     if fn == "product":
         return after.product(found)  # type: ignore[arg-type]
     if fn in ("quotient", "minimum", "maximum"):
-        return getattr(after, fn)(*found)  # type: ignore[no-any-return]
+        return getattr(after, fn)(*found)
     return after.term(fn, tuple(map(after.find, found)))  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, kind_of, r, result_type, var
+from gradc.passes.pattern import Args, On, Rule, Sample, kind_of, r, result_type, var
 from gradc.passes.rewrite import State, ordered
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _matrix_product(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
     return made if len(op.out) == 2 else b.apply(ops.Reshape(len(op.out)), made, *[size[k] for k in op.out])
 
 
-def _sample_matrix_product(b: Rewriter) -> Any:
+def _sample_matrix_product(b: Rewriter) -> Sample:
     v, w = [b.input(TensorType("float64", (None, None, s))) for s in (None, 3)]
     m = b.input(TensorType("float64", (3, None)))
     return (b.apply(ops.Contract((0, 1, 2), (0, 1, 3), (2, 3)), v, w),

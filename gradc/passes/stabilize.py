@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var, tensor, value
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, r, result_type, scalar, var
+from gradc.passes.pattern import Args, On, Rule, Sample, r, result_type, scalar, var
 
 if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
@@ -549,7 +549,7 @@ def _keep(b: Rewriter, v: Var) -> Var:
     return b.apply(ops.Transpose((0, -1)), v)
 
 
-def _sample_logistic(b: Rewriter) -> Any:
+def _sample_logistic(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", b.map("neg", v))
     p = b.map("add", b.constant(1.0, "float64"), e)
@@ -561,7 +561,7 @@ def _sample_logistic(b: Rewriter) -> Any:
             b.map("mul", e, b.map("true_divide", b.map("neg", g), square)))
 
 
-def _sample_softmax(b: Rewriter) -> Any:
+def _sample_softmax(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -572,7 +572,7 @@ def _sample_softmax(b: Rewriter) -> Any:
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
 
-def _sample_log(b: Rewriter) -> Any:
+def _sample_log(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -581,7 +581,7 @@ def _sample_log(b: Rewriter) -> Any:
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
 
 
-def _sample_log_of_sum(b: Rewriter) -> Any:
+def _sample_log_of_sum(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     d, e = b.map("exp", v), b.map("exp", w)
     two = b.constant(2.0, "float64")
@@ -590,12 +590,12 @@ def _sample_log_of_sum(b: Rewriter) -> Any:
             b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
 
 
-def _sample_log_of_difference(b: Rewriter) -> Any:
+def _sample_log_of_difference(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     return b.map("log", b.map("sub", b.map("exp", b.map("abs", v)), b.map("exp", b.map("neg", b.map("square", w)))))
 
 
-def _sample_logsumexp(b: Rewriter) -> Any:
+def _sample_logsumexp(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
     return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,9 @@ from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.joining import stack
 from gradc.tensor.sharedvar import shared
+from gradc.tensor.types import ShapeLike
 
+Value: TypeAlias = Any           # of a parameter: an array or a number; of a draw: the same
 REQUIRED: Any = object()        # stands where a parameter has no default
 Equations = Callable[[Builder, Var, Sequence[Var], Sequence[Var]], "Sequence[Var] | None"]
 _TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          # what becomes that without a loss
@@ -61,7 +63,7 @@ class RandomVariable(Op):
         self.equations = equations
         self.tried = tried or draw is None or equations is not None
 
-    def __call__(self, *args: Any, size: Any = None, rng: Any = None, name: str | None = None,
+    def __call__(self, *args: Any, size: ShapeLike | None = None, rng: Variable | None = None, name: str | None = None,
                  dtype: str | None = None, return_list: bool = False, **named: Any) -> Any:
         """Draws of shape `size` (or what the parameters broadcast to), a tensor; `.owner.outputs[0]` is the next state.
 
@@ -116,7 +118,7 @@ class RandomVariable(Op):
             self._try(known)
         return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
 
-    def _fits(self, size: Sequence[int | None], parameters: Sequence[Any]) -> None:
+    def _fits(self, size: Sequence[int | None], parameters: Sequence[Value]) -> None:
         """Do the parameters broadcast to `size`, if one is given?"""
         for p, ndim, key in zip(parameters, self.ndims_params, self.parameters if size else ()):
             batch = p.type.shape[:p.type.ndim - ndim]
@@ -137,7 +139,7 @@ class RandomVariable(Op):
     def _dtype(self) -> str:
         return config.floatX if self.dtype == "floatX" else self.dtype
 
-    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Value]) -> StaticShape:
         """The static shape of draws; `size` is empty if none was given."""
         self._fits(size, parameters)
         batches = [p.type.shape[:p.type.ndim - n] for p, n in zip(parameters, self.ndims_params)]

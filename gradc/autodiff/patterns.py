@@ -77,7 +77,7 @@ class _Walk:
     def __init__(self, n: int) -> None:
         self.n = max(n, 1)
         self.codes: dict[Var, np.ndarray] = {}
-        self.known: dict[Var, Any] = {}
+        self.known: dict[Var, np.ndarray] = {}
 
     def step(self, eqn: Eqn) -> bool:
         """One equation; False if its sizes are not static."""

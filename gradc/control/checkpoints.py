@@ -6,13 +6,12 @@ way forward and goes through a block again on its way back: about 2 sqrt(n) valu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.control.returned import OrderedUpdates, read
-from gradc.control.scan import as_list, build, fault, taken_rows
+from gradc.control.returned import read
+from gradc.control.scan import Outputs, StepFunction, Taken, as_list, build, fault, taken_rows
 from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.tensor.convert import as_tensor_variable, size_constant, sizes_of
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 
-def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
+def scan_checkpoints(fn: StepFunction, sequences: Taken = None, outputs_info: Taken = None, non_sequences: Taken = None,
                      name: str | None = "checkpointscan_fn", n_steps: TensorLike | None = None, save_every_N: int = 10,
-                     padding: bool = True) -> tuple[Any, OrderedUpdates]:
+                     padding: bool = True) -> Outputs:
     """As `scan`, but with the outputs of every `save_every_N`-th step, and of the last, only.
 
     Each block of `save_every_N` steps is computed again for a gradient, which so needs memory for the values at the

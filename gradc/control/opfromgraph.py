@@ -61,7 +61,7 @@ class OpFromGraph(Op):
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], inline: bool = False,
                  lop_overrides: Any = _DEFAULT, grad_overrides: Any = _DEFAULT, rop_overrides: Any = _DEFAULT,
                  connection_pattern: Sequence[Sequence[bool]] | None = None, strict: bool = False,
-                 name: str | None = None, **_: Any) -> None:
+                 name: str | None = None, **_: object) -> None:
         for what, group in (("inputs", inputs), ("outputs", outputs)):
             if not isinstance(group, (list, tuple)):
                 raise TypeMismatchError(f"OpFromGraph: {what} are a list of variables, got a {type(group).__name__}")

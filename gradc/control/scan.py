@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -58,10 +58,15 @@ class Built:
     updates: OrderedUpdates
 
 
-def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
+StepFunction: TypeAlias = Callable[..., Any]         # returns outputs, updates, `until`, as `scan` says
+Taken: TypeAlias = Any                               # what a loop takes: one entry or a list; tensors, dicts with taps
+Outputs: TypeAlias = tuple[Any, OrderedUpdates]      # one output, a list of them, or None; and the updates
+
+
+def scan(fn: StepFunction, sequences: Taken = None, outputs_info: Taken = None, non_sequences: Taken = None,
          n_steps: TensorLike | None = None, truncate_gradient: int = -1, go_backwards: bool = False,
          mode: object = None, name: str | None = None, profile: bool = False, allow_gc: bool | None = None,
-         strict: bool = False, return_list: bool = False) -> tuple[Any, OrderedUpdates]:
+         strict: bool = False, return_list: bool = False) -> Outputs:
     """Call `fn` once, symbolically, and repeat what it returns: `(outputs, updates)`.
 
     fn             gets, in this order: for each sequence its taps at step t; for each output that is fed back its taps;
@@ -94,7 +99,7 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     return (rows if return_list or len(rows) > 1 else rows[0] if rows else None), loop.updates
 
 
-def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any,
+def build(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences: Taken,
           n_steps: TensorLike | None = None, truncate_gradient: int = -1, go_backwards: bool = False,
           name: str | None = None, strict: bool = False, *, limit: Variable | None = None,
           recompute: bool = False) -> Built:
@@ -200,7 +205,7 @@ def as_list(given: Any) -> list[Any]:
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def taken_rows(sequences: Any, n_steps: TensorLike | None, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
+def taken_rows(sequences: Taken, n_steps: TensorLike | None, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
     """The sequences as the loop takes them, in its direction, and the number of steps."""
     count, backwards = _count(n_steps)
     taken = [_sequence(s, k, bool(go_backwards) != backwards) for k, s in enumerate(as_list(sequences))]
@@ -322,14 +327,14 @@ def _steps(count: TensorVariable | None, taken: Sequence[_Sequence]) -> TensorVa
 # ------------------------------------------------------------------------------------------------ the step
 
 
-def _parameters(fn: Callable[..., Any], count: int) -> Sequence[str]:
+def _parameters(fn: StepFunction, count: int) -> Sequence[str]:
     """What `fn` calls its first `count` arguments; nothing if it does not name so many."""
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[hasattr(fn, "__self__"):code.co_argcount] if code is not None else ()
     return names[:count] if len(names) >= count else ()
 
 
-def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
+def _called(fn: StepFunction, args: Sequence[Variable]) -> Any:
     """What the step returns; LoopError if it can't take the arguments."""
     try:
         return fn(*args)

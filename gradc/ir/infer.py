@@ -261,7 +261,7 @@ def _stated(size: Any) -> int | None:
     return known if known is not None and known >= 0 and known != 1 else None
 
 
-def _takes(op: ops.OpKind, what: str, arg: HasType, shape: StaticShape, want: Any, source: SourceLine | None) -> None:
+def _takes(op: ops.OpKind, what: str, arg: HasType, shape: StaticShape, want: Type, source: SourceLine | None) -> None:
     """Does a body's input of type `want` take (a row of) `arg`?"""
     if not isinstance(want, TensorType) or not isinstance(arg.type, TensorType):
         if want != arg.type:

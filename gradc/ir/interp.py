@@ -107,7 +107,7 @@ def float_to_int(x: np.ndarray, dtype: str) -> np.ndarray:
     return np.where(~inside & (x < 0), np.asarray(info.min, dtype), result).astype(dtype)
 
 
-_FOLD: dict[str, Callable[..., Any]] = {
+_FOLD: dict[str, Callable[..., np.ndarray]] = {
     "add": np.sum, "mul": np.prod, "maximum": np.max, "minimum": np.min, "and_": np.bitwise_and.reduce,
     "or_": np.bitwise_or.reduce,
 }
@@ -126,7 +126,7 @@ def _reduce(op: ops.Reduce, args: Values, eqn: Eqn) -> Value:
     return _FOLD[op.fn](x, axis=op.axes)
 
 
-def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., Any]) -> np.ndarray:
+def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., np.ndarray]) -> np.ndarray:
     kept = [k for k in range(x.ndim) if k not in axes]
     flat = x.transpose(*kept, *axes).reshape(*[x.shape[k] for k in kept], -1)
     return np.take_along_axis(flat, pick(flat.real, axis=-1)[..., None], -1)[..., 0]
@@ -134,7 +134,7 @@ def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., A
 
 def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
-    fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
+    fold: Callable[..., np.ndarray] = np.cumsum if op.fn == "add" else np.cumprod
     return fold(x, axis=op.axis, dtype=_accumulator(x))
 
 
@@ -198,7 +198,7 @@ def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
     return x.reshape(shape)
 
 
-def index_of(items: ops.Items, dynamic: Sequence[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
+def index_of(items: ops.Items, dynamic: Sequence[Value], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The NumPy index of a basic index with its dynamic entries filled in."""
     rest = iter(dynamic)
     index: list[Any] = []
@@ -296,7 +296,7 @@ def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
             raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
     holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
                       for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
-    rows: list[Any] = [None] * op.n_stacked
+    rows: Values = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)
     count = 0

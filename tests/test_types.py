@@ -73,7 +73,7 @@ def test_line(checked: dict[str, str], number: int) -> None:
     if wanted.startswith("error"):
         assert said.startswith("error") and wanted.removeprefix("error: ") in said, code
     else:
-        plain = re.sub(r"ndarray\[[^]]*\]", "ndarray", re.sub(r"\b(?:\w+\.)+", "", said))
+        plain = re.sub(r"ndarray\[(?:[^][]|\[[^]]*\])*\]", "ndarray", re.sub(r"\b(?:\w+\.)+", "", said))
         assert f'"{wanted}"' in plain, said
 
 

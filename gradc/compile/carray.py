@@ -151,7 +151,7 @@ class CArrayOp(Op):
         self.snippet = snippet
         self.dims = tuple(dims)             # of each input, as declared
         self.gradient = gradient
-        self.numpy = numpy or _ByKernel(self)
+        self.numpy = numpy or _ArraysByKernel(self)
 
     def names(self, inputs: Sequence[Any], shapes: Sequence[Sequence[Size]]) -> dict[str, Size]:
         """What the sizes of results can be made of: named sizes and integer scalars."""
@@ -218,7 +218,7 @@ class CArrayOp(Op):
         return f"CFunction {self.snippet.name}"
 
 
-class _ByKernel:
+class _ArraysByKernel:
     """The code on NumPy arrays, by a kernel of its own that is compiled when it is first needed."""
 
     needs_compiler = True

@@ -70,13 +70,13 @@ def _pairs(then_branch: Any, else_branch: Any) -> list[tuple[Any, Any]]:
     if len(branches[0]) != len(branches[1]) or not branches[0]:
         raise LoopError(f"ifelse: the branches give as many results as one another, at least one; got "
                         f"{len(branches[0])} and {len(branches[1])}{at(user_line())}")
-    return [_alike(a, b) for a, b in zip(*branches)]
+    return [_of_one_type(a, b) for a, b in zip(*branches)]
 
 
-def _alike(a: Any, b: Any) -> tuple[Any, Any]:
+def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as variables; a Python number in the dtype of the other, if that holds such numbers."""
     if isinstance(b, Variable) and not isinstance(a, Variable):
-        return tuple(reversed(_alike(b, a)))
+        return tuple(reversed(_of_one_type(b, a)))
     if isinstance(a, Variable) and isinstance(b, Variable) and isinstance(a.type, RngType) and a.type == b.type:
         return a, b                     # states of random generators
     a = as_tensor_variable(a)

@@ -1,4 +1,4 @@
-"""A Scan taken apart, for rules: `Step`, the body as expressions of fresh variables; and put together: `Loop`.
+"""A Scan taken apart, for rules: `Step`, the body as expressions of fresh variables; and put together: `LoopBuilder`.
 
 Sets of the body's inputs (sequences, carries, others, in this order) are bits of an int.
 """
@@ -68,7 +68,7 @@ class Step:
         return masks
 
 
-class Loop:
+class LoopBuilder:
     """A Scan put together from parts; `key`s name what `build` makes of carries and rows."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
 from gradc.control.partial import added, of_last_values
-from gradc.control.parts import Loop, Step, bits
+from gradc.control.parts import LoopBuilder, Step, bits
 from gradc.control.residuals import residuals
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
@@ -69,7 +69,7 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
     given, flags, found = _cotangents(o, step, cots, conditions, wanted[before:])
     result: list[Guarded | None] = [None] * len(node.inputs)
     window = _window(o, node)
-    loop = Loop()
+    loop = LoopBuilder()
     for i, guarded in found.items():
         term = guarded.value(o)
         if _is_null(term):
@@ -298,7 +298,7 @@ def scan_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
         if settled:
             break
 
-    loop = Loop()
+    loop = LoopBuilder()
     for k, after in enumerate(step.after):
         loop.carries["value", k] = step.carries[k], args[first + k], after
     for j, term in enumerate(found):

@@ -184,9 +184,9 @@ def tile(x: TensorLike, reps: ShapeLike, ndim: int | None = None) -> TensorVaria
     times = [size_constant(1)] * (want - len(times)) + times
     mine = sizes_of(x)
     perm = [p for k in range(want) for p in (-1, k)]
-    spread = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x),
+    repeated = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x),
                    *[s for pair in zip(times, mine) for s in pair])
-    return apply(ops.Reshape(want), spread, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
+    return apply(ops.Reshape(want), repeated, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
 
 
 def roll(x: TensorLike, shift: TensorLike, axis: Axis | None = None) -> TensorVariable:

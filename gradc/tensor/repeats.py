@@ -50,8 +50,8 @@ def repeat(x: TensorLike, repeats: TensorLike, axis: Axis | None = None) -> Tens
         return _each(x, times, axis)
     n = _checked(sizes(times, allow_unknown=True)[0])
     mine = sizes_of(x)
-    spread = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
-    return apply(ops.Reshape(x.type.ndim), spread, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
+    repeated = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
+    return apply(ops.Reshape(x.type.ndim), repeated, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
 
 
 def _checked(times: TensorVariable) -> TensorVariable:

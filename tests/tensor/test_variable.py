@@ -11,7 +11,7 @@ import gradc.tensor as at
 from gradc.config import config
 from gradc.errors import AdvancedIndexingError, GradcWarning, NotScalarConstantError, ShapeError, TypeMismatchError
 from gradc.ir import ops
-from gradc.ir.graph import equal_computations
+from gradc.ir.fgraph import equal_computations
 from gradc.ir.types import TensorType
 from tests.cases import compute
 

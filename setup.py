@@ -61,11 +61,19 @@ class BuildExt(build_ext):
 
     An editable install writes into the tree, and leaves out what would go stale there when sources change: the
     headers are taken from csrc/include, and the pipeline looks at the sources themselves instead of a build id.
+
+    gradc works without the extension, in the interpreter: an installation where it can't be built warns and goes on.
+    An editable one, a developer's, fails with the compiler's text unless there is no compiler at all; so does any with
+    GRADC_REQUIRE_EXTENSION=1.
     """
 
     def run(self) -> None:
-        super().run()
         in_tree = bool(self.inplace or getattr(self, "editable_mode", False))
+        compiler = shutil.which(os.environ.get("CC", "cc").split()[0])
+        required = os.environ.get("GRADC_REQUIRE_EXTENSION") == "1" or (in_tree and compiler is not None)
+        for extension in self.extensions:
+            extension.optional = not required
+        super().run()
         package = (ROOT if in_tree else Path(self.build_lib)) / "gradc"
         include, written = package / "runtime" / "include", package / "_build_id.txt"
         shutil.rmtree(include, ignore_errors=True)

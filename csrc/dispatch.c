@@ -1,9 +1,9 @@
 /* dispatch.c: the extension gradc.runtime._dispatch: its module, the Python names of the pool, the BLAS table and the
  * CPU table.
  *
- * The way from a Python call into a generated unit is in call.c, function.c and bound.c.  Not in C: conversion of
- * unusual arguments (`convert`) and the texts of failed checks (`fail`).  The types belong to the main interpreter
- * (NumPy supports no other).
+ * The types are in function.c and bound.c, the way from a Python call into a generated unit is in call.c.  Not in C:
+ * conversion of unusual arguments (`convert`) and the texts of failed checks (`fail`).  The types belong to the main
+ * interpreter (NumPy supports no other).
  */
 #include "dispatch.h"
 
@@ -137,7 +137,8 @@ static int start_once(void)
     static int done;
     if (done)
         return 0;
-    if (gradc_call_start()) {
+    gradc_locks_start();
+    if (gradc_arena_start()) {
         PyErr_SetString(PyExc_ImportError, "gradc: no thread-local storage left");
         return -1;
     }

@@ -1,6 +1,4 @@
-/* dispatch.h: the data of a Function and of one call of it, shared by the files of the extension that know Python:
- * call.c (a call), callback.c (what the unit calls back), function.c (making a Function), bound.c (BoundCall),
- * dispatch.c (the module). */
+/* dispatch.h: the data of a Function and of one call of it, shared by the files of the extension that know Python. */
 #ifndef GRADC_DISPATCH_H
 #define GRADC_DISPATCH_H
 
@@ -138,52 +136,28 @@ extern PyObject *gradc_BadArgumentError, *gradc_ExecutionError, *gradc_ShapeErro
 extern PyTypeObject *gradc_FunctionType, *gradc_BoundCallType;
 extern PyType_Spec gradc_function_spec, gradc_bound_spec;
 
-/* call.c ------------------------------------------------------------------------------------------------- */
+/* Each file below uses those above it only. */
 
-PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
-PyObject *gradc_timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
-int gradc_call_start(void);             /* once for the process */
+/* tables.c ----------------------------------------------------------------------------------------------- */
 
-/* The lock of a container, counted; NULL without memory. */
-storage_lock *gradc_lock_of(PyObject *storage);
-void gradc_drop_lock(storage_lock *lock);
-
-/* 64-byte aligned; large blocks in huge pages.  NULL without memory; to be freed with free(). */
-char *gradc_get_block(int64_t bytes);
+/* `n` zeroed items, at least one; NULL with MemoryError. */
+void *gradc_table_of(Py_ssize_t n, size_t item);
+PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
 
 /* The tables of a call inside a block of gradc_bytes_of_work bytes; gradc_release drops their references. */
 Py_ssize_t gradc_bytes_of_work(const Function *self);
 void gradc_lay_out(const Function *self, char *block, work *w);
 void gradc_release(const Function *self, work *w);
 
-/* Arguments, in this order; -1 with an exception. */
-int gradc_match(const Function *self, work *w, PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
-int gradc_take(const Function *self, work *w, Py_ssize_t i, PyObject *value);
-int gradc_take_stored(const Function *self, work *w, Py_ssize_t i, PyObject *storage);
-int gradc_take_containers(const Function *self, work *w);
+/* locks.c ------------------------------------------------------------------------------------------------ */
 
-/* The unit's entry without the GIL, timed if the Function is. */
-int gradc_run_entry(Function *self, gradc_frame *frame);
-/* `call` with its time added to the Function's. */
-PyObject *gradc_timed(Function *of, vectorcallfunc call, PyObject *callable, PyObject *const *args, size_t nargsf,
-                      PyObject *kwnames);
-
-void gradc_set_frame(const Function *self, work *w, gradc_frame *frame);
-PyObject *gradc_integers(const int64_t *values, Py_ssize_t n);
-void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
-void gradc_drop_recent(Function *self);
-PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
-int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape);
-PyObject *gradc_packed(const Function *self, PyObject **results);
-
-/* callback.c --------------------------------------------------------------------------------------------- */
-
-/* The function behind frame->callback; a failure leaves an exception. */
-int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs);
-int gradc_set_calls(Function *self, PyObject *specs);
-void gradc_drop_spares(Function *self);
-void gradc_drop_calls(Function *self);
+/* The lock of a container, counted; NULL without memory. */
+storage_lock *gradc_lock_of(PyObject *storage);
+void gradc_drop_lock(storage_lock *lock);
+/* All locks of a Function, in the order of their addresses; waits without the GIL; -1 with an exception. */
+int gradc_lock_all(Function *self);
+void gradc_unlock_all(Function *self);
+void gradc_locks_start(void);           /* once for the process */
 
 /* state.c -------------------------------------------------------------------------------------------------- */
 
@@ -194,11 +168,54 @@ int gradc_put_words(PyObject *generator, PyObject *like, const uint64_t *words);
 PyObject *gradc_learn_states(PyObject *module, PyObject *args);
 extern const char gradc_learn_states_doc[];
 
-/* function.c, bound.c -------------------------------------------------------------------------------------- */
+/* arguments.c -------------------------------------------------------------------------------------------- */
 
-void *gradc_table_of(Py_ssize_t n, size_t item);
+/* In this order; -1 with an exception. */
+int gradc_match(const Function *self, work *w, PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
+int gradc_take(const Function *self, work *w, Py_ssize_t i, PyObject *value);
+int gradc_take_stored(const Function *self, work *w, Py_ssize_t i, PyObject *storage);
+int gradc_take_given(const Function *self, work *w);
+int gradc_take_containers(const Function *self, work *w);
+
+/* results.c ---------------------------------------------------------------------------------------------- */
+
+PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
+int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape);
+int gradc_new_outputs(Function *self, work *w);
+int gradc_shrink_outputs(const Function *self, work *w);
+int gradc_make_generators(const Function *self, work *w);
+int gradc_containers_intact(const Function *self);
+PyObject *gradc_packed(const Function *self, PyObject **results);
+void gradc_commit(Function *self, work *w);
+void gradc_drop_recent(Function *self);
+
+/* callback.c --------------------------------------------------------------------------------------------- */
+
+/* The function behind frame->callback; a failure leaves an exception. */
+int gradc_call_back(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
+                    void *const *outputs);
+int gradc_set_calls(Function *self, PyObject *specs);
+void gradc_drop_spares(Function *self);
+void gradc_drop_calls(Function *self);
+
+/* call.c ------------------------------------------------------------------------------------------------- */
+
+extern const char gradc_cleared[];
+
+void gradc_set_frame(const Function *self, work *w, gradc_frame *frame);
+/* The unit's entry without the GIL, timed if the Function is. */
+int gradc_run_entry(Function *self, gradc_frame *frame);
+void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
+PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+PyObject *gradc_timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+/* `call` with its time added to the Function's. */
+PyObject *gradc_timed(Function *of, vectorcallfunc call, PyObject *callable, PyObject *const *args, size_t nargsf,
+                      PyObject *kwnames);
+
+/* bound.c ------------------------------------------------------------------------------------------------ */
+
 PyObject *gradc_function_bind(Function *f, PyObject *const *args, Py_ssize_t n, PyObject *kwnames);
-extern const char gradc_bind_doc[], gradc_cleared[];
+extern const char gradc_bind_doc[];
 
 /* small things of every call ------------------------------------------------------------------------------- */
 

@@ -4,15 +4,6 @@
 
 #include <stdlib.h>
 
-/* A table of `n` zeroed items, of at least one; NULL with MemoryError. */
-void *gradc_table_of(Py_ssize_t n, size_t item)
-{
-    void *made = PyMem_Calloc((size_t)(n > 0 ? n : 1), item);
-    if (!made)
-        PyErr_NoMemory();
-    return made;
-}
-
 static int function_traverse(Function *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -357,6 +348,7 @@ static PyObject *function_drop_recent(Function *self, PyObject *unused)
 {
     (void)unused;
     gradc_drop_recent(self);
+    gradc_drop_spares(self);
     Py_RETURN_NONE;
 }
 

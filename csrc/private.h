@@ -1,5 +1,5 @@
-/* What the parts of the extension gradc.runtime._dispatch know of each other.  No Python here: pool.c, blas.c and
- * cpu.c run without the GIL and can be tested from plain C. */
+/* What the parts of the extension gradc.runtime._dispatch know of each other.  No Python here: arena.c,
+ * pool.c, blas.c and cpu.c run without the GIL and can be tested from plain C. */
 #ifndef GRADC_PRIVATE_H
 #define GRADC_PRIVATE_H
 
@@ -7,6 +7,15 @@
 #include <stdint.h>
 
 #include "gradc_runtime.h"
+
+/* arena.c ------------------------------------------------------------------------------------------------ */
+
+/* 64-byte aligned; large blocks in huge pages.  NULL without memory; to be freed with free(). */
+char *gradc_get_block(int64_t bytes);
+/* The thread's block, larger if need be; a block of its own for a call inside a call.  NULL without memory. */
+char *gradc_get_arena(int64_t bytes);
+void gradc_put_arena(char *block);
+int gradc_arena_start(void);            /* once for the process */
 
 /* pool.c ------------------------------------------------------------------------------------------------- */
 

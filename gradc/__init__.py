@@ -18,6 +18,7 @@ from gradc.compile.mode import Mode, get_default_mode, get_mode
 from gradc.compile.ops import as_op, wrap_py
 from gradc.compile.threads import get_num_threads, set_num_threads
 from gradc.config import config
+from gradc.control.vectorize import vectorize, vectorize_graph
 from gradc.gradient import Lop, Rop, grad, subgraph_grad, verify_grad
 from gradc.graph.basic import Apply, Constant, Variable, clone_replace, graph_replace
 from gradc.graph.fg import FunctionGraph
@@ -40,8 +41,8 @@ __all__ = ["Apply", "CFunction", "Constant", "Function", "FunctionGraph", "In", 
            "OrderedUpdates", "Out", "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config",
            "debugprint", "dprint", "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode",
            "get_num_threads", "grad", "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing",
-           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "subgraph_grad", "tensor", "verify_grad",
-           "wrap_py"]
+           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "subgraph_grad", "tensor", "vectorize",
+           "vectorize_graph", "verify_grad", "wrap_py"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well

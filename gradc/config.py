@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gradc.errors import GradcError, GradcWarning, GraphError, SourceLine
+from gradc.errors import GradcError, GradcWarning, GraphError, SourceLine, quoted
 from gradc.record import record
 
 TOPICS = ("compile", "passes", "cache")
@@ -37,27 +37,27 @@ def _path(text: str) -> str:
 def _positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise ValueError(f"expected a positive integer, got {text!r}")
+        raise ValueError(f"expected a positive integer, got {quoted(text)}")
     return value
 
 
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise ValueError(f"expected a number of at least 0, got {text!r}")
+        raise ValueError(f"expected a number of at least 0, got {quoted(text)}")
     return value
 
 
 def _topics(text: str) -> str:
     unknown = [topic for topic in text.split(",") if topic not in ("", *TOPICS)]
     if unknown:
-        raise ValueError(f"expected a comma list of {', '.join(TOPICS)}, got {text!r}")
+        raise ValueError(f"expected a comma list of {', '.join(TOPICS)}, got {quoted(text)}")
     return text
 
 
 def _switch(text: str) -> bool:
     if text.lower() not in ("0", "1", "true", "false", "yes", "no", ""):
-        raise ValueError(f"expected 0 or 1, got {text!r}")
+        raise ValueError(f"expected 0 or 1, got {quoted(text)}")
     return text.lower() in ("1", "true", "yes")
 
 
@@ -100,7 +100,7 @@ class Config:
         legal = FLAGS[name].legal
         if isinstance(legal, tuple):
             if value not in legal:
-                raise GraphError(f"{where} must be one of {', '.join(map(repr, legal))}, got {value!r}")
+                raise GraphError(f"{where} must be one of {', '.join(map(repr, legal))}, got {quoted(value)}")
             return value
         if not isinstance(value, str) and type(value) is type(FLAGS[name].default):
             return value

@@ -148,6 +148,12 @@ class KernelCheckError(InternalError):
     code = "E302"
 
 
+class ScheduleCheckError(InternalError):
+    """A schedule is not well formed after one of its steps."""
+
+    code = "E304"
+
+
 class NoRuleError(InternalError):
     """An op kind has no entry in a table."""
 
@@ -237,6 +243,11 @@ def shown(name: object) -> str:
     """A user's name in a message: on one line, and cut if it is long."""
     text = "".join([c if c.isprintable() else ascii(c)[1:-1] for c in str(name)[:SHOWN + 1]])
     return text if len(text) <= SHOWN else f"{text[:SHOWN - 3]}..."
+
+
+def quoted(value: object) -> str:
+    """A user's value in a message, as Python writes it: on one line, and cut if it is long."""
+    return shown(repr(value))
 
 
 def listed(names: Collection[object]) -> str:

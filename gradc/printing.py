@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 from gradc.ir import graph, ops
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.pretty import letter, pretty
@@ -274,7 +274,7 @@ class _Ids:
 
     def __init__(self, id_type: str, used: dict[object, str] | None = None) -> None:
         if id_type not in ("CHAR", "int", "id", "auto", ""):
-            raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {id_type!r}")
+            raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {quoted(id_type)}")
         self.id_type = id_type
         self.used: dict[object, str] = {} if used is None else used
 

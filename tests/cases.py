@@ -152,6 +152,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "angle": lambda x: mpmath.arg(x),
     "deg2rad": mpmath.radians, "rad2deg": mpmath.degrees, "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)), "log1mexp": lambda x: mpmath.log(-mpmath.expm1(x)),
+    "log_cosh": lambda x: mpmath.log(mpmath.cosh(x)),
     "logaddexp": lambda x, y: mpmath.log(mpmath.exp(x) + mpmath.exp(y)), "xlogx": lambda x: x * mpmath.log(x),
     "xlogy0": lambda x, y: x * mpmath.log(y), "erf": mpmath.erf, "erfc": mpmath.erfc, "erfinv": mpmath.erfinv,
     "erfcinv": lambda x: mpmath.erfinv(1 - x), "erfcx": lambda x: mpmath.exp(x * x) * mpmath.erfc(x),

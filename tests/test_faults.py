@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.special as sp
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import GradcError, GradcWarning, TypeMismatchError, shown
+from gradc.errors import BadValueError, GradcError, GradcWarning, ShapeError, TypeMismatchError, shown
 from gradc.gradient import grad, hessian
 from gradc.tensor.elemwise import elementwise
 from gradc.tensor.random import RandomStream
@@ -88,6 +89,16 @@ class TestSecondDerivativesAtZeros:
         prod, _, power = f([0.0, 2.0, 0.0], [2.0, 0.0])
         assert prod.tolist() == [[0, 0, 2], [0, 0, 0], [2, 0, 0]]
         np.testing.assert_allclose(power, [[0, 0.5], [0.5, np.log(2) ** 2]], rtol=1e-15)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_gradient_of_a_product_is_the_product_over_the_factor_where_that_is_right(self, mode):
+        x = at.dmatrix("x")
+        v = x[:, 0]
+        f = gradc.function([x], [gradc.grad(x.prod(axis=0).sum(), x), hessian(v.prod(), v)], mode=mode)
+        for a in ([[2.0, 3.0], [4.0, 0.5]], [[0.0, 3.0], [4.0, 0.5]], [[1e-200, 1e200], [1e-200, 1e200]]):
+            g, h = f(a)
+            np.testing.assert_allclose(g, np.array(a)[::-1], rtol=1e-15)
+            assert h.tolist() == [[0, 1], [1, 0]]
 
 
 # 4. Relative accuracy of derivatives.
@@ -212,6 +223,75 @@ class TestStableForms:
             np.testing.assert_allclose(got_h, want_h, rtol=1e-12)
 
 
+    # each without overflow and cancellation, whatever else is asked for; right values by mpmath
+    HAND_WRITTEN = {
+        "quotient of sums": (lambda t: at.exp(t) / (at.exp(t) + at.exp(2 * t)), lambda t: 1 / (1 + mpmath.exp(t))),
+        "tanh": (lambda t: (at.exp(t) - at.exp(-t)) / (at.exp(t) + at.exp(-t)), mpmath.tanh),
+        "tanh of 2t": (lambda t: (at.exp(2 * t) - 1) / (at.exp(2 * t) + 1), mpmath.tanh),
+        "sinh over cosh": (lambda t: at.sinh(t) / at.cosh(t), mpmath.tanh),
+        "squares": (lambda t: at.exp(t) ** 2 / (1 + at.exp(t) ** 2), lambda t: 1 / (1 + mpmath.exp(-2 * t))),
+        "powers of 2": (lambda t: 2**t / (1 + 2**t), lambda t: 1 / (1 + mpmath.mpf(2) ** -t)),
+        "half": (lambda t: at.exp(t / 2) / (1 + at.exp(t)), lambda t: mpmath.sech(t / 2) / 2),
+        "weights": (lambda t: 3 * at.exp(t) / (2 + 5 * at.exp(t)), lambda t: 3 / (2 * mpmath.exp(-t) + 5)),
+        "sech": (lambda t: 1 / (at.exp(t) + at.exp(-t)), lambda t: mpmath.sech(t) / 2),
+        "log cosh": (lambda t: at.log(at.cosh(t)), lambda t: mpmath.log(mpmath.cosh(t))),
+        "log of mean": (lambda t: at.log((at.exp(t) + at.exp(-t)) / 2), lambda t: mpmath.log(mpmath.cosh(t))),
+        "log sinh": (lambda t: at.log(at.sinh(abs(t))), lambda t: mpmath.log(mpmath.sinh(abs(t)))),
+        "hazard": (lambda t: at.exp(-t**2 / 2) / at.erfc(t / 2**0.5),
+                   lambda t: mpmath.exp(-t * t / 2) / mpmath.erfc(t / mpmath.sqrt(2))),
+        "scaled tail": (lambda t: at.exp(t**2) * at.erfc(t), lambda t: mpmath.exp(t * t) * mpmath.erfc(t)),
+    }
+
+    @pytest.mark.parametrize("dtype, points", [("float64", (-120, -30, -1e-9, 1e-9, 0.5, 8, 30, 120, -700, 700)),
+                                               ("float32", (-60, -30, -8, 0.5, 8, 30, 120, 700))])
+    def test_quotients_and_logs_of_exponentials(self, dtype, points):
+        t, limits = at.vector("t", dtype=dtype), np.finfo(dtype)
+        outputs = []
+        for build, _ in self.HAND_WRITTEN.values():
+            z = build(t)
+            g = gradc.grad(z.sum(), t)
+            outputs += [z, g, gradc.grad(g.sum(), t)]
+        both = iter(list(zip(*[gradc.function([t], outputs, mode=mode)(points) for mode in MODES])))
+        with mpmath.workprec(2400):
+            x = [mpmath.mpf(float(p)) for p in np.array(points, dtype)]
+            for name, (_, exact) in self.HAND_WRITTEN.items():
+                for order in range(3):
+                    for p, v, *made in zip(points, x, *next(both)):
+                        if order == 2 and name == "hazard":     # its terms cancel: 1 / t**3 of 1 / t
+                            continue
+                        d = abs(v) * mpmath.mpf(2) ** -400
+                        low, here, high = [exact(v + k * d) for k in (-1, 0, 1)]
+                        want = (here, (high - low) / (2 * d), (high - 2 * here + low) / d**2)[order]
+                        for y in made:
+                            if abs(want) < limits.tiny:
+                                assert abs(y) <= limits.tiny, (name, order, p)
+                            elif abs(want) < limits.max:
+                                allowed = (20 + 2 * abs(p)) * limits.eps
+                                assert abs(float((mpmath.mpf(float(y)) - want) / want)) < allowed, (name, order, p)
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("build", [lambda x: np.e**x / (np.e**x).sum(),
+                                       lambda x: at.exp(x + 0.0) / at.exp(x).sum()])
+    def test_softmax_by_other_names(self, mode, build):
+        x = at.dvector("x")
+        y = build(x)
+        points = np.array([1000.0, 999.0, -998.0])
+        p = sp.softmax(points)
+        w = np.array([1.0, 2.0, 3.0])
+        got = gradc.function([x], [y, gradc.grad((y * w).sum(), x)], mode=mode)(points)
+        np.testing.assert_allclose(got, [p, p * (w - p @ w)], rtol=1e-13)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_softmax_with_a_baseline(self, mode):
+        x = at.dmatrix("x")
+        y = at.exp(x) / (1 + at.exp(x).sum(axis=1, keepdims=True))
+        points = np.array([[1000.0, 998.5], [-1000.0, 0.25], [3.0, -2.0]])
+        p = sp.softmax(np.c_[points, np.zeros(3)], axis=1)[:, :2]
+        w = np.array([1.0, -2.0])
+        got = gradc.function([x], [y, gradc.grad((y * w).sum(), x)], mode=mode)(points)
+        np.testing.assert_allclose(got, [p, p * (w - (p @ w)[:, None])], rtol=1e-12, atol=1e-300)
+
+
 # 10. Sums of float32.
 
 # 11. Bad input that passes.  All of it: tests/tensor/test_checks.py.
@@ -226,6 +306,14 @@ class TestBadInput:
         for label in (4, -1):
             with pytest.raises(IndexError, match=rf"class number {label} is out of range; there are 4 classes"):
                 f(np.zeros((2, 4)), [0, label])
+
+    @pytest.mark.parametrize("mode", [None, "interpret"])
+    def test_a_permutation_of_less_than_nothing(self, mode):
+        n = at.lscalar("n")
+        f = gradc.function([n], RandomStream(1).permutation(n), mode=mode)
+        assert sorted(f(3)) == [0, 1, 2]
+        with pytest.raises(BadValueError, match="permutation: the number of elements must not be negative, got -1"):
+            f(-1)
 
     @pytest.mark.parametrize("mode", [None, "interpret"])
     def test_a_negative_size_in_split(self, mode):
@@ -315,6 +403,33 @@ class TestCastsAndVariables:
         f = gradc.function([axis, x], at.join(axis, x, 2 * x))
         assert f(1, np.ones((2, 3))).tolist() == [[1, 1, 1, 2, 2, 2]] * 2
 
+    @pytest.mark.parametrize("mode", MODES)
+    def test_stack_along_a_variable(self, mode):
+        axis, x, s = at.lscalar("axis"), at.matrix("x"), at.dscalar("s")
+        stacked = [at.stack([x, 2 * x], axis=axis), at.stack([s, -s], axis=axis // 3)]
+        f = gradc.function([axis, x, s], stacked, mode=mode)
+        a = np.arange(6.0).reshape(2, 3)
+        for k in (0, 1, 2, -1, -3):
+            both, pair = f(k, a, 5.0)
+            np.testing.assert_array_equal(both, np.stack([a, 2 * a], k))
+            assert pair.tolist() == [5, -5]
+        with pytest.raises(ShapeError, match="stack: axis 3 is out of range for 3 dimension"):
+            f(3, a, 5.0)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_repeat_by_a_long_constant_vector(self, mode):
+        """It was one equation for each number."""
+        x, counts = at.dmatrix("x"), np.arange(500) % 4
+        y = at.repeat(x, counts, axis=1)
+        f = gradc.function([x], [y, gradc.grad((y**2).sum(), x)], mode=mode)
+        a = np.random.default_rng(0).random((2, 500))
+        got, slope = f(a)
+        np.testing.assert_array_equal(got, np.repeat(a, counts, axis=1))
+        np.testing.assert_allclose(slope, 2 * a * counts, rtol=1e-15)
+        assert len(f.maker.fgraph.apply_nodes) < 40
+        with pytest.raises(BadValueError, match="must not be negative, got -3"):
+            at.repeat(x, -counts, axis=1)
+
     def test_repeat_by_a_variable_vector(self):
         x, counts = at.vector("x"), at.lvector("counts")
         assert gradc.function([x, counts], at.repeat(x, counts))([1.0, 2.0, 3.0], [2, 0, 1]).tolist() == [1, 1, 3]
@@ -359,6 +474,15 @@ class TestLimits:
         for found, expected in zip(result, right):
             assert found.shape == expected.shape and (found == expected).all()
 
+    def test_many_dimensions_of_unknown_sizes(self):
+        """gcc took half a minute for loops in loops in loops."""
+        x = at.TensorType("float64", (None,) * 24)("x")
+        f = gradc.function([x], [x + x.transpose(), x.max()])
+        a = np.random.default_rng(0).random((2, 3, *(1,) * 20, 3, 2))
+        both, top = f(a)
+        np.testing.assert_array_equal(both, a + a.T)
+        assert top == a.max()
+
     @pytest.mark.parametrize("make", [
         lambda v: at.TensorType("float64", (None,) * 65), lambda v: v.reshape((1,) * 64 + (-1,)),
         lambda v: v.dimshuffle(*["x"] * 64, 0), lambda v: v[(None,) * 64], lambda v: at.zeros((1,) * 65),
@@ -377,6 +501,30 @@ class TestLimits:
         f()
         for k, p in enumerate(shared):
             assert (p.get_value() == np.full((k % 7 + 1, 4), 2.0 * k + 1)).all()
+
+    LONG = "k" * 100_000
+    MANY = list(range(20_000))
+
+    @pytest.mark.parametrize("call", [
+        lambda v, long, many: at.einsum(long, v), lambda v, long, many: at.einsum("i->" + long, v),
+        lambda v, long, many: v[long], lambda v, long, many: v.sum(axis=many), lambda v, long, many: v.sum(axis=long),
+        lambda v, long, many: at.round(v, mode=long), lambda v, long, many: v.norm(long),
+        lambda v, long, many: v.transpose(*many), lambda v, long, many: v.flatten(many),
+        lambda v, long, many: v.reshape([-3, *many]), lambda v, long, many: at.patternbroadcast(v, many),
+        lambda v, long, many: at.diag(v, tuple(many)), lambda v, long, many: at.matrix("m", shape=many),
+        lambda v, long, many: v.astype(long), lambda v, long, many: at.meshgrid(v, v, indexing=long),
+        lambda v, long, many: gradc.function([v], v, mode=long), lambda v, long, many: gradc.function([long], v),
+        lambda v, long, many: gradc.function([v], v, updates=[(long, long)]), lambda v, long, many: gradc.grad(long, v),
+        lambda v, long, many: gradc.grad(v.sum(), v, disconnected_inputs=long),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences=v, n_steps=tuple(many)),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences={long: v}),
+        lambda v, long, many: gradc.scan(lambda a: a, sequences=v, truncate_gradient=long),
+        lambda v, long, many: setattr(gradc.config, "floatX", long), lambda v, long, many: v.eval(long),
+        lambda v, long, many: RandomStream(1).choice(v, replace=long), lambda v, long, many: at.constant(long)])
+    def test_messages_cut_values(self, call):
+        with pytest.raises(Exception, match=r"\S") as caught:
+            call(at.dvector("v"), self.LONG, self.MANY)
+        assert isinstance(caught.value, GradcError) and len(str(caught.value)) < 600
 
     def test_messages_cut_names(self):
         long = "n" * 100_000

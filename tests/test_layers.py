@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "gradc"
 
-BASE = {"errors", "record", "config"}
+BASE = {"errors", "record", "config", "target"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "record": set(),
     "config": {"errors", "record"},
+    "target": {"record"},
     "ir": BASE,
     "tensor": BASE | {"ir"},
     "printing": BASE | {"ir", "tensor"},
@@ -121,3 +123,19 @@ def test_no_module_cycles() -> None:
             else:
                 state[module] = 2
                 stack.pop()
+
+
+def test_files_of_the_extension_use_those_above_them() -> None:
+    """The order of the sections in dispatch.h and private.h, each named after the file that has its functions."""
+    csrc = ROOT.parent / "csrc"
+    owner: dict[str, str] = {}
+    for header in ("private.h", "dispatch.h"):
+        sections = re.split(r"/\* (\w+\.c) -+ \*/", (csrc / header).read_text())
+        for file, text in zip(sections[1::2], sections[2::2]):
+            owner.update(dict.fromkeys(re.findall(r"\b(gradc_\w+)(?=\(|\[|;)", text), file))
+    order = list(dict.fromkeys(owner.values()))
+    assert {"arena.c", "tables.c", "call.c", "bound.c"} <= set(order)
+    for place, file in enumerate(order):
+        text = re.sub(r"/\*.*?\*/", "", (csrc / file).read_text(), flags=re.S)
+        for name in set(re.findall(r"\bgradc_\w+", text)) & set(owner):
+            assert order.index(owner[name]) <= place, f"{file} uses {name} of {owner[name]}, which stands below it"

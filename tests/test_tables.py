@@ -11,11 +11,16 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.autodiff.table import JVP, VJP
+from gradc.errors import NoRuleError
 from gradc.ir import infer, interp, ops
+from gradc.ir.batch import BATCH, batch
 from gradc.ir.convert import to_program
+from gradc.ir.facts import FACTS, facts
 from gradc.ir.graph import apply
+from gradc.ir.program import Builder, Eqn
+from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
-from gradc.ir.shapes import RULES
+from gradc.ir.shapes import RULES, rule_of
 
 KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
 
@@ -36,6 +41,27 @@ def test_every_kind_has_derivatives(kind: type) -> None:
 @KINDS
 def test_every_kind_has_sizes(kind: type) -> None:
     assert kind in RULES, "no entry in ir/shapes.py"
+
+
+@KINDS
+def test_every_kind_has_facts_and_rows(kind: type) -> None:
+    assert kind in FACTS, "no entry in ir/facts.py"
+    assert kind in BATCH, "no entry in ir/batch.py"
+    assert kind in ROW, "no entry in ir/rows.py"
+
+
+def test_an_unknown_kind_is_an_error_by_name() -> None:
+    class Twist(ops.OpKind):
+        def __str__(self) -> str:
+            return "twist"
+
+    b = Builder()
+    x = b.input(V.type)
+    for ask, place in ((lambda: facts(Twist()), "facts"), (lambda: batch(b, Twist(), [x], [True]), "batch"),
+                       (lambda: row_form(Eqn(Twist(), (x,), (x,))), "rows"), (lambda: rule_of(Twist()), "shapes"),
+                       (lambda: infer.output_types(Twist(), [x]), "infer")):
+        with pytest.raises(NoRuleError, match=f"twist has no entry in ir/{place}.py"):
+            ask()
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))

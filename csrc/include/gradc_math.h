@@ -61,7 +61,7 @@ GRADC_VECTOR_2(hypot)
 /* ------------------------------------------------------------------------------------- c ? x : y */
 
 /* x and y are values, computed before: no branch, hence no load in one.  gcc makes branches of ?:, moves loads into
- * them, and makes masked loads of those, in which it drops permutations (gradc/runtime/toolchain.py, FAULTS); of these
+ * them, and makes masked loads of those, in which it drops permutations (gradc/target.py, FAULTS); of these
  * bits it makes the CPU's selects. */
 #ifdef __clang__
 #define GRADC_SELECT(T, I, t) \
@@ -169,7 +169,7 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         const T cosine = gradc_select_##t(flat, 1, r) / sqrt##s(1 + r * r);                          \
         return gradc_select_##t(x == 0, x, copysign##s(cosine, x));                                  \
     }                                                                                                \
-    /* elementary.sigmoid, softplus, log1mexp, logaddexp, xlogx, xlogy0 */                           \
+    /* elementary.sigmoid, softplus, log1mexp, log_cosh, logaddexp, xlogx, xlogy0 */                 \
     static inline T gradc_sigmoid_##t(T x) { return 1 / (1 + exp##s(-x)); }                          \
     static inline T gradc_softplus_##t(T x)                                                          \
     {                                                                                                \
@@ -180,6 +180,12 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         T near = log##s(-expm1##s(x));                                                               \
         T far = log1p##s(-exp##s(x));                                                                \
         return gradc_select_##t(x > (T)-0.6931471805599453, near, far);                              \
+    }                                                                                                \
+    static inline T gradc_log_cosh_##t(T x)                                                          \
+    {                                                                                                \
+        T a = fabs##s(x), h = sinh##s(gradc_select_##t(a < 1, a, 1) / 2);                            \
+        T near = log1p##s(2 * h * h), far = a + (log1p##s(exp##s(-2 * a)) - (T)0.6931471805599453);  \
+        return gradc_select_##t(a < 1, near, far);                                                   \
     }                                                                                                \
     static inline T gradc_logaddexp_##t(T x, T y)                                                    \
     {                                                                                                \

@@ -11,7 +11,7 @@
 #define GRADC_NOINLINE __attribute__((noinline))
 
 /* Of a function whose vectors may have 512 bits, for nothing in it makes the compiler permute elements: units are compiled
- * for 256, since gcc permutes eight doubles wrongly (gradc/runtime/toolchain.py, FAULTS). */
+ * for 256, since gcc permutes eight doubles wrongly (gradc/target.py, FAULTS). */
 #if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
 #define GRADC_WIDE __attribute__((target("prefer-vector-width=512")))
 #else

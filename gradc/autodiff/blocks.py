@@ -5,7 +5,7 @@ Each returns its argument as a new variable; `ir.convert` takes it out of the Pr
 
 from __future__ import annotations
 
-from gradc.errors import GradientError
+from gradc.errors import GradientError, quoted
 from gradc.ir import ops
 from gradc.ir.graph import apply, to_variable
 from gradc.tensor.types import TensorLike
@@ -47,4 +47,4 @@ def _number(what: str, value: float) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise GradientError(f"{what} must be a number, got {value!r} of type {type(value).__name__}") from None
+        raise GradientError(f"{what} must be a number, got {quoted(value)} of type {type(value).__name__}") from None

@@ -26,6 +26,7 @@ from gradc.errors import (
     NullTypeGradError,
     ShapeError,
     at,
+    quoted,
 )
 from gradc.ir import ops
 from gradc.ir.branches import sink
@@ -56,11 +57,11 @@ def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
     """
     if disconnected_outputs not in ("raise", "warn", "ignore"):
         raise GradientError(f"disconnected_outputs must be one of 'raise', 'warn', 'ignore', got "
-                            f"{disconnected_outputs!r}")
+                            f"{quoted(disconnected_outputs)}")
     answer = return_disconnected.lower()
     if answer not in ("zero", "none", "disconnected"):
         raise GradientError(f"return_disconnected must be one of 'zero', 'none', 'disconnected', got "
-                            f"{return_disconnected!r}")
+                            f"{quoted(return_disconnected)}")
     outputs = [f] if isinstance(f, Variable) else list(f)
     sources = targets_of(wrt)[1]
     points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
@@ -166,7 +167,7 @@ class _Forward:
         o.source = node.source
         null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
         if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.form(node)
+            form = self._forms.of(node)
             if form is not None:
                 return self._through(form, node.outputs[0])
         results: Sequence[Guarded | None]

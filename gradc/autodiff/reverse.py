@@ -29,6 +29,7 @@ from gradc.errors import (
     ShapeError,
     TypeMismatchError,
     at,
+    quoted,
 )
 from gradc.ir import dtypes, ops
 from gradc.ir.branches import sink
@@ -206,7 +207,7 @@ class _Backward:
         kept = [constants] if isinstance(constants, Variable) else list(constants or ())
         for v in kept:
             if not isinstance(v, Variable):
-                raise TypeMismatchError(f"consider_constant is a list of variables, got {v!r} of type "
+                raise TypeMismatchError(f"consider_constant is a list of variables, got {quoted(v)} of type "
                                         f"{type(v).__name__} in it")
         self.lazy = lazy = sink([*(v for v, _ in starts), *targets, *kept])
         starts = [(lazy.get(v, v), g) for v, g in starts]
@@ -319,7 +320,7 @@ class _Backward:
         o.source = node.source
         op = node.op
         if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.form(node)
+            form = self._forms.of(node)
             if form is not None and gs[0] is not None:
                 return self._through(form, gs[0])
         terms: Sequence[Guarded | None]
@@ -373,7 +374,7 @@ class _Backward:
 
 def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
-        raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {value!r}")
+        raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {quoted(value)}")
 
 
 def as_given(given: Any, results: list[Any]) -> Any:
@@ -387,7 +388,8 @@ def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
     targets = list(wrt) if isinstance(wrt, Iterable) and not single else [wrt]
     for x in targets:
         if not isinstance(x, Variable):
-            raise TypeMismatchError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+            raise TypeMismatchError(f"expected variables to differentiate by, got {quoted(x)} of type "
+                                    f"{type(x).__name__}")
     return single, targets
 
 
@@ -409,7 +411,7 @@ def _check_cost(cost: object) -> Variable:
 def _known(o: Symbolic, variable: Any, g: Any) -> Variable:
     """A gradient given by the user, checked against its variable."""
     if not isinstance(variable, Variable):
-        raise TypeMismatchError(f"expected a variable with a known gradient, got {variable!r}")
+        raise TypeMismatchError(f"expected a variable with a known gradient, got {quoted(variable)}")
     if isinstance(g, Variable) and isinstance(g.type, NullType):
         return g
     g = to_variable(g)

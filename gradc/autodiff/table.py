@@ -73,7 +73,7 @@ def connection(node: Apply) -> Pattern | None:
     if kind is ops.Map:
         return [[False], [True]] if op.fn == "second" else None
     if kind is ops.GradientOf:
-        return [[op.kind != "disconnected"]]
+        return [[op.kind != "disconnected"], [False]][:len(node.inputs)]
     if kind in CONNECTION:
         return CONNECTION[kind](node)
     if isinstance(op, ops.OpKind) or not hasattr(op, "connection_pattern"):

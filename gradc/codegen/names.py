@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from gradc.ir.scalars import ROWS
@@ -47,35 +48,35 @@ def reserved(name: str) -> bool:
     return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
 
 
-class Names:
+class Names(dict[str, str]):
     """The identifiers of a C scope and of the one around it: no two things have the same.
 
-    What the loop IR names keeps its name where nothing else has it: C, the compiler, a header or the unit's own text.
-    Macros of headers, which would be expanded anywhere, begin with an underscore or are in capitals (those in small
-    letters are among KEYWORDS; tests compare them with the compiler's list).  Functions and types that a unit does not
-    use may have local namesakes.
+    names[x] is the identifier of what the loop IR calls x.  It keeps its name where nothing else has it: C, the
+    compiler, a header or the unit's own text.  Macros of headers, which would be expanded anywhere, begin with an
+    underscore or are in capitals (those in small letters are among KEYWORDS; tests compare them with the compiler's
+    list).  Functions and types that a unit does not use may have local namesakes.
     """
 
-    __slots__ = ("_count", "_of", "_outer", "_taken")
+    __slots__ = ("_count", "_outer", "_taken")
 
     def __init__(self, outer: Names | None = None) -> None:
+        super().__init__({} if outer is not None else {name: name for name in BOUNDS})
         self._outer = outer
-        self._of: dict[str, str] = {} if outer else {name: name for name in BOUNDS}
         self._taken: set[str] = set()
         self._count: dict[str, int] = {}
 
-    def __call__(self, name: str) -> str:
-        """The identifier of what the loop IR calls `name`."""
-        found = self._of.get(name) or (self._outer and self._outer._of.get(name))
-        if not found:
-            found = self._of[name] = self.new(name)
+    def __missing__(self, name: str) -> str:
+        found = self._outer.get(name) if self._outer is not None else None
+        self[name] = found = found or self.new(name)
         return found
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if reserved(base) or base in OWN or (base.isupper() and sum(map(str.isalpha, base)) > 1):
+        if base not in self._count and (reserved(base) or base in OWN
+                                        or (base.isupper() and sum(map(str.isalpha, base)) > 1)):
             base = f"{base.lstrip('_') or 'v'}_v"
-        name, k = base, self._count.get(base, 1)
+        k = self._count.get(base, 1)
+        name = base
         while self.has(name):
             k += 1
             name = f"{base}_{k}"
@@ -86,6 +87,11 @@ class Names:
     def has(self, name: str) -> bool:
         """Is `name` an identifier of this scope or the one around it?"""
         return name in self._taken or (self._outer is not None and self._outer.has(name))
+
+    def others(self, words: Iterable[str]) -> frozenset[str]:
+        """The words that are no identifiers of this scope or the one around it."""
+        rest = frozenset(words) - self._taken
+        return rest if self._outer is None else self._outer.others(rest)
 
 
 def wrapped(text: str, indent: int, width: int = 110) -> list[str]:

@@ -29,6 +29,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    EachRow,
     Extern,
     Fn,
     Fold,
@@ -40,20 +41,19 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Rows,
     Size,
     SizeExpr,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 from gradc.record import record
+from gradc.target import TARGET
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
 SIZE_FUNCTIONS = {"position", "slice_start", "slice_first", "slice_count"}
 STEP_ROWS = {"switch", "maximum", "minimum"}        # of floats: have another form where no vectors are made
-ONE_COPY = 24       # statements: a longer body of a loop with lanes is printed once, with a run-time width
 
 
 def literal(value: Any, dtype: str) -> str:
@@ -126,6 +126,7 @@ class Printer:
         self.frame = False                  # was anything that uses the frame?
         self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
+        self.deepest = 0                    # blocks around one of them
         self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
@@ -141,6 +142,7 @@ class Printer:
 
     def statements(self, body: tuple[Any, ...]) -> None:
         self.count += len(body)
+        self.deepest = max(self.deepest, len(self._indent) // 4)
         for s in body:
             _STATEMENT[type(s)](self, s)
 
@@ -150,7 +152,7 @@ class Printer:
         """An expression as an operand; `whole`: it may go without parentheses around it."""
         kind = type(e)
         if kind is Local:
-            return self._folded.get(e.name) or self.names(e.name)
+            return self._folded.get(e.name) or self.names[e.name]
         if kind is Fn:
             if e.row == "cast":
                 return self.cast(e.args[0], e.dtype)
@@ -185,13 +187,13 @@ class Printer:
         if isinstance(size, int):
             return str(size) if size >= 0 else f"({size})"
         self.sizes[size] = None
-        return self.names(size)
+        return self.names[size]
 
     def index(self, index: Index) -> str:
         # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
         self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
             bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
-        terms = [self.names(v) if s == 1 else f"{self.size(s)} * {self.names(v)}" for s, v in index.terms]
+        terms = [self.names[v] if s == 1 else f"{self.size(s)} * {self.names[v]}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
         text = " + ".join(terms)
@@ -199,11 +201,11 @@ class Printer:
 
     def element(self, buffer: Buffer, index: Index) -> str:
         """A place in memory; small arrays of a tile count from its first row."""
-        return f"{self.names(buffer.name)}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
+        return f"{self.names[buffer.name]}[{self.index(index)}{' - tile' if buffer.place == 'tile' else ''}]"
 
     def address(self, load: Load) -> str:
         index = self.index(load.index)
-        return self.names(load.buffer.name) if index == "0" else f"{self.names(load.buffer.name)} + {index}"
+        return self.names[load.buffer.name] if index == "0" else f"{self.names[load.buffer.name]} + {index}"
 
     def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
@@ -215,14 +217,14 @@ class Printer:
 
     def let(self, s: Let) -> None:
         const = "" if s.mutable else "const "
-        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {self.names(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{const}{LOCAL_TYPE[s.expr.dtype]} {self.names[s.name]} = {self.expr(s.expr, True)};")
 
     def assign(self, s: Assign) -> None:
-        self.line(f"{self.names(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"{self.names[s.name]} = {self.expr(s.expr, True)};")
 
     def define(self, s: Define) -> None:
         self._sizing = True
-        self.line(f"const int64_t {self.names(s.name)} = {self.expr(s.expr, True)};")
+        self.line(f"const int64_t {self.names[s.name]} = {self.expr(s.expr, True)};")
         self._sizing = False
 
     def store(self, s: Store) -> None:
@@ -233,7 +235,7 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
 
     def update(self, s: Update) -> None:
-        name = self.names(s.name)
+        name = self.names[s.name]
         place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else name
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
@@ -256,7 +258,7 @@ class Printer:
             return
         self.accumulators(s.folds)
         self.wide &= not (isinstance(s.start, int) and isinstance(s.stop, int))     # it may be unrolled
-        var, start, stop = self.names(s.var), self.bound(s.start), self.bound(s.stop)
+        var, start, stop = self.names[s.var], self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
             self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
             return
@@ -269,7 +271,7 @@ class Printer:
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
         for f in folds:
-            self.line(f"{LOCAL_TYPE[f.dtype]} {self.names(f.name)} = {literal(f.identity, f.dtype)};")
+            self.line(f"{LOCAL_TYPE[f.dtype]} {self.names[f.name]} = {literal(f.identity, f.dtype)};")
 
     def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
         self.line(f"{head} {{")
@@ -284,15 +286,15 @@ class Printer:
     def tile(self, s: Tile) -> None:
         """Phases over the rows tile..end-1; those before `together` pass in groups where a phase says so."""
         self.accumulators(s.folds)
-        self._row = self.names(s.var)
+        self._row = self.names[s.var]
         start, stop = self.bound(s.start), self.bound(s.stop)
         self._stop = stop
         first = [f"const int64_t end = {stop} - tile < {s.rows} ? {stop} : tile + {s.rows};"]
         first += [f"const int64_t together = end - (end - tile) % {n};" for n in {p.together for p in s.phases} - {1}]
-        first += [f"{C_TYPE[b.dtype]} {self.names(b.name)}[{s.rows}];" for b in s.shared]
+        first += [f"{C_TYPE[b.dtype]} {self.names[b.name]}[{s.rows}];" for b in s.shared]
         self.loop(s.phases, f"for (int64_t tile = {start}; tile < {stop}; tile += {s.rows})", *first)
 
-    def phase(self, s: Phase) -> None:
+    def phase(self, s: TilePhase) -> None:
         start = "tile"
         if s.together > 1:
             start, self._together = "together", s.together
@@ -307,7 +309,7 @@ class Printer:
         self.line(f"    gradc_fetch(&{self.element(s.buffer, s.index)}, {self.size(s.count)} * "
                   f"(int64_t)sizeof({C_TYPE[s.buffer.dtype]}));")
 
-    def rows(self, s: Rows) -> None:
+    def rows(self, s: EachRow) -> None:
         if self._together == 1:
             self.statements(s.body)
         else:
@@ -322,7 +324,7 @@ class Printer:
         outer, self.lanes = self.lanes, {}
         arrays: list[_Lanes] = []
         for (row, dtype), group in groups.items():      # many folds alike share an array, and the loops over it
-            called = self.names(group[0].name) if len(group) == 1 else get_row(row).name
+            called = self.names[group[0].name] if len(group) == 1 else get_row(row).name
             name = self.names.new(f"{called}_lanes")
             count, each = (self._together, "member") if self._together > 1 else (len(group), "fold")
             rows, at = (f"[{count}]", f"[{each}]") if count > 1 else ("", "")
@@ -342,7 +344,7 @@ class Printer:
                 if self._together > 1:
                     self._folded[f.name] = f"({result})" if s.rounds else result
                 else:
-                    self.line(f"const {LOCAL_TYPE[a.dtype]} {self.names(f.name)} = {result};")
+                    self.line(f"const {LOCAL_TYPE[a.dtype]} {self.names[f.name]} = {result};")
 
     def chunks(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
         """Some rounds of all lanes after the other; sums of float32 are added up in float64."""
@@ -363,14 +365,14 @@ class Printer:
 
     def lane_round(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
         """The elements from `start` on; then lane 0 of each array is the fold of its lanes."""
-        lanes, var = s.lanes, self.names(s.var)
+        lanes, var = s.lanes, self.names[s.var]
         base = self.names.new(f"{var}_base")
         for a in arrays:
             self.line(f"{LOCAL_TYPE[a.dtype]} {a.name}{a.rows}[{lanes}];")
             self.over(a.rows, a.at, f"for (int lane = 0; lane < {lanes}; ++lane)",
                       f"{a.name}{a.at}[lane] = {literal(get_row(a.row).neutral(a.dtype), a.dtype)};")
         first = f"const int64_t {var} = {base} + lane;"
-        if len(s.body) > ONE_COPY:
+        if len(s.body) > TARGET.one_copy:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
             self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")
@@ -486,7 +488,7 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
     Draw: Printer.draw,
-    Tile: Printer.tile, Phase: Printer.phase, Ahead: Printer.ahead, Rows: Printer.rows,
+    Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
     If: Printer.if_, Break: Printer.break_, Extern: Printer.extern,
 }
 

@@ -19,7 +19,7 @@ from gradc.ir import dtypes
 from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.nodes import (
-    Blocks,
+    BlockCut,
     Buffer,
     CallInfo,
     Check,
@@ -29,20 +29,19 @@ from gradc.loops.nodes import (
     Fn,
     Kernel,
     Load,
-    Region,
     Section,
     SizeExpr,
+    Slots,
 )
 from gradc.record import record
+from gradc.target import TARGET
 
-# Statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1 (no
-# vector code) takes half of that again, and graphs so large are seldom run on large arrays.
-LEVELS = ((6000, "-O1"), (1500, "-O2"), (0, "-O3"))
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-# Sections, or sizes, of one C function: where there are more, functions of so many each follow one another, since the
-# compiler's time grows with the square of a function's length.
-PART = 64
 _NAME = re.compile(r"\b([A-Za-z_]\w*)")
+_IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
+# For str.translate: words with blanks between them, and the text without words.
+_WORDS = {k: k if is_word else " " for k, is_word in _IS_WORD.items()}
+_SIGNS = {k: None if is_word else k for k, is_word in _IS_WORD.items()}
 
 
 @record
@@ -55,7 +54,8 @@ class CUnit:
     sections: int
     uses_blas: bool
     calls: tuple[CallInfo, ...]
-    optimize: str
+    statements: int
+    deepest: int            # loops in loops, at most
     shrinks: bool           # the sizes of some outputs are known only after the call
 
 
@@ -79,6 +79,24 @@ class _Function:
         return [*wrapped(f"/* ---- {self.title}{others}    {self.uses} ---- */", 3), *self.lines]
 
 
+class Alike:
+    """Texts by what is left of them without names: an object for all that differ in nothing but names."""
+
+    def __init__(self) -> None:
+        self._found: dict[Any, list[tuple[list[str], Any]]] = {}        # words, object
+
+    def find(self, text: str, names: Names, made: Any) -> Any:
+        """The object of a text like `text`, or `made`, which is kept."""
+        words = text.translate(_WORDS).split()
+        alike = self._found.setdefault((text.translate(_SIGNS), names.others(words)), [])
+        for known, found in alike:
+            pairs = set(zip(known, words))
+            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+                return found
+        alike.append((words, made))
+        return made
+
+
 class _Unit:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -87,14 +105,16 @@ class _Unit:
                        for number, _ in enumerate(kernel.sections, 1)]
         self.measures = {late.section: self.names.new(f"measure_{late.section}") for late in kernel.late}
         for name in _shared(kernel):
-            self.names(name)
+            self.names[name]        # given in this order
         self.functions: list[str] = []
         self.entry: list[list[str]] = []        # lines, section by section
-        self.known: dict[str, _Function] = {}   # of sections, by their text without names
+        self.alike = Alike()                    # functions of sections
+        self.known: list[_Function] = []
         self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
-        self.slots: dict[Region, int] = {}      # regions of the arena, and the number of the first slot of each
+        self.slots: dict[Slots, int] = {}      # regions of the arena, and the number of the first slot of each
         self.statements = 0
+        self.deepest = 0                        # loops in loops
         self.late: dict[str, None] = {}         # sizes that are not known from the start
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
 
@@ -113,10 +133,10 @@ class _Unit:
         header = self.header()
         own = definitions(self.snippets, header.count("\n") + 2)
         parts = [header, *own, *self.measure(early), *[line for lines in reversed(measured) for line in lines],
-                 *[line for function in self.known.values() for line in function.text()], *self.functions,
+                 *[line for function in self.known for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, next(o for limit, o in LEVELS if self.statements >= limit),
+                     k.uses_blas, k.calls, self.statements, self.deepest,
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -124,7 +144,7 @@ class _Unit:
         if isinstance(size, int):
             return str(size)
         self.needed[size] = None
-        return f"sz->{self.names(size)}"
+        return f"sz->{self.names[size]}"
 
     # -- file skeleton
 
@@ -144,15 +164,15 @@ class _Unit:
         given = {d: position for position, d in enumerate(dims) if isinstance(d, str) and d in used}
         copied = [n for n in self.needed if n in given]
         groups = [(kept, copied)]
-        if len(kept) + len(copied) > PART:
-            groups = [((), copied[k:k + PART]) for k in range(0, len(copied), PART)]
-            groups += [(kept[k:k + PART], []) for k in range(0, len(kept), PART)]
+        if len(kept) + len(copied) > TARGET.function:
+            groups = [((), copied[k:k + TARGET.function]) for k in range(0, len(copied), TARGET.function)]
+            groups += [(kept[k:k + TARGET.function], []) for k in range(0, len(kept), TARGET.function)]
         # backwards, for a part stores the sizes that later ones need
         bodies = [self.measure_part(statements, names, given) for statements, names in reversed(groups)][::-1]
         lines = []
         if self.needed:
             lines.append("typedef struct {")
-            lines += [f"    int64_t {self.names(n)};" for n in self.needed]
+            lines += [f"    int64_t {self.names[n]};" for n in self.needed]
             if self.slots:
                 count = sum(r.slots for r in self.slots)
                 lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
@@ -171,13 +191,13 @@ class _Unit:
         printer.statements(tuple(statements))
         made = dict.fromkeys([s.name for s in statements if type(s) is Define])
         used = dict.fromkeys((*printer.sizes, *copied))
-        lines = [f"    const int64_t {self.names(n)} = frame->sizes[{given[n]}];"
+        lines = [f"    const int64_t {self.names[n]} = frame->sizes[{given[n]}];"
                  for n in sorted([n for n in used if n in given], key=given.__getitem__)]
-        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in used if n not in made and n not in given]
+        lines += [f"    const int64_t {self.names[n]} = {self.z(n)};" for n in used if n not in made and n not in given]
         for b in dict.fromkeys([load.buffer for s in statements for load in _loads(s)]):
-            lines.append(f"    const {C_TYPE[b.dtype]} *{self.names(b.name)} = frame->inputs[{b.position}];")
+            lines.append(f"    const {C_TYPE[b.dtype]} *{self.names[b.name]} = frame->inputs[{b.position}];")
         stored = [*copied, *[n for n in made if n in self.needed]]
-        return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in stored]]
+        return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names[n]};" for n in stored]]
 
     def measure_late(self, number: int, statements: list[Define | Check]) -> list[str]:
         """The function that computes the sizes known after section `number`."""
@@ -188,10 +208,10 @@ class _Unit:
         self.late.update(dict.fromkeys(made))
         printer = Printer(self.names)
         printer.statements(kept)
-        lines = [f"    const int64_t {self.names(size)} = ((const int64_t *)({self.pointer(buffer)}))[0];"
+        lines = [f"    const int64_t {self.names[size]} = ((const int64_t *)({self.pointer(buffer)}))[0];"
                  for size, buffer in found.items()]
-        lines += [f"    const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes if n not in made]
-        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names(n)};" for n in made if n in wanted or n in found]]
+        lines += [f"    const int64_t {self.names[n]} = {self.z(n)};" for n in printer.sizes if n not in made]
+        lines += [*printer.lines, *[f"    {self.z(n)} = {self.names[n]};" for n in made if n in wanted or n in found]]
         return [f"/* Sizes that section {number} found, and checks of them. */",
                 *_function(f"static int {self.measures[number]}(gradc_frame *frame, sizes *sz)", lines)]
 
@@ -222,7 +242,8 @@ class _Unit:
 
     def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
         """A function that the program calls: it measures, and then takes steps, each some lines."""
-        bodies = [[line for lines in steps[k:k + PART] for line in lines] for k in range(0, len(steps), PART)]
+        bodies = [[line for lines in steps[k:k + TARGET.function] for line in lines]
+                  for k in range(0, len(steps), TARGET.function)]
         parts, body = self.in_parts(name, bodies)
         start = []
         if self.needed:
@@ -273,31 +294,32 @@ class _Unit:
         written = set(s.writes)
         parameters = ["gradc_frame *frame"] * printer.frame
         for b in buffers:
-            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {self.names(b.name)}")
-        parameters += [f"int64_t {self.names(n)}" for n in sizes]
+            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {self.names[b.name]}")
+        parameters += [f"int64_t {self.names[n]}" for n in sizes]
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
         body = ["{",
-                *[f"    {C_TYPE[b.dtype]} {self.names(b.name)}[{prod(b.shape)}];" for b in s.arrays],
+                *[f"    {C_TYPE[b.dtype]} {self.names[b.name]}[{prod(b.shape)}];" for b in s.arrays],
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
-        key = _without_names("\n".join([*parameters, *body, repr(copies)]), printer.names)
-        known = self.known.get(key)
-        if known:
-            known.sections += 1
-            return known.name
-        self.statements += printer.count
         name, loop = self.called[number - 1]
         head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"
         lines = [*wrapped(head, 4), *body]
         if s.blocks:
             lines += _block_function(name, loop, copies, len(sizes))
-        reads, writes = (" ".join([self.names(b.name) for b in which]) or "-" for which in (s.reads, s.writes))
-        self.known[key] = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
-        return name
+        reads, writes = (" ".join([self.names[b.name] for b in which]) or "-" for which in (s.reads, s.writes))
+        made = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
+        found: _Function = self.alike.find("\n".join([*parameters, *body, repr(copies)]), printer.names, made)
+        if found is made:
+            self.known.append(made)
+            self.statements += printer.count
+            self.deepest = max(self.deepest, printer.deepest)
+        else:
+            found.sections += 1
+        return found.name
 
-    def run(self, function: str, s: Section, cut: Blocks, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.only_block(b)}"
                                         for b in buffers])
@@ -316,7 +338,7 @@ class _Unit:
 
     def combine(self, c: Combine) -> list[str]:
         """Fold the rows of all blocks, then copy the results to where they belong."""
-        t, parts = C_TYPE[c.parts.dtype], self.names(c.parts.name)
+        t, parts = C_TYPE[c.parts.dtype], self.names[c.parts.name]
         lines = [f"        {t} *const {parts} = (void *){self.slot(c.parts)};",
                  f"        {self.fold(c.row, c.parts.dtype)}({parts}, blocks, {self.z(c.width)});"]
         table: list[Buffer] = []        # many scalar outputs: a loop over their numbers
@@ -368,8 +390,8 @@ class _Unit:
         self.snippets.update(printer.snippets)
         for b in dict.fromkeys((*s.writes, *s.reads)):
             const = "" if b in s.writes else "const "
-            lines.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names(b.name)} = {self.pointer(b)};")
-        lines += [f"        const int64_t {self.names(n)} = {self.z(n)};" for n in printer.sizes]
+            lines.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names[b.name]} = {self.pointer(b)};")
+        lines += [f"        const int64_t {self.names[n]} = {self.z(n)};" for n in printer.sizes]
         self.entry.append([*lines, *printer.lines, "    }"])
 
     def pointer(self, b: Buffer) -> str:
@@ -419,18 +441,6 @@ def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> lis
     return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",
             "{",
             *unused, *wrapped(f"    {call}", 8), "}", ""]
-
-
-def _without_names(text: str, names: Names) -> str:
-    """`text` with the identifiers of a scope numbered as they appear: what is left is the same of sections alike."""
-    words = _NAME.split(text)
-    numbers: dict[str, str] = {}
-    for k in range(1, len(words), 2):
-        word = words[k]
-        if word not in numbers:
-            numbers[word] = f"#{len(numbers)}" if names.has(word) else word
-        words[k] = numbers[word]
-    return "".join(words)
 
 
 def _shared(kernel: Kernel) -> Iterator[str]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gradc.codegen.names import LOCAL_TYPE, reserved
 from gradc.compile.function import function
-from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at
+from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Apply, NullVariable, Op, Variable, apply, describe
@@ -42,9 +42,9 @@ def check_names(*names: object) -> None:
     """GraphError for a name that can't be used in C, or is there twice."""
     for what in names:
         if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or reserved(what):
-            raise GraphError(f"CFunction: {what!r} is no name that can be used in C; take another")
+            raise GraphError(f"CFunction: {quoted(what)} is no name that can be used in C; take another")
         if names.count(what) > 1:
-            raise GraphError(f"CFunction: {what!r} is the name of two things; give each its own")
+            raise GraphError(f"CFunction: {quoted(what)} is the name of two things; give each its own")
 
 
 def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
@@ -55,7 +55,7 @@ def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
         found = str(dtype)
     if found not in LOCAL_TYPE:
         raise TypeMismatchError(f"CFunction {name}: the dtype of {what} must be one of {', '.join(LOCAL_TYPE)}, got "
-                                f"{dtype!r}")
+                                f"{quoted(dtype)}")
     return found
 
 
@@ -71,11 +71,11 @@ def declaration(name: str, what: str, declared: Any) -> tuple[str, tuple[str, ..
     found = _DECLARED.fullmatch(declared)
     if found is None:
         raise GraphError(f"CFunction {name}: {what} is declared as a dtype with sizes such as 'float64[n, m]', got "
-                         f"{declared!r}")
+                         f"{quoted(declared)}")
     try:
         sizes = ast.parse(f"({found[2]},)" if (found[2] or "").strip() else "()", mode="eval").body
     except SyntaxError:
-        raise GraphError(f"CFunction {name}: the sizes of {what} can't be read: {declared!r}") from None
+        raise GraphError(f"CFunction {name}: the sizes of {what} can't be read: {quoted(declared)}") from None
     assert isinstance(sizes, ast.Tuple)
     return dtype_of(name, what, found[1]), tuple([ast.unparse(size) for size in sizes.elts])
 
@@ -134,8 +134,8 @@ def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy
                                  f"{', '.join(known) or 'numbers'}, got {size}") from None
     for number, meaning in (errors or {}).items():
         if not isinstance(number, int) or not number or not isinstance(meaning, str):
-            raise GraphError(f"CFunction {name}: errors are texts by number, which is not 0, got {number!r}: "
-                             f"{meaning!r}")
+            raise GraphError(f"CFunction {name}: errors are texts by number, which is not 0, got {quoted(number)}: "
+                             f"{quoted(meaning)}")
     snippet = ArraySnippet(name, tuple([(key, dtype, len(dims)) for key, dtype, dims in ins]), tuple(sizes.values()),
                            tuple(outs), code, tuple((errors or {}).items()))
     return CArrayOp(snippet, [dims for _, _, dims in ins], grad, numpy)

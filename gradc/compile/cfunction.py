@@ -18,7 +18,7 @@ from gradc.codegen.snippets import c_name
 from gradc.compile import carray
 from gradc.compile.carray import dtype_of
 from gradc.compile.function import function
-from gradc.errors import GraphError, TypeMismatchError, at
+from gradc.errors import GraphError, TypeMismatchError, at, quoted
 from gradc.ir import ops
 from gradc.ir.graph import apply, describe
 from gradc.ir.scalars import Row
@@ -102,7 +102,7 @@ class CFunction:
             return CFunction(f"{snippet.name}_d{k}", dict(snippet.inputs), snippet.output, given)
         if not callable(given):
             raise TypeMismatchError(f"CFunction {snippet.name}: a derivative is C code, a function of the inputs, or "
-                                    f"None, got {given!r}")
+                                    f"None, got {quoted(given)}")
         return given
 
     def __call__(self, *args: Any) -> Any:

@@ -17,7 +17,7 @@ from gradc.compile.callable import Function
 from gradc.compile.ingest import In, Out, ingest
 from gradc.compile.maker import Maker
 from gradc.compile.mode import Mode
-from gradc.errors import GraphError, listed, shown
+from gradc.errors import GraphError, listed, quoted, shown
 from gradc.ir import graph
 from gradc.ir.graph import Variable, describe
 
@@ -78,9 +78,9 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """
     if name is not None and not isinstance(name, str):
-        raise GraphError(f"the name of a function is a string, got {name!r}")
+        raise GraphError(f"the name of a function is a string, got {quoted(name)}")
     if not (profile is None or isinstance(profile, (bool, str))):
-        raise GraphError(f"profile is True, False or a title, got {profile!r}")
+        raise GraphError(f"profile is True, False or a title, got {quoted(profile)}")
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
@@ -90,7 +90,7 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
 def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
     """What `Variable.eval` says."""
     if not isinstance(inputs_to_values, (Mapping, type(None))):
-        raise GraphError(f"eval takes a dict of variables or names and their values, got {inputs_to_values!r}")
+        raise GraphError(f"eval takes a dict of variables or names and their values, got {quoted(inputs_to_values)}")
     given = dict(inputs_to_values or {})
     if any(isinstance(key, str) for key in given):
         names = {v.name: v for v in graph.explicit_graph_inputs([variable]) if v.name}

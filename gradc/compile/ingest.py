@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from gradc.config import config
 from gradc.control.products import may_be_matrix, products
 from gradc.control.returned import warn_if_forgotten
-from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at, shown
+from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at, quoted, shown
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
@@ -201,7 +201,8 @@ def _inputs(inputs: object) -> list[In]:
             raise TypeMismatchError(f"input {k} of the function must be a variable or In(...), got {_kind(item)}")
         v = in_.variable
         if isinstance(v, Constant):
-            raise TypeMismatchError(f"input {k} of the function is the constant {v.data!r}; an input needs a variable")
+            raise TypeMismatchError(f"input {k} of the function is the constant {quoted(v.data)}; an input "
+                                    f"needs a variable")
         if hasattr(v, "container"):
             raise TypeMismatchError(f"input {k} of the function is the shared variable {describe(v)}{at(v.source)}, "
                                     f"which is an implicit input already; to feed another value use `givens`")
@@ -219,7 +220,7 @@ def _outputs(outputs: object) -> tuple[list[Out], str, list[str]]:
     if isinstance(outputs, dict):
         for key in outputs:
             if not isinstance(key, str):
-                raise TypeMismatchError(f"the keys of a dict of outputs must be strings, got {key!r}")
+                raise TypeMismatchError(f"the keys of a dict of outputs must be strings, got {quoted(key)}")
         return [_output(v, repr(k)) for k, v in outputs.items()], "dict", list(outputs)
     if isinstance(outputs, (list, tuple)):
         return [_output(v, str(k)) for k, v in enumerate(outputs)], "list", []
@@ -246,7 +247,7 @@ def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
     for pair in given:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise TypeMismatchError(f"{what} must be a dict or a list of pairs (variable, expression), got the entry "
-                                    f"{pair!r}")
+                                    f"{quoted(pair)}")
     return [(pair[0], pair[1]) for pair in given]
 
 
@@ -374,7 +375,7 @@ def _refuse_unused(ingested: Ingested, roots: Iterable[Variable], given: dict[Va
                    policy: str | None) -> None:
     policy = config.on_unused_input if policy is None else policy
     if policy not in ("raise", "warn", "ignore"):
-        raise GraphError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {policy!r}")
+        raise GraphError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {quoted(policy)}")
     if policy == "ignore":
         return
     program = ingested.program
@@ -411,7 +412,7 @@ def _kind(value: object) -> str:
     if isinstance(value, Variable):
         return f"the variable {describe(value)} of type {value.type}"
     if isinstance(value, (str, int, float, complex, bool, type(None))):
-        return repr(value)
+        return quoted(value)
     return f"a {type(value).__name__}"
 
 

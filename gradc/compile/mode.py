@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradc.config import config
-from gradc.errors import GraphError
+from gradc.errors import GraphError, quoted
 from gradc.record import record, replace
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "numba": "c", "jax": "c", "auto": "c",
@@ -35,7 +35,7 @@ class Mode:
     def __post_init__(self) -> None:
         linker = _LINKERS.get(self.linker) if isinstance(self.linker, str) else None
         if linker is None:
-            raise GraphError(f"the linker of a Mode is one of {', '.join(sorted(_LINKERS))}, got {self.linker!r}")
+            raise GraphError(f"the linker of a Mode is one of {', '.join(sorted(_LINKERS))}, got {quoted(self.linker)}")
         object.__setattr__(self, "linker", linker)
         if self.optimizer in ("None", "none", "o0"):
             object.__setattr__(self, "optimizer", None)
@@ -72,7 +72,7 @@ def get_mode(mode: Mode | str | None = None) -> Mode:
     try:
         return MODES[name]
     except (KeyError, TypeError):
-        raise GraphError(f"mode must be a Mode or one of {', '.join(MODES)}, got {mode!r}") from None
+        raise GraphError(f"mode must be a Mode or one of {', '.join(MODES)}, got {quoted(mode)}") from None
 
 
 def get_default_mode() -> Mode:

@@ -1,4 +1,4 @@
-"""The pipeline: an ingested request becomes a loaded kernel, through the five representations in order.
+"""The pipeline: an ingested request becomes a loaded kernel, through the six representations in order.
 
     1 key        digest of the ingested Program and everything that changes code -> one SHA-256
     2 obtain     runtime.build: a cached kernel, or (on a miss) one compiler run over what stages 3-5 make
@@ -32,6 +32,7 @@ from gradc.errors import CompileError, InternalError, Unsupported
 from gradc.ir import digest, ops
 from gradc.ir.program import Program, with_sources
 from gradc.runtime import build, toolchain
+from gradc.target import TARGET
 
 __all__ = ["Compiled", "Unsupported", "build_id", "key_of", "numbered", "paused_gc"]
 
@@ -68,9 +69,10 @@ class Compiled:
         """The loop IR; Unsupported with the reason if the Program has no C form."""
         if self._kernel is None:
             program = self.optimized
+            checked = bool(self.mode.checked) or "passes" in config.log.split(",")
             with self._stage("lower"):
-                self._kernel = stages().lower(program, self.name)
-            if self.mode.checked or "passes" in config.log.split(","):
+                self._kernel = stages().lower(program, self.name, checked)
+            if checked:
                 stages().check(self._kernel)
         return self._kernel
 
@@ -82,7 +84,7 @@ class Compiled:
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
                     "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
-        return build.Unit(made.text, manifest, made.constants, made.optimize)
+        return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements, made.deepest))
 
     def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
         """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""

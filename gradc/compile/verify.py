@@ -15,7 +15,7 @@ import numpy as np
 from gradc.autodiff.reverse import grad
 from gradc.compile.function import function
 from gradc.compile.mode import Mode
-from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at
+from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
 from gradc.ir.types import TensorType
@@ -96,7 +96,7 @@ class numeric_grad:
 
 def _check_eps(eps: float | None) -> None:
     if eps is not None and not eps > 0:
-        raise BadValueError(f"the step of finite differences, eps, must be positive, got {eps!r}")
+        raise BadValueError(f"the step of finite differences, eps, must be positive, got {quoted(eps)}")
 
 
 def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndarray, eps: float,

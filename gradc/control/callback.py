@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import GraphError, TypeMismatchError
+from gradc.errors import GraphError, TypeMismatchError, quoted
 from gradc.ir.graph import Apply, Op
 from gradc.ir.types import Type
 
@@ -59,7 +59,7 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = Non
         listed = list(given) if isinstance(given, (list, tuple)) else [given]
         for t in listed:
             if not isinstance(t, Type):
-                raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {t!r}")
+                raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {quoted(t)}")
         types.append(listed)
     return lambda fn: FromFunctionOp(fn, types[0], types[1], infer_shape)
 

@@ -15,7 +15,7 @@ from gradc.autodiff.reverse import Lop, grad
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.control.csr import CSR, sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
-from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at
+from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
@@ -66,7 +66,7 @@ def jacobian(expression: Variable, wrt: Variable | Sequence[Variable],
     Source: aesara.gradient.jacobian, which takes one-dimensional expressions only.
     """
     if mode not in (None, "reverse", "forward"):
-        raise GradientError(f"mode must be None, 'reverse' or 'forward', got {mode!r}")
+        raise GradientError(f"mode must be None, 'reverse' or 'forward', got {quoted(mode)}")
     y = to_variable(expression)
     if not isinstance(y.type, TensorType):
         raise ShapeError(f"jacobian needs a tensor, got {describe(y)} of type {y.type}{at(y.source)}")
@@ -100,7 +100,8 @@ def hessian(cost: Variable, wrt: Variable | Sequence[Variable], consider_constan
 
     def second(x: Variable) -> Any:
         g = grad(y, x, fixed, disconnected_inputs=disconnected_inputs)
-        symmetric = fixed is None and not any(type(node.op) is ops.GradientOf for node in toposort([g]))
+        symmetric = fixed is None and not any([
+            type(node.op) is ops.GradientOf and node.op.kind[0] != "of" for node in toposort([g])])
         return _matrix(g, x, fixed, "ignore", sparse, "reverse", symmetric=symmetric)
 
     return _each(wrt, second)
@@ -120,7 +121,7 @@ def _each(wrt: Any, made: Callable[[Variable], Any]) -> Any:
 def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected_inputs: str, sparse: bool,
             mode: str | None, *, symmetric: bool) -> Variable | CSR:
     if not isinstance(x, Variable):
-        raise TypeMismatchError(f"expected variables to differentiate by, got {x!r} of type {type(x).__name__}")
+        raise TypeMismatchError(f"expected variables to differentiate by, got {quoted(x)} of type {type(x).__name__}")
 
     def reverse() -> LinearMap:
         u = y.type.variable_class(y.type)

@@ -15,7 +15,7 @@ from gradc.autodiff.guards import Guarded, values
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.autodiff.table import influence
-from gradc.errors import GradientError, GraphError, MissingInputError, TypeMismatchError, at
+from gradc.errors import GradientError, GraphError, MissingInputError, TypeMismatchError, at, quoted
 from gradc.ir import interp
 from gradc.ir.convert import to_program
 from gradc.ir.graph import (
@@ -67,7 +67,8 @@ class OpFromGraph(Op):
                 raise TypeMismatchError(f"OpFromGraph: {what} are a list of variables, got a {type(group).__name__}")
             for v in group:
                 if not isinstance(v, Variable):
-                    raise TypeMismatchError(f"OpFromGraph: {what} are variables, got {v!r} of type {type(v).__name__}")
+                    raise TypeMismatchError(f"OpFromGraph: {what} are variables, got {quoted(v)} of type "
+                                            f"{type(v).__name__}")
         for v in inputs:
             if isinstance(v, Constant) or hasattr(v, "container"):
                 kind = "constant" if isinstance(v, Constant) else "shared variable"
@@ -263,7 +264,7 @@ def _replaced(override: Any) -> Any:
                               and isinstance(override.type, (NullType, DisconnectedType))):
         return override
     raise GradientError(f"an override is 'default', a function, an OpFromGraph, a variable of NullType or "
-                        f"DisconnectedType, or a list of these, got {override!r}")
+                        f"DisconnectedType, or a list of these, got {quoted(override)}")
 
 
 def _numbers(given: Sequence[Variable | None], like: Sequence[Variable]) -> list[Variable]:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradc.errors import GradcWarning, LoopError, TypeMismatchError, at
+from gradc.errors import GradcWarning, LoopError, TypeMismatchError, at, quoted
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Tag, Variable, describe, user_line
 from gradc.record import record
@@ -52,7 +52,7 @@ class OrderedUpdates(dict):
 
     def __setitem__(self, variable: Variable, value: TensorLike) -> None:
         if not _is_shared(variable):
-            raise TypeMismatchError(f"updates change shared variables; got {variable!r} as the one to update"
+            raise TypeMismatchError(f"updates change shared variables; got {quoted(variable)} as the one to update"
                                     f"{at(user_line())}")
         super().__setitem__(variable, value)
 
@@ -136,5 +136,5 @@ def _output(value: Any, k: int) -> Variable:
     if isinstance(value, until) or (
             isinstance(value, Iterable) and not isinstance(value, Variable) and not hasattr(value, "dtype")):
         raise LoopError(f"a step of scan returns outputs, then updates (a dict), then until(condition), each of which "
-                        f"may be left out; got {value!r} as output {k}{at(user_line())}")
+                        f"may be left out; got {quoted(value)} as output {k}{at(user_line())}")
     return as_tensor_variable(value)

@@ -24,7 +24,18 @@ import numpy as np
 from gradc.control.bodies import close
 from gradc.control.residuals import used
 from gradc.control.returned import OrderedUpdates, Returned, attach, read, warn_if_forgotten
-from gradc.errors import GradcWarning, LoopError, MissingInputError, ShapeError, at, shown
+from gradc.errors import (
+    FEW_ROWS,
+    GradcWarning,
+    LoopError,
+    MissingInputError,
+    ShapeError,
+    at,
+    fill,
+    literal,
+    quoted,
+    shown,
+)
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import (
     Apply,
@@ -106,7 +117,7 @@ def build(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences
     """The loop that `scan` stands for, with its errors; `limit` (an int64 scalar) and `recompute` as in `ops.Scan`."""
     if isinstance(truncate_gradient, bool) or not isinstance(truncate_gradient, (int, np.integer)) \
             or truncate_gradient < -1:
-        raise fault(f"truncate_gradient is a number of steps, or -1 for all, got {truncate_gradient!r}")
+        raise fault(f"truncate_gradient is a number of steps, or -1 for all, got {quoted(truncate_gradient)}")
     taken, steps = taken_rows(sequences, n_steps, go_backwards)
     states = [_state(s, k) for k, s in enumerate(as_list(outputs_info))]
     fixed = [as_tensor_variable(v) if not isinstance(v, Variable) else v for v in as_list(non_sequences)]
@@ -221,7 +232,7 @@ def _count(n_steps: TensorLike | None) -> tuple[TensorVariable | None, bool]:
     count = as_tensor_variable(n_steps)
     if count.type.dtype not in dtypes.INTEGERS or any(s != 1 for s in count.type.shape):
         raise LoopError(f"scan: n_steps is an integer or an integer scalar, got "
-                        f"{describe(count) if isinstance(n_steps, Variable) else repr(n_steps)} of type {count.type}"
+                        f"{describe(count) if isinstance(n_steps, Variable) else quoted(n_steps)} of type {count.type}"
                         f"{at(count.source)}")
     if count.type.ndim:
         count = count.reshape(())
@@ -233,16 +244,16 @@ def _count(n_steps: TensorLike | None) -> tuple[TensorVariable | None, bool]:
 def _taps(given: Any, what: str) -> list[int]:
     taps = list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else [given]
     if not taps or any(isinstance(t, bool) or not isinstance(t, (int, np.integer)) for t in taps):
-        raise fault(f"the taps of {what} are a list of integers, got {given!r}")
+        raise fault(f"the taps of {what} are a list of integers, got {quoted(given)}")
     if len(set(taps)) != len(taps):
-        raise fault(f"the taps of {what} must differ, got {given!r}")
+        raise fault(f"the taps of {what} must differ, got {quoted(given)}")
     return [int(t) for t in taps]
 
 
 def _entries(given: dict[str, Any], names: Sequence[str], what: str) -> None:
     for key in given:
         if key not in names:
-            raise fault(f"{what} has the entry {key!r}; expected {' and '.join(map(repr, names[:2]))}")
+            raise fault(f"{what} has the entry {quoted(key)}; expected {' and '.join(map(repr, names[:2]))}")
 
 
 def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
@@ -310,8 +321,8 @@ def _steps(count: TensorVariable | None, taken: Sequence[_Sequence]) -> TensorVa
     if count is not None:
         for s in taken:
             if isinstance(count, Constant) and isinstance(s.length, Constant) and s.length.data < count.data:
-                raise ShapeError(f"scan: {shown(s.name)} has {s.length.data} rows to go through, fewer than the "
-                                 f"{count.data} steps of n_steps{at(user_line())}")
+                text = FEW_ROWS.format("scan", literal(shown(s.name)))
+                raise ShapeError(f"{fill(text, [int(s.length.data), int(count.data)])}{at(user_line())}")
         return count
     if not taken:
         raise fault("nothing says how many steps to run", "give n_steps or a sequence")

@@ -123,6 +123,34 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
     return result
 
 
+def _settle(o: Symbolic, step: Step, given: dict[int, Variable], flags: dict[int, Variable],
+            starts: Sequence[Guarded | Variable | None], at: int, found: Any, there: int) -> bool:
+    """Is what was assumed of the derivatives of carries what the step makes of them?  What was not is corrected.
+
+    given, flags, starts are those of carry k at position `at` + k; `found`, what the step makes, at `there` + k.
+    """
+    settled = True
+    for k, carry in enumerate(step.carries):
+        j = at + k
+        if j not in given:
+            continue
+        term = found[there + k]
+        if term is None and starts[j] is None:
+            del given[j]                            # zero after all
+            flags.pop(j, None)
+            settled = False
+        elif term is None:
+            found[there + k] = Guarded(o.full_like(carry, 0))
+        elif _is_null(term.raw) and not _is_null(given[j]):
+            given[j] = term.raw
+            flags.pop(j, None)
+            settled = False
+        elif j in flags and not term.mask:
+            del flags[j]                            # of some part it counts always
+            settled = False
+    return settled
+
+
 def _cotangents(o: Symbolic, step: Step, gs: Cotangents, conditions: Sequence[Variable | None],
                 wanted: Sequence[bool]) -> tuple[dict[int, Variable], dict[int, Variable], dict[int, Guarded]]:
     """One step backwards: (result of the step -> its cotangent, a fresh variable; result -> the condition under which
@@ -149,23 +177,7 @@ def _cotangents(o: Symbolic, step: Step, gs: Cotangents, conditions: Sequence[Va
                          [step.inputs[i] for i in inputs])
         o.source = step.node.source
         found = dict(zip(inputs, terms))
-        settled = True
-        for k in [j for j in given if j < n]:
-            term = found[first + k]
-            if term is None and gs[k] is None:
-                del given[k]                            # zero after all
-                flags.pop(k, None)
-                settled = False
-            elif term is None:
-                found[first + k] = Guarded(o.full_like(step.carries[k], 0))
-            elif _is_null(term.raw) and not _is_null(given[k]):
-                given[k] = term.raw
-                flags.pop(k, None)
-                settled = False
-            elif k in flags and not term.mask:
-                del flags[k]                            # of some part it counts always
-                settled = False
-        if settled:
+        if _settle(o, step, given, flags, gs, 0, found, first):
             return given, flags, {i: term for i, term in found.items() if term is not None}
 
 
@@ -279,23 +291,7 @@ def scan_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
         found = pushforward(o, step.inputs, [_under(given[i], flags.get(i)) if i in given else None
                                              for i in range(len(args))], step.results)
         o.source = node.source
-        settled = True
-        for i in [i for i in given if 0 <= i - first < n]:
-            term = found[i - first]
-            if term is None and ts[i] is None:
-                del given[i]                            # zero after all
-                flags.pop(i, None)
-                settled = False
-            elif term is None:
-                found[i - first] = Guarded(o.full_like(step.carries[i - first], 0))
-            elif _is_null(term.raw) and not _is_null(given[i]):
-                given[i] = term.raw
-                flags.pop(i, None)
-                settled = False
-            elif i in flags and not term.mask:
-                del flags[i]                            # of some part it counts always
-                settled = False
-        if settled:
+        if _settle(o, step, given, flags, ts, first, found, 0):
             break
 
     loop = LoopBuilder()

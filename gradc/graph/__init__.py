@@ -1,5 +1,6 @@
 """Facade: graphs, their walks, and the base class of user-defined operations."""
 
+from gradc.control.vectorize import vectorize_graph
 from gradc.graph import basic, fg, op
 from gradc.graph.basic import (
     Apply,
@@ -19,4 +20,4 @@ from gradc.ir.fgraph import equal_computations
 
 __all__ = ["Apply", "Constant", "FunctionGraph", "Op", "Variable", "ancestors", "applys_between", "basic",
            "clone_replace", "equal_computations", "explicit_graph_inputs", "fg", "graph_inputs", "graph_replace", "op",
-           "vars_between"]
+           "vars_between", "vectorize_graph"]

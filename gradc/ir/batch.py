@@ -4,9 +4,12 @@
     batch_program(program, batched)   -> (Program, has each output the axis?)
 
 Row k along the axis of a result is what `op` makes of rows k of the batched arguments and of the others whole.
-A result that depends on no batched argument's values has no such axis.  What can't be written so, within the
-closed set of op kinds, is refused: `Unbatchable`, with the reason.  Table: `_BATCH`, one entry per op kind.
-Not here: whether it pays (`passes.scan_split`, `control.jacobian`).
+A result that depends on no batched argument's values has no such axis.  Random draws of all rows come from one state,
+those of a row after those of the row before.  Table: `BATCH`, one entry per op kind; its inverse is `ir.rows`.
+
+What can't be written so, within the closed set of op kinds, is refused: `Unbatchable`, with the reason.  With
+`loops=True` it is a loop over the rows instead; only what has no result of one shape for all rows is refused then.
+Not here: whether it pays (`passes.scan_places`, `control.jacobian`).
 """
 
 from __future__ import annotations
@@ -14,45 +17,102 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradc.errors import NoRuleError
 from gradc.ir import ops
-from gradc.ir.program import Builder, Program, Var, tensor
-from gradc.ir.types import TensorType
+from gradc.ir.facts import facts
+from gradc.ir.program import Builder, Program, Var, bodies, rebuild, tensor
+from gradc.ir.shapes import analyse
+from gradc.ir.sizes import parts
+from gradc.ir.types import RngType, TensorType, Type
+from gradc.record import replace
 
 Flags = Sequence[bool]
 Result = list[tuple[Var, bool]]
 
 
 class Unbatchable(Exception):
-    """An equation that has no vectorised form."""
+    """An equation that has no vectorised form.  `sources`: its user lines."""
+
+    sources: tuple[Any, ...] = ()
 
 
-def batch(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags) -> Result:
+class Ragged(Unbatchable):
+    """Its rows have no common form, whatever they are computed by."""
+
+
+def batch(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags, loops: bool = False) -> Result:
     """`op` once for each row of the arguments flagged in `batched`, which all have the new axis in front.
 
     Each result comes with a flag: has it the axis?  Raises Unbatchable.
     """
     if not any(batched):
         return [(v, False) for v in builder.equation(op, args).outs]
-    rule = _BATCH.get(type(op))
+    rule = BATCH.get(type(op))
     if rule is None:
-        raise Unbatchable(f"{op} works on one value at a time")
-    return rule(builder, op, args, batched)
+        raise NoRuleError(f"{op} has no entry in ir/batch.py")
+    if any(facts(op).sizes(op, batched)):
+        raise Ragged(f"{op}: the size of a result would differ from row to row")
+    try:
+        return rule(builder, op, args, batched, *([loops] if bodies(op) else []))
+    except Ragged:
+        raise
+    except Unbatchable:
+        if not loops:
+            raise
+        return _by_rows(builder, op, args, batched)
 
 
-def batch_program(program: Program, batched: Flags, keep: Flags | None = None) -> tuple[Program, tuple[bool, ...]]:
+def batch_program(program: Program, batched: Flags, keep: Flags | None = None,
+                  loops: bool = False) -> tuple[Program, tuple[bool, ...]]:
     """`program` of inputs of which those flagged have a new axis in front, and which of its outputs have it.
 
-    Outputs flagged in `keep` get the axis in any case.  Raises Unbatchable.
+    Outputs flagged in `keep` get the axis in any case.  Raises Unbatchable, which knows the user lines.
     """
+    try:
+        return _equation_by_equation(program, batched, keep, loops)
+    except Ragged:
+        if not loops or not _same_sizes(program, batched):
+            raise
+    whole = Builder()                       # what differs in size is made and used in one row
+    args = [whole.input(with_rows(v.type) if flag else v.type, v.name) for v, flag in zip(program.inputs, batched)]
+    rows = [v for v, flag in zip(args, batched) if flag]
+    others = [v for v, flag in zip(args, batched) if not flag]
+    order = sorted(range(len(args)), key=lambda k: not batched[k])
+    body = Program([program.inputs[k] for k in order], program.eqns, program.outputs)
+    loop = ops.Scan(body, len(rows), 0, name="rows")
+    made = whole.equation(loop, (whole.size(rows[0], 0), *rows, *others)).outs
+    return whole.program(made), (True,) * len(made)
+
+
+def _same_sizes(program: Program, batched: Flags) -> bool:
+    """Have the outputs in all rows the same sizes, as far as can be told before a run?"""
+    known = {v: not flag for v, flag in zip(program.inputs, batched)}
+    shapes = analyse(program)
+    return all(type(v.type) is TensorType for v in program.outputs) and all(
+        size.args[0] in known and (size.fn == "shape" or known[size.args[0]])
+        for v in program.outputs for d in shapes.of(v) for size in parts(d) if size.fn in ("shape", "value"))
+
+
+def with_rows(t: Type) -> Type:
+    """The type of rows of type `t`."""
+    assert isinstance(t, TensorType)
+    return TensorType.make(t.dtype, (None, *t.shape))
+
+
+def _equation_by_equation(program: Program, batched: Flags, keep: Flags | None,
+                          loops: bool) -> tuple[Program, tuple[bool, ...]]:
     builder = Builder()
     env: dict[Var, tuple[Var, bool]] = {}
     for v, flag in zip(program.inputs, batched):
-        env[v] = builder.input(TensorType.make(tensor(v).dtype, (None, *tensor(v).shape)) if flag else v.type,
-                               v.name), flag
+        env[v] = builder.input(with_rows(v.type) if flag else v.type, v.name), flag
     rows = next((v for v, flag in env.values() if flag), None)
     for eqn in program.eqns:
         builder.sources = eqn.sources
-        made = batch(builder, eqn.op, *_given(env, eqn.args))
+        try:
+            made = batch(builder, eqn.op, *_given(env, eqn.args), loops)
+        except Unbatchable as refused:
+            refused.sources = refused.sources or eqn.sources
+            raise
         for old, (new, flag) in zip(eqn.outs, made):
             new.name = new.name or old.name
             env[old] = new, flag
@@ -67,7 +127,28 @@ def batch_program(program: Program, batched: Flags, keep: Flags | None = None) -
 
 def repeat(builder: Builder, x: Var, n: Var) -> Var:
     """x as n equal rows along a new leading axis."""
+    if type(x.type) is RngType:
+        raise Ragged("the state of random numbers would differ from row to row")
     return builder.apply(ops.Broadcast(), x, n, *[builder.size(x, k) for k in range(tensor(x).ndim)])
+
+
+def _by_rows(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags) -> Result:
+    """A loop over the rows."""
+    inner = Builder()
+    inside = {a: inner.input(TensorType.make(tensor(a).dtype, tensor(a).shape[1:]), a.name)
+              for a, flag in zip(args, batched) if flag}
+    rows = list(inside)
+    for a in args:
+        if a not in inside:
+            inside[a] = inner.input(a.type, a.name) if a.data is None else inner.constant(a.data, tensor(a).dtype)
+    inner.sources = builder.sources
+    outs = inner.equation(op, [inside[a] for a in args]).outs
+    if any(type(v.type) is RngType for v in outs):
+        raise Ragged("the state of random numbers would differ from row to row")
+    body = inner.program(outs)
+    others = [a for a in inside if a not in rows and a.data is None]
+    loop = ops.Scan(body, len(rows), 0, name=f"{op} by rows")
+    return [(v, True) for v in builder.equation(loop, (builder.size(rows[0], 0), *rows, *others)).outs]
 
 
 def _given(env: dict[Var, tuple[Var, bool]], variables: Sequence[Var]) -> tuple[list[Var], list[bool]]:
@@ -92,7 +173,8 @@ def _one(builder: Builder, op: ops.OpKind, *args: Var) -> Result:
     return [(builder.apply(op, *args), True)]
 
 
-def _fixed(args: Sequence[Var], batched: Flags, what: str) -> None:
+def _fixed(batched: Flags, what: str) -> None:
+    """Refuse what only a loop over the rows can do."""
     if any(batched):
         raise Unbatchable(f"{what} would differ from row to row")
 
@@ -102,7 +184,8 @@ def _map(builder: Builder, op: ops.Map, args: Sequence[Var], batched: Flags) -> 
     return _one(builder, op, *[_padded(builder, a, ndim) if flag else a for a, flag in zip(args, batched)])
 
 
-def _cast(builder: Builder, op: ops.Cast, args: Sequence[Var], batched: Flags) -> Result:
+def _same(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags) -> Result:
+    """Of an elementwise op of one argument."""
     return _one(builder, op, *args)
 
 
@@ -121,7 +204,6 @@ def _contract(builder: Builder, op: ops.Contract, args: Sequence[Var], batched: 
 
 
 def _broadcast(builder: Builder, op: ops.Broadcast, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(args[1:], batched[1:], "the size of a result")
     x = _padded(builder, args[0], len(args) - 1)
     return _one(builder, op, x, builder.size(x, 0), *args[1:])
 
@@ -131,17 +213,16 @@ def _transpose(builder: Builder, op: ops.Transpose, args: Sequence[Var], batched
 
 
 def _reshape(builder: Builder, op: ops.Reshape, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(args[1:], batched[1:], "the size of a result")
     return _one(builder, ops.Reshape(op.ndim + 1), args[0], builder.size(args[0], 0), *args[1:])
 
 
 def _slice(builder: Builder, op: ops.Slice, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(args[1:], batched[1:], "an index")
+    _fixed(batched[1:], "an index")
     return _one(builder, ops.Slice((ops.Item(), *op.items)), *args)
 
 
 def _scatter(builder: Builder, op: ops.Scatter, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(args[2:], batched[2:], "an index")
+    _fixed(batched[2:], "an index")
     x, v = args[:2]
     if not batched[0]:
         x = repeat(builder, x, builder.size(v, 0))
@@ -157,8 +238,9 @@ def _concat(builder: Builder, op: ops.Concat, args: Sequence[Var], batched: Flag
                                                     for a, flag in zip(args, batched)])
 
 
-def _iota(builder: Builder, op: ops.Iota, args: Sequence[Var], batched: Flags) -> Result:
-    raise Unbatchable("the size of a result would differ from row to row")
+def _never(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Flags) -> Result:
+    """No argument can have the axis: there is none, or it is a size or a state."""
+    raise Ragged(f"{op} has no rows")
 
 
 def _shapeof(builder: Builder, op: ops.ShapeOf, args: Sequence[Var], batched: Flags) -> Result:
@@ -185,22 +267,52 @@ def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flag
     return [(builder.apply(op, x, *conditions, *shown), batched[0])]
 
 
-def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags) -> Result:
+def _random(builder: Builder, op: ops.Random, args: Sequence[Var], batched: Flags) -> Result:
+    """All draws from the one state: those of row k are what is drawn after those of row k - 1."""
+    state, sizes, parameters = op.split(args)
+    n, flags = _count(builder, args, batched), op.split(batched)[2]
+    given = []
+    for p, flag in zip(parameters, flags):
+        if flag:                        # parameters are scalars, or as large as the draws
+            p = builder.apply(ops.Broadcast(), _padded(builder, p, op.ndim), n, *sizes)
+        given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
+    after, draws = builder.apply(ops.Random(op.distribution, op.ndim + 1), state, n, *sizes, *given)
+    return [(after, False), (draws, True)]
+
+
+def _python(builder: Builder, op: ops.Callback, args: Sequence[Var], batched: Flags) -> Result:
+    """A user's Op is called for each row; one that stands for equations and takes a random state is these equations."""
+    if not hasattr(op.op, "expand") or not any(type(a.type) is RngType for a in args):
+        raise Unbatchable(f"{op} works on one value at a time")
+    inner = Builder()
+    inside = [inner.input(TensorType.make(tensor(a).dtype, tensor(a).shape[1:]) if flag else a.type, a.name)
+              if a.data is None else inner.constant(a.data, tensor(a).dtype) for a, flag in zip(args, batched)]
+    program = inner.program(op.op.expand(inner, inside))
+    if any(type(eqn.op) is ops.Callback for eqn in program.eqns):
+        raise Ragged(f"{op} draws in Python, the numbers of all rows from one state")
+    given = [(a, flag) for a, flag in zip(args, batched) if a.data is None]
+    vectorised, flags = batch_program(program, [flag for _, flag in given])
+    env = dict(zip(vectorised.inputs, [a for a, _ in given]))
+    rebuild(vectorised, builder, env)
+    return list(zip([env[v] for v in vectorised.outputs], flags))
+
+
+def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags, loops: bool) -> Result:
     _, _, seqs, inits, others = op.split(args)
     first = 1 + op.limited
-    _fixed(args[:first], batched[:first], "the number of steps")
+    _fixed(batched[:first], "the number of steps")
     _, _, of_seqs, carried, of_others = op.split(batched)
     carried = list(carried)
     while True:                     # a carry is batched if its initial value is, or what follows it
         body, made = batch_program(op.body, (*of_seqs, *carried, *of_others),
-                                   (*carried, *[False] * (len(op.body.outputs) - op.n_carries)))
+                                   (*carried, *[False] * (len(op.body.outputs) - op.n_carries)), loops)
         if list(made[:op.n_carries]) == carried:
             break
         carried = list(made[:op.n_carries])
     if op.until:
-        _fixed((), made[-1:], "the number of steps")
+        _fixed(made[-1:], "the number of steps")
     n = _count(builder, args, batched)
-    new = ops.Scan(body, op.n_seqs, op.n_carries, op.until, op.reverse, op.limited, op.truncate, op.name)
+    new = replace(op, body=body)
     seqs = [_swapped(builder, x) if flag else x for x, flag in zip(seqs, of_seqs)]
     inits = [repeat(builder, x, n) if flag and not old else x
              for x, flag, old in zip(inits, carried, op.split(batched)[3])]
@@ -215,17 +327,18 @@ def _swapped(builder: Builder, x: Var) -> Var:
     return builder.apply(ops.Transpose((1, 0, *range(2, tensor(x).ndim))), x)
 
 
-def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(args[:1], batched[:1], "the branch that is taken")
-    flags = [batch_program(branch, batched[1:])[1] for branch in (op.then, op.orelse)]
+def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags, loops: bool) -> Result:
+    _fixed(batched[:1], "the branch that is taken")
+    flags = [batch_program(branch, batched[1:], None, loops)[1] for branch in (op.then, op.orelse)]
     keep = [a or b for a, b in zip(*flags)]
-    then, orelse = [batch_program(branch, batched[1:], keep)[0] for branch in (op.then, op.orelse)]
+    then, orelse = [batch_program(branch, batched[1:], keep, loops)[0] for branch in (op.then, op.orelse)]
     return list(zip(builder.equation(ops.Cond(then, orelse, op.name), args).outs, keep))
 
 
-_BATCH: dict[type, Callable[[Builder, Any, Sequence[Var], Flags], Result]] = {
-    ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _along, ops.ArgReduce: _along,
-    ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose, ops.Reshape: _reshape,
-    ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota, ops.ShapeOf: _shapeof,
-    ops.Assert: _assert, ops.Scan: _scan, ops.Cond: _cond,
+BATCH: dict[type, Callable[..., Result]] = {
+    ops.Constant: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
+    ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _never,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _never, ops.Callback: _python,
+    ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
 }

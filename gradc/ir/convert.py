@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at
+from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at, quoted
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
@@ -131,7 +131,7 @@ def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variabl
     lengths = [len(sizes or ()) for sizes in said] if isinstance(said, (list, tuple)) else None
     if lengths != _ranks(node):
         raise GraphError(f"infer_shape of {op} must return a tuple of sizes for each result, as many as it has "
-                         f"dimensions; got {said!r}{at(node.source)}")
+                         f"dimensions; got {quoted(said)}{at(node.source)}")
     found = stated[id(node)] = [graph.apply(ops.Cast("int64"), graph.to_variable(n)) for sizes in said
                                 for n in sizes or ()]
     return found
@@ -160,7 +160,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
     op = node.op
     kind = type(op)
     if kind is ops.GradientOf and not body:
-        return args[:1]
+        return args[-1:]
     if kind is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
                  for k in range(args[0].type.ndim)]
@@ -204,7 +204,7 @@ def resolved(program: Program) -> Program:
         builder.sources, args, op = eqn.sources, [env[a] for a in eqn.args], eqn.op
         outs: Sequence[Var]
         if type(op) is ops.GradientOf:
-            outs = args
+            outs = args[-1:]
         elif type(op) is ops.Callback and hasattr(op.op, "expand"):
             outs = op.op.expand(builder, args)
         else:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 
 DTypeLike: TypeAlias = "str | np.dtype[Any] | type[Any]"       # what users name a dtype by
 
@@ -44,7 +44,7 @@ def check_dtype(dtype: DTypeLike) -> str:
     except TypeError:
         name = str(dtype)
     if name not in ITEMSIZE:
-        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {dtype!r}")
+        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {quoted(dtype)}")
     return name
 
 

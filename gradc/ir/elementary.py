@@ -122,6 +122,17 @@ def sech_squared(x: Array) -> Array:
     return 4 * e / np.square(one + e)
 
 
+def log_cosh(x: Array) -> Array:
+    """log(cosh(x)): log1p(2 sinh(x/2)**2) up to 1, |x| + log1p(exp(-2|x|)) - log(2) from there on."""
+    x = np.asarray(x)
+    if np.iscomplexobj(x):
+        return np.log(np.cosh(x))
+    a = np.abs(x)
+    one = x.dtype.type(1)
+    near = np.log1p(2 * np.square(np.sinh(np.minimum(a, one) / 2)))
+    return np.where(a < one, near, a + (np.log1p(np.exp(-2 * a)) - x.dtype.type(0.6931471805599453)))
+
+
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) = log1p(exp(-|x|)) + max(x, 0)."""
     x = np.asarray(x)

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 import numpy as np
 
 from gradc.config import config, heed
-from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, shown
+from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted
 from gradc.ir import infer, ops
+from gradc.ir.shapes import describe as describe
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
 if TYPE_CHECKING:       # the class of variables of TensorType, which the tensor layer registers
@@ -63,7 +64,7 @@ class Variable:
     def __init__(self, type: Type, owner: Apply | None = None, index: int | None = None,
                  name: str | None = None) -> None:
         if name is not None and not isinstance(name, str):
-            raise TypeMismatchError(f"the name of a variable is a string, got {name!r}")
+            raise TypeMismatchError(f"the name of a variable is a string, got {quoted(name)}")
         self.type = type
         self.owner = owner
         self.index = index
@@ -447,17 +448,6 @@ def reading(outputs: Sequence[Variable], replace: Mapping[Variable, Variable], s
     return [memo[v] if v in memo else replace.get(v, v) for v in outputs]
 
 
-def describe(variable: Variable) -> str:
-    """A variable in an error message: its name, or the op that made it."""
-    if variable.name:
-        return shown(variable.name)
-    if variable.owner is not None:
-        return f"the result of {variable.owner.op}"
-    if isinstance(variable, Constant) and np.size(variable.data) == 1:
-        return f"the constant {np.asarray(variable.data).item()}"
-    return f"an unnamed variable of type {variable.type}"
-
-
 def is_tensor(variable: Variable) -> TypeGuard[TensorVariable]:
     """Is it an array (no state of a random generator, no object)?"""
     return type(variable.type) is TensorType
@@ -481,7 +471,7 @@ def to_variable(value: object) -> Variable:
 
 
 def _refuse(value: object) -> Variable:
-    raise MissingInputError(f"expected a variable, got {value!r}")
+    raise MissingInputError(f"expected a variable, got {quoted(value)}")
 
 
 def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:

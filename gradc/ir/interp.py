@@ -12,7 +12,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc import errors
-from gradc.errors import SIZE_ONE, ExecutionError, IndexOutOfBoundsError, NoRuleError, ShapeError, shown
+from gradc.errors import (
+    FEW_ROWS,
+    NEGATIVE_STEPS,
+    SIZE_ONE,
+    ExecutionError,
+    IndexOutOfBoundsError,
+    NoRuleError,
+    ShapeError,
+    fill,
+    literal,
+    shown,
+)
 from gradc.ir import dtypes, ops
 from gradc.ir.callback import run_callback
 from gradc.ir.distributions import drawn, generator_of, words_of
@@ -283,17 +294,17 @@ def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:
 
 
 def _gradient_of(op: ops.GradientOf, args: Values, eqn: Eqn) -> Value:
-    return args[0]
+    return args[-1]
 
 
 def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
     steps, limit, seqs, inits, others = op.split(args)
     steps = int(steps)
     if steps < 0:
-        raise ShapeError(f"{op}: the number of steps is {steps}; it must not be negative")
+        raise ShapeError(fill(NEGATIVE_STEPS.format(literal(str(op))), [steps]))
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
-            raise ShapeError(f"{op}: the sequence {shown(v.name or v)} has {len(x)} rows, fewer than the {steps} steps")
+            raise ShapeError(fill(FEW_ROWS.format(literal(str(op)), literal(shown(v.name or v))), [len(x), steps]))
     holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
                       for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
     rows: Values = [None] * op.n_stacked

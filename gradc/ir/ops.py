@@ -401,7 +401,8 @@ class Cond(OpKind):
 class GradientOf(OpKind):
     """Graph only: the identity with a gradient of its own.
 
-    `kind`: "zero", "disconnected", "consider_constant", ("clip", lo, hi) or ("scale", factor).
+    `kind`: "zero", "disconnected", "consider_constant", ("clip", lo, hi) or ("scale", factor).  ("of",) takes two
+    expressions of one value: the derivative is that of the first, what is computed is the second.
     """
 
     kind: Any

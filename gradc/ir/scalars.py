@@ -441,6 +441,8 @@ row("log1mexp", 1, "floating", elementary.log1mexp, "gradc_log1mexp_{t}({0})",
     # -exp(x)/(1-exp(x)): nothing overflows, here or in the next derivative; 0-y and not -y, so that 0 gives -inf
     d=(lambda o, g, out, x: o.neg(o.true_divide(o.mul(g, o.exp(x)), o.sub(o.const(0, g), o.expm1(x)))),),
     cost="power", ulp=8, domain="negative")
+row("log_cosh", 1, "floating", elementary.log_cosh, "gradc_log_cosh_{t}({0})",
+    d=(lambda o, g, out, x: o.mul(g, o.tanh(x)),), cost="power", ulp=6)
 row("logaddexp", 2, "floating", elementary.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
        lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),

@@ -12,6 +12,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeError, SourceLine, at, literal, shown
 from gradc.ir import dtypes, ops
 from gradc.ir.sizes import Dim, Dims, Sizes, parts
@@ -526,10 +528,14 @@ def constant(arg: HasType) -> int | None:
     return int(data) if data is not None and getattr(data, "ndim", 1) == 0 else None
 
 
-def describe(arg: HasType) -> str:
-    """What to call an argument in a message."""
-    name = getattr(arg, "name", None)
-    if name:
-        return shown(name)
-    owner = getattr(arg, "owner", None)
-    return f"the result of {owner.op}" if owner is not None else "an argument"
+def describe(arg: Any, owner: Any = None) -> str:
+    """A variable, or a Var that the equation `owner` makes, in an error message: its name, or the op that made it."""
+    if arg.name:
+        return shown(arg.name)
+    owner = owner or getattr(arg, "owner", None)
+    if owner is not None:
+        return f"the result of {owner.op}"
+    data = getattr(arg, "data", None)
+    if data is not None and np.size(data) == 1:
+        return f"the constant {np.asarray(data).item()}"
+    return f"an unnamed variable of type {arg.type}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes
 from gradc.ir.dtypes import DTypeLike
 
@@ -78,7 +78,7 @@ def _static_size(size: Any) -> int | None:
         return operator.index(size)
     except TypeError:
         raise TypeMismatchError(f"a static shape holds integers, and None for sizes that are known at run time, got "
-                                f"{size!r}") from None
+                                f"{quoted(size)}") from None
 
 
 class HasType(Protocol):
@@ -233,7 +233,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype} and shape {value.shape}"
     if isinstance(value, (int, float, complex, np.generic)):
-        return f"{value!r} of type {type(value).__name__}"
+        return f"{quoted(value)} of type {type(value).__name__}"
     return f"a {type(value).__name__}"
 
 

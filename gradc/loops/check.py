@@ -6,7 +6,7 @@ What is checked:
   mutable ones; an Update names a Fold of an enclosing For, whose value is at hand only after that For;
 - loop variables: of one nest all different;
 - tiles: not one in another; a shared array is written in one phase and read in later ones, at the row's own place;
-  Rows only where a phase takes rows together, which is one loop and what is done with its folds;
+  EachRow only where a phase takes rows together, which is one loop and what is done with its folds;
 - buffers: a section's lists are what its statements use; inputs and constants are not written; sizes of its own small
   arrays are numbers;
 - dtypes: of a row's arguments, of stores, conditions and check values;
@@ -32,6 +32,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    EachRow,
     Extern,
     Fn,
     Fold,
@@ -44,14 +45,13 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Region,
-    Rows,
     Section,
     Size,
     SizeExpr,
+    Slots,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 from gradc.loops.pretty import pretty, text
@@ -131,7 +131,7 @@ class _Checker:
         if frame is not None and not (0 <= b.position < len(frame) and frame[b.position].dtype == b.dtype):
             self.fail(f"{b.name}: the kernel has no {b.place} {b.position} of dtype {b.dtype}")
 
-    def slot(self, b: Buffer, region: Region | None) -> None:
+    def slot(self, b: Buffer, region: Slots | None) -> None:
         """The place in the arena of a buffer."""
         if region is None or not 0 <= b.position < region.slots:
             self.fail(f"{b.name} has no slot of the arena")
@@ -249,9 +249,9 @@ class _Body:
                     self.loop(s)
                 case Tile():
                     self.tiles(s)
-                case Rows():
+                case EachRow():
                     if self.together == 1:
-                        self.of.fail("Rows stand in a phase that does not take rows together")
+                        self.of.fail("EachRow stands in a phase that does not take rows together")
                     self.statements(s.body)
                 case If():
                     self.condition(s.condition)
@@ -349,13 +349,13 @@ class _Body:
         self.tile = None
         self.filled.clear()
 
-    def phase(self, s: Phase) -> None:
+    def phase(self, s: TilePhase) -> None:
         """Its names are its own: another phase may use them again."""
         assert self.tile is not None
         if s.together < 1 or self.tile.rows % s.together:
             self.of.fail(f"{s.together} rows together don't divide a tile of {self.tile.rows}")
-        if s.together > 1 and not (type(s.body[0]) is For and all(type(t) is Rows for t in s.body[1:])):
-            self.of.fail("a phase that takes rows together has more than a loop and Rows")
+        if s.together > 1 and not (type(s.body[0]) is For and all(type(t) is EachRow for t in s.body[1:])):
+            self.of.fail("a phase that takes rows together has more than a loop and EachRow")
         for a in s.ahead:
             self.index(a.buffer, a.index)
             self.size(a.count)

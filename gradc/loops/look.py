@@ -7,23 +7,26 @@ from typing import Any
 
 from gradc.loops.nodes import (
     Accumulate,
+    Assign,
     Break,
     Buffer,
     Check,
     Draw,
+    EachRow,
     Extern,
     Fn,
     For,
     Gemm,
     If,
     Index,
+    Let,
     Load,
     Local,
-    Phase,
-    Rows,
     Size,
     Store,
     Tile,
+    TilePhase,
+    Update,
 )
 
 
@@ -32,7 +35,7 @@ def walk(statements: Sequence[Any]) -> Iterator[Any]:
     stack = list(reversed(statements))
     while stack:
         s = stack.pop()
-        if type(s) in (For, Phase, Rows):
+        if type(s) in (For, TilePhase, EachRow):
             stack.extend(reversed(s.body))
         elif type(s) is Tile:
             stack.extend(reversed(s.phases))
@@ -117,41 +120,54 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
             found.add(c.width)
             for _, position, count in c.targets:
                 found.update((position, count))
-        stack = list(section.body)
-        while stack:
-            s = stack.pop()
-            match s:
-                case For() | Tile():
-                    found.update(b for b in (s.start, s.stop) if type(b) is not Local)
-                    stack.extend(s.phases if isinstance(s, Tile) else s.body)
-                    continue
-                case Phase():
-                    for a in s.ahead:
-                        found.add(a.count)
-                        _in_index(a.index, found)
-                    stack.extend(s.body)
-                    continue
-                case Rows():
-                    stack.extend(s.body)
-                    continue
-                case If():
-                    stack.extend((*s.body, *s.orelse))
-                case Gemm():
-                    found.update((s.m, s.n, s.k, s.step_a, s.step_b))
-                case Draw():
-                    found.add(s.count)
-                case Extern():
-                    found.update(n for shape in s.shapes for n in shape)
+        _in_statements(section.body, found)
+    return found
+
+
+def _in_statements(body: Sequence[Any], found: set[Any]) -> None:
+    stack, exprs = list(body), []
+    while stack:
+        s = stack.pop()
+        kind = type(s)
+        if kind is Let or kind is Assign or kind is Update:
+            exprs.append(s.expr)
+        elif kind is Store or kind is Accumulate:
+            _in_index(s.index, found)
+            exprs.append(s.expr)
+        elif kind is For or kind is Tile:
+            found.update([b for b in (s.start, s.stop) if type(b) is not Local])
+            stack.extend(s.body if kind is For else s.phases)
+        elif kind is TilePhase:
+            for a in s.ahead:
+                found.add(a.count)
+                _in_index(a.index, found)
+            stack.extend(s.body)
+        elif kind is EachRow:
+            stack.extend(s.body)
+        else:
+            if kind is If:
+                stack.extend((*s.body, *s.orelse))
+            elif kind is Gemm:
+                found.update((s.m, s.n, s.k, s.step_a, s.step_b))
+            elif kind is Draw:
+                found.add(s.count)
+            elif kind is Extern:
+                found.update([n for shape in s.shapes for n in shape])
             for place in written(s):
                 _in_index(place.index, found)
-            for e in expressions(s):
-                if type(e) is Size:
-                    found.add(e.size)
-                elif type(e) is Load:
-                    _in_index(e.index, found)
-    return found
+            exprs.extend(expressions(s))
+        while exprs:
+            e = exprs.pop()
+            kind = type(e)
+            if kind is Fn:
+                exprs.extend(e.args)
+            elif kind is Load:
+                _in_index(e.index, found)
+            elif kind is Size:
+                found.add(e.size)
 
 
 def _in_index(index: Index, found: set[Any]) -> None:
     found.add(index.offset)
-    found.update(stride for stride, _ in index.terms)
+    for stride, _ in index.terms:
+        found.add(stride)

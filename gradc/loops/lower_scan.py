@@ -9,8 +9,7 @@
                 rows past the last step are 0; last values are stored where they are used
     CondItem    if condition: ... else: ...                 scalar results are locals, given a value in both branches
 
-In: the items of `loops.schedule_scan`, the lowering at work and a scope.  Not here: what stands inside bodies
-(`loops.lower`).
+`ItemWriter` writes any item of a schedule; nests are `loops.lower_nest`'s, calls `loops.lower_calls`'.
 """
 
 from __future__ import annotations
@@ -21,30 +20,40 @@ from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops.access import Access
+from gradc.loops.lower_calls import write_call
+from gradc.loops.lower_nest import NestWriter
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
-from gradc.loops.places import Carry, CondItem, Operand, ScanItem
+from gradc.loops.schedule import Block, Body, CallItem, Carry, CondItem, Item, Nest, Operand, ScanItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
 
 
-def emit(lowering: Any, item: ScanItem | CondItem, scope: Scope) -> None:
-    """The statements of an item in `scope`."""
-    _Emitter(lowering, scope).emit(item)
+class ItemWriter(NestWriter):
+    """Writes the items of a kernel and of all bodies in it."""
+
+    def item(self, item: Item, scope: Scope) -> None:
+        match item:
+            case Nest():
+                self.nest(item, scope)
+            case Block():
+                self.block(item, scope)
+            case CallItem():
+                write_call(self, item, scope)
+            case ScanItem() | CondItem():
+                base = self.base
+                control = _ControlWriter(self, scope)
+                if isinstance(item, ScanItem):
+                    control.scan(item)
+                else:
+                    control.cond(item)
+                self.base = base
 
 
-class _Emitter:
-    """One item at work; `low` is the lowering of the kernel."""
+class _ControlWriter:
+    """One loop or branch at work, in `scope`."""
 
-    def __init__(self, low: Any, scope: Scope) -> None:
-        self.low = low
+    def __init__(self, writer: ItemWriter, scope: Scope) -> None:
+        self.writer = writer
         self.scope = scope
-
-    def emit(self, item: ScanItem | CondItem) -> None:
-        base = self.low.base
-        if isinstance(item, ScanItem):
-            self.scan(item)
-        else:
-            self.cond(item)
-        self.low.base = base
 
     # -- loops
 
@@ -56,7 +65,7 @@ class _Emitter:
         first = self.scope.body()
         self.body(item.start, first)
         self.scope.statements += first.statements
-        t = self.low.local_name("t")
+        t = self.writer.local_name("t")
         inner.names[item.t] = Local(t, "int64")
         ends = self.body(item.body, inner)
         self.step(item, carried, ends, count, inner)
@@ -74,19 +83,19 @@ class _Emitter:
         steps = item.steps if item.number is None else self.number(item, item.number)
         if item.limit is None:
             return steps
-        limit = cast(self.low.value(item.limit, self.scope), "int64")
+        limit = cast(self.writer.value(item.limit, self.scope), "int64")
         most = steps if isinstance(steps, Local) else Size(steps)
         inside = Fn("minimum", (Fn("maximum", (limit, Lit(0, "int64")), "int64"), most), "int64")
         return self.let("stop", inside)
 
     def number(self, item: ScanItem, number: Operand) -> Local:
         """A computed number of steps: not negative, and there are as many rows."""
-        steps = self.let("steps", cast(self.low.value(number, self.scope), "int64"))
+        steps = self.let("steps", cast(self.writer.value(number, self.scope), "int64"))
         what = literal(item.name)
-        self.low.check(Fn("ge", (steps, Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
+        self.writer.check(Fn("ge", (steps, Lit(0, "int64")), "bool"), "ShapeError", NEGATIVE_STEPS.format(what),
                        self.scope, (steps,), item.sources)
         for name, rows in item.lengths:
-            self.low.check(Fn("ge", (Size(rows), steps), "bool"), "ShapeError", FEW_ROWS.format(what, literal(name)),
+            self.writer.check(Fn("ge", (Size(rows), steps), "bool"), "ShapeError", FEW_ROWS.format(what, literal(name)),
                            self.scope, (Size(rows), steps), item.sources)
         return steps
 
@@ -97,12 +106,12 @@ class _Emitter:
         if c.init is None:
             local = self.mutable("now", Lit(0, "int64"))
             inner.names[c.now] = local
-            then = self.low.local_name("then")
+            then = self.writer.local_name("then")
             inner.statements.append(Let(then, Fn("sub", (Lit(1, "int64"), local), "int64")))
             inner.names[c.then] = Local(then, "int64")
             return local
-        init = cast(self.low.value(c.init, self.scope), _dtype(c.state))
-        inner.names[c.state] = local = self.mutable(self.low.memory.label(c.state), init)
+        init = cast(self.writer.value(c.init, self.scope), _dtype(c.state))
+        inner.names[c.state] = local = self.mutable(self.writer.memory.label(c.state), init)
         return local
 
     def step(self, item: ScanItem, carried: list[Local | None], ends: list[Expr], count: Local | None,
@@ -112,7 +121,7 @@ class _Emitter:
         values = [cast(v, local.dtype) for v, local in zip(ends, scalars)]
         for k, v in enumerate(values):
             if v in scalars and v != scalars[k]:        # handed on from another, which gets a new value itself
-                name = self.low.local_name("next")
+                name = self.writer.local_name("next")
                 inner.statements.append(Let(name, v))
                 values[k] = Local(name, v.dtype)
         assigned: list[Any] = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
@@ -144,9 +153,9 @@ class _Emitter:
 
     def fill(self, row: Var, start: Expr, stop: Expr) -> None:
         """Rows start .. stop of a stacked result become 0."""
-        target = self.low.memory.whole(row)
-        self.low.writes[target.buffer] = None
-        step = self.low.sizes.product(self.low.sizes.of(row)[1:])
+        target = self.writer.memory.whole(row)
+        self.writer.writes[target.buffer] = None
+        step = self.writer.sizes.product(self.writer.sizes.of(row)[1:])
         bounds = [e if step == 1 else Fn("mul", (e, Size(step)), "int64") for e in (start, stop)]
         first, last = (e if type(e) is Local else self.let("first", e) for e in bounds)
         store = Store(target.buffer, self.flat(target), Lit(0, target.buffer.dtype))
@@ -162,22 +171,22 @@ class _Emitter:
 
     def copied(self, state: Var, row: Local | None, to: Var) -> For:
         """A loop that copies the memory of an array carry, or a row of it, to `to`."""
-        source, target = self.low.memory.buffers[state], self.low.memory.whole(to)
-        self.low.reads[source] = None
-        self.low.writes[target.buffer] = None
-        count = self.low.sizes.product(self.low.sizes.of(to))
+        source, target = self.writer.memory.of(state), self.writer.memory.whole(to)
+        self.writer.reads[source] = None
+        self.writer.writes[target.buffer] = None
+        count = self.writer.sizes.product(self.writer.sizes.of(to))
         load = Load(source, Index(((1, "i"), *([] if row is None else [(count, row.name)]))))
         return For("i", 0, count, (Store(target.buffer, self.flat(target), load),))
 
     def flat(self, target: Access) -> Index:
         """Element i of a result: it may be a part of another's memory, but lies there in one piece."""
-        return self.low.index(Access(target.buffer, (1,), target.offset), self.scope)
+        return self.writer.index(Access(target.buffer, (1,), target.offset), self.scope)
 
     # -- branches
 
     def cond(self, item: CondItem) -> None:
-        condition = truth(self.low.value(item.condition, self.scope))
-        results = [self.mutable(self.low.memory.label(v), Lit(_zero(v), _dtype(v))) for v in item.scalars]
+        condition = truth(self.writer.value(item.condition, self.scope))
+        results = [self.mutable(self.writer.memory.label(v), Lit(_zero(v), _dtype(v))) for v in item.scalars]
         branches = []
         for body, checks in zip(item.bodies, item.checks):
             inner = self.scope.body(closed=True)
@@ -191,31 +200,28 @@ class _Emitter:
 
     # -- both
 
-    def body(self, schedule: Any, inner: Scope) -> list[Expr]:
+    def body(self, body: Body, inner: Scope) -> list[Expr]:
         """The statements of a body; the scalars at its end."""
-        self.low.base = inner.level
-        self.low.emit_items(schedule, inner)
-        ends = [self.low.value(o, inner) for o in schedule.tail.operands]
-        self.low.base = self.scope.level - self.scope.level % BODY
+        self.writer.base = inner.level
+        for item in body.items:
+            self.writer.item(item, inner)
+        ends = [self.writer.value(o, inner) for o in body.ends]
+        self.writer.base = self.scope.level - self.scope.level % BODY
         return ends
 
     def give(self, var: Var, local: Local) -> None:
         """A scalar result: a local, or in memory."""
         self.scope.names[var] = local
-        if var in self.low.schedule.stored:
-            buffer = self.low.memory.buffers[var]
-            self.low.writes[buffer] = None
+        if var in self.writer.schedule.stored:
+            buffer = self.writer.memory.of(var)
+            self.writer.writes[buffer] = None
             self.scope.statements.append(Store(buffer, Index(), local))
 
     def let(self, base: str, value: Expr) -> Local:
-        name = self.low.local_name(base)
-        self.scope.statements.append(Let(name, value))
-        return Local(name, value.dtype)
+        return self.writer.let(self.scope, base, value)
 
     def mutable(self, base: str, value: Expr) -> Local:
-        name = self.low.local_name(base)
-        self.scope.statements.append(Let(name, value, mutable=True))
-        return Local(name, value.dtype)
+        return self.writer.let(self.scope, base, value, True)
 
 
 def _dtype(var: Var) -> str:

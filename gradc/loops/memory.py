@@ -1,10 +1,11 @@
-"""Where stored values live: output memory, a slot of the arena, a row per block of a parallel loop, or the C stack.
+"""Third step of the schedule: the memory of each stored value.
 
-Lifetimes are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the
-former value is dead, or, in place, by the value computed from it element for element in the same loop.  Slots of one
-size lie side by side, each 64-byte aligned: thousands of values need no thousands of sizes.
+It is output memory, a slot of the arena, a row per block of a parallel loop, or an array on the C stack.  Live ranges
+are ranges of top-level items.  A slot is used again by a value of the same size in bytes once the former value is dead,
+or, in place, by the value computed from it element for element in the same loop.  Slots of one size are side by side,
+each 64-byte aligned: thousands of values need no thousands of sizes.
 
-Small values of bodies (`is_small`) lie on the stack of the C function that runs the loop or branch, each in an array of
+Small values of bodies (`is_small`) are on the stack of the C function that runs the loop or branch, each in an array of
 its own: the C compiler unrolls loops over so few elements, and has them in registers.
 """
 
@@ -14,14 +15,23 @@ from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
-from gradc.loops.nodes import Region, SizeExpr
-from gradc.loops.places import GemmCall, Node, statements
-from gradc.loops.schedule import Schedule
+from gradc.loops.nodes import SizeExpr, Slots
+from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Schedule
 from gradc.loops.sizes import KernelSizes
+from gradc.loops.uses import Uses
+from gradc.record import replace
 
 ALIGN = 64
 SMALL = 64              # elements of a small value: eight of the widest vectors of float64
 STACK = 1 << 16         # bytes of small values in one C function
+ROW_LIMIT = 16          # blocks of a nest that has a row of partial results, or scratch, for each
+
+
+def allocate(schedule: Schedule, uses: Uses, sizes: KernelSizes) -> Schedule:
+    """The schedule with memory for all stored values; `uses`: of its body as it was placed."""
+    step = _Allocator(schedule, sizes)
+    step.plan(schedule.body, uses)
+    return replace(schedule, memory=step.memory)
 
 
 class Arena:
@@ -29,20 +39,28 @@ class Arena:
 
     def __init__(self, sizes: KernelSizes) -> None:
         self._sizes = sizes
-        self._regions: dict[SizeExpr, Region] = {}
+        self._regions: dict[SizeExpr, Slots] = {}
         self._free: dict[tuple[str, SizeExpr], list[int]] = {}
 
-    def take(self, size: SizeExpr, pool: str) -> tuple[Region, int]:
+    def take(self, size: SizeExpr, pool: str) -> int:
         """A slot of `size` bytes, a multiple of ALIGN."""
-        region = self._regions.setdefault(size, Region(size))
         free = self._free.get((pool, size))
-        if free:
-            return region, free.pop()
-        region.slots += 1
-        return region, region.slots - 1
+        return free.pop() if free else self.hold(size, self.region(size).slots)
 
-    def give_back(self, region: Region, slot: int, pool: str) -> None:
-        self._free.setdefault((pool, region.bytes), []).append(slot)
+    def hold(self, size: SizeExpr, slot: int) -> int:
+        """There is a slot of this number."""
+        region = self.region(size)
+        region.slots = max(region.slots, slot + 1)
+        return slot
+
+    def region(self, size: SizeExpr) -> Slots:
+        found = self._regions.get(size)
+        if found is None:
+            found = self._regions[size] = Slots(size)
+        return found
+
+    def give_back(self, size: SizeExpr, slot: int, pool: str) -> None:
+        self._free.setdefault((pool, size), []).append(slot)
 
     def close(self) -> SizeExpr:
         """Put the regions one after the other; returns the bytes of the whole."""
@@ -53,47 +71,155 @@ class Arena:
         return total
 
 
-def lifetimes(schedule: Schedule) -> dict[Var, tuple[int, int]]:
-    """First and last top-level item at which each stored value's memory is in use."""
-    spans: dict[Var, tuple[int, int]] = {}
+class _Allocator:
+    def __init__(self, schedule: Schedule, sizes: KernelSizes) -> None:
+        self.s = schedule
+        self.sizes = sizes
+        self.memory: dict[Var, Allocation] = {}
+        self._arena = Arena(sizes)
+        self._inside: list[Allocation] = []             # of values in the bodies of an item
+        self._stack = 0                                 # bytes of those that are small arrays
+
+    def plan(self, body: Body, uses: Uses) -> None:
+        """Memory of every stored value, item by item.
+
+        What is stored in the bodies of an item keeps its slot until the item ends: the pointers of one C function must
+        not meet.
+        """
+        ranges = live_ranges(self.s, body, uses)
+        starts: dict[int, list[Var]] = {}
+        for var, (first, _) in ranges.items():
+            starts.setdefault(first, []).append(var)
+        ends: dict[int, list[Var]] = {}
+        slots: dict[Var, Allocation] = {}               # of the values alive
+        for number, item in enumerate(body.items):
+            for var in starts.get(number, ()):
+                if var in self.s.aliases:
+                    continue
+                if var in self.s.outputs:
+                    self.memory[var] = Allocation("output", self.s.outputs[var], self._all_axes(var))
+                    continue
+                ends.setdefault(ranges[var][1], []).append(var)
+                found = self.memory[var] = self._allocation(var, body, uses, ranges, slots)
+                if found.place != "stack":
+                    slots[var] = found
+            if isinstance(item, (ScanItem, CondItem)):
+                for inner, inner_uses in zip(item.bodies, uses.inner[number]):
+                    self.plan(inner, inner_uses)
+            if body.level:
+                continue
+            for var in ends.get(number, ()):
+                if var in slots:                # else another value lives on in it
+                    self._give_back(slots.pop(var))
+            for found in self._inside:
+                self._give_back(found)
+            self._inside.clear()
+            self._stack = 0
+        if body.level:
+            self._inside += slots.values()
+
+    def _give_back(self, a: Allocation) -> None:
+        self._arena.give_back(a.nbytes, a.position, "values")
+
+    def _all_axes(self, var: Var) -> tuple[int, ...]:
+        return tuple(range(len(self.sizes.of(var))))
+
+    def _allocation(self, var: Var, body: Body, uses: Uses, ranges: dict[Var, tuple[int, int]],
+                    slots: dict[Var, Allocation]) -> Allocation:
+        """New memory, or that of a value which dies here (then no longer in `slots`)."""
+        dims, axes = self.sizes.of(var), self._all_axes(var)
+        dtype = var.type.dtype
+        outer = self._shared_loops(var, uses)
+        if outer:
+            axes = tuple([k for k, p in enumerate(uses.node[var].out_axes) if p is None or p >= outer])
+            dims = tuple([dims[k] for k in axes])
+        if body.level and is_small(dims) and self._on_stack(dims, dtype):
+            return Allocation("stack", -1, axes, outer=outer)
+        before = None if outer else self._in_place_of(var, body, uses, ranges)
+        if before in slots:
+            return replace(slots.pop(before), reuses=before)
+        stride: SizeExpr = 0
+        if outer:
+            per_line = ALIGN // dtypes.ITEMSIZE[dtype]
+            stride = self.sizes.align(self.sizes.product(dims), per_line, "stride")
+            size = nbytes(self.sizes, (stride, 1 if body.level else ROW_LIMIT), dtype)
+        else:
+            size = lines(self.sizes, nbytes(self.sizes, dims, dtype))
+        size = self.sizes.bound(size)
+        return Allocation("row" if outer else "arena", self._arena.take(size, "values"), axes, size, stride, outer)
+
+    def _on_stack(self, dims: tuple[SizeExpr, ...], dtype: str) -> bool:
+        """Takes room on the stack of the item's C function, if there is as much."""
+        size = nbytes(self.sizes, dims, dtype)
+        assert isinstance(size, int)
+        fits = self._stack + size <= STACK
+        self._stack += size * fits
+        return fits
+
+    def _shared_loops(self, var: Var, uses: Uses) -> int:
+        """How many outer loops a stored value and all its uses share iteration by iteration."""
+        node = uses.node.get(var)
+        if node is None or var in self.s.outputs or not node.domain:
+            return 0
+        path = uses.path[node]
+        shared = node.available
+        for user, view in uses.users.get(var, ()):
+            if not isinstance(user, Node) or view.flat:
+                return 0
+            level = 0
+            other = uses.path[user]
+            while level < shared and level < len(other) and other[level] is path[level] \
+                    and level in node.out_axes and view.axes[level] == (node.out_axes.index(level), 1) \
+                    and not view.offsets[node.out_axes.index(level)]:
+                level += 1
+            shared = level
+        return shared
+
+    def _in_place_of(self, var: Var, body: Body, uses: Uses, ranges: dict[Var, tuple[int, int]]) -> Var | None:
+        """An operand whose memory `var` can take over: same sizes and dtype, element for element, last used with it."""
+        node = uses.node.get(var)
+        if node is None or node.kind != "map" or not node.domain:
+            return None
+        dims, number = self.sizes.of(var), uses.item[node]
+        nest = uses.path[node][-1]
+        for leaf in node.leaves():
+            v = leaf.root
+            if v not in self.s.stored or v not in ranges or v in self.s.outputs or v in self.s.base:
+                continue
+            if self.sizes.of(v) != dims:
+                continue
+            if ranges[v][1] != number or body.defined[v] == number or v.type != var.type:
+                continue
+            users = [(user, view) for user, view in uses.users[v] if uses.item[user] == number]
+            if all(isinstance(user, Node) and uses.path[user] and uses.path[user][-1] is nest and view.is_whole(dims)
+                   and nest.children.index(user) <= nest.children.index(node) for user, view in users):
+                return v
+        return None
+
+
+def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[int, int]]:
+    """First and last item at which each stored value's memory is in use."""
+    ranges: dict[Var, tuple[int, int]] = {}
+    aliases, base = schedule.aliases, schedule.base
 
     def touch(var: Var, item: int) -> None:
-        root = schedule.storage.get(var, var)
-        while root in schedule.placed and schedule.placed[root].root in schedule.home:
-            root = schedule.placed[root].root       # a part of another value's memory
-        first, last = spans.get(root, (item, item))
-        spans[root] = min(first, item), max(last, item)
+        root = base.get(var, var)
+        while root in aliases and aliases[root].root in body.defined:
+            root = aliases[root].root       # a part of another value's memory
+        first, last = ranges.get(root, (item, item))
+        ranges[root] = min(first, item), max(last, item)
 
-    for var in schedule.home:           # in order, which `stored` is not
+    for var, defined in body.defined.items():       # in order, which `stored` is not
         if var not in schedule.stored:
             continue
-        node = schedule.node.get(var)
-        touch(var, node.item if node is not None else schedule.home[var])
-        for user, _ in schedule.uses.get(var, ()):
-            touch(var, user.index if isinstance(user, GemmCall) else user.item)
-    for item in schedule.items:
-        for statement in statements(item):
-            if isinstance(statement, Node) and statement.target is not None and statement.target.root in schedule.home:
-                touch(statement.target.root, statement.item)
-    return spans
-
-
-def shared_levels(schedule: Schedule, var: Var) -> int:
-    """How many outer loops a stored value and all its uses share iteration by iteration."""
-    node = schedule.node.get(var)
-    if node is None or var in schedule.output_of or not node.path or node.kind == "write":
-        return 0
-    shared = node.available
-    for user, leaf in schedule.uses.get(var, ()):
-        if not isinstance(user, Node) or leaf.view.flat:
-            return 0
-        level = 0
-        while level < shared and level < len(user.path) and user.path[level] is node.path[level] \
-                and level in node.out_axes and leaf.view.axes[level] == (node.out_axes.index(level), 1) \
-                and not leaf.view.offsets[node.out_axes.index(level)]:
-            level += 1
-        shared = level
-    return shared
+        node = uses.node.get(var)
+        touch(var, defined if node is None else uses.item[node])
+        for user, _ in uses.users.get(var, ()):
+            touch(var, uses.item[user])
+    for user, number in uses.item.items():
+        if type(user) is Node and user.target is not None and user.target.root in body.defined:
+            touch(user.target.root, number)
+    return ranges
 
 
 def is_small(dims: tuple[SizeExpr, ...]) -> bool:
@@ -110,31 +236,3 @@ def nbytes(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeEx
 def lines(sizes: KernelSizes, size: SizeExpr) -> SizeExpr:
     """Bytes rounded up to whole cache lines."""
     return sizes.align(size, ALIGN, "bytes")
-
-
-def padded(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
-    """Elements of an array, rounded up to whole cache lines."""
-    per_line = ALIGN // dtypes.ITEMSIZE[dtype]
-    return sizes.align(sizes.product(dims), per_line, "stride")
-
-
-def in_place_of(schedule: Schedule, sizes: KernelSizes, spans: dict[Var, tuple[int, int]], var: Var) -> Var | None:
-    """An operand whose memory `var` can take over: same sizes and dtype, element for element, last used with it."""
-    node = schedule.node.get(var)
-    if node is None or node.kind != "map" or not node.path:
-        return None
-    dims = sizes.of(var)
-    loop = node.path[-1]
-    for leaf in node.leaves():
-        v = leaf.root
-        if v not in schedule.stored or v not in spans or v in schedule.output_of or v in schedule.storage:
-            continue
-        if sizes.of(v) != dims:
-            continue
-        if spans[v][1] != node.item or schedule.home[v] == node.item or v.type != var.type:
-            continue
-        users = [(u, used) for u, used in schedule.uses[v] if isinstance(u, GemmCall) or u.item == node.item]
-        if all(isinstance(u, Node) and u.path and u.path[-1] is loop and used.view.is_whole(dims)
-               and loop.children.index(u) <= loop.children.index(node) for u, used in users):
-            return v
-    return None

@@ -9,7 +9,8 @@ Not supported: pointers other than `buffer[index]`, recursion, sizes that depend
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset, plus)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+    stmt  = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update
+          | Check | Gemm | Draw | Extern
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -29,7 +30,7 @@ Body: TypeAlias = tuple[Any, ...]       # of Stmt, told apart by class
 
 
 @record(frozen=False, eq=False)
-class Region:
+class Slots:
     """Slots of one size in the arena, side by side: slot k begins `start + k * bytes` bytes into it.
 
     `start` is known when all slots have been taken.
@@ -54,7 +55,7 @@ class Buffer:
     shape: tuple[SizeExpr, ...]
     place: str
     position: int = -1
-    region: Region | None = None
+    region: Slots | None = None
     stride: SizeExpr = 0
 
 
@@ -221,7 +222,7 @@ class Break:
 
 
 @record
-class Rows:
+class EachRow:
     """Statements of a phase that takes several rows together, for each of these rows."""
 
     body: Body
@@ -238,10 +239,10 @@ class Ahead:
 
 
 @record
-class Phase:
+class TilePhase:
     """A part of a Tile's body: scalar statements, or a loop.
 
-    together: so many rows share one pass of the phase's loop; what they do not share stands in Rows, and each fold of
+    together: so many rows share one pass of the phase's loop; what they do not share is in EachRow, and each fold of
     that loop is one per row.  1: the rows come one after the other.
     ahead: what is fetched meanwhile for rows of a later tile.
     """
@@ -263,7 +264,7 @@ class Tile:
     start: Bound
     stop: Bound
     rows: int
-    phases: tuple[Phase, ...]
+    phases: tuple[TilePhase, ...]
     shared: tuple[Buffer, ...] = ()
     folds: tuple[Fold, ...] = ()
 
@@ -356,7 +357,7 @@ class Combine:
 
 
 @record
-class Blocks:
+class BlockCut:
     """How the outermost loop of a section is cut: `extent` iterations, each of about `work` elements of `cost` ns.
 
     multiple: a block is a multiple of so many iterations.  limit: at most so many blocks (0: any number).
@@ -380,7 +381,7 @@ class Section:
     body: Body
     reads: tuple[Buffer, ...] = ()
     writes: tuple[Buffer, ...] = ()
-    blocks: Blocks | None = None
+    blocks: BlockCut | None = None
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
     arrays: tuple[Buffer, ...] = ()
@@ -436,4 +437,4 @@ class Kernel:
     calls: tuple[CallInfo, ...] = ()
 
 
-Stmt = For | Tile | Rows | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+Stmt = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern

@@ -25,6 +25,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     Draw,
+    EachRow,
     Extern,
     Fn,
     Fold,
@@ -37,12 +38,11 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Rows,
     Section,
     Size,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 
@@ -95,7 +95,7 @@ def statement_lines(statement: Any) -> list[str]:
             stack.extend((inner, depth + 1) for inner in reversed(s.orelse))
             if s.orelse:
                 stack.append(("else", depth))
-        inside = s.phases if type(s) is Tile else s.body if type(s) in (For, Phase, Rows, If) else ()
+        inside = s.phases if type(s) is Tile else s.body if type(s) in (For, TilePhase, EachRow, If) else ()
         stack.extend((inner, depth + 1) for inner in reversed(inside))
     return lines
 
@@ -111,10 +111,10 @@ def _statement(s: Any) -> str:
         case Tile():
             shared = f", {', '.join(map(_buffer, s.shared))}" if s.shared else ""
             return f"tiles of {s.rows} {s.var} in {s.start} .. {s.stop}{_folds(s.folds)}{shared}"
-        case Phase():
+        case TilePhase():
             ahead = [f"{a.count} of {text(Load(a.buffer, a.index))} {a.distance} rows ahead" for a in s.ahead]
             return ", ".join(["phase", *([f"{s.together} rows together"] if s.together > 1 else []), *ahead])
-        case Rows():
+        case EachRow():
             return "for each of these rows"
         case If():
             return f"if {text(s.condition)}"

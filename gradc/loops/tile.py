@@ -36,6 +36,7 @@ from gradc.loops.nodes import (
     Ahead,
     Assign,
     Buffer,
+    EachRow,
     Fn,
     For,
     Index,
@@ -43,10 +44,9 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Rows,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 from gradc.record import replace
@@ -194,7 +194,7 @@ class _Tiling:
             self.shared[local] = Buffer(self.name(f"{local}_rows"), dtype, (ROWS,), "tile")
         return self.shared[local]
 
-    def _phase(self, k: int, part: Part, fetch: tuple[Let, ...]) -> Phase | None:
+    def _phase(self, k: int, part: Part, fetch: tuple[Let, ...]) -> TilePhase | None:
         used = {n for s in walk(part) for n in names(s)}
         body = [s for s in part if not (type(s) is Let and s.name in self.again and s.name not in used)]
         keep = tuple([Store(b, self.element, Local(n, b.dtype)) for n, b in self.shared.items()
@@ -202,9 +202,9 @@ class _Tiling:
         if not body:
             return None
         if not self.together[k]:
-            return Phase((*fetch, *body, *keep))
+            return TilePhase((*fetch, *body, *keep))
         inner = self._passed_together(body[0], fetch)
-        return Phase((inner, Rows(keep)) if keep else (inner,), TOGETHER)
+        return TilePhase((inner, EachRow(keep)) if keep else (inner,), TOGETHER)
 
     def _passed_together(self, inner: For, fetch: tuple[Let, ...]) -> For:
         """An inner loop that does for each of several rows what depends on the row."""
@@ -226,7 +226,7 @@ class _Tiling:
             if type(s) is Let:
                 own.add(s.name)
         lanes = LINE // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
-        return For(inner.var, inner.start, inner.stop, (*common, Rows((*fetch, *rest)), *after), inner.folds, lanes,
+        return For(inner.var, inner.start, inner.stop, (*common, EachRow((*fetch, *rest)), *after), inner.folds, lanes,
                    rounds=inner.rounds)
 
 

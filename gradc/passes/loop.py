@@ -13,25 +13,26 @@ need no loop.  The equations of the body stand in `inner`, a Builder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import copy
-from math import prod
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir import ops
+from gradc.ir.facts import may_fail
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
 from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
+from gradc.passes.shapes import size_var
 from gradc.record import replace
-
-UNKNOWN = 32            # a size that nothing is known about, where memory or work is estimated
-DEAR = 4                # work per element (in additions) from which a store and a load of it pay
 
 STOP = "the second loop stops"
 
-Value = Any             # a Var inside, or (op, Vars outside), op None for the one Var itself
+Key: TypeAlias = Any        # names a result of a loop: its Var before, or what a pass calls it
+# a Var inside, (op, Vars outside) with op None for the one Var itself, or (builder, env) -> Var
+Value: TypeAlias = Any
 
 
 def is_loop(eqn: Eqn) -> bool:
@@ -64,12 +65,12 @@ class Loop:
         self.others: dict[Var, Var] = dict(zip(inside[m:], others))
         made = [env[v] for v in body.outputs]
         self.after: dict[Var, Var] = dict(zip(self.inits, made))
-        self.lasts: dict[Any, Var] = dict(zip(eqn.outs, self.inits))
-        self.rows: dict[Any, Var] = dict(zip(eqn.outs[op.n_carries:], made[op.n_carries:op.n_carries + op.n_stacked]))
+        self.lasts: dict[Key, Var] = dict(zip(eqn.outs, self.inits))
+        self.rows: dict[Key, Var] = dict(zip(eqn.outs[op.n_carries:], made[op.n_carries:op.n_carries + op.n_stacked]))
         self.stop: Var | None = made[-1] if op.until else None
-        self.counts: list[Any] = [eqn.outs[-1]] if op.until else []
-        self.names: dict[Any, str | None] = {v: v.name for v in eqn.outs}
-        self.done: dict[Any, Var] = {}
+        self.counts: list[Key] = [eqn.outs[-1]] if op.until else []
+        self.names: dict[Key, str | None] = {v: v.name for v in eqn.outs}
+        self.done: dict[Key, Var] = {}
 
     @staticmethod
     def both(first: Loop, second: Loop) -> Loop:
@@ -116,6 +117,22 @@ class Loop:
         values = dict(zip(self._outputs(), [env[v] for v in body.outputs]))
         self._move(inner, dict(zip([*self.seqs, *self.inits, *self.others], [env[v] for v in body.inputs])), values)
 
+    def rewrite(self, change: Callable[[Builder, dict[Var, Var], Eqn], Var | None]) -> None:
+        """Put `change(inner, env, eqn)` in the place of an equation of the body; None leaves it as it is.
+
+        `inner` is the new body, `env` maps values of the old one to those of the new one.
+        """
+        body, inner = self.body(), Builder()
+        env = copy_inputs(body, inner)
+        for eqn in body.eqns:
+            inner.sources = eqn.sources
+            made = change(inner, env, eqn)
+            if made is None:
+                rebuild(body, inner, env, [eqn])
+            else:
+                env[eqn.out] = made
+        self._move(inner, env, env)
+
     def substitute(self, new: Mapping[Var, Value]) -> None:
         """Put other values in the place of inputs of the body: see `Value`."""
         body = self.body()
@@ -135,6 +152,8 @@ class Loop:
         for v, value in new.items():
             if isinstance(value, Var):
                 env[v] = env[value]
+            elif callable(value):
+                env[v] = value(inner, env)
             else:
                 op, args = value
                 env[v] = inside(args[0]) if op is None else inner.apply(op, *[inside(x) for x in args])
@@ -162,24 +181,6 @@ class Loop:
         self.others.update({new[v]: x for v, x in others.items()})
         return env
 
-    def inline(self, part: Builder, seqs: Mapping[Var, Var], others: Mapping[Var, Var],
-               values: Mapping[Var, Var]) -> None:
-        """Compute rows of sequences by the equations of `part`, whose inputs are rows of `seqs`, and `others`.
-
-        values: row inside -> the value of `part` that takes its place.
-        """
-        body = self.body()
-        inner = Builder()
-        env = {v: inner.input(v.type, v.name) for v in (*part.inputs, *body.inputs) if v not in values}
-        rebuild(body, inner, env, part.eqns)
-        env.update({v: env[made] for v, made in values.items()})
-        rebuild(body, inner, env)
-        for v in values:
-            del self.seqs[v]
-        self._move(inner, env, env)
-        self.seqs.update({env[v]: x for v, x in seqs.items()})
-        self.others.update({env[v]: x for v, x in others.items()})
-
     def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
         self.inner = inner
         self.after = {inputs[v]: values[a] for v, a in self.after.items()}
@@ -190,6 +191,18 @@ class Loop:
         self.rows = {key: values[v] for key, v in self.rows.items()}
         if self.stop is not None:
             self.stop = values[self.stop]
+
+    def trim(self, needed: Container[Key]) -> None:
+        """Keep what the results in `needed` need."""
+        self.rows = {key: v for key, v in self.rows.items() if key in needed}
+        self.lasts = {key: v for key, v in self.lasts.items() if key in needed}
+        self.counts = [key for key in self.counts if key in needed]
+        roots = [*self.rows.values(), *self.lasts.values()]
+        if not roots and not self.counts:
+            self.stop = None
+        live = self.needed([*roots, *([] if self.stop is None else [self.stop])])
+        self.seqs, self.inits, self.after, self.others = [
+            {v: x for v, x in table.items() if v in live} for table in (self.seqs, self.inits, self.after, self.others)]
 
     def sequence(self, outer: Var) -> Var:
         """The row of the new sequence `outer` inside the body."""
@@ -295,7 +308,7 @@ class Loop:
 
     # ------------------------------------------------------------------------------ back
 
-    def emit(self, b: Builder) -> dict[Any, Var]:
+    def emit(self, b: Builder) -> dict[Key, Var]:
         """The loop as an equation of `b`; each result by its key."""
         made = dict(self.done)
         if not self.after and not self.rows and self.stop is None:
@@ -316,7 +329,7 @@ class Loop:
 
 
 class SizedBuilder(Builder):
-    """A Builder that knows which run-time sizes are equal."""
+    """A Builder that knows about run-time sizes: which are equal, and what they are made of."""
 
     __slots__ = ("_noted", "_sizes")
 
@@ -326,18 +339,46 @@ class SizedBuilder(Builder):
         self._sizes.told = True         # a checked number of steps is the same number
         self._noted = 0
 
-    def has_rows(self, x: Var, n: Var) -> bool:
-        """Is the scalar n certainly the size of x along its first axis?"""
+    @property
+    def sizes(self) -> Shapes:
+        """Of all that has been built so far."""
         if not self._noted:
             for v in self.inputs:
                 self._sizes.input(v)
         for eqn in self.eqns[self._noted:]:
             self._sizes.note(eqn)
         self._noted = len(self.eqns)
-        return self._sizes.of(x)[0] == self._sizes.value(n)
+        return self._sizes
+
+    def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Var:
+        """For `size_var`."""
+        return self.apply(op, *args)
+
+    def current(self, v: Var) -> Var:
+        """For `size_var`."""
+        return v
+
+    def has_rows(self, x: Var, n: Var) -> bool:
+        """Is the scalar n certainly the size of x along its first axis?"""
+        sizes = self.sizes
+        return sizes.of(x)[0] == sizes.value(n)
 
 
-def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:
+def sizes_inside(b: SizedBuilder, loop: Loop, value: Var,
+                 like: Mapping[Var, Var] = MappingProxyType({})) -> list[Var] | None:
+    """The sizes of a value of the body as scalars outside; None where they depend on values inside.
+
+    `like`: what has the sizes of a sequence that is not there yet.
+    """
+    body = drop_unused(Program([*loop.seqs, *loop.inits, *loop.others], loop.inner.eqns, [value]))
+    sizes = b.sizes
+    given = [sizes.of(like.get(x, x))[1:] for x in loop.seqs.values()]
+    given += [sizes.of(x) for x in (*loop.inits.values(), *loop.others.values())]
+    dims, = sizes.body(body, given, loop.others)
+    return None if dims is None or None in dims else [size_var(b, d) for d in dims]  # type: ignore[arg-type]
+
+
+def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None]) -> Program:
     """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
     if not any(is_loop(eqn) for eqn in program.eqns):
         return program
@@ -376,18 +417,3 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
         return t
     shape = outside.shape[1:] if row else outside.shape
     return TensorType.make(t.dtype, tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)]))
-
-
-def may_fail(eqn: Eqn) -> bool:
-    """Can `eqn` raise an error for values, not sizes?  (What a Callback does is not known.)"""
-    return (type(eqn.op) is ops.Assert and eqn.op.error != "shape") or type(eqn.op) in (
-        ops.Callback, ops.Cond, ops.Random) or (
-        type(eqn.op) in (ops.Slice, ops.Scatter)
-        and any(item.is_single for item in eqn.op.items))
-
-
-def elements(var: Var) -> int:
-    """How many elements a value has, about."""
-    if type(var.type) is not TensorType:
-        return UNKNOWN
-    return prod([UNKNOWN if s is None else s for s in var.type.shape])

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import facts, weight
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.scalars import get_row
 from gradc.passes.pattern import Table
 from gradc.passes.rewrite import Rewriter, State
 from gradc.record import record, replace
@@ -110,9 +110,11 @@ class _Search:
         for out, rows in self.woven.items():
             if out not in self.found:
                 self.sums.update(zip(rows.sources, map(list, rows.parts)))
-        for out, parts in self.sums.items():
-            rows = Rows([out], [parts])
-            if len(parts) > 1 and _worth(rows):
+        many = [out for out, parts in self.sums.items() if len(parts) > 1]
+        spread = _spread(program, many) if many else set()
+        for out in many:
+            rows = Rows([out], [self.sums[out]])
+            if _worth(rows) and out not in spread:
                 self.found[out] = rows
 
     def _sum(self, eqn: Eqn) -> None:
@@ -157,6 +159,23 @@ class _Search:
                 return False
             v = self.producer[v].args[0]
         return not v.data.any()
+
+
+def _spread(program: Program, vectors: Sequence[Var]) -> set[Var]:
+    """Those of the vectors that are only spread over another axis, as a band of a dense matrix is.
+
+    Most of the work is in that array then, and code for the ends of the vector costs more than it saves.
+    """
+    other = set(program.outputs)
+    columns = {}
+    for eqn in program.eqns:
+        if type(eqn.op) is ops.Transpose and -1 in eqn.op.perm:
+            columns[eqn.out] = eqn.args[0]
+        else:
+            other.update(eqn.args if len(eqn.args) == 1 or not facts(eqn.op).elementwise else
+                         [a for a in eqn.args if a not in columns])
+    other.update([v for column, v in columns.items() if column in other])
+    return {v for v in vectors if v not in other}
 
 
 def _pad(eqn: Eqn) -> Part | None:
@@ -278,7 +297,7 @@ def _again(b: Rewriter, x: Var, cut: Callable[[Var], Var]) -> Var:
 
     def made(v: Var, depth: int) -> Var:
         eqn = b.producer.get(v)
-        if eqn is not None and type(eqn.op) is ops.Map and get_row(eqn.op.fn).weight <= 1 and depth < AGAIN \
+        if eqn is not None and type(eqn.op) is ops.Map and weight(eqn.op) <= 1 and depth < AGAIN \
                 and budget[0] and all(len(a.type.shape) <= 1 for a in eqn.args):
             budget[0] -= 1
             return b.map(eqn.op.fn, *[slice_of(a, depth + 1) for a in eqn.args])

@@ -17,7 +17,7 @@ from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.types import Type
+from gradc.ir.types import TensorType, Type
 from gradc.record import record
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ Args = Sequence[Var]        # arguments of an equation that a structural rule lo
 def result_type(op: ops.OpKind, args: Args) -> Type:
     """The type of `op(*args)`, an op with one result."""
     return infer.output_types(op, args)[0]
+
+
+def matrix(b: Rewriter, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
+    """An input for samples."""
+    return b.input(TensorType(dtype, shape))
 
 
 # ------------------------------------------------------------------------------------------------ patterns

@@ -1,4 +1,4 @@
-"""The ordered list of passes: the only place that states their order, with the reason of each.
+"""The ordered lists of passes, `PHASES` of rules and `STEPS` on loops: the only place that states their order, and why.
 
 `optimize(program)` is the whole optimiser.  `config.log` with the topic "passes" prints one line per phase on
 stderr and checks the Program after each; tests pass `checked=True`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,18 +16,25 @@ from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.check import check
 from gradc.ir.digest import digest
-from gradc.ir.program import Eqn, Program
+from gradc.ir.program import Eqn, Program, bodies
 from gradc.passes import canonicalize, fold, pieces, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
 from gradc.passes.pads import join_pads
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
-from gradc.passes.scan import has_loops, optimize_loops
+from gradc.passes.scan_checkpoints import checkpoints
+from gradc.passes.scan_merge import merge_branches, merge_siblings, simplify_branches
+from gradc.passes.scan_places import split
+from gradc.passes.scan_rows import inline_sequences, wide_sums
+from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last_rows, simplify
 from gradc.record import record
 
 _LAST = specialize.RULES + pieces.LATE
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + pieces.RULES
+
+
+Transform = Callable[[Program], Program]
 
 
 @record
@@ -59,6 +67,37 @@ def _without(excluded: tuple[str, ...]) -> tuple[Phase, ...]:
                  if p is PHASES[0] or p.name not in excluded)
 
 
+@record
+class Step:
+    """One pass, (program, optimise) -> program, and why it stands where it stands."""
+
+    name: str
+    run: Callable[[Program, Transform], Program]
+    why: str
+    bodies: bool = True         # is it for bodies of loops and branches as well?
+
+
+STEPS: tuple[Step, ...] = (
+    Step("merge_branches", lambda p, _: merge_branches(p), "first: one question is asked once"),
+    Step("simplify_branches", simplify_branches, "before loops: what no branch needs is no loop's result"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "before all that costs time"),
+    Step("last_rows", lambda p, _: last_rows(p), "before results are dropped again: a row that became a carry "
+         "is not stacked"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
+    Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
+    Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
+    Step("checkpoints", lambda p, _: checkpoints(p), "after merge_siblings: the loop that a gradient runs again is the "
+         "user's; before loops are split, each part by itself", bodies=False),
+    Step("affine_carries", affine_carries, "before split: coefficients need no carry, they may leave"),
+    Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
+    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
+    Step("inline_sequences", lambda p, _: inline_sequences(p), "after split, which makes sequences of other loops"),
+    Step("simplify", simplify, "last but one: bodies have other things in them now"),
+    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are Reduces",
+         bodies=False),
+)
+
+
 def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool | None = None,
              excluded: tuple[str, ...] = ()) -> Program:
     """`program` with fewer and better equations.
@@ -86,9 +125,13 @@ class _Optimizer:
 
     def optimize(self, program: Program, body: bool = False) -> Program:
         program = drop_unused(program)      # first: rules cost time, and unused equations state no sizes
-        if self.loops and has_loops(program):
-            program = optimize_loops(program, lambda p: self.rules(p, self.phases[:1]), self.body, body,
-                                     check if self.checked else None)
+        if self.loops and any(bodies(eqn.op) for eqn in program.eqns):
+            program = self.rules(program, self.phases[:1])      # sizes and indices in normal form
+            for step in STEPS:
+                if step.bodies or not body:
+                    program = step.run(program, self.body)
+                    if self.checked:
+                        check(program, step.name)
         return self.rules(program, self.phases)
 
     def body(self, program: Program) -> Program:
@@ -148,7 +191,7 @@ def keep_size_checks(program: Program, state: State) -> Program:
     """
     if not state.constraints or not program.outputs:
         return program
-    lost = shapes.lost_checks(state.constraints, state.latest, program)
+    lost = shapes.lost_checks(state.constraints, state.latest, program, state.producer)
     if not lost:
         return program
     b = Rewriter(state, _NO_RULES, "checks", program)

@@ -84,7 +84,7 @@ class Rewriter(Builder):
         self.sizes = state.sizes
         self.kinds = state.kinds
         self.depth = 0
-        self.memo: dict[int, Any] = {}      # for rules: what they found out about a Var of this sweep
+        self.memo: dict[Any, Any] = {}      # for rules: what they found out about this sweep's Program
         self.budget = FIRINGS_PER_EQUATION * len(program.eqns) + 1000
         self._next = state.next
         self.before = program

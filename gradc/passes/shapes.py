@@ -13,13 +13,13 @@ bounds, a user's Assert) is not raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gradc.errors import SIZE_ONE, InternalError, shown
+from gradc.errors import SIZE_ONE, InternalError
 from gradc.ir import ops
-from gradc.ir.program import Program, Var
-from gradc.ir.shapes import Shapes, analyse
+from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.shapes import Shapes, analyse, describe
 from gradc.ir.sizes import Constraint, Dim, Symbol, parts
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -167,10 +167,11 @@ RULES = (
 
 
 def lost_checks(constraints: Sequence[Constraint], latest: Callable[[Var], Var],
-                program: Program) -> list[tuple[Dim, Dim, str]]:
+                program: Program, makers: Mapping[Var, Eqn]) -> list[tuple[Dim, Dim, str]]:
     """Of the comparisons of sizes `constraints`, those of the original Program, what `program` compares no more.
 
-    `latest` says what a Var has been replaced by.  Result: (dimension, dimension, message) for each.
+    `latest` says what a Var has been replaced by, `makers` which equation makes it.  Result: (dimension, dimension,
+    message) for each.
     """
     after = analyse(program)
     memo: dict[Dim, Dim | None] = {}
@@ -187,7 +188,7 @@ def lost_checks(constraints: Sequence[Constraint], latest: Callable[[Var], Var],
     for c in constraints:
         x, y = translate(c.a), translate(c.b)
         if x is None or y is None or after.find(x) != after.find(y):
-            lost.append((c.a, c.b, _message(c)))
+            lost.append((c.a, c.b, _message(c, makers)))
     return lost
 
 
@@ -217,12 +218,12 @@ def _translated(size: Symbol, memo: dict[Dim, Dim | None], after: Shapes, latest
     return after.term(fn, tuple(map(after.find, found)))  # type: ignore[arg-type]
 
 
-def _message(c: Constraint) -> str:
+def _message(c: Constraint, makers: Mapping[Var, Eqn]) -> str:
     def text(dim: Dim) -> str:
         if isinstance(dim, int):
             return f"size {dim}"
         if dim.fn == "shape":
-            return f"dimension {dim.args[1]} of {shown(dim.args[0].name or 'an input')}"
+            return f"dimension {dim.args[1]} of {describe(dim.args[0], makers.get(dim.args[0]))}"
         return "a computed size"
 
     what = f"{c.eqn.op}: " if c.eqn is not None else ""

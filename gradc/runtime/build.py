@@ -30,8 +30,8 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import CompileError
 from gradc.record import fresh, record
-from gradc.runtime import cache, toolchain
-from gradc.runtime.cache import Manifest
+from gradc.runtime import cache, folders, toolchain
+from gradc.runtime.entry import Entry, Manifest, pack, unpack
 from gradc.runtime.process import Finished, run
 
 _MODULE = "_gradc_kernel"
@@ -128,7 +128,7 @@ def _stores() -> list[cache.Store]:
     try:
         main = cache.main_store()
     except OSError as error:
-        cache.fault(error)
+        folders.fault(error)
         return [_private()]
     private = cache.private_store(make=False)
     return [main] if private is None else [main, private]
@@ -157,7 +157,7 @@ def _find(stores: Sequence[cache.Store], key: str, *, again: bool) -> tuple[cach
                 first = cache.Lookup(None, unfit, f"it can't be loaded here: {error}")
                 continue
             for path in looked.unfit:
-                cache.unlink(path)
+                folders.unlink(path)
             return first, _loaded(looked.entry, module, looked.entry.path, cached=True, seconds=0.0, reason="hit")
     assert first is not None
     return first, None
@@ -186,7 +186,7 @@ def _make(store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchai
         private = _private()
         if store == private:
             raise CompileError(f"the kernel can't be compiled in {store.path}: {error}") from error
-        cache.fault(error, store.path)
+        folders.fault(error, store.path)
         return _compile_into(private, key, unit, compiler, cache.Lookup(None, (), found.reason))
 
 
@@ -217,14 +217,14 @@ def _compile_into(
             "route": route,
             "unit": unit.manifest,
         }
-        packed = cache.pack(code, manifest, unit.constants)
+        packed = pack(code, manifest, unit.constants)
         staged = os.path.join(folder, "entry.so")
         fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
             file.write(packed)
             file.flush()
             os.fsync(fd)
-        entry = cache.unpack(staged, packed)
+        entry = unpack(staged, packed)
         assert entry is not None
         try:
             module = _load(entry)
@@ -334,7 +334,7 @@ def _compile_error(argv: Sequence[str], ended: Finished, kept: str) -> CompileEr
 # ---- loading -----------------------------------------------------------------------------------------
 
 
-def _load(entry: cache.Entry) -> Any:
+def _load(entry: Entry) -> Any:
     """The cffi module of a verified entry.
 
     Raises: ImportError if it can't be loaded, neither from its file nor from memory.
@@ -365,7 +365,7 @@ def _import(path: str) -> Any:
     return module
 
 
-def _import_from_memory(entry: cache.Entry) -> Any:
+def _import_from_memory(entry: Entry) -> Any:
     """Load a copy in an anonymous file; its descriptor stays open, or the path would be used again."""
     try:
         fd = os.memfd_create(_MODULE, os.MFD_CLOEXEC)
@@ -376,7 +376,7 @@ def _import_from_memory(entry: cache.Entry) -> Any:
     return _import(f"/proc/self/fd/{fd}")
 
 
-def _loaded(entry: cache.Entry, module: Any, path: str, *, cached: bool, seconds: float, reason: str) -> Loaded:
+def _loaded(entry: Entry, module: Any, path: str, *, cached: bool, seconds: float, reason: str) -> Loaded:
     ffi, lib = module.ffi, module.lib
     build = dict(entry.manifest)
     manifest = build.pop("unit")

@@ -1,10 +1,9 @@
 """The kernel cache on disk: one verified file per key, and no other state.
 
-An entry `<key[:2]>/<key>.so` is a shared object followed by the unit's constants (raw), its manifest (JSON),
-their lengths, a SHA-256 of all that, and a magic number; one file, so no pair can be torn, and one rename
-publishes it.  Nothing is loaded that was not verified; an entry that fails is a miss and is replaced under a
-new name `<key>.<n>.so`, because the dynamic linker takes a path it has seen for the code it has loaded.
-Files are never opened for writing once published, only unlinked.  Locks merely save work.
+An entry `<key[:2]>/<key>.so` (`runtime.entry`) is published by one rename.  Nothing is loaded that was not verified; an
+entry that fails is a miss and is replaced under a new name `<key>.<n>.so`, because the dynamic linker takes a path it
+has seen for the code it has loaded.  Files are never opened for writing once published, only unlinked.  Locks merely
+save work.
 
 In: keys, bytes of shared objects, manifests.  Out: `Entry`.  Not here: what a manifest means, compiling,
 loading, and what to do when a directory is unusable (`build`), except for choosing another one.
@@ -14,65 +13,44 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import hashlib
-import json
 import os
 import re
 import stat
-import struct
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-
-from gradc.config import config
-from gradc.errors import CacheError, CacheWarning
 from gradc.record import record
+from gradc.runtime.entry import DAY, Entry, Manifest, read, unpack
+from gradc.runtime.folders import (
+    Unsafe,
+    directory,
+    listed,
+    remove_tree,
+    report,
+    require_owner,
+    require_safe,
+    require_safe_ancestors,
+    temporary_directory,
+    unlink,
+)
 
-SCHEMA = 1
 MAX_BYTES = 1 << 30
 MAX_ENTRIES = 10_000
 LOCK_SECONDS = 30.0
 
-_MAGIC = b"gradcK01"
-_FOOTER = struct.Struct("<QQQ32s8s")  # bytes of shared object, constants, manifest; digest of what is before; magic
-_DIGEST_TAIL = 40  # the digest and the magic are not part of what is digested
-_ALIGN = 64
-_MAX_MANIFEST = 64 << 20
 _NAME = re.compile(r"([0-9a-f]{64})(?:\.([0-9]{1,9}))?\.so")
-_DAY = 86400.0
 _HOUR = 3600.0
 _TRIM_INTERVAL = 60.0
 _KEPT_FAILURES = 20
 
 # Events of this process, for `stats` and tests.
 COUNTERS: dict[str, int] = {"hits": 0, "misses": 0, "corrupt": 0, "compiled": 0}
-# Directories that were warned about: one warning for each reason.
-_WARNED: set[str] = set()
 # File descriptors of locks held: a forked child closes its copies, or they would outlive the parent's.
 _HELD: set[int] = set()
 # The private directory, made when the cache is unusable: [path, process that removes it], or nothing yet.
 _PRIVATE: list[Any] = []
-
-Manifest: TypeAlias = dict[str, Any]        # what an entry says of itself: JSON
-
-
-class Unsafe(OSError):
-    """A file or directory of the cache that someone else could have written."""
-
-
-@record
-class Entry:
-    """A verified entry; `data` are the bytes that were verified."""
-
-    path: str
-    manifest: Manifest
-    constants: list[np.ndarray]
-    data: bytes
-    digest: bytes
 
 
 @record
@@ -84,120 +62,7 @@ class Lookup:
     reason: str
 
 
-# ---- entries as bytes --------------------------------------------------------------------------------
-
-
-def pack(shared_object: bytes, manifest: Manifest, constants: Sequence[np.ndarray]) -> bytes:
-    """The bytes of an entry; the same arguments give the same bytes."""
-    parts = [shared_object]
-    described = []
-    position = len(shared_object)
-    for array in constants:
-        array = np.asarray(array, order="C")
-        if array.dtype.hasobject or not array.dtype.isnative:
-            raise TypeError(f"constants of a unit are plain arrays of native byte order, got dtype {array.dtype}")
-        gap = -position % _ALIGN
-        parts += [bytes(gap), array.tobytes()]
-        position += gap
-        described.append({"dtype": array.dtype.str, "shape": list(array.shape), "offset": position})
-        position += array.nbytes
-    text = json.dumps({**manifest, "schema": SCHEMA, "constants": described}, sort_keys=True, separators=(",", ":"))
-    encoded = text.encode()
-    parts.append(encoded)
-    lengths = struct.pack("<QQQ", len(shared_object), position - len(shared_object), len(encoded))
-    parts.append(lengths)
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return b"".join([*parts, digest.digest(), _MAGIC])
-
-
-def unpack(path: str, data: bytes) -> Entry | None:
-    """The entry held by `data`, or None if it is damaged in any way.  Its constants are read-only and aligned."""
-    size = len(data)
-    if size < _FOOTER.size:
-        return None
-    code, constants, text, digest, magic = _FOOTER.unpack_from(data, size - _FOOTER.size)
-    if magic != _MAGIC or code + constants + text + _FOOTER.size != size or text > _MAX_MANIFEST:
-        return None
-    view = memoryview(data)
-    if hashlib.sha256(view[: size - _DIGEST_TAIL]).digest() != digest:
-        return None
-    try:
-        manifest = json.loads(data[code + constants : code + constants + text])
-        if manifest["schema"] != SCHEMA:
-            return None
-        described = manifest.pop("constants")
-        arrays = _constants(view[: code + constants], code, described) if described else []
-    except (ValueError, KeyError, TypeError):
-        return None
-    return Entry(path, manifest, arrays, data, digest)
-
-
-def _constants(view: memoryview, code: int, described: list[dict[str, Any]]) -> list[np.ndarray]:
-    """Arrays over one copy of the constants, placed so that offsets in the entry are addresses modulo 64."""
-    start = code - code % _ALIGN
-    raw = np.empty(len(view) - start + _ALIGN, np.uint8)
-    shift = -raw.__array_interface__["data"][0] % _ALIGN
-    raw[shift : shift + len(view) - start] = np.frombuffer(view, np.uint8, offset=start)
-    raw.flags.writeable = False
-    return [
-        np.ndarray(tuple(item["shape"]), np.dtype(item["dtype"]), raw, item["offset"] - start + shift)
-        for item in described
-    ]
-
-
-def _read(path: str) -> bytes | None:
-    """All bytes of an entry (None: can't be one), read through a descriptor whose owner and mode were checked."""
-    # O_NONBLOCK: a FIFO in an entry's place must not hang us.
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            return None
-        _require_safe(path, info)
-        size = info.st_size
-        # The magic number first: a huge foreign file is not read.
-        if size < _FOOTER.size or os.pread(fd, len(_MAGIC), size - len(_MAGIC)) != _MAGIC:
-            return None
-        data = os.read(fd, size)
-        while len(data) < size:  # the system reads at most 2 GiB at a time
-            more = os.read(fd, size - len(data))
-            if not more:
-                return None
-            data += more
-        age = time.time() - info.st_mtime
-        if not 0 <= age <= _DAY:
-            _touch(fd)
-        return data
-    finally:
-        os.close(fd)
-
-
-def _touch(fd: int) -> None:
-    try:
-        os.utime(fd)
-    except OSError:  # a read-only cache still gives hits
-        pass
-
-
 # ---- directories -------------------------------------------------------------------------------------
-
-
-def directory() -> str:
-    """Where the cache is: config.cache_dir, $XDG_CACHE_HOME/gradc, or ~/.cache/gradc.
-
-    Raises: OSError if there is no home directory to put it in.
-    """
-    if config.cache_dir:
-        return os.path.abspath(config.cache_dir)
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):
-        return os.path.join(base, "gradc")
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home) or not os.path.isdir(home):
-        raise FileNotFoundError(f"there is no home directory ({home}) to keep kernels in; set GRADC_CACHE_DIR")
-    return os.path.join(home, ".cache", "gradc")
 
 
 def main_store() -> Store:
@@ -212,13 +77,13 @@ def main_store() -> Store:
         os.makedirs(path, 0o700, exist_ok=True)
         info = os.lstat(path)
     if stat.S_ISLNK(info.st_mode):  # a link of our own may stand for the directory itself, nowhere below it
-        _require_owner(path, info)
+        require_owner(path, info)
         path = os.path.realpath(path)
         info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode):
         raise NotADirectoryError(f"{path} is not a directory")
-    _require_safe(path, info)
-    _require_safe_ancestors(path)
+    require_safe(path, info)
+    require_safe_ancestors(path)
     return Store(path)
 
 
@@ -231,7 +96,7 @@ def private_store(*, make: bool = True) -> Store | None:
         try:
             info = os.lstat(_PRIVATE[0])
             if stat.S_ISDIR(info.st_mode):
-                _require_safe(_PRIVATE[0], info)
+                require_safe(_PRIVATE[0], info)
                 return Store(_PRIVATE[0])
         except OSError:
             pass
@@ -243,94 +108,6 @@ def private_store(*, make: bool = True) -> Store | None:
         atexit.register(_remove_private)
     _PRIVATE[:] = [path, os.getpid()]
     return Store(path)
-
-
-def temporary_directory() -> str:
-    """$TMPDIR if it is a directory, else /tmp."""
-    path = os.environ.get("TMPDIR", "")
-    return os.path.abspath(path) if path and os.path.isdir(path) else "/tmp"
-
-
-def fault(error: OSError, path: str = "") -> None:
-    """Report that the cache can't be used: one CacheWarning per directory and reason.
-
-    Raises: CacheError instead, with config.cache_errors.
-    """
-    reason = str(error) or type(error).__name__
-    place = f" {path}" if path and path not in reason else ""
-    message = f"the kernel cache{place} can't be used as asked: {reason}; the kernel is kept for this process only"
-    report(message, f"{path}\0{type(error).__name__}\0{error.errno}")
-
-
-def report(message: str, reason: str) -> None:
-    """A CacheWarning, unless one for `reason` was given before.
-
-    Raises: CacheError instead, with config.cache_errors.
-    """
-    if config.cache_errors:
-        raise CacheError(message)
-    if reason not in _WARNED:
-        _WARNED.add(reason)
-        warnings.warn(message, CacheWarning, stacklevel=2)
-
-
-def _require_owner(path: str, info: os.stat_result) -> None:
-    if info.st_uid not in (os.geteuid(), 0):
-        raise Unsafe(f"{path} belongs to user {info.st_uid}, not to you")
-
-
-def _require_safe(path: str, info: os.stat_result) -> None:
-    _require_owner(path, info)
-    if info.st_mode & 0o022:
-        raise Unsafe(f"{path} can be written by others (mode {stat.S_IMODE(info.st_mode):04o}); run `chmod go-w` on it")
-
-
-def _require_safe_ancestors(path: str) -> None:
-    """Nobody but us and root (whoever owns `/`: in a container that may be another number) may move `path` away."""
-    us = os.geteuid()
-    folder = os.path.dirname(path)
-    while True:
-        info = os.stat(folder)
-        if info.st_uid not in (us, 0) and info.st_uid != os.stat("/").st_uid:
-            raise Unsafe(f"{folder}, above the cache, belongs to user {info.st_uid}, not to you")
-        if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
-            raise Unsafe(f"{folder}, above the cache, can be written by everyone")
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return
-        folder = parent
-
-
-def remove_tree(path: str) -> None:
-    """Remove a directory and what is in it, as far as possible; links are removed, not followed."""
-    pending = [path]
-    found = []
-    while pending:
-        folder = pending.pop()
-        found.append(folder)
-        try:
-            with os.scandir(folder) as items:
-                for item in items:
-                    if item.is_dir(follow_symlinks=False):
-                        pending.append(item.path)
-                    else:
-                        unlink(item.path)
-        except OSError:
-            pass
-    for folder in reversed(found):
-        try:
-            os.rmdir(folder)
-        except OSError:
-            pass
-
-
-def unlink(path: str) -> bool:
-    """Remove a file if that is possible."""
-    try:
-        os.unlink(path)
-    except OSError:
-        return False
-    return True
 
 
 def _remove_private() -> None:
@@ -367,7 +144,7 @@ class Store:
         unfit: list[str] = []
         for path in self._candidates(folder, key):
             try:
-                data = _read(path)
+                data = read(path)
             except FileNotFoundError:
                 continue
             except OSError as error:  # a link (ELOOP), another owner, a bad disk
@@ -447,7 +224,7 @@ class Store:
             info = os.lstat(path)
         if not stat.S_ISDIR(info.st_mode):
             raise Unsafe(f"{path} is not a directory")
-        _require_safe(path, info)
+        require_safe(path, info)
         return path
 
     @contextmanager
@@ -509,11 +286,11 @@ class Store:
     def entries(self) -> list[tuple[float, int, str]]:
         """(mtime, bytes, path) of all entries, oldest first; anything else in the directory is passed over."""
         found = []
-        for name in _listed(self.path):
+        for name in listed(self.path):
             if len(name) != 2:
                 continue
             folder = os.path.join(self.path, name)
-            for item in _listed(folder):
+            for item in listed(folder):
                 if not _NAME.fullmatch(item):
                     continue
                 path = os.path.join(folder, item)
@@ -539,13 +316,13 @@ class Store:
                 count -= 1
         for name, remove in (("tmp", remove_tree), ("locks", unlink)):
             folder = os.path.join(self.path, name)
-            for item in _listed(folder):
+            for item in listed(folder):
                 path = os.path.join(folder, item)
                 try:
                     age = now - os.lstat(path).st_mtime
                 except OSError:
                     continue
-                if item != "trimmed" and (age > _HOUR or age < -_DAY):
+                if item != "trimmed" and (age > _HOUR or age < -DAY):
                     remove(path)
 
     def _is_trim_due(self, size: int) -> bool:
@@ -571,13 +348,6 @@ class Store:
                 os.close(fd)
         except OSError:
             return time.time()
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def _acquire(path: str, deadline: float) -> int:

@@ -17,9 +17,10 @@ from functools import cache
 from typing import Any
 
 from gradc.config import config
-from gradc.errors import CompileError, GraphError, ToolchainNotFoundError
+from gradc.errors import CompileError, GraphError, ToolchainNotFoundError, quoted
 from gradc.record import record
 from gradc.runtime.process import run
+from gradc.target import FAULTS
 
 try:
     from gradc.runtime import _dispatch  # type: ignore[attr-defined]
@@ -50,37 +51,6 @@ CODE_FLAGS = (
     "-fno-trapping-math",
     "-fwrapv",
     "-ffp-contract=off",  # what gcc does in ISO mode; clang would fuse multiplications and additions
-)
-
-
-@record
-class Fault:
-    """Wrong code that a compiler makes of right C, and the flag with which it can't.
-
-    needs: an instruction set without which the fault does not show.  reduced: C that shows it, in
-    tests/campaign/reduced.
-    """
-
-    kind: str
-    flag: str
-    needs: str
-    reduced: str
-    cause: str
-
-
-# tests/campaign found these and looks for more in each new compiler (its README says how).  A row goes when no
-# compiler in use has the fault.
-FAULTS = (
-    Fault("gcc", "-fno-tree-loop-if-convert", "", "masked_loads.c",
-          "Loads in branches (the source's, or made by sinking and jump threading) become masked loads in vectors, "
-          "whose permutations are dropped: each gets elements or the mask of another (bug 114375, seen in 11.3 and "
-          "12.2, fixed in 14 and in later releases of the older ones).  Without if-conversion there are no masked "
-          "loads.  What is chosen in vectors is a gradc_select of csrc/include/gradc_math.h, which has no branch."),
-    Fault("gcc", "-mprefer-vector-width=256", "avx512f", "permuted_doubles.c",
-          "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come "
-          "from the upper half: avx_vpermilp_parallel of the i386 back end looks at one side of their range only "
-          "(seen in 11.3 and 12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h allows 512 bits where nothing is "
-          "permuted."),
 )
 _FAST_MATH = frozenset(("-ffast-math", "-Ofast", "-funsafe-math-optimizations", "-mdaz-ftz"))
 # Variables that make a compiler write files elsewhere or change what is linked.
@@ -134,7 +104,8 @@ def locate() -> tuple[str, ...] | None:
         command = _command(config.cc, path)
         if command is None:
             raise ToolchainNotFoundError(
-                f"config.cc (GRADC_CC) is {config.cc!r}, but no such program was found; give the path of a C compiler"
+                f"config.cc (GRADC_CC) is {quoted(config.cc)}, but no such program was found; give the path of a C "
+                f"compiler"
             )
         return command
     for text in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
@@ -187,7 +158,7 @@ def isa() -> list[str]:
     if not target:
         return list(present)
     if target not in LEVELS:
-        raise GraphError(f"config.target (GRADC_TARGET) must be one of {', '.join(LEVELS)}, got {target!r}")
+        raise GraphError(f"config.target (GRADC_TARGET) must be one of {', '.join(LEVELS)}, got {quoted(target)}")
     missing = [name for name in LEVELS[target] if name not in present]
     if missing:
         raise GraphError(

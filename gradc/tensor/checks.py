@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc import errors
-from gradc.errors import TypeMismatchError, at, literal
+from gradc.errors import TypeMismatchError, at, literal, quoted
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
@@ -109,7 +109,7 @@ def python_integer(value: object, what: str, name: str, least: int | None = None
     if isinstance(value, Constant) and np.ndim(value.data) == 0:
         value = value.data[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        got = f"the variable {describe(value)}" if isinstance(value, graph.Variable) else repr(value)
+        got = f"the variable {describe(value)}" if isinstance(value, graph.Variable) else quoted(value)
         raise TypeMismatchError(f"{what}: {name} is an integer known when the graph is built, got {got}"
                                 f"{at(graph.user_line())}")
     if least is not None and value < least:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import gradc.tensor.shape as shp
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import ops
 from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
@@ -154,7 +154,7 @@ def _axis_lists(x: TensorVariable, y: TensorVariable, axes: int | List, what: st
     try:
         first, second = axes
     except (TypeError, ValueError):
-        raise TypeMismatchError(f"{what}: axes must be a number or a pair of lists, got {axes!r}") from None
+        raise TypeMismatchError(f"{what}: axes must be a number or a pair of lists, got {quoted(axes)}") from None
     lists = [[normalize_axis(k, v.type.ndim, what, v) for k in (s if isinstance(s, (list, tuple, np.ndarray)) else [s])]
              for s, v in ((first, x), (second, y))]
     if len(lists[0]) != len(lists[1]) or any(len(set(s)) != len(s) for s in lists):
@@ -230,7 +230,7 @@ def einsum(subscripts: str, *operands: TensorLike, optimize: Any = "greedy") -> 
     """
     tensors = [as_tensor_variable(t) for t in operands]
     if not isinstance(subscripts, str):
-        raise TypeMismatchError(f"einsum: the first argument is a text such as 'ij,jk->ik', got {subscripts!r}")
+        raise TypeMismatchError(f"einsum: the first argument is a text such as 'ij,jk->ik', got {quoted(subscripts)}")
     inputs, output = _subscripts(subscripts, tensors)
     terms: list[tuple[TensorVariable, list[str]]] = []
     for t, labels in zip(tensors, inputs):
@@ -261,14 +261,14 @@ def _subscripts(text: str, tensors: Sequence[TensorVariable]) -> tuple[list[list
     left, arrow, right = text.partition("->")
     parts = left.split(",")
     if len(parts) != len(tensors):
-        raise ShapeError(f"einsum: {text!r} has {len(parts)} operand(s), got {len(tensors)}")
+        raise ShapeError(f"einsum: {quoted(text)} has {len(parts)} operand(s), got {len(tensors)}")
     free = [c for c in string.ascii_letters if c not in text][::-1]
     if any(c not in string.ascii_letters for c in text.replace("...", "").replace(",", "").replace("->", "")):
-        raise ShapeError(f"einsum: {text!r} holds characters that are no letters")
+        raise ShapeError(f"einsum: {quoted(text)} holds characters that are no letters")
     hidden = [t.type.ndim - len(p.replace("...", "")) for p, t in zip(parts, tensors)]
     for p, t, h in zip(parts, tensors, hidden):
         if h < 0 or (h > 0 and "..." not in p):
-            raise ShapeError(f"einsum: {p!r} does not fit {describe(t)}, which is {t.type.short()}{at(t.source)}")
+            raise ShapeError(f"einsum: {quoted(p)} does not fit {describe(t)}, which is {t.type.short()}{at(t.source)}")
     dots = [free.pop() for _ in range(max([h for p, h in zip(parts, hidden) if "..." in p], default=0))]
     inputs = []
     for p, h in zip(parts, hidden):
@@ -281,7 +281,7 @@ def _subscripts(text: str, tensors: Sequence[TensorVariable]) -> tuple[list[list
         seen = [k for labels in inputs for k in labels]
         output = dots + sorted(k for k in set(seen) if seen.count(k) == 1 and k not in dots)
     if len(set(output)) != len(output) or any(all(k not in labels for labels in inputs) for k in output):
-        raise ShapeError(f"einsum: a letter of the result of {text!r} is there twice or in no operand")
+        raise ShapeError(f"einsum: a letter of the result of {quoted(text)} is there twice or in no operand")
     return inputs, output
 
 

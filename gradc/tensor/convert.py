@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at
+from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Apply, Constant, Variable, apply, describe, is_tensor, tensor_type
@@ -76,7 +76,7 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
         else:
             data = dtypes.autocast(x)
     except ValueError as error:
-        raise TypeMismatchError(f"expected a number or an array of numbers, got {x!r} ({error})") from None
+        raise TypeMismatchError(f"expected a number or an array of numbers, got {quoted(x)} ({error})") from None
     if data.dtype.name not in dtypes.ITEMSIZE:
         if data.dtype.kind not in "biufc":
             raise TypeMismatchError(f"expected a variable, a number or an array of numbers, got {_shown(x)} of type "
@@ -195,7 +195,7 @@ def get_scalar_constant_value(v: TensorLike) -> np.ndarray:
             v = inputs[1]
         else:
             break
-    raise NotScalarConstantError(f"{describe(v) if isinstance(v, Variable) else repr(v)} has no value when the "
+    raise NotScalarConstantError(f"{describe(v) if isinstance(v, Variable) else quoted(v)} has no value when the "
                                  f"graph is built")
 
 
@@ -220,7 +220,7 @@ def sizes_of(x: TensorVariable) -> list[TensorVariable]:
 
 def _one_size(value: TensorLike) -> TensorVariable:
     if isinstance(value, (bool, np.bool_)):
-        raise TypeMismatchError(f"a size is an integer, got {value!r}{at(graph.user_line())}")
+        raise TypeMismatchError(f"a size is an integer, got {quoted(value)}{at(graph.user_line())}")
     if isinstance(value, (int, np.integer)):
         return size_constant(int(value))
     if isinstance(value, (Variable, np.ndarray)):
@@ -235,7 +235,7 @@ def _one_size(value: TensorLike) -> TensorVariable:
                     v = apply(ops.Transpose(()), v)
             return cast(v, "int64")
         raise TypeMismatchError(f"a size is an integer scalar, got {describe(v)} of type {v.type}{at(v.source)}")
-    raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {value!r}"
+    raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {quoted(value)}"
                             f"{at(graph.user_line())}")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError
+from gradc.errors import ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply
@@ -212,7 +212,7 @@ class _Grid:
         axes = []
         for s in slices:
             if not isinstance(s, slice) or s.stop is None:
-                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {s!r}")
+                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {quoted(s)}")
             start = 0 if s.start is None else s.start
             if isinstance(s.step, complex):
                 axes.append(linspace(start, s.stop, int(abs(s.step))))
@@ -234,7 +234,7 @@ ogrid = _Grid(True, "Open coordinates: `ogrid[0:3, 0:4]` is a list of shapes (3,
 def meshgrid(*vectors: TensorLike, indexing: str = "xy", sparse: bool = False) -> list[TensorVariable]:
     """Coordinate matrices of vectors, as numpy.meshgrid."""
     if indexing not in ("xy", "ij"):
-        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {quoted(indexing)}")
     made = [shp.flatten(shp.atleast_1d(v)) for v in vectors]
     place = list(range(len(made)))
     if indexing == "xy" and len(made) > 1:

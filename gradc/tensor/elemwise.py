@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Variable, apply
 from gradc.ir.types import TensorType
@@ -252,7 +252,7 @@ def round(x: TensorLike, mode: str | None = None) -> TensorVariable:
         return round_half_to_even(x)
     if mode == "half_away_from_zero":
         return round_half_away_from_zero(x)
-    raise TypeMismatchError(f"round: mode must be 'half_to_even' or 'half_away_from_zero', got {mode!r}")
+    raise TypeMismatchError(f"round: mode must be 'half_to_even' or 'half_away_from_zero', got {quoted(mode)}")
 
 
 # ------------------------------------------------------------------------------------ comparison and selection

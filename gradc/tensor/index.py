@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at
+from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
@@ -45,11 +45,11 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
         raise TypeMismatchError(f"{what}: indices are integers, got {describe(entry)} of type {entry.type}"
                                 f"{at(entry.source)}; cast it")
     if isinstance(entry, (bool, np.bool_)) or isinstance(entry, (list, tuple)) or np.ndim(entry):
-        raise AdvancedIndexingError(f"{what}: the index {entry!r} needs advanced indexing; {_ADVICE}")
+        raise AdvancedIndexingError(f"{what}: the index {quoted(entry)} needs advanced indexing; {_ADVICE}")
     data = np.asarray(entry)
     if data.dtype.kind in "iu":
         return int(data)
-    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {entry!r}"
+    raise TypeMismatchError(f"{what}: indices are integers, slices, None and ..., got {quoted(entry)}"
                             f"{at(user_line())}")
 
 
@@ -123,7 +123,8 @@ def inc_subtensor(x: Variable, y: TensorLike, inplace: bool = False, set_instead
 def _scatter(mode: str, part: Any, value: Any) -> Any:
     what = f"{mode}_subtensor"
     if not isinstance(part, Variable):
-        raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got {part!r}")
+        raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
+                                f"{quoted(part)}")
     value = _fit(value, part, what, mode)
     node = part.owner
     if node is not None and type(node.op) is ops.Transpose:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError
+from gradc.errors import ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.types import StaticShape, TensorType
@@ -74,7 +74,7 @@ def plain(kind: str, default: StaticShape) -> OneOfAnyType:
     def make(name: str | None = None, dtype: DTypeLike | None = None,
              shape: Sequence[int | None] | None = None) -> TensorVariable:
         if shape is not None and len(shape) != len(default):
-            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {shape}")
+            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {quoted(shape)}")
         return TensorType(config.floatX if dtype is None else dtype, default if shape is None else shape)(name)
 
     make.__name__ = make.__qualname__ = kind

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, Variable, apply, describe
 from gradc.tensor import elemwise as ew
@@ -29,7 +29,6 @@ __all__ = [
     "concatenate", "horizontal_stack", "hstack", "join", "roll", "split", "stack", "stacklists", "tile",
     "vertical_stack", "vstack",
 ]
-
 
 
 def join(axis: Axis, *tensors: TensorLike) -> TensorVariable:
@@ -84,7 +83,7 @@ def _join_at(axis: Variable, tensors: Sequence[TensorVariable]) -> TensorVariabl
 def concatenate(tensors: Sequence[TensorLike], axis: Axis = 0) -> TensorVariable:
     """The tensors of a list one after the other along `axis`; `join` with the arguments the other way."""
     if not isinstance(tensors, (list, tuple)):
-        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {tensors!r}")
+        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {quoted(tensors)}")
     return join(axis, *tensors)
 
 
@@ -106,11 +105,30 @@ def stack(tensors: TensorLike, *more: Any, axis: Axis = 0) -> TensorVariable:
         if t.type.ndim != ndim:
             raise ShapeError(f"stack: {describe(made[0])} has {ndim} dimension(s), {describe(t)} {t.type.ndim}"
                              f"{at(t.source)}")
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        return _stack_at(axis, made)
     axis = normalize_axis(axis, ndim + 1, "stack")
     known = [t.data for t in made if isinstance(t, Constant)]
     if len(known) == len(made):
         return constant(np.stack(known, axis))
     return join(axis, *[expand_dims(t, axis) for t in made])
+
+
+def _stack_at(axis: Variable, tensors: Sequence[TensorVariable]) -> TensorVariable:
+    """`stack` along a new axis whose place is a variable: joined once each has been given the axis, of size 1."""
+    ndim = tensors[0].type.ndim
+    place = in_range(integer(axis, "stack", "axis"), -ndim - 1, ndim + 1,
+                     f"stack: axis {{0}} is out of range for {ndim + 1} dimension(s)", "size")
+    place = ew.switch(ew.lt(place, 0), ew.add(place, size_constant(ndim + 1)), place)
+    one = size_constant(1)
+    wide = []
+    for t in tensors:
+        own = sizes_of(t)
+        new = [ew.switch(ew.eq(place, size_constant(k)), one,
+                         ew.switch(ew.lt(place, size_constant(k)), own[max(k - 1, 0)] if own else one,
+                                   own[min(k, ndim - 1)] if own else one)) for k in range(ndim + 1)]
+        wide.append(apply(ops.Reshape(ndim + 1), t, *new))
+    return _join_at(place, wide)
 
 
 def stacklists(nested: TensorLike) -> TensorVariable:

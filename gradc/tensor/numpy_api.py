@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import gradc.tensor.shape as shp
-from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
@@ -126,7 +126,7 @@ def _round(a: TensorLike, decimals: int = 0) -> TensorVariable:
     """Half to even, by NumPy's own steps: scaled, rounded, scaled back."""
     x = as_tensor_variable(a)
     if isinstance(decimals, bool) or not isinstance(decimals, (int, np.integer)):
-        raise TypeMismatchError(f"decimals is an int, got {decimals!r}{at(user_line())}")
+        raise TypeMismatchError(f"decimals is an int, got {quoted(decimals)}{at(user_line())}")
     if decimals == 0 or (decimals > 0 and x.dtype not in dtypes.CONTINUOUS):
         return ew.round_half_to_even(x)
     if x.dtype not in dtypes.CONTINUOUS:

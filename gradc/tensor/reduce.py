@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
@@ -61,7 +61,7 @@ def normalize_axis(axis: Axis, ndim: int, what: str, x: TensorVariable | None = 
     if isinstance(axis, Constant):
         axis = np.asarray(axis.data).item()
     if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
-        got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else repr(axis)
+        got = f"the variable {describe(axis)}" if isinstance(axis, Variable) else quoted(axis)
         raise TypeMismatchError(f"{what}: axis must be an integer known when the graph is built, got {got}"
                                 f"{at(user_line())}")
     if not -ndim <= axis < ndim:
@@ -336,8 +336,8 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
         if ord == 1:
             return sum(size, axes, keepdims=keepdims)
         return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
-    raise TypeMismatchError(f"norm: ord={ord!r} is not there for {len(axes)} axes; use None, 'fro', 1, inf, -inf, or "
-                            f"one axis and any number")
+    raise TypeMismatchError(f"norm: ord={quoted(ord)} is not there for {len(axes)} axes; use None, 'fro', 1, inf, "
+                            f"-inf, or one axis and any number")
 
 
 def allclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8,

@@ -13,10 +13,11 @@ import numpy as np
 
 from gradc.errors import TypeMismatchError, at
 from gradc.ir import dtypes, graph, ops
+from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, apply, describe
 from gradc.ir.types import DisconnectedType, TensorType
 from gradc.tensor.checks import equal, in_range, named
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.joining import join, split
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.shape import expand_dims, flatten
@@ -28,14 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["repeat"]
 
 
-FEW = 32        # numbers of a vector: for each there is an equation
+FEW = 32        # numbers of a vector, for each of which there is an equation
 
 
 def repeat(x: TensorLike, repeats: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
 
     `repeats` is one number, or a vector with one for each element along the axis.  With a vector variable of a length
-    that is not known when the graph is built (or above 32) the function runs in the interpreter.
+    that is not known when the graph is built (or above 32) the function runs in the interpreter; a constant one does
+    not send it there.
     Raises: BadValueError for a negative number, ShapeError for a vector of another length.
     """
     x = as_tensor_variable(x)
@@ -66,11 +68,26 @@ def _each(x: TensorVariable, times: TensorVariable, axis: int) -> TensorVariable
     count = times.type.shape[0]
     if count == 0:
         return x
-    if count is None or (count > FEW and not isinstance(times, Constant)):
+    if isinstance(times, Constant) and len(times.data) > FEW:
+        if times.data.min() < 0:
+            _checked(size_constant(int(times.data.min())))
+        return _rows(x, np.repeat(np.arange(len(times.data)), times.data), axis)
+    if count is None or count > FEW:
         return Repeat(axis)(x, _checked(cast(times, "int64")))
     numbers = [size_constant(int(n)) for n in times.data] if isinstance(times, Constant) else \
         [apply(ops.Slice((ops.Item(at=k),)), times) for k in range(count)]
     return join(axis, *[repeat(piece, n, axis) for piece, n in zip(split(x, [1] * count, axis=axis), numbers)])
+
+
+def _rows(x: TensorVariable, at: np.ndarray, axis: int) -> TensorVariable:
+    """The elements of x at the positions `at` along an axis: one loop over them."""
+    order = [axis, *(k for k in range(x.type.ndim) if k != axis)]
+    front = apply(ops.Transpose(tuple(order)), x)
+    position, whole = TensorType("int64", ())(), front.type()
+    row = apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, position)
+    loop = ops.Scan(to_program([position, whole], [row], body=True), 1, 0)
+    rows = apply(loop, size_constant(len(at)), constant(at), front)
+    return apply(ops.Transpose(tuple(order.index(k) for k in range(x.type.ndim))), rows)
 
 
 class Repeat(Op):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, at
+from gradc.errors import ShapeError, at, quoted, shown
 from gradc.ir import graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
@@ -103,7 +103,8 @@ def transpose(x: TensorLike, *axes: Any) -> TensorVariable:
     if not axes:
         return _permute(x, tuple(range(x.type.ndim))[::-1])
     if len(axes) != x.type.ndim:
-        raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got {axes}{at(x.source)}")
+        raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got "
+                         f"{quoted(axes)}{at(x.source)}")
     return _permute(x, tuple(normalize_axis(k, x.type.ndim, "transpose", x) for k in axes))
 
 
@@ -216,8 +217,8 @@ def reshape(x: TensorLike, newshape: ShapeLike, ndim: int | None = None) -> Tens
     unknown = [k for k, s in enumerate(new) if isinstance(s, Constant) and s.data == -1]
     if any(isinstance(s, Constant) and s.data < -1 for s in new) or len(unknown) > 1:
         text = ", ".join(str(s.data) if isinstance(s, Constant) else describe(s) for s in new)
-        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got ({text})"
-                         f"{at(graph.user_line())}")
+        raise ShapeError(f"reshape: sizes must not be negative, but one may be -1; got "
+                         f"({shown(text)}){at(graph.user_line())}")
     if unknown:
         rest = new[:unknown[0]] + new[unknown[0] + 1:]
         new[unknown[0]] = _what_is_left(x, rest)
@@ -270,7 +271,7 @@ def flatten(x: TensorLike, ndim: int = 1) -> TensorVariable:
     x = as_tensor_variable(x)
     have = x.type.ndim
     if not isinstance(ndim, (int, np.integer)) or ndim < 1 or ndim > max(have, 1):
-        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {ndim}"
+        raise ShapeError(f"flatten: ndim must be between 1 and {max(have, 1)} for {describe(x)}, got {quoted(ndim)}"
                          f"{at(x.source)}")
     if ndim == have:
         return x
@@ -367,7 +368,7 @@ def patternbroadcast(x: TensorLike, broadcastable: Sequence[bool]) -> TensorVari
     """x with exactly the axes marked in `broadcastable` known to be of size 1."""
     x = as_tensor_variable(x)
     if len(broadcastable) != x.type.ndim:
-        raise ShapeError(f"patternbroadcast: {describe(x)} has {x.type.ndim} dimension(s), got {tuple(broadcastable)}"
-                         f"{at(x.source)}")
+        raise ShapeError(f"patternbroadcast: {describe(x)} has {x.type.ndim} dimension(s), got "
+                         f"{quoted(tuple(broadcastable))}{at(x.source)}")
     x = addbroadcast(x, *[k for k, b in enumerate(broadcastable) if b])
     return unbroadcast(x, *[k for k, b in enumerate(broadcastable) if not b])

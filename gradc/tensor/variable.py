@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 import gradc.tensor.shape as shp
-from gradc.errors import ShapeError, TypeMismatchError, at, shown
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
@@ -151,7 +151,7 @@ class TensorVariable(Variable):
     def __index__(self) -> int:
         value = self._python_number("the index")
         if not isinstance(value, int):
-            raise TypeMismatchError(f"an index is an integer, got {value!r}")
+            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}")
         return int(value)
 
     # ------------------------------------------------------------------------------------ operators

@@ -17,6 +17,7 @@ from gradc.config import config
 from gradc.loops.nodes import Kernel
 from gradc.record import record
 from gradc.runtime import toolchain
+from gradc.target import TARGET
 from tests.campaign import emulator
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ def case(name: str, kernel: Kernel, shapes: Sequence[tuple[int, ...]] = ()) -> C
     known = shapes or [tuple(d if isinstance(d, int) else SIZES.get(d, CAPACITY) for d in b.shape)
                        for b in kernel.inputs]
     return Case(name, made.text, tuple((b.dtype, tuple(shape)) for b, shape in zip(kernel.inputs, known)),
-                tuple((b.dtype, len(b.shape)) for b in kernel.outputs), made.optimize)
+                tuple((b.dtype, len(b.shape)) for b in kernel.outputs), TARGET.level(made.statements, made.deepest))
 
 
 def production(target: str, command: str = "", extra: Sequence[str] = ()) -> Build:

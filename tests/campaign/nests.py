@@ -16,6 +16,7 @@ from gradc.loops.nodes import (
     Assign,
     Buffer,
     Define,
+    EachRow,
     Expr,
     Fn,
     Fold,
@@ -27,12 +28,11 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Rows,
     Section,
     Size,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 
@@ -256,8 +256,8 @@ class _Nest:
         value = self.value(body, index, self.rng.randint(1, 2))
         each = (*body, Accumulate(sums, Index(((1, "k"),)), row, value))
         together = self.rng.choice((4, 4, 1))
-        inner = For("k", 0, self.width, (Rows(each),) if together > 1 else each)
-        tile = Tile("j", 0, self.m, 16, (Phase((inner,), together),))
+        inner = For("k", 0, self.width, (EachRow(each),) if together > 1 else each)
+        tile = Tile("j", 0, self.m, 16, (TilePhase((inner,), together),))
         fold = self.name("fold")
         use: list[Any] = [Let("s", Load(sums, Index(((1, "j"),))))]
         s = Local("s", self.dtype)

@@ -1,6 +1,6 @@
 """Rows of a few columns with conditions in them: each element is loaded under its own condition.
 
-gcc 12 makes masked loads of loads in branches, and drops their permutations (gradc/runtime/toolchain.py, FAULTS).
+gcc 12 makes masked loads of loads in branches, and drops their permutations (gradc/target.py, FAULTS).
 """
 
 from __future__ import annotations

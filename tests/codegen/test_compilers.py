@@ -17,7 +17,7 @@ from gradc.codegen import unit
 from gradc.loops.nodes import Kernel
 from gradc.record import replace
 from gradc.runtime import toolchain
-from gradc.runtime.toolchain import FAULTS, Fault
+from gradc.target import FAULTS, Fault
 from tests.campaign import builds, nests, reduce, run
 
 REDUCED = Path(builds.__file__).parent / "reduced"

@@ -1,6 +1,6 @@
 """Rows of a few columns in which every result takes all of the row: groups of 3, 5, 6, 7 elements in vectors.
 
-gcc 12 permutes them wrongly in vectors of eight doubles (gradc/runtime/toolchain.py, FAULTS).
+gcc 12 permutes them wrongly in vectors of eight doubles (gradc/target.py, FAULTS).
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.codegen.names import Names
-from gradc.codegen.unit import PART, _without_names
+from gradc.codegen.unit import Alike
 from gradc.errors import IndexOutOfBoundsError, ShapeError
 from gradc.scan.utils import until
+from gradc.target import TARGET
 from gradc.tensor import special
 
 
@@ -46,7 +47,7 @@ def test_sections_alike_are_one_function(kind: str) -> None:
     found = functions(gradc.function(inputs, outputs, updates=updates, mode="interpret").c_source())
     sections = [name for name in found if name.startswith("section_")]
     assert 2 <= len(sections) <= (9 if kind == "descent" else 2), sections
-    assert len(found) < 70 and max(found.values()) < 8 * PART
+    assert len(found) < 70 and max(found.values()) < 8 * TARGET.function
     assert {"gradc_prepare", "gradc_entry", "measure", "entry_1"} < {*found}
 
 
@@ -59,10 +60,11 @@ def test_few_sections_are_called_by_the_entry_function_itself() -> None:
 def test_what_is_alike_differs_in_names_only() -> None:
     names = Names()
     for name in ("x", "y", "e5", "e6", "f", "u"):
-        names(name)
+        names[name]
 
     def alike(a: str, b: str) -> bool:
-        return _without_names(a, names) == _without_names(b, names)
+        known = Alike()
+        return known.find(a, names, "a") == known.find(b, names, "b")
 
     assert alike("x[i] = y[i] + x[i];", "e5[i] = f[i] + e5[i];")
     assert not alike("x[i] = y[i] + x[i];", "x[i] = y[i] + y[i];")
@@ -78,7 +80,7 @@ def test_values_of_many_sections(count: int, threads: None) -> None:
     gradc.set_num_threads(count)
     rng = np.random.default_rng(0)
     inputs, values, outputs, wanted = [], [], [], []
-    for k in range(2 * PART // 3 + 4):
+    for k in range(2 * TARGET.function // 3 + 4):
         dtype = ("float64", "float32", "int64")[k % 3]
         shape = ((40_000 if k < 6 else k + 3,), (1500 if 6 <= k < 12 else 3, k + 4))[k % 2]
         value = (9 * rng.normal(size=shape)).astype(dtype)
@@ -93,7 +95,7 @@ def test_values_of_many_sections(count: int, threads: None) -> None:
         inputs.append(x)
         values.append(value)
     f = gradc.function(inputs, outputs, mode="c")
-    assert f.info["sections"] > PART
+    assert f.info["sections"] > TARGET.function
     for got, want, out in zip(f(*values), wanted, outputs):
         np.testing.assert_allclose(got, want, rtol=2e-4 if out.dtype == "float32" else 1e-11, atol=2e-3
                                    if out.dtype == "float32" else 1e-10)
@@ -101,14 +103,14 @@ def test_values_of_many_sections(count: int, threads: None) -> None:
 
 def test_checks_and_late_sizes_among_many_sections() -> None:
     """A check that fails in the part of a long function is reported; sizes found by a loop reach later parts."""
-    inputs: list[Any] = [at.dvector(f"x{k}") for k in range(PART + 6)]
-    first, second = inputs[0], inputs[PART + 1]
+    inputs: list[Any] = [at.dvector(f"x{k}") for k in range(TARGET.function + 6)]
+    first, second = inputs[0], inputs[TARGET.function + 1]
     steps, _ = gradc.scan(lambda s: (2 * s, until(2 * s > 50)), outputs_info=at.constant(np.float64(3)), n_steps=40)
     outputs = [x * x.sum() for x in inputs] + [steps + 1, at.exp(steps[::-1]), first + second]
     outputs.append(inputs[4][at.argmax(inputs[1])] * 2)
     f = gradc.function(inputs, outputs, mode="c")
     values = [np.arange(1.0, k % 5 + 3) for k in range(len(inputs))]
-    values[PART + 1] = values[0] + 1
+    values[TARGET.function + 1] = values[0] + 1
     got = f(*values)
     for v, out in zip(values, got):
         np.testing.assert_allclose(out, v * v.sum())
@@ -120,4 +122,4 @@ def test_checks_and_late_sizes_among_many_sections() -> None:
     with pytest.raises(IndexOutOfBoundsError, match=r"index 9 is out of bounds .* size 6"):
         f(values[0], np.arange(10.0), *values[2:])
     with pytest.raises(ShapeError, match=r"\b2\b.*\b4\b|\b4\b.*\b2\b"):
-        f(*values[:PART + 1], np.arange(4.0), *values[PART + 2:])
+        f(*values[:TARGET.function + 1], np.arange(4.0), *values[TARGET.function + 2:])

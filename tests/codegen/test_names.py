@@ -45,12 +45,12 @@ def test_names_in_ascii(name: str, expected: str):
 
 def test_names_of_a_scope_are_unique():
     names = Names()
-    given = {name: names(name) for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "t", "W1", "lo")}
+    given = {name: names[name] for name in ("exp", "exp_v", "exp_v_2", "lane", "HUGE_VAL", "h_t", "t", "W1", "lo")}
     assert given == {"exp": "exp_v", "exp_v": "exp_v_2", "exp_v_2": "exp_v_2_2", "lane": "lane_v",
                      "HUGE_VAL": "HUGE_VAL_v", "h_t": "h_t", "t": "t", "W1": "W1", "lo": "lo"}
     inner = Names(names)
-    assert inner("exp") == "exp_v" and inner("x") == "x" and inner.new("x") == "x_2"
-    assert Names(names)("x") == "x"
+    assert inner["exp"] == "exp_v" and inner["x"] == "x" and inner.new("x") == "x_2"
+    assert Names(names)["x"] == "x"
 
 
 # ---------------------------------------------------------------------------------------------- what headers define
@@ -82,7 +82,7 @@ def test_names_of_headers_may_be_names_of_variables():
     ordered = sorted(words)
     for start in range(0, len(ordered), 150):
         names = Names()
-        called = [names(w) for w in ordered[start:start + 150]]
+        called = [names[w] for w in ordered[start:start + 150]]
         assert len({*called}) == len(called)
         x, y, z, total = (names.new(n) for n in ("x", "y", "z", "total"))
         text += [f"double f{start}(double {x}, double {y}, double {z}, float {x}f, float {y}f, float {z}f, "

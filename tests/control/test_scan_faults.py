@@ -66,7 +66,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "a scalar sequence": (lambda: gradc.scan(lambda x: x, sequences=ZERO), "belongs to non_sequences"),
     "a short constant sequence": (
         lambda: gradc.scan(lambda x: x, sequences=at.constant(np.ones(3), name="ones"), n_steps=5),
-        rf"ones has 3 rows to go through, fewer than the 5 steps of n_steps \({HERE}\)"),
+        rf"ones has 3 rows, fewer than the 5 steps \({HERE}\)"),
     "a tap on the future": (
         lambda: gradc.scan(lambda s: s, outputs_info=dict(initial=YS, taps=[0]), n_steps=2), "must be negative"),
     "a tap twice": (

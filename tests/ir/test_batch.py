@@ -11,10 +11,12 @@ import pytest
 
 from gradc.errors import BadValueError
 from gradc.ir import interp, ops
-from gradc.ir.batch import Unbatchable, batch_program
+from gradc.ir.batch import Unbatchable, batch, batch_program
 from gradc.ir.check import check
+from gradc.ir.facts import facts
 from gradc.ir.pretty import pretty
 from gradc.ir.program import Builder, Program, Var
+from gradc.ir.rows import row_form
 from gradc.ir.types import TensorType
 
 F, INT, B = "float64", "int64", "bool"
@@ -96,6 +98,27 @@ def test_rows_are_those_of_the_loop(case: tuple[Any, ...]) -> None:
         else:
             agree(p, flags)
             agree(p, flags, 1)
+
+
+NO_ROW = (ops.Scatter, ops.Broadcast, ops.Reshape, ops.Iota, ops.ShapeOf)       # sizes tell how many rows there are
+
+
+@pytest.mark.parametrize("case", [c for c in EQUATIONS if type(c[0]) not in (*NO_ROW, ops.Assert)],
+                         ids=lambda case: str(case[0]))
+def test_a_row_of_what_is_vectorised_is_the_op_again(case: tuple[Any, ...]) -> None:
+    op, *types = case
+    for flags in itertools.product((False, True), repeat=len(types)):
+        if not any(flags) or any(facts(op).sizes(op, flags)) or (type(op) is ops.Slice and any(flags[1:])):
+            continue
+        b = Builder()
+        args = [b.input(t(v.dtype, None, *v.shape) if flag else v) for v, flag in zip(types, flags)]
+        (made, _), = batch(b, op, args, flags)
+        again, by_rows = row_form(b.producer[made])
+        assert str(again) == str(op) and type(again) is type(op)
+        if type(op) in (ops.Map, ops.Contract):         # the others repeat what has no rows
+            assert by_rows == flags
+        if type(op) is not ops.Contract:                # whose labels are other numbers
+            assert again == op
 
 
 def test_the_value_at_fault_is_shown_of_any_row() -> None:

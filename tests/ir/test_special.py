@@ -43,6 +43,8 @@ ACCURACY = {
     "tri_gamma": (lambda x: mpmath.psi(1, x), lambda rng: np.append(wide(rng), -wide(rng)[:150]), 6),
     "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-x)), line, 3),
     "softplus": (lambda x: mpmath.log1p(mpmath.exp(x)), line, 3),
+    "log_cosh": (lambda x: mpmath.log1p(2 * mpmath.sinh(x / 2) ** 2),
+                 lambda rng: np.append(line(rng), 10.0 ** rng.uniform(-99, 3, 80)), 4),
     "log1mexp": (lambda x: mpmath.log(-mpmath.expm1(x)), lambda rng: -wide(rng), 4),
 }
 

@@ -66,7 +66,7 @@ def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ())
 
 def compiled(program: Program, optimize: str = "-O1") -> Any:
     """A Program as f(*arrays) -> list of arrays."""
-    return callable_of(lower(numbered(program), "f"), optimize, list(equations(program)))
+    return callable_of(lower(numbered(program), "f", checked=True), optimize, list(equations(program)))
 
 
 def compare(program: Program, values: Sequence[Any], rtol: float = 1e-9, optimize: str = "-O1") -> Any:

@@ -18,13 +18,14 @@ from gradc.loops.nodes import (
     Accumulate,
     Ahead,
     Assign,
-    Blocks,
+    BlockCut,
     Buffer,
     Check,
     CheckInfo,
     Combine,
     Define,
     Draw,
+    EachRow,
     Fn,
     Fold,
     For,
@@ -35,13 +36,12 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Phase,
-    Region,
-    Rows,
     Section,
     Size,
+    Slots,
     Store,
     Tile,
+    TilePhase,
     Update,
 )
 from gradc.passes import phases
@@ -50,7 +50,7 @@ from tests.cases import CASES
 
 X = Buffer("x", "float64", ("n",), "input", 0)
 Y = Buffer("y", "float64", ("n",), "output", 0)
-SMALL = Buffer("small", "float64", (4,), "arena", 0, Region(64, 1))
+SMALL = Buffer("small", "float64", (4,), "arena", 0, Slots(64, 1))
 I = Index(((1, "i"),))  # noqa: E741
 HERE = Index()
 ONE = Lit(1.0, "float64")
@@ -78,7 +78,7 @@ TILE_ROW = Buffer("row", "float64", (8,), "tile")
 
 def tile(*phases: Any, shared: tuple[Buffer, ...] = (TILE_ROW,)) -> Kernel:
     """A loop in tiles of 8, each phase one statement."""
-    return kernel(Tile("i", 0, "n", 8, tuple([Phase((s,)) for s in phases]), shared))
+    return kernel(Tile("i", 0, "n", 8, tuple([TilePhase((s,)) for s in phases]), shared))
 
 
 def local(name: str, dtype: str = "float64") -> Local:
@@ -94,8 +94,8 @@ def fn(row: str, *args: Any, dtype: str = "float64") -> Fn:
 
 
 FIRST = Store(Y, HERE, ONE)
-BLOCKS = Blocks("n", 1, 1, 0, 1.0)
-PARTS = Buffer("parts", "float64", (2,), "block", 0, Region("n", 1), stride=2)
+BLOCKS = BlockCut("n", 1, 1, 0, 1.0)
+PARTS = Buffer("parts", "float64", (2,), "block", 0, Slots("n", 1), stride=2)
 INTEGER = Buffer("k", "int64", (), "input", 1)
 SINGLE = Buffer("y", "float32", ("n",), "output", 0)
 TABLE = Buffer("table", "float64", (2,), "constant", 0)
@@ -225,11 +225,14 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "index by a float": (kernel(Let("v", ONE), Store(Y, Index(((1, "v"),)), ONE), reads=()), "float64, used as int64"),
     "stride": (kernel(loop(Store(Y, Index((("m", "i"),)), X_I))), "the size m is not defined"),
     # tiles
-    "tile in a tile": (kernel(Tile("i", 0, "n", 8, (Phase((Tile("j", 0, "n", 8, ()),)),))), "a tile stands in a tile"),
-    "rows together": (kernel(Tile("i", 0, "n", 8, (Phase((COPY,), 3),))), "3 rows together don't divide a tile of 8"),
-    "not one loop": (kernel(Tile("i", 0, "n", 8, (Phase((Store(Y, I, X_I),), 4),))), "more than a loop and Rows"),
-    "rows alone": (kernel(Rows((COPY,))), "a phase that does not take rows together"),
-    "fetched too late": (kernel(Tile("i", 0, "n", 8, (Phase((For("j", 0, "n", (COPY,)),), 4,
+    "tile in a tile": (kernel(Tile("i", 0, "n", 8, (TilePhase((Tile("j", 0, "n", 8, ()),)),))),
+                       "a tile stands in a tile"),
+    "rows together": (kernel(Tile("i", 0, "n", 8, (TilePhase((COPY,), 3),))),
+                      "3 rows together don't divide a tile of 8"),
+    "not one loop": (kernel(Tile("i", 0, "n", 8, (TilePhase((Store(Y, I, X_I),), 4),))),
+                     "more than a loop and EachRow"),
+    "rows alone": (kernel(EachRow((COPY,))), "a phase that does not take rows together"),
+    "fetched too late": (kernel(Tile("i", 0, "n", 8, (TilePhase((For("j", 0, "n", (COPY,)),), 4,
                                                             (Ahead(X, I, "n", 4),)),))),
                          "x is fetched 4 rows ahead of 4 rows together"),
     "array of another size": (tile(Store(Y, I, X_I), shared=(SMALL,)), "small is no array of a tile of 8 rows"),
@@ -265,7 +268,7 @@ def test_what_the_lowering_makes_is_legal():
         written = to_program(inputs, outputs)
         for program in (written, phases.optimize(written)):
             try:
-                made = lower(program, "f")
+                made = lower(program, "f", checked=True)
             except Unsupported:
                 continue
             check(made)

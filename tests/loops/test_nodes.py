@@ -10,7 +10,7 @@ import pytest
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
-    Blocks,
+    BlockCut,
     Buffer,
     Check,
     CheckInfo,
@@ -26,9 +26,9 @@ from gradc.loops.nodes import (
     Lit,
     Load,
     Local,
-    Region,
     Section,
     Size,
+    Slots,
     Store,
     Update,
 )
@@ -103,7 +103,7 @@ def test_prefix_sums_carry_a_mutable_local():
 def test_a_ring_buffer_keeps_the_last_two_values():
     """h[t] = x[t] + h[t-1] / 2 - h[t-2] / 4, with three slots of the arena."""
     x, y = Buffer("x", "float64", ("n",), "input", 0), Buffer("y", "float64", ("n",), "output", 0)
-    ring = Buffer("ring", "float64", (3,), "arena", 1, Region(64, 2))
+    ring = Buffer("ring", "float64", (3,), "arena", 1, Slots(64, 2))
 
     def slot(back: int) -> Fn:
         return Fn("mod", (add(Local("t", "int64"), Lit(3 - back, "int64"), "int64"), Lit(3, "int64")), "int64")
@@ -128,7 +128,7 @@ def test_blocks_end_in_parts_that_are_combined():
     """Sum and maximum of a vector, and the sums of a matrix' columns: a row of parts per block."""
     x = Buffer("x", "float64", ("n", "m"), "input", 0)
     total, columns = Buffer("total", "float64", (), "output", 0), Buffer("columns", "float64", ("m",), "output", 1)
-    parts = Buffer("parts", "float64", ("width",), "block", 0, Region("bytes", 1), stride="width")
+    parts = Buffer("parts", "float64", ("width",), "block", 0, Slots("bytes", 1), stride="width")
     element = Local("x_j", "float64")
     body = (For("j", 0, "m", (Store(parts, at((1, "j"), offset=1), Lit(0.0, "float64")),)),
             Let("all", Lit(0.0, "float64"), mutable=True),
@@ -139,7 +139,7 @@ def test_blocks_end_in_parts_that_are_combined():
                     (Fold("row", "add", 0.0, "float64"),), 8),
                 Assign("all", add(Local("all", "float64"), Local("row", "float64"))))),
             Store(parts, at(), Local("all", "float64")))
-    section = Section("sums", body, (x,), (parts,), Blocks("n", "m", 1, 16, 1.0),
+    section = Section("sums", body, (x,), (parts,), BlockCut("n", "m", 1, 16, 1.0),
                       (Combine(parts, "add", "width", ((total, 0, 1), (columns, 1, "m"))),))
     kernel = Kernel("sums", (x,), (total, columns), sections=(section,), prologue=(
         Define("width", add(Size("m"), Lit(1, "int64"), "int64")),

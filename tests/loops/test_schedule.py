@@ -27,8 +27,8 @@ from gradc.loops.nodes import (
     Store,
     Update,
 )
+from gradc.loops.place_nests import BIG, BIG_LIMIT, NEST_LIMIT
 from gradc.loops.pretty import pretty
-from gradc.loops.schedule import BIG, BIG_LIMIT, GROUP_LIMIT
 from gradc.passes import phases
 from tests.loops.kernels import compare, softmax, tensor
 
@@ -167,7 +167,7 @@ def test_a_long_chain_is_cut():
     program = b.program([y])
     made = kernel(program)
     counts = [len(statements(s.body)) for s in made.sections]
-    assert len(counts) >= 3 and max(counts) <= 2 * GROUP_LIMIT
+    assert len(counts) >= 3 and max(counts) <= 2 * NEST_LIMIT
     assert sum(counts) < 2 * 1000
     compare(program, [np.linspace(-2, 2, 7)], 1e-12)
 

@@ -68,7 +68,7 @@ def true_values(program: Program, points: np.ndarray) -> tuple[list[np.ndarray],
     value = Program(program.inputs, program.eqns, program.outputs[:1])
     with mpmath.workprec(exact.PRECISION):
         x = exact.exact(points)
-        step = abs(x) * mpmath.mpf(2) ** -160
+        step = abs(x) * mpmath.mpf(2) ** -60
         f = [exact.evaluate(value, [x + k * step])[0] for k in (-2, -1, 0, 1, 2)]
         first, second = (f[3] - f[1]) / (2 * step), (f[3] - 2 * f[2] + f[1]) / step**2
         third = (f[4] - 2 * f[3] + 2 * f[1] - f[0]) / (2 * step**3)

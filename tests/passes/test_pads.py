@@ -6,7 +6,7 @@ import pytest
 import gradc.tensor as at
 from gradc.compile.ingest import ingest
 from gradc.errors import ShapeError
-from gradc.gradient import grad, hessian_vector_product
+from gradc.gradient import grad, hessian, hessian_vector_product
 from gradc.ir import ops
 from gradc.ir.interp import evaluate
 from gradc.passes.phases import optimize
@@ -161,3 +161,13 @@ def test_a_part_is_not_added_to_a_value_of_another_dtype():
     given = [np.int32([1, 2, 3]), np.array([0.5, 0.25])]
     (got,) = evaluate(optimize(before, checked=True), given)
     np.testing.assert_array_equal(got, [1, 2.5, 3.25])
+
+
+def test_bands_of_a_dense_matrix_stay_as_they_are():
+    """The matrix is what takes time; code for the ends of its bands would cost more than it saves."""
+    x = at.dvector("x")
+    from_neighbours = ((x[1:] - x[:-1] ** 2) ** 2).sum()
+    dense, sparse = hessian(from_neighbours, x), hessian(from_neighbours, x, sparse=True).data
+    assert not joins(optimize(ingest([x], [dense]).program)) and joins(optimize(ingest([x], [sparse]).program))
+    diagonal = grad(from_neighbours, x)         # used elsewhere, too: a vector among vectors
+    assert joins(optimize(ingest([x], [diagonal[:, None] * x, diagonal]).program))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradc.config import config
-from gradc.runtime import cache
+from gradc.runtime import cache, folders
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     """A fresh cache directory; counters, warnings given and compiler flags as in a fresh process."""
     for name in ("CC", "GRADC_CC", "GRADC_CACHE_DIR", "GRADC_FLAGS", "GRADC_TARGET", "GRADC_CACHE_ERRORS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cache, "_WARNED", set())
+    monkeypatch.setattr(folders, "_WARNED", set())
     monkeypatch.setattr(cache, "_PRIVATE", [])
     monkeypatch.setattr(cache, "COUNTERS", dict.fromkeys(cache.COUNTERS, 0))
     folder = tmp_path / "kernels"

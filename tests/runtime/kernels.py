@@ -54,6 +54,7 @@ gradc.__path__ = [{str(ROOT / "gradc")!r}]
 """
     + """
 from gradc.runtime import build, cache
+from gradc.runtime.entry import FOOTER, pack
 from gradc.config import config
 def unit(value):
     return build.Unit("#include <gradc_runtime.h>\\n"

@@ -18,7 +18,8 @@ import pytest
 
 from gradc.config import config
 from gradc.errors import CacheError, CacheWarning, CompileError, ToolchainNotFoundError
-from gradc.runtime import build, cache, toolchain
+from gradc.runtime import build, cache, folders, toolchain
+from gradc.runtime.entry import Entry
 from tests.runtime.kernels import PRELUDE, call, entry_path, finish, key_of, never, python, start, unit
 
 KEY = key_of("a kernel")
@@ -144,7 +145,7 @@ first = build.obtain("0" * 64, lambda: unit(mark))
 store = cache.main_store()
 raw = open(first.path, "rb").read()
 entry = store.lookup("0" * 64, lambda manifest: "").entry
-binary = raw[: cache._FOOTER.unpack(raw[-cache._FOOTER.size :])[0]]
+binary = raw[: FOOTER.unpack(raw[-FOOTER.size :])[0]]
 assert binary.count(mark.to_bytes(4, "little")) == 1
 wrong = 0
 for number in range(1, 200):
@@ -154,7 +155,7 @@ for number in range(1, 200):
         with open(staged, "wb") as file:
             os.fchmod(file.fileno(), 0o600)
             changed = binary.replace(mark.to_bytes(4, "little"), number.to_bytes(4, "little"))
-            file.write(cache.pack(changed, {**entry.manifest, "key": key}, []))
+            file.write(pack(changed, {**entry.manifest, "key": key}, []))
         store.publish(key, staged, (), lambda path: False)
     loaded = build.obtain(key, None)
     wrong += call(loaded) != number
@@ -331,7 +332,7 @@ def test_an_entry_evicted_after_it_was_verified_is_loaded_from_memory(monkeypatc
     monkeypatch.setattr(build, "_LOADED", {})
     original = build._load
 
-    def evict(entry: cache.Entry) -> object:
+    def evict(entry: Entry) -> object:
         os.unlink(path)
         return original(entry)
 
@@ -359,7 +360,7 @@ print(call(loaded), os.path.basename(loaded.path), "GLIBC_2.99" in loaded.reason
 
 def test_clearing_the_cache_is_a_miss(own_cache: Path) -> None:
     build.obtain(KEY, lambda: unit(1))
-    cache.remove_tree(str(own_cache))
+    folders.remove_tree(str(own_cache))
     again = build.obtain(KEY, lambda: unit(2))
     assert not again.cached and call(again) == 2
 
@@ -485,7 +486,7 @@ def test_a_cache_that_only_root_may_write_gives_hits_to_others() -> None:
         )
         assert output.strip() == "4", errors
     finally:
-        cache.remove_tree(str(folder))
+        folders.remove_tree(str(folder))
 
 
 @quiet
@@ -562,7 +563,7 @@ def test_kill_at_any_moment_leaves_a_usable_cache(own_cache: Path, script: Calla
         victim.kill()
         victim.communicate()
         if rng.random() < 0.5:
-            cache.remove_tree(str(own_cache / KEY[:2]))
+            folders.remove_tree(str(own_cache / KEY[:2]))
     started = time.monotonic()
     output, errors = python(f"print(call(build.obtain('{KEY}', lambda: unit(5))))", GRADC_CACHE_DIR=str(own_cache))
     assert output.strip() == "5" and errors == "" and time.monotonic() - started < 20

@@ -17,7 +17,8 @@ import pytest
 
 from gradc.config import config
 from gradc.errors import CacheError, CacheWarning
-from gradc.runtime import cache
+from gradc.runtime import cache, folders
+from gradc.runtime.entry import pack, unpack
 from tests.runtime.kernels import entry_path, finish, key_of, python, start
 
 KEY = key_of("a kernel")
@@ -33,7 +34,7 @@ def accept(_: dict[str, Any]) -> str:
 def put(store: cache.Store, key: str = KEY, code: bytes = CODE, constants: tuple[np.ndarray, ...] = ()) -> Path:
     with store.staging() as folder:
         staged = Path(folder) / "entry.so"
-        staged.write_bytes(cache.pack(code, {"key": key, "unit": {}}, constants))
+        staged.write_bytes(pack(code, {"key": key, "unit": {}}, constants))
         staged.chmod(0o600)
         return Path(store.publish(key, str(staged), (), lambda path: False))
 
@@ -50,10 +51,10 @@ def test_pack_and_unpack_give_back_everything() -> None:
         np.array([True, False]),
         np.array([1 + 2j]),
     ]
-    raw = cache.pack(CODE, {"key": KEY, "unit": {"names": ("x", "é")}}, constants)
-    assert raw == cache.pack(CODE, {"unit": {"names": ("x", "é")}, "key": KEY}, constants)
+    raw = pack(CODE, {"key": KEY, "unit": {"names": ("x", "é")}}, constants)
+    assert raw == pack(CODE, {"unit": {"names": ("x", "é")}, "key": KEY}, constants)
     assert raw.startswith(CODE)
-    entry = cache.unpack("there", raw)
+    entry = unpack("there", raw)
     assert entry is not None and entry.path == "there"
     assert entry.manifest["unit"] == {"names": ["x", "é"]}
     for old, new in zip(constants, entry.constants, strict=True):
@@ -65,21 +66,21 @@ def test_pack_and_unpack_give_back_everything() -> None:
 def test_pack_refuses_what_is_not_plain_native_data() -> None:
     for bad in (np.array([None]), np.arange(3, dtype=np.dtype(float).newbyteorder())):
         with pytest.raises(TypeError, match="native"):
-            cache.pack(CODE, {}, [bad])
+            pack(CODE, {}, [bad])
 
 
 def test_unpack_notices_every_truncation_and_bit_flip() -> None:
-    raw = cache.pack(CODE, {"key": KEY, "unit": {}}, [np.arange(100.0)])
+    raw = pack(CODE, {"key": KEY, "unit": {}}, [np.arange(100.0)])
     rng = random.Random(0)
     for size in [0, 1, 8, 39, 40, 63, 64, len(CODE), len(raw) - 1, *rng.sample(range(len(raw)), 20)]:
-        assert cache.unpack("cut", raw[:size]) is None
+        assert unpack("cut", raw[:size]) is None
     for _ in range(150):
         bad = bytearray(raw)
         bad[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
-        assert cache.unpack("flipped", bytes(bad)) is None
+        assert unpack("flipped", bytes(bad)) is None
     for tail in (1, 100, 2000):
-        assert cache.unpack("zeroed", raw[:-tail] + bytes(tail)) is None
-        assert cache.unpack("longer", raw + bytes(tail)) is None
+        assert unpack("zeroed", raw[:-tail] + bytes(tail)) is None
+        assert unpack("longer", raw + bytes(tail)) is None
 
 
 def test_no_pickle_is_imported() -> None:
@@ -218,16 +219,16 @@ def test_a_foreign_entry_is_refused() -> None:
 
 
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache.directory() == config.cache_dir
+    assert folders.directory() == config.cache_dir
     with config.change_flags(cache_dir=""):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        assert cache.directory() == str(tmp_path / "xdg" / "gradc")
+        assert folders.directory() == str(tmp_path / "xdg" / "gradc")
         monkeypatch.setenv("XDG_CACHE_HOME", "relative")
         monkeypatch.setenv("HOME", str(tmp_path))
-        assert cache.directory() == str(tmp_path / ".cache" / "gradc")
+        assert folders.directory() == str(tmp_path / ".cache" / "gradc")
         monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
         with pytest.raises(FileNotFoundError, match="GRADC_CACHE_DIR"):
-            cache.directory()
+            folders.directory()
         assert not (tmp_path / "nowhere").exists()
 
 
@@ -235,7 +236,7 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_directory_that_others_can_write_is_refused(own_cache: Path, mode: int) -> None:
     own_cache.mkdir()
     own_cache.chmod(mode)
-    with pytest.raises(cache.Unsafe, match="can be written by others"):
+    with pytest.raises(folders.Unsafe, match="can be written by others"):
         cache.main_store()
 
 
@@ -259,23 +260,23 @@ def test_a_link_of_ours_may_stand_for_the_directory(own_cache: Path, tmp_path: P
 def test_foreign_directories_links_and_ancestors_are_refused(own_cache: Path, tmp_path: Path) -> None:
     own_cache.mkdir(0o700)
     os.chown(own_cache, STRANGER, STRANGER)
-    with pytest.raises(cache.Unsafe, match="belongs to user 65534"):
+    with pytest.raises(folders.Unsafe, match="belongs to user 65534"):
         cache.main_store()
     os.chown(own_cache, 0, 0)
     os.chown(tmp_path, STRANGER, STRANGER)
-    with pytest.raises(cache.Unsafe, match="above the cache"):
+    with pytest.raises(folders.Unsafe, match="above the cache"):
         cache.main_store()
     os.chown(tmp_path, 0, 0)
     own_cache.rename(tmp_path / "real")
     own_cache.symlink_to(tmp_path / "real")
     os.chown(own_cache, STRANGER, STRANGER, follow_symlinks=False)
-    with pytest.raises(cache.Unsafe, match="belongs to user 65534"):
+    with pytest.raises(folders.Unsafe, match="belongs to user 65534"):
         cache.main_store()
 
 
 def test_an_ancestor_that_everyone_can_write_is_refused(own_cache: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(cache.Unsafe, match="can be written by everyone"):
+    with pytest.raises(folders.Unsafe, match="can be written by everyone"):
         cache.main_store()
     tmp_path.chmod(0o1777)  # as /tmp
     cache.main_store()
@@ -286,7 +287,7 @@ def test_links_below_the_directory_are_not_followed(own_cache: Path, tmp_path: P
     store = cache.main_store()
     (tmp_path / "elsewhere").mkdir(0o700)
     (own_cache / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(cache.Unsafe):
+    with pytest.raises(folders.Unsafe):
         store.folder(name)
     assert store.keep_failed(KEY, "text") == "" or name != "failed"
     with store.lock(KEY):
@@ -465,7 +466,7 @@ while time.monotonic() < until:
         staged = os.path.join(folder, "e")
         with open(staged, "wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.write(cache.pack(bytes(5000), {{"key": key, "n": number}}, [np.full(5000, number)]))
+            file.write(pack(bytes(5000), {{"key": key, "n": number}}, [np.full(5000, number)]))
         found = store.lookup(key, lambda manifest: "replace it")
         store.publish(key, staged, found.unfit, lambda path: False)
 print(number)

@@ -91,10 +91,12 @@ def cast_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
 
 @vjp(ops.GradientOf)
 def gradient_of_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """What `autodiff.blocks` promise: nothing, a clipped or a scaled cotangent."""
+    """What `autodiff.blocks` promise: nothing, a clipped or a scaled cotangent; or the cotangent itself."""
     kind = node.op.kind
     if isinstance(kind, str):
         return [None]
+    if kind[0] == "of":
+        return [g, None]
     if kind[0] == "clip":
         return [o.clip(g, o.const(kind[1], g), o.const(kind[2], g))]
     return [o.mul(g, o.const(kind[1], g))]
@@ -106,7 +108,7 @@ def gradient_of_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable 
     t, kind = tangents[0], node.op.kind
     if t is None or isinstance(kind, str):
         return None
-    return t if kind[0] == "clip" else o.mul(t, o.const(kind[1], t))
+    return t if kind[0] in ("clip", "of") else o.mul(t, o.const(kind[1], t))
 
 
 @vjp(ops.Assert)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError
+from gradc.errors import TypeMismatchError, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, apply
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
-from gradc.tensor.checks import fail
+from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.random.op import REQUIRED, RandomVariable, Value, row_equations
 
@@ -177,7 +177,7 @@ class _Choice(RandomVariable):
     def __call__(self, a: Value, size: Any = None, replace: bool = True,  # type: ignore[override]
                  p: Value = None, **options: Any) -> Any:
         if not isinstance(replace, bool):
-            raise TypeMismatchError(f"choice: replace is True or False, got {replace!r}")
+            raise TypeMismatchError(f"choice: replace is True or False, got {quoted(replace)}")
         a = as_tensor_variable(a)
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
@@ -202,7 +202,11 @@ class _Permutation(RandomVariable):
 
     def __call__(self, x: Value, **options: Any) -> Any:  # type: ignore[override]
         x = as_tensor_variable(x)
-        return RandomVariable.__call__(self.with_dtype(_drawn(x)), x, **options)
+        op = self.with_dtype(_drawn(x))
+        if not x.type.ndim:
+            x = in_range(integer(x, "permutation", "x"), 0, None,
+                         "permutation: the number of elements must not be negative, got {0}")
+        return RandomVariable.__call__(op, x, **options)
 
     def shape(self, size: Sequence[int | None], parameters: Sequence[Value]) -> StaticShape:
         return parameters[0].type.shape or (None,)

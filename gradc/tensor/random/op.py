@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import BadArgumentError, BadValueError, ShapeError, TypeMismatchError, at
+from gradc.errors import BadArgumentError, BadValueError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
@@ -95,12 +95,12 @@ class RandomVariable(Op):
         for key, value in named.items():
             if key not in self.parameters or key in given:
                 raise TypeMismatchError(f"{self.name} has {'two values for' if key in given else 'no'} parameter "
-                                        f"{key!r}; its parameters: {', '.join(self.parameters)}")
+                                        f"{quoted(key)}; its parameters: {', '.join(self.parameters)}")
             given[key] = value
         values = [given.get(key, default) for key, default in self.parameters.items()]
         for key, value in zip(self.parameters, values):
             if value is REQUIRED:
-                raise TypeMismatchError(f"{self.name} needs a value of its parameter {key!r}")
+                raise TypeMismatchError(f"{self.name} needs a value of its parameter {quoted(key)}")
         return values
 
     def make_node(self, rng: Variable, size: Any, *parameters: Any) -> Apply:

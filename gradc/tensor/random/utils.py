@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gradc.errors import quoted
 from gradc.ir.graph import Variable
 from gradc.tensor.random import basic
 from gradc.tensor.random.op import RandomVariable
@@ -37,7 +38,8 @@ class RandomStream:
 
     def updates(self) -> list[tuple[SharedVariable, Variable]]:
         """Pairs (shared variable, its next state), one per draw so far."""
-        return list(self.state_updates)
+        return [(rng, rng.default_update) for rng, _ in self.state_updates
+                if rng.default_update is not None]
 
     def seed(self, seed: Seed = None) -> None:
         """Set the generators of all draws so far as if the stream had begun with `seed` (default: its own seed)."""
@@ -61,4 +63,4 @@ class RandomStream:
             op = getattr(space, name, None)
             if isinstance(op, RandomVariable):
                 return lambda *args, **options: self.gen(op, *args, **options)
-        raise AttributeError(f"RandomStream has no distribution {name!r}")
+        raise AttributeError(f"RandomStream has no distribution {quoted(name)}")

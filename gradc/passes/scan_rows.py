@@ -1,20 +1,26 @@
-"""Sums over the steps of a loop: s' = s + f(...) where s is used for nothing else.
+"""Rows and sums over the steps of a loop: s' = s + f(...) where s is used for nothing else.
 
     accumulators(body, ...)     the carries that only sum up, with what they sum
     Sums                        the sum over the rows of vectorised values; no row of an outer product is ever made:
                                 the sum of products is one Contract (dW = sum of x_t g_t^T is a gemm)
+    inline_sequences(program)   rows that cost little, in the step
     wide_sums(program)          the sums of float32 that are left in loops, in float64
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from gradc.ir import ops
-from gradc.ir.batch import batch
+from gradc.ir.facts import STORED, again, facts, weight
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
+from gradc.ir.rows import adds_up, apply_row, product_of_rows, row_form, sum_form, term_form
 from gradc.ir.types import TensorType
+from gradc.passes.loop import Loop, SizedBuilder, is_loop
 from gradc.record import record, replace
+
+MOST = 2 * STORED       # work of a row that a step does rather than load what was stored
 
 
 @record(eq=False)
@@ -78,15 +84,15 @@ class Sums:
         for eqn in reversed(eqns):
             if eqn.outs[0] not in wanted or eqn.outs[0] in ends or not varying(eqn.outs[0]):
                 continue
-            how = _how(eqn, varying)
-            if how == "row":
+            how = sum_form(eqn, [varying(a) for a in eqn.args])
+            if how == "rows":
                 continue
             self.steps.append((eqn, how))
-            if how == "contract":
+            if how == "product":
                 self.needed.update(eqn.args)
                 continue
             for a in eqn.args:              # of a + k, k the same in all steps, k is summed as well
-                if varying(a) or eqn.op in (_ADD, _SUB):
+                if varying(a) or adds_up(eqn.op):
                     wanted[a] = None
                 else:
                     self.needed.add(a)
@@ -108,64 +114,141 @@ class Sums:
             made[v] = b.apply(ops.Reduce("add", (0,)), rows) if flag else \
                 b.map("mul", b.cast(steps, tensor(rows).dtype), rows)
         for eqn, how in self.steps:
-            if how == "linear":
-                terms = eqn.op in (_ADD, _SUB)      # else what does not vary is a factor, even if a sum is made of it
-                args = [made[a] if terms or self.varying(a) else get(a)[0] for a in eqn.args]
+            if how == "sums":                   # what does not vary is a factor or an index, even if it is summed, too
+                args = [made[a] if adds_up(eqn.op) or self.varying(a) else get(a)[0] for a in eqn.args]
                 made[eqn.out] = b.apply(eqn.op, *args)
             else:
-                made[eqn.out] = _contracted(b, eqn, [get(a) for a in eqn.args])
+                made[eqn.out] = product_of_rows(b, eqn, [get(a) for a in eqn.args])
         return made
 
 
-def _how(eqn: Eqn, varying: Callable[[Var], bool]) -> str:
-    """How a sum over rows of `eqn`'s result is made: of its arguments' sums, as one Contract, or of its rows."""
-    flags = [varying(a) for a in eqn.args]
-    match eqn.op:
-        case ops.Map("add" | "sub" | "neg"):
-            linear = True
-        case ops.Map("mul"):
-            linear = flags.count(True) == 1
-            if not linear and _outer(eqn):
-                return "contract"
-        case ops.Map("true_divide"):
-            linear = flags == [True, False]
-        case ops.Contract():
-            if all(flags):
-                return "contract"
-            linear = True
-        case ops.Reduce("add", _) | ops.Transpose():
-            linear = True
-        case ops.Broadcast() | ops.Reshape() | ops.Slice():
-            linear = not any(flags[1:])
-        case _:
-            linear = False
-    same = all(tensor(a).dtype == tensor(eqn.out).dtype for a, flag in zip(eqn.args, flags) if flag)
-    return "linear" if linear and same else "row"
+# ------------------------------------------------------------------------------------------------ in the step
 
 
-def _outer(eqn: Eqn) -> bool:
-    """Is this product larger than its factors?"""
-    return all(sum(s != 1 for s in tensor(a).shape) < tensor(eqn.out).ndim for a in eqn.args) \
-        and len({tensor(v).dtype for v in (*eqn.args, eqn.out)}) == 1
+def inline_sequences(program: Program) -> Program:
+    """Sequences that cost little are computed in the step that reads them: no array of all rows is left.
+
+        xs = a * ys + b; a loop over xs: h' = tanh(h + x)      ->      a loop over ys: h' = tanh(h + (a * y + b))
+
+    `scan_places` goes the other way, with what is dear.
+    """
+    loops = [eqn for eqn in program.eqns if is_loop(eqn)]
+    if not loops:
+        return program
+    users, producers = users_of(program), program.producers()
+    b = SizedBuilder()
+    env = copy_inputs(program, b)
+    for eqn in program.eqns:
+        if not is_loop(eqn):
+            rebuild(program, b, env, [eqn])
+            continue
+        loop = Loop(eqn, eqn.args)
+        taken = cheap_rows(program, users, [eqn], [])
+        own = [v for v in loop.seqs.values() if _is_own(v, producers, users, {eqn})]
+        left = {a for e in taken for a in _by_rows(e) if _is_own(a, producers, users, {eqn, *taken})}
+        left -= {e.out for e in taken}
+        alike = []
+        if len(left) < len(own) and sum(weight(e.op) for e in taken) <= MOST * len(own):
+            alike = take_in(loop, taken)
+        loop.move(env)
+        check_rows(b, loop, [(env[v], env[w]) for v, w in alike])
+        env.update(loop.emit(b))
+    return b.program([env[v] for v in program.outputs])
 
 
-def _contracted(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> Var:
-    """The sum over rows of a product, as one Contract."""
-    if type(eqn.op) is ops.Contract:
-        out, = [v for v, _ in batch(b, eqn.op, *zip(*args))]
-        made = b.producer[out]
-        return b.apply(ops.Contract(made.op.a, made.op.b, made.op.out[1:]), *made.args)
-    ndim = tensor(eqn.out).ndim
-    labels: list[tuple[int, ...]] = []
-    factors: list[Var] = []
-    for (rows, _), inner in zip(args, eqn.args):
-        shape = tensor(inner).shape
-        kept = [k for k, s in enumerate(shape) if s != 1]
-        labels.append((ndim, *[k + ndim - len(shape) for k in kept]))
-        factors.append(b.apply(ops.Transpose((0, *[k + 1 for k in kept])), rows))
-    there = [k for k in range(ndim) if any(k in part for part in labels)]
-    product = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
-    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), product)
+def _is_own(v: Var, producers: Mapping[Var, Eqn], users: Mapping[Var, Sequence[Eqn]], by: Collection[Eqn]) -> bool:
+    """Is it an array that is computed for these equations only?"""
+    eqn = producers.get(v)
+    if eqn is None or not all(user in by for user in users.get(v, ())):
+        return False
+    return facts(eqn.op).elementwise or (type(eqn.op) is ops.Transpose and _is_own(
+        eqn.args[0], producers, users, {*by, eqn}))
+
+
+def users_of(program: Program) -> dict[Var, list[Eqn]]:
+    """The equations that take a value."""
+    users: dict[Var, list[Eqn]] = {}
+    for eqn in program.eqns:
+        for a in dict.fromkeys(eqn.args):
+            users.setdefault(a, []).append(eqn)
+    return users
+
+
+def cheap_rows(program: Program, users: Mapping[Var, Sequence[Eqn]], loops: Sequence[Eqn],
+               taken: Sequence[Eqn]) -> list[Eqn]:
+    """What is computed at little cost, row by row, only for rows that the loops and what they have taken use."""
+    inside = {*loops, *taken}
+    found: list[Eqn] = []
+    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}
+    for eqn in taken:
+        wanted.update(_by_rows(eqn))
+    for eqn in reversed(program.eqns):
+        if eqn in inside or wanted.isdisjoint(eqn.outs) or eqn.out in program.outputs or not again(eqn) \
+                or not inside.issuperset(users[eqn.out]):
+            continue
+        if rows := _by_rows(eqn):
+            inside.add(eqn)
+            found.append(eqn)
+            wanted.update(rows)
+    return found
+
+
+def _by_rows(eqn: Eqn) -> list[Var]:
+    """The arguments of which a row is used for each row of the result, or of what is summed up."""
+    form = row_form(eqn) or term_form(eqn)
+    return [] if form is None else [a for a, flag in zip(eqn.args, form[1]) if flag]
+
+
+def sum_in_steps(loop: Loop, sums: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sums over all steps become carries, whose first values are to be zeros.  Result: as that of `take_in`."""
+    alike: list[tuple[Var, Var]] = []
+    for eqn in sums:
+        form = term_form(eqn)
+        assert form is not None
+        op, by_rows = form
+        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+        loop.inner.sources = eqn.sources
+        value = apply_row(loop.inner, eqn, op, args)
+        carry = loop.carry(eqn.out, eqn.out)
+        loop.after[carry] = loop.inner.map("add", carry, value)
+        loop.lasts[eqn.out] = carry
+    return alike
+
+
+def take_in(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sequences that `between` makes become values of the step.  Result: what must have equally many rows."""
+    alike: list[tuple[Var, Var]] = []
+    made = {eqn.out: eqn for eqn in between}
+    while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
+        eqn = made[loop.seqs[row]]
+        form = row_form(eqn)
+        assert form is not None
+        op, by_rows = form
+        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+
+        def value(inner: Builder, env: Mapping[Var, Var], eqn: Eqn = eqn, op: ops.OpKind = op,
+                  args: Sequence[Var] = args) -> Var:
+            inner.sources = eqn.sources
+            return apply_row(inner, eqn, op, [env[v] for v in args])
+
+        loop.substitute({row: value})
+        loop.trim({*loop.rows, *loop.lasts, *loop.counts})
+    return alike
+
+
+def check_rows(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Var]]) -> None:
+    """Pairs of arrays have equally many rows; where there is no first, as many as there are steps.
+
+    Not asked of `b`, which knows it from the equations that became part of the step, and will be left out.
+    """
+    steps = b.cast(loop.steps, "int64")
+    rows = [(steps if v is None else b.size(v, 0), b.size(w, 0)) for v, w in alike]
+    checks = [b.map("eq", m, n) for m, n in dict.fromkeys(rows) if m is not n]
+    if checks:
+        first = next(iter(loop.inits))
+        loop.inits[first] = b.apply(ops.Assert("sizes of dimension 0 differ", "shape"), loop.inits[first], *checks)
 
 
 # ------------------------------------------------------------------------------------------------ float32

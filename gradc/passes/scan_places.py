@@ -11,25 +11,20 @@ A loop without carries goes away entirely.  Program -> Program: `split`.  Sums a
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from math import prod
-from typing import Any
+from collections.abc import Container, Hashable, Iterable, Mapping
 
 from gradc.ir import ops
-from gradc.ir.batch import Unbatchable, batch, repeat
+from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
+from gradc.ir.facts import STORED, again, elements, facts, work
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
-from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes.loop import DEAR, UNKNOWN, Loop, SizedBuilder, each_loop, elements, rows_of
-from gradc.passes.scan_sums import Addend, Sums, accumulators
+from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop, rows_of
+from gradc.passes.scan_rows import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
 SAVED = 3       # operations on scalars that a sequence more must save
 LARGE = 100     # equations: a row or sum that takes more of them stays
 MORE = 16       # times as much memory as the sequences take that values before the loop may take
-
-_VIEWS = (ops.Constant, ops.Broadcast, ops.Transpose, ops.Reshape, ops.Slice, ops.Iota, ops.ShapeOf)
-_FUSED = (ops.Map, ops.Cast, ops.Reduce, ops.Assert, *_VIEWS)       # batched, they need no array of their own
 
 
 def split(program: Program) -> Program:
@@ -61,10 +56,10 @@ class _Split:
         # the arguments by the values of `body`, for those of `loop` will be others
         self.seqs, self.inits, self.row_values = dict(loop.seqs), dict(loop.inits), dict(loop.rows)
         self.outer: dict[Var, tuple[Var, bool]] = {v: (x, False) for v, x in loop.others.items()}
-        self.leaving: dict[Addend | Any, None] = {}     # Addends, and keys of rows
+        self.leaving: dict[Addend | Key, None] = {}     # Addends, and keys of rows
         self.stacked: set[Var] = {v for v in loop.rows.values() if v in self.core and v in self.late}
         self.inside: set[Var] = set()
-        self.batchable: dict[Any, bool] = {}
+        self.batchable: dict[Hashable, bool] = {}
 
     def ancestors(self, values: Iterable[Var], end: Container[Var] = (), most: int = 1 << 62) -> set[Var]:
         """Everything inside that `values` are made from in one step, `values` included; not past `end`."""
@@ -83,7 +78,7 @@ class _Split:
 
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
-        candidates: list[Addend | Any] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
+        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
         candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
@@ -99,7 +94,7 @@ class _Split:
                         candidates.remove(out)
                         progress = True
 
-    def value(self, out: Addend | Any) -> Var:
+    def value(self, out: Addend | Key) -> Var:
         return out.value if isinstance(out, Addend) else self.row_values[out]
 
     def only_inside(self) -> set[Var]:
@@ -108,19 +103,18 @@ class _Split:
         for eqn in self.body.eqns:
             if self.late.isdisjoint(eqn.outs) or self.core.isdisjoint(eqn.outs):
                 continue
-            again = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and _work(eqn) <= elements(eqn.out) \
-                and all(a in self.stacked or a not in found for a in eqn.args)
-            if not again or eqn.out in self.stacked:
+            if eqn.out in self.stacked or not again(eqn, 2) \
+                    or not all(a in self.stacked or a not in found for a in eqn.args):
                 found.update(eqn.outs)
         return found
 
-    def cone(self, out: Addend | Any) -> list[Eqn]:
+    def cone(self, out: Addend | Key) -> list[Eqn]:
         """The equations that leave with a row or a sum."""
         found = self.ancestors([self.value(out)], self.inside, 2 * LARGE) - self.inside
         eqns = {self.producer[v] for v in found if v in self.producer}
         return sorted(eqns, key=lambda eqn: eqn.outs[0].number)
 
-    def pays(self, out: Addend | Any, eqns: list[Eqn], inside: set[Var]) -> bool:
+    def pays(self, out: Addend | Key, eqns: list[Eqn], inside: set[Var]) -> bool:
         """Is what has to be stacked for `out`, the values `inside`, less than what it saves?"""
         value = self.value(out)
         size = elements(value)
@@ -130,12 +124,12 @@ class _Split:
             products = Sums(eqns, self.rows.__contains__, [value], self.inside).linear
         varying = [eqn for eqn in eqns if eqn.outs[0] in self.rows]
         given = max([elements(a) for eqn in varying for a in eqn.args if a in self.seqs or a in inside], default=1)
-        if any(type(eqn.op) not in _FUSED and elements(v) > DEAR * max(size, given, new)
+        if any(not facts(eqn.op).fused and elements(v) > STORED * max(size, given, new)
                for eqn in varying for v in eqn.outs if v not in products):
             return False
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
-        dear = sum(_work(eqn) for eqn in varying) >= DEAR * new
+        dear = sum(work(eqn) for eqn in varying) >= STORED * new
         return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
 
     def vectorises(self, eqn: Eqn) -> bool:
@@ -172,7 +166,7 @@ class _Split:
             possible.update(eqn.outs)
             if elements(v) > room:
                 continue
-            follows = type(eqn.op) in (ops.Map, ops.Cast, ops.Transpose) and any(
+            follows = (facts(eqn.op).elementwise or type(eqn.op) is ops.Transpose) and any(
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
             if follows or _dear(eqn):
                 made.update(eqn.outs)
@@ -195,7 +189,7 @@ class _Split:
             eqn = self.producer.get(v)
             if v in made:
                 read[v] = None
-            elif eqn is not None and v not in self.rows and type(eqn.op) not in _VIEWS:
+            elif eqn is not None and v not in self.rows and not facts(eqn.op).view:
                 same[v] = None
             elif eqn is not None:
                 work.extend(eqn.args)
@@ -203,7 +197,7 @@ class _Split:
 
     # ------------------------------------------------------------------------------ the result
 
-    def result(self) -> Mapping[Any, Var]:
+    def result(self) -> Mapping[Key, Var]:
         """All results of the loop, by key."""
         b, loop = self.b, self.loop
         self.choose()
@@ -229,7 +223,7 @@ class _Split:
         return made
 
     def shorten(self, left: dict[Var, list[Addend]], seqs: dict[Var, Var], others: dict[Var, Var],
-                kept: dict[Any, Var]) -> None:
+                kept: dict[Key, Var]) -> None:
         """Take from the loop what leaves it: it reads `seqs` and `others`, stacks `kept`, sums up `left`."""
         loop = self.loop
         loop.rows = kept
@@ -266,7 +260,7 @@ class _Split:
             made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
             self.outer.update(zip(eqn.outs, made))
 
-    def stack(self, key: Any, made: Mapping[Any, Var]) -> Var:
+    def stack(self, key: Key, made: Mapping[Key, Var]) -> Var:
         """The rows of a result that leaves the loop; 0 in steps that are not run."""
         b, loop = self.b, self.loop
         value = self.row_values[key]
@@ -280,7 +274,7 @@ class _Split:
         run = self.run(made)
         return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
 
-    def run(self, made: Mapping[Any, Var]) -> Var:
+    def run(self, made: Mapping[Key, Var]) -> Var:
         """For each step, whether it is run."""
         b, loop = self.b, self.loop
         step, end = b.apply(ops.Iota(), loop.steps), loop.limit
@@ -320,33 +314,12 @@ def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
     """A value of the type of `v`, or of rows of that type."""
     if v.data is not None:
         return b.apply(ops.Constant(ops.ConstantValue(v.data)))
-    t = tensor(v)
-    return b.input(TensorType.make(t.dtype, (None, *t.shape)) if rows else t)
+    return b.input(with_rows(v.type) if rows else v.type)
 
 
 def _dear(eqn: Eqn) -> bool:
     """Is it worth a store and a load to have this vectorised over the steps?"""
-    match eqn.op:
-        case ops.Contract():
-            return True
-        case ops.Map():
-            return get_row(eqn.op.fn).weight >= DEAR and elements(eqn.out) < SMALL
-        case ops.Reduce() | ops.ArgReduce():
-            return elements(eqn.args[0]) > elements(eqn.out)
-    return False
-
-
-def _work(eqn: Eqn) -> int:
-    """The work of one step, in additions."""
-    match eqn.op:
-        case ops.Map():
-            return get_row(eqn.op.fn).weight * elements(eqn.out)
-        case ops.Contract(a, b, _):
-            left, right = eqn.args
-            return elements(left) * elements(right) // max(1, _common(a, b, left))
-    return max(elements(v) for v in (*eqn.args, *eqn.outs))
-
-
-def _common(a: tuple[int, ...], b: tuple[int, ...], left: Var) -> int:
-    """Elements along the labels that both operands have."""
-    return prod([UNKNOWN if s is None else s for label, s in zip(a, tensor(left).shape) if label in b])
+    if facts(eqn.op).elementwise:
+        return not again(eqn) and elements(eqn.out) < SMALL
+    return type(eqn.op) is ops.Contract or (
+        type(eqn.op) in (ops.Reduce, ops.ArgReduce) and elements(eqn.args[0]) > elements(eqn.out))

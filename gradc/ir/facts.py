@@ -1,0 +1,139 @@
+"""Facts about op kinds that passes and batching ask, so that they need not know the kinds: one entry for each.
+
+    facts(op)       the entry: does it move elements only, can it fail, which arguments are sizes, ...
+    weight(op)      the work of one element of an elementwise op, in additions
+    work(eqn)       the work of an equation, in additions
+    again(eqn)      recompute or store: the one place that decides it
+
+Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`, `ir.rows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from gradc.errors import NoRuleError
+from gradc.ir import ops
+from gradc.ir.program import Eqn, Var, tensor
+from gradc.ir.scalars import get_row
+from gradc.ir.types import TensorType
+from gradc.record import record
+
+UNKNOWN = 32        # a size that nothing is known about, where memory or work is estimated
+STORED = 4          # work per element, in additions, from which a store and a load of it pay
+
+Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
+
+
+def _none(op: Any, args: Sequence[Any]) -> Sequence[Any]:
+    return ()
+
+
+@record(eq=False)
+class Facts:
+    """What is true of an op kind.
+
+    elementwise     an element of the result is made of the elements of the arguments at its place
+    view            nothing is computed: elements are moved or repeated, or follow from sizes
+    fused           over many rows it needs no array of its own, if what reads it is elementwise
+    fails           can it raise an error for values, other than for sizes?  Nothing is known of a user's Op
+    sizes           which of the arguments say how large a result is
+    """
+
+    elementwise: bool = False
+    view: bool = False
+    fused: bool = False
+    fails: Callable[[Any], bool] = lambda op: False
+    sizes: Sizes = _none
+
+
+def _single(op: ops.Slice | ops.Scatter) -> bool:
+    return any(item.is_single for item in op.items)
+
+
+def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
+    """The arguments of an index that are bounds of ranges."""
+    owner = [item for item in items for bound in item.bounds() if bound is ops.DYNAMIC]
+    return [a for item, a in zip(owner, dynamic) if not item.is_single]
+
+
+FACTS: dict[type, Facts] = {
+    ops.Constant: Facts(view=True, fused=True),
+    ops.Map: Facts(elementwise=True, fused=True),
+    ops.Cast: Facts(elementwise=True, fused=True),
+    ops.Reduce: Facts(fused=True),
+    ops.Cumulate: Facts(),
+    ops.ArgReduce: Facts(),
+    ops.Contract: Facts(),
+    ops.Broadcast: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
+    ops.Transpose: Facts(view=True, fused=True),
+    ops.Reshape: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
+    ops.Slice: Facts(view=True, fused=True, fails=_single, sizes=lambda op, args: _bounds(op.items, args[1:])),
+    ops.Scatter: Facts(fails=_single, sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Concat: Facts(),
+    ops.Iota: Facts(view=True, fused=True, sizes=lambda op, args: args),
+    ops.ShapeOf: Facts(view=True, fused=True),
+    ops.Assert: Facts(fused=True, fails=lambda op: op.error != "shape"),
+    ops.Random: Facts(fails=lambda op: True, sizes=lambda op, args: op.split(args)[1]),
+    ops.Words: Facts(),
+    ops.Callback: Facts(fails=lambda op: True, sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
+    ops.Scan: Facts(fails=lambda op: fails(op.body), sizes=lambda op, args: args[:1] if op.n_stacked else ()),
+    ops.Cond: Facts(fails=lambda op: True),
+    ops.GradientOf: Facts(elementwise=True),
+}
+
+
+def facts(op: ops.OpKind) -> Facts:
+    """The entry of an op.  Raises NoRuleError."""
+    found = FACTS.get(type(op))
+    if found is None:
+        raise NoRuleError(f"{op} has no entry in ir/facts.py")
+    return found
+
+
+def may_fail(eqn: Eqn) -> bool:
+    """Can `eqn` raise an error for values, not sizes?"""
+    return facts(eqn.op).fails(eqn.op)
+
+
+def fails(program: Any) -> bool:
+    """Can one of the equations of a body fail for values?"""
+    return any(may_fail(eqn) for eqn in program.eqns)
+
+
+def elements(var: Var) -> int:
+    """How many elements a value has, about."""
+    return _count(var.type.shape) if type(var.type) is TensorType else UNKNOWN
+
+
+def _count(shape: Sequence[int | None]) -> int:
+    return prod([UNKNOWN if s is None else s for s in shape])
+
+
+def weight(op: ops.OpKind) -> int:
+    """The work of one element of an elementwise op, in additions; 1 for others."""
+    return get_row(op.fn).weight if type(op) is ops.Map else 1
+
+
+def work(eqn: Eqn) -> int:
+    """The work of an equation, in additions."""
+    if type(eqn.op) is ops.Contract:
+        common = [s for label, s in zip(eqn.op.a, tensor(eqn.args[0]).shape) if label in eqn.op.b]
+        return elements(eqn.args[0]) * elements(eqn.args[1]) // max(1, _count(common))
+    if type(eqn.op) is ops.Map:
+        return weight(eqn.op) * elements(eqn.out)
+    return max(elements(v) for v in (*eqn.args, *eqn.outs))
+
+
+def again(eqn: Eqn, most: int = STORED) -> bool:
+    """Is an element of the result made again, from what it is made of, at less than a store and a load of it?
+
+    `most`: less work than this.  Not for what Python or a user's C code computes.
+    """
+    if not facts(eqn.op).elementwise:
+        return type(eqn.op) is ops.Transpose
+    return not (type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is not None) and weight(eqn.op) < most
+
+

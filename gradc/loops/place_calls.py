@@ -1,0 +1,176 @@
+"""Calls of functions on whole arrays: products of matrices by BLAS, random draws, users' Ops.
+
+Arguments that do not lie in memory as the function takes them are copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from gradc.ir import dtypes, ops
+from gradc.ir.program import Eqn, Var
+from gradc.ir.types import TensorType
+from gradc.loops.index import Axis, View
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.place_body import BodyBuilder
+from gradc.loops.place_values import is_contiguous
+from gradc.loops.schedule import CallItem, Leaf, leaves
+from gradc.loops.sizes import KernelSizes
+
+SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
+
+Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the labels of its axes
+
+
+def call(body: BodyBuilder, item: CallItem, label: str | None = None) -> None:
+    """Add a call; its results have memory."""
+    body.nests.append(item, [leaf for o in item.args for leaf in leaves(o)], item.outs)
+    for out in item.outs:
+        body.values.store(out)
+        if label is not None:
+            body.values.labels[out] = label
+
+
+def contiguous(body: BodyBuilder, x: Var) -> Leaf:
+    """Memory in which the elements of `x` are one after the other."""
+    values = body.values
+    view = values.views[x]
+    if not (values.has_memory(view.root) and is_contiguous(view, values.aliases, body.sizes)):
+        view = values.views[body.copy(view, x)]
+    values.store(view.root)
+    return Leaf(view.root, view)
+
+
+def user_call(body: BodyBuilder, eqn: Eqn, op: ops.Callback) -> None:
+    """A user's Op."""
+    args = tuple([contiguous(body, a) for a in op.split(eqn.args)[0]])
+    for out in eqn.outs:
+        body.values.whole(out)
+    call(body, CallItem(op, eqn.outs, args, eqn.sources), "result")
+
+
+def random(body: BodyBuilder, eqn: Eqn, op: ops.Random) -> None:
+    """Draws from a distribution: the state after them, and their values."""
+    state, _, parameters = op.split(eqn.args)
+    before = contiguous(body, state)
+    each = [any(d != 1 for d in body.sizes.of(p)) for p in parameters]
+    given = [contiguous(body, p) if flag else body.values.operand(p, ()) for p, flag in zip(parameters, each)]
+    for out in eqn.outs:
+        body.values.whole(out)
+    count = body.sizes.product(body.sizes.of(eqn.outs[1]))
+    call(body, CallItem(op, eqn.outs, (before, *given), eqn.sources, (count,)))
+
+
+# ------------------------------------------------------------------------------------ products of matrices
+
+
+def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list[int]]:
+    """The labels of a Contract as those of a product of matrices: batch, rows, columns, summed over."""
+    return ([x for x in op.out if x in op.a and x in op.b], [x for x in op.out if x not in op.b],
+            [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
+
+
+def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
+    """Matrix times matrix (for each of some leading indices), of floats, no size known to be 1, not known to be small.
+
+    Rows, columns and what is summed over may be several axes each.
+    """
+    op = eqn.op
+    assert type(op) is ops.Contract
+    dtype = eqn.outs[0].type.dtype
+    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):
+        return False
+    left, right = map(sizes.of, eqn.args)
+    size = dict(zip(op.a, left)) | dict(zip(op.b, right))
+    batch, *groups = gemm_labels(op)
+    if len(set(op.a) | set(op.b)) != len(batch) + sum(map(len, groups)):
+        return False                            # one operand alone is summed over
+    extents = [size[x] for group in groups for x in group]
+    known = [d for d in extents if isinstance(d, int)]
+    if len(known) == len(extents) and prod(known) <= SMALL_PRODUCT:
+        return False                            # loops, which the C compiler unrolls
+    return all(any(size[x] != 1 for x in group) for group in groups)
+
+
+def gemm(body: BodyBuilder, eqn: Eqn, op: ops.Contract) -> None:
+    """A gemm for each batch index."""
+    sizes = body.sizes
+    batch, m, n, k = gemm_labels(op)
+    left, right = (op.a, eqn.args[0]), (op.b, eqn.args[1])
+    if list(op.out) == [*batch, *n, *m]:
+        left, right, m, n = right, left, n, m
+    size: dict[int, SizeExpr] = {}
+    for labels, x in (left, right):
+        size.update(zip(labels, sizes.of(x)))
+    orders = [[x for x in labels if x in k] for labels, _ in (left, right)]
+    tries = [[_matrix(body, left, batch, m, inner), _matrix(body, right, batch, inner, n)] for inner in orders]
+    a, b = max(tries, key=lambda found: sum(f is not None for f in found))
+    inner = orders[0] if tries[0] == [a, b] else orders[1]
+    a = a or _matrix_copy(body, left, batch, m, inner)
+    b = b or _matrix_copy(body, right, batch, inner, n)
+    out = made = eqn.outs[0]
+    body.values.whole(out)
+    order = [*batch, *m, *n]
+    if list(op.out) != order:
+        dims = tuple(size[x] for x in order)
+        made = body.fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)
+        body.values.views[out] = body.values.views[made].transposed(tuple(order.index(x) for x in op.out))
+    extents = [sizes.product([size[x] for x in group]) for group in (m, n, k)]
+    call(body, CallItem(op, (made,), (a, b), eqn.sources, (*[size[x] for x in batch], *extents)), "dot")
+    body.values.store(a.root)
+    body.values.store(b.root)
+
+
+def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[int], columns: list[int]) -> Leaf | None:
+    """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
+    labels, x = operand
+    view = body.values.views[x]
+    if view.root in body.values.trees:
+        return None
+    pair = [_as_one(view, [labels.index(x) for x in group], body.sizes) for group in (rows, columns)]
+    if pair[0] is None or pair[1] is None:
+        return None
+    outer = [labels.index(x) for x in batch]
+    made = View(view.root, (*[view.dims[p] for p in outer], pair[0][0], pair[1][0]),
+                (*[view.axes[p] for p in outer], pair[0][1], pair[1][1]), view.offsets, view.flat)
+    return Leaf(view.root, made) if _blas_ready(made, body.sizes) else None
+
+
+def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, Axis] | None:
+    """Several axes of a view as one, if memory goes on from each to the next."""
+    group = [p for p in group if view.dims[p] != 1]
+    strides: Sequence[SizeExpr] = (1,) if view.flat else sizes.strides(sizes.of(view.root))
+    steps: list[SizeExpr] = []
+    for p in group:
+        axis = view.axes[p]
+        if axis is None:
+            return None
+        steps.append(sizes.mul(strides[axis[0]], axis[1], "stride"))
+    for (p, step), inner in zip(zip(group[1:], steps[1:]), steps):
+        if inner != sizes.mul(step, view.dims[p]):
+            return None
+    return (sizes.product([view.dims[p] for p in group]), view.axes[group[-1]]) if group else None
+
+
+def _matrix_copy(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[int], columns: list[int]) -> Leaf:
+    """As `_matrix`, of a copy."""
+    labels, x = operand
+    order = tuple(labels.index(x) for x in (*batch, *rows, *columns))
+    copy = body.copy(body.values.views[x].transposed(order), x)
+    whole = body.values.views[copy]
+    b, last = len(batch), len(batch) + len(rows)
+    dims = (*whole.dims[:b], body.sizes.product(whole.dims[b:last]), body.sizes.product(whole.dims[last:]))
+    return Leaf(copy, View(copy, dims, (*whole.axes[:b], whole.axes[last - 1], whole.axes[-1]), whole.offsets))
+
+
+def _blas_ready(view: View, sizes: KernelSizes) -> bool:
+    """Does one of the last two axes walk memory with stride 1, and the other forwards with a larger stride?"""
+    if view.flat:           # after a Reshape: rows or columns, one after the other
+        return any((inner, outer) == ((0, 1), (0, n)) for inner, outer, n in zip(
+            view.axes[-2:], view.axes[:-3:-1], view.dims[-2:]))
+    last = len(sizes.of(view.root)) - 1
+    for axis in view.axes[-2:]:
+        if axis is None or not isinstance(axis[1], int) or axis[1] < 1:
+            return False
+    return (last, 1) in view.axes[-2:]

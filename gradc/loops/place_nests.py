@@ -1,0 +1,276 @@
+"""The items of a body under construction: each statement joins the first loops in which it can be computed.
+
+A Node joins the first nest of equal sizes in which all it needs is at hand in the same iteration; where it uses a value
+made in a nest, it joins the outer loops they share (a row's sum, then the row's quotient); else it opens a nest.
+Scalars go into blocks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence, Set
+from typing import Any
+
+from gradc.ir.program import Var
+from gradc.loops.index import View
+from gradc.loops.nodes import SizeExpr
+from gradc.loops.place_values import Values
+from gradc.loops.schedule import Block, CheckItem, Item, Leaf, Nest, Node
+from gradc.record import fresh, record
+
+NEST_LIMIT = 400        # statements in one nest: the C compiler is quadratic in it
+FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
+BIG = 4000              # equations of a Program from which on nests are shorter, as there are so many:
+BIG_LIMIT = 100         # in place of NEST_LIMIT
+BIG_FOLD = 2            # in place of FOLD_SIZE: fewer nests read the same values; -O1, which such units get, walks less
+
+Need = tuple[Var, View | None]      # a value, and the view it is used through (None: not element by element)
+
+
+@record(frozen=False, eq=False)
+class OpenNest:
+    """A loop to which statements may still be added.
+
+    count: how much of the limit is used.  index: among siblings.  nested: it has loops inside.
+    """
+
+    size: SizeExpr
+    level: int
+    children: list[Any] = fresh(factory=list)
+    count: int = 0
+    index: int = -1
+    nested: bool = False
+
+    def closed(self) -> Nest:
+        return Nest(self.size, tuple([c.closed() if type(c) is OpenNest else c for c in self.children]))
+
+
+@record(frozen=False, eq=False)
+class OpenBlock:
+    """Scalar statements to which others may still be added."""
+
+    children: list[Any] = fresh(factory=list)
+
+    def closed(self) -> Block:
+        return Block(tuple(self.children))
+
+
+class Nests:
+    """See the module's docstring."""
+
+    def __init__(self, values: Values, equations: int) -> None:
+        self.values = values
+        self.sizes = values.sizes
+        self.defined: dict[Var, int] = {}       # item after which (or in which) a value exists
+        self.used: set[Var] = set()
+        self._items: list[Any] = [OpenBlock()]          # scalars of inputs and sizes come first
+        self._places: dict[SizeExpr | None, list[int]] = {None: [0]}   # of nests by their size, and of blocks, in items
+        self._path: dict[Var, tuple[OpenNest, ...]] = {}    # loops around the node that computes a value
+        big = equations >= BIG
+        self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (NEST_LIMIT, FOLD_SIZE)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def closed(self) -> tuple[Item, ...]:
+        """The items as they are in the end."""
+        return tuple([i.closed() if type(i) is OpenNest or type(i) is OpenBlock else i for i in self._items])
+
+    # -- what is added
+
+    def append(self, item: Item, leaves: Sequence[Leaf], defined: Sequence[Var], inner: Set[Var] = frozenset()) -> None:
+        """An item of its own, last so far.  leaves: what it uses, but for the values `inner`, which its bodies use."""
+        for leaf in leaves:
+            self.use(leaf)
+        self.used |= inner
+        for var in defined:
+            self.defined[var] = len(self._items)
+        self._items.append(item)
+
+    def check(self, item: CheckItem) -> None:
+        """A check, as soon as what it uses is there."""
+        found = list(item.leaves())
+        for leaf in found:
+            self.use(leaf)
+        first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)
+        self._into_block(item, max(first, self._sizes_known([leaf.view for leaf in found], ())))
+
+    def add(self, node: Node) -> None:
+        """A node, into the first loops it fits in."""
+        before = self.defined.get(node.out, -1) if node.kind == "write" else -1
+        if node.kind != "write":
+            self.values.node[node.out] = node
+        needs = [(v, view) for v, view in self._needs(node) if v in self.defined]
+        first = max([self.defined[v] for v, _ in needs], default=-1)
+        if self.sizes.late:
+            views = [leaf.view for leaf in node.leaves()]
+            first = max(first, self._sizes_known(views if node.target is None else [*views, node.target], node.domain))
+        if node.domain:
+            position = self._into_nest(node, needs, max(first, 0))
+        else:
+            position = self._into_block(node, max(first, before))
+        self.defined[node.out] = max(before, position)
+
+    def use(self, leaf: Leaf) -> None:
+        self.used.add(leaf.root)
+        for terms in leaf.view.offsets:
+            for term in terms:
+                if isinstance(term, tuple):
+                    self.used.add(term[0])
+
+    def _needs(self, node: Node) -> list[Need]:
+        """What must exist."""
+        result: list[Need] = []
+        for leaf in node.leaves():
+            self.use(leaf)
+            result.append((leaf.root, leaf.view))
+            result += [(t[0], None) for terms in leaf.view.offsets for t in terms if isinstance(t, tuple)]
+        target = node.target
+        if target is not None:
+            positions = [t[0] for terms in target.offsets for t in terms if isinstance(t, tuple)]
+            self.used.update(positions)
+            result += [(v, None) for v in positions]
+            if node.adds or target.root is not node.out:
+                result.append((target.root, None))
+        return result
+
+    def _sizes_known(self, views: Sequence[View], domain: Sequence[SizeExpr]) -> int:
+        """The item after which all sizes are known that a statement uses."""
+        if not self.sizes.late:
+            return -1
+        used: set[Any] = set(domain)
+        for view in views:
+            used.update(t for terms in view.offsets for t in terms if not isinstance(t, tuple))
+            used.update(a[1] for a in view.axes if a is not None)
+            if view.root in self.values.is_size:
+                used.add(self.sizes.value(view.root))
+        return max((self.defined.get(v, -1) for size in used for v in self.sizes.late_in(size)), default=-1)
+
+    # -- where it goes; each returns the number of the item
+
+    def _into_block(self, statement: Any, first: int) -> int:
+        for position in self._places_of(None, max(first, 0)):
+            block = self._items[position]
+            if len(block.children) < self._limit:
+                block.children.append(statement)
+                return position
+        return self._open_item(OpenBlock([statement]), None)
+
+    def _into_nest(self, node: Node, needs: list[Need], start: int) -> int:
+        for position in self._places_of(node.domain[0], start):
+            nest = self._items[position]
+            if nest.count + self._size(node) <= self._limit:
+                if node.kind == "write" and not self._write_fits(node, position):
+                    continue
+                if self._join(nest, node, needs, position):
+                    return position
+        nest = OpenNest(node.domain[0], 0)
+        self._open(nest, node)
+        return self._open_item(nest, nest.size)
+
+    def _open_item(self, item: OpenNest | OpenBlock, size: SizeExpr | None) -> int:
+        """An item that later statements may join; `size` is that of a nest."""
+        self._places.setdefault(size, []).append(len(self._items))
+        self._items.append(item)
+        return len(self._items) - 1
+
+    def _places_of(self, size: SizeExpr | None, start: int) -> Sequence[int]:
+        """Where from `start` on there are nests of a size (None: blocks) among the items."""
+        places = self._places.get(size, [])
+        return places[bisect_left(places, start):]
+
+    def _size(self, node: Node) -> int:
+        """How much of a nest's limit a statement takes."""
+        return self._fold_size if node.kind == "reduce" else 1
+
+    def _write_fits(self, node: Node, position: int) -> bool:
+        """A part may be written in a nest only if nothing there touches the same memory."""
+        base = self.values.base[node.out]
+        return self.defined.get(base, -1) < position or (not node.adds and base not in self.used)
+
+    def _put(self, node: Node, path: tuple[OpenNest, ...]) -> None:
+        """Add a node to the innermost loop of `path`."""
+        size = self._size(node)
+        for p in path:
+            p.count += size
+        path[-1].children.append(node)
+        if node.kind != "write":
+            self._path[node.out] = path
+
+    def _open(self, nest: OpenNest, node: Node, path: tuple[OpenNest, ...] = ()) -> None:
+        """Put `node` into new loops inside `nest`."""
+        path = (*path, nest)
+        for level in range(len(path), len(node.domain)):
+            inner = OpenNest(node.domain[level], level, index=len(path[-1].children))
+            path[-1].children.append(inner)
+            path[-1].nested = True
+            path = (*path, inner)
+        self._put(node, path)
+
+    def _join(self, top: OpenNest, node: Node, needs: list[Need], position: int) -> bool:
+        """Put `node` into the nest of `top`, if it fits there."""
+        inside = [(v, view) for v, view in needs if self.defined[v] == position]
+        path: list[OpenNest] = []
+        nest = top
+        related = False
+        low = 0
+        while True:
+            level = nest.level
+            for v, view in inside:
+                if not self._same_iteration(v, view, nest, level):
+                    if level == 0:
+                        return False
+                    # not in this inner loop: a later sibling of it will do
+                    return self._sibling(path, node, low + 1, related)
+            related = related or bool(inside)
+            path.append(nest)
+            if len(path) == len(node.domain):
+                if not related and nest.nested:
+                    return False            # would leave its vector loop for a scalar place beside an inner loop
+                self._put(node, tuple(path))
+                return True
+            # the inner loop to go on with: not before anything it needs
+            low = 0
+            below: list[Need] = []
+            for v, view in inside:
+                made = self._path[v]
+                if len(made) > level + 1:
+                    low = max(low, made[level + 1].index)
+                    below.append((v, view))
+                else:
+                    low = max(low, nest.children.index(self.values.node[v]))
+            inside = [(v, w) for v, w in below if self._path[v][level + 1].index == low]
+            found = None
+            for child in nest.children[low:] if nest.nested else ():
+                if type(child) is OpenNest and child.size == node.domain[level + 1]:
+                    found = child
+                    break
+            if found is None:
+                return self._sibling(path, node, low, related)
+            if found.index != low:
+                inside = []
+            nest = found
+
+    def _sibling(self, path: list[OpenNest], node: Node, low: int, related: bool) -> bool:
+        """Go on in an inner loop at `low` or later, or open one."""
+        nest = path[-1]
+        level = nest.level
+        for child in nest.children[low:]:
+            if type(child) is OpenNest and child.size == node.domain[level + 1] and len(node.domain) == level + 2:
+                self._put(node, (*path, child))
+                return True
+        if not related:
+            return False
+        self._open(nest, node, tuple(path[:-1]))
+        return True
+
+    def _same_iteration(self, v: Var, view: View | None, nest: OpenNest, level: int) -> bool:
+        """Is v made in `nest` and at hand in the same iteration of it?"""
+        path = self._path.get(v)
+        if path is None or view is None or view.flat or level >= len(path) or path[level] is not nest:
+            return False
+        made = self.values.node[v]
+        if made.available <= level or level not in made.out_axes:
+            return False
+        axis = made.out_axes.index(level)
+        return view.axes[level] == (axis, 1) and not view.offsets[axis]

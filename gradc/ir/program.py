@@ -69,13 +69,14 @@ class Program:
     Equal Programs have equal digests: the same equations, types, constants and names.
     """
 
-    __slots__ = ("_digest", "eqns", "inputs", "outputs")
+    __slots__ = ("_digest", "eqns", "inputs", "outputs", "sizes")
 
     def __init__(self, inputs: Sequence[Var], eqns: Sequence[Eqn], outputs: Sequence[Var]) -> None:
         self.inputs = tuple(inputs)
         self.eqns = tuple(eqns)
         self.outputs = tuple(outputs)
         self._digest: str | None = None     # filled by ir.digest
+        self.sizes: dict[bool, Any] = {}    # of the outputs, by those of the inputs: filled by ir.shapes
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Program) and digest(self) == digest(other))

@@ -8,7 +8,7 @@ kernel's size code (`loops.sizes`).  They differ in what a dimension is and in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeError, SourceLine, at, literal, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.sizes import Dim, Dims, Sizes, parts
+from gradc.ir.sizes import Dim, Dims, Sizes, Symbol
 from gradc.ir.types import HasType, StaticShape, TensorType
 
 if TYPE_CHECKING:
@@ -402,21 +402,27 @@ class Shapes(Sizes):
     def body(self, program: Program, given: Sequence[Dims], outside: dict[Var, Var]) -> list[Known]:
         """Dimensions of a body's outputs by those of its inputs; `outside`: inputs that are a value outside throughout.
 
-        None where they depend on values inside.  What is noted on the way is forgotten.
+        None where they depend on values inside.  A body is analysed once, by sizes of its own, whatever is around it.
         """
-        values = {v: self.value(x) for v, x in outside.items()
-                  if type(v.type) is TensorType and not v.type.ndim and v.type.dtype in dtypes.INTEGERS}
-        kept = self.dims, self.producer, self.values, self.eqn
-        self.dims, self.producer, self.values = {}, {}, values
-        with self.inside():
-            for v, dims in zip(program.inputs, given):
-                self.dims[v] = self._typed(v, dims)
+        found = program.sizes.get(self.told)
+        if found is None:
+            own = Shapes()
+            own.told = self.told
+            for v in program.inputs:
+                own.input(v)
             for eqn in program.eqns:
-                self.note(eqn)
-            inside = self.dims
-            made: list[Known] = [[None if _depends(d, inside) else d for d in self.of(v)] for v in program.outputs]
-        self.dims, self.producer, self.values, self.eqn = kept
-        return made
+                own.note(eqn)
+            found = program.sizes[self.told] = [own.of(v) for v in program.outputs]
+        known = dict(zip(program.inputs, given))
+
+        def atom(s: Symbol) -> Dim | None:
+            var = s.args[0]
+            if s.fn == "value":
+                return self.value(outside[var]) if var in outside else None
+            return self._typed(var, known[var])[s.args[1]] if var in known else None
+
+        memo: dict[Dim, Dim | None] = {}
+        return [[self.translated(d, atom, memo) for d in dims] for dims in found]
 
     # -- noting
 
@@ -452,11 +458,6 @@ class Shapes(Sizes):
     def own_size(self, var: Var, axis: int) -> Dim:
         """A size that only `var` itself tells."""
         return self.term("shape", (var, axis), f"{var.name or 'x'}_n{axis}")
-
-
-def _depends(size: Dim, inside: Container[Any]) -> bool:
-    """Is a size made of values or sizes of the Vars `inside`?"""
-    return any(s.fn in ("shape", "value") and s.args[0] in inside for s in parts(size))
 
 
 # ------------------------------------------------------------------------------------------------- static types

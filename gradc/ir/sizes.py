@@ -356,6 +356,38 @@ class Sizes:
             return getattr(self, fn)(*renewed)
         return size
 
+    def translated(self, size: Dim, atom: Callable[[Symbol], Dim | None], memo: dict[Dim, Dim | None]) -> Dim | None:
+        """A size that others know, by what its atoms are here; None if `atom` does not tell one of them."""
+        if type(size) is int:
+            return size
+        for s in sorted(parts(size), key=_number):
+            if s not in memo:
+                memo[s] = atom(s) if s.fn in ("shape", "value") else self._from_parts(s.fn, s.args, memo)
+        return memo[size]
+
+    def _from_parts(self, fn: str, args: tuple[Any, ...], memo: dict[Dim, Dim | None]) -> Dim | None:
+        """The term `fn` of what `memo` says its arguments are."""
+        if fn == "sum":
+            total: Dim = args[0]
+            for f, s in args[1]:
+                part = memo[s]
+                if part is None:
+                    return None
+                total = self.add(total, self.mul(part, f))
+            return total
+        found: list[Any] = [a if type(a) is int else memo[a] for a in args]
+        if None in found:
+            return None
+        if fn == "product":
+            return self.product(found)
+        if fn == "slice_start":
+            return self.clamped(found[1], found[0])
+        if fn in ("slice_first", "slice_count"):
+            n, start, stop, step, flags = found
+            return self.slice_range(None if flags & 1 else start, None if flags & 2 else stop, step, n)[
+                fn == "slice_count"]
+        return getattr(self, fn)(*found)
+
     def equal(self, a: Dims, b: Dims) -> bool:
         """Are these the same shapes at run time?"""
         return a == b or (len(a) == len(b) and all(x == y or self.find(x) == self.find(y) for x, y in zip(a, b)))

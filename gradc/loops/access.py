@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import InternalError
-from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
-from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops import memory
 from gradc.loops.index import View
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, SizeExpr
-from gradc.loops.schedule import Leaf, Node, Schedule, nodes_of
+from gradc.loops.schedule import Leaf, Node, Schedule, nodes_of, op_label
 from gradc.loops.sizes import KernelSizes
 from gradc.record import record
 
@@ -62,7 +60,7 @@ class Layout:
         return self.schedule.base.get(var, var)
 
     def outer(self, root: Var) -> int:
-        """Inside how many loops of its nest a stored value is written anew: none, but for rows."""
+        """Inside how many loops of its nest a stored value is written anew: none, except for rows."""
         found = self.schedule.memory.get(root)
         return 0 if found is None else found.outer
 
@@ -215,17 +213,3 @@ def tensor(var: Var) -> TensorType:
     """The type of a value that is a tensor."""
     assert isinstance(var.type, TensorType)
     return var.type
-
-
-def op_label(op: ops.OpKind) -> str:
-    """What to call the result of an op that has no name."""
-    match op:
-        case ops.Map("position"):           # the schedule's own, no row
-            return "position"
-        case ops.Map(fn):
-            return get_row(fn).name
-        case ops.Cast(dtype):
-            return f"as_{dtypes.SHORT[dtype]}"
-        case ops.Reduce() | ops.Contract() | ops.ArgReduce() | ops.Cumulate():
-            return str(op)
-    return type(op).__name__.lower()

@@ -29,17 +29,17 @@ from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
 from gradc.loops import look, schedule
-from gradc.loops.access import op_label, tensor
+from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.lower_calls import title
 from gradc.loops.lower_scan import ItemWriter
-from gradc.loops.lower_values import LOOP_NAMES
 from gradc.loops.memory import ROW_LIMIT, allocate
 from gradc.loops.names import Namer
 from gradc.loops.nodes import BlockCut, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
 from gradc.loops.place import place
 from gradc.loops.schedule import (
+    LOOP_NAMES,
     Block,
     CallItem,
     CondItem,
@@ -48,6 +48,7 @@ from gradc.loops.schedule import (
     ScanItem,
     Schedule,
     folds_into_memory,
+    op_label,
     statements,
 )
 from gradc.loops.schedule_check import check as check_schedule

@@ -9,9 +9,9 @@ from gradc.ir import ops
 from gradc.ir.distributions import DISTRIBUTIONS, fault
 from gradc.ir.snippet import snippet_of
 from gradc.loops.access import Access
-from gradc.loops.lower_values import LOOP_NAMES, ValueWriter
+from gradc.loops.lower_values import ValueWriter
 from gradc.loops.nodes import CallInfo, CheckInfo, Draw, Expr, Extern, For, Gemm, Index, Load
-from gradc.loops.schedule import CallItem, Leaf
+from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 

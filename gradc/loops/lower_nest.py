@@ -16,7 +16,7 @@ from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
 from gradc.loops.access import Access, tensor
-from gradc.loops.lower_values import LOOP_NAMES, ValueWriter, element_name
+from gradc.loops.lower_values import ValueWriter, element_name
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
@@ -34,7 +34,7 @@ from gradc.loops.nodes import (
     Store,
     Update,
 )
-from gradc.loops.schedule import Block, CheckItem, Nest, Node
+from gradc.loops.schedule import LOOP_NAMES, Block, CheckItem, Nest, Node
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import inside
 from gradc.loops.tile import tiled
@@ -221,7 +221,7 @@ class NestWriter(ValueWriter):
             a = Access(parts, a.strides, a.offset)
         self.writes[a.buffer] = None
         before = scope.in_body(first)
-        fill: Any = Store(a.buffer, self.index(a, before, position), Lit(identity, a.buffer.dtype))
+        fill: Store | For = Store(a.buffer, self.index(a, before, position), Lit(identity, a.buffer.dtype))
         for p in reversed(range(first + 1, len(node.domain))):
             if p not in node.reduced:
                 fill = For(LOOP_NAMES[p], 0, node.domain[p], (fill,))

@@ -179,7 +179,7 @@ class _ControlWriter:
         return For("i", 0, count, (Store(target.buffer, self.flat(target), load),))
 
     def flat(self, target: Access) -> Index:
-        """Element i of a result: it may be a part of another's memory, but lies there in one piece."""
+        """Element i of a result: it may be a part of another's memory, but is contiguous there."""
         return self.writer.index(Access(target.buffer, (1,), target.offset), self.scope)
 
     # -- branches

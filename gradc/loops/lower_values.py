@@ -11,16 +11,13 @@ from typing import Any
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.types import MAX_DIMS
-from gradc.loops.access import Access, Buffers, Layout, op_label, tensor
+from gradc.loops.access import Access, Buffers, Layout, tensor
 from gradc.loops.index import View, positions
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, CallInfo, Check, CheckInfo, Expr, Fn, Index, Let, Lit, Load, Local, Size, SizeExpr
-from gradc.loops.schedule import Leaf, Operand, Schedule
+from gradc.loops.schedule import LOOP_NAMES, Leaf, Operand, Schedule, op_label
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import KernelSizes
-
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
 
 
 class ValueWriter:

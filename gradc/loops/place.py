@@ -94,9 +94,8 @@ class _Placer(EquationPlacer):
             view = values.views[var]
             self.copies.append(Copy(self.write(part, view, target, target.root), view, target, False))
         ends = tuple([values.operand(v, ()) for v in self.ends])
-        for operand in ends:
-            for leaf in leaves(operand):
-                self.nests.use(leaf)
+        for leaf in leaves(*ends):
+            self.nests.use(leaf)
         return self.closed(ends)
 
     def free(self) -> Set[Var]:
@@ -260,7 +259,7 @@ class _Placer(EquationPlacer):
         Scalars that it makes are locals of a body, unless they must be `stored`; all else has memory.
         """
         inner = set().union(*[p.free() for p in placers])
-        self.nests.append(item, [leaf for o in item.operands for leaf in leaves(o)], (*made, *stored), inner)
+        self.nests.append(item, leaves(*item.operands), (*made, *stored), inner)
         for var in (*made, *stored):
             if self.level:
                 self.values.depth[var] = self.level
@@ -309,7 +308,7 @@ class _Placer(EquationPlacer):
         super().contract(Eqn(op, tuple(args), eqn.outs, eqn.sources), op)
 
     def _outside(self, view: View) -> _Placer:
-        """The outermost body, but for branches, in which all that a view depends on is at hand."""
+        """The outermost body, branches aside, in which all that a view depends on is at hand."""
         depth = max(self.values.depth.get(v, 0) for v in (view.root, *positions(view)))
         found: _Placer = self
         while found.outer is not None and found.is_step and depth < found.level:

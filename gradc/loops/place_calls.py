@@ -25,7 +25,7 @@ Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the l
 
 def call(body: BodyBuilder, item: CallItem, label: str | None = None) -> None:
     """Add a call; its results have memory."""
-    body.nests.append(item, [leaf for o in item.args for leaf in leaves(o)], item.outs)
+    body.nests.append(item, leaves(*item.args), item.outs)
     for out in item.outs:
         body.values.store(out)
         if label is not None:

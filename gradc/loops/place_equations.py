@@ -192,7 +192,7 @@ class EquationPlacer(BodyBuilder):
         if folds_into_memory(node):
             self._map(Eqn(rounded, (wide,), (out,), self.sources))
             return
-        # in the loops that the sum stands in: no array of float64 is stored
+        # in the loops that the sum is in: no array of float64 is stored
         kept = [p for p in range(len(domain)) if p not in reduced]
         value = self.values.operand(wide, tuple([out_axes.index(p) for p in kept]))
         places = tuple([None if p is None else kept.index(p) for p in out_axes])

@@ -36,20 +36,20 @@ class OpenNest:
 
     size: SizeExpr
     level: int
-    children: list[Any] = fresh(factory=list)
+    children: list[Node | OpenNest] = fresh(factory=list)
     count: int = 0
     index: int = -1
     nested: bool = False
 
     def closed(self) -> Nest:
-        return Nest(self.size, tuple([c.closed() if type(c) is OpenNest else c for c in self.children]))
+        return Nest(self.size, tuple([c.closed() if isinstance(c, OpenNest) else c for c in self.children]))
 
 
 @record(frozen=False, eq=False)
 class OpenBlock:
     """Scalar statements to which others may still be added."""
 
-    children: list[Any] = fresh(factory=list)
+    children: list[Node | CheckItem] = fresh(factory=list)
 
     def closed(self) -> Block:
         return Block(tuple(self.children))
@@ -79,7 +79,7 @@ class Nests:
     # -- what is added
 
     def append(self, item: Item, leaves: Sequence[Leaf], defined: Sequence[Var], inner: Set[Var] = frozenset()) -> None:
-        """An item of its own, last so far.  leaves: what it uses, but for the values `inner`, which its bodies use."""
+        """An item of its own, last so far.  leaves: what it uses, besides the values `inner`, which its bodies use."""
         for leaf in leaves:
             self.use(leaf)
         self.used |= inner
@@ -89,7 +89,7 @@ class Nests:
 
     def check(self, item: CheckItem) -> None:
         """A check, as soon as what it uses is there."""
-        found = list(item.leaves())
+        found = item.leaves()
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)
@@ -138,7 +138,7 @@ class Nests:
         """The item after which all sizes are known that a statement uses."""
         if not self.sizes.late:
             return -1
-        used: set[Any] = set(domain)
+        used: set[SizeExpr] = set(domain)
         for view in views:
             used.update(t for terms in view.offsets for t in terms if not isinstance(t, tuple))
             used.update(a[1] for a in view.axes if a is not None)
@@ -148,7 +148,7 @@ class Nests:
 
     # -- where it goes; each returns the number of the item
 
-    def _into_block(self, statement: Any, first: int) -> int:
+    def _into_block(self, statement: Node | CheckItem, first: int) -> int:
         for position in self._places_of(None, max(first, 0)):
             block = self._items[position]
             if len(block.children) < self._limit:

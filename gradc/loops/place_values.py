@@ -63,7 +63,7 @@ class Values:
         if cost > RECOMPUTE_COST:
             return False
         cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if cost > RECOMPUTE_COST or sum([1 for o in operands for _ in leaves(o)]) > RECOMPUTE_LEAVES:
+        if cost > RECOMPUTE_COST or len(leaves(*operands)) > RECOMPUTE_LEAVES:
             return False
         out = eqn.outs[0]
         own = range(rank)                   # the same operands in out's own axes

@@ -17,12 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from gradc.ir import ops
+from gradc.ir import dtypes, ops
 from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
+from gradc.ir.types import MAX_DIMS
 from gradc.loops.index import View
 from gradc.loops.nodes import Check, SizeExpr
 from gradc.record import record
+
+LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))        # variables of loops, outermost first
 
 # ---------------------------------------------------------------------------------------------- operands
 
@@ -47,13 +50,15 @@ class Tree:
 Operand = Leaf | Tree
 
 
-def leaves(operand: Operand) -> Iterator[Leaf]:
-    """All leaves below an operand."""
-    if isinstance(operand, Leaf):
-        yield operand
-    else:
-        for o in operand.operands:
-            yield from leaves(o)
+def leaves(*operands: Operand) -> list[Leaf]:
+    """All leaves of operands, in order."""
+    found: list[Leaf] = []
+    for o in operands:
+        if type(o) is Leaf:
+            found.append(o)
+        else:
+            found += leaves(*o.operands)  # type: ignore[union-attr]
+    return found
 
 
 # ------------------------------------------------------------------------------------------ nodes, loops
@@ -98,9 +103,8 @@ class Node:
             return 0
         return self.reduced[0] if self.reduced else len(self.domain)
 
-    def leaves(self) -> Iterator[Leaf]:
-        for o in self.operands:
-            yield from leaves(o)
+    def leaves(self) -> list[Leaf]:
+        return leaves(*self.operands)
 
     def weight(self) -> int:
         """Cost in additions per point."""
@@ -118,6 +122,20 @@ def folds_into_memory(node: Node) -> bool:
 def op_weight(op: ops.OpKind) -> int:
     """Cost of one application in additions."""
     return max(1, get_row(op.fn).weight) if isinstance(op, ops.Map) else 1
+
+
+def op_label(op: ops.OpKind) -> str:
+    """What to call the result of an op that has no name."""
+    match op:
+        case ops.Map("position"):           # the schedule's own, no row
+            return "position"
+        case ops.Map(fn):
+            return get_row(fn).name
+        case ops.Cast(dtype):
+            return f"as_{dtypes.SHORT[dtype]}"
+        case ops.Reduce() | ops.Contract() | ops.ArgReduce() | ops.Cumulate():
+            return str(op)
+    return type(op).__name__.lower()
 
 
 def _weight(operand: Operand) -> int:
@@ -140,9 +158,8 @@ class CheckItem:
     domain: tuple[SizeExpr, ...] = ()
     within: tuple[Operand, ...] = ()
 
-    def leaves(self) -> Iterator[Leaf]:
-        for o in (*self.conditions, *self.within):
-            yield from leaves(o)
+    def leaves(self) -> list[Leaf]:
+        return leaves(*self.conditions, *self.within)
 
 
 @record(eq=False)

@@ -8,7 +8,7 @@ What is checked:
 - locals: after `loops.store`, a value that is not stored is used only where its local variable is at hand;
 - memory: stored are results of calls, targets of writes, outputs, arguments of calls; aliases lead to stored values;
   after `loops.memory` each has memory of its own or is an alias, outputs are numbered, and values whose live ranges
-  meet have different slots, but for the one whose slot is taken over.
+  meet have different slots, except for the one whose slot is taken over.
 
 Not here: whether values are right (tests compare with the interpreter).
 """

@@ -16,11 +16,10 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Var
-from gradc.ir.scalars import get_row
-from gradc.ir.types import MAX_DIMS
 from gradc.loops.index import View
 from gradc.loops.names import Namer
 from gradc.loops.schedule import (
+    LOOP_NAMES,
     Allocation,
     Block,
     Body,
@@ -34,19 +33,8 @@ from gradc.loops.schedule import (
     ScanItem,
     Schedule,
     nodes_of,
+    op_label,
 )
-
-LOOP_NAMES = ("i", "j", "k", *(f"i{n}" for n in range(4, MAX_DIMS + 1)))
-
-
-def op_name(op: ops.OpKind) -> str:
-    """An op's name, as an identifier: the row of an elementwise one."""
-    match op:
-        case ops.Map("position"):           # the schedule's own, no row
-            return "position"
-        case ops.Map(fn):
-            return get_row(fn).name
-    return type(op).__name__.lower() if type(op) in (ops.Cast, ops.Iota) else str(op)
 
 
 def pretty(schedule: Schedule) -> str:
@@ -81,7 +69,7 @@ class _Printer:
         found = self._names.get(var)
         if found is None:
             node = self._node.get(var)
-            label = self.s.labels.get(var, "v") if node is None else op_name(node.op)
+            label = self.s.labels.get(var, "v") if node is None else op_label(node.op)
             found = self._names[var] = self._namer(var.name or label)
         return found
 
@@ -158,7 +146,7 @@ class _Printer:
     def _applied(self, op: ops.OpKind, operands: Sequence[Operand]) -> str:
         if op == ops.Map("identity"):
             return self._list(operands)
-        name = op.dtype if isinstance(op, ops.Cast) else op_name(op)
+        name = op.dtype if isinstance(op, ops.Cast) else op_label(op)
         return f"{name}({self._list(operands)})"
 
     def _list(self, operands: Sequence[Operand]) -> str:

@@ -27,9 +27,8 @@ class Uses:
                 self._nest(item, (), k)
                 continue
             self.item[item] = k
-            for operand in item.args if isinstance(item, CallItem) else item.operands:
-                for leaf in leaves(operand):
-                    self._use(item, leaf)
+            for leaf in leaves(*(item.args if isinstance(item, CallItem) else item.operands)):
+                self._use(item, leaf)
             if isinstance(item, CallItem):
                 continue
             self.inner[k] = [Uses(inner) for inner in item.bodies]
@@ -38,9 +37,8 @@ class Uses:
                     if var not in inner.defined:
                         self.users.setdefault(var, []).extend([(item, view) for _, view in users])
         self.item[body] = len(body.items)
-        for operand in body.ends:
-            for leaf in leaves(operand):
-                self._use(body, leaf)
+        for leaf in leaves(*body.ends):
+            self._use(body, leaf)
 
     def _nest(self, nest: Nest | Block, path: tuple[Nest, ...], number: int) -> None:
         if type(nest) is Nest:

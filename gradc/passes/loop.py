@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import copy
+from operator import is_
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -43,8 +44,8 @@ def is_loop(eqn: Eqn) -> bool:
 class Loop:
     """See the module."""
 
-    __slots__ = ("after", "counts", "done", "inits", "inner", "lasts", "limit", "names", "op", "others", "rows", "seqs",
-                 "sources", "steps", "stop")
+    __slots__ = ("after", "counts", "done", "inits", "inner", "lasts", "limit", "names", "op", "opened", "others",
+                 "rows", "seqs", "sources", "steps", "stop")
 
     def __init__(self, eqn: Eqn, args: Iterable[Var]) -> None:
         """Open `eqn`, whose arguments are `args` in the Program that is being built."""
@@ -71,6 +72,13 @@ class Loop:
         self.counts: list[Key] = [eqn.outs[-1]] if op.until else []
         self.names: dict[Key, str | None] = {v: v.name for v in eqn.outs}
         self.done: dict[Key, Var] = {}
+        same = all(map(is_, [v.type for v in inside], [v.type for v in body.inputs]))
+        self.opened = self._parts() if same and len(set(self.rows.values())) == len(self.rows) else None
+
+    def _parts(self) -> list[Var | bool | None]:
+        """What edits change; equal parts are the same loop."""
+        return [*self.seqs, None, *self.inits, None, *self.others, None, *self.after.values(), None,
+                *dict.fromkeys(self.rows.values()), self.stop, self.limit is None]
 
     @staticmethod
     def both(first: Loop, second: Loop) -> Loop:
@@ -313,8 +321,10 @@ class Loop:
         made = dict(self.done)
         if not self.after and not self.rows and self.stop is None:
             return made
-        op = replace(self.op, body=self.body(), n_seqs=len(self.seqs), n_carries=len(self.inits),
-                     until=self.stop is not None, limited=self.limit is not None)
+        op = self.op
+        if self._parts() != self.opened:
+            op = replace(op, body=self.body(), n_seqs=len(self.seqs), n_carries=len(self.inits),
+                         until=self.stop is not None, limited=self.limit is not None)
         b.sources = self.sources
         outs = b.equation(op, self.outside()).outs
         last = dict(zip(self.inits, outs))
@@ -413,7 +423,8 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
 
 def _special(t: Type, outside: Type, row: bool) -> Type:
     """`t` with the sizes that are known outside; no new 1s, they would broadcast."""
-    if type(t) is not TensorType or type(outside) is not TensorType:
+    if type(t) is not TensorType or type(outside) is not TensorType or None not in t.shape:
         return t
     shape = outside.shape[1:] if row else outside.shape
-    return TensorType.make(t.dtype, tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)]))
+    new = tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)])
+    return t if new == t.shape else TensorType.make(t.dtype, new)

@@ -65,6 +65,8 @@ class Rows:
 
 def join_pads(program: Program, state: State, table: Table) -> Program:
     """`program` with sums of padded vectors as joins; new equations pass through the rules of `table`."""
+    if not any(type(eqn.op) in (ops.Scatter, ops.Reshape) for eqn in program.eqns):
+        return program
     found = _Search(program).found
     if not found:
         return program
@@ -119,18 +121,22 @@ class _Search:
 
     def _sum(self, eqn: Eqn) -> None:
         parts: list[Part] = []
+        new: list[Part] = []
         scatter = type(eqn.op) is ops.Scatter
         for a in eqn.args[:1] if scatter else eqn.args:
             if self.uses[a] == 1 and a in self.sums:
-                parts += self.sums.pop(a)
+                more = self.sums.pop(a)
+                parts = [*parts, *more] if parts else more
             elif not scatter or not self._is_zeros(a):
-                parts.append(Part(a, 0, 0))
+                new.append(Part(a, 0, 0))
+                parts.append(new[-1])
         if scatter:
             part = _pad(eqn)
             if part is None or (eqn.op.mode == "set" and parts):
                 return
+            new.append(part)
             parts.append(part)
-        if all(len(p.value.type.shape) == 1 and p.value.type.shape != (1,) for p in parts):
+        if all(len(p.value.type.shape) == 1 and p.value.type.shape != (1,) for p in new):
             self.sums[eqn.out] = parts
 
     def _weave(self, eqn: Eqn) -> None:

@@ -146,7 +146,7 @@ class _Optimizer:
         """`program` after the sweeps of `phases`."""
         tell = "passes" in config.log.split(",")
         started = time.perf_counter()
-        state = State(program)
+        first, state = program, State(program)
         if self.log is not None or tell:
             state.fired = [] if self.log is None else self.log
         for phase in phases:
@@ -168,7 +168,9 @@ class _Optimizer:
             program = share_exponentials(program, state)
             # last: it makes products of quotients
             program = specialize.share_reciprocals(program, state)
-        program = with_lines(keep_size_checks(program, state), state)
+        if program.eqns != first.eqns:
+            program = keep_size_checks(program, state)
+        program = with_lines(program, state)
         if self.checked:
             check(program, "keep_size_checks")
         return program

@@ -173,49 +173,26 @@ def lost_checks(constraints: Sequence[Constraint], latest: Callable[[Var], Var],
     `latest` says what a Var has been replaced by, `makers` which equation makes it.  Result: (dimension, dimension,
     message) for each.
     """
+    there = set(program.eqns)
+    constraints = [c for c in constraints if c.eqn not in there]        # what has not changed still compares
+    if not constraints:
+        return []
     after = analyse(program)
     memo: dict[Dim, Dim | None] = {}
 
-    def translate(dim: Dim) -> Dim | None:
-        if type(dim) is int:
-            return dim
-        for size in sorted(parts(dim), key=lambda s: s.number):
-            if size not in memo:
-                memo[size] = _translated(size, memo, after, latest)
-        return memo[dim]
+
+    def atom(size: Symbol) -> Dim | None:
+        var = latest(size.args[0])
+        if var not in after.dims and (size.fn == "shape" or var.data is None):
+            return None
+        return after.dims[var][size.args[1]] if size.fn == "shape" else after.value(var)
 
     lost: list[tuple[Dim, Dim, str]] = []
     for c in constraints:
-        x, y = translate(c.a), translate(c.b)
+        x, y = [after.translated(d, atom, memo) for d in (c.a, c.b)]
         if x is None or y is None or after.find(x) != after.find(y):
             lost.append((c.a, c.b, _message(c, makers)))
     return lost
-
-
-def _translated(size: Symbol, memo: dict[Dim, Dim | None], after: Shapes, latest: Callable[[Var], Var]) -> Dim | None:
-    """What a size is in the Program that `after` knows; None if nothing there tells it."""
-    fn, args = size.fn, size.args
-    if fn in ("shape", "value"):
-        var = latest(args[0])
-        if var not in after.dims and (fn == "shape" or var.data is None):
-            return None
-        return after.dims[var][args[1]] if fn == "shape" else after.value(var)
-    if fn == "sum":
-        total: Dim = args[0]
-        for f, s in args[1]:
-            t = memo[s]
-            if t is None:
-                return None
-            total = after.add(total, after.mul(t, f))
-        return total
-    found = [a if type(a) is int else memo[a] for a in args]
-    if None in found:
-        return None
-    if fn == "product":
-        return after.product(found)  # type: ignore[arg-type]
-    if fn in ("quotient", "minimum", "maximum"):
-        return getattr(after, fn)(*found)
-    return after.term(fn, tuple(map(after.find, found)))  # type: ignore[arg-type]
 
 
 def _message(c: Constraint, makers: Mapping[Var, Eqn]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import measure, peers
 from benchmarks.row import Call, Row
 
-WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature", "random")
+WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature", "random", "gather")
 
 
 def all_rows() -> list[Row]:

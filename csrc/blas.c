@@ -1,4 +1,4 @@
-/* blas.c: where gemm comes from.  No BLAS is linked: a table of pointers is resolved at the first gemm.
+/* blas.c: where gemm and its like come from.  No BLAS is linked: a table of pointers is resolved at the first gemm.
  *
  * Providers, in the order of "auto":
  *   numpy     the OpenBLAS that NumPy's wheel carries; it is in the process already
@@ -34,6 +34,8 @@ typedef struct library {
     void *dgemm, *sgemm;        /* CBLAS entries */
     int bits;                   /* of its integers; 0: no library */
     const char *provider;
+    void *handle;
+    const char *prefix, *suffix;        /* of the names of its functions */
     char symbol[64], version[160], path[PATH_MAX];
     int (*get_threads)(void);
 } library;
@@ -79,8 +81,6 @@ static inline int64_t at_least_1(int64_t n)
 GEMM(d, double)
 GEMM(s, float)
 
-const gradc_blas gradc_blas_chosen = {dgemm_chosen, sgemm_chosen};
-const gradc_blas gradc_blas_own = {gradc_dgemm, gradc_sgemm};
 
 /* -- libraries: names of their symbols ----------------------------------------------------------------------- */
 
@@ -100,6 +100,23 @@ static void *symbol(void *handle, const char *prefix, const char *name, const ch
     snprintf(text, sizeof text, "%s%s%s", prefix, name, suffix);
     return dlsym(handle, text);
 }
+
+static void *find_chosen(const char *name, int *bits)
+{
+    const library *to = resolved();
+    *bits = to->bits;
+    return to->bits ? symbol(to->handle, to->prefix, name, to->suffix) : NULL;
+}
+
+static void *find_none(const char *name, int *bits)
+{
+    (void)name;
+    *bits = 0;
+    return NULL;
+}
+
+const gradc_blas gradc_blas_chosen = {dgemm_chosen, sgemm_chosen, find_chosen};
+const gradc_blas gradc_blas_own = {gradc_dgemm, gradc_sgemm, find_none};
 
 /* Plain "cblas_dgemm" means 64-bit integers in an OpenBLAS that says so. */
 static int wide_integers(const char *config)
@@ -134,6 +151,9 @@ static library *described(void *handle, const char *path, const char *provider)
         *(void **)&made->get_threads = symbol(handle, prefix, "openblas_get_num_threads", suffix);
         const char *config = get_config ? get_config() : NULL;
         made->bits = wide_integers(config) ? 64 : spellings[i].bits;
+        made->handle = handle;
+        made->prefix = prefix;
+        made->suffix = suffix;
         made->dgemm = dgemm;
         made->sgemm = sgemm;
         made->provider = provider;

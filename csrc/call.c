@@ -30,7 +30,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     memset(frame->error, 0, sizeof frame->error);
     frame->parallel = gradc_pool_run;
     frame->blas = self->blas;
-    frame->draw = gradc_draw;
+    frame->routines = gradc_routines;
     frame->callback = self->n_calls ? gradc_call_back : NULL;
     frame->host = NULL;
 }

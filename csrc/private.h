@@ -55,9 +55,21 @@ void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, doub
 void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
+/* linalg.c ----------------------------------------------------------------------------------------------- */
+
+/* Routines of gradc_runtime.h; gradc's own loops where the matrices are small or the library has no such function. */
+#define GRADC_DECLARED(name) \
+    int gradc_##name##_F32(gradc_frame *, int, const void *const *, const int64_t *, void *const *); \
+    int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+GRADC_OF_FLOATS(GRADC_DECLARED)
+
 /* random.c ----------------------------------------------------------------------------------------------- */
 
-extern const gradc_draws gradc_draw;            /* NULL if gradc was built without NumPy's library of distributions */
+extern const gradc_routine gradc_draw;          /* NULL if gradc was built without NumPy's library of distributions */
+
+/* routines.c --------------------------------------------------------------------------------------------- */
+
+extern const gradc_routine gradc_routines[GRADC_ROUTINES];      /* what frame->routines points to */
 
 /* cpu.c -------------------------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* random.c: draws of random numbers, bit for bit those of numpy.random.Generator(PCG64).
  *
- * The distributions are NumPy's own functions, from its library npyrandom (setup.py links it; without it gradc_draw is
- * NULL and random numbers are drawn in the interpreter).  The generator is written here, so that a state is plain data
+ * The distributions are NumPy's own functions, from its library npyrandom (setup.py links it; without it gradc_draw
+ * is NULL and random numbers are drawn in the interpreter).  The generator is written here, so that a state is plain data
  * which a kernel can own: PCG XSL RR 128/64 of M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
  * Statistically Good Algorithms for Random Number Generation" (Harvey Mudd College, 2014), section 6.3, with the buffer
  * for the second half of a word of NumPy's PCG64.
@@ -58,12 +58,12 @@ static double pcg_double(void *of)
     return (double)(pcg_uint64(of) >> 11) * 0x1p-53;
 }
 
-/* Parameters of one call; the same for all draws where the step is 0.  bad: the draw whose parameters are at fault. */
+/* Parameters of one call; the same for all draws where the step is 0.  frame: for those of a draw at fault. */
 typedef struct given {
     const void *const *data;
     const int64_t *steps;
     int64_t n;
-    int64_t *bad;
+    gradc_frame *frame;
 } given;
 
 static inline double real(const given *p, int k, int64_t i)
@@ -78,7 +78,7 @@ static inline int64_t whole(const given *p, int k, int64_t i)
 
 static inline int fault_at(const given *p, int64_t i, int number)
 {
-    *p->bad = i;
+    p->frame->error[3] = i;
     return number;
 }
 
@@ -205,6 +205,13 @@ static int fault_of(int distribution, const given *p)
     }
 }
 
+/* How many parameters the distributions have of which some are refused. */
+static const int parameters[] = {
+    [GRADC_UNIFORM] = 2, [GRADC_NORMAL] = 2, [GRADC_LOGNORMAL] = 2, [GRADC_EXPONENTIAL] = 1, [GRADC_BETA] = 2,
+    [GRADC_GAMMA] = 2, [GRADC_CHISQUARE] = 1, [GRADC_GUMBEL] = 2, [GRADC_LAPLACE] = 2, [GRADC_LOGISTIC] = 2,
+    [GRADC_TRIANGULAR] = 3, [GRADC_VONMISES] = 2, [GRADC_WEIBULL] = 1, [GRADC_BINOMIAL] = 2, [GRADC_POISSON] = 1,
+    [GRADC_GEOMETRIC] = 1, [GRADC_INTEGERS] = 2};
+
 /* ---- draws -------------------------------------------------------------------------------------------------- */
 
 #define REAL(k) real(&p, k, i)
@@ -214,13 +221,20 @@ static int fault_of(int distribution, const given *p)
         ((type *)out)[i] = (draw); \
     break
 
-static int draw(int distribution, const uint64_t *before, uint64_t *after, int64_t n, void *out,
-                const void *const *parameters, const int64_t *steps, int64_t *bad)
+static int draw(gradc_frame *frame, int distribution, const void *const *in, const int64_t *numbers,
+                void *const *results)
 {
-    const given p = {parameters, steps, n, bad};
+    const uint64_t *before = in[0];
+    uint64_t *after = results[0];
+    void *out = results[1];
+    const int64_t n = numbers[0], *steps = numbers + 1;
+    const given p = {in + 1, steps, n, frame};
     const int fault = fault_of(distribution, &p);
-    if (fault)
+    if (fault) {
+        for (int k = 0; k < parameters[distribution]; ++k)      /* words, whether double or int64_t */
+            frame->error[k] = whole(&p, k, frame->error[3]);
         return fault;
+    }
     if (after != before)
         memcpy(after, before, 6 * sizeof *after);
     bitgen_t bits = {after, pcg_uint64, pcg_uint32, pcg_double, pcg_uint64}, *const g = &bits;
@@ -263,7 +277,7 @@ static int draw(int distribution, const uint64_t *before, uint64_t *after, int64
         EACH(int64_t, random_geometric(g, REAL(0)));
     case GRADC_INTEGERS:
         if (!steps[0] && !steps[1]) {
-            const int64_t low = ((const int64_t *)parameters[0])[0], high = ((const int64_t *)parameters[1])[0];
+            const int64_t low = ((const int64_t *)in[1])[0], high = ((const int64_t *)in[2])[0];
             random_bounded_uint64_fill(g, (uint64_t)low, (uint64_t)high - 1 - (uint64_t)low, n, false, out);
             break;
         }
@@ -273,10 +287,10 @@ static int draw(int distribution, const uint64_t *before, uint64_t *after, int64
     return 0;
 }
 
-const gradc_draws gradc_draw = draw;
+const gradc_routine gradc_draw = draw;
 
 #else
 
-const gradc_draws gradc_draw = NULL;
+const gradc_routine gradc_draw = NULL;
 
 #endif

@@ -79,7 +79,7 @@ FLAGS: dict[str, Flag] = {
     "deterministic": Flag(False, "GRADC_DETERMINISTIC", _switch, "gemm by gradc's own loops, same bits always", True),
     "checkpoint_bytes": Flag(64 * 2**20, "GRADC_CHECKPOINT_BYTES", _count, "states that a loop keeps for its gradient "
                              "alone; above, most are computed again; 0: no limit", True),
-    "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm"),
+    "blas": Flag("auto", "GRADC_BLAS", ("auto", "numpy", "scipy", "system", "fallback"), "provider of gemm and LAPACK"),
     "log": Flag("", "GRADC_LOG", _topics, f"comma list of topics to log on stderr: {', '.join(TOPICS)}"),
 }
 

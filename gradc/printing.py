@@ -85,6 +85,8 @@ _LABELS: dict[type[ops.OpKind], Callable[[Any, Apply], str]] = {
     ops.Reshape: lambda op, node: f"Reshape{{{op.ndim}}}",
     ops.Slice: lambda op, node: f"Subtensor{{{_entries(op.items)}}}",
     ops.Scatter: lambda op, node: f"IncSubtensor{{{op.mode.capitalize()};{_entries(op.items)}}}",
+    ops.Gather: lambda op, node: "AdvancedSubtensor",
+    ops.ScatterAt: lambda op, node: f"AdvancedIncSubtensor{{{op.mode}}}",
     ops.Concat: lambda op, node: f"Join{{{op.axis}}}",
     ops.Iota: lambda op, node: "ARange{dtype='int64'}",
     ops.ShapeOf: lambda op, node: "Shape" if op.axis is None else f"Shape_i{{{op.axis}}}",
@@ -195,9 +197,17 @@ def _index_pieces(items: ops.Items, dynamic: Sequence[Variable]) -> Pieces:
     return pieces
 
 
-def _scatter_pieces(op: ops.Scatter, node: Apply) -> Pieces:
-    place = [node.inputs[0], *_index_pieces(op.items, node.inputs[2:])]
-    return [f"{op.mode}_subtensor(", *place, ", ", node.inputs[1], ")"]
+def _at_pieces(axes: Sequence[int], index: Sequence[Variable]) -> Pieces:
+    """[i, :, j]: index arrays print their value."""
+    given = dict(zip(axes, index))
+    pieces: Pieces = ["["]
+    for k in range(axes[-1] + 1):
+        pieces += [", "] * (k > 0) + [given.get(k, ":")]
+    return [*pieces, "]"]
+
+
+def _changed_pieces(op: Any, node: Apply, place: Pieces) -> Pieces:
+    return [f"{op.mode}_subtensor(", node.inputs[0], *place, ", ", node.inputs[1], ")"]
 
 
 _PIECES: dict[type[ops.OpKind], Callable[[Any, Apply], Pieces]] = {
@@ -210,7 +220,9 @@ _PIECES: dict[type[ops.OpKind], Callable[[Any, Apply], Pieces]] = {
     ops.Broadcast: lambda op, node: _call("Alloc", node.inputs),
     ops.Transpose: _transpose_pieces,
     ops.Slice: lambda op, node: [node.inputs[0], *_index_pieces(op.items, node.inputs[1:])],
-    ops.Scatter: _scatter_pieces,
+    ops.Scatter: lambda op, node: _changed_pieces(op, node, _index_pieces(op.items, node.inputs[2:])),
+    ops.Gather: lambda op, node: [node.inputs[0], *_at_pieces(op.axes, node.inputs[1:])],
+    ops.ScatterAt: lambda op, node: _changed_pieces(op, node, _at_pieces(op.axes, node.inputs[2:])),
     ops.Concat: lambda op, node: _call("join", [str(op.axis), *node.inputs]),
     ops.Iota: lambda op, node: _call("arange", node.inputs),
     ops.ShapeOf: lambda op, node: ["Shape(", node.inputs[0], ")" if op.axis is None else f")[{op.axis}]"],

@@ -52,6 +52,7 @@ class Target:
     # what a statement costs
     addition: float = 0.12          # one unit of a row's weight, per element
     recompute: int = 2              # additions' worth that is computed again rather than stored
+    recompute_leaves: int = 3       # and from so many elements
     call: int = 10                  # weight of a row of the table whose C is a call
     small_product: int = 512        # multiplications of a product of matrices that is faster as loops than by BLAS
     # folds

@@ -73,7 +73,21 @@ SAMPLERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     "integers": lambda rng, shape: rng.integers(-6, 7, shape),
     "small": lambda rng, shape: rng.integers(0, 4, shape),
     "bools": lambda rng, shape: rng.integers(0, 2, shape),
+    "triangles": lambda rng, shape: rng.normal(0, 1, shape) / shape[-1] + 2 * np.eye(shape[-1]),
+    "positive_definite": lambda rng, shape: (x := rng.normal(0, 1, shape)) @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]),
 }
+
+
+def solved(a: np.ndarray, b: np.ndarray, lower: bool, trans: Any, unit: bool, b_ndim: int | None) -> np.ndarray:
+    """A triangular system by elimination with the whole matrix that the triangle stands for."""
+    whole = np.tril(a) if lower else np.triu(a)
+    if unit:
+        whole = whole * (1 - np.eye(a.shape[-1])) + np.eye(a.shape[-1])
+    if trans:
+        whole = np.swapaxes(whole, -1, -2)
+    vectors = b.ndim == 1 or b_ndim == 1
+    x = np.linalg.solve(whole, b[..., None] if vectors else b)
+    return x[..., 0] if vectors else x
 
 
 @dataclass(frozen=True)
@@ -664,7 +678,35 @@ def _int_index(text: str) -> Callable[[np.ndarray, Any], np.ndarray]:
     return lambda x, k: part(x, int(k))
 
 
+SAMPLERS["positions"] = lambda rng, shape: rng.integers(-3, 3, shape)      # of which some are equal
+_I, _J = Arg((4,), "positions", "int64"), Arg((2, 1), "positions", "int32", static=(None, 1))
+
+
+def _changed_at(mode: str, text: str) -> Callable[..., np.ndarray]:
+    part = eval(f"lambda i, j: np.s_[{text}]")
+
+    def run(x: np.ndarray, v: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        y, v = x.copy(), np.broadcast_to(v, x[part(i, j)].shape)
+        if mode == "inc":
+            y = y.astype(np.result_type(x, v))
+            np.add.at(y, part(i, j), v)
+        else:
+            y = y.astype(np.result_type(x, v))
+            y[part(i, j)] = v
+        return y
+
+    return run
+
+
 INDEXING: list[Case] = [
+    *[Case("getitem", _part(text, "x, i, j"), _part(text, "x, i, j"), (M, _I, _J), label=text)
+      for text in ("i", ":, j", "i, j", "1:, i", "j, None, ::-1", "i, -1", "[2, 0, 2]", "[True, False, True], j[0]")],
+    *[Case(f"{mode}_subtensor", lambda x, v, i, j, mode=mode, text=text: getattr(at, f"{mode}_subtensor")(
+        _part(text, "x, i, j")(x, i, j), v), _changed_at(mode, text), (M, v, _I, _J), label=f"{text} {v.shape}")
+      for mode in ("set", "inc")
+      for text, v in (("i", Arg((4, 4))), ("i, j", Arg((4,))), (":, i", S), ("1:, i", Arg((2, 4))), ("[2, 0, 2]", V))],
+    Case("take", lambda x, i: at.take(x, i, 1), lambda x, i: np.take(x, i, 1), (M, _I)),
+    Case("take", lambda x, i, j: at.take(x, i * j), lambda x, i, j: np.take(x, i * j), (M, _I, _J), label="flat"),
     *[Case("getitem", _part(text), _part(text), label=text) for text in _INDICES],
     *[
         Case(f"{mode}_subtensor", _build_change(mode, text), _numpy_change(mode, text), label=text)
@@ -726,6 +768,32 @@ PRODUCTS: list[Case] = [
         for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))
     ],
     Case("batched_dot", at.batched_dot, np.matmul, (T3, Arg((2, 4, 3)))),
+    *[
+        Case(
+            "slinalg.cholesky",
+            partial(at.slinalg.cholesky, lower=lower, on_error=on_error),
+            np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2),
+            (Arg(shape, "positive_definite"),),
+            label=f"{shape} {'lower' * lower} {on_error}",
+        )
+        for shape, lower, on_error in (((4, 4), True, "raise"), ((3, 3), False, "raise"), ((2, 3, 3), False, "nan"),
+                                       ((2, 1, 3, 3), True, "raise"))
+    ],
+    *[
+        Case(
+            "slinalg.solve_triangular",
+            partial(at.slinalg.solve_triangular, lower=lower, trans=trans, unit_diagonal=unit, b_ndim=ndim),
+            partial(solved, lower=lower, trans=trans, unit=unit, b_ndim=ndim),
+            (Arg(a, "triangles"), Arg(b, static=static)),
+            label=f"{a} {b} {'lower' * lower} {trans} {'unit' * unit}",
+        )
+        for a, b, static, lower, trans, unit, ndim in (
+            ((4, 4), (4, 3), None, True, 0, False, None), ((4, 4), (4,), None, False, 1, False, None),
+            ((2, 4, 4), (4, 3), None, False, 0, True, None),
+            ((2, 4, 4), (1, 4, 2), (1, None, None), True, "T", False, None),
+            ((2, 4, 4), (2, 4), None, True, 0, False, 1), ((4, 4), (3, 4, 1), None, True, 1, True, None),
+        )
+    ],
     Case("batched_dot", at.batched_dot, lambda x, y: (x * y).sum(1), (M, M), label="vectors"),
     Case("batched_dot", at.batched_dot, lambda x, y: x[:, None] * y, (Arg((3,)), M), label="scalars"),
     Case(
@@ -874,8 +942,10 @@ NO_CASE: frozenset[str] = frozenset(
         "SharedVariable",
         "TensorSharedVariable",
         "shared",
+        "linalg",
         "nnet",
         "random",
+        "slinalg",
         "special",
         "tensor",
         "get_scalar_constant_value",

@@ -22,28 +22,38 @@ typedef int (*gradc_section)(gradc_frame *frame, const void *context, int64_t lo
 
 enum { GRADC_NO_MEMORY = -1, GRADC_CALL_FAILED = -2 };
 
-/* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
+/* What routines take from the library of linear algebra that is in use. */
 typedef struct gradc_blas {
+    /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
     void (*dgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
     void (*sgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /* Its function of that name ("cblas_dtrsm", "dpotrf_"), and the bits of its integers; NULL if it has none. */
+    void *(*find)(const char *name, int *bits);
 } gradc_blas;
 
-/* Distributions of random numbers (gradc/ir/distributions.py says what their parameters are). */
-enum {
-    GRADC_UNIFORM, GRADC_NORMAL, GRADC_STANDARD_NORMAL, GRADC_LOGNORMAL, GRADC_EXPONENTIAL, GRADC_BETA, GRADC_GAMMA,
-    GRADC_CHISQUARE, GRADC_GUMBEL, GRADC_LAPLACE, GRADC_LOGISTIC, GRADC_TRIANGULAR, GRADC_VONMISES, GRADC_WEIBULL,
-    GRADC_BINOMIAL, GRADC_POISSON, GRADC_GEOMETRIC, GRADC_INTEGERS
-};
+/* What units call (gradc/ir/routines.py says what each computes); it runs on the thread that calls it.  in, out: the
+ * first element of each array.  numbers: the routine's options; the sizes of its core dimensions in the order in which
+ * its signature names them (of "...": the number of elements); then of each argument of layout "matrix" whether its
+ * columns are what lies in one piece (0 or 1) and how many elements are from one to the next, and of each of layout
+ * "each" whether it has a value for each element (0 or 1).
+ * Returns 0, or the number of what is wrong (from 1), with values for its message in frame->error. */
+typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
+                             void *const *out);
 
-/* n draws into `out` (of doubles, of integers int64_t).  A state is 6 words: state and increment of PCG64, the lower
- * half of each first, then has_uint32 and uinteger; `after` becomes the state that follows `before`.  parameters: the
- * data of each (double or int64_t); steps: 1 if each draw has a value of its own, else 0.
- * Returns 0, or the number (from 1) of what is wrong with the parameters; then it writes nothing but `bad`, the first draw
- * whose parameters are wrong. */
-typedef int (*gradc_draws)(int distribution, const uint64_t *before, uint64_t *after, int64_t n, void *out,
-                           const void *const *parameters, const int64_t *steps, int64_t *bad);
+/* Of distributions the state before is 6 words: state and increment of PCG64, the lower half of each first, then
+ * has_uint32 and uinteger; then come the parameters (double or int64_t).  They leave the state after, and the draws. */
+#define GRADC_DISTRIBUTIONS(ROW) \
+    ROW(UNIFORM) ROW(NORMAL) ROW(STANDARD_NORMAL) ROW(LOGNORMAL) ROW(EXPONENTIAL) ROW(BETA) ROW(GAMMA) ROW(CHISQUARE) \
+    ROW(GUMBEL) ROW(LAPLACE) ROW(LOGISTIC) ROW(TRIANGULAR) ROW(VONMISES) ROW(WEIBULL) ROW(BINOMIAL) ROW(POISSON) \
+    ROW(GEOMETRIC) ROW(INTEGERS)
+/* Those of linear algebra: one of float32, one of float64. */
+#define GRADC_OF_FLOATS(ROW) \
+    ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY)
+#define GRADC_NUMBER(name) GRADC_##name,
+#define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
+enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_ROUTINES };
 
 static inline int64_t gradc_bits(double value)
 {
@@ -66,13 +76,12 @@ struct gradc_frame {
     /* Run section over blocks 0..blocks-1, possibly on several threads: at least `grain` blocks a call;
      * the error of the lowest failing block is returned. */
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
-    const gradc_blas *blas;       /* NULL if the unit calls no gemm                                   */
-    gradc_draws draw;             /* NULL if the unit draws no random numbers                         */
-    /* The user's function `number` on contiguous arrays: sizes of all inputs, then of all outputs.  Called on the
-     * thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once; why it failed is known
-     * to the caller.  NULL if the unit has no such calls. */
-    int (*callback)(gradc_frame *frame, int number, const void *const *inputs, const int64_t *sizes,
-                    void *const *outputs);
+    const gradc_blas *blas;       /* for routines                                                     */
+    const gradc_routine *routines; /* by their numbers                                                */
+    /* The user's function `number` on contiguous arrays; numbers: sizes of all inputs, then of all outputs.  Called on
+     * the thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once; why it failed is
+     * known to the caller.  NULL if the unit has no such calls. */
+    gradc_routine callback;
     void *host;                   /* belongs to the caller                                            */
 };
 

@@ -20,6 +20,7 @@ import numpy as np
 from gradc.autodiff.table import JVP, VJP
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable, node_of
+from gradc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from gradc.autodiff.symbolic import Symbolic
@@ -31,7 +32,7 @@ SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh a
                                "logaddexp erf erfc".split())
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
-_MOVES = (ops.Transpose, ops.Reshape, ops.Slice, ops.Scatter, ops.Concat, ops.Broadcast)    # and add up elements
+_MOVES = (*ops.VIEWS, *ops.WRITES, ops.Concat)      # elements, and add them up
 _MANY = 8           # conditions that are kept apart, so that opposite ones are seen
 
 Literal = tuple[Variable, bool]         # a condition, and whether it or its opposite holds
@@ -160,7 +161,8 @@ def condition(o: Symbolic, g: Guarded) -> Variable | None:
 def through(o: Symbolic, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
     """Derivatives by a rule with any number of arguments and results: conditions that hold for all elements stay."""
     shared = _shared(o, [g for g in given if g is not None])
-    return [None if t is None else Guarded(t, shared, False) for t in terms]
+    return [None if t is None else Guarded(t, shared, False) if type(t.type) is TensorType else Guarded(t)
+            for t in terms]
 
 
 def _contract_back(o: Symbolic, node: Apply, g: Guarded, terms: Sequence[Variable | None]) -> list[Guarded | None]:

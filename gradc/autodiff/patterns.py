@@ -184,11 +184,12 @@ def _reduce(walk: _Walk, eqn: Eqn) -> np.ndarray:
 
 
 def _scatter(walk: _Walk, eqn: Eqn) -> np.ndarray:
+    """What reads the part tells where it is; several elements may go to one place."""
     x, v, *dynamic = eqn.args
     if not all(a in walk.known for a in dynamic):
         return _everything(walk, eqn)
     whole = _positions(x)
-    place = _part(walk, ops.Slice(eqn.op.items), x, dynamic)
+    place = _part(walk, ops.reading(eqn.op), x, dynamic)
     parts = []
     if x in walk.codes:
         codes = walk.codes[x]
@@ -198,9 +199,8 @@ def _scatter(walk: _Walk, eqn: Eqn) -> np.ndarray:
             codes = codes[kept[codes // walk.n]]
         parts.append(codes)
     if v in walk.codes:
-        source = np.full(whole.size, -1)
-        source[place] = np.broadcast_to(_positions(v), place.shape)
-        parts.append(walk.gathered(walk.codes[v], source))
+        part = walk.gathered(walk.codes[v], np.broadcast_to(_positions(v), place.shape))
+        parts.append(walk.moved(part, place))
     return walk.union(parts)
 
 
@@ -240,6 +240,7 @@ def _times_constant(walk: _Walk, x: Var, matrix: np.ndarray) -> np.ndarray:
 
 
 _RULES: dict[type, Callable[[_Walk, Eqn], np.ndarray]] = {
-    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Broadcast: _view, ops.Transpose: _view, ops.Reshape: _view,
-    ops.Slice: _view, ops.Reduce: _reduce, ops.Scatter: _scatter, ops.Concat: _concat, ops.Contract: _contract,
+    **dict.fromkeys(ops.VIEWS, _view), **dict.fromkeys(ops.WRITES, _scatter),
+    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Reduce: _reduce, ops.Concat: _concat,
+    ops.Contract: _contract,
 }

@@ -26,7 +26,9 @@ Pattern = Sequence[Sequence[bool]]
 VJP: dict[type, Rule] = {}
 JVP: dict[type, Rule] = {}
 CONNECTION: dict[type, Callable[[Apply], Pattern]] = {}
-SEVERAL = (ops.Scan, ops.Cond, ops.Random)
+CALL_VJP: dict[str, Rule] = {}      # by the name of the routine; see `autodiff/rules/calls.py`
+CALL_JVP: dict[str, Rule] = {}
+SEVERAL = (ops.Scan, ops.Cond, ops.Call)
 
 
 def vjp(kind: type) -> Callable[[Rule], Rule]:
@@ -55,7 +57,7 @@ def connects(kind: type) -> Callable[[Rule], Rule]:
 
 # How many leading arguments the value of the result depends on, differentiably or with zero derivative; the
 # arguments after them are sizes, positions and conditions.  Kinds that are not here: all of them.
-_LEADING: dict[type, int] = {ops.Broadcast: 1, ops.Reshape: 1, ops.Slice: 1, ops.Scatter: 2, ops.Assert: 1,
+_LEADING: dict[type, int] = {**dict.fromkeys(ops.VIEWS, 1), **dict.fromkeys(ops.WRITES, 2), ops.Assert: 1,
                              ops.Iota: 0, ops.ShapeOf: 0}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -26,15 +27,13 @@ from gradc.loops.nodes import (
     Bound,
     Break,
     Buffer,
+    Call,
     Check,
     Define,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     Fold,
     For,
-    Gemm,
     If,
     Index,
     Let,
@@ -124,10 +123,9 @@ class Printer:
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
         self.checks = False                 # was a Check printed?
         self.frame = False                  # was anything that uses the frame?
-        self.wide = True                    # may its vectors be as wide as can be?  See GRADC_WIDE
         self.count = 0                      # statements printed
         self.deepest = 0                    # blocks around one of them
-        self.step = False                   # does the innermost loop assign locals, as steps over time do (no vectors)?
+        self.carried = False                # does the innermost loop carry locals?
         self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
@@ -164,7 +162,7 @@ class Printer:
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
             text = row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
-            if self.step and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
+            if self.carried and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
                 return text.replace("gradc_", "gradc_step_", 1)
             return text
         if kind is Lit:
@@ -190,9 +188,6 @@ class Printer:
         return self.names[size]
 
     def index(self, index: Index) -> str:
-        # Compilers permute what lies fixed to each other: elements of rows of static size, of small arrays.
-        self.wide &= all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
-            bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
         terms = [self.names[v] if s == 1 else f"{self.size(s)} * {self.names[v]}" for s, v in index.terms]
         if index.offset != 0 or not terms:
             terms.append(self.size(index.offset))
@@ -240,7 +235,8 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
-        self.checks = self.frame = True
+        self.checks = True
+        self.frame |= bool(s.values)
         self.line(f"if (!{self.expr(s.condition)}) {{")
         for k, v in enumerate(s.values):
             self.line(f"    frame->error[{k}] = {self.error_word(self.expr(v, True), v.dtype)};")
@@ -257,14 +253,14 @@ class Printer:
             self.lane_loop(s)
             return
         self.accumulators(s.folds)
-        self.wide &= not (isinstance(s.start, int) and isinstance(s.stop, int))     # it may be unrolled
         var, start, stop = self.names[s.var], self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
-            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})")
+            self.loop(s.body, f"for (int64_t {var} = {stop} - 1; {var} >= {start}; --{var})",
+                      carried=s.is_carried)
             return
         if s.order == "free":
             self.line("GRADC_FREE_ORDER")
-        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})")
+        self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})", carried=s.is_carried)
 
     def bound(self, bound: Bound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
@@ -273,14 +269,14 @@ class Printer:
         for f in folds:
             self.line(f"{LOCAL_TYPE[f.dtype]} {self.names[f.name]} = {literal(f.identity, f.dtype)};")
 
-    def loop(self, body: tuple[Any, ...], head: str, *first: str) -> None:
+    def loop(self, body: tuple[Any, ...], head: str, *first: str, carried: bool = False) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
-        around, self.step = self.step, any([type(s) is Assign for s in body])
+        around, self.carried = self.carried, carried
         for text in first:
             self.line(text)
         self.statements(body)
-        self._indent, self.step = outside, around
+        self._indent, self.carried = outside, around
         self.line("}")
 
     def tile(self, s: Tile) -> None:
@@ -376,16 +372,16 @@ class Printer:
             self.line(f"for (int64_t {base} = {start}; {base} < {stop}; {base} += {lanes}) {{")
             outside, self._indent = self._indent, self._indent + "    "
             self.line(f"const int64_t width = {stop} - {base} < {lanes} ? {stop} - {base} : {lanes};")
-            self.loop(s.body, "for (int64_t lane = 0; lane < width; ++lane)", first)
+            self.loop(s.body, "for (int64_t lane = 0; lane < width; ++lane)", first, carried=s.is_carried)
             self._indent = outside
             self.line("}")
         else:
             self.line(f"int64_t {base} = {start};")
             self.line(f"for (; {base} + {lanes} <= {stop}; {base} += {lanes})")
             outside, self._indent = self._indent, self._indent + "    "
-            self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; lane < {lanes}; ++lane)", first, carried=s.is_carried)
             self._indent = outside
-            self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first)
+            self.loop(s.body, f"for (int64_t lane = 0; {base} + lane < {stop}; ++lane)", first, carried=s.is_carried)
         for a in arrays:
             place = f"{a.name}{a.at}[lane]"
             folded = row_template(a.row, a.dtype, a.dtype)[1].format(place, f"{a.name}{a.at}[lane + half]")
@@ -416,69 +412,40 @@ class Printer:
         self.line(f"if ({self.expr(s.condition, True)})")
         self.line("    break;")
 
-    def gemm(self, s: Gemm) -> None:
+    def call(self, s: Call) -> None:
+        """A call that ends the function if it does not return 0."""
         self.frame = True
-        letter, one, zero = ("s", "1.0f", "0.0f") if s.dtype == "float32" else ("d", "1.0", "0.0")
-        m, n, k = self.size(s.m), self.size(s.n), self.size(s.k)
-        self.line(f"frame->blas->{letter}gemm({int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {one}, "
-                  f"{self.address(s.a)}, {self.size(s.step_a)},")
-        self.line(f"                   {self.address(s.b)}, {self.size(s.step_b)}, {zero}, "
-                  f"{self.address(s.out)}, {n});")
-
-
-    def draw(self, s: Draw) -> None:
-        self.frame = True
-        data, steps = [], []
-        for p in s.parameters:
-            data.append(self.address(p) if type(p) is Load else f"&(const {C_TYPE[p.dtype]}){{{self.expr(p, True)}}}")
-            steps.append(str(int(type(p) is Load)))
-        given = [f"(const void *const[]){{{', '.join(data)}}}", f"(const int64_t[]){{{', '.join(steps)}}}"] if data \
-            else ["NULL", "NULL"]
-        given.append("&frame->error[3]")
-        call = f"frame->draw(GRADC_{s.distribution.upper()}, {self.address(s.before)}, {self.address(s.after)}, " \
-               f"{self.size(s.count)}, {self.address(s.out)},"
-        if not s.faults:
-            self.line(call)
-            self.line(f"            {', '.join(given)});")
+        numbers = [self.size(n) for n in s.numbers]
+        outs = [self.address(load) for load in s.outs]
+        if isinstance(s.routine, ArraySnippet):
+            self.snippets[s.routine] = None
+            args = [self.address(e) if rank and type(e) is Load else self.expr(e)
+                    for e, (_, _, rank) in zip(s.args, s.routine.inputs)]
+            call = f"{c_name(s.routine)}({', '.join([*args, *numbers, *outs])})"
+        else:
+            args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"
+                    for e in s.args]
+            which = f"callback(frame, {s.routine}" if isinstance(s.routine, int) else \
+                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
+            call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
+                   f"{listed('void *const', outs)})"
+        if not s.failures and not isinstance(s.routine, int):
+            self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
         self.line("{")
-        self.line(f"    const int fault = {call}")
-        self.line(f"                                  {', '.join(given)});")
-        self.line("    if (fault) {")
-        for k, p in enumerate(s.parameters):
-            value = f"({self.address(p)})[frame->error[3]]" if type(p) is Load else self.expr(p, True)
-            self.line(f"        frame->error[{k}] = {self.error_word(value, p.dtype)};")
-        self.line(f"        return {s.number - 1} + fault;")
-        self.line("    }")
-        self.line("}")
-
-    def extern(self, s: Extern) -> None:
-        """A call that ends the function if it does not return 0."""
-        self.frame = self.checks = True
-        if isinstance(s.function, int):
-            args, outs = (listed(t, [self.address(load) for load in loads])
-                          for t, loads in (("const void *const", s.args), ("void *const", s.outs)))
-            sizes = listed("const int64_t", [self.size(n) for shape in s.shapes for n in shape])
-            call = f"frame->callback(frame, {s.function}, {args}, {sizes}, {outs})"
-        else:
-            self.snippets[s.function] = None
-            passed = [self.expr(load) if rank == 0 else self.address(load)
-                      for load, (_, _, rank) in zip(s.args, s.function.inputs)]
-            passed += [self.size(s.shapes[k][axis]) for _, k, axis in s.function.sizes]
-            call = f"{c_name(s.function)}({', '.join([*passed, *map(self.address, s.outs)])})"
-        self.line("{")
         self.lines += wrapped(f"{self._indent}    const int status = {call};", len(self._indent) + 8)
+        first = get_routine(s.routine).shown if isinstance(s.routine, str) else 0
+        place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
         for code, number in s.failures:
-            if code is not None:
-                self.line(f"    if (status == {code})")
-                self.line(f"        return {number};")
-                continue
-            self.line("    if (status) {")
-            self.line("        frame->error[0] = status;")
+            shown = place if code is not None else [(0, "status")]
+            self.line(f"    if (status{f' == {code}' if code is not None else ''}){' {' * bool(shown)}")
+            for k, value in shown:
+                self.line(f"        frame->error[{k}] = {value};")
             self.line(f"        return {number};")
-            self.line("    }")
-        if isinstance(s.function, int):
+            if shown:
+                self.line("    }")
+        if isinstance(s.routine, int):
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")
@@ -486,10 +453,10 @@ class Printer:
 
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Store: Printer.store,
-    Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_, Gemm: Printer.gemm,
-    Draw: Printer.draw,
+    Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
+    Call: Printer.call,
     Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
-    If: Printer.if_, Break: Printer.break_, Extern: Printer.extern,
+    If: Printer.if_, Break: Printer.break_,
 }
 
 

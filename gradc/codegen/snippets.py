@@ -58,8 +58,8 @@ def used(program: Program) -> Iterator[tuple[Eqn, object, Snippet | ArraySnippet
     for eqn in equations(program):
         if type(eqn.op) is ops.Map and isinstance(eqn.op.fn, Row) and eqn.op.fn.snippet is not None:
             yield eqn, eqn.op.fn.numpy, eqn.op.fn.snippet
-        elif type(eqn.op) is ops.Callback and (snippet := snippet_of(eqn.op.op)) is not None:
-            yield eqn, eqn.op.op.numpy, snippet
+        elif (snippet := snippet_of(user := ops.user_op(eqn.op))) is not None:
+            yield eqn, user.numpy, snippet
 
 
 def needs_compiler(program: Program) -> bool:

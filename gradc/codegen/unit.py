@@ -52,7 +52,7 @@ class CUnit:
     constants: tuple[Any, ...]
     checks: tuple[CheckInfo, ...]
     sections: int
-    uses_blas: bool
+    routines: tuple[str, ...]
     calls: tuple[CallInfo, ...]
     statements: int
     deepest: int            # loops in loops, at most
@@ -88,10 +88,12 @@ class Alike:
     def find(self, text: str, names: Names, made: Any) -> Any:
         """The object of a text like `text`, or `made`, which is kept."""
         words = text.translate(_WORDS).split()
-        alike = self._found.setdefault((text.translate(_SIGNS), names.others(words)), [])
+        rest = names.others(words)      # words of C, types among them: each stands for itself
+        alike = self._found.setdefault((text.translate(_SIGNS), rest), [])
         for known, found in alike:
             pairs = set(zip(known, words))
-            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}):
+            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and all(
+                    a == b for a, b in pairs if a in rest or b in rest):
                 return found
         alike.append((words, made))
         return made
@@ -136,7 +138,7 @@ class _Unit:
                  *[line for function in self.known for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks, len(k.sections),
-                     k.uses_blas, k.calls, self.statements, self.deepest,
+                     k.routines, k.calls, self.statements, self.deepest,
                      any(out.shape != bounds for out, bounds in zip(k.outputs, k.bounds)))
 
     def z(self, size: SizeExpr | str) -> str:
@@ -303,7 +305,7 @@ class _Unit:
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
         name, loop = self.called[number - 1]
-        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * printer.wide}{'int' if printer.checks else 'void'} " \
+        head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * s.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"
         lines = [*wrapped(head, 4), *body]
         if s.blocks:
@@ -383,7 +385,7 @@ class _Unit:
         return name
 
     def entry_section(self, s: Section) -> None:
-        """A gemm or a user's function is called from the entry function itself: the pool is not in use then."""
+        """A routine or a user's function is called from the entry function itself: the pool is not in use then."""
         printer = Printer(Names(self.names), 2)
         printer.statements(s.body)
         lines = [f"    {{   /* {_comment(s.title)} */"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gradc import errors
 from gradc.codegen.snippets import needs_compiler
 from gradc.compile import pipeline, states
 from gradc.compile.callable import Function, dispatch
@@ -24,12 +25,9 @@ from gradc.compile.mode import Mode, get_mode
 from gradc.config import config
 from gradc.errors import (
     SIZE_ONE,
-    AssertionFailedError,
-    BadValueError,
     ExecutionError,
     GradcError,
     GraphError,
-    IndexOutOfBoundsError,
     ShapeError,
     ToolchainNotFoundError,
     ToolchainWarning,
@@ -43,6 +41,7 @@ from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable
 from gradc.ir.program import Eqn, with_sources
+from gradc.ir.routines import get_routine
 from gradc.ir.types import WORDS, RngType, TensorType, Type
 from gradc.runtime import toolchain
 
@@ -147,11 +146,13 @@ class Maker:
             calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name
-        if manifest["blas"]:
+        if any(get_routine(name).blas for name in manifest["routines"]):
             _choose_blas()
         made.info = Info(mode="c", key=self.compiled.key, cached=loaded.cached, cache=loaded.reason,
                          sections=manifest["sections"], isa=_isa_name(toolchain.isa()), path=loaded.path,
                          seconds={**self.compiled.seconds, "compiler": loaded.seconds}, scratch=MemoryUse(made))
+        if manifest["routines"]:
+            made.info["routines"] = ", ".join(manifest["routines"])
         if manifest["calls"]:
             made.info["calls"] = ", ".join(str(ingested.equation(numbers[0]).op) for numbers in manifest["calls"])
         self.compiled.forget()
@@ -269,7 +270,7 @@ class Maker:
         lines = self.ingested.lines_of(equations)
         if 1 not in values:
             message = message.replace(SIZE_ONE, "")
-        return _RUNTIME_ERRORS[error](self.ingested.explain(fill(message, values), shapes, lines))
+        return getattr(errors, error)(self.ingested.explain(fill(message, values), shapes, lines))
 
     def _title(self) -> str:
         return shown(self.name or "the function")
@@ -288,10 +289,6 @@ def _make(inputs: object, outputs: object, mode: Mode | str | None, updates: obj
         return Maker(ingested, mode, name, profile).make(trust)
 
 
-_RUNTIME_ERRORS: dict[str, type[Exception]] = {
-    "ShapeError": ShapeError, "IndexOutOfBoundsError": IndexOutOfBoundsError, "ExecutionError": ExecutionError,
-    "AssertionFailedError": AssertionFailedError, "MemoryError": MemoryError, "BadValueError": BadValueError,
-}
 _SAID: set[str] = set()             # warnings given: the lack of a compiler is said once
 
 

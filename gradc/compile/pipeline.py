@@ -82,13 +82,13 @@ class Compiled:
         with self._stage("generate"):
             made = stages().generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
-                    "sections": made.sections, "blas": made.uses_blas, "shrinks": made.shrinks,
+                    "sections": made.sections, "routines": list(made.routines), "shrinks": made.shrinks,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
         return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements, made.deepest))
 
     def _calling(self, name: str, sources: Sequence[int]) -> list[int]:
         """The numbers of the ingested equations behind a call of a user's Op; the first is that of the Op."""
-        numbers = [k for k in sources if type(self.ingested.equation(k).op) is ops.Callback]
+        numbers = [k for k in sources if ops.user_op(self.ingested.equation(k).op) is not None]
         if not numbers:
             raise InternalError(f"no equation is known of {name}, which is called in Python; this is a bug in gradc, "
                                 f"please report it")

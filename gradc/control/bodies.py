@@ -13,6 +13,7 @@ from gradc.ir.branches import selecting, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Constant, Variable, toposort
 from gradc.ir.program import Program
+from gradc.ir.routines import get_routine
 from gradc.record import record
 
 
@@ -53,7 +54,9 @@ def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> l
 
 
 def _may_fail(v: Variable) -> bool:
-    """Does `v` take an op that can fail for its values, or loops?"""
+    """Does `v` take an op that can fail for its values, or loops?  Draws are values, with checked parameters."""
     return any(not isinstance(node.op, ops.OpKind) or isinstance(node.op, (ops.Assert, ops.Scan, ops.Cond))
-               or (isinstance(node.op, ops.Slice) and any(item.is_single for item in node.op.items))
+               or (isinstance(node.op, ops.Call) and (row := get_routine(node.op.routine)).may_fail
+                   and not row.has_state)
+               or ops.checks_positions(node.op)
                for node in toposort([v]))

@@ -18,14 +18,15 @@ from gradc.ir.graph import Apply, Constant, Variable
 if TYPE_CHECKING:
     from gradc.autodiff.symbolic import Symbolic
 
-_TO_DYNAMIC = ops.Item(stop=ops.DYNAMIC)
+_FIRST_ROWS = ops.Scatter("inc", (ops.Item(stop=ops.DYNAMIC),))
 
 
 def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
     """total + term; where term is zeros but for a part, only the part is added."""
     for v in _terms(term):
         part = _into_zeros(v)
-        total = o.add(total, v) if part is None else o.apply(ops.Scatter("inc", part.op.items), total, *part.inputs[1:])
+        total = o.add(total, v) if part is None else o.apply(ops.writing("inc", ops.reading(part.op)), total,
+                                                             *part.inputs[1:])
     return total
 
 
@@ -53,12 +54,13 @@ def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable 
     rest, parts = [], []
     for term in _terms(g):
         part = _into_zeros(term)
-        if part is not None and until and part.op.items == (_TO_DYNAMIC,) and part.inputs[2] is step.node.outputs[-1]:
+        if part is not None and until and part.op == _FIRST_ROWS and part.inputs[2] is step.node.outputs[-1]:
             inner, found = _split(o, step, part.inputs[1], False)
             parts += found
             if inner is not None:
                 rest.append(o.apply(part.op, part.inputs[0], inner, part.inputs[2]) if found else term)
-        elif part is not None and not until and part.op.items and part.op.items[0].at == -1:
+        elif part is not None and not until and type(part.op) is ops.Scatter and part.op.items \
+                and part.op.items[0].at == -1:
             parts.append(part)
         else:
             rest.append(term)
@@ -91,9 +93,9 @@ def _terms(total: Variable) -> list[Variable]:
 
 
 def _into_zeros(v: Variable) -> Apply | None:
-    """The Scatter that makes v of zeros, if one does."""
+    """What makes v of zeros by writing one part, if something does; of equal positions all count."""
     node = v.owner
-    if node is None or type(node.op) is not ops.Scatter:
+    if node is None or type(node.op) not in ops.WRITES or (node.op.mode == "set" and type(node.op) in ops.AT_ARRAYS):
         return None
     fill = node.inputs[0].owner
     if fill is None or fill.op != ops.Map("second"):

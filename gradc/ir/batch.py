@@ -21,6 +21,7 @@ from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Program, Var, bodies, rebuild, tensor
+from gradc.ir.routines import UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
 from gradc.ir.types import RngType, TensorType, Type
@@ -216,20 +217,86 @@ def _reshape(builder: Builder, op: ops.Reshape, args: Sequence[Var], batched: Fl
     return _one(builder, ops.Reshape(op.ndim + 1), args[0], builder.size(args[0], 0), *args[1:])
 
 
+def _apart(items: ops.Items, dynamic: Sequence[Var], flags: Flags) -> tuple[ops.Items, list[Var], tuple[int, ...],
+                                                                           list[Var]]:
+    """An index without the positions that differ from row to row, its arguments; the axes that it leaves of these, and
+    the positions."""
+    kept: list[ops.Item] = []
+    fixed: list[Var] = []
+    axes: list[int] = []
+    index: list[Var] = []
+    rest = iter(zip(dynamic, flags))
+    for item in items:
+        given = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
+        if item.is_single and any(flag for _, flag in given):
+            axes.append(sum(not k.is_single for k in kept))
+            index.append(given[0][0])
+            item = ops.Item()
+        else:
+            _fixed([flag for _, flag in given], "the size of a result")
+            fixed += [v for v, _ in given]
+        kept.append(item)
+    return tuple(kept), fixed, tuple(axes), index
+
+
 def _slice(builder: Builder, op: ops.Slice, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(batched[1:], "an index")
-    return _one(builder, ops.Slice((ops.Item(), *op.items)), *args)
+    items, fixed, axes, index = _apart(op.items, args[1:], batched[1:])
+    x = args[0]
+    if not index or not all(item.is_all for item in items):
+        x = builder.apply(ops.Slice((ops.Item(), *items) if batched[0] else items), x, *fixed)
+    if not index:
+        return [(x, True)]
+    return _gather(builder, ops.Gather(axes), (x, *index), (batched[0], *[True] * len(index)))
 
 
 def _scatter(builder: Builder, op: ops.Scatter, args: Sequence[Var], batched: Flags) -> Result:
-    _fixed(batched[2:], "an index")
+    items, fixed, axes, index = _apart(op.items, args[2:], batched[2:])
     x, v = args[:2]
     if not batched[0]:
-        x = repeat(builder, x, builder.size(v, 0))
+        x = repeat(builder, x, _count(builder, args, batched))
+    whole = (ops.Item(), *items)
+    if not index:
+        if batched[1]:
+            v = _padded(builder, v, tensor(x).ndim - 1 - sum(item.is_single for item in items))
+        return _one(builder, ops.Scatter(op.mode, whole), x, v, *fixed)
+    every = all(item.is_all for item in items)
+    part = x if every else builder.apply(ops.Slice(whole), x, *fixed)
+    made = _scatter_at(builder, ops.ScatterAt(op.mode, axes), (part, v, *index), (True, batched[1],
+                                                                                *[True] * len(index)))
+    return made if every else _one(builder, ops.Scatter("set", whole), x, made[0][0], *fixed)
+
+
+def _rows_at(builder: Builder, index: Sequence[Var], flags: Flags, rows: Var | None) -> tuple[int, list[Var]]:
+    """The rank of index arrays without the new axis, and these arrays with it in front; after the numbers of `rows`."""
+    rank = max(tensor(i).ndim - flag for i, flag in zip(index, flags))
+    made = [_padded(builder, i, rank) if flag else i for i, flag in zip(index, flags)]
+    if rows is not None:
+        made.insert(0, builder.apply(ops.Transpose((0, *[-1] * rank)), builder.apply(ops.Iota(), rows)))
+    return rank, made
+
+
+def _gather(builder: Builder, op: ops.Gather, args: Sequence[Var], batched: Flags) -> Result:
+    x, index, flags = args[0], args[1:], batched[1:]
+    if not batched[0]:
+        return _one(builder, op, x, *_rows_at(builder, index, flags, None)[1])
+    inside = [k + 1 for k in op.axes]
+    if any(flags):
+        return _one(builder, ops.Gather((0, *inside)), x, *_rows_at(builder, index, flags, builder.size(x, 0))[1])
+    made = builder.apply(ops.Gather(tuple(inside)), x, *index)
+    rank = max(tensor(i).ndim for i in index)
+    return _one(builder, ops.Transpose((rank, *[k for k in range(tensor(made).ndim) if k != rank])), made)
+
+
+def _scatter_at(builder: Builder, op: ops.ScatterAt, args: Sequence[Var], batched: Flags) -> Result:
+    """Positions name the row as well: all rows of x are written at once."""
+    x, v, *index = args
+    n = _count(builder, args, batched)
+    if not batched[0]:
+        x = repeat(builder, x, n)
+    rank, index = _rows_at(builder, index, batched[2:], n)
     if batched[1]:
-        singles = sum(item.is_single for item in op.items)
-        v = _padded(builder, v, tensor(x).ndim - 1 - singles)
-    return _one(builder, ops.Scatter(op.mode, (ops.Item(), *op.items)), x, v, *args[2:])
+        v = _padded(builder, v, rank + tensor(x).ndim - 1 - len(op.axes))
+    return _one(builder, ops.ScatterAt(op.mode, (0, *[k + 1 for k in op.axes])), x, v, *index)
 
 
 def _concat(builder: Builder, op: ops.Concat, args: Sequence[Var], batched: Flags) -> Result:
@@ -267,29 +334,43 @@ def _assert(builder: Builder, op: ops.Assert, args: Sequence[Var], batched: Flag
     return [(builder.apply(op, x, *conditions, *shown), batched[0])]
 
 
-def _random(builder: Builder, op: ops.Random, args: Sequence[Var], batched: Flags) -> Result:
+def _call(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -> Result:
+    """Axes in front of an argument's core are a batch; all batches have as many axes as the longest."""
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        return _python(builder, routine.op, args, batched)
+    if routine.has_state:
+        return _draws(builder, op, args, batched)
+    inputs, _ = op.split(args)
+    ranks = [tensor(x).ndim - len(core) for x, core in zip(inputs, routine.cores[0])]
+    most = max(n - flag for n, flag in zip(ranks, batched))
+    given = [_padded(builder, x, most + tensor(x).ndim - n) if flag else x
+             for x, n, flag in zip(inputs, ranks, batched)]
+    return [(v, True) for v in builder.equation(replace(op, outer=op.outer + 1), (*given, *args[len(inputs):])).outs]
+
+
+def _draws(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) -> Result:
     """All draws from the one state: those of row k are what is drawn after those of row k - 1."""
-    state, sizes, parameters = op.split(args)
-    n, flags = _count(builder, args, batched), op.split(batched)[2]
-    given = []
-    for p, flag in zip(parameters, flags):
+    (state, *parameters), (_, sizes) = op.split(args)
+    n, given = _count(builder, args, batched), []
+    for p, flag in zip(parameters, batched[1:]):
         if flag:                        # parameters are scalars, or as large as the draws
-            p = builder.apply(ops.Broadcast(), _padded(builder, p, op.ndim), n, *sizes)
+            p = builder.apply(ops.Broadcast(), _padded(builder, p, len(sizes)), n, *sizes)
         given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
-    after, draws = builder.apply(ops.Random(op.distribution, op.ndim + 1), state, n, *sizes, *given)
+    after, draws = builder.apply(ops.Call(op.routine, (0, len(sizes) + 1)), state, *given, n, *sizes)
     return [(after, False), (draws, True)]
 
 
-def _python(builder: Builder, op: ops.Callback, args: Sequence[Var], batched: Flags) -> Result:
+def _python(builder: Builder, user: Any, args: Sequence[Var], batched: Flags) -> Result:
     """A user's Op is called for each row; one that stands for equations and takes a random state is these equations."""
-    if not hasattr(op.op, "expand") or not any(type(a.type) is RngType for a in args):
-        raise Unbatchable(f"{op} works on one value at a time")
+    if not hasattr(user, "expand") or not any(type(a.type) is RngType for a in args):
+        raise Unbatchable(f"{user} works on one value at a time")
     inner = Builder()
     inside = [inner.input(TensorType.make(tensor(a).dtype, tensor(a).shape[1:]) if flag else a.type, a.name)
               if a.data is None else inner.constant(a.data, tensor(a).dtype) for a, flag in zip(args, batched)]
-    program = inner.program(op.op.expand(inner, inside))
-    if any(type(eqn.op) is ops.Callback for eqn in program.eqns):
-        raise Ragged(f"{op} draws in Python, the numbers of all rows from one state")
+    program = inner.program(user.expand(inner, inside))
+    if any(ops.user_op(eqn.op) is not None for eqn in program.eqns):
+        raise Ragged(f"{user} draws in Python, the numbers of all rows from one state")
     given = [(a, flag) for a, flag in zip(args, batched) if a.data is None]
     vectorised, flags = batch_program(program, [flag for _, flag in given])
     env = dict(zip(vectorised.inputs, [a for a, _ in given]))
@@ -338,7 +419,7 @@ def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags, l
 BATCH: dict[type, Callable[..., Result]] = {
     ops.Constant: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _never,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _never, ops.Callback: _python,
-    ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather, ops.ScatterAt: _scatter_at,
+    ops.Concat: _concat, ops.Iota: _never, ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call,
+    ops.Words: _never, ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
 }

@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import BadValueError, ExecutionError, GradcError, ShapeError
-from gradc.ir import infer, ops
+from gradc.ir import infer
 from gradc.ir.snippet import snippet_of
 
 if TYPE_CHECKING:
     from gradc.ir.program import Eqn
 
 
-def run_callback(op: ops.Callback, args: list[Any], eqn: Eqn) -> list[Any]:
-    """The results of the user's Op `op.op`; it sees copies of `args`, and nobody else has what is returned."""
-    inputs, sizes = op.split(args)
+def run_user_op(eqn: Eqn, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The results of the user's Op of a Call; it sees copies of `inputs`, and nobody else has what is returned."""
     own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in inputs]
-    results = performed(eqn, own, [tuple(map(int, each)) for each in sizes])
-    return [np.array(r) if isinstance(r, np.ndarray) else r for r in results]
+    return [np.array(r) if isinstance(r, np.ndarray) else r for r in performed(eqn, own, shapes)]
 
 
 def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
@@ -42,9 +40,9 @@ def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...]]) -> li
     Raises: ExecutionError if `perform` raises or leaves a result out; BadArgumentError and ShapeError for results
     of the wrong dtype, rank or size.  A MemoryError is passed on.
     """
-    user = eqn.op.op
+    user = eqn.op.routine.op
     if eqn.node is None:
-        eqn.node = infer.applied(eqn.op, eqn.args)
+        eqn.node = infer.applied(user, eqn.op.split(eqn.args)[0])
     storage: list[list[Any]] = [[None] for _ in eqn.outs]
     try:
         user.perform(eqn.node, own, storage)

@@ -1,7 +1,7 @@
 """Between the two graphs: `to_program` (expression graph -> Program) and its inverse `inline`.
 
 Resolved here: graph-only ops (`GradientOf` becomes its argument), whole shape vectors (become one size per
-axis), user Ops (become `Callback`).  A Program that is the body of a Scan or Cond keeps what only its derivative
+axis), user Ops (become Calls).  A Program that is the body of a Scan or Cond keeps what only its derivative
 asks for, until the loop itself is converted: `resolved`.
 """
 
@@ -17,6 +17,7 @@ from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine
 from gradc.ir import graph, ops
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
+from gradc.ir.routines import UserRoutine
 from gradc.record import replace
 
 
@@ -179,7 +180,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
     if hasattr(op, "expand") and not body:  # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     ranks = tuple(_ranks(node)) if len(args) > len(node.inputs) else ()
-    return builder.equation(ops.Callback(op, ranks), args).outs
+    return builder.equation(ops.Call(UserRoutine(op), ranks), args).outs
 
 
 def _resolved(op: ops.OpKind) -> ops.OpKind:
@@ -191,7 +192,7 @@ def _resolved(op: ops.OpKind) -> ops.OpKind:
     return op
 
 
-_RESOLVED = (ops.GradientOf, ops.Callback, ops.Scan, ops.Cond)
+_RESOLVED = (ops.GradientOf, ops.Call, ops.Scan, ops.Cond)
 
 
 def resolved(program: Program) -> Program:
@@ -205,8 +206,8 @@ def resolved(program: Program) -> Program:
         outs: Sequence[Var]
         if type(op) is ops.GradientOf:
             outs = args[-1:]
-        elif type(op) is ops.Callback and hasattr(op.op, "expand"):
-            outs = op.op.expand(builder, args)
+        elif hasattr(user := ops.user_op(op), "expand"):
+            outs = user.expand(builder, args)
         else:
             outs = builder.equation(_resolved(op), args, eqn.outs[0].name, [v.type for v in eqn.outs]).outs
         env.update(zip(eqn.outs, outs))
@@ -229,8 +230,8 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
                 made[0].bare = True
         else:
             op, inputs = eqn.op, eqn.args
-            if isinstance(op, ops.Callback):
-                op, inputs = op.op, op.split(inputs)[0]
+            if (user := ops.user_op(op)) is not None:
+                op, inputs = user, op.split(inputs)[0]
             args = [env[a] for a in inputs]
             if isinstance(op, ops.OpKind):
                 made = graph.Apply(op, args, [o.type for o in eqn.outs], next(iter(eqn.sources), source)).outputs

@@ -82,7 +82,7 @@ def _digest(program: Program, inner: Callable[[Program], str], number_of: Callab
             if text is None:
                 text = texts[op] = _op(op, inner, number_of)
             parts.append(" ".join([text, *[number[a] for a in eqn.args]]))
-            if type(op) is ops.Callback:            # only the Op itself can tell
+            if ops.user_op(op) is not None:         # only the Op itself can tell
                 parts.append(" ".join([_type(out.type) for out in eqn.outs]))
     parts.append(" ".join(["return", *[number[v] for v in program.outputs]]))
     h.update("\n".join(parts).encode())
@@ -96,8 +96,8 @@ def _type(t: object) -> str:
 def _op(op: ops.OpKind, inner: Callable[[Program], str], number_of: Callable[[object], int]) -> str:
     if type(op) is ops.Map and isinstance(op.fn, Row):
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c} {op.fn.snippet}"
-    if type(op) is ops.Callback:
-        return f"Callback {op.ranks} {number_of(op.op)} {snippet_of(op.op)}"
+    if (user := ops.user_op(op)) is not None:
+        return f"Call {op.ranks} {number_of(user)} {snippet_of(user)}"  # type: ignore[attr-defined]
     if type(op) is ops.Scan:
         return (f"Scan {inner(op.body)} {op.n_seqs} {op.n_carries} {op.until} {op.reverse} {op.limited} "
                 f"{sanitised(op.name)}")

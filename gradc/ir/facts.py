@@ -17,6 +17,7 @@ from typing import Any
 from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Var, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.record import record
@@ -49,10 +50,6 @@ class Facts:
     sizes: Sizes = _none
 
 
-def _single(op: ops.Slice | ops.Scatter) -> bool:
-    return any(item.is_single for item in op.items)
-
-
 def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
     """The arguments of an index that are bounds of ranges."""
     owner = [item for item in items for bound in item.bounds() if bound is ops.DYNAMIC]
@@ -70,15 +67,18 @@ FACTS: dict[type, Facts] = {
     ops.Broadcast: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
     ops.Transpose: Facts(view=True, fused=True),
     ops.Reshape: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
-    ops.Slice: Facts(view=True, fused=True, fails=_single, sizes=lambda op, args: _bounds(op.items, args[1:])),
-    ops.Scatter: Facts(fails=_single, sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Slice: Facts(view=True, fused=True, fails=ops.checks_positions,
+                     sizes=lambda op, args: _bounds(op.items, args[1:])),
+    ops.Scatter: Facts(fails=ops.checks_positions, sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Gather: Facts(view=True, fused=True, fails=ops.checks_positions),
+    ops.ScatterAt: Facts(fails=ops.checks_positions),
     ops.Concat: Facts(),
     ops.Iota: Facts(view=True, fused=True, sizes=lambda op, args: args),
     ops.ShapeOf: Facts(view=True, fused=True),
     ops.Assert: Facts(fused=True, fails=lambda op: op.error != "shape"),
-    ops.Random: Facts(fails=lambda op: True, sizes=lambda op, args: op.split(args)[1]),
     ops.Words: Facts(),
-    ops.Callback: Facts(fails=lambda op: True, sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
+    ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail,
+                    sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
     ops.Scan: Facts(fails=lambda op: fails(op.body), sizes=lambda op, args: args[:1] if op.n_stacked else ()),
     ops.Cond: Facts(fails=lambda op: True),
     ops.GradientOf: Facts(elementwise=True),
@@ -124,6 +124,11 @@ def work(eqn: Eqn) -> int:
         return elements(eqn.args[0]) * elements(eqn.args[1]) // max(1, _count(common))
     if type(eqn.op) is ops.Map:
         return weight(eqn.op) * elements(eqn.out)
+    if type(eqn.op) is ops.Call and (cost := get_routine(eqn.op.routine).cost):
+        cores, made = get_routine(eqn.op.routine).cores
+        size = dict(pair for core, x in zip(cores, eqn.args) for pair in zip(core, tensor(x).shape[-len(core):]))
+        batch = tensor(eqn.outs[0]).shape[:tensor(eqn.outs[0]).ndim - len(made[0])]
+        return _count((*batch, *[size[label] for label in cost]))
     return max(elements(v) for v in (*eqn.args, *eqn.outs))
 
 

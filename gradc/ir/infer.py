@@ -11,7 +11,7 @@ from typing import Any
 
 from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.routines import STATED, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
 from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, HasType, RngType, StaticShape, TensorType, Type
@@ -168,13 +168,42 @@ def _scatter(op: ops.Scatter, args: Args, source: SourceLine | None) -> list[Typ
     x, v = args[:2]
     _scalars(op, args[2:], source)
     _items(op, x, source)
+    _fits_place(op, x, v, x.type.ndim - sum(item.is_single for item in op.items), source)
+    Static(source).shape(op, args)
+    return [x.type]
+
+
+def _fits_place(op: ops.Scatter | ops.ScatterAt, x: HasType, v: HasType, rank: int, source: SourceLine | None) -> None:
+    """Can v be written into a part of x of `rank` dimensions?"""
     if v.type.dtype != x.type.dtype:
         raise TypeMismatchError(f"{op.mode}_subtensor: {describe(x)} is {x.type.dtype}, the new part is {v.type.dtype}"
                                 f"{at(source)}; cast it")
-    rank = x.type.ndim - sum(item.is_single for item in op.items)
     if v.type.ndim > rank:
         raise ShapeError(f"{op.mode}_subtensor: the new part has {v.type.ndim} dimensions, its place {rank}"
                          f"{at(source)}")
+
+
+def _positions(op: ops.Gather | ops.ScatterAt, x: HasType, index: Args, source: SourceLine | None) -> None:
+    _tensors(op, index, source)
+    if len(index) != len(op.axes) or not index or list(op.axes) != sorted(set(op.axes)):
+        raise ShapeError(f"{op}: {len(index)} index arrays for the axes {op.axes}{at(source)}")
+    for axis, i in zip(op.axes, index):
+        _axis(op, axis, x, source)
+        if i.type.dtype not in dtypes.INTEGERS:
+            raise TypeMismatchError(f"{op}: indices are integers, got {describe(i)} of type {i.type}{at(source)}")
+
+
+def _gather(op: ops.Gather, args: Args, source: SourceLine | None) -> list[Type]:
+    _tensors(op, args[:1], source)
+    _positions(op, args[0], args[1:], source)
+    return _of_shape(args[0].type.dtype, op, args, source)
+
+
+def _scatter_at(op: ops.ScatterAt, args: Args, source: SourceLine | None) -> list[Type]:
+    _tensors(op, args[:2], source)
+    x, v, *index = args
+    _positions(op, x, index, source)
+    _fits_place(op, x, v, max(i.type.ndim for i in index) + x.type.ndim - len(op.axes), source)
     Static(source).shape(op, args)
     return [x.type]
 
@@ -217,24 +246,50 @@ def _gradient_of(op: ops.GradientOf, args: Args, source: SourceLine | None) -> l
     return [args[0].type]
 
 
-def applied(op: ops.Callback, args: Args) -> Any:
+def applied(user: Any, args: Args) -> Any:
     """The Apply of a user's Op on its inputs; make_node takes variables, so Program vars get stand-ins."""
-    inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data)
-              for a in op.split(args)[0]]
-    return op.op.make_node(*inputs)
+    data = [getattr(a, "data", None) for a in args]
+    inputs = [a.type() if d is None else a.type.constant_class(a.type, d) for a, d in zip(args, data)]
+    return user.make_node(*inputs)
 
 
-def _random(op: ops.Random, args: Args, source: SourceLine | None) -> list[Type]:
-    state, sizes, parameters = op.split(args)
-    row = DISTRIBUTIONS[op.distribution]
-    _scalars(op, sizes, source)
-    shape = tuple(constant(s) for s in sizes)
-    for p, dtype in zip(parameters, row.parameters):
-        if p.type.dtype != dtype or p.type.ndim not in (0, op.ndim) or any(
-                a is not None and b is not None and a != b for a, b in zip(p.type.shape, shape)):
-            raise TypeMismatchError(f"{op}: parameters are {dtype} and scalars or of shape {shape}, got {describe(p)} "
-                                    f"of type {p.type}{at(source)}")
-    return [state.type, TensorType.make(row.dtype, shape)]
+def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
+    inputs, stated = op.split(args)
+    for sizes in stated:
+        _scalars(op, sizes, source)
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        types = [v.type for v in applied(routine.op, inputs).outputs]
+        for k, (t, sizes) in enumerate(zip(types, stated)):
+            if isinstance(t, TensorType):
+                types[k] = TensorType.make(t.dtype, tuple([_stated(n) if s is None else s
+                                                           for n, s in zip(sizes, t.shape)]))
+        return types
+    dtype = _taken(op, routine, inputs, source)
+    shapes = Static(source).shapes(op, args)
+    return [RngType() if want == "state" else TensorType.make(dtype if want == "float" else want, shape)
+            for want, shape in zip(routine.gives, shapes)]
+
+
+def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | None) -> str:
+    """The dtype of the floats that a routine is given; all arguments have the dtypes and dimensions that it takes."""
+    if len(inputs) != len(routine.takes):
+        raise TypeMismatchError(f"{op} takes {len(routine.takes)} argument(s), got {len(inputs)}{at(source)}")
+    dtype = ""
+    for x, want, core in zip(inputs, routine.takes, routine.cores[0]):
+        t = x.type
+        if want == "state" and t in (RngType(), WORDS):
+            continue
+        if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
+                (want,) if want != "float" else (dtype,) if dtype else dtypes.FLOATS):
+            raise TypeMismatchError(f"{op} takes {dtype or want}, got {describe(x)} of type {t}{at(source)}")
+        if want == "float":
+            dtype = t.dtype
+        few = 0 if core == STATED else len(core)
+        if t.ndim < few or (core == STATED and t.ndim not in (0, *op.ranks)):
+            raise ShapeError(f"{op}: {describe(x)} is {t.short()}, but has {'one value or all' if not few else few} "
+                             f"dimensions{at(source)}")
+    return dtype
 
 
 def _words(op: ops.Words, args: Args, source: SourceLine | None) -> list[Type]:
@@ -243,16 +298,6 @@ def _words(op: ops.Words, args: Args, source: SourceLine | None) -> list[Type]:
         raise TypeMismatchError(f"{op} takes a value of type {have}, got {describe(args[0])} of type {args[0].type}"
                                 f"{at(source)}")
     return [want]
-
-
-def _callback(op: ops.Callback, args: Args, source: SourceLine | None) -> list[Type]:
-    types = [v.type for v in applied(op, args).outputs]
-    for k, sizes in enumerate(op.split(args)[1]):
-        _scalars(op, sizes, source)
-        t = types[k]
-        if isinstance(t, TensorType):
-            types[k] = TensorType.make(t.dtype, tuple([_stated(n) if s is None else s for n, s in zip(sizes, t.shape)]))
-    return types
 
 
 def _stated(size: Any) -> int | None:
@@ -342,7 +387,8 @@ def _cond(op: ops.Cond, args: Args, source: SourceLine | None) -> list[Type]:
 _INFER: dict[type, Callable[..., list[Type]]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words,
-    ops.Callback: _callback, ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
+    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -25,10 +25,12 @@ from gradc.errors import (
     shown,
 )
 from gradc.ir import dtypes, ops
-from gradc.ir.callback import run_callback
-from gradc.ir.distributions import drawn, generator_of, words_of
+from gradc.ir.callback import run_user_op
+from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import STATED, Fault, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
+from gradc.ir.shapes import Static, rule_of
 from gradc.ir.types import TensorType
 
 Value: TypeAlias = Any              # an array, or a random generator
@@ -237,12 +239,48 @@ def _scatter(op: ops.Scatter, args: Values, eqn: Eqn) -> Value:
     index = index_of(op.items, args[2:], x.shape)
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
     place = result[index]
+    _check_fit(op, eqn, v, np.shape(place))
+    result[index] = v if op.mode == "set" else place + v
+    return result
+
+
+def _check_fit(op: ops.Scatter | ops.ScatterAt, eqn: Eqn, v: np.ndarray, place: tuple[int, ...]) -> None:
+    """Does v, the second argument, fit a place of this shape?"""
     fixed = eqn.args[1].type.shape
     for k in range(1, v.ndim + 1):
-        if fixed[-k] != 1 and v.shape[-k] != np.shape(place)[-k]:
-            raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape "
-                             f"{np.shape(place)}")
-    result[index] = v if op.mode == "set" else place + v
+        if fixed[-k] != 1 and v.shape[-k] != place[-k]:
+            raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape {place}")
+
+
+def positions_of(axes: Sequence[int], index: Values, eqn: Eqn, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Index arrays for `axes`, checked, and broadcast with each other."""
+    variables = eqn.args[len(eqn.args) - len(index):]
+    alone = Eqn(eqn.op, variables, eqn.outs)
+    check_broadcast("index arrays", alone, list(index), [v.type for v in variables])  # type: ignore[misc]
+    for axis, i in zip(axes, map(np.asarray, index)):
+        wrong = (i < -shape[axis]) | (i >= shape[axis])
+        if wrong.any():
+            first = int(i[np.unravel_index(np.argmax(wrong), i.shape)])
+            raise IndexOutOfBoundsError(f"index {first} is out of bounds for dimension {axis} of size {shape[axis]}")
+    return list(np.broadcast_arrays(*[np.asarray(i).astype("int64") for i in index]))
+
+
+def _gather(op: ops.Gather, args: Values, eqn: Eqn) -> Value:
+    x = np.asarray(args[0])
+    first = positions_of(op.axes, args[1:], eqn, x.shape)
+    return np.moveaxis(x, op.axes, range(len(op.axes)))[tuple(first)].copy()
+
+
+def _scatter_at(op: ops.ScatterAt, args: Values, eqn: Eqn) -> Value:
+    x, v = np.asarray(args[0]), np.asarray(args[1])
+    index = tuple(positions_of(op.axes, args[2:], eqn, x.shape))
+    result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
+    part = np.moveaxis(result, op.axes, range(len(op.axes)))
+    _check_fit(op, eqn, v, (*index[0].shape, *part.shape[len(index):]))
+    if op.mode == "inc":
+        np.add.at(part, index, v)
+    else:
+        part[index] = v
     return result
 
 
@@ -277,16 +315,61 @@ def _assert(op: ops.Assert, args: Values, eqn: Eqn) -> Value:
     return x
 
 
-def _random(op: ops.Random, args: Values, eqn: Eqn) -> Values:
-    state, sizes, parameters = op.split(args)
-    shape = tuple(int(s) for s in sizes)
-    if any(s < 0 for s in shape):
-        raise ShapeError(f"{op}: sizes must not be negative, got {shape}")
-    for p in parameters:
-        if np.shape(p) not in ((), shape):
-            raise ShapeError(f"{op}: a parameter has the shape {np.shape(p)}, the draws {shape}")
-    check_room(str(op), shape, "float64")
-    return drawn(op.distribution, state, shape, parameters)
+class _Sizes(Static):
+    """Sizes as a run has them."""
+
+    broadcast_note = SIZE_ONE
+
+    def __init__(self, eqn: Eqn, args: Values) -> None:
+        super().__init__(None)
+        self.values = dict(zip(eqn.args, args))
+
+    def of(self, arg: Any) -> tuple[int, ...]:
+        return np.shape(self.values[arg])
+
+    def name(self, arg: Any) -> str:
+        return shown(arg.name or "a result")
+
+    def value(self, arg: Any) -> int:
+        return int(self.values[arg])
+
+    def at_least(self, a: int | None, low: int, error: str, message: Callable[[], str]) -> None:
+        if a is not None and a < low:
+            raise ShapeError(message().format(a))
+
+
+def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
+    inputs, stated = op.split(args)
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        return run_user_op(eqn, inputs, [tuple(map(int, each)) for each in stated])
+    shapes = rule_of(op)(_Sizes(eqn, args), op, eqn.args)
+    for out, shape in zip(eqn.outs, shapes):
+        if isinstance(out.type, TensorType) and shape is not None:
+            check_room(str(op), shape, out.type.dtype)  # type: ignore[arg-type]
+    cores, made = routine.cores
+    batch = () if routine.has_state else shapes[0][:len(shapes[0]) - len(made[0])]  # type: ignore[index, arg-type]
+    if not batch:
+        result = _one_call(op, inputs, shapes, ())
+        return result if isinstance(result, list) else [result]
+    parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
+    found = [_one_call(op, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
+    rows = zip(*found) if found and len(made) > 1 else [found] * len(made)
+    return [np.asarray(row, None if found else out.type.dtype).reshape(shape)
+            for row, shape, out in zip(rows, shapes, eqn.outs)]
+
+
+def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
+    """The value of a row at index `place` of the batch; nan where it fails and is not to report it."""
+    routine: Routine = get_routine(op.routine)
+    stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
+    try:
+        return routine.value(*inputs, *stated)
+    except Fault as fault:
+        if routine.faults:
+            raise routine.error(fault, place[op.outer:]) from None
+        (shape,) = shapes
+        return np.full(shape[len(place):], np.nan, inputs[0].dtype)
 
 
 def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:
@@ -351,7 +434,8 @@ def _cond(op: ops.Cond, args: Values, eqn: Eqn) -> Values:
 _RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words,
-    ops.Callback: run_callback, ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
+    ops.GradientOf: _gradient_of, ops.Scan: _scan, ops.Cond: _cond,
 }

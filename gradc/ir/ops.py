@@ -19,13 +19,15 @@ Transpose(perm)      x                       axes in a new order; -1 makes an ax
 Reshape(ndim)        x, size...              same elements in C order, new sizes (none negative)
 Slice(items)         x, dynamic...           basic indexing; see `Item`
 Scatter(mode, items) x, v, dynamic...        a copy of x in which the part x[items] is set to v, or v is added to it
+Gather(axes)         x, index...             x at arrays of positions along axes; see `Gather`
+ScatterAt(mode, axes)  x, v, index...        a copy of x in which its elements at these positions are set to v, or v is
+                                             added to them
 Concat(axis)         x, y, ...               joined along axis
 Iota()               n                       0, 1, ..., n-1 as int64
 ShapeOf(axis)        x                       size of x along axis; the whole shape as a vector if axis is None
 Assert(message)      x, condition..., n...   x, after checking that all conditions are true; see `Assert`
-Random(name, ndim)   state, size..., p...    the state after as many draws of a distribution, and the draws
-Words(back)          state                   its words, an array; `back`: the state with these words
-Callback(op, ranks)  x, ..., size...         a user-defined Op; see `Callback`
+Call(routine, ranks) x, ..., size...         a routine of `ir.routines`, or a user-defined Op; see `Call`
+Words(back)          state                   the words of a random generator's state; `back`: the state of these words
 Scan(body, ...)      steps, sequences, ...   a loop that carries values from step to step; see `Scan`
 Cond(then, orelse)   condition, x, ...       the results of one of two Programs of x, ...; only that one runs
 
@@ -38,6 +40,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gradc.ir.routines import UserRoutine, get_routine
 from gradc.record import record
 
 
@@ -244,6 +247,34 @@ class Scatter(OpKind):
 
 
 @record
+class Gather(OpKind):
+    """x at integer arrays, one for each of `axes` (ascending), which broadcast by static 1s.
+
+    The axes of the index arrays come first, then those of x that are not indexed: `x[i, j]` is Gather((0, 1)).
+    Positions are checked, negative ones count from the end.
+    """
+
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"gather[{', '.join(map(str, self.axes))}]"
+
+
+@record
+class ScatterAt(OpKind):
+    """`mode`: "set", where of equal positions the last one counts, or "inc", where each adds its part.
+
+    v has the shape of the Gather (or broadcasts to it by static 1s).
+    """
+
+    mode: str
+    axes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.mode}_at[{', '.join(map(str, self.axes))}]"
+
+
+@record
 class Concat(OpKind):
     axis: int
 
@@ -291,24 +322,6 @@ ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "size"
 
 
 @record
-class Random(OpKind):
-    """Draws of the row `distribution` of `ir.distributions`, from a state that is not changed.
-
-    arguments: state, `ndim` sizes, parameters, each a scalar or of the shape of the draws.  results: next state, draws.
-    """
-
-    distribution: str
-    ndim: int
-
-    def split(self, args: Any) -> tuple[Any, Any, Any]:
-        """The arguments as (state, sizes, parameters)."""
-        return args[0], args[1:1 + self.ndim], args[1 + self.ndim:]
-
-    def __str__(self) -> str:
-        return f"{self.distribution}_rv"
-
-
-@record
 class Words(OpKind):
     """The state of a random generator as an array that can be kept row by row (`ir.types.WORDS`), or back again."""
 
@@ -319,18 +332,20 @@ class Words(OpKind):
 
 
 @record
-class Callback(OpKind):
-    """A user's Op: Python, or C if it has a `snippet`.
+class Call(OpKind):
+    """What is computed by a call: `routine` names a row of `ir.routines`, or is a `UserRoutine`.
 
-    The sizes of its results are its last arguments if they are stated: int64 scalars, one for each dimension of each
-    result.  Then `ranks` are the numbers of dimensions, else it is empty.
+    The sizes of results that do not follow from the arguments are its last arguments if they are stated: int64 scalars,
+    for each result as many as `ranks` says.  outer: how many axes of the batch are steps of a loop or the like, which
+    an error does not tell of.
     """
 
-    op: Any
+    routine: Any
     ranks: tuple[int, ...] = ()
+    outer: int = 0
 
     def split(self, args: Any) -> tuple[Any, list[Any]]:
-        """The arguments as (what the Op is given, the sizes of each result)."""
+        """The arguments as (what the routine is given, the sizes of each result)."""
         end = len(args) - sum(self.ranks)
         inputs, sizes = args[:end], []
         for rank in self.ranks:
@@ -339,7 +354,7 @@ class Callback(OpKind):
         return inputs, sizes
 
     def __str__(self) -> str:
-        return str(self.op)
+        return str(get_routine(self.routine))
 
 
 @record
@@ -411,10 +426,38 @@ class GradientOf(OpKind):
         return self.kind if isinstance(self.kind, str) else f"grad_{self.kind[0]}"
 
 
+def user_op(op: OpKind) -> Any:
+    """The user's Op that a Call calls, else None."""
+    return op.routine.op if type(op) is Call and isinstance(op.routine, UserRoutine) else None
+
+
+VIEWS = (Broadcast, Transpose, Reshape, Slice, Gather)      # show elements of their first argument
+WRITES = (Scatter, ScatterAt)                               # put their second argument into a copy of the first
+AT_ARRAYS = (Gather, ScatterAt)                             # the last of their arguments are positions, for their axes
+
+
+def reading(op: Any) -> Slice | Gather:
+    """What reads the part that `op`, one of WRITES, changes; of the same positions."""
+    return Slice(op.items) if isinstance(op, Scatter) else Gather(op.axes)
+
+
+def writing(mode: str, op: Any) -> Scatter | ScatterAt:
+    """What changes the part that `op`, a Slice or a Gather, reads."""
+    return Scatter(mode, op.items) if isinstance(op, Slice) else ScatterAt(mode, op.axes)
+
+
+def checks_positions(op: OpKind) -> bool:
+    """Can `op` find a position out of bounds?"""
+    if isinstance(op, (Slice, Scatter)):
+        return any(item.is_single for item in op.items)
+    return isinstance(op, AT_ARRAYS)
+
+
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
-                           Slice, Scatter, Concat, Iota, ShapeOf, Assert, Random, Words, Callback, Scan, Cond)
+                           Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Call, Words, Scan,
+                           Cond)
 
 # The kinds that have one result each.
 OneResult: TypeAlias = (
     "Constant | Map | Cast | Reduce | Cumulate | ArgReduce | Contract | Broadcast | Transpose | Reshape | Slice | "
-    "Scatter | Concat | Iota | ShapeOf | Assert | Words | GradientOf")
+    "Scatter | Gather | ScatterAt | Concat | Iota | ShapeOf | Assert | Words | GradientOf")

@@ -43,7 +43,7 @@ K = TypeVar("K", bound=ops.OpKind)
 
 
 class Eqn(Generic[K]):
-    """`outs = op(args)`.  `node`: of a Callback that has run, the Apply that the user's Op was shown."""
+    """`outs = op(args)`.  `node`: of a user's Op that has run, the Apply that it was shown."""
 
     __slots__ = ("args", "node", "op", "outs", "sources")
 
@@ -102,7 +102,7 @@ class Program:
 class Builder:
     """Builds one Program; every method returns the Var (or Vars) of the result.
 
-    Interning: applying an equal op to the same Vars returns the Var made before.  Callbacks and Asserts
+    Interning: applying an equal op to the same Vars returns the Var made before.  Calls of users' Ops and Asserts
     are not interned away (each use keeps its own user line) unless literally equal.
     """
 

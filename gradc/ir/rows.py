@@ -62,6 +62,14 @@ def _slice(op: ops.Slice, eqn: Eqn) -> Form:
     return _first(ops.Slice(op.items[1:]), eqn) if op.items and op.items[0].is_all else None
 
 
+def _gather(op: ops.Gather, eqn: Eqn) -> Form:
+    """Of what is picked from one x; rows of index arrays."""
+    shapes = [tensor(i).shape for i in eqn.args[1:]]
+    rank = max(map(len, shapes))
+    rows = tuple([len(s) == rank > 0 for s in shapes])
+    return (op, (False, *rows)) if rank and all(s[0] != 1 for s, flag in zip(shapes, rows) if flag) else None
+
+
 def _concat(op: ops.Concat, eqn: Eqn) -> Form:
     return (ops.Concat(op.axis - 1), (True,) * len(eqn.args)) if op.axis else None
 
@@ -73,8 +81,8 @@ def _assert(op: ops.Assert, eqn: Eqn) -> Form:
 ROW: dict[type, Callable[[Any, Eqn], Form]] = {
     ops.Constant: _none, ops.Map: _map, ops.Cast: _first, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _none, ops.Transpose: _transpose,
-    ops.Reshape: _none, ops.Slice: _slice, ops.Scatter: _none, ops.Concat: _concat, ops.Iota: _none,
-    ops.ShapeOf: _none, ops.Assert: _assert, ops.Random: _none, ops.Words: _none, ops.Callback: _none,
+    ops.Reshape: _none, ops.Slice: _slice, ops.Scatter: _none, ops.Gather: _gather, ops.ScatterAt: _none,
+    ops.Concat: _concat, ops.Iota: _none, ops.ShapeOf: _none, ops.Assert: _assert, ops.Call: _none, ops.Words: _none,
     ops.Scan: _none, ops.Cond: _none, ops.GradientOf: _none,
 }
 

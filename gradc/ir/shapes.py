@@ -16,6 +16,7 @@ import numpy as np
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeError, SourceLine, at, literal, shown
 from gradc.ir import dtypes, ops
+from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.sizes import Dim, Dims, Sizes, Symbol
 from gradc.ir.types import HasType, StaticShape, TensorType
 
@@ -160,10 +161,38 @@ def _slice(s: Sizing, op: ops.Slice, args: Args) -> list[Known]:
 
 def _scatter(s: Sizing, op: ops.Scatter, args: Args) -> list[Known]:
     x, v = args[:2]
-    place = part(s, op.items, x, args[2:])
+    _fills(s, op, v, part(s, op.items, x, args[2:]))
+    return [s.of(x)]
+
+
+def _fills(s: Sizing, op: Any, v: Any, place: Dims) -> None:
+    """v must fit the part of a tensor with the dimensions `place`."""
     for d, p, fixed in zip(reversed(s.of(v)), reversed(place), reversed(v.type.shape)):
         if fixed != 1:
-            s.unify(d, p, _differ(s, f"{op.mode}_subtensor", args[1:2]))
+            s.unify(d, p, _differ(s, f"{op.mode}_subtensor", [v]))
+
+
+def picked(s: Sizing, axes: Sequence[int], x: Any, index: Args) -> Dims:
+    """Dimensions of x at index arrays for `axes`."""
+    dims = s.of(x)
+    for axis, i in zip(axes, index):
+        known, n = getattr(i, "data", None), dims[axis]
+        if known is not None and isinstance(n, int):
+            for wrong in known[(known < -n) | (known >= n)].flat[:1]:
+                s.check_position(int(wrong), n, axis)
+        elif not i.type.ndim:
+            s.check_position(i if known is None else int(known), n, axis)
+    first = broadcast(s, "index arrays", index, [s.of(i) for i in index], [i.type.shape for i in index])
+    return (*first, *[d for k, d in enumerate(dims) if k not in axes])
+
+
+def _gather(s: Sizing, op: ops.Gather, args: Args) -> list[Known]:
+    return [picked(s, op.axes, args[0], args[1:])]
+
+
+def _scatter_at(s: Sizing, op: ops.ScatterAt, args: Args) -> list[Known]:
+    x, v, *index = args
+    _fills(s, op, v, picked(s, op.axes, x, index))
     return [s.of(x)]
 
 
@@ -184,23 +213,33 @@ def _shapeof(s: Sizing, op: ops.ShapeOf, args: Args) -> list[Known]:
     return [() if op.axis is not None else (len(s.of(args[0])),)]
 
 
-def _random(s: Sizing, op: ops.Random, args: Args) -> list[Known]:
-    _, given, parameters = op.split(args)
-    result = _given(s, str(op), given)
-    for p in parameters:
-        for axis, d in enumerate(s.of(p)):
-            result[axis] = s.unify(result[axis], d, _differ(s, str(op), [p], axis))
-    return [None, tuple(result)]
-
-
 def _words(s: Sizing, op: ops.Words, args: Args) -> list[Known]:
     return [None]
 
 
-def _callback(s: Sizing, op: ops.Callback, args: Args) -> list[Known]:
-    """What the user's Op states."""
-    stated = op.split(args)[1]
-    return [tuple(_given(s, s.stating(op), each)) for each in stated] or s.untold(op)
+def _call(s: Sizing, op: ops.Call, args: Args) -> Sequence[Known]:
+    """What the call states, and what follows from the signature; sizes of a state are those of its type."""
+    inputs, given = op.split(args)
+    stated: list[Known] = [tuple(_given(s, s.stating(op), each)) for each in given]
+    routine = get_routine(op.routine)
+    if isinstance(routine, UserRoutine):
+        return stated or s.untold(op)
+    (cores, made), found, batches, what = routine.cores, dict[str, Dim](), [], str(op)
+    whole = list(stated[-1] or ()) if stated else []
+    for x, core, want in zip(inputs, cores, routine.takes):
+        dims = () if want == "state" else s.of(x)
+        if core == STATED:
+            for axis, d in enumerate(dims):
+                whole[axis] = s.unify(whole[axis], d, _differ(s, what, [x], axis))
+            continue
+        rank = len(dims) - (0 if want == "state" else len(core))
+        for axis, (label, d) in enumerate(zip(core, dims[rank:]), rank):
+            found[label] = s.unify(found[label], d, _differ(s, what, inputs, axis)) if label in found else d
+        batches.append((x, rank))
+    batch = broadcast(s, what, inputs, [s.of(x)[:n] if n else () for x, n in batches],
+                      [x.type.shape[:n] if n else () for x, n in batches])
+    return [None if want == "state" else tuple(whole) if core == STATED
+            else (*batch, *[found.get(label) for label in core]) for core, want in zip(made, routine.gives)]
 
 
 def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
@@ -225,8 +264,9 @@ def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
 RULES: dict[type[ops.OpKind], Rule] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
-    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Concat: _concat, ops.Iota: _iota,
-    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Random: _random, ops.Words: _words, ops.Callback: _callback,
+    ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
+    ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
+    ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call, ops.Words: _words,
     ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
 }
 
@@ -378,11 +418,11 @@ class Shapes(Sizes):
         self.at_least(steps, 0, "ShapeError", lambda: NEGATIVE_STEPS.format(literal(str(op))))
         return steps
 
-    def stating(self, op: ops.Callback) -> str:
-        """Who states the sizes of what a user's Op makes."""
-        return "infer_shape"
+    def stating(self, op: ops.Call) -> str:
+        """Who states the sizes of what a call makes."""
+        return "infer_shape" if isinstance(op.routine, UserRoutine) else str(op)
 
-    def untold(self, op: ops.Callback) -> list[Known]:
+    def untold(self, op: ops.Call) -> list[Known]:
         """Sizes of what a user's Op makes, which it does not state."""
         assert self.eqn is not None
         return [None] * len(self.eqn.outs)
@@ -473,7 +513,14 @@ class Static:
 
     def shape(self, op: ops.OpKind, args: Args) -> StaticShape:
         """Static shape of the one result of `op(*args)`."""
-        return rule_of(op)(self, op, args)[0]  # type: ignore[return-value]
+        return self.shapes(op, args)[0]
+
+    def shapes(self, op: Any, args: Args) -> Sequence[StaticShape]:
+        """Static shapes of the results of `op(*args)`."""
+        return rule_of(op)(self, op, args)  # type: ignore[return-value]
+
+    def stating(self, op: ops.Call) -> str:
+        return str(op)
 
     def of(self, arg: HasType) -> StaticShape:
         return arg.type.shape if isinstance(arg.type, TensorType) else ()

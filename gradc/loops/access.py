@@ -15,7 +15,7 @@ from gradc.errors import InternalError
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.loops import memory
-from gradc.loops.index import View
+from gradc.loops.index import Lookup, View
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, SizeExpr
 from gradc.loops.schedule import Leaf, Node, Schedule, nodes_of, op_label
@@ -27,8 +27,8 @@ from gradc.record import record
 class Elements:
     """Elements of a stored value's memory: a stride per loop (0: the same element), and offset terms.
 
-    A term is a size, or (Var, stride) for a position that the kernel computes.  `begin`: terms that all of the value's
-    elements have, as it is a part of another's memory.
+    A term is a size, or (Var or Lookup, stride) for a position that the kernel computes or looks up.  `begin`: terms
+    that all of the value's elements have, as it is a part of another's memory.
     """
 
     root: Var
@@ -136,6 +136,7 @@ class Buffers:
         self._schedule = schedule
         self._namer = namer
         self._found: dict[Any, Access] = {}
+        self._lookups: dict[View, Leaf] = {}
         self._scratch: list[tuple[SizeExpr, int]] = []      # of the current item
         self._allocate()
 
@@ -196,6 +197,10 @@ class Buffers:
         if found is None:
             found = self._found[leaf] = self._access(self.layout.leaf(leaf))
         return found
+
+    def lookup(self, position: Lookup) -> Leaf:
+        """A position that is looked up, as an operand."""
+        return self._lookups.setdefault(position.view, Leaf(position.view.root, position.view))
 
     def result(self, node: Node) -> Access:
         """Where a node's own result is stored."""

@@ -22,22 +22,21 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
-from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.routines import MOST_SHOWN, ROUTINES
 from gradc.ir.scalars import get_row
+from gradc.ir.snippet import ArraySnippet
 from gradc.loops.nodes import (
     Accumulate,
     Assign,
     Break,
     Buffer,
+    Call,
     Check,
     Define,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     Fold,
     For,
-    Gemm,
     If,
     Index,
     Kernel,
@@ -60,7 +59,6 @@ from gradc.loops.pretty import pretty, text
 SIZE_FUNCTIONS = {"position": 2, "slice_start": 2, "slice_first": 5, "slice_count": 5}
 READ_ONLY = ("input", "constant")
 PLACES = ("input", "output", "constant", "arena", "block")       # of the buffers that a section is given
-MAX_CHECK_VALUES = 4
 
 Range = tuple[int, int] | None          # first and last value of a loop variable; None if a bound is no number
 
@@ -265,12 +263,8 @@ class _Body:
                     if self.blocks:
                         self.of.fail("a check stands in a section that is cut into blocks")
                     self.check(s)
-                case Gemm():
-                    self.gemm(s)
-                case Draw():
-                    self.draw(s)
-                case Extern():
-                    self.extern(s)
+                case Call():
+                    self.call(s)
                 case _:
                     self.of.fail(f"{type(s).__name__} is no statement of a section")
         for name in [n for n in self.dtype if n not in before]:
@@ -407,61 +401,32 @@ class _Body:
         self.of.number(s.number)
         if self.expr(s.condition) != "bool":
             self.of.fail(f"check {s.number} asks for {s.condition.dtype}, not bool")
-        if len(s.values) > MAX_CHECK_VALUES:
-            self.of.fail(f"check {s.number} has {len(s.values)} values; the frame has room for {MAX_CHECK_VALUES}")
+        if len(s.values) > MOST_SHOWN:
+            self.of.fail(f"check {s.number} has {len(s.values)} values; the frame has room for {MOST_SHOWN}")
         for v in s.values:
             if self.expr(v) not in ("int64", "float64"):
                 self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64 or float64")
 
-    def gemm(self, s: Gemm) -> None:
-        for size in (s.m, s.n, s.k, s.step_a, s.step_b):
-            self.size(size)
-        dtype = self.expr(s.a)
-        if dtype not in dtypes.FLOATS or self.expr(s.b) != dtype or s.out.dtype != dtype:
-            self.of.fail(f"a gemm of {s.a.dtype} and {s.b.dtype} into {s.out.dtype}")
-        if s.out.buffer.place in READ_ONLY:
-            self.of.fail(f"the {s.out.buffer.place} {s.out.buffer.name} is written")
-        self.writes[s.out.buffer] = None
-        self.index(s.out.buffer, s.out.index)
-
-    def draw(self, s: Draw) -> None:
+    def call(self, s: Call) -> None:
+        """What is read and written are arrays of the dtypes that the routine takes; so many numbers and faults."""
         if self.blocks:
-            self.of.fail("random numbers are drawn in a section that is cut into blocks")
-        row = DISTRIBUTIONS.get(s.distribution)
-        if row is None:
-            self.of.fail(f"{s.distribution} is no distribution")
-        for number in range(s.number, s.number + s.faults):
-            self.of.number(number)
-        if s.faults != len(row.faults):
-            self.of.fail(f"{s.faults} checks stand for the {len(row.faults)} faults of {s.distribution}")
-        self.size(s.count)
-        found = (self.expr(s.before), s.after.dtype, s.out.dtype, *map(self.expr, s.parameters))
-        want = ("uint64", "uint64", row.dtype, *row.parameters)
-        if found != want:
-            self.of.fail(f"draws of {s.distribution} are made of {', '.join(want)}, not {', '.join(found)}")
-        for target in (s.after, s.out):
-            if target.buffer.place in READ_ONLY:
-                self.of.fail(f"the {target.buffer.place} {target.buffer.name} is written")
-            self.writes[target.buffer] = None
-            self.index(target.buffer, target.index)
-
-    def extern(self, s: Extern) -> None:
-        """What is read and written are arrays; the parameters of C code have their dtypes."""
-        if self.blocks:
-            self.of.fail("a user's function is called in a section that is cut into blocks")
-        if isinstance(s.function, int):
-            if not 0 <= s.function < len(self.of.kernel.calls):
-                self.of.fail(f"there is no call {s.function}, the kernel has {len(self.of.kernel.calls)}")
+            self.of.fail("a call stands in a section that is cut into blocks")
+        found = [*map(self.expr, s.args), *[load.dtype for load in s.outs]]
+        if isinstance(s.routine, int):
+            if not 0 <= s.routine < len(self.of.kernel.calls):
+                self.of.fail(f"there is no call {s.routine}, the kernel has {len(self.of.kernel.calls)}")
+        elif isinstance(s.routine, ArraySnippet):
+            want = [p[1] for p in (*s.routine.inputs, *s.routine.outputs)]
+            if found != want or len(s.numbers) != len(s.routine.sizes):
+                self.of.fail(f"{s.routine.name} takes and makes arrays of {', '.join(want)}, and "
+                             f"{len(s.routine.sizes)} sizes, not {', '.join(found)} and {len(s.numbers)}")
         else:
-            declared = [p[1] for p in (*s.function.inputs, *s.function.outputs)]
-            if [load.dtype for load in (*s.args, *s.outs)] != declared:
-                self.of.fail(f"{s.function.name} takes and makes arrays of {', '.join(declared)}")
-        if len(s.shapes) != len(s.args) + len(s.outs):
-            self.of.fail(f"{len(s.shapes)} shapes for {len(s.args)} arguments and {len(s.outs)} results")
-        for size in (n for shape in s.shapes for n in shape):
+            self.row_of_call(s, s.routine, found)
+        for size in s.numbers:
             self.size(size)
-        for load in s.args:
-            self.expr(load)
+        for e in s.place:
+            if self.expr(e) != "int64":
+                self.of.fail(f"a value for the message of {s.routine} is {e.dtype}, not int64")
         for load in s.outs:
             if load.buffer.place in READ_ONLY:
                 self.of.fail(f"the {load.buffer.place} {load.buffer.name} is written")
@@ -469,6 +434,23 @@ class _Body:
             self.index(load.buffer, load.index)
         for _, number in s.failures:
             self.of.number(number)
+
+    def row_of_call(self, s: Call, name: str, found: list[str]) -> None:
+        """A call of a routine of `ir.routines`."""
+        row = ROUTINES.get(name)
+        if row is None:
+            self.of.fail(f"{name} is no routine")
+        dtype = next((d for d, want in zip(found, row.takes) if want == "float"), "")
+        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*row.takes, *row.gives)]
+        if found != want or (dtype and dtype not in dtypes.FLOATS):
+            self.of.fail(f"{name} takes and makes arrays of {', '.join(row.takes)}, {', '.join(row.gives)}, not "
+                         f"{', '.join(found)}")
+        if len(s.numbers) != row.count:
+            self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")
+        if [code for code, _ in s.failures] != [*range(1, len(row.faults) + 1)] or \
+                row.shown + len(s.place) > MOST_SHOWN:
+            self.of.fail(f"{len(s.failures)} checks and {len(s.place)} values for the {len(row.faults)} faults of "
+                         f"{name}")
 
     # -- expressions
 

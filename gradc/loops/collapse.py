@@ -5,11 +5,12 @@ All accesses must go on across the two loops with one stride; views then show th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradc.ir.program import Var
 from gradc.loops.access import Elements, Layout
-from gradc.loops.index import View
+from gradc.loops.index import Lookup, View, all_lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import (
     Body,
@@ -85,14 +86,21 @@ class _Collapse:
                     return None                     # needs both indices
                 if not self.layout.has_no_memory(leaf.root) and not self.layout.is_local(leaf.root):
                     used.append(leaf)
+                used += all_lookups(leaf.view)
             if n.kind == "write" or n.out in self.stored:
                 used.append(n)
-        found = {u: self.layout.leaf(u) if isinstance(u, Leaf) else self.layout.result(u) for u in used}
+        found = {u: self._access(u) for u in used}
         for a in found.values():
             outer, step = a.strides[:2]
             if outer != (0 if step == 0 else self.sizes.mul(step, size)):
                 return None
         return found
+
+
+    def _access(self, used: Leaf | Node | Lookup) -> Elements:
+        if isinstance(used, Lookup):
+            return self.layout.leaf(Leaf(used.view.root, used.view))
+        return self.layout.leaf(used) if isinstance(used, Leaf) else self.layout.result(used)
 
 
 class _Collapsing:
@@ -134,7 +142,7 @@ class _Collapsing:
         if made is None:
             access, view = self.accesses.get(operand), operand.view
             dims = (self.size, *view.dims[2:])
-            new = View(view.root, dims, view.axes[1:], view.offsets, view.flat) if access is None \
+            new = View(view.root, dims, view.axes[1:], self.terms(view.offsets), view.flat) if access is None \
                 else self.flat(access, view)
             made = self._made[operand] = Leaf(operand.root, new)
             name = self.of.names.get((view.root, view.offsets, view.is_element()))
@@ -145,4 +153,14 @@ class _Collapsing:
     def flat(self, access: Elements, view: View) -> View:
         """A view by the strides in memory, without that of the outer loop."""
         return View(view.root, (self.size, *view.dims[2:]), tuple([None if s == 0 else (0, s) for s in
-                                                                    access.strides[1:]]), (access.offset,), True)
+                                                                    access.strides[1:]]),
+                    self.terms((access.offset,)), True)
+
+    def terms(self, offsets: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], ...]:
+        """Offsets, with the positions that are looked up seen in the new loops."""
+        return tuple([tuple([(self.lookup(t[0]), t[1]) if isinstance(t, tuple) and isinstance(t[0], Lookup) else t
+                             for t in terms]) for terms in offsets])
+
+    def lookup(self, position: Lookup) -> Lookup:
+        return Lookup(self.flat(self.accesses[position], position.view), position.checked)
+

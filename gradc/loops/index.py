@@ -1,13 +1,15 @@
-"""Views: how the elements of a value are found through Transpose, Broadcast, Slice and Reshape.
+"""Views: how the elements of a value are found through Transpose, Broadcast, Slice, Reshape and Gather.
 
 A View of `root` has one entry per axis of the viewing value: (root axis, factor), meaning that the position on that
 root axis is factor * loop position + offset, or None where the axis is broadcast.  After a Reshape that is no
 mere regrouping of size-1 axes the root is seen as one flat axis (`flat`), its elements addressed directly.
-Offsets are sizes, or a Var: a position computed by the kernel itself.
+The terms of an offset are sizes, or (position, factor): of a position that the kernel computes, a scalar Var, or that
+it looks up for each element, a `Lookup`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.ir.program import Var
@@ -16,6 +18,15 @@ from gradc.loops.nodes import SizeExpr
 from gradc.record import record, replace
 
 Axis = tuple[int, SizeExpr] | None
+
+
+@record
+class Lookup:
+    """An element of an array of positions.  `view` has the axes of the value that is viewed with it; `checked`: what
+    exists once these are known to be in bounds."""
+
+    view: View
+    checked: Var
 
 
 @record
@@ -41,23 +52,44 @@ class View:
 
     def is_element(self) -> bool:
         """Is this one element of the root?"""
-        return not self.flat and not any(self.axes)
+        return not self.flat and not any(self.axes) and not lookups(self)
+
+    def place(self, k: int) -> int:
+        """The root axis that axis k walks, or whose positions are looked up along it; -1 if there is none."""
+        axis = self.axes[k]
+        if axis is not None:
+            return axis[0]
+        return next((r for r, terms in enumerate(self.offsets) for t in terms
+                     if _is_lookup(t) and t[0].view.place(k) >= 0), -1)
+
+    def _seen(self, change: Callable[[View], View]) -> tuple[tuple[Any, ...], ...]:
+        """The offsets when the axes of this view are changed so, those of its lookups with them."""
+        if not lookups(self):
+            return self.offsets
+        return tuple([tuple([(Lookup(change(t[0].view), t[0].checked), t[1]) if _is_lookup(t) else t for t in terms])
+                      for terms in self.offsets])
+
+    def walked(self, axis_of: Sequence[int | None]) -> View:
+        """With an axis for each loop: the one of these that it walks, or none."""
+        return View(self.root, tuple([1 if a is None else self.dims[a] for a in axis_of]),
+                    tuple([None if a is None else self.axes[a] for a in axis_of]),
+                    self._seen(lambda v: v.walked(axis_of)) if any(self.offsets) else self.offsets, self.flat)
 
     def transposed(self, perm: tuple[int, ...]) -> View:
-        return replace(self, dims=tuple(1 if p < 0 else self.dims[p] for p in perm),
-                       axes=tuple(None if p < 0 else self.axes[p] for p in perm))
+        return self.walked([None if p < 0 else p for p in perm])
 
     def broadcast(self, dims: tuple[SizeExpr, ...], fixed: tuple[int | None, ...]) -> View:
         """Seen at larger sizes; axes that are statically 1 (or missing) repeat."""
         pad = len(dims) - len(self.dims)
         return replace(self, dims=dims, axes=(None,) * pad + tuple(
-            None if f == 1 else a for a, f in zip(self.axes, fixed)))
+            None if f == 1 else a for a, f in zip(self.axes, fixed)),
+            offsets=self._seen(lambda v: v.broadcast(dims, fixed)))
 
     def sliced(self, sizes: Sizes, ranges: list[tuple[Any, ...]]) -> View:
         """`ranges`: per axis (position,) or (first, count, step); axes past the end are whole."""
         dims: list[SizeExpr] = []
         axes: list[Axis] = []
-        offsets = list(self.offsets)
+        offsets = list(self._seen(lambda v: v.sliced(sizes, ranges)))
         for axis, bounds in zip(self.axes, ranges):
             first = bounds[0]
             if axis is not None:
@@ -73,12 +105,27 @@ class View:
         n = len(ranges)
         return View(self.root, (*dims, *self.dims[n:]), (*axes, *self.axes[n:]), tuple(offsets), self.flat)
 
+    def gathered(self, sizes: Sizes, axes: Sequence[int], positions: Sequence[Any], dims: tuple[SizeExpr, ...]) -> View:
+        """At `positions` along `axes`: sizes, Vars, or Lookups, whose axes come first among those of the result."""
+        rest = [k for k in range(len(self.dims)) if k not in axes]
+        kept = [None] * (len(dims) - len(rest)) + rest
+        offsets = list(self._seen(lambda v: v.gathered(sizes, axes, positions, dims)))
+        for k, position in zip(axes, positions):
+            axis = self.axes[k]
+            if axis is not None:
+                term = sizes.mul(axis[1], position, "offset") if isinstance(position, SizeExpr) else (position, axis[1])
+                offsets[axis[0]] = (*offsets[axis[0]], term)
+        return View(self.root, dims, tuple([None if k is None else self.axes[k] for k in kept]), tuple(offsets),
+                    self.flat)
+
     def reshaped(self, sizes: Sizes, dims: tuple[SizeExpr, ...], root_dims: tuple[SizeExpr, ...]) -> View | None:
         """The same elements in new sizes, or None if that takes a copy."""
         old = [(a, d) for a, d in zip(self.axes, self.dims) if d != 1]
         if [d for _, d in old] == [d for d in dims if d != 1]:
-            rest = iter(old)
-            return replace(self, dims=dims, axes=tuple(None if d == 1 else next(rest)[0] for d in dims))
+            rest = iter([k for k, d in enumerate(self.dims) if d != 1])
+            return replace(self.walked([None if d == 1 else next(rest) for d in dims]), dims=dims)
+        if lookups(self):
+            return None
         if self.flat_contiguous(sizes):
             return View(self.root, dims, tuple((0, s) for s in sizes.strides(dims)), self.offsets, True)
         if self.is_whole(root_dims):
@@ -115,7 +162,7 @@ class View:
     def composed(self, outer: View, sizes: Sizes) -> View:
         """This view (of v's operand) seen through `outer` (a view of v): a view of this view's root."""
         axes: list[Axis] = []
-        offsets = list(self.offsets)
+        offsets = list(self._seen(lambda v: v.composed(outer, sizes)))
         for k, inner in enumerate(self.axes):
             if inner is None:
                 continue
@@ -133,6 +180,33 @@ class View:
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)
 
 
+def _is_lookup(term: Any) -> bool:
+    return isinstance(term, tuple) and isinstance(term[0], Lookup)
+
+
+def lookups(view: View) -> list[Lookup]:
+    """The lookups that the offsets of a view have; not those of their own views."""
+    if not any(view.offsets):
+        return []
+    return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Lookup)]
+
+
+def all_lookups(view: View) -> list[Lookup]:
+    """The lookups of a view, and those of their own views."""
+    return [found for each in lookups(view) for found in (each, *all_lookups(each.view))]
+
+
 def positions(view: View) -> list[Var]:
-    """The positions computed by the kernel that a view depends on."""
-    return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple)]
+    """The scalar positions computed by the kernel that a view depends on."""
+    found = [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Var)]
+    return found + [v for each in lookups(view) for v in positions(each.view)]
+
+
+def needed(view: View) -> list[tuple[Var, View | None]]:
+    """What must exist beside the root: positions, with the view they are used through (None: not by element)."""
+    if not any(view.offsets):
+        return []
+    found: list[tuple[Var, View | None]] = [(v, None) for v in positions(view)]
+    for each in all_lookups(view):
+        found += [(each.checked, None), (each.view.root, each.view)]
+    return found

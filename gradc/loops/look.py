@@ -10,13 +10,11 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
+    Call,
     Check,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     For,
-    Gemm,
     If,
     Index,
     Let,
@@ -52,12 +50,8 @@ def expressions(s: Any) -> Iterator[Any]:
             stack = [s.condition, *s.values]
         case If() | Break():
             stack = [s.condition]
-        case Gemm():
-            stack = [s.a, s.b]
-        case Draw():
-            stack = [s.before, *s.parameters]
-        case Extern():
-            stack = [*s.args]
+        case Call():
+            stack = [*s.args, *s.place]
         case _:
             stack = [s.expr]
     while stack:
@@ -72,11 +66,7 @@ def written(s: Any) -> Sequence[Any]:
     match s:
         case Store() | Accumulate():
             return (s,)
-        case Gemm():
-            return (s.out,)
-        case Draw():
-            return (s.after, s.out)
-        case Extern():
+        case Call():
             return s.outs
     return ()
 
@@ -104,6 +94,38 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
     for e in expressions(s):
         if type(e) is Load:
             yield e.buffer, False
+
+
+def is_straight(statements: Sequence[Any]) -> bool:
+    """Do compilers permute nothing here?
+
+    They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
+    """
+    stack = list(statements)
+    while stack:
+        s = stack.pop()
+        if type(s) is For:
+            if not s.lanes and isinstance(s.start, int) and isinstance(s.stop, int):
+                return False
+            stack.extend(s.body)
+        elif type(s) is Tile:
+            stack.extend(s.phases)
+        elif type(s) in (TilePhase, EachRow):
+            stack.extend(s.body)
+            if not all([_is_straight(a.index) for a in getattr(s, "ahead", ())]):
+                return False
+        else:
+            if type(s) is If:
+                stack.extend((*s.body, *s.orelse))
+            if not all([_is_straight(place.index) for place in written(s)]) \
+                    or not all([_is_straight(e.index) for e in expressions(s) if type(e) is Load]):
+                return False
+    return True
+
+
+def _is_straight(index: Index) -> bool:
+    return all([s in (1, -1) or isinstance(s, str) for s, _ in index.terms]) and (
+        bool(index.terms) or index.offset == 0 or isinstance(index.offset, str))
 
 
 def sizes(sections: Sequence[Any]) -> set[Any]:
@@ -147,12 +169,8 @@ def _in_statements(body: Sequence[Any], found: set[Any]) -> None:
         else:
             if kind is If:
                 stack.extend((*s.body, *s.orelse))
-            elif kind is Gemm:
-                found.update((s.m, s.n, s.k, s.step_a, s.step_b))
-            elif kind is Draw:
-                found.add(s.count)
-            elif kind is Extern:
-                found.update([n for shape in s.shapes for n in shape])
+            elif kind is Call:
+                found.update(s.numbers)
             for place in written(s):
                 _in_index(place.index, found)
             exprs.extend(expressions(s))

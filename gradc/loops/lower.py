@@ -4,9 +4,7 @@
     Map, Cast                              a Let in the body of its nest, or part of its user's expression (recomputed)
     Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
-    Contract of two matrices               a Gemm
-    Random                                 a Draw
-    Callback                               an Extern
+    Call, Contract of two matrices         a Call
     Concat, Scatter                        Stores into parts of one buffer
     Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
@@ -22,19 +20,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Unsupported
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, Var, bodies
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
-from gradc.loops import look, schedule
+from gradc.loops import look
 from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
+from gradc.loops.gather import with_positions
 from gradc.loops.lower_calls import title
 from gradc.loops.lower_scan import ItemWriter
-from gradc.loops.memory import ROW_LIMIT, allocate
+from gradc.loops.memory import allocate
 from gradc.loops.names import Namer
 from gradc.loops.nodes import BlockCut, Buffer, Combine, Kernel, Late, Section, SizeExpr, Tile
 from gradc.loops.place import place
@@ -56,12 +55,8 @@ from gradc.loops.scopes import Scope
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.states import as_words
 from gradc.loops.store import store
-from gradc.loops.tile import ROWS
 from gradc.loops.uses import Uses
-
-SMALL = 8192                # elements: below, a nest of static sizes is not cut into blocks
-NANOSECONDS = 0.12          # of one unit of a row's weight, per element
-PART_LIMIT = 256            # blocks of a nest whose reductions end in scalars
+from gradc.target import TARGET
 
 
 def unsupported(program: Program) -> str | None:
@@ -110,7 +105,7 @@ class _Lowering:
     """A Kernel in the making, section by section; `writer` has the section at work."""
 
     def __init__(self, program: Program, name: str, checked: bool) -> None:
-        program = fused(as_words(program))
+        program = with_positions(fused(as_words(program)))
         reason = unsupported(program)
         if reason:
             raise Unsupported(reason)
@@ -138,7 +133,7 @@ class _Lowering:
                 case Nest():
                     self._nest_section(item)
                 case Block():
-                    self._section(self._title(item.children), item)
+                    self._section(self._title(item.children) or "check", item)
                 case CallItem():
                     self._section(title(self.writer, item), item)
                 case ScanItem() | CondItem():
@@ -154,11 +149,9 @@ class _Lowering:
         used = {s for s in look.sizes(self.sections) if isinstance(s, Symbol)}
         used.update(s for s in (arena, *(d for b in outputs for d in b.shape), *(d for dims in bounds for d in dims))
                     if isinstance(s, Symbol))
-        uses_blas = any(type(item) is CallItem and type(item.op) is ops.Contract
-                        for body in schedule.bodies(self.schedule.body) for item in body.items)
         return Kernel(self.name, tuple(self.inputs), tuple(outputs), tuple(self.memory.constants),
                       self.sizes.prologue(used), arena, tuple(self.sections),
-                      tuple(self.sizes.checks), self._text(), uses_blas, tuple(late), tuple(bounds),
+                      tuple(self.sizes.checks), self._text(), tuple(self.writer.routines), tuple(late), tuple(bounds),
                       tuple(self.writer.calls))
 
     def _text(self) -> str:
@@ -180,26 +173,27 @@ class _Lowering:
         small = [b for b in {**writer.reads, **writer.writes} if b.place == "stack"]
         reads, writes = (tuple([b for b in used if b not in small]) for used in (writer.reads, writer.writes))
         self.sections.append(Section(name, tuple(scope.statements), reads, writes, in_entry=type(item) is CallItem,
-                                     arrays=tuple(small)))
+                                     arrays=tuple(small), wide=look.is_straight(scope.statements)))
 
     def _nest_section(self, top: Nest) -> None:
         nodes = list(statements(top))
         folds = [n for n in nodes if 0 in n.reduced]
-        blocked = not top.is_serial and not _is_small(nodes)
+        blocked = not top.is_serial and not any(n.is_scatter for n in nodes) and not _is_small(nodes)
         memory = self.schedule.memory
         rows = any(map(folds_into_memory, folds)) or any(n.out in memory and memory[n.out].place == "row"
                                                          for n in nodes)
-        limit = ROW_LIMIT if rows else PART_LIMIT if folds else 0
+        limit = TARGET.blocks_of_rows if rows else TARGET.blocks_of_scalars if folds else 0
         combine = self._parts(folds, limit) if blocked else ()
         scope = Scope(0, None)
         self.writer.nest(top, scope, blocked)
         blocks = None
         if blocked:
             nested = any(type(c) is Nest for c in top.children)
-            multiple = ROWS if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
+            multiple = TARGET.tile if any(type(s) is Tile for s in scope.statements) else 1 if nested else 64
             blocks = BlockCut(top.size, self._work(top), multiple, limit, _cost(nodes))
         self.sections.append(Section(self._title(nodes), tuple(scope.statements), tuple(self.writer.reads),
-                                     tuple(self.writer.writes), blocks, combine))
+                                     tuple(self.writer.writes), blocks, combine,
+                                     wide=look.is_straight(scope.statements)))
 
     def _parts(self, folds: Sequence[Node], limit: int) -> tuple[Combine, ...]:
         """A row of partial results per block for all folds with the same row and dtype: scalars first."""
@@ -246,10 +240,10 @@ def _is_small(nodes: Sequence[Node]) -> bool:
                 return False
             size *= d
         total += size
-    return total <= SMALL
+    return total <= TARGET.whole
 
 
 def _cost(nodes: Sequence[Node]) -> float:
     """Nanoseconds per innermost point."""
     depth = max(len(n.domain) for n in nodes)
-    return round(NANOSECONDS * sum(n.weight() for n in nodes if len(n.domain) == depth) + 0.05, 2)
+    return round(TARGET.addition * sum(n.weight() for n in nodes if len(n.domain) == depth) + 0.05, 2)

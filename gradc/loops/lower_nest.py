@@ -38,10 +38,7 @@ from gradc.loops.schedule import LOOP_NAMES, Block, CheckItem, Nest, Node
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.sizes import inside
 from gradc.loops.tile import tiled
-
-LANES = 32                  # accumulators of one fold; 8 where many folds share a loop, so that they stay in the cache
-UNROLLED = 64               # a fold over a static size up to this needs no lanes
-ROUNDS = 128                # elements of a lane of products of float32 that are added up in float32
+from gradc.target import TARGET
 
 
 class NestWriter(ValueWriter):
@@ -97,10 +94,10 @@ class NestWriter(ValueWriter):
         start: Any = "lo" if blocked else 0
         stop: Any = "hi" if blocked else nest.size
         lanes = 0
-        if inner.folds and not nested and not (isinstance(stop, int) and stop <= UNROLLED):
-            lanes = LANES if len(inner.folds) <= 4 else LANES // 4
-        long = not (isinstance(stop, int) and stop <= ROUNDS * lanes)
-        rounds = ROUNDS if lanes and long and any(map(_is_single, inner.folds)) else 0
+        if inner.folds and not nested and not (isinstance(stop, int) and stop <= TARGET.unrolled):
+            lanes = TARGET.lanes if len(inner.folds) <= TARGET.shared_loop else TARGET.lanes // 4
+        long = not (isinstance(stop, int) and stop <= TARGET.rounds * lanes)
+        rounds = TARGET.rounds if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not nest.is_serial
         made = For(LOOP_NAMES[scope.level % BODY], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
                    "free" if free else "", rounds)

@@ -12,7 +12,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
 from gradc.loops.access import Access, Buffers, Layout, tensor
-from gradc.loops.index import View, positions
+from gradc.loops.index import Lookup, View, lookups, positions
 from gradc.loops.names import Namer
 from gradc.loops.nodes import Buffer, CallInfo, Check, CheckInfo, Expr, Fn, Index, Let, Lit, Load, Local, Size, SizeExpr
 from gradc.loops.schedule import LOOP_NAMES, Leaf, Operand, Schedule, op_label
@@ -32,6 +32,7 @@ class ValueWriter:
         self.memory = Buffers(schedule, self.layout, inputs, namer)
         self.base = 0                               # level of the body at work
         self.calls: list[CallInfo] = []             # of functions of the user's in Python
+        self.routines: dict[str, None] = {}         # that are called
         self._namer = namer
         self._local_names = local_names
         self.begin()
@@ -61,7 +62,7 @@ class ValueWriter:
         offset, plus = extra, 0
         for t in a.offset:
             if isinstance(t, tuple):
-                position = self.value(Leaf(t[0], View.whole(t[0], ())), scope)
+                position = self._position_of(t[0], scope)
                 if not isinstance(position, Local):
                     position = self.let(scope.in_body(0), "position", position)
                 terms.append((t[1], position.name))
@@ -70,6 +71,11 @@ class ValueWriter:
             else:
                 offset = self.sizes.add(offset, t, "offset")
         return Index(tuple(terms), offset + plus) if isinstance(offset, int) else Index(tuple(terms), offset, plus)
+
+    def _position_of(self, term: Var | Lookup, scope: Scope) -> Expr:
+        """A position that is computed or looked up."""
+        leaf = self.memory.lookup(term) if isinstance(term, Lookup) else Leaf(term, View.whole(term, ()))
+        return self.value(leaf, scope)
 
     # -- values
 
@@ -103,20 +109,22 @@ class ValueWriter:
         root, view = operand.root, operand.view
         depth = self.schedule.depth                     # empty if there are no bodies
         level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))]) if depth else 0
+        for t in lookups(view):
+            level = max(level, self._key(self.memory.lookup(t))[1])
         if self.layout.is_local(root):
             node = self.layout.node.get(root)
             return root, level + (node.available if node is not None else 0)
         if root in self.schedule.positions:                 # an Iota
             for k, axis in enumerate(view.axes, self.base + 1):
                 if axis is not None:
-                    level = k
+                    level = max(level, k)
             return (root, view.axes, view.offsets), level
         if self.layout.has_no_memory(root):
             return root, 0
         a = self.memory.leaf(operand)
         for k, s in enumerate(a.strides, self.base + 1):
             if s != 0:
-                level = k
+                level = max(level, k)
         stored = self.layout.base(root)
         rows = self.layout.outer(stored)
         if rows:                                        # written in outer iterations of this very nest
@@ -153,7 +161,7 @@ class ValueWriter:
         name = names.get((leaf.root, view.offsets, view.is_element())) if names else None
         if level % BODY:
             return element_name(name or a.buffer.name, level)
-        times = [t[0].name for t in a.offset if isinstance(t, tuple) and t[0].name]
+        times = [t[0].name for t in a.offset if isinstance(t, tuple) and isinstance(t[0], Var) and t[0].name]
         return name if name and name != a.buffer.name else "_".join([a.buffer.name, *(times or "0")])
 
     def _iota(self, leaf: Leaf, scope: Scope) -> Expr:
@@ -164,7 +172,7 @@ class ValueWriter:
                 terms.append(_times(Local(LOOP_NAMES[k], "int64"), axis[1]))
         for t in leaf.view.offsets[0]:
             if isinstance(t, tuple):
-                terms.append(_times(self.value(Leaf(t[0], View.whole(t[0], ())), scope), t[1]))
+                terms.append(_times(self._position_of(t[0], scope), t[1]))
             else:
                 terms.append(Size(t))
         value = terms[0] if terms else Lit(0, "int64")

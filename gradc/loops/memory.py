@@ -20,11 +20,7 @@ from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Sch
 from gradc.loops.sizes import KernelSizes
 from gradc.loops.uses import Uses
 from gradc.record import replace
-
-ALIGN = 64
-SMALL = 64              # elements of a small value: eight of the widest vectors of float64
-STACK = 1 << 16         # bytes of small values in one C function
-ROW_LIMIT = 16          # blocks of a nest that has a row of partial results, or scratch, for each
+from gradc.target import TARGET
 
 
 def allocate(schedule: Schedule, uses: Uses, sizes: KernelSizes) -> Schedule:
@@ -43,7 +39,7 @@ class Arena:
         self._free: dict[tuple[str, SizeExpr], list[int]] = {}
 
     def take(self, size: SizeExpr, pool: str) -> int:
-        """A slot of `size` bytes, a multiple of ALIGN."""
+        """A slot of `size` bytes, a multiple of a cache line."""
         free = self._free.get((pool, size))
         return free.pop() if free else self.hold(size, self.region(size).slots)
 
@@ -140,9 +136,9 @@ class _Allocator:
             return replace(slots.pop(before), reuses=before)
         stride: SizeExpr = 0
         if outer:
-            per_line = ALIGN // dtypes.ITEMSIZE[dtype]
+            per_line = TARGET.line // dtypes.ITEMSIZE[dtype]
             stride = self.sizes.align(self.sizes.product(dims), per_line, "stride")
-            size = nbytes(self.sizes, (stride, 1 if body.level else ROW_LIMIT), dtype)
+            size = nbytes(self.sizes, (stride, 1 if body.level else TARGET.blocks_of_rows), dtype)
         else:
             size = lines(self.sizes, nbytes(self.sizes, dims, dtype))
         size = self.sizes.bound(size)
@@ -152,7 +148,7 @@ class _Allocator:
         """Takes room on the stack of the item's C function, if there is as much."""
         size = nbytes(self.sizes, dims, dtype)
         assert isinstance(size, int)
-        fits = self._stack + size <= STACK
+        fits = self._stack + size <= TARGET.stack
         self._stack += size * fits
         return fits
 
@@ -206,6 +202,8 @@ def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[i
         root = base.get(var, var)
         while root in aliases and aliases[root].root in body.defined:
             root = aliases[root].root       # a part of another value's memory
+        if root not in body.defined:        # memory of the body around, which a step changes
+            return
         first, last = ranges.get(root, (item, item))
         ranges[root] = min(first, item), max(last, item)
 
@@ -225,7 +223,7 @@ def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[i
 def is_small(dims: tuple[SizeExpr, ...]) -> bool:
     """Are these sizes known, and of few elements?"""
     known = [d for d in dims if isinstance(d, int)]
-    return len(known) == len(dims) and prod(known) <= SMALL
+    return len(known) == len(dims) and prod(known) <= TARGET.small_array
 
 
 def nbytes(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeExpr:
@@ -235,4 +233,4 @@ def nbytes(sizes: KernelSizes, dims: tuple[SizeExpr, ...], dtype: str) -> SizeEx
 
 def lines(sizes: KernelSizes, size: SizeExpr) -> SizeExpr:
     """Bytes rounded up to whole cache lines."""
-    return sizes.align(size, ALIGN, "bytes")
+    return sizes.align(size, TARGET.line, "bytes")

@@ -2,15 +2,14 @@
 
 Supported: perfect and imperfect loop nests with run-time bounds, affine indices, named scalars, reductions in
 explicit lanes with a fixed fold order, loops cut into blocks that may run in parallel, loops cut into tiles that run
-in phases, calls of gemm and of users' functions, draws of random numbers, checks that end the kernel with a number,
-loops over time (what one step leaves the next one reads) that a step may end, branches.
+in phases, calls of routines and of users' functions, checks that end the kernel with a number, loops over time (what
+one step leaves the next one reads) that a step may end, branches.
 Not supported: pointers other than `buffer[index]`, recursion, sizes that depend on computed data (but for `Late`).
 
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset, plus)     affine, in elements
     size  = int | str                                          a str names a size defined in the prologue
-    stmt  = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update
-          | Check | Gemm | Draw | Extern
+    stmt  = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Call
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
 
@@ -204,6 +203,11 @@ class For:
     order: str = ""
     rounds: int = 0
 
+    @property
+    def is_carried(self) -> bool:
+        """Do locals go from one iteration to the next?  No vectors are made of such a loop."""
+        return any([type(s) is Assign for s in self.body])
+
 
 @record
 class If:
@@ -287,60 +291,24 @@ class Define:
 
 
 @record
-class Gemm:
-    """out = op(a) op(b), row-major; op(a) is m x k, op(b) is k x n; transposed in memory if the flag says so.
+class Call:
+    """outs = routine(args); ends the function if it fails.
 
-    step_a, step_b: elements from one row in memory to the next.
+    routine: the name of a row of `ir.routines`; or a number, that of one of the kernel's `calls`; or C code that stands
+    in the unit.
+    args: a Load is the first element of an array, anything else one value.  Arrays lie in memory as the routine takes
+    them.
+    numbers: what it is told of sizes and layouts, see gradc_routine of gradc_runtime.h; C code: sizes that it names.
+    failures: what it may return, and the number of the check that has failed then; None stands for all that is not 0.
+    place: values for the message, behind those that the routine itself gives.
     """
 
-    a: Load
-    b: Load
-    out: Load
-    m: SizeExpr
-    n: SizeExpr
-    k: SizeExpr
-    trans_a: bool
-    trans_b: bool
-    step_a: SizeExpr
-    step_b: SizeExpr
-
-    @property
-    def dtype(self) -> str:
-        return self.out.dtype
-
-
-@record
-class Draw:
-    """`count` draws of a distribution from the state `before`; `after` is the state that follows.
-
-    parameters: a Load is the first of `count` values, anything else one value for all draws.  number: of the check
-    that fails if the first of `faults` things is wrong with the parameters; those of the others follow.
-    """
-
-    distribution: str
-    before: Load
-    after: Load
-    out: Load
-    count: SizeExpr
-    parameters: tuple[Expr, ...]
-    number: int
-    faults: int
-
-
-@record
-class Extern:
-    """Call a user's function on arrays, each given by its first element: they lie in memory in one piece.
-
-    function: a number, that of one of the kernel's `calls`, or C code that stands in the unit.
-    shapes: sizes of args, then of outs.  failures: what the C code may return, and the number of the check that has
-    failed then; None stands for all that is not 0.
-    """
-
-    function: int | ArraySnippet
-    args: tuple[Load, ...]
+    routine: str | int | ArraySnippet
+    args: tuple[Expr, ...]
     outs: tuple[Load, ...]
-    shapes: tuple[tuple[SizeExpr, ...], ...]
+    numbers: tuple[SizeExpr, ...]
     failures: tuple[tuple[int | None, int], ...] = ()
+    place: tuple[Expr, ...] = ()
 
 
 @record
@@ -375,6 +343,7 @@ class Section:
     """A fused group: one C function.  With `blocks`, body loops run from `lo` to `hi` (sizes of the section).
 
     arrays: small ones of its own, on the C stack; where the C compiler unrolls all loops over one, in registers.
+    wide: its vectors may be as wide as the CPU's, for nothing is permuted (`gradc.target.FAULTS`).
     """
 
     title: str
@@ -385,6 +354,7 @@ class Section:
     partial: tuple[Combine, ...] = ()       # reductions that end after all blocks
     in_entry: bool = False                  # printed in the entry function itself: a call, not a loop
     arrays: tuple[Buffer, ...] = ()
+    wide: bool = False
 
 
 @record
@@ -431,10 +401,10 @@ class Kernel:
     sections: tuple[Section, ...] = ()
     checks: tuple[CheckInfo, ...] = ()
     program_text: str = ""
-    uses_blas: bool = False
+    routines: tuple[str, ...] = ()
     late: tuple[Late, ...] = ()
     bounds: tuple[tuple[SizeExpr, ...], ...] = ()
     calls: tuple[CallInfo, ...] = ()
 
 
-Stmt = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Gemm | Draw | Extern
+Stmt = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Call

@@ -22,8 +22,10 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
-from gradc.loops.index import View, positions
+from gradc.loops.carried import first_write, keep_old
+from gradc.loops.index import View, needed
 from gradc.loops.memory import is_small
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_equations import EquationPlacer
@@ -53,6 +55,7 @@ class _Placer(EquationPlacer):
         self.writes: list[tuple[Var, View]] = []        # results, and where they are written
         self.ends: list[Var] = []                       # results that are scalars
         self.kept: set[Var] = set()
+        self.changed: dict[Eqn, Var] = {}               # first write into a carry that has one row of memory, and that
         self._reordered: dict[Any, View] = {}           # copies of matrices with their axes in another order
         self._parts = {a for e in program.eqns if e.op == ops.Concat(0) for a in e.args}
 
@@ -61,7 +64,9 @@ class _Placer(EquationPlacer):
         return _Placer(self.values, Program(program.inputs, program.eqns, tuple(outputs)), self, is_step)
 
     def closed(self, ends: tuple[Operand, ...] = ()) -> Body:
-        return Body(self.nests.closed(), self.level, self.nests.defined, ends, tuple(self.copies), self.kept)
+        outside = set(self.changed.values())
+        defined = {v: number for v, number in self.nests.defined.items() if v not in outside}
+        return Body(self.nests.closed(), self.level, defined, ends, tuple(self.copies), self.kept)
 
     def finish_outputs(self) -> dict[Var, int]:
         """Each output of the kernel gets its memory: the value's own, or that of a copy."""
@@ -153,6 +158,9 @@ class _Placer(EquationPlacer):
                 body.add_local(state)
                 body.ends.append(new)
                 carry = Carry(state, values.operand(init, ()), used)
+            elif not small and (write := first_write(program, state, new)) is not None:
+                stored.append(self._in_place(body, state, init, write, used))
+                continue
             elif small:
                 carry = self._small(start, body, state, init, new, used, _advances(program, state, new))
             else:
@@ -223,6 +231,19 @@ class _Placer(EquationPlacer):
         body.writes.append((new, whole.sliced(self.sizes, [(then,)])))
         return Carry(memory, None, result, now=now, then=then)
 
+    def _in_place(self, body: _Placer, state: Var, init: Var, write: Eqn, result: Var | None) -> Var:
+        """One row of memory, in which steps write parts of what they read."""
+        views = self.values.views
+        memory = self.memory(state, self.sizes.of(state))
+        self.write(memory, views[init], views[memory], memory)
+        views[state] = views[memory]
+        self.values.depth[memory] = body.level
+        body.kept.add(memory)
+        body.changed[write] = memory
+        if result is not None:
+            views[result] = views[memory]
+        return memory
+
     # -- branches
 
     def _cond(self, eqn: Eqn) -> None:
@@ -282,6 +303,15 @@ class _Placer(EquationPlacer):
         self.values.locals.add(var)
         self.values.depth[var] = self.level
 
+    def begin_write(self, eqn: Eqn) -> Var | None:
+        memory = self.changed.get(eqn)
+        if memory is None:
+            return super().begin_write(eqn)
+        self.values.whole(eqn.outs[0])
+        self.values.store(eqn.outs[0])
+        keep_old(self, memory, eqn)
+        return memory
+
     def own_memory(self, like: Var) -> Var:
         """Memory that is there throughout."""
         made = self.memory(like, self.sizes.of(like))
@@ -309,7 +339,7 @@ class _Placer(EquationPlacer):
 
     def _outside(self, view: View) -> _Placer:
         """The outermost body, branches aside, in which all that a view depends on is at hand."""
-        depth = max(self.values.depth.get(v, 0) for v in (view.root, *positions(view)))
+        depth = max(self.values.depth.get(v, 0) for v in (view.root, *[v for v, _ in needed(view)]))
         found: _Placer = self
         while found.outer is not None and found.is_step and depth < found.level:
             found = found.outer
@@ -330,7 +360,7 @@ def _advances(program: Program, state: Var, new: Var) -> bool:
     v = new
     while v is not state:
         eqn = producers.get(v)
-        if eqn is None or type(eqn.op) is not ops.Random:
+        if eqn is None or type(eqn.op) is not ops.Call or get_routine(eqn.op.routine).overwrites != 0:
             return False
         v = eqn.args[0]
     return new is not state and program.use_counts()[state] == 1

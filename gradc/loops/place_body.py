@@ -10,12 +10,14 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.shapes import picked
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View
+from gradc.loops.index import Lookup, View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_nests import Nests
 from gradc.loops.place_values import Values, shows_all
 from gradc.loops.schedule import Copy, Node, Tree, drop_ones
+from gradc.record import replace
 
 
 class BodyBuilder:
@@ -99,13 +101,9 @@ class BodyBuilder:
         operand = self.values.through(value, walked)
         if before is not None:
             operand = Tree(out, ops.Map("add"), (self.values.through(before, walked), operand))
-        axes: list[Axis] = [None] * len(domain)
-        for k, p in enumerate(places):
-            if p is not None:
-                axes[p] = target.axes[k]
         self.values.base[out] = base
         node = Node("write", out, ops.Map("identity"), (operand,), domain, places,
-                    target=View(base, domain, tuple(axes), target.offsets, target.flat), adds=adds)
+                    target=replace(target.walked(walked), root=base), adds=adds)
         self.add(node)
         return node
 
@@ -160,32 +158,70 @@ class BodyBuilder:
 
     def scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
         """A copy of the first argument, into which a part is written; no copy of what is not used otherwise."""
-        values = self.values
-        x, v, out = eqn.args[0], eqn.args[1], eqn.outs[0]
-        dims = self.sizes.of(out)
-        source = values.views[x]
+        x, out = eqn.args[0], eqn.outs[0]
         ranges = self.ranges(op, x, eqn.args[2:])
-        values.whole(out)
-        values.store(out)
-        if source.root is x and x in values.base and self._counts[x] == 1 and x not in self._outputs:
-            base = values.base[x]               # the last use of a value that is being put together: go on in place
-            self.nests.defined[out] = self.nests.defined[x]
-        else:
-            base = self.fresh(x.type.clone(), dims, out.name)  # type: ignore[attr-defined]
-            values.store(base)
-            values.base[base] = base
+        base = self.begin_write(eqn)
+        if base is None:
+            base = self._new_memory(x, out)
             if self._scatter_range(eqn, op, ranges, base):
-                values.base[out] = base
+                self.values.base[out] = base
                 self.nests.defined[out] = self.nests.defined[base]
                 return
-            self.write(base, source, View.whole(base, dims), base)
-            self.nests.defined[out] = self.nests.defined[base]
-        target = View.whole(base, dims).sliced(self.sizes, ranges)
-        values.base[out] = base
-        # in a later item than all that wrote to or read from `base` so far
+            self.write(base, self.values.views[x], self.values.views[base], base)
+        self._write_after(eqn, self.values.views[base].sliced(self.sizes, ranges), base)
+
+    def scatter_at(self, eqn: Eqn, op: Any) -> None:
+        """One loop over the positions, after that which writes the first argument."""
+        x, index = eqn.args[0], eqn.args[2:]
+        place = picked(self.sizes, op.axes, x, index)
+        base = self.begin_write(eqn)
+        if base is None:
+            base = self._new_memory(x, eqn.outs[0])
+            self.write(base, self.values.views[x], self.values.views[base], base)
+        self._write_after(eqn, self.gathered(self.values.views[base], op.axes, index, place), base)
+
+    def begin_write(self, eqn: Eqn) -> Var | None:
+        """The memory of what is written into, if this is the last use of a value that is being put together."""
+        values = self.values
+        x, out = eqn.args[0], eqn.outs[0]
+        values.whole(out)
+        values.store(out)
+        if values.views[x].root is x and x in values.base and self._counts[x] == 1 and x not in self._outputs:
+            self.nests.defined[out] = self.nests.defined[x]
+            return values.base[x]
+        return None
+
+    def _new_memory(self, x: Var, out: Var) -> Var:
+        """Memory to put `out` together in."""
+        base = self.fresh(x.type.clone(), self.sizes.of(out), out.name)  # type: ignore[attr-defined]
+        self.values.store(base)
+        self.values.base[base] = base
+        return base
+
+    def _write_after(self, eqn: Eqn, target: View, base: Var) -> None:
+        """Write the second argument, in a later item than all that wrote to or read from `base` so far."""
+        out = eqn.outs[0]
+        self.values.base[out] = base
         self._defined_with(out, base)
-        self.write(out, values.views[v], target, base, op.mode == "inc")
+        self.write(out, self.values.views[eqn.args[1]], target, base, eqn.op.mode == "inc")
         self._defined_with(base, out)
+
+    def gathered(self, view: View, axes: tuple[int, ...], index: Sequence[Var], dims: tuple[SizeExpr, ...]) -> View:
+        """A view at positions along `axes`; arrays of them have memory, in which they are looked up."""
+        rest = len(view.dims) - len(axes)
+        positions: list[Any] = []
+        for axis, i in zip(axes, index):
+            shape = i.type.shape
+            if not shape:
+                n, known = view.dims[axis], self.sizes.try_value(i)
+                positions.append(self.position(i, n) if known is None else self.sizes.position(known, n))
+                continue
+            at = self.values.views[i]
+            if at.root in self.values.trees:
+                at = self.values.views[self.copy(at, i)]
+            at = at.broadcast(dims[:len(dims) - rest], shape)
+            positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
+        return view.gathered(self.sizes, axes, positions, dims)
 
     def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]], base: Var) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""

@@ -1,6 +1,6 @@
-"""Calls of functions on whole arrays: products of matrices by BLAS, random draws, users' Ops.
+"""Calls: which routine is called, on which memory; a product of matrices is one, too.
 
-Arguments that do not lie in memory as the function takes them are copied.
+Arguments that do not lie in memory as the routine takes them are copied.
 """
 
 from __future__ import annotations
@@ -10,26 +10,65 @@ from math import prod
 
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Var
+from gradc.ir.routines import STATED, Core, UserRoutine, get_routine
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View
+from gradc.loops.index import Axis, View, lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_values import is_contiguous
-from gradc.loops.schedule import CallItem, Leaf, leaves
+from gradc.loops.schedule import CallItem, Leaf, Operand, leaves
 from gradc.loops.sizes import KernelSizes
-
-SMALL_PRODUCT = 512     # multiplications of a product of matrices that takes less time as loops than by a call
+from gradc.target import TARGET
 
 Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the labels of its axes
 
 
-def call(body: BodyBuilder, item: CallItem, label: str | None = None) -> None:
-    """Add a call; its results have memory."""
+def call(body: BodyBuilder, item: CallItem, label: str) -> None:
+    """Add a call; its results have memory, and what it is given there."""
+    for operand, in_memory in zip(item.args, item.in_memory):
+        if in_memory:
+            assert isinstance(operand, Leaf)
+            body.values.store(operand.root)
     body.nests.append(item, leaves(*item.args), item.outs)
     for out in item.outs:
         body.values.store(out)
-        if label is not None:
-            body.values.labels[out] = label
+        body.values.labels[out] = label
+
+
+def place_call(body: BodyBuilder, eqn: Eqn, op: ops.Call) -> None:
+    """A routine, or a user's Op, which is given whole arrays and told their sizes."""
+    routine, of = get_routine(op.routine), body.sizes.of
+    inputs, _ = op.split(eqn.args)
+    numbers: list[SizeExpr]
+    if isinstance(routine, UserRoutine):
+        arrays = tuple([contiguous(body, x) for x in inputs])
+        for out in eqn.outs:
+            body.values.whole(out)
+        numbers = [d for v in (*inputs, *eqn.outs) for d in of(v)]
+        if routine.snippet is not None:
+            numbers = [of(inputs[k])[axis] for _, k, axis in routine.snippet.sizes]
+        item = CallItem(routine, eqn.outs, arrays, (True,) * len(arrays), eqn.sources, (), tuple(numbers))
+        call(body, item, "result")
+        return
+    cores, made = routine.cores
+    size: dict[str, SizeExpr] = {}
+    for core, v in (*zip(cores, inputs), *zip(made, eqn.outs)):
+        if core == STATED:
+            size.setdefault("...", body.sizes.product(of(eqn.outs[made.index(STATED)])))
+        elif core:
+            size.update(zip(core, of(v)[-len(core):]))
+    batch = () if routine.has_state else of(eqn.outs[0])[:len(of(eqn.outs[0])) - len(made[0])]
+    numbers = [*routine.options, *[size[label] for label in routine.labels]]
+    args: list[Operand] = []
+    in_memory = tuple([layout != "each" or any(d != 1 for d in of(x)) for x, layout in zip(inputs, routine.layouts)])
+    for x, core, layout, memory in zip(inputs, cores, routine.layouts, in_memory):
+        args.append(body.values.operand(x, ()) if not memory else contiguous(body, x) if routine.has_state
+                    else _in_batch(body, x, core, layout, len(batch)))
+        numbers += [int(memory)] * (layout == "each")
+    for out in eqn.outs:
+        body.values.whole(out)
+    call(body, CallItem(op.routine, eqn.outs, tuple(args), in_memory, eqn.sources, batch, tuple(numbers), op.outer),
+         str(op))
 
 
 def contiguous(body: BodyBuilder, x: Var) -> Leaf:
@@ -38,28 +77,21 @@ def contiguous(body: BodyBuilder, x: Var) -> Leaf:
     view = values.views[x]
     if not (values.has_memory(view.root) and is_contiguous(view, values.aliases, body.sizes)):
         view = values.views[body.copy(view, x)]
-    values.store(view.root)
     return Leaf(view.root, view)
 
 
-def user_call(body: BodyBuilder, eqn: Eqn, op: ops.Callback) -> None:
-    """A user's Op."""
-    args = tuple([contiguous(body, a) for a in op.split(eqn.args)[0]])
-    for out in eqn.outs:
-        body.values.whole(out)
-    call(body, CallItem(op, eqn.outs, args, eqn.sources), "result")
-
-
-def random(body: BodyBuilder, eqn: Eqn, op: ops.Random) -> None:
-    """Draws from a distribution: the state after them, and their values."""
-    state, _, parameters = op.split(eqn.args)
-    before = contiguous(body, state)
-    each = [any(d != 1 for d in body.sizes.of(p)) for p in parameters]
-    given = [contiguous(body, p) if flag else body.values.operand(p, ()) for p, flag in zip(parameters, each)]
-    for out in eqn.outs:
-        body.values.whole(out)
-    count = body.sizes.product(body.sizes.of(eqn.outs[1]))
-    call(body, CallItem(op, eqn.outs, (before, *given), eqn.sources, (count,)))
+def _in_batch(body: BodyBuilder, x: Var, core: Core, layout: str, batch: int) -> Leaf:
+    """An argument with all axes of the batch; along those that it does not have it is the same."""
+    values = body.values
+    view = values.views[x]
+    rank = len(view.dims) - len(core)
+    fits = _is_matrix(view, body.sizes) if layout == "matrix" else is_contiguous(view, values.aliases, body.sizes, rank)
+    if not (values.has_memory(view.root) and fits):
+        view = values.views[body.copy(view, x)]
+    own: list[int | None] = [None if x.type.shape[k] == 1 else k for k in range(rank)]
+    found = values.through(view, [*[None] * (batch - rank), *own, *range(rank, rank + len(core))])
+    assert isinstance(found, Leaf)
+    return found
 
 
 # ------------------------------------------------------------------------------------ products of matrices
@@ -88,7 +120,7 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
         return False                            # one operand alone is summed over
     extents = [size[x] for group in groups for x in group]
     known = [d for d in extents if isinstance(d, int)]
-    if len(known) == len(extents) and prod(known) <= SMALL_PRODUCT:
+    if len(known) == len(extents) and prod(known) <= TARGET.small_product:
         return False                            # loops, which the C compiler unrolls
     return all(any(size[x] != 1 for x in group) for group in groups)
 
@@ -116,17 +148,16 @@ def gemm(body: BodyBuilder, eqn: Eqn, op: ops.Contract) -> None:
         dims = tuple(size[x] for x in order)
         made = body.fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)
         body.values.views[out] = body.values.views[made].transposed(tuple(order.index(x) for x in op.out))
-    extents = [sizes.product([size[x] for x in group]) for group in (m, n, k)]
-    call(body, CallItem(op, (made,), (a, b), eqn.sources, (*[size[x] for x in batch], *extents)), "dot")
-    body.values.store(a.root)
-    body.values.store(b.root)
+    extents = tuple([sizes.product([size[x] for x in group]) for group in (m, k, n)])
+    item = CallItem("gemm", (made,), (a, b), (True, True), eqn.sources, tuple([size[x] for x in batch]), extents)
+    call(body, item, str(op))
 
 
 def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[int], columns: list[int]) -> Leaf | None:
     """An operand as matrices with one axis of rows and one of columns, if it lies in memory so."""
     labels, x = operand
     view = body.values.views[x]
-    if view.root in body.values.trees:
+    if view.root in body.values.trees or lookups(view):
         return None
     pair = [_as_one(view, [labels.index(x) for x in group], body.sizes) for group in (rows, columns)]
     if pair[0] is None or pair[1] is None:
@@ -134,7 +165,7 @@ def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[i
     outer = [labels.index(x) for x in batch]
     made = View(view.root, (*[view.dims[p] for p in outer], pair[0][0], pair[1][0]),
                 (*[view.axes[p] for p in outer], pair[0][1], pair[1][1]), view.offsets, view.flat)
-    return Leaf(view.root, made) if _blas_ready(made, body.sizes) else None
+    return Leaf(view.root, made) if _is_matrix(made, body.sizes) else None
 
 
 def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, Axis] | None:
@@ -164,7 +195,7 @@ def _matrix_copy(body: BodyBuilder, operand: Labelled, batch: list[int], rows: l
     return Leaf(copy, View(copy, dims, (*whole.axes[:b], whole.axes[last - 1], whole.axes[-1]), whole.offsets))
 
 
-def _blas_ready(view: View, sizes: KernelSizes) -> bool:
+def _is_matrix(view: View, sizes: KernelSizes) -> bool:
     """Does one of the last two axes walk memory with stride 1, and the other forwards with a larger stride?"""
     if view.flat:           # after a Reshape: rows or columns, one after the other
         return any((inner, outer) == ((0, 1), (0, n)) for inner, outer, n in zip(

@@ -1,6 +1,6 @@
 """Equations -> nodes, calls and views, one by one in program order; all kinds but loops and branches (`loops.place`).
 
- 1. views (Transpose, Broadcast, Slice, Reshape) only change how a value is read (`index.View`);
+ 1. views (Transpose, Broadcast, Slice, Reshape, Gather) only change how a value is read (`index.View`);
  2. a cheap elementwise value that needs no memory is computed again where it is used (`schedule.Tree`);
  3. every other value is a Node with a domain, the sizes of the loops around it (`loops.place_nests`), a call
     (`loops.place_calls`), or put together from parts (`loops.place_body`).
@@ -14,6 +14,7 @@ from typing import Any
 from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
 from gradc.loops import place_calls
 from gradc.loops.index import View
@@ -31,6 +32,7 @@ class EquationPlacer(BodyBuilder):
         super().__init__(values, program, level)
         self.used: set[Var] = set()             # values that are used, not only their sizes, nor only as sizes
         self._once = self._computed_once()
+        values.searched |= self._searched()
 
     def place_equations(self) -> None:
         for eqn in self._live():
@@ -52,7 +54,7 @@ class EquationPlacer(BodyBuilder):
                     pass
                 case ops.Broadcast() | ops.Reshape():
                     used.add(eqn.args[0])
-                case ops.Callback():
+                case ops.Call():
                     used.update(eqn.op.split(eqn.args)[0])
                 case ops.Assert() if not self._at_entry(eqn):
                     used.update(eqn.args)
@@ -60,9 +62,6 @@ class EquationPlacer(BodyBuilder):
                     values = 2 if type(eqn.op) is ops.Scatter else 1
                     used.update(eqn.args[:values])
                     used.update(a for a in eqn.args[values:] if a not in self.sizes.values)
-                case ops.Random():
-                    state, _, parameters = eqn.op.split(eqn.args)
-                    used.update((state, *parameters))
                 case _:
                     used.update(eqn.args)
         kept.reverse()
@@ -75,10 +74,9 @@ class EquationPlacer(BodyBuilder):
         for eqn in self.program.eqns:
             if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
                 once.update(eqn.args)
-            elif type(eqn.op) is ops.Random:
-                once.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
-            elif type(eqn.op) is ops.Callback:
-                once.update(eqn.op.split(eqn.args)[0])
+            elif type(eqn.op) is ops.Call:
+                inputs, layouts = eqn.op.split(eqn.args)[0], get_routine(eqn.op.routine).layouts
+                once.update(a for a, layout in zip(inputs, layouts) if a.type.ndim or layout != "each")
             elif type(eqn.op) is ops.Scan:              # what all steps use
                 once.update(a for a in eqn.op.split(eqn.args)[-1] if a.type.ndim)
         return once
@@ -129,14 +127,16 @@ class EquationPlacer(BodyBuilder):
                     self.contract(eqn, op)
             case ops.Concat(axis):
                 self.concat(eqn, axis)
+            case ops.Gather():
+                views[out] = self.gathered(views[eqn.args[0]], op.axes, eqn.args[1:], self.sizes.of(out))
             case ops.Scatter():
                 self.scatter(eqn, op)
+            case ops.ScatterAt():
+                self.scatter_at(eqn, op)
             case ops.Assert():
                 self._assert(eqn, op)
-            case ops.Random():
-                place_calls.random(self, eqn, op)
-            case ops.Callback():
-                place_calls.user_call(self, eqn, op)
+            case ops.Call():
+                place_calls.place_call(self, eqn, op)
 
     def _reshape(self, eqn: Eqn) -> None:
         x, out = eqn.args[0], eqn.outs[0]
@@ -259,19 +259,45 @@ class EquationPlacer(BodyBuilder):
             domain, places = drop_ones(dims)
             within = tuple([values.operand(v, values.walk(v, len(dims), places, len(domain)))
                             for v in (*conditions, *shown)])
-        self.nests.check(CheckItem(scalars, op.message if shown else literal(op.message), ops.ASSERT_ERRORS[op.error],
-                                   eqn.sources, domain, within))
+        message = op.message if shown else literal(op.message)
+        self.nests.check(CheckItem(eqn.outs[0], scalars, message, ops.ASSERT_ERRORS[op.error], eqn.sources, domain,
+                                   within))
 
     def _at_entry(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
         return all(v in self.sizes.values for v in eqn.op.split(eqn.args)[-1])
 
     def _all(self, condition: Var) -> Var:
-        """Is an array of bools true everywhere?  A scalar."""
-        rank = condition.type.ndim
-        if not rank:
+        """Is an array of bools true everywhere?  A scalar.  Of integers, all are >= 0 if none has the sign bit."""
+        if not condition.type.ndim:
             return condition
-        out = Var(-1, TensorType.make("bool", ()), name="valid")
-        self.sizes.dims[out] = ()
-        self._reduce(out, ops.Reduce("and_", tuple(range(rank))), self.values.views[condition], [False] * rank)
+        made = self._producers.get(condition)
+        if made is None or not _is_sign_test(made):
+            return self._folded("and_", condition)
+        valid = self.fresh(TensorType.make("bool", ()), (), "valid")
+        self._map(Eqn(made.op, (self._folded("or_", made.args[0]), made.args[1]), (valid,), made.sources))
+        return valid
+
+    def _folded(self, fn: str, x: Var) -> Var:
+        """The fold of all elements."""
+        rank = x.type.ndim
+        out = self.fresh(TensorType.make(x.type.dtype, ()), (), fn.strip("_"))
+        self._reduce(out, ops.Reduce(fn, tuple(range(rank))), self.values.views[x], [False] * rank)
         return out
+
+    def _searched(self) -> set[Var]:
+        """What tells the sign that a condition tests: computed in the fold, and again in the search for what is at
+        fault."""
+        found: set[Var] = set()
+        for eqn in self.program.eqns:
+            if type(eqn.op) is ops.Assert and eqn.op.shown and self._counts[eqn.args[1]] == 1:
+                made = self._producers.get(eqn.args[1])
+                if made is not None and _is_sign_test(made) and self._counts[made.args[0]] == 1:
+                    found.update((made.out, made.args[0]))
+        return found
+
+
+def _is_sign_test(eqn: Eqn) -> bool:
+    """x >= 0 of integers?"""
+    return eqn.op == ops.Map("ge") and eqn.args[0].type.dtype == "int64" and (
+        eqn.args[1].data is not None and not eqn.args[1].data.any())

@@ -12,17 +12,12 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 from gradc.ir.program import Var
-from gradc.loops.index import View
+from gradc.loops.index import View, needed
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_values import Values
 from gradc.loops.schedule import Block, CheckItem, Item, Leaf, Nest, Node
 from gradc.record import fresh, record
-
-NEST_LIMIT = 400        # statements in one nest: the C compiler is quadratic in it
-FOLD_SIZE = 8           # a fold counts as so many: its lanes are memory, which the compiler walks for every access
-BIG = 4000              # equations of a Program from which on nests are shorter, as there are so many:
-BIG_LIMIT = 100         # in place of NEST_LIMIT
-BIG_FOLD = 2            # in place of FOLD_SIZE: fewer nests read the same values; -O1, which such units get, walks less
+from gradc.target import TARGET
 
 Need = tuple[Var, View | None]      # a value, and the view it is used through (None: not element by element)
 
@@ -66,8 +61,9 @@ class Nests:
         self._items: list[Any] = [OpenBlock()]          # scalars of inputs and sizes come first
         self._places: dict[SizeExpr | None, list[int]] = {None: [0]}   # of nests by their size, and of blocks, in items
         self._path: dict[Var, tuple[OpenNest, ...]] = {}    # loops around the node that computes a value
-        big = equations >= BIG
-        self._limit, self._fold_size = (BIG_LIMIT, BIG_FOLD) if big else (NEST_LIMIT, FOLD_SIZE)
+        big = equations >= TARGET.many_equations
+        self._limit, self._fold_size = (TARGET.short_nest, TARGET.short_fold) if big \
+            else (TARGET.nest, TARGET.fold)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -93,7 +89,8 @@ class Nests:
         for leaf in found:
             self.use(leaf)
         first = max((self.defined.get(leaf.root, -1) for leaf in found), default=-1)
-        self._into_block(item, max(first, self._sizes_known([leaf.view for leaf in found], ())))
+        known = self._sizes_known([leaf.view for leaf in found], ())
+        self.defined[item.checked] = self._into_block(item, max(first, known))
 
     def add(self, node: Node) -> None:
         """A node, into the first loops it fits in."""
@@ -113,23 +110,20 @@ class Nests:
 
     def use(self, leaf: Leaf) -> None:
         self.used.add(leaf.root)
-        for terms in leaf.view.offsets:
-            for term in terms:
-                if isinstance(term, tuple):
-                    self.used.add(term[0])
+        self.used.update([v for v, _ in needed(leaf.view)])
 
     def _needs(self, node: Node) -> list[Need]:
         """What must exist."""
         result: list[Need] = []
         for leaf in node.leaves():
-            self.use(leaf)
-            result.append((leaf.root, leaf.view))
-            result += [(t[0], None) for terms in leaf.view.offsets for t in terms if isinstance(t, tuple)]
+            found = needed(leaf.view)
+            self.used.update([leaf.root, *[v for v, _ in found]])
+            result += [(leaf.root, leaf.view), *found]
         target = node.target
         if target is not None:
-            positions = [t[0] for terms in target.offsets for t in terms if isinstance(t, tuple)]
-            self.used.update(positions)
-            result += [(v, None) for v in positions]
+            positions = needed(target)
+            self.used.update([v for v, _ in positions])
+            result += positions
             if node.adds or target.root is not node.out:
                 result.append((target.root, None))
         return result

@@ -15,9 +15,7 @@ from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import Leaf, Node, Operand, Tree, leaves, op_weight
 from gradc.loops.sizes import KernelSizes
-
-RECOMPUTE_COST = 2      # at most so many additions' worth is computed again rather than stored
-RECOMPUTE_LEAVES = 3    # and from so many elements
+from gradc.target import TARGET
 
 
 class Values:
@@ -37,6 +35,7 @@ class Values:
         self.labels: dict[Var, str] = {}
         self.names: dict[Any, str] = {}
         self.frame = set(inputs)                        # what the caller gives, and constants
+        self.searched: set[Var] = set()                 # computed again in the search for what is at fault
         self._tree_cost: dict[Var, int] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._walks: dict[Any, tuple[int | None, ...]] = {}
@@ -45,6 +44,11 @@ class Values:
         """`var` is a value of its own, no view of another."""
         made = self.views[var] = View.whole(var, self.sizes.of(var))
         return made
+
+    def moved(self, var: Var, copy: Var) -> None:
+        """From here on `var` is read from a copy of what it is now."""
+        self.views[var] = self.views[copy]
+        self._operands = {key: operand for key, operand in self._operands.items() if key[0] is not var}
 
     def store(self, var: Var) -> None:
         if var not in self.frame:
@@ -59,13 +63,12 @@ class Values:
 
     def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
         """If an elementwise value is cheap, computes it wherever it is used; `operands` are those at its own place."""
-        cost = op_weight(eqn.op)
-        if cost > RECOMPUTE_COST:
+        out, cost = eqn.outs[0], op_weight(eqn.op)
+        if cost > TARGET.recompute and out not in self.searched:
             return False
         cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if cost > RECOMPUTE_COST or len(leaves(*operands)) > RECOMPUTE_LEAVES:
+        if out not in self.searched and (cost > TARGET.recompute or len(leaves(*operands)) > TARGET.recompute_leaves):
             return False
-        out = eqn.outs[0]
         own = range(rank)                   # the same operands in out's own axes
         self.trees[out] = Tree(out, eqn.op, tuple([self.operand(a, self.walk(a, rank, own, rank)) for a in eqn.args]))
         self._tree_cost[out] = cost
@@ -83,9 +86,7 @@ class Values:
 
     def through(self, view: View, axis_of: Sequence[int | None]) -> Operand:
         """The element of a view at a point of a domain; see `operand`."""
-        axes = tuple([None if a is None else view.axes[a] for a in axis_of])
-        dims = tuple([1 if a is None else view.dims[a] for a in axis_of])
-        return self._expand(View(view.root, dims, axes, view.offsets, view.flat))
+        return self._expand(view.walked(axis_of))
 
     def all_of(self, view: View) -> Operand:
         """A view whose axes that are not 1 walk the axes of a domain in order."""
@@ -125,21 +126,21 @@ class Values:
         """Axes of a view in the order in which its root lies in memory (unless it is computed on the fly)."""
         if view.root in self.trees or view.flat or (view.root in self.node and view.root not in self.stored):
             return axes
-        return sorted(axes, key=lambda k: -1 if view.axes[k] is None else view.axes[k][0])  # type: ignore[index]
+        return sorted(axes, key=view.place)
 
     def has_memory(self, root: Var) -> bool:
         """Can it be given memory?  Not what is computed where it is used, a size, or a local of C."""
         return root not in self.trees and root not in self.is_size and root not in self.locals
 
 
-def is_contiguous(view: View, aliases: dict[Var, View], sizes: KernelSizes) -> bool:
-    """Are its elements one after the other in memory?"""
+def is_contiguous(view: View, aliases: dict[Var, View], sizes: KernelSizes, first: int = 0) -> bool:
+    """Are its elements along the axes from `first` on one after the other in memory?"""
     part = aliases.get(view.root)
     if view.flat and part is not None and not is_contiguous(part, aliases, sizes):
         return False
     steps = (1,) if view.flat else _steps(view.root, aliases, sizes)
     return all(d == 1 or (a is not None and sizes.mul(steps[a[0]], a[1]) == s)
-               for a, d, s in zip(view.axes, view.dims, sizes.strides(view.dims)))
+               for a, d, s in zip(view.axes[first:], view.dims[first:], sizes.strides(view.dims[first:])))
 
 
 def _steps(root: Var, aliases: dict[Var, View], sizes: KernelSizes) -> Sequence[SizeExpr]:

@@ -22,15 +22,13 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
+    Call,
     Check,
     Define,
-    Draw,
     EachRow,
-    Extern,
     Fn,
     Fold,
     For,
-    Gemm,
     If,
     Index,
     Kernel,
@@ -137,26 +135,18 @@ def _statement(s: Any) -> str:
         case Check():
             values = f" ({', '.join(map(text, s.values))})" if s.values else ""
             return f"check {s.number}: {text(s.condition)}{values}"
-        case Gemm():
-            return f"{text(s.out)} = {_matrix(s.a, s.trans_a, s.step_a)} times {_matrix(s.b, s.trans_b, s.step_b)}" \
-                   f", {s.m} x {s.k} x {s.n}"
-        case Draw():
-            given = ", ".join(f"{text(p)}..." if type(p) is Load else text(p) for p in s.parameters)
-            made = f"{text(s.after)}, {text(s.out)}"
-            return f"{made} = {s.count} draws of {s.distribution}({given}) from {text(s.before)}"
-        case Extern():
-            name = f"call {s.function}" if isinstance(s.function, int) else s.function.name
-            failures = "".join(f", check {number} if {code or 'not 0'}" for code, number in s.failures)
-            return f"{', '.join(map(text, s.outs))} = {name}({', '.join(map(text, s.args))}){failures}"
+        case Call():
+            name = s.routine if isinstance(s.routine, str) else f"call {s.routine}" if isinstance(s.routine, int) \
+                else s.routine.name
+            given = ", ".join(map(text, s.args)) + f"; {', '.join(map(str, s.numbers))}" * bool(s.numbers)
+            place = f" ({', '.join(map(text, s.place))})" if s.place else ""
+            failures = "".join(f", check {number} if {code or 'not 0'}{place}" for code, number in s.failures)
+            return f"{', '.join(map(text, s.outs))} = {name}({given}){failures}"
     return repr(s)
 
 
 def _folds(folds: Sequence[Fold]) -> str:
     return f" with {', '.join(f'{f.name} = {get_row(f.row).name}' for f in folds)}" if folds else ""
-
-
-def _matrix(load: Load, transposed: bool, step: Any) -> str:
-    return f"{text(load)}{'.T' if transposed else ''} (rows of {step})"
 
 
 def text(e: Any) -> str:

@@ -21,7 +21,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import MAX_DIMS
-from gradc.loops.index import View
+from gradc.loops.index import View, lookups
 from gradc.loops.nodes import Check, SizeExpr
 from gradc.record import record
 
@@ -94,7 +94,12 @@ class Node:
     @property
     def is_serial(self) -> bool:
         """Do iterations of the innermost loop depend on each other in order?"""
-        return self.kind == "cumulate" or self.kind == "argreduce"
+        return self.kind == "cumulate" or self.kind == "argreduce" or self.is_scatter
+
+    @property
+    def is_scatter(self) -> bool:
+        """Does it write at positions that are looked up?  Some may be equal, of which the last one counts, or all."""
+        return self.target is not None and bool(lookups(self.target))
 
     @property
     def available(self) -> int:
@@ -148,9 +153,11 @@ def _weight(operand: Operand) -> int:
 class CheckItem:
     """An Assert: scalar conditions that must hold.
 
+    checked: what exists once they do.
     within: if values are shown, what must hold at each point of `domain`, and the values there.
     """
 
+    checked: Var
     conditions: tuple[Operand, ...]
     message: str
     error: str
@@ -186,18 +193,22 @@ class Block:
 
 @record(eq=False)
 class CallItem:
-    """A call of a function on arrays: outs = op(args).
+    """outs = routine(args), for each index of `batch`; `routine` as in `ops.Call`.
 
-    args: arrays are contiguous Leaves; scalars are any operands.
-    sizes: of a Contract its batch axes, rows, columns, and what is summed over; views of its args have axes (batch...,
-    row, column) as BLAS takes them.  Of a Random the number of draws; an array parameter has a value for each of them.
+    args: memory, a Leaf with the axes of the batch and then those of the routine's core; or one value for all (not
+    `in_memory`).
+    numbers: what it is told, but for the steps of "matrix" arguments, which are known when all memory is.
+    outer: axes of the batch that messages do not show.
     """
 
-    op: ops.OpKind
+    routine: Any
     outs: tuple[Var, ...]
     args: tuple[Operand, ...]
+    in_memory: tuple[bool, ...]
     sources: tuple[int, ...]
-    sizes: tuple[SizeExpr, ...] = ()
+    batch: tuple[SizeExpr, ...]
+    numbers: tuple[SizeExpr, ...]
+    outer: int = 0
 
 
 @record(eq=False)

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from gradc.errors import ScheduleCheckError
-from gradc.ir import ops
 from gradc.ir.program import Var
-from gradc.loops.index import View
+from gradc.ir.routines import Routine, get_routine
+from gradc.loops.index import View, lookups, needed
 from gradc.loops.memory import live_ranges
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import (
@@ -150,6 +150,7 @@ class _ScheduleChecker:
                         self.operand(o, 0, known)
                     for o in child.within:
                         self.operand(o, len(child.domain), known)
+                    known.add(child.checked)
                 case _:
                     self.fail(f"{type(child).__name__} is no statement")
 
@@ -166,6 +167,8 @@ class _ScheduleChecker:
             self.fail(f"{what} has {'a' if n.target else 'no'} target")
         if n.target is not None:
             self.view(n.target, depth)
+            for v, _ in needed(n.target):
+                self.known(v, known)
             if n.target.root not in self.s.stored or self.s.base.get(n.out) is not n.target.root:
                 self.fail(f"{what} writes into {_name(n.target.root)}, which is not the memory that it is made in")
             known.update((n.out, n.target.root))
@@ -185,18 +188,22 @@ class _ScheduleChecker:
         known.add(n.out)
 
     def call(self, item: CallItem, known: set[Var]) -> None:
-        for o in item.args:
-            if not isinstance(o, Leaf):
+        for o, in_memory in zip(item.args, item.in_memory, strict=True):
+            if not in_memory:
                 self.operand(o, 0, known)
                 continue
+            if not isinstance(o, Leaf):
+                self.fail(f"{item.routine} is given memory of what is computed where it is used")
             self.known(o.root, known)
             self.view(o.view, len(o.view.dims))
         for v in item.outs:
             if v not in self.s.stored:
                 self.fail(f"{_name(v)} is the result of a call, but not stored")
-        wanted = {ops.Random: 1, ops.Callback: 0}.get(type(item.op), 3)
-        if len(item.sizes) < wanted:
-            self.fail(f"a call of {item.op} has {len(item.sizes)} sizes, not {wanted}")
+        row = get_routine(item.routine)
+        if isinstance(row, Routine):
+            wanted = row.count - 2 * row.layouts.count("matrix")        # their steps are known later
+            if len(item.numbers) != wanted:
+                self.fail(f"{item.routine} is told {len(item.numbers)} numbers, not {wanted}")
 
     def scan(self, item: ScanItem, known: set[Var], level: int) -> None:
         for o in item.operands:
@@ -229,7 +236,7 @@ class _ScheduleChecker:
                 self.fail(f"a leaf of {_name(leaf.root)} has a view of {_name(leaf.view.root)}")
             self.known(leaf.root, known)
             self.view(leaf.view, depth)
-            for v in _positions(leaf.view):
+            for v, _ in needed(leaf.view):
                 self.known(v, known)
 
     def known(self, v: Var, known: set[Var]) -> None:
@@ -242,6 +249,8 @@ class _ScheduleChecker:
             self.fail(f"a view of {_name(view.root)} has {len(view.axes)} axes inside {depth} loops")
         if len(view.offsets) != rank or any(a is not None and not 0 <= a[0] < rank for a in view.axes):
             self.fail(f"a view of {_name(view.root)} does not show the axes that this has")
+        for each in lookups(view):
+            self.view(each.view, depth)
 
     # -- locals
 
@@ -292,10 +301,6 @@ class _ScheduleChecker:
         for number, inner in uses.inner.items():
             for b, u in zip(body.items[number].bodies, inner):  # type: ignore[union-attr]
                 yield from self.ranges(b, u, number if item is None else item)
-
-
-def _positions(view: View) -> list[Var]:
-    return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple)]
 
 
 def _name(v: Var) -> str:

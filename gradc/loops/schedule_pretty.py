@@ -16,7 +16,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Var
-from gradc.loops.index import View
+from gradc.loops.index import Lookup, View
 from gradc.loops.names import Namer
 from gradc.loops.schedule import (
     LOOP_NAMES,
@@ -97,9 +97,11 @@ class _Printer:
                 where = f" for all of {', '.join(map(str, item.domain))}" if item.domain else ""
                 yield f"{indent}check {self._list(item.conditions)}{where}"
             case CallItem():
-                name = item.op.distribution if isinstance(item.op, ops.Random) else str(item.op)
-                sizes = f" of {' x '.join(map(str, item.sizes))}" if item.sizes else ""
-                yield f"{indent}{', '.join(map(self.name, item.outs))} = {name}({self._list(item.args)}){sizes}"
+                name = item.routine if isinstance(item.routine, str) else str(item.routine)
+                told = f"; {', '.join(map(str, item.numbers))}" if item.numbers else ""
+                batch = f" for all of {', '.join(map(str, item.batch))}" if item.batch else ""
+                made = ", ".join(map(self.name, item.outs))
+                yield f"{indent}{made} = {name}({self._list(item.args)}{told}){batch}"
             case ScanItem():
                 yield from self._scan(item, indent)
             case CondItem():
@@ -173,8 +175,11 @@ class _Printer:
             if axis is not None and axis[0] < len(terms):       # else the checker says so
                 terms[axis[0]].append(_times(axis[1], LOOP_NAMES[p]))
         for own, offsets in zip(terms, view.offsets):
-            own += [_times(t[1], self.name(t[0])) if isinstance(t, tuple) else str(t) for t in offsets if t != 0]
+            own += [_times(t[1], self._position(t[0])) if isinstance(t, tuple) else str(t) for t in offsets if t != 0]
         return [" + ".join(t) or "0" for t in terms]
+
+    def _position(self, term: Var | Lookup) -> str:
+        return self._view(term.view) if isinstance(term, Lookup) else self.name(term)
 
     @staticmethod
     def _indexed(name: str, positions: Sequence[str]) -> str:

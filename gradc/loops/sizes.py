@@ -18,10 +18,10 @@ from typing import Any
 from gradc.errors import Unsupported, literal
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.routines import get_routine
 from gradc.ir.scalars import COST, get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS, Args, Known, Shapes
 from gradc.ir.sizes import Dim, Dims, Region, Symbol, parts
-from gradc.ir.snippet import snippet_of
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size
 
@@ -65,7 +65,7 @@ class KernelSizes(Shapes):
         if var in self._inputs:
             return self.term("shape", (var, axis), f"{self.names[var]}_n{axis}")
         assert self.eqn is not None
-        if type(self.eqn.op) is ops.Callback:
+        if type(self.eqn.op) is ops.Call:
             raise Unsupported(f"sizes of what {self.eqn.op} returns are known only when it has; an infer_shape would "
                               f"tell them")
         raise Unsupported(f"the branches of {self.eqn.op} give results of different sizes")
@@ -73,8 +73,9 @@ class KernelSizes(Shapes):
     def name(self, var: Var) -> str:
         return self.names.get(var) or "a result"
 
-    def stating(self, op: ops.Callback) -> str:
-        return str(op) if snippet_of(op.op) else "infer_shape"      # the cache's key knows no names but of C code
+    def stating(self, op: ops.Call) -> str:
+        code = get_routine(op.routine).snippet      # the cache's key knows no names of users' Ops but of C code
+        return str(op) if code is not None else super().stating(op)
 
     # -- scalars that are sizes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var, bodies, with_bodies
+from gradc.ir.routines import get_routine
 from gradc.ir.types import WORDS, RngType
 
 
@@ -28,7 +29,8 @@ def as_words(program: Program) -> Program:
         if type(e.op) is ops.Words:
             own[e.out] = own[e.args[0]]
             continue
-        names = ("state", e.op.distribution) if type(e.op) is ops.Random else (None,) * len(e.outs)
+        draws = type(e.op) is ops.Call and isinstance(e.op.routine, str) and get_routine(e.op.routine).has_state
+        names = ("state", e.op.routine) if draws else (None,) * len(e.outs)
         args = tuple([own[a] for a in e.args])
         outs = tuple([copy(v, name) for v, name in zip(e.outs, names)])
         eqns.append(Eqn(with_bodies(e.op, as_words), args, outs, e.sources))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradc.ir import ops
 from gradc.ir.program import Var
 from gradc.loops.index import View
 from gradc.loops.place_values import is_contiguous, shows_all
@@ -119,7 +118,7 @@ def _whole_results(item: Item) -> tuple[Var, ...]:
     """Results of an item that are written as wholes."""
     if type(item) is ScanItem:
         return item.rows
-    if type(item) is CallItem and type(item.op) is not ops.Random:
+    if type(item) is CallItem:
         return item.outs
     return ()
 

@@ -50,13 +50,7 @@ from gradc.loops.nodes import (
     Update,
 )
 from gradc.record import replace
-
-ROWS = 16               # of a tile: vectors enough for the functions, and few rows, so that they stay in the cache
-TOGETHER = 4            # rows that share a pass of an inner loop
-SHORT = 8               # statements of an inner loop that rows can share: more would not stay in registers
-DEAR = 10               # weight of a row of the table whose C is a call
-LINE = 64               # bytes of lanes for each of the rows together
-DISTANCE = 64           # rows from the one at work to the one that is fetched
+from gradc.target import TARGET
 
 
 def tiled(loop: For, name: Callable[[str], str]) -> For | Tile:
@@ -65,10 +59,11 @@ def tiled(loop: For, name: Callable[[str], str]) -> For | Tile:
     if parts is None or not _independent(parts):
         return loop
     dear = any(_is_dear(s) for part in parts if type(part[0]) is not For for s in part)
-    together = [type(part[0]) is For and _shares(part[0], loop.var) for part in parts]
+    own = _of_row(loop)
+    together = [type(part[0]) is For and _shares(part[0], loop.var, own) for part in parts]
     if not dear and not any(together):
         return loop
-    return _Tiling(loop, parts, together, name).tile()
+    return _Tiling(loop, parts, together, own, name).tile()
 
 
 # ---------------------------------------------------------------- may a loop be cut, and does it pay
@@ -115,20 +110,25 @@ def _independent(parts: Sequence[Part]) -> bool:
 
 def _is_dear(s: Any) -> bool:
     """Does a statement call a function that takes its time?"""
-    return any(type(e) is Fn and e.row not in NO_ROW and get_row(e.row).weight >= DEAR for e in expressions(s))
+    return any(type(e) is Fn and e.row not in NO_ROW and get_row(e.row).weight >= TARGET.call for e in expressions(s))
 
 
-def _shares(inner: For, var: str) -> bool:
+def _of_row(loop: For) -> set[str]:
+    """The variable of a loop, and what is named in it: positions that are looked up."""
+    return {loop.var, *(s.name for s in walk(loop.body) if type(s) is Let)}
+
+
+def _shares(inner: For, var: str, own: set[str]) -> bool:
     """Would rows that pass through `inner` together share a load or a sum?"""
-    if len(inner.body) > SHORT or len(inner.folds) > 1 or (inner.folds and not inner.lanes):
+    if len(inner.body) > TARGET.shared_statements or len(inner.folds) > 1 or (inner.folds and not inner.lanes):
         return False
     if any(_is_dear(s) for s in inner.body) or not any(var in names(s) for s in inner.body):
         return False
     used = [b for s in inner.body for b, _ in touched(s)]
     if any(used.count(s.buffer) > 1 for s in inner.body if type(s) in (Store, Accumulate)):
         return False
-    sums = [s for s in inner.body if type(s) is Accumulate and var not in variables(s.index)]
-    loads = [e for s in inner.body for e in expressions(s) if type(e) is Load and var not in variables(e.index)]
+    sums = [s for s in inner.body if type(s) is Accumulate and own.isdisjoint(variables(s.index))]
+    loads = [e for s in inner.body for e in expressions(s) if type(e) is Load and own.isdisjoint(variables(e.index))]
     return bool(sums) or (bool(inner.folds) and bool(loads))
 
 
@@ -137,10 +137,12 @@ def _shares(inner: For, var: str) -> bool:
 class _Tiling:
     """One loop's change; see the module's docstring."""
 
-    def __init__(self, loop: For, parts: list[Part], together: list[bool], name: Callable[[str], str]) -> None:
+    def __init__(self, loop: For, parts: list[Part], together: list[bool], of_row: set[str],
+                 name: Callable[[str], str]) -> None:
         self.loop = loop
         self.parts = parts
         self.together = together
+        self.of_row = of_row
         self.name = name
         self.element = Index(((1, loop.var),))      # of a row, in what is shared
         self.home: dict[str, tuple[int, str]] = {}  # local of the loop's body -> the part that makes it, its dtype
@@ -162,7 +164,7 @@ class _Tiling:
             last = max(k for k, together in enumerate(self.together) if together)
             phases[last] = replace(phases[last], ahead=self._ahead())
         loop = self.loop
-        return Tile(loop.var, loop.start, loop.stop, ROWS, tuple([p for p in phases if p is not None]),
+        return Tile(loop.var, loop.start, loop.stop, TARGET.tile, tuple([p for p in phases if p is not None]),
                     tuple(self.shared.values()), loop.folds)
 
     def _ahead(self) -> tuple[Ahead, ...]:
@@ -176,7 +178,7 @@ class _Tiling:
                 if set(terms) == {self.loop.var, inner.var} and terms[inner.var] == 1:
                     row = Index(((terms[self.loop.var], self.loop.var),), load.index.offset,
                                 load.index.plus)
-                    found[Ahead(load.buffer, row, inner.stop, DISTANCE)] = None
+                    found[Ahead(load.buffer, row, inner.stop, TARGET.fetch)] = None
         return tuple(found)
 
     def _fetch(self, k: int, part: Part) -> tuple[Let, ...]:
@@ -191,7 +193,7 @@ class _Tiling:
 
     def _share(self, local: str, dtype: str) -> Buffer:
         if local not in self.shared:
-            self.shared[local] = Buffer(self.name(f"{local}_rows"), dtype, (ROWS,), "tile")
+            self.shared[local] = Buffer(self.name(f"{local}_rows"), dtype, (TARGET.tile,), "tile")
         return self.shared[local]
 
     def _phase(self, k: int, part: Part, fetch: tuple[Let, ...]) -> TilePhase | None:
@@ -204,7 +206,7 @@ class _Tiling:
         if not self.together[k]:
             return TilePhase((*fetch, *body, *keep))
         inner = self._passed_together(body[0], fetch)
-        return TilePhase((inner, EachRow(keep)) if keep else (inner,), TOGETHER)
+        return TilePhase((inner, EachRow(keep)) if keep else (inner,), TARGET.together)
 
     def _passed_together(self, inner: For, fetch: tuple[Let, ...]) -> For:
         """An inner loop that does for each of several rows what depends on the row."""
@@ -216,7 +218,7 @@ class _Tiling:
             if type(s) is Let and own.isdisjoint(names(s)):
                 common.append(s)
                 continue
-            if _is_narrow(s) and self.loop.var not in variables(s.index):
+            if _is_narrow(s) and self.of_row.isdisjoint(variables(s.index)):
                 total = Local(self.name("products"), s.expr.dtype)
                 common.append(Let(total.name, Lit(0, total.dtype), mutable=True))
                 rest.append(Assign(total.name, Fn(FMA, (*s.expr.args, total), total.dtype)))
@@ -225,7 +227,7 @@ class _Tiling:
             rest.append(s)
             if type(s) is Let:
                 own.add(s.name)
-        lanes = LINE // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
+        lanes = TARGET.line // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
         return For(inner.var, inner.start, inner.stop, (*common, EachRow((*fetch, *rest)), *after), inner.folds, lanes,
                    rounds=inner.rounds)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.ir.program import Var
-from gradc.loops.index import View
+from gradc.loops.index import View, needed
 from gradc.loops.schedule import Block, Body, CallItem, CheckItem, Item, Leaf, Nest, Node, leaves
 
 User = Node | CheckItem | Item | Body
@@ -66,7 +66,5 @@ class Uses:
         self._positions(user, leaf.view)
 
     def _positions(self, user: User, view: View) -> None:
-        for terms in view.offsets:
-            for term in terms:
-                if type(term) is tuple:
-                    self.users.setdefault(term[0], []).append((user, View.whole(term[0], ())))
+        for v, seen in needed(view):
+            self.users.setdefault(v, []).append((user, seen or View.whole(v, ())))

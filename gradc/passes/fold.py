@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LIMIT = 64 * 1024
 
+_MOVED = tuple([kind for kind in ops.VIEWS if kind is not ops.Broadcast])
 _CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Constant)
 
 
@@ -104,8 +105,8 @@ def _sample_broadcast(b: Rewriter) -> Sample:
 
 
 RULES = (
-    Rule("fold", On((ANY_MAP, ops.Cast, ops.Reduce, ops.Cumulate, ops.ArgReduce, ops.Contract, ops.Transpose,
-                     ops.Reshape, ops.Slice, ops.Scatter, ops.Concat), every=_CONSTANTS), _fold, sample=_sample_fold),
+    Rule("fold", On((ANY_MAP, ops.Cast, ops.Reduce, ops.Cumulate, ops.ArgReduce, ops.Contract, ops.Concat, *ops.WRITES,
+                     *_MOVED), every=_CONSTANTS), _fold, sample=_sample_fold),
     Rule("constant_array_of_one_value", On((ops.Constant,)), _uniform, sample=_sample_uniform),
     Rule("map_of_broadcast", On((ANY_MAP,), some=(ops.Broadcast,)), _map_of_broadcast, sample=_sample_broadcast),
 )

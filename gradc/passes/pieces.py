@@ -142,9 +142,9 @@ def _set_in_turn(b: Rewriter, op: ops.Scatter, args: Args) -> Var | None:
 def _added_part(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """x + (zeros with v added to a part) -> x with v added to the part."""
     for v, padded in (args, args[::-1]):
-        part = b.eqn(padded, ops.Scatter)
-        if part is not None and part.op.mode == "inc" and _is_zero(b, part.args[0]) and b.same_shape(v, padded) \
-                and tensor(v).dtype == tensor(padded).dtype:
+        part = b.eqn(padded)
+        if part is not None and type(part.op) in ops.WRITES and part.op.mode == "inc" \
+                and _is_zero(b, part.args[0]) and b.same_shape(v, padded) and tensor(v).dtype == tensor(padded).dtype:
             return b.apply(part.op, v, *part.args[1:])
     return None
 
@@ -200,6 +200,6 @@ RULES = (
 )
 # In the end, for pieces that were not joined: sums are looked at as they were written.
 LATE = (
-    Rule("added_part", On(("add",), some=(ops.Scatter,), needs=(ops.Scatter,)), _added_part, exact=False,
+    Rule("added_part", On(("add",), some=ops.WRITES, needs=ops.WRITES), _added_part, exact=False,
          why=_ZERO, sample=_sample_part),
 )

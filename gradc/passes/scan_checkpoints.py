@@ -34,6 +34,7 @@ from gradc.config import config
 from gradc.errors import NEGATIVE_STEPS, literal
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
+from gradc.ir.routines import get_routine
 from gradc.ir.rows import row_form, term_form
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dim, parts
@@ -133,7 +134,7 @@ class _Group:
 def _is_whole(eqn: Eqn) -> bool:
     """A loop with states that runs all of its steps, and whose step may be run a second time."""
     return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(
-        type(e.op) is ops.Callback for e in equations(eqn.op.body))
+        type(e.op) is ops.Call and not get_routine(e.op.routine).repeatable for e in equations(eqn.op.body))
 
 
 def _may_be_cut(eqn: Eqn) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Container, Hashable, Iterable, Mapping
 
 from gradc.ir import ops
 from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
-from gradc.ir.facts import STORED, again, elements, facts, work
+from gradc.ir.facts import STORED, again, elements, facts, may_fail, work
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop, rows_of
@@ -133,8 +133,9 @@ class _Split:
         return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
 
     def vectorises(self, eqn: Eqn) -> bool:
-        """Has `eqn` a form over all steps?"""
-        if any(type(a.type) is not TensorType for a in eqn.args):
+        """Has `eqn` a form over all steps?  It must not fail in one that is not run; positions are the same in all."""
+        if any(type(a.type) is not TensorType for a in eqn.args) or (
+                self.partial and type(eqn.op) not in (ops.Slice, ops.Scatter) and may_fail(eqn)):
             return False
         flags = tuple([a in self.rows for a in eqn.args])
         key = (eqn.op, flags, *[a if a.data is not None else a.type for a in eqn.args])

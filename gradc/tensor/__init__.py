@@ -13,6 +13,8 @@ from gradc.ir.types import TensorType as TensorType
 from gradc.tensor import elemwise as _elemwise
 from gradc.tensor import nnet as nnet
 from gradc.tensor import random as random
+from gradc.tensor import slinalg as linalg  # as in PyTensor
+from gradc.tensor import slinalg as slinalg
 from gradc.tensor import special as special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
 from gradc.tensor.contract import *
@@ -49,7 +51,8 @@ if _typing.TYPE_CHECKING:
 else:
     # Type checkers take the names from the imports, and would take an `__all__` that is computed for an empty one.
     __all__ = [name for name, value in globals().items()
-               if name[0] != "_" and (not isinstance(value, _types.ModuleType) or value in (nnet, random, special))]
+               if name[0] != "_" and (not isinstance(value, _types.ModuleType)
+                                      or value in (nnet, random, slinalg, special))]
 
     def __getattr__(name: str) -> object:
         new = _elemwise.DEPRECATED.get(name)

@@ -107,7 +107,7 @@ def as_tensor_variable(x: TensorLike, name: str | None = None, ndim: int | None 
         variable = x
     elif isinstance(x, Apply):
         variable = as_tensor_variable(x.default_output())
-    elif isinstance(x, (list, tuple)) and _has_variable(x):
+    elif isinstance(x, (list, tuple)) and has_variable(x):
         variable = stack_new_axis(x)
     elif isinstance(x, np.ndarray) and x.dtype == object and x.ndim:
         return as_tensor_variable(x.tolist(), name, ndim, dtype)
@@ -133,8 +133,8 @@ def _shown(x: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _has_variable(items: List) -> bool:
-    return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and _has_variable(i))
+def has_variable(items: List) -> bool:
+    return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and has_variable(i))
                for i in items)
 
 

@@ -52,7 +52,7 @@ def diagonal(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -
     """The diagonal over two axes, as the last axis of the result (numpy.diagonal).
 
     The two axes are joined into one of n*m elements, in which a diagonal has the constant stride m + 1.  The mark
-    `tag.diagonal` tells set_subtensor that this is a part of x, not of those.
+    `tag.steps` tells set_subtensor that this is a part of x, not of those.
     """
     x = _at_least_matrix(x, "diagonal")
     offset = python_integer(offset, "diagonal", "offset")
@@ -63,7 +63,9 @@ def diagonal(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -
     rest = tuple(k for k in range(ndim) if k not in (i, j))
     flat_sizes = [size_of(x, k) for k in rest]
     n, m = size_of(x, i), size_of(x, j)
-    flat = apply(ops.Reshape(ndim - 1), dimshuffle(x, *rest, i, j), *flat_sizes, multiply_sizes(n, m))
+    moved = dimshuffle(x, *rest, i, j)
+    flat = apply(ops.Reshape(ndim - 1), moved, *flat_sizes, multiply_sizes(n, m))
+    steps = 2 if moved is x else 3
     down, right = max(-offset, 0), max(offset, 0)
     if isinstance(n, Constant) and isinstance(m, Constant):
         rows, columns = int(n.data), int(m.data)
@@ -71,7 +73,7 @@ def diagonal(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -
         start = down * columns + right if length else 0
         stop = start + max(length - 1, 0) * (columns + 1) + min(length, 1)
         part = slice_axis(flat, ndim - 2, start, stop, columns + 1)
-        part.tag.diagonal = i, j
+        part.tag.steps = steps
         return part
     zero, one = size_constant(0), size_constant(1)
     count = ew.maximum(ew.minimum(ew.sub(n, size_constant(down)) if down else n,
@@ -79,7 +81,7 @@ def diagonal(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -
     step = ew.add(m, one)
     first = ew.add(ew.mul(m, size_constant(down)), size_constant(right)) if offset else zero
     part = slice_axis(flat, ndim - 2, first, ew.add(first, ew.mul(count, step)), step)
-    part.tag.diagonal = i, j
+    part.tag.steps = steps
     return part
 
 

@@ -23,7 +23,7 @@ from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, qu
 from gradc.ir import dtypes
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, diagonals, extra, index, joining, repeats
+from gradc.tensor import contract, creation, diagonals, extra, index, joining, repeats, slinalg
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -324,6 +324,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
+    **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),
@@ -342,7 +343,7 @@ FUNCTIONS: dict[str, Row] = {
     "vsplit": (_split_along(0), "ary indices_or_sections"), "hsplit": (_split_along(1), "ary indices_or_sections"),
     "dsplit": (_split_along(2), "ary indices_or_sections"),
     "tile": (joining.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
-    "roll": (joining.roll, "a shift axis="), "flip": (_flip, "m axis="),
+    "take": (index.take, "a indices axis= mode="), "roll": (joining.roll, "a shift axis="), "flip": (_flip, "m axis="),
     "flipud": (lambda m: _flip(m, 0), "m"), "fliplr": (lambda m: _flip(m, 1), "m"),
     "diag": (diagonals.diag, "v k="), "diagflat": (lambda v, k=0: diagonals.diag(shp.ravel(v), k), "v k="),
     "diagonal": (diagonals.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
@@ -390,7 +391,7 @@ ADVICE: dict[str, str] = {                  # what to write instead of functions
     "select": "use switch", "piecewise": "use switch", "choose": "use switch",
     "copyto": "use switch", "putmask": "use switch", "place": "use switch", "put": "use set_subtensor",
     "heaviside": "use switch", "nonzero": "use switch", "argwhere": "use switch", "extract": "use switch",
-    "compress": "use switch", "take": "x[i] takes integers and slices",
+    "compress": "use switch",
     "apply_along_axis": "use gradc.map or gradc.scan", "average": "use mean, or sums",
     "nansum": "use sum(switch(isnan(x), 0, x))",
     "nanprod": "use prod(switch(isnan(x), 1, x))", "array2string": "use str, gradc.pp or gradc.dprint",
@@ -498,7 +499,7 @@ def _refuse_option(name: str, key: str, value: object, default: object) -> None:
 
 def _refusal(name: str) -> TypeMismatchError:
     if name.startswith("linalg."):
-        advice = "gradc has no linear algebra beyond products and norms"
+        advice = "gradc.tensor.linalg has what there is of linear algebra"
     elif name.startswith(("fft.", "random.")):
         advice = "gradc.tensor.random has distributions" if name[0] == "r" else "gradc has no Fourier transforms"
     else:

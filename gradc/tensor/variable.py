@@ -367,6 +367,7 @@ class TensorVariable(Variable):
     cumsum = _method(red.cumsum)
     cumprod = _method(red.cumprod)
     dot = _method(contract.dot)
+    take = _method(index.take)
     diagonal = _method(diagonals.diagonal)
     trace = _method(diagonals.trace)
     squeeze = _method(shp.squeeze)

@@ -1,4 +1,4 @@
-"""Random programs of gradc: masks, and what is done with what they leave, over rows of static and other sizes."""
+"""Random programs of gradc: masks, what is done with what they leave, gathers; rows of static and other sizes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Program:
     def array(self, depth: int) -> Any:
         """Of the inputs' shape."""
         rng = self.rng
-        kind = rng.randrange(10 if depth else 1)
+        kind = rng.randrange(12 if depth else 1)
         if kind < 2:
             return rng.choice(self.inputs)
         if kind < 5:
@@ -64,6 +64,13 @@ class _Program:
             return self.array(depth - 1)[tuple(step)]
         if kind == 8:
             return self.array(depth - 1) * self.reduced(depth - 1, keepdims=True)
+        if kind > 9:
+            x, axis = self.array(depth - 1), rng.randrange(len(self.shape))
+            at_zero = (*[0] * axis, slice(None), *[0] * (len(self.shape) - axis - 1))
+            positions = at.cast(8 * self.array(depth - 1)[at_zero], "int64") % x.shape[axis]
+            part = at.take(x, positions, axis)
+            key = (*[slice(None)] * axis, positions)
+            return part if kind == 10 else x[key].inc(part) if rng.random() < 0.5 else x[key].set(part)
         columns = [self.array(depth - 1)[..., k] for k in range(self.shape[-1])]
         rng.shuffle(columns)
         return at.stack(columns, axis=-1)

@@ -40,7 +40,7 @@ def gradcs_own(seed: int, count: int) -> list[Made]:
     found: list[Made] = []
     for k in range(count):
         made = programs.program(random.Random(f"{seed}.{k}"))
-        if made is not None and made[0].sections and not made[0].uses_blas and not made[0].constants:
+        if made is not None and made[0].sections and not made[0].routines and not made[0].constants:
             found.append((builds.case(f"program_{seed}_{k}", *made), *made))
     return found
 

@@ -123,3 +123,12 @@ def test_checks_and_late_sizes_among_many_sections() -> None:
         f(values[0], np.arange(10.0), *values[2:])
     with pytest.raises(ShapeError, match=r"\b2\b.*\b4\b|\b4\b.*\b2\b"):
         f(*values[:TARGET.function + 1], np.arange(4.0), *values[TARGET.function + 2:])
+
+
+def test_casts_in_opposite_directions_are_not_alike() -> None:
+    """Their texts have the same words, each in the other's place."""
+    x, y = at.fvector("x"), at.dvector("y")
+    f = gradc.function([x, y], [at.cast(x, "float64"), at.cast(y, "float32")])
+    values = np.array([0.5, -2.0, 3.0], "float32"), np.array([1.5, 2.25])
+    for got, want, dtype in zip(f(*values), values, ("float64", "float32")):
+        np.testing.assert_array_equal(got, want.astype(dtype), strict=True)

@@ -240,3 +240,14 @@ def test_what_fails_in_a_step_names_its_line(mode: str) -> None:
 def _line() -> int:
     """The line of the caller."""
     return sys._getframe(1).f_lineno
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+def test_checks_of_steps_that_are_not_run(mode: Any) -> None:
+    """They are not made, though what they check is known before the loop."""
+    ks, _ = gradc.scan(lambda k: (apply(ops.Assert("small"), k * 2.0, at.lt(k, 3)), until(at.ge(k, N))),
+                       sequences=at.arange(5))
+    f = gradc.function([N], ks, mode=mode)
+    np.testing.assert_array_equal(f(2), [0, 2, 4])
+    with pytest.raises(AssertionError, match="small"):
+        f(3)

@@ -13,6 +13,7 @@ from gradc.gradient import Rop, grad
 from tests.control.test_scan_grad import loop, run
 
 STEPS, SIZE = 4, 3
+_TWICE = at.constant([1, -1, 1])
 SMOOTH: list[Callable[..., Any]] = [        # of scalars a, b and vectors v, w; bounded for bounded arguments
     lambda a, b, v, w: at.sin(a * b),
     lambda a, b, v, w: a / (1.5 + b ** 2),
@@ -27,6 +28,8 @@ SMOOTH: list[Callable[..., Any]] = [        # of scalars a, b and vectors v, w; 
     lambda a, b, v, w: at.outer(v, w).sum(axis=0) / 3,
     lambda a, b, v, w: at.concatenate([v[1:], w[:1]]),
     lambda a, b, v, w: at.set_subtensor(v[1], b),
+    lambda a, b, v, w: at.sin(v[_TWICE]) - 0.3 * w[at.stack([at.argmax(v), at.argmin(v), -1])],
+    lambda a, b, v, w: v[_TWICE].inc(0.3 * w), lambda a, b, v, w: v[_TWICE].set(at.tanh(w)),
     lambda a, b, v, w: at.sigmoid(v) * at.cumsum(w),
     lambda a, b, v, w: at.dot(at.outer(v, w), v).reshape((3,)) / 5,
     lambda a, b, v, w: at.sqrt(1 + v ** 2),

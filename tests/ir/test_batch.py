@@ -71,6 +71,11 @@ EQUATIONS = [
     (ops.Slice(INDEX), t(F, None, None), t(INT)), (ops.Slice((ITEM(step=-1),)), t(F, None, None)),
     (ops.Scatter("set", INDEX), t(F, None, None), t(F), t(INT)),
     (ops.Scatter("inc", INDEX), t(F, None, None), t(F, 3), t(INT)), (ops.Concat(0), t(F, None), t(F, None)),
+    (ops.Gather((0,)), t(F, None), t(INT, None)), (ops.Gather((1,)), t(F, None, None, None), t(INT, None, None)),
+    (ops.Gather((0, 2)), t(F, None, None, None), t(INT, None, 1), t(INT, None)),
+    (ops.ScatterAt("inc", (0,)), t(F, None, None), t(F, 1), t(INT, None)),
+    (ops.ScatterAt("set", (0, 1)), t(F, None, None), t(F, None), t(INT), t(INT, None)),
+    (ops.Scatter("inc", (*INDEX, ITEM(at=ops.DYNAMIC))), t(F, None, None, None), t(F, 3), t(INT), t(INT)),
     (ops.Concat(1), t(F, None, None), t(F, None, None)), (ops.ShapeOf(0), t(F, None, 3)),
     (ops.ShapeOf(None), t(F, 3, 2)),
     (ops.Broadcast(), t(F, 1, None), t(INT), t(INT), t(INT)), (ops.Iota(), t(INT)),
@@ -84,7 +89,7 @@ EQUATIONS = [
 @pytest.mark.parametrize("case", EQUATIONS, ids=lambda case: str(case[0]))
 def test_rows_are_those_of_the_loop(case: tuple[Any, ...]) -> None:
     op, *types = case
-    fixed = {ops.Slice: 1, ops.Scatter: 2, ops.Broadcast: 1, ops.Reshape: 1, ops.Iota: 0}.get(type(op), len(types))
+    fixed = {ops.Broadcast: 1, ops.Reshape: 1, ops.Iota: 0}.get(type(op), len(types))
     p = program(op, *types)
     if type(op) is ops.Broadcast:       # the last size is that of x
         b = Builder()
@@ -100,7 +105,8 @@ def test_rows_are_those_of_the_loop(case: tuple[Any, ...]) -> None:
             agree(p, flags, 1)
 
 
-NO_ROW = (ops.Scatter, ops.Broadcast, ops.Reshape, ops.Iota, ops.ShapeOf)       # sizes tell how many rows there are
+# Sizes tell how many rows there are, or which row of what is written to goes by number.
+NO_ROW = (ops.Scatter, ops.ScatterAt, ops.Broadcast, ops.Reshape, ops.Iota, ops.ShapeOf)
 
 
 @pytest.mark.parametrize("case", [c for c in EQUATIONS if type(c[0]) not in (*NO_ROW, ops.Assert)],
@@ -108,7 +114,8 @@ NO_ROW = (ops.Scatter, ops.Broadcast, ops.Reshape, ops.Iota, ops.ShapeOf)       
 def test_a_row_of_what_is_vectorised_is_the_op_again(case: tuple[Any, ...]) -> None:
     op, *types = case
     for flags in itertools.product((False, True), repeat=len(types)):
-        if not any(flags) or any(facts(op).sizes(op, flags)) or (type(op) is ops.Slice and any(flags[1:])):
+        if not any(flags) or any(facts(op).sizes(op, flags)) or (type(op) is ops.Slice and any(flags[1:])) \
+                or (type(op) is ops.Gather and flags[0]):
             continue
         b = Builder()
         args = [b.input(t(v.dtype, None, *v.shape) if flag else v) for v, flag in zip(types, flags)]

@@ -20,16 +20,15 @@ from gradc.loops.nodes import (
     Assign,
     BlockCut,
     Buffer,
+    Call,
     Check,
     CheckInfo,
     Combine,
     Define,
-    Draw,
     EachRow,
     Fn,
     Fold,
     For,
-    Gemm,
     Index,
     Kernel,
     Let,
@@ -101,9 +100,13 @@ SINGLE = Buffer("y", "float32", ("n",), "output", 0)
 TABLE = Buffer("table", "float64", (2,), "constant", 0)
 HEAP = replace(SMALL, place="heap")
 OWN = Buffer("own", "float64", (3,), "stack")
+STATE, AFTER = (replace(SMALL, name=name, dtype="uint64", shape=(6,)) for name in ("state", "after"))
+WORKS = Call("normal", (Load(STATE, HERE), ONE, ONE), (Load(AFTER, HERE), Load(Y, HERE)), ("n", 0, 0), ((1, 1),))
+DRAWS = replace(WORKS, args=(Load(X, HERE), ONE, ONE))
 
 LEGAL = {
     "copy": kernel(COPY),
+    "call": kernel(WORKS, reads=(STATE,), writes=(AFTER, Y), checks=1),
     "blocks": kernel(For("i", "lo", "hi", (Store(Y, I, X_I),)), blocks=BLOCKS),
     "mutable": kernel(Let("v", ONE, True), loop(Assign("v", X_I), Store(Y, I, local("v")))),
     "fold": kernel(loop(Update("total", "add", X_I), folds=(fold(),), lanes=8), Store(Y, HERE, local("total"))),
@@ -154,7 +157,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "twice in a list": (kernel(COPY, reads=(X, X)), "the list of reads has a buffer twice"),
     "store to an input": (kernel(loop(Store(X, I, X_I)), writes=(X,)), "the input x is written"),
     "accumulate to an input": (kernel(loop(Accumulate(X, I, "add", X_I)), writes=(X,)), "the input x is written"),
-    "gemm to an input": (kernel(Gemm(Load(X, HERE), Load(X, HERE), Load(X, HERE), 1, 1, 1, False, False, 1, 1),
+    "gemm to an input": (kernel(Call("gemm", (Load(X, HERE), Load(X, HERE)), (Load(X, HERE),), (1, 1, 1, 0, 1, 0, 1)),
                                 writes=(X,)), "the input x is written"),
     "store to a constant": (kernel(Store(TABLE, HERE, ONE), reads=(), writes=(TABLE,),
                                    constants=((TABLE, np.zeros(2)),)), "the constant table is written"),
@@ -182,14 +185,16 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "unknown row": (kernel(Store(Y, HERE, fn("plus", ONE, ONE)), reads=()), "no scalar function 'plus'"),
     "select's condition": (kernel(Store(Y, HERE, fn("switch", ONE, ONE, ONE)), reads=()), "switch of float64"),
     "store": (kernel(loop(Store(SINGLE, I, X_I)), writes=(SINGLE,), outputs=(SINGLE,)), "y is float32, what is stored"),
-    "gemm": (kernel(Gemm(Load(X, HERE), Load(X, HERE), Load(SINGLE, HERE), 1, 1, 1, False, False, 1, 1),
-                    writes=(SINGLE,), outputs=(SINGLE,)), "a gemm of float64 and float64 into float32"),
-    "distribution": (kernel(Draw("dice", Load(X, HERE), Load(Y, HERE), Load(Y, HERE), 1, (), 1, 0)),
-                     "dice is no distribution"),
-    "draws": (kernel(Draw("normal", Load(X, HERE), Load(Y, HERE), Load(Y, HERE), 1, (ONE, ONE), 1, 1), checks=1),
-              "made of uint64, uint64, float64, float64, float64, not float64, float64"),
-    "faults": (kernel(Draw("normal", Load(X, HERE), Load(Y, HERE), Load(Y, HERE), 1, (ONE, ONE), 1, 2), checks=2),
-               "2 checks stand for the 1 faults of normal"),
+    "gemm": (kernel(Call("gemm", (Load(X, HERE), Load(X, HERE)), (Load(SINGLE, HERE),), (1, 1, 1, 0, 1, 0, 1)),
+                    writes=(SINGLE,), outputs=(SINGLE,)), "gemm takes and makes .* float64, float64, float32"),
+    "routine": (kernel(Call("dice", (Load(X, HERE),), (Load(Y, HERE),), ())), "dice is no routine"),
+    "call in blocks": (kernel(For("i", "lo", "hi", (Call(0, (Load(X, HERE),), (Load(Y, HERE),), ()),)), blocks=BLOCKS),
+                       "a call stands in a section that is cut into blocks"),
+    "no such call": (kernel(Call(0, (Load(X, HERE),), (Load(Y, HERE),), ())), "there is no call 0"),
+    "draws": (kernel(DRAWS, checks=1), "takes and makes .* state, float64, float64, state, float64, not float64"),
+    "numbers": (kernel(replace(WORKS, numbers=(1, 0))), "normal takes 3 numbers, not 2"),
+    "faults": (kernel(replace(WORKS, failures=((1, 1), (2, 1))), checks=1), "2 checks .* for the 1 faults of normal"),
+    "place": (kernel(replace(WORKS, failures=((1, 1),), place=(ZERO,) * 3), checks=1), "3 values for the 1 faults"),
     "size function": (kernel(Store(Y, HERE, fn("position", ONE, ONE)), reads=()), "position takes 2 sizes"),
     # sizes of the prologue
     "size before": (kernel(COPY, prologue=(Define("a", Size("b")), Define("b", Lit(1, "int64")))), "size b is not"),

@@ -138,6 +138,29 @@ def scatter(g: Growth, v: Var) -> None:
     g.add(out, g.shape[v])
 
 
+def positions(g: Growth, n: Var, u: Var) -> Var:
+    """Positions along an axis of n, of the sizes of u; some negative."""
+    b = g.builder
+    found = b.map("mod", b.cast(b.map("mul", b.map("tanh", u), b.constant(50.0)), "int64"), n)
+    return b.map("sub", found, n) if g.random.random() < 0.5 else found
+
+
+def gather(g: Growth, v: Var) -> None:
+    """Elements at computed positions; half of the time something is put back there."""
+    b, letters, axes = g.builder, g.shape[v], g.axes(v)[:2]
+    us = [g.random.choice([u for u in g.values if len(g.shape[u]) <= 2]) for _ in axes]
+    first = g.shape[us[0]] if len(us) == 1 else broadcast(*[g.shape[u] for u in us])
+    if first is None:
+        return
+    index = [positions(g, b.size(v, axis), u) for axis, u in zip(axes, us)]
+    part = b.apply(ops.Gather(axes), v, *index)
+    if len(first) + len(letters) - len(axes) <= 3:
+        g.add(part, first + without(letters, axes))
+    if g.random.random() < 0.5:
+        mode = g.random.choice(("set", "inc"))
+        g.add(b.apply(ops.ScatterAt(mode, axes), v, b.map("tanh", part), *index), letters)
+
+
 def there_and_back(g: Growth, v: Var) -> None:
     """A matrix as a vector, through something elementwise, and a matrix again."""
     if len(g.shape[v]) == 2:
@@ -156,7 +179,7 @@ def join(g: Growth, v: Var) -> None:
 
 STEPS: dict[Callable[[Growth, Var], None], int] = {
     binary: 35, unary: 15, fold: 20, transpose: 6, product: 6, running_sum: 3, place_of_extreme: 4, slice_: 5,
-    scatter: 5, there_and_back: 3, join: 3,
+    scatter: 5, there_and_back: 3, join: 3, gather: 8,
 }
 
 
@@ -206,4 +229,4 @@ def test_c_of_the_optimised_program_does_too(seed: int):
 def test_seeds_meet_every_kind_of_step():
     kinds = {type(eqn.op) for seed in range(25) for eqn in grown(seed)[0].eqns}
     assert kinds >= {ops.Map, ops.Reduce, ops.Transpose, ops.Contract, ops.Cumulate, ops.ArgReduce, ops.Slice,
-                     ops.Scatter, ops.Reshape, ops.Concat}
+                     ops.Scatter, ops.Reshape, ops.Concat, ops.Gather, ops.ScatterAt}

@@ -1,4 +1,4 @@
-"""Random Programs, loops and branches in which values pass through users' Ops, in Python and in C.
+"""Random Programs, loops and branches in which values pass through routines and users' Ops, in Python and C.
 
 They grow as those of the other fuzz tests, with two more kinds of steps.
 """
@@ -18,6 +18,7 @@ from gradc.errors import Unsupported
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Op
 from gradc.ir.program import Var, equations
+from gradc.ir.routines import UserRoutine
 from gradc.ir.types import TensorType
 from gradc.loops.lower import lower
 from gradc.passes import phases
@@ -71,9 +72,26 @@ def called(g: Growth, v: Var) -> None:
     b, rank = g.builder, len(g.shape[v])
     w = b.map("tanh", g.random.choice([u for u in g.values if not g.shape[u]] or [b.constant(0.5, "float64")]))
     user = IN_PYTHON if rank > 2 or g.random.random() < 0.5 else IN_C[rank]
-    y, total = b.apply(ops.Callback(user, (rank, 0)), v, w, *[b.size(v, k) for k in range(rank)])
+    y, total = b.apply(ops.Call(UserRoutine(user), (rank, 0)), v, w, *[b.size(v, k) for k in range(rank)])
     g.add(total, ())
     g.add(y, g.shape[v])
+
+
+def factored(g: Growth, v: Var) -> None:
+    """A Cholesky factor for each row, and the solution of a system with it."""
+    b, rank = g.builder, len(g.shape[v])
+    u = b.map("tanh", v)
+    axes = (*range(rank - 1), *(rank - 1, -1))
+    n = b.size(v, rank - 1)
+    i = b.apply(ops.Iota(), n)
+    one = b.cast(b.map("eq", b.apply(ops.Transpose((0, -1)), i), i), "float64")
+    row = b.apply(ops.Transpose((*range(rank - 1), -1, rank - 1)), u)
+    a = b.map("add", b.map("mul", b.apply(ops.Transpose(axes), u), row), one)
+    factor = b.apply(ops.Call(g.random.choice(("cholesky", "cholesky_or_nan"))), a)
+    x = b.apply(ops.Call("solve_lower"), factor, b.apply(ops.Transpose(axes), v))
+    g.add(b.apply(ops.Slice((ops.Item(),) * rank + (ops.Item(at=0),)), x), g.shape[v])
+    if rank == 1:
+        g.add(factor, g.shape[v] * 2)
 
 
 def joined_and_parted(g: Growth, v: Var) -> None:
@@ -90,7 +108,7 @@ def joined_and_parted(g: Growth, v: Var) -> None:
 
 @pytest.fixture(autouse=True)
 def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {**test_fuzz.STEPS, called: 25, joined_and_parted: 15}
+    steps = {**test_fuzz.STEPS, called: 25, factored: 15, joined_and_parted: 15}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
 
@@ -138,6 +156,9 @@ def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
 
 
 def test_seeds_meet_calls_of_both_kinds() -> None:
-    users = [type(e.op.op) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
-             if type(e.op) is ops.Callback]
+    users = [type(user) for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+             if (user := ops.user_op(e.op)) is not None]
     assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10
+    rows = [e.op.routine for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+            if type(e.op) is ops.Call]
+    assert rows.count("cholesky") > 5 and rows.count("solve_lower") > 10

@@ -12,6 +12,7 @@ from gradc.loops.nodes import (
     Assign,
     BlockCut,
     Buffer,
+    Call,
     Check,
     CheckInfo,
     Combine,
@@ -19,7 +20,6 @@ from gradc.loops.nodes import (
     Fn,
     Fold,
     For,
-    Gemm,
     Index,
     Kernel,
     Let,
@@ -161,8 +161,9 @@ def test_gemm_takes_matrices_as_they_lie(transposed: tuple[bool, bool]):
     a = Buffer("a", "float64", (m, n) if transposed[0] else (n, m), "input", 0)
     b = Buffer("b", "float64", (p, m) if transposed[1] else (m, p), "input", 1)
     c = Buffer("c", "float64", (n, p), "output", 0)
-    call = Gemm(Load(a, at()), Load(b, at()), Load(c, at()), n, p, m, *transposed, a.shape[1], b.shape[1])
-    kernel = Kernel("product", (a, b), (c,), uses_blas=True,
+    numbers = (n, m, p, int(transposed[0]), a.shape[1], int(transposed[1]), b.shape[1])
+    call = Call("gemm", (Load(a, at()), Load(b, at())), (Load(c, at()),), numbers)
+    kernel = Kernel("product", (a, b), (c,), routines=("gemm",),
                     sections=(Section("c = a b", (call,), (a, b), (c,), in_entry=True),))
     one, two = RNG.normal(size=a.shape), RNG.normal(size=b.shape)
     want = (one.T if transposed[0] else one) @ (two.T if transposed[1] else two)

@@ -172,7 +172,7 @@ FAULTS: dict[str, tuple[Callable[[], Schedule], Callable[[Schedule], Schedule], 
     "slot": (scan, on_schedule(memory=same_slot), "share a slot while both are in use"),
     "call's result": (product, on_schedule(stored=lambda s: set(), outputs=lambda s: {}, memory=lambda s: {},
                                            base=lambda s: {}), "is the result of a call, but not stored"),
-    "call's sizes": (product, on_item("CallItem", sizes=()), "has 0 sizes, not 3"),
+    "call's numbers": (product, on_item("CallItem", numbers=()), "gemm is told 0 numbers, not 3"),
     "bodies": (branch, on_item("CondItem", bodies=lambda i: i.bodies[:1]), "has 1 bodies"),
     "branch's ends": (branch, on_item("CondItem", scalars=()), "a branch ends with 1 scalars, 0 are its results"),
     "step's ends": (scan, on_item("ScanItem", until=True), "a step ends with"),
@@ -235,7 +235,7 @@ def test_loops_over_contiguous_memory_are_collapsed() -> None:
 @pytest.mark.parametrize(("make", "words"), [
     (scan, ("scan t in x_n0", "carry h = s", "carry z, rows now and then", "ends with mul")),
     (branch, ("if gt(s, 0)", "else", "gives")),
-    (product, ("= dot(m[", "of m_n0 x m_n0 x m_n1")), (joined, ("] = exp(x[i])", "= y[i]"))])
+    (product, ("= gemm(m[", "; m_n0, m_n1, m_n0)")), (joined, ("] = exp(x[i])", "= y[i]"))])
 def test_the_text_of_other_items(make: Callable[[], Schedule], words: tuple[str, ...]) -> None:
     text = pretty(make())
     for w in words:

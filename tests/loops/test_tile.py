@@ -13,10 +13,12 @@ from gradc.ir.program import Builder, Program
 from gradc.loops.lower import lower
 from gradc.loops.nodes import For, Let, Load, Tile
 from gradc.loops.pretty import pretty
-from gradc.loops.tile import ROWS, TOGETHER, tiled
+from gradc.loops.tile import tiled
+from gradc.target import TARGET
 from tests.loops.kernels import callable_of, compare, tensor
 
 RNG = np.random.default_rng(8)
+ROWS, TOGETHER = TARGET.tile, TARGET.together
 SIZES = (0, 1, TOGETHER - 1, TOGETHER, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + TOGETHER + 1)
 
 

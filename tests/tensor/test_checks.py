@@ -126,6 +126,13 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
         ([0, -1], INDEX), ([0.5], TYPE)]),
     "getitem": (lambda v: at.vector(shape=(3,))[v], [
         (3, SHAPE), (-4, SHAPE), (0.5, TYPE), (slice(None, None, 0), SHAPE), ((0, 0), SHAPE), (at.constant(3), SHAPE)]),
+    "getitem of arrays": (lambda v: at.matrix(shape=(3, 3))[v], [
+        ([0, 3], SHAPE), ([[-4]], SHAPE), ([0.5], TYPE), (([0, 1], [0, 1, 2]), SHAPE), ([True, False], SHAPE),
+        ([[0], [0, 1]], TYPE), (x, TYPE)]),
+    "take.indices": (lambda v: at.take(at.vector(shape=(3,)), v), [
+        (3, SHAPE), ([0, -4], SHAPE), ([0.5], TYPE), ([True, False, True], TYPE), (x, TYPE), (None, TYPE)]),
+    "take.axis": (lambda v: at.take(X, [0], v), ONE_AXIS),
+    "take.mode": (lambda v: at.take(X, [0], 0, v), [("nearest", TYPE)]),
     "vectors": (at.vectors, [(-1, VALUE)]),
     "mgrid": (lambda v: at.mgrid[0:5:v], [(0, VALUE)]),
     "size of draws": (lambda v: random.normal(size=v), SIZES),

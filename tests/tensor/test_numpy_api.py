@@ -107,6 +107,7 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
                                                            lambda c, **_: np.hsplit(c, [1])[1]],
     "dsplit": [lambda a, **_: np.dsplit(a[None], 2)[1]],
     "tile": [lambda c, **_: np.tile(c, reps=2)], "repeat": [lambda a, **_: np.repeat(a, 2, axis=1)],
+    "take": [lambda a, **_: np.take(a, [1, 0, 1], axis=1), lambda a, **_: np.take(a, 7, mode="wrap")],
     "roll": [lambda a, **_: np.roll(a, shift=1, axis=1)],
     "flip": [lambda a, **_: np.flip(a), lambda a, **_: np.flip(a, axis=(1,))],
     "flipud": [lambda a, **_: np.flipud(a)], "fliplr": [lambda a, **_: np.fliplr(a)],
@@ -196,7 +197,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no such function": (lambda: np.sort(X), r"numpy.sort does not work on variables \(.*test_numpy_api.py:\d+\); "
                          r"gradc has no such function"),
     "advice": (lambda: np.append(X, X), "numpy.append .* use concatenate"),
-    "linear algebra": (lambda: np.linalg.inv(X), "numpy.linalg.inv .* no linear algebra beyond products and norms"),
+    "linear algebra": (lambda: np.linalg.inv(X), "numpy.linalg.inv .* gradc.tensor.linalg has what there is"),
     "Fourier": (lambda: np.fft.fft(Y), "numpy.fft.fft .* no Fourier transforms"),
     "ufunc": (lambda: np.frexp(X), "numpy.frexp .* no such function"),
     "ufunc option": (lambda: np.exp(X, where=[True]), "numpy.exp with where= .* choose by switch"),

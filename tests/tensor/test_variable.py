@@ -610,10 +610,10 @@ def test_unknown_names():
 # ------------------------------------------------------------------------------------------------- indexing
 
 
-def test_advanced_indices_give_advice():
+def test_what_is_no_index():
     x = at.dmatrix("x")
-    for key in ([0, 1], np.array([0, 1]), x > 0, np.ones((3, 4), bool), at.lvector(), (slice(None), [0]), True):
-        with pytest.raises(AdvancedIndexingError, match="advanced indexing"):
+    for key in (x > 0, True):
+        with pytest.raises(AdvancedIndexingError, match="use switch"):
             x[key]
     for key in (1.5, "a", at.dscalar("f")):
         with pytest.raises(TypeError, match="indices are integers"):

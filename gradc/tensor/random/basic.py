@@ -102,7 +102,7 @@ def _categorical_equations(b: Builder, state: Var, sizes: Sequence[Var],
                                        for s, n in zip(reversed(sets), reversed(sizes))):
         return None                     # more sets than draws: an error
     zero, one = b.constant(0.0, "float64"), b.constant(1.0, "float64")
-    after, u = b.equation(ops.Random("uniform", len(sizes)), [state, *sizes, zero, one]).outs
+    after, u = b.equation(ops.Call("uniform", (0, len(sizes))), [state, zero, one, *sizes]).outs
     below = b.map("lt", b.apply(ops.Cumulate("add", len(sets)), p),
                   b.apply(ops.Transpose((*range(len(sizes)), -1)), u))
     return after, b.apply(ops.Reduce("add", (len(sizes),)), b.cast(below, "int64"))

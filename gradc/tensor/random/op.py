@@ -2,7 +2,7 @@
 
 It is a function: the state that goes in, a NumPy Generator, is not changed; drawing twice from one state gives the same
 numbers twice.  What makes numbers differ from call to call is an update of the shared variable that holds the state.
-Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is an `ops.Random`
+Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is a Call of it
 (`expand`); from another one it is drawn in Python, which kernels call back.
 Not here: the distributions (`random.basic`), streams (`random.utils`).
 """
@@ -22,6 +22,7 @@ from gradc.ir import dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
 from gradc.ir.program import Builder, Var, tensor
+from gradc.ir.routines import UserRoutine
 from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.joining import stack
@@ -148,7 +149,7 @@ class RandomVariable(Op):
         return (*batch, *support)
 
     def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:
-        """The equations of the draws in a Program; a Callback if they must be drawn in Python."""
+        """The equations of the draws in a Program; a Call of the Op if they must be drawn in Python."""
         state, size, *parameters = args = args[:2 + len(self.parameters)]
         sizes, found = _elements(builder, size), None
         if self.equations is not None:
@@ -158,9 +159,9 @@ class RandomVariable(Op):
         if found is None:
             dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
             if dims is None:
-                return builder.equation(ops.Callback(self), args).outs
+                return builder.equation(ops.Call(UserRoutine(self)), args).outs
             words = builder.constant(WORDS.shape[0], "int64")
-            return builder.equation(ops.Callback(self, (1, len(dims))), [*args, words, *dims]).outs
+            return builder.equation(ops.Call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
 
     def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var] | None:
@@ -209,7 +210,7 @@ def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],
     else:                               # the shape that they have together: each sees itself at that of the others
         new = {p: reduce(lambda seen, q: b.map("second", q, seen), shaped, p) for p in shaped}
         sizes = [b.size(new[p], k) for p in shaped[:1] for k in range(tensor(new[p]).ndim)]
-    return b.equation(ops.Random(name, len(sizes)), [state, *sizes, *[new.get(p, p) for p in values]]).outs
+    return b.equation(ops.Call(name, (0, len(sizes))), [state, *[new.get(p, p) for p in values], *sizes]).outs
 
 
 def _elements(b: Builder, size: Var) -> list[Var]:

@@ -1,0 +1,11 @@
+/* routines.c: the table behind frame->routines. */
+#include "private.h"
+
+static int draw(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    return gradc_draw(frame, number, in, numbers, out);
+}
+
+#define DRAW(name) [GRADC_##name] = draw,
+#define OF_FLOATS(name) [GRADC_##name##_F32] = gradc_##name##_F32, [GRADC_##name##_F64] = gradc_##name##_F64,
+const gradc_routine gradc_routines[GRADC_ROUTINES] = {GRADC_DISTRIBUTIONS(DRAW) GRADC_OF_FLOATS(OF_FLOATS)};

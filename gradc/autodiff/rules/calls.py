@@ -1,0 +1,62 @@
+"""Rules of Calls: one for each routine, as for each op kind.
+
+CALL_VJP and CALL_JVP of `autodiff.table` have them by the routine's name.  They take and give values, lists where the
+routine has several arguments and results, None where one is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradc.autodiff import guards
+from gradc.autodiff.guards import Guarded
+from gradc.autodiff.symbolic import Symbolic
+from gradc.autodiff.table import CALL_JVP, CALL_VJP, jvp, vjp
+from gradc.errors import NoRuleError, NotDifferentiableError, at
+from gradc.ir import ops
+from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.graph import Apply, NullVariable, Variable
+from gradc.ir.types import NullType
+
+
+@vjp(ops.Call)
+def call_vjp(o: Symbolic, node: Apply, gs: Sequence[Guarded | None], wanted: Sequence[bool]) -> list[Guarded | None]:
+    """The rule of the routine."""
+    rule = CALL_VJP.get(node.op.routine)
+    if rule is None:
+        raise NoRuleError(f"{node.op} has no entry in autodiff/rules/calls.py")
+    return guards.through(o, gs, rule(o, node, guards.values(o, gs), wanted))
+
+
+@jvp(ops.Call)
+def call_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> list[Guarded | None]:
+    """The rule of the routine."""
+    rule = CALL_JVP.get(node.op.routine)
+    if rule is None:
+        raise NoRuleError(f"{node.op} has no forward entry in autodiff/rules/calls.py")
+    return guards.through(o, tangents, rule(o, node, guards.values(o, tangents)))
+
+
+# ------------------------------------------------------------------------------------------------- draws
+
+
+def why(name: str) -> str:
+    """Why there is no gradient."""
+    return f"draws of {name} have no gradient by its parameters; scale and shift standard ones instead"
+
+
+def _draws_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+               wanted: Sequence[bool]) -> list[Variable | None]:
+    """Undefined by every parameter."""
+    count = len(node.op.split(node.inputs)[0]) - 1
+    undefined = [NullVariable(NullType(why(node.op.routine))) for _ in range(count)]
+    return [None, *undefined, *[None] * (len(node.inputs) - 1 - count)]
+
+
+def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
+    """Nothing moves unless a parameter does, and then it is undefined."""
+    raise NotDifferentiableError(f"{why(node.op.routine)}{at(node.source)}")
+
+
+CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
+CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))

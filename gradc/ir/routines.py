@@ -1,0 +1,231 @@
+"""Routines: what an `ops.Call` calls, one row each, as `ir.scalars` has the elementwise functions.
+
+A row says all that is asked of a call but its derivative (`autodiff.rules`): types, sizes, batching, the value in
+NumPy, the C function of csrc and how it is given its arguments, what may fail.  Core dimensions are written as the
+signature of a NumPy gufunc, "(m,m),(m,n)->(m,n)"; axes in front of them are a batch, and broadcast as those of a Map.
+Not here: `UserRoutine`'s run (`ir.callback`), what users write (`tensor.slinalg`, `tensor.random`, `ir.graph.Op`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc import errors
+from gradc.ir import dtypes
+from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
+from gradc.ir.snippet import ArraySnippet, snippet_of
+from gradc.record import record
+
+Core = tuple[str, ...]      # names of the core dimensions of an argument; a number is that size
+STATED = ("...",)           # as many axes as the call states sizes; an argument has them all or none
+MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
+
+
+class Fault(Exception):
+    """Raised by the `value` of a row: its fault number `number` (from 0), with the values that the message shows."""
+
+    def __init__(self, number: int, *values: float) -> None:
+        super().__init__(number, *values)
+        self.number, self.values = number, values
+
+
+@record
+class Routine:
+    """A row.
+
+    takes, gives  dtypes; "float": float32 or float64, the same for all of them; "state": that of a random generator
+    value         of one core of each argument and the sizes stated, in NumPy (also of complex numbers, for the complex
+                  step): the result, or a list of several; raises Fault
+    c             name of the C function, without dtype; see `c_name`
+    layouts       how each argument lies in memory: "C": in one piece; "matrix": rows or columns in one piece, any
+                  distance from one to the next; "each": one value for all, or an array in one piece
+    options       numbers that the C function is given in front of those that sizes and layouts tell
+    faults        error class and message of each status from 1 on that the C function returns; without them a call
+                  does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
+    overwrites    the argument in whose memory the C function can leave the first result
+    cost          core dimensions, of which the product is about its work in additions; () if that follows the elements
+    blas          does it use the library that config.blas chooses?
+    """
+
+    name: str
+    signature: str
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+    value: Callable[..., Any]
+    c: str
+    layouts: tuple[str, ...]
+    options: tuple[int, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+    shown: int = 0
+    overwrites: int | None = None
+    cost: Core = ()
+    blas: bool = False
+
+    repeatable = True               # gives the same results if it is run again
+    snippet: ArraySnippet | None = None
+
+    @property
+    def cores(self) -> tuple[list[Core], list[Core]]:
+        """Core dimensions of the arguments and of the results."""
+        return parsed(self.signature)
+
+    @property
+    def labels(self) -> list[str]:
+        """The core dimensions of which the C function is told the sizes, in order."""
+        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core if not d.isdecimal()]))
+
+    @property
+    def count(self) -> int:
+        """How many numbers the C function is given."""
+        return len(self.options) + len(self.labels) + sum({"matrix": 2, "each": 1}.get(x, 0) for x in self.layouts)
+
+    @property
+    def may_fail(self) -> bool:
+        return bool(self.faults)
+
+    @property
+    def has_state(self) -> bool:
+        return "state" in self.takes
+
+    def c_name(self, dtype: str) -> str:
+        """The number of its C function, a name of gradc_runtime.h; `dtype`: of the floats."""
+        return f"GRADC_{self.c}_{dtypes.SHORT[dtype]}".upper() if "float" in self.takes else f"GRADC_{self.c}".upper()
+
+    def error(self, found: Fault, place: Sequence[int]) -> errors.GradcError:
+        """The error that the interpreter raises at index `place` of the batch."""
+        kind, _ = self.faults[found.number]
+        message = self.message(found.number, len(place))
+        return getattr(errors, kind)(errors.fill(message, [*found.values, *place]))
+
+    def message(self, number: int, rank: int) -> str:
+        """The message of a fault in a batch of that rank, a format string; the index follows the values shown."""
+        text = self.faults[number][1]
+        if not rank:
+            return text
+        room = self.room(rank)
+        place = [f"{{{self.shown + k}}}" for k in range(room)] + ["..."] * (rank > room)
+        return f"{text}, at index [{', '.join(place)}] of the batch"
+
+    def room(self, rank: int) -> int:
+        """How many axes of an index in a batch of that rank a message shows."""
+        return min(rank, MOST_SHOWN - self.shown)
+
+    def __str__(self) -> str:
+        return f"{self.name}_rv" if self.has_state else self.name
+
+
+_PARSED: dict[str, tuple[list[Core], list[Core]]] = {}
+
+
+def parsed(signature: str) -> tuple[list[Core], list[Core]]:
+    """The core dimensions in a signature."""
+    found = _PARSED.get(signature)
+    if found is None:
+        left, right = [[tuple(re.findall(r"[\w.]+", core)) for core in re.findall(r"\(([^)]*)\)", side)]
+                       for side in signature.split("->")]
+        found = _PARSED[signature] = left, right
+    return found
+
+
+@record
+class UserRoutine:
+    """A user's Op: Python, or C if it has a snippet.  It tells types by `make_node`, and states the sizes it knows."""
+
+    op: Any
+
+    may_fail = has_state = True         # what Python does is not known
+    repeatable = False
+    overwrites = None
+    cost = ()
+    layouts = itertools.repeat("C")
+
+    @property
+    def snippet(self) -> ArraySnippet | None:
+        return snippet_of(self.op)
+
+    def __str__(self) -> str:
+        return str(self.op)
+
+
+# ------------------------------------------------------------------------------------------------- values
+
+
+def _solve(upper: int, unit: int) -> Callable[..., np.ndarray]:
+    """Substitution with one triangle of the matrix; the other is not read."""
+    def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        made = np.array(b, np.result_type(a, b))
+        for i in reversed(range(len(a))) if upper else range(len(a)):
+            if not unit and a[i, i] == 0:
+                raise Fault(0, next(k for k in range(len(a)) if a[k, k] == 0))
+            known = slice(i + 1, None) if upper else slice(i)
+            made[i] = (made[i] - a[i, known] @ made[known]) / (1 if unit else a[i, i])
+        return made
+    return solve
+
+
+def _cholesky(a: np.ndarray) -> np.ndarray:
+    """The lower triangular L with L L^T = a, of which the lower triangle is read."""
+    made = np.zeros_like(a)
+    for j in range(len(a)):
+        rest = a[j:, j] - made[j:, :j] @ made[j, :j]
+        if not rest[0].real > 0:
+            raise Fault(0)
+        made[j:, j] = rest / np.sqrt(rest[0])
+    return made
+
+
+def _drawn(name: str) -> Callable[..., list[Any]]:
+    return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
+
+
+# ------------------------------------------------------------------------------------------------- rows
+
+
+def _distribution(row: Distribution) -> Routine:
+    """Draws of that distribution from a state, which is not changed: the next state, and the draws."""
+    shown = [f"{{{k}:float}}" if dtype == "float64" else f"{{{k}}}" for k, dtype in enumerate(row.parameters)]
+    count = len(row.parameters)
+    return Routine(row.name, f"{','.join(['()', *['(...)'] * count])}->(),(...)", ("state", *row.parameters),
+                   ("state", row.dtype), _drawn(row.name), row.name, ("C", *["each"] * count),
+                   faults=tuple([("BadValueError", fault(row.name, what, shown)) for what in row.faults]), shown=count,
+                   overwrites=0)
+
+
+def solve_name(upper: bool, unit: bool) -> str:
+    """The row that solves with a triangular matrix; unit: its diagonal is 1, whatever stands there."""
+    return f"solve_{'upper' if upper else 'lower'}{'_unit' * unit}"
+
+
+def _solve_row(upper: int, unit: int) -> Routine:
+    singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
+    return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
+                   _solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit), () if unit else (singular,),
+                   0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
+
+
+_ROWS = (
+    Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
+            cost=("m", "k", "n"), blas=True),
+    *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), _cholesky, "cholesky", ("C",), faults=faults, overwrites=0,
+              cost=("m", "m", "m"), blas=True)
+      for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
+                           ("cholesky_or_nan", ()))],
+    *map(_distribution, DISTRIBUTIONS.values()),
+)
+ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
+
+
+def get_routine(routine: Any) -> Any:
+    """The row that the field `routine` of a Call names, or is."""
+    if not isinstance(routine, str):
+        return routine
+    found = ROUTINES.get(routine)
+    if found is None:
+        raise errors.NoRuleError(f"no routine {routine!r} in ir/routines.py")
+    return found

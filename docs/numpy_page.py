@@ -30,7 +30,8 @@ def page() -> str:
         taken = ", ".join(word.partition("=")[0] for word in words.split())
         lines.append(f"| `{name}` | {taken.replace('*', chr(92) + '*')} |")
     lines += ["", "`fill_diagonal` returns another variable, where NumPy changes the array.", "", "## Ufuncs", "",
-              ", ".join(f"`{name}`" for name in sorted(numpy_api.UFUNCS)),
+              "Every ufunc that has the name of a function of `gradc.tensor`, and "
+              + ", ".join(f"`{name}`" for name in sorted(numpy_api.RENAMED)) + ".",
               "", "All take `dtype`; `vecdot` takes `axis`. Of their methods: `outer` of each, and "
               + ", ".join(f"`{ufunc}.{method}` ({name})" for (ufunc, method), name in numpy_api.METHODS.items()) + ".",
               "", "## Not there, and what to write", "", "| `numpy.` | |", "|---|---|"]

@@ -8,10 +8,12 @@
 Names only; the rooms are `gradc.tensor` (what expressions are made of), `gradc.gradient`, `gradc.graph`.
 """
 
+import typing as _typing
+
 from gradc import compile, errors, gradient, graph, printing, tensor
 from gradc.compile.builders import OpFromGraph
 from gradc.compile.cfunction import CFunction
-from gradc.compile.function import In, Out, function
+from gradc.compile.function import Function, In, Out, function
 from gradc.compile.mode import Mode, get_default_mode, get_mode
 from gradc.compile.ops import as_op, wrap_py
 from gradc.compile.threads import get_num_threads, set_num_threads
@@ -27,7 +29,6 @@ from gradc.scan import basic as _basic
 from gradc.scan import checkpoints as _checkpoints
 from gradc.scan import utils as _utils
 from gradc.scan import views as _views
-from gradc.scan.basic import scan
 from gradc.scan.checkpoints import scan_checkpoints
 from gradc.scan.views import foldl, foldr, map, reduce
 from gradc.tensor.convert import as_tensor as as_symbolic
@@ -36,7 +37,7 @@ from gradc.updates import OrderedUpdates
 
 __version__ = "0.1.0"
 
-__all__ = ["Apply", "CFunction", "Constant", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph",
+__all__ = ["Apply", "CFunction", "Constant", "Function", "FunctionGraph", "In", "Lop", "Mode", "Op", "OpFromGraph",
            "OrderedUpdates", "Out", "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config",
            "debugprint", "dprint", "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode",
            "get_num_threads", "grad", "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing",
@@ -45,9 +46,21 @@ __all__ = ["Apply", "CFunction", "Constant", "FunctionGraph", "In", "Lop", "Mode
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well
-for _module in (_basic, _checkpoints, _utils, _views):
-    setattr(scan, _module.__name__.rpartition(".")[2], _module)
-ifelse.ifelse = ifelse  # type: ignore[attr-defined]
+if _typing.TYPE_CHECKING:
+    class _ScanUtils:
+        until = staticmethod(_utils.until)
+
+    class _Scan:
+        __call__ = staticmethod(_basic.scan)
+        utils = _ScanUtils()
+
+    scan = _Scan()
+else:
+    from gradc.scan.basic import scan
+
+    for _function, _names in ((scan, {"basic": _basic, "checkpoints": _checkpoints, "utils": _utils, "views": _views}),
+                              (ifelse, {"ifelse": ifelse})):
+        vars(_function).update(_names)
 
 # users expect these names in the tensor namespace, too, and that layer knows no gradients
 tensor.grad = grad

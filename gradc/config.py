@@ -115,7 +115,7 @@ class Config:
         except KeyError:
             raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}") from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name not in FLAGS:
             raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}")
         self._values[name] = self._parse(name, value, f"gradc.config.{name}")
@@ -125,7 +125,7 @@ class Config:
         return "gradc.config\n" + "\n".join(rows)
 
     @contextmanager
-    def change_flags(self, **flags: Any) -> Iterator[None]:
+    def change_flags(self, **flags: object) -> Iterator[None]:
         """Set flags within a `with` block (or a decorated function); restores them on exit."""
         old = {name: getattr(self, name) for name in flags}
         try:
@@ -135,7 +135,7 @@ class Config:
         finally:
             self._values.update(old)
 
-    def code_flags(self) -> dict[str, Any]:
+    def code_flags(self) -> dict[str, object]:
         """The flags that change generated code; part of every kernel's key."""
         return {name: self._values[name] for name, flag in FLAGS.items() if flag.changes_code}
 

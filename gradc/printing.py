@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from string import Formatter
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from gradc.errors import TypeMismatchError, quoted
-from gradc.ir import ops
+from gradc.ir import graph, ops
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.pretty import letter, pretty
 from gradc.ir.program import bodies
@@ -44,14 +44,14 @@ def _entries(items: ops.Items) -> str:
 def _axes(op: Any, node: Apply) -> list[int] | None:
     """The axes of a Reduce, None for all."""
     axes = list(op.axes)
-    return None if len(axes) == node.inputs[0].type.ndim else axes  # type: ignore[attr-defined]
+    return None if len(axes) == node.inputs[0].type.ndim else axes
 
 
 def _reduce_label(op: ops.Reduce, node: Apply) -> str:
     axes = _axes(op, node)
     fields = [] if axes is None else [f"axis={axes}"]
     if op.fn in ("add", "mul"):
-        fields.append(f"acc_dtype={node.inputs[0].type.dtype}")  # type: ignore[attr-defined]
+        fields.append(f"acc_dtype={node.inputs[0].type.dtype}")
     name = {"add": "Sum", "mul": "Prod", "maximum": "Max", "minimum": "Min", "and_": "All", "or_": "Any"}[op.fn]
     return f"{name}{{{', '.join(fields)}}}" if fields else name
 
@@ -73,7 +73,7 @@ def _perm(op: ops.Transpose) -> str:
     return ",".join("x" if p < 0 else str(p) for p in op.perm)
 
 
-_LABELS: dict[type, Callable[[Any, Apply], str]] = {
+_LABELS: dict[type[ops.OpKind], Callable[[Any, Apply], str]] = {
     ops.Map: lambda op, node: f"Elemwise{{{op},no_inplace}}",
     ops.Cast: lambda op, node: f"Elemwise{{Cast{{{op.dtype}}}}}",
     ops.Reduce: _reduce_label,
@@ -100,7 +100,7 @@ def op_label(node: Apply) -> str:
     return str(node.op) if label is None else label(node.op, node)
 
 
-def constant_text(constant: Any) -> str:
+def constant_text(constant: Constant) -> str:
     """`TensorConstant{2}`, `TensorConstant{(3,) of 1.0}`, `TensorConstant{[1 2 3]}`, long ones cut."""
     data = constant.data
     if not isinstance(data, np.ndarray):
@@ -115,7 +115,7 @@ def constant_text(constant: Any) -> str:
     return f"TensorConstant{{{text if len(text) <= 20 else text[:10] + '..' + text[-10:]}}}"
 
 
-def variable_text(variable: Any) -> str:
+def variable_text(variable: Variable) -> str:
     """`str(variable)`: its name, or `TensorConstant{2}`, `Elemwise{pow,no_inplace}.0`, `<TensorType(...)>`."""
     if variable.name is not None:
         return variable.name
@@ -141,7 +141,7 @@ def _template(text: str) -> tuple[str | int, ...]:
     return tuple(parts)
 
 
-def _call(name: str, args: Sequence[Any]) -> Pieces:
+def _call(name: str, args: Sequence[Variable | str]) -> Pieces:
     """name(arg, arg, ...)"""
     pieces: Pieces = [f"{name}("]
     for k, a in enumerate(args):
@@ -176,7 +176,7 @@ def _transpose_pieces(op: ops.Transpose, node: Apply) -> Pieces:
     kept = [p for p in op.perm if p >= 0]
     if kept == sorted(kept):                # only new or dropped axes of size 1: hidden
         return [x]
-    if op.perm == tuple(range(x.type.ndim))[::-1]:  # type: ignore[attr-defined]
+    if op.perm == tuple(range(x.type.ndim))[::-1]:
         return [x, ".T"]
     return _call(f"DimShuffle{{{', '.join('x' if p < 0 else str(p) for p in op.perm)}}}", [x])
 
@@ -210,7 +210,7 @@ def _changed_pieces(op: Any, node: Apply, place: Pieces) -> Pieces:
     return [f"{op.mode}_subtensor(", node.inputs[0], *place, ", ", node.inputs[1], ")"]
 
 
-_PIECES: dict[type, Callable[[Any, Apply], Pieces]] = {
+_PIECES: dict[type[ops.OpKind], Callable[[Any, Apply], Pieces]] = {
     ops.Map: _map_pieces,
     ops.Cast: lambda op, node: _call(op.dtype, node.inputs),
     ops.Reduce: _reduce_pieces,
@@ -230,7 +230,7 @@ _PIECES: dict[type, Callable[[Any, Apply], Pieces]] = {
 }
 
 
-def _pieces(variable: Any) -> Pieces:
+def _pieces(variable: Variable) -> Pieces:
     """One level of a formula."""
     node = variable.owner
     if node is None:
@@ -284,19 +284,19 @@ def _letters(k: int) -> str:
 class _Ids:
     """Names for variables in the order in which they are first seen; outputs of one node share its letter."""
 
-    def __init__(self, id_type: str, used: dict[Any, str] | None = None) -> None:
+    def __init__(self, id_type: str, used: dict[object, str] | None = None) -> None:
         if id_type not in ("CHAR", "int", "id", "auto", ""):
             raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {quoted(id_type)}")
         self.id_type = id_type
-        self.used: dict[Any, str] = {} if used is None else used
+        self.used: dict[object, str] = {} if used is None else used
 
-    def text(self, thing: Any) -> str:
+    def text(self, thing: object) -> str:
         found = self.used.get(thing)
         if found is None:
             found = self.used[thing] = self._new(thing, len(self.used))
         return f" {found}" if found else ""
 
-    def _new(self, thing: Any, number: int) -> str:
+    def _new(self, thing: object, number: int) -> str:
         match self.id_type:
             case "CHAR":
                 return f"[id {_letters(number)}]"
@@ -335,10 +335,11 @@ def _inputs(obj: Any) -> list[Variable]:
     return list(graph.inputs) if hasattr(graph, "toposort") else []
 
 
-def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = None, id_type: str = "CHAR",
-               stop_on_name: bool = False, done: dict[Any, str] | None = None, print_storage: bool = False,
-               used_ids: dict[Any, str] | None = None, print_op_info: bool = False, print_destroy_map: bool = False,
-               print_view_map: bool = False, print_fgraph_inputs: bool = False, ids: str | None = None) -> Any:
+def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: TextIO | None = None, id_type: str = "CHAR",
+               stop_on_name: bool = False, done: dict[object, str] | None = None, print_storage: bool = False,
+               used_ids: dict[object, str] | None = None, print_op_info: bool = False, print_destroy_map: bool = False,
+               print_view_map: bool = False, print_fgraph_inputs: bool = False,
+               ids: str | None = None) -> str | TextIO | None:
     """The graph of `obj` as a tree, one line per variable, inputs below their operation.
 
     obj: a variable, an Apply, a compiled function, a FunctionGraph, or a list of those.  A node that was shown
@@ -354,12 +355,12 @@ def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: Any = 
     roots, order, storage = _roots(obj)
     place = {id(node): k for k, node in enumerate(order or ())}
     names = _Ids(id_type if ids is None else ids, used_ids)
-    seen: dict[Any, str] = {} if done is None else done
+    seen: dict[object, str] = {} if done is None else done
     lines = [f"-{v}{names.text(v)}{f' <{v.type}>' if print_type else ''}"
              for v in (_inputs(obj) if print_fgraph_inputs else ())]
     opened: list[tuple[Apply, str]] = []        # loops and branches met
     # (variable, what stands before it, what stands before its inputs, levels left)
-    stack: list[tuple[Any, str, str, int]] = [(v, "", "", depth) for v in reversed(roots)]
+    stack: list[tuple[Variable, str, str, int]] = [(v, "", "", depth) for v in reversed(roots)]
     while stack:
         variable, lead, below, left = stack.pop()
         if left == 0:
@@ -423,5 +424,4 @@ def min_informative_str(obj: Any) -> str:
     return "\n".join(lines)
 
 
-Variable.__str__ = variable_text  # type: ignore[method-assign]
-Variable.__repr__ = variable_text  # type: ignore[method-assign]
+graph.spelling = variable_text

@@ -86,7 +86,7 @@ def _made(cls: type[T], eq: bool, frozen: bool) -> type[T]:
     if frozen:
         new.__setattr__ = _refuse
         new.__delattr__ = _refuse
-    return new  # type: ignore[no-any-return]
+    return new
 
 
 def _init(cls: Any, names: tuple[str, ...], defaults: dict[str, Any]) -> Any:

@@ -71,6 +71,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "times_complement": lambda x: x * (1 - x), "one_minus_square": lambda x: (1 - x) * (1 + x),
     "sech_squared": lambda x: 4 * _exp(-2 * abs(x)) / (1 + _exp(-2 * abs(x))) ** 2,
     "log_plus_one": lambda x: _log(x) + 1, "hypot": lambda x, y: mpmath.sqrt(x * x + y * y),
+    "hypot_slope": lambda x, y: x / mpmath.sqrt(x * x + y * y) if x else x,
     "maximum": max, "minimum": min, "switch": lambda c, x, y: x if c else y, "isinf": lambda x: bool(mpmath.isinf(x)),
     "eq": lambda x, y: x == y, "ge": lambda x, y: x >= y, "le": lambda x, y: x <= y, "gt": lambda x, y: x > y,
     "lt": lambda x, y: x < y, "and_": lambda x, y: x and y, "second": lambda x, y: y, "identity": lambda x: x,

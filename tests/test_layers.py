@@ -50,9 +50,17 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """What is below a node and runs: not what stands there for type checkers."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")):
+            yield child
+            yield from executed(child)
+
+
 def edges(path: Path) -> Iterator[tuple[str, int]]:
     """(imported module, line) for each import of gradc's own modules."""
-    for node in ast.walk(parsed(path)):
+    for node in executed(parsed(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -85,7 +93,8 @@ def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
                 assert not isinstance(inner, (ast.Import, ast.ImportFrom)), f"{path}:{inner.lineno}: deferred import"
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}:{node.lineno}: relative import"
-            assert all(alias.name != "*" for alias in node.names), f"{path}:{node.lineno}: import *"
+            if path != ROOT / "tensor" / "__init__.py":         # the namespace, of what modules name in `__all__`
+                assert all(alias.name != "*" for alias in node.names), f"{path}:{node.lineno}: import *"
 
 
 @pytest.mark.parametrize("path", modules(), ids=module_name)

@@ -1,8 +1,8 @@
 /* gradc_math.h: the scalar functions of generated code, with NumPy's results.
  *
  * Here: helpers that the C column of gradc/ir/scalars.py names, gradc_<function>_<dtype>, and casts,
- * gradc_<from>_to_<to>; beside each its NumPy counterpart ("special.x" is gradc/ir/special.py, which
- * has the same formulas and their sources).  Not here: loops, buffers, anything with a frame.
+ * gradc_<from>_to_<to>; beside each its NumPy counterpart ("special.x" is x of gradc/ir/special.py, which
+ * has the same formulas and their sources; so is "elementary.x").  Not here: loops, buffers, anything with a frame.
  *
  * Math that libm has is called by its own name.  Under gcc and glibc on x86-64 the declarations below
  * give those names vector versions (libmvec, at most 4 ulp; compile with -fno-math-errno);
@@ -134,7 +134,7 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         T whole = floor##s(q);                                                                       \
         return gradc_select_##t(q - whole > (T)0.5, whole + 1, whole);                               \
     }                                                                                                \
-    /* (1 - x)(1 + x), x (1 - x), special.sech_squared, log_plus_one, softsign */                    \
+    /* (1 - x)(1 + x), x (1 - x), elementary.sech_squared, log_plus_one, softsign */                 \
     static inline T gradc_one_minus_square_##t(T x) { return (1 - x) * (1 + x); }                    \
     static inline T gradc_times_complement_##t(T x) { return x * (1 - x); }                          \
     static inline T gradc_sech_squared_##t(T x)                                                      \
@@ -161,7 +161,15 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
         return gradc_select_##t(fabs##s(x - high) < (T)0.25, near, far);                             \
     }                                                                                                \
     static inline T gradc_softsign_##t(T x) { return x / (1 + fabs##s(x)); }                         \
-    /* special.sigmoid, softplus, log1mexp, log_cosh, logaddexp, xlogx, xlogy0 */                              \
+    static inline T gradc_hypot_slope_##t(T x, T y)                                                  \
+    {                                                                                                \
+        const T a = fabs##s(x), b = fabs##s(y);                                                      \
+        const bool flat = a >= b;                                                                    \
+        const T r = gradc_select_##t(flat, b, a) / gradc_select_##t(flat, a, b);                     \
+        const T cosine = gradc_select_##t(flat, 1, r) / sqrt##s(1 + r * r);                          \
+        return gradc_select_##t(x == 0, x, copysign##s(cosine, x));                                  \
+    }                                                                                                \
+    /* elementary.sigmoid, softplus, log1mexp, log_cosh, logaddexp, xlogx, xlogy0 */                 \
     static inline T gradc_sigmoid_##t(T x) { return 1 / (1 + exp##s(-x)); }                          \
     static inline T gradc_softplus_##t(T x)                                                          \
     {                                                                                                \
@@ -203,7 +211,7 @@ GRADC_STEP(float, f32)
 /* ------------------------------------------------------------------------------------------- integers */
 
 /* NumPy's integers: x // 0 and x % 0 are 0, the sign of x % y is y's, shifts past the width give 0 (or -1),
- * everything wraps around.  special.power: negative exponents give 0, but for the bases 1 and -1. */
+ * everything wraps around.  elementary.power: negative exponents give 0, but for the bases 1 and -1. */
 #define GRADC_INTEGER(T, t)                                                                           \
     static inline T gradc_square_##t(T x) { return (T)(x * x); }                                      \
     static inline T gradc_maximum_##t(T x, T y) { return x > y ? x : y; }                             \

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from gradc.autodiff import guards
 from gradc.autodiff.cuts import warn_of_cuts
@@ -32,9 +32,18 @@ from gradc.ir import ops
 from gradc.ir.branches import sink
 from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.tensor.types import TensorLike
+from gradc.tensor.variable import TensorVariable
 
 
-def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
+@overload
+def Rop(f: Variable, wrt: Variable | Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
+        disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> TensorVariable: ...
+@overload
+def Rop(f: Sequence[Variable], wrt: Variable | Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
+        disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> list[TensorVariable]: ...
+def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
+        eval_points: TensorLike | Sequence[TensorLike], disconnected_outputs: str = "raise",
         return_disconnected: str = "zero") -> Any:
     """The Jacobian of `f` by `wrt` times the vector `eval_points`.
 
@@ -90,7 +99,8 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     return result[0] if isinstance(f, Variable) else as_given(f, result)
 
 
-def hessian_vector_product(cost: Variable, wrt: Any, p: Any) -> Any:
+def hessian_vector_product(cost: Variable, wrt: Variable | Sequence[Variable],
+                           p: TensorLike | Sequence[TensorLike]) -> Any:
     """The Hessian of the scalar `cost` by `wrt` times the vector `p`, without the Hessian.
 
     Shapes: p and the result as wrt (lists if wrt is a list).
@@ -191,7 +201,7 @@ class _Forward:
                 continue
             if isinstance(g.type, NullType):
                 return [g if u is not None else None for u in us]
-            product = o.mul(g, t)  # type: ignore[attr-defined]
+            product = o.mul(g, t)
             products.append(o.apply(ops.Reduce("add", tuple(range(product.type.ndim))), product))
         total = o.add_terms(products)
         if total is None:
@@ -209,9 +219,9 @@ def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
     if t is None:
         return None
     t = to_variable(t)
-    if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:  # type: ignore[attr-defined]
+    if not isinstance(t.type, TensorType) or t.type.ndim != x.type.ndim:
         raise ShapeError(f"Rop: the evaluation point of {describe(x)}{at(x.source)} must have its rank: expected "
                          f"{x.type}, got {t.type}{at(t.source)}")
     o.source = x.source
     # `second` checks at run time that the point has the shape of x, and keeps x an input of what comes out
-    return o.second(x, o.cast(t, cotangent_dtype(x)))  # type: ignore[attr-defined]
+    return o.second(x, o.cast(t, cotangent_dtype(x)))

@@ -13,14 +13,17 @@ test is right for the value and wrong when it is differentiated.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.autodiff.table import JVP, VJP
 from gradc.ir import ops
-from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.graph import Apply, Constant, Variable, node_of
 from gradc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from gradc.autodiff.symbolic import Symbolic
 
 # Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
 # stays 0 in them.
@@ -50,7 +53,7 @@ class Guarded:
         self.clean = clean or not mask
         self._value = raw if self.clean else None
 
-    def value(self, o: Any) -> Variable:
+    def value(self, o: Symbolic) -> Variable:
         """The derivative itself."""
         if self._value is None:
             zero = o.const(0, self.raw)
@@ -66,7 +69,7 @@ class Guarded:
         return self if raw is self.raw else Guarded(raw, self.mask, self.clean, self.weak)
 
 
-def add(o: Any, a: Guarded, b: Guarded) -> Guarded:
+def add(o: Symbolic, a: Guarded, b: Guarded) -> Guarded:
     """The sum.  Of two that never count together it is a switch; of two under one mask the switch can still wait."""
     weak = a.weak or b.weak
     only_a, only_b = _minus(a.mask, b.mask), _minus(b.mask, a.mask)
@@ -82,7 +85,7 @@ def add(o: Any, a: Guarded, b: Guarded) -> Guarded:
     return Guarded(o.add(a.value(o), b.value(o)), _either(o, a.mask, b.mask), True, weak)
 
 
-def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Guarded | None]:
+def backward(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Guarded | None]:
     """The rule of a node with one output: the cotangents of its inputs."""
     op, kind = node.op, type(node.op)
     rule = VJP[kind]
@@ -95,7 +98,7 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     if kind in _UNCHANGED:
         return [None if t is None else g.with_raw(t) for t in rule(o, node, g.raw, wanted)]
     if kind is ops.Reduce:
-        ndim = node.inputs[0].type.ndim  # type: ignore[attr-defined]
+        ndim = node.inputs[0].type.ndim
         place = [k for k in range(ndim) if k not in op.axes]
         mask = tuple((_between(o, _padded(o, c, len(place)), place, range(ndim)), holds) for c, holds in g.mask)
         return [None if t is None else peeled(o, Guarded(t, mask, g.clean and op.fn == "add", g.weak))
@@ -110,7 +113,7 @@ def backward(o: Any, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Gu
     return [None if t is None else Guarded(t, (*uniform, positive(o, n)), moves, weak) for t, n in zip(terms, counts)]
 
 
-def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None:
+def forward(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None:
     """The rule of a node with one output: its tangent."""
     op, kind = node.op, type(node.op)
     rule = JVP[kind]
@@ -131,38 +134,38 @@ def forward(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Guarded | None
     if () in rest or not (moves or kind in (ops.Cumulate, ops.Reduce)):
         return Guarded(value, shared, moves, weak)
     if kind is ops.Reduce:
-        axes = range(node.inputs[0].type.ndim)  # type: ignore[attr-defined]
+        axes = range(node.inputs[0].type.ndim)
         mask = _along(o, rest[0] or (), axes, [k for k in axes if k not in op.axes])
         return Guarded(value, (*shared, *mask), moves, True)
     count = rule(o, _as_sum(o, node), [t and ones(o, t.raw, m or ()) for t, m in zip(ts, rest)])
     return Guarded(value, (*shared, positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
 
 
-def values(o: Any, given: Sequence[Guarded | None]) -> list[Variable | None]:
+def values(o: Symbolic, given: Sequence[Guarded | None]) -> list[Variable | None]:
     """The derivatives themselves."""
     return [None if g is None else g.value(o) for g in given]
 
 
-def opened(o: Any, given: Sequence[Guarded | None]) -> tuple[Mask, list[Variable | None], list[Variable | None]]:
+def opened(o: Symbolic, given: Sequence[Guarded | None]) -> tuple[Mask, list[Variable | None], list[Variable | None]]:
     """For rules with bodies: the conditions that are one for all elements of all, the values, what each has beside."""
     shared = _shared(o, [g for g in given if g is not None])
     rest = [() if g is None else _minus(g.mask, shared) for g in given]
     return shared, values(o, given), [_all(o, mask) if mask else None for mask in rest]
 
 
-def condition(o: Any, g: Guarded) -> Variable | None:
+def condition(o: Symbolic, g: Guarded) -> Variable | None:
     """When g counts, as one variable; None if that is always."""
     return _all(o, g.mask) if g.mask else None
 
 
-def through(o: Any, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
+def through(o: Symbolic, given: Sequence[Guarded | None], terms: Sequence[Variable | None]) -> list[Guarded | None]:
     """Derivatives by a rule with any number of arguments and results: conditions that hold for all elements stay."""
     shared = _shared(o, [g for g in given if g is not None])
     return [None if t is None else Guarded(t, shared, False) if type(t.type) is TensorType else Guarded(t)
             for t in terms]
 
 
-def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | None]) -> list[Guarded | None]:
+def _contract_back(o: Symbolic, node: Apply, g: Guarded, terms: Sequence[Variable | None]) -> list[Guarded | None]:
     """By one factor it is 0 where g counts for nothing that the element has a part in, or the other factor is 0."""
     op, (x, y) = node.op, node.inputs
     uniform = _split(o, g.mask)[0]
@@ -175,7 +178,7 @@ def _contract_back(o: Any, node: Apply, g: Guarded, terms: Sequence[Variable | N
     return result
 
 
-def _without_poles(o: Any, node: Apply, g: Guarded) -> Apply:
+def _without_poles(o: Symbolic, node: Apply, g: Guarded) -> Apply:
     """The product with 0 for what has poles in rows (columns, ...) where g does not count: it would add up 0 * inf."""
     op = node.op
     rest, changed, factors = _split(o, g.mask)[1], False, []
@@ -184,10 +187,10 @@ def _without_poles(o: Any, node: Apply, g: Guarded) -> Apply:
             (mask, _), = _along(o, rest, op.out, labels)
             other, changed = o.switch(mask, other, o.const(0, other)), True
         factors.append(other)
-    return o.apply(op, *factors).owner if changed else node
+    return node_of(o.apply(op, *factors)) if changed else node
 
 
-def _contract_forth(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
+def _contract_forth(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
     """Where the tangent of a product may be other than 0."""
     op, (x, y) = node.op, node.inputs
     masks = [_along(o, t.mask, labels, op.out) + _along(o, peeled(o, Guarded(other)).mask, names, op.out)
@@ -195,7 +198,7 @@ def _contract_forth(o: Any, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
     return masks[0] if len(masks) == 1 else _either(o, *masks)
 
 
-def peeled(o: Any, g: Guarded) -> Guarded:
+def peeled(o: Symbolic, g: Guarded) -> Guarded:
     """A derivative that a rule has made as switch(c, value, 0), with c taken into the mask."""
     node = g.raw.owner
     if node is None or node.op != _SWITCH:
@@ -219,9 +222,9 @@ def peeled(o: Any, g: Guarded) -> Guarded:
     return new
 
 
-def summed_to(o: Any, g: Guarded, like: Variable) -> Guarded:
+def summed_to(o: Symbolic, g: Guarded, like: Variable) -> Guarded:
     """g summed over the axes along which `like` was broadcast to it."""
-    have, want = g.raw.type.shape, like.type.shape  # type: ignore[attr-defined]
+    have, want = g.raw.type.shape, like.type.shape
     if have == want:
         return g
     pad = len(have) - len(want)
@@ -263,7 +266,7 @@ def _minus(a: Mask, b: Mask) -> Mask:
     return tuple((c, holds) for c, holds in a if not any(holds == h and _same(c, d) for d, h in b))
 
 
-def _all(o: Any, mask: Mask) -> Variable:
+def _all(o: Symbolic, mask: Mask) -> Variable:
     """The mask as one condition."""
     total = None
     for c, holds in mask:
@@ -273,7 +276,7 @@ def _all(o: Any, mask: Mask) -> Variable:
     return total
 
 
-def _either(o: Any, a: Mask, b: Mask) -> Mask:
+def _either(o: Symbolic, a: Mask, b: Mask) -> Mask:
     """What holds where a or b does."""
     if not a or not b:
         return ()
@@ -282,10 +285,10 @@ def _either(o: Any, a: Mask, b: Mask) -> Mask:
     return (*shared, (o.or_(*[_all(o, m) for m in rest]), True)) if all(rest) else shared
 
 
-def _split(o: Any, mask: Mask) -> tuple[Mask, Mask]:
+def _split(o: Symbolic, mask: Mask) -> tuple[Mask, Mask]:
     """The conditions that are one for all elements, as scalars, and the others."""
-    uniform = [(c, holds) for c, holds in mask if all(s == 1 for s in c.type.shape)]  # type: ignore[attr-defined]
-    scalars = tuple((o.apply(ops.Transpose(()), c) if c.type.ndim else c, holds)  # type: ignore[attr-defined]
+    uniform = [(c, holds) for c, holds in mask if all(s == 1 for s in c.type.shape)]
+    scalars = tuple((o.apply(ops.Transpose(()), c) if c.type.ndim else c, holds)
                     for c, holds in uniform)
     return scalars, tuple(m for m in mask if m not in uniform)
 
@@ -293,30 +296,30 @@ def _split(o: Any, mask: Mask) -> tuple[Mask, Mask]:
 def _is_folded(mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> bool:
     """Does a condition on elements with axes `labels` have sizes along others than those `wanted`?"""
     return any(size != 1 and label not in wanted for c, _ in mask
-               for size, label in zip(c.type.shape[::-1], labels[::-1]))  # type: ignore[attr-defined]
+               for size, label in zip(c.type.shape[::-1], labels[::-1]))
 
 
-def _padded(o: Any, c: Variable, ndim: int) -> Variable:
+def _padded(o: Symbolic, c: Variable, ndim: int) -> Variable:
     """c with axes put in front up to `ndim`."""
-    missing = ndim - c.type.ndim  # type: ignore[attr-defined]
+    missing = ndim - c.type.ndim
     return o.insert_axes(c, range(missing), ndim) if missing else c
 
 
-def _between(o: Any, c: Variable, labels: Sequence[int], wanted: Sequence[int]) -> Variable:
+def _between(o: Symbolic, c: Variable, labels: Sequence[int], wanted: Sequence[int]) -> Variable:
     """A condition on elements with axes `labels`, for those with axes `wanted`: does it hold anywhere along the others?
 
     Axes that it does not have are of size 1.
     """
-    shape = c.type.shape  # type: ignore[attr-defined]
+    shape = c.type.shape
     folded = [k for k, label in enumerate(labels) if label not in wanted and shape[k] != 1]
     if folded:
         c = o.apply(ops.Reduce("or_", tuple(folded)), c)
     at = {label: j for j, label in enumerate(label for k, label in enumerate(labels) if k not in folded)}
     perm = tuple(at.get(label, -1) for label in wanted)
-    return c if perm == tuple(range(c.type.ndim)) else o.apply(ops.Transpose(perm), c)  # type: ignore[attr-defined]
+    return c if perm == tuple(range(c.type.ndim)) else o.apply(ops.Transpose(perm), c)
 
 
-def _along(o: Any, mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> Mask:
+def _along(o: Symbolic, mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> Mask:
     """As `_between`; conditions that are one for all elements stay what they are."""
     uniform, rest = _split(o, mask)
     if not rest:
@@ -324,7 +327,7 @@ def _along(o: Any, mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> 
     return (*uniform, (_between(o, _padded(o, _all(o, rest), len(labels)), labels, wanted), True))
 
 
-def _shared(o: Any, given: Sequence[Guarded]) -> Mask:
+def _shared(o: Symbolic, given: Sequence[Guarded]) -> Mask:
     """The conditions of all that are one for all elements."""
     first, *others = [_split(o, g.mask)[0] for g in given]
     return tuple(m for m in first if all(not _minus((m,), mask) for mask in others))
@@ -335,19 +338,19 @@ def _moves(op: Any) -> bool:
     return type(op) in _MOVES or (type(op) in (ops.Cumulate, ops.Reduce) and op.fn == "add")
 
 
-def _as_sum(o: Any, node: Apply) -> Apply:
+def _as_sum(o: Symbolic, node: Apply) -> Apply:
     """`node`, or the sum that goes where its product goes."""
     if type(node.op) is not ops.Cumulate or node.op.fn == "add":
         return node
-    return o.apply(ops.Cumulate("add", node.op.axis), node.inputs[0]).owner
+    return node_of(o.apply(ops.Cumulate("add", node.op.axis), node.inputs[0]))
 
 
-def ones(o: Any, like: Variable, mask: Mask) -> Variable:
+def ones(o: Symbolic, like: Variable, mask: Mask) -> Variable:
     """1 where the mask holds, 0 elsewhere, in the shape of `like`."""
-    dtype = like.type.dtype  # type: ignore[attr-defined]
+    dtype = like.type.dtype
     return o.second(like, o.cast(_all(o, mask), dtype) if mask else o.number(1, dtype))
 
 
-def positive(o: Any, count: Variable) -> Literal:
+def positive(o: Symbolic, count: Variable) -> Literal:
     """That a sum of `ones` is not 0."""
     return o.gt(count, o.const(0, count)), True

@@ -67,7 +67,7 @@ def is_linear(program: Program) -> bool:
                     or (op.fn == "true_divide" and not used[1])
                     or (op.fn == "switch" and not used[0] and all(u or z for u, z in zip(used[1:], zero[1:]))))
         elif type(op) in (ops.Reduce, ops.Cumulate):
-            fits = op.fn == "add"  # type: ignore[attr-defined]
+            fits = op.fn == "add"
         elif type(op) is ops.Contract:
             fits = not all(used)
         else:
@@ -190,7 +190,7 @@ def _map(b: Builder, op: ops.Map, args: list[Value], like: Var) -> list[Term] | 
         case "neg", _:
             return _negative(b, x.terms)
         case "identity", _:
-            return x.terms  # type: ignore[no-any-return]
+            return x.terms
         case ("mul", [True, False]) | ("true_divide", [True, False]):
             return _scaled(b, op.fn, x, args[1], like)
         case "mul", [False, True]:

@@ -77,7 +77,7 @@ class _Walk:
     def __init__(self, n: int) -> None:
         self.n = max(n, 1)
         self.codes: dict[Var, np.ndarray] = {}
-        self.known: dict[Var, Any] = {}
+        self.known: dict[Var, np.ndarray] = {}
 
     def step(self, eqn: Eqn) -> bool:
         """One equation; False if its sizes are not static."""
@@ -146,11 +146,11 @@ def _everything(walk: _Walk, eqn: Eqn, out: Var | None = None) -> np.ndarray:
 
 def _map(walk: _Walk, eqn: Eqn) -> np.ndarray:
     shape = tensor(eqn.out).shape
-    args = eqn.args[1:] if eqn.op.fn == "second" else eqn.args  # type: ignore[attr-defined]
+    args = eqn.args[1:] if eqn.op.fn == "second" else eqn.args
     parts = [walk.gathered(walk.codes[a], np.broadcast_to(_positions(a), shape)) for a in args  # type: ignore[arg-type]
              if a in walk.codes]
     codes = walk.union(parts)
-    if eqn.op.fn == "mul":  # type: ignore[attr-defined]
+    if eqn.op.fn == "mul":
         for a in args:
             if a in walk.known:
                 codes = codes[np.broadcast_to(walk.known[a] != 0, shape).reshape(-1)[codes // walk.n]]  # type: ignore
@@ -179,7 +179,7 @@ def _same(walk: _Walk, eqn: Eqn) -> np.ndarray:
 
 
 def _reduce(walk: _Walk, eqn: Eqn) -> np.ndarray:
-    (x,), axes = eqn.args, eqn.op.axes  # type: ignore[attr-defined]
+    (x,), axes = eqn.args, eqn.op.axes
     return walk.moved(walk.codes[x], np.broadcast_to(np.expand_dims(_positions(eqn.out), axes), tensor(x).shape))  # type: ignore
 
 
@@ -193,7 +193,7 @@ def _scatter(walk: _Walk, eqn: Eqn) -> np.ndarray:
     parts = []
     if x in walk.codes:
         codes = walk.codes[x]
-        if eqn.op.mode == "set":  # type: ignore[attr-defined]
+        if eqn.op.mode == "set":
             kept = np.ones(whole.size, dtype=bool)
             kept[place] = False
             codes = codes[kept[codes // walk.n]]
@@ -205,8 +205,8 @@ def _scatter(walk: _Walk, eqn: Eqn) -> np.ndarray:
 
 
 def _concat(walk: _Walk, eqn: Eqn) -> np.ndarray:
-    place = np.split(_positions(eqn.out), np.cumsum([tensor(a).shape[eqn.op.axis] for a in eqn.args])[:-1],  # type: ignore
-                     axis=eqn.op.axis)  # type: ignore[attr-defined]
+    place = np.split(_positions(eqn.out), np.cumsum([tensor(a).shape[eqn.op.axis] for a in eqn.args])[:-1],
+                     axis=eqn.op.axis)
     return walk.union([walk.moved(walk.codes[a], p) for a, p in zip(eqn.args, place) if a in walk.codes])
 
 

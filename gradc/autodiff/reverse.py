@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
@@ -45,9 +45,30 @@ from gradc.ir.graph import (
     toposort,
 )
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.tensor.types import TensorLike
+from gradc.tensor.variable import TensorVariable
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] | None = None,
+class GradOptions(TypedDict, total=False):
+    """What else `grad` takes."""
+
+    disconnected_inputs: str
+    add_names: bool
+    known_grads: Mapping[Variable, Any] | None
+    return_disconnected: str
+    null_gradients: str
+
+
+@overload
+def grad(cost: Variable | None, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
+         **options: Unpack[GradOptions]) -> TensorVariable: ...
+@overload
+def grad(cost: Variable | None, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
+         **options: Unpack[GradOptions]) -> list[TensorVariable]: ...
+def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
          disconnected_inputs: str = "raise", add_names: bool = True,
          known_grads: Mapping[Variable, Any] | None = None, return_disconnected: str = "zero",
          null_gradients: str = "raise") -> Any:
@@ -99,7 +120,15 @@ def grad(cost: Variable | None, wrt: Any, consider_constant: Iterable[Variable] 
     return result[0] if single else as_given(wrt, result)
 
 
-def Lop(f: Any, wrt: Any, eval_points: Any, consider_constant: Iterable[Variable] | None = None,
+@overload
+def Lop(f: Variable | Sequence[Variable], wrt: Variable, eval_points: TensorLike | Sequence[TensorLike],
+        consider_constant: Iterable[Variable] | None = None, disconnected_inputs: str = "raise") -> TensorVariable: ...
+@overload
+def Lop(f: Variable | Sequence[Variable], wrt: Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
+        consider_constant: Iterable[Variable] | None = None,
+        disconnected_inputs: str = "raise") -> list[TensorVariable]: ...
+def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
+        eval_points: TensorLike | Sequence[TensorLike], consider_constant: Iterable[Variable] | None = None,
         disconnected_inputs: str = "raise") -> Any:
     """The row vector `eval_points` times the Jacobian of `f` by `wrt`.
 
@@ -148,7 +177,7 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     o = Symbolic()
     total: Any
     if by_start is not None and by_cost is not None:
-        total = [o.add(a, b) for a, b in zip(by_start, by_cost)]  # type: ignore[attr-defined]
+        total = [o.add(a, b) for a, b in zip(by_start, by_cost)]
     else:
         total = by_start if by_cost is None else by_cost
     result = (total[:count], total[count:])
@@ -364,7 +393,7 @@ def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
     return single, targets
 
 
-def _check_cost(cost: Any) -> Variable:
+def _check_cost(cost: object) -> Variable:
     if not isinstance(cost, Variable):
         cost = to_variable(cost)
     if isinstance(cost.type, NullType):

@@ -20,22 +20,22 @@ from gradc.ir.graph import Apply, Constant, Variable, toposort
 __all__ = ["ROOTS", "Forms", "new_nodes"]
 
 
-class Forms(stable_forms.Forms):
+class Forms(stable_forms.Forms[Variable]):
     """Finds forms; `keep` are variables (by id) that are differentiated by, so that they may not be seen through."""
 
     def __init__(self, o: Symbolic, keep: Collection[int]) -> None:
         super().__init__()
-        self.o: Any = o
+        self.o = o
         self.keep = keep
 
     def of(self, node: Apply) -> Variable | None:
         """Another expression for the result of `node`, or None."""
         self.like = out = node.outputs[0]
-        self.dtype = out.type.dtype  # type: ignore[attr-defined]
+        self.dtype = out.type.dtype
         if self.dtype not in dtypes.FLOATS or not any([self.seed(x) for x in node.inputs]):
             return None
         self.forget()       # a form is made of what the node is made of: cotangents of others may have been passed on
-        made: Variable | None = self.form(node.op.fn, node.inputs)
+        made = self.form(node.op.fn, node.inputs)
         if made is None:
             return None
         made = self.cast(made, self.dtype)
@@ -54,19 +54,19 @@ class Forms(stable_forms.Forms):
         return None if first is None or second is None else first - second
 
     def map(self, fn: str, *args: Variable) -> Variable:
-        return getattr(self.o, fn)(*args)  # type: ignore[no-any-return]
+        return getattr(self.o, fn)(*args)
 
     def apply(self, op: ops.OpKind, *args: Variable) -> Variable:
-        return self.o.apply(op, *args)  # type: ignore[no-any-return]
+        return self.o.apply(op, *args)
 
     def cast(self, v: Variable, dtype: str) -> Variable:
-        return self.o.cast(v, dtype)  # type: ignore[no-any-return]
+        return self.o.cast(v, dtype)
 
     def const(self, value: float) -> Variable:
-        return self.o.const(value, self.like)  # type: ignore[no-any-return]
+        return self.o.const(value, self.like)
 
     def hold(self, v: Variable) -> Variable:
-        return self.o.apply(ops.GradientOf("consider_constant"), v)  # type: ignore[no-any-return]
+        return self.o.apply(ops.GradientOf("consider_constant"), v)
 
 
 _SUB = ops.Map("sub")

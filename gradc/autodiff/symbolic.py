@@ -7,7 +7,8 @@ of the node that is being differentiated.  Operands are Variables; nothing is co
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from gradc.errors import SourceLine
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType, Type
 
 _SUB = ops.Map("sub")
 
@@ -27,7 +28,10 @@ class Symbolic:
     def __init__(self) -> None:
         self.source: SourceLine | None = None       # given to every node made from now on
         self._constants: dict[tuple[float, str], Variable] = {}
-        self._types: dict[Any, Any] = {}                # (row, argument types) -> result type
+        self._types: dict[tuple[object, ...], Type] = {}         # (row, argument types) -> result type
+
+    if TYPE_CHECKING:
+        def __getattr__(self, row: str) -> Callable[..., Variable]: ...
 
     def apply(self, op: ops.OpKind, *inputs: Variable) -> Variable:
         """`op(*inputs)` for an op with one output."""
@@ -35,7 +39,7 @@ class Symbolic:
 
     def const(self, value: float, like: Variable) -> Variable:
         """A constant in the dtype of `like` if that is floating, else the smallest integer dtype for it."""
-        dtype = like.type.dtype  # type: ignore[attr-defined]
+        dtype = like.type.dtype
         return self.number(value, dtype if dtype in dtypes.CONTINUOUS else dtypes.autocast(value).dtype.name)
 
     def number(self, value: float, dtype: str) -> Variable:
@@ -59,20 +63,20 @@ class Symbolic:
 
     def full_like(self, x: Variable, value: float) -> Variable:
         """`value` in the shape of x and the dtype of its cotangent (floatX for integers and bools)."""
-        return self.second(x, self.number(value, cotangent_dtype(x)))  # type: ignore[attr-defined]
+        return self.second(x, self.number(value, cotangent_dtype(x)))
 
     def cast(self, x: Variable, dtype: str) -> Variable:
         """x in another dtype; x itself if it has it."""
-        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)  # type: ignore[attr-defined]
+        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)
 
     def size(self, x: Variable, axis: int) -> Variable:
         """The size of x along `axis`, as an int64 scalar."""
-        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        static = x.type.shape[axis]
         return self.apply(ops.ShapeOf(axis), x) if static is None else self.number(static, "int64")
 
     def sum_to(self, x: Variable, like: Variable) -> Variable:
         """x summed over the axes along which `like` was broadcast to it: missing axes and static 1s."""
-        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        have, want = x.type.shape, like.type.shape
         if have == want:
             return x
         pad = len(have) - len(want)
@@ -93,16 +97,16 @@ class Symbolic:
 
     def fit(self, x: Variable, like: Variable) -> Variable:
         """x, which broadcasts to `like`, in the full shape of `like`."""
-        have, want = x.type.shape, like.type.shape  # type: ignore[attr-defined]
+        have, want = x.type.shape, like.type.shape
         if len(have) == len(want) and all(a == b or a != 1 for a, b in zip(have, want)):
             return x
-        return self.second(like, x)  # type: ignore[attr-defined]
+        return self.second(like, x)
 
     def add_terms(self, terms: list[Variable]) -> Variable | None:
         """The sum of `terms`, None if there are none."""
         total = terms[0] if terms else None
         for term in terms[1:]:
-            total = self.add(total, term)  # type: ignore[attr-defined]
+            total = self.add(total, term)
         return total
 
 
@@ -117,7 +121,7 @@ def _fixed(x: Variable) -> Any:
 
 def cotangent_dtype(x: Variable) -> str:
     """The dtype of a gradient by x: that of x if it is floating, else floatX."""
-    dtype = x.type.dtype  # type: ignore[attr-defined]
+    dtype = x.type.dtype
     return dtype if dtype in dtypes.CONTINUOUS else config.floatX
 
 
@@ -134,7 +138,7 @@ def is_complex(node: Apply) -> bool:
     return False
 
 
-def _method(name: str) -> Any:
+def _method(name: str) -> Callable[..., Variable]:
     op = ops.Map(name)
 
     def method(self: Symbolic, *args: Variable) -> Variable:

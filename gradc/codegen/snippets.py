@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from gradc.codegen.names import C_TYPE, LOCAL_TYPE, wrapped
 from gradc.errors import CompileError, at
@@ -54,7 +53,7 @@ def _of_arrays(s: ArraySnippet) -> tuple[list[str], str, list[str]]:
     return [*head, "{", *wrapped(f"    {unused};", 4)], s.code, ["    return 0;"]
 
 
-def used(program: Program) -> Iterator[tuple[Eqn, Any, Snippet | ArraySnippet]]:
+def used(program: Program) -> Iterator[tuple[Eqn, object, Snippet | ArraySnippet]]:
     """Where `program` uses snippets, in bodies too, and what evaluates each in the interpreter."""
     for eqn in equations(program):
         if type(eqn.op) is ops.Map and isinstance(eqn.op.fn, Row) and eqn.op.fn.snippet is not None:

@@ -22,6 +22,7 @@ from gradc.loops.nodes import (
     BlockCut,
     Buffer,
     CallInfo,
+    Check,
     CheckInfo,
     Combine,
     Define,
@@ -163,7 +164,7 @@ class _Unit:
         lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", *own, ""]
         return "\n".join(lines)
 
-    def measure(self, prologue: list[Any]) -> list[str]:
+    def measure(self, prologue: list[Define | Check]) -> list[str]:
         """The function that computes all sizes but late ones, and the struct it fills."""
         if not prologue and not self.needed:
             return []
@@ -192,7 +193,8 @@ class _Unit:
             "Checks that the inputs' shapes fit."
         return [*lines, *parts, f"/* {what} */", *_function(f"static int measure({self.parameters()})", body)]
 
-    def measure_part(self, statements: Sequence[Any], copied: Sequence[str], given: Mapping[Any, int]) -> list[str]:
+    def measure_part(self, statements: Sequence[Define | Check], copied: Sequence[str],
+                     given: Mapping[Any, int]) -> list[str]:
         """Statements of the prologue, with what they need and what the struct gets: of the sizes they define those that
         are needed elsewhere, and `copied`.  given: where the frame has each size of an input.
         """
@@ -311,7 +313,7 @@ class _Unit:
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
         body = ["{",
-                *[f"    {C_TYPE[b.dtype]} {self.names[b.name]}[{prod(b.shape)}];" for b in s.arrays],  # type: ignore[arg-type]
+                *[f"    {C_TYPE[b.dtype]} {self.names[b.name]}[{prod(b.shape)}];" for b in s.arrays],
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
         name, loop = self.called[number - 1]
@@ -476,10 +478,10 @@ def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set
     return tuple(reversed(kept)), used
 
 
-def _loads(statement: Any) -> list[Load]:
+def _loads(statement: Define | Check) -> list[Load]:
     """The loads of integer inputs in a statement of the prologue."""
     found: list[Load] = []
-    stack = [statement.expr] if type(statement) is Define else [statement.condition]
+    stack = [statement.expr] if isinstance(statement, Define) else [statement.condition]
     while stack:
         e = stack.pop()
         if type(e) is Load:

@@ -12,7 +12,7 @@ import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gradc.codegen.names import LOCAL_TYPE, reserved
 from gradc.compile.function import function
 from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
+from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Apply, NullVariable, Op, Variable, apply, describe
 from gradc.ir.snippet import ArraySnippet
 from gradc.ir.types import NullType, TensorType
@@ -28,14 +29,16 @@ from gradc.tensor.convert import cast
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _DECLARED = re.compile(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", re.DOTALL)
-_SIGNS: dict[type, Callable[[Any, Any], Any]] = {
+Size: TypeAlias = Any       # an int at a call, an int64 scalar variable in a graph
+
+_SIGNS: dict[type, Callable[[Size, Size], Size]] = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
     ast.FloorDiv: lambda a, b: a // b,
 }
 _CHOICES = {"min": (min, elemwise.minimum), "max": (max, elemwise.maximum)}
 
 
-def check_names(*names: Any) -> None:
+def check_names(*names: object) -> None:
     """GraphError for a name that can't be used in C, or is there twice."""
     for what in names:
         if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or reserved(what):
@@ -44,7 +47,7 @@ def check_names(*names: Any) -> None:
             raise GraphError(f"CFunction: {quoted(what)} is the name of two things; give each its own")
 
 
-def dtype_of(name: str, what: str, dtype: Any) -> str:
+def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
     """The name of a dtype that C code can use."""
     try:
         found = np.dtype(dtype).name
@@ -56,7 +59,7 @@ def dtype_of(name: str, what: str, dtype: Any) -> str:
     return found
 
 
-def has_sizes(declared: Any) -> bool:
+def has_sizes(declared: object) -> bool:
     """Does a declaration speak of an array?"""
     return isinstance(declared, str) and "[" in declared
 
@@ -77,7 +80,7 @@ def declaration(name: str, what: str, declared: Any) -> tuple[str, tuple[str, ..
     return dtype_of(name, what, found[1]), tuple([ast.unparse(size) for size in sizes.elts])
 
 
-def size_of(expression: str, names: Mapping[str, Any]) -> Any:
+def size_of(expression: str, names: Mapping[str, Size]) -> Size:
     """The value of a size; None if it depends on a name whose value is None.  KeyError, ValueError if it is no size."""
     return _value(_parsed(expression), names)
 
@@ -87,7 +90,7 @@ def _parsed(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 
 
-def _value(e: ast.expr, names: Mapping[str, Any]) -> Any:
+def _value(e: ast.expr, names: Mapping[str, Size]) -> Size:
     match e:
         case ast.Constant(int(n)):
             return n
@@ -120,7 +123,7 @@ def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy
     check_names(*[key for key, *_ in ins], *sizes, *[key for key, *_ in outs])
     if not outs:
         raise GraphError(f"CFunction {name} has no outputs; give at least one")
-    known: dict[str, Any] = {**dict.fromkeys(sizes), **{key: None for key, dtype, dims in ins
+    known: dict[str, object] = {**dict.fromkeys(sizes), **{key: None for key, dtype, dims in ins
                                                         if not dims and dtype in dtypes.INTEGERS}}
     for key, _, dims in outs:
         for size in dims:
@@ -148,11 +151,11 @@ class CArrayOp(Op):
         self.snippet = snippet
         self.dims = tuple(dims)             # of each input, as declared
         self.gradient = gradient
-        self.numpy = numpy or _ByKernel(self)
+        self.numpy = numpy or _ArraysByKernel(self)
 
-    def names(self, inputs: Sequence[Any], shapes: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    def names(self, inputs: Sequence[Any], shapes: Sequence[Sequence[Size]]) -> dict[str, Size]:
         """What the sizes of results can be made of: named sizes and integer scalars."""
-        found: dict[str, Any] = {name: shapes[k][axis] for name, k, axis in self.snippet.sizes}
+        found: dict[str, Size] = {name: shapes[k][axis] for name, k, axis in self.snippet.sizes}
         for x, (name, dtype, rank) in zip(inputs, self.snippet.inputs):
             if not rank and dtype in dtypes.INTEGERS:
                 data = getattr(x, "data", None)
@@ -172,17 +175,17 @@ class CArrayOp(Op):
             types.append(TensorType(dtype, tuple([n if n is None or n >= 0 else None for n in known])))
         return Apply(self, inputs, types)
 
-    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Sequence[Sequence[Size]]) -> list[tuple[Size, ...]]:
         names = self.names(node.inputs, input_shapes)
         return [tuple([size_of(size, names) for size in sizes]) for _, _, sizes in self.snippet.outputs]
 
     def fitting(self, values: Sequence[Variable]) -> list[Variable]:
         """`values`, the first of each size checked for being what the declarations say of it."""
-        first: dict[str, Any] = {}
+        first: dict[str, Size] = {}
         values = list(values)
         for k, (dims, (name, _, _)) in enumerate(zip(self.dims, self.snippet.inputs)):
             for axis, size in enumerate(dims):
-                here = values[k].type.shape[axis]  # type: ignore[attr-defined]
+                here = values[k].type.shape[axis]
                 length = here if here is not None else apply(ops.ShapeOf(axis), values[k])
                 wanted = int(size) if size.isdecimal() else first.setdefault(size, length)
                 if wanted is length:
@@ -206,7 +209,7 @@ class CArrayOp(Op):
             cell[0] = value
 
     def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
-             output_gradients: Sequence[Variable]) -> list[Any]:
+             output_gradients: Sequence[Variable]) -> list[Variable]:
         if self.gradient is None:
             return [NullVariable(NullType(f"{self} was given no grad")) for _ in inputs]
         return self.gradient(inputs, outputs, output_gradients)
@@ -215,7 +218,7 @@ class CArrayOp(Op):
         return f"CFunction {self.snippet.name}"
 
 
-class _ByKernel:
+class _ArraysByKernel:
     """The code on NumPy arrays, by a kernel of its own that is compiled when it is first needed."""
 
     needs_compiler = True

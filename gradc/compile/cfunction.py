@@ -93,7 +93,7 @@ class CFunction:
         else:
             rules = [None if d is None else _Derivative(self._function(snippet, k, d))
                      for k, d in enumerate(derivatives)]
-        self.row = _row(snippet, numpy or _ByKernel(snippet), tuple(rules))
+        self.row = _row(snippet, numpy or _ScalarsByKernel(snippet), tuple(rules))
 
     @staticmethod
     def _function(snippet: Snippet, k: int, given: Any) -> Callable[..., Any]:
@@ -136,7 +136,7 @@ class _Derivative:
         return mul(g, self.partial(*args))
 
 
-class _ByKernel:
+class _ScalarsByKernel:
     """A snippet on NumPy arrays, by a kernel that is compiled when it is first needed."""
 
     needs_compiler = True
@@ -153,8 +153,8 @@ class _ByKernel:
         flat = [a.astype(dtype).ravel() for a, (_, dtype) in zip(arrays, self.snippet.inputs)]
         return self.kernel(*flat).reshape(arrays[0].shape)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _ByKernel, (self.snippet,)
+    def __reduce__(self) -> tuple[object, ...]:
+        return _ScalarsByKernel, (self.snippet,)
 
 
 def _row(snippet: Snippet, numpy: Callable[..., Any], derivatives: tuple[Any, ...]) -> Row:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradc.config import config
 from gradc.control.products import may_be_matrix, products
 from gradc.control.returned import warn_if_forgotten
-from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at, quoted
+from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError, UnusedInputError, at, quoted, shown
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe
 from gradc.ir.program import Eqn, Program, equations
-from gradc.ir.types import RngType, TensorType
+from gradc.ir.types import RngType, TensorType, Type
 from gradc.record import fresh, record
 
 
@@ -79,17 +79,20 @@ class Out:
         return f"Out({describe(self.variable)})"
 
 
+Cell: TypeAlias = list[Any]          # of one item: a stored value, which calls read and replace
+
+
 @record(frozen=False, eq=False)
 class Argument:
     """One input of the Program: how a call finds and checks its value."""
 
     variable: Variable
     name: str | None
-    type: Any
+    type: Type
     strict: bool = False
     allow_downcast: bool | None = None
-    storage: list[Any] | None = None     # of a shared variable: not an argument of the call
-    default: list[Any] | None = None     # used where the call gives nothing
+    storage: Cell | None = None     # of a shared variable: not an argument of the call
+    default: Cell | None = None     # used where the call gives nothing
 
 
 @record(frozen=False, eq=False)
@@ -101,7 +104,7 @@ class Ingested:
     results: int                                # outputs of the user; the Program's further ones are updates
     result: str                                 # "one", "list", "dict", "none"
     keys: list[str] = fresh(factory=list)
-    updates: list[tuple[int, list[Any]]] = fresh(factory=list)      # output position -> storage
+    updates: list[tuple[int, Cell]] = fresh(factory=list)      # output position -> storage
     update_inputs: list[tuple[int, int]] = fresh(factory=list)      # output position -> input position
     outs: list[Out] = fresh(factory=list)
     ins: list[In] = fresh(factory=list)
@@ -119,8 +122,20 @@ class Ingested:
         self._numbered = self._numbered or list(equations(self.program))
         return self._numbered[number]
 
+    def explain(self, message: str, shapes: Sequence[tuple[int, ...]], lines: Sequence[SourceLine]) -> str:
+        """A run-time error in a few lines: what, with which shapes, where the user wrote it."""
+        text = [message]
+        named = [f"{shown(a.name or f'input {k}')} {a.type.short()} of shape {tuple(s)}"
+                 for k, (a, s) in enumerate(zip(self.arguments, shapes)) if s]
+        if named:
+            more = f", and {len(named) - 4} more" if len(named) > 4 else ""
+            text.append(f"  inputs: {', '.join(named[:4])}{more}")
+        text += [f"  where: {file}:{line}" for file, line in lines[:3]]
+        return "\n".join(text)
 
-def ingest(inputs: Any, outputs: Any, updates: Any = None, givens: Any = None, no_default_updates: Any = False,
+
+def ingest(inputs: object, outputs: object, updates: object = None, givens: object = None,
+           no_default_updates: bool | Sequence[Variable] = False,
            allow_input_downcast: bool | None = None, on_unused_input: str | None = None,
            rebuild_strict: bool = True) -> Ingested:
     """The Program of a `function` request; raises GraphError, TypeMismatchError, UnusedInputError,
@@ -174,7 +189,7 @@ def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
 # ------------------------------------------------------------------------------------- what the user wrote
 
 
-def _inputs(inputs: Any) -> list[In]:
+def _inputs(inputs: object) -> list[In]:
     if not isinstance(inputs, (list, tuple)):
         raise TypeMismatchError(f"the inputs of a function are a list, also where there is only one; got "
                                 f"{_kind(inputs)}")
@@ -199,7 +214,7 @@ def _inputs(inputs: Any) -> list[In]:
     return ins
 
 
-def _outputs(outputs: Any) -> tuple[list[Out], str, list[str]]:
+def _outputs(outputs: object) -> tuple[list[Out], str, list[str]]:
     if outputs is None:
         return [], "none", []
     if isinstance(outputs, dict):
@@ -212,14 +227,14 @@ def _outputs(outputs: Any) -> tuple[list[Out], str, list[str]]:
     return [_output(outputs, "0")], "one", []
 
 
-def _output(item: Any, where: str) -> Out:
+def _output(item: object, where: str) -> Out:
     variable = item.variable if isinstance(item, Out) else item
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
     if not isinstance(variable.type, (TensorType, RngType)):
         raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
                                 f"{at(variable.source)}")
-    return item if isinstance(item, Out) else Out(item)
+    return item if isinstance(item, Out) else Out(variable)
 
 
 def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
@@ -236,7 +251,7 @@ def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
     return [(pair[0], pair[1]) for pair in given]
 
 
-def _givens(givens: Any, inputs: dict[Variable, int], strict: bool) -> dict[Variable, Variable]:
+def _givens(givens: object, inputs: dict[Variable, int], strict: bool) -> dict[Variable, Variable]:
     result: dict[Variable, Variable] = {}
     for old, new in _pairs("givens", givens):
         if not isinstance(old, Variable):
@@ -250,7 +265,7 @@ def _givens(givens: Any, inputs: dict[Variable, int], strict: bool) -> dict[Vari
     return result
 
 
-def _updates(updates: Any) -> dict[Variable, Variable]:
+def _updates(updates: object) -> dict[Variable, Variable]:
     result: dict[Variable, Variable] = {}
     for target, expression in _pairs("updates", updates):
         if not hasattr(target, "container") or not isinstance(target, Variable):
@@ -261,15 +276,15 @@ def _updates(updates: Any) -> dict[Variable, Variable]:
     return result
 
 
-def _new_value(target: Variable, expression: Any) -> Variable:
+def _new_value(target: Variable, expression: object) -> Variable:
     return _fitting(target, expression, "an update", True)
 
 
-def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Variable:
+def _fitting(target: Variable, expression: object, what: str, strict: bool) -> Variable:
     """`expression` as a variable that can stand for `target`; TypeMismatchError naming both types."""
     if not isinstance(expression, Variable):
         try:
-            value = target.type.filter(expression, name=what)  # type: ignore[attr-defined]
+            value = target.type.filter(expression, name=what)
             return target.type.constant_class(target.type, value)
         except TypeError as error:
             raise TypeMismatchError(f"{what} of {describe(target)}, which is {_short(target)}: {error}") from None
@@ -287,7 +302,7 @@ def _fitting(target: Variable, expression: Any, what: str, strict: bool) -> Vari
 
 
 def _survey(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
-            no_default_updates: Any, inputs: dict[Variable, int]) -> tuple[list[Variable], bool]:
+            no_default_updates: bool | Sequence[Variable], inputs: dict[Variable, int]) -> tuple[list[Variable], bool]:
     """One walk over what `roots` need, which adds default updates to `updates`.
 
     Found: the shared variables, in the order met, and those that are updated; is there a matrix of derivatives?
@@ -344,7 +359,7 @@ def _argument(in_: In, allow_downcast: bool | None) -> Argument:
     if hasattr(in_.value, "container"):
         cell = in_.value.container.storage
     else:
-        cell = [v.type.filter(in_.value, strict=argument.strict,  # type: ignore[attr-defined]
+        cell = [v.type.filter(in_.value, strict=argument.strict,
                               allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}",
                               advice="cast it, or say In(..., allow_downcast=True)")]
         if isinstance(v.type, TensorType) and not in_.borrow:
@@ -392,7 +407,7 @@ def _refuse_unused(ingested: Ingested, roots: Iterable[Variable], given: dict[Va
         warnings.warn(message, GradcWarning, stacklevel=5)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """What the user gave, in an error message."""
     if isinstance(value, Variable):
         return f"the variable {describe(value)} of type {value.type}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TextIO
 
 from gradc.record import record
 
@@ -31,7 +31,7 @@ class Profile:
     inside: float
     compile: Mapping[str, float]
 
-    def summary(self, file: Any = None) -> None:
+    def summary(self, file: TextIO | None = None) -> None:
         """Print the table, on stderr unless `file` says otherwise."""
         print(self, file=sys.stderr if file is None else file)
 

@@ -13,6 +13,8 @@ import numpy as np
 from gradc.compile.ingest import Argument
 from gradc.ir.callback import performed
 from gradc.ir.distributions import generator_of, words_of
+from gradc.ir.interp import Values
+from gradc.ir.program import Eqn
 from gradc.ir.types import RngType
 
 
@@ -29,7 +31,7 @@ def learn(dispatch: Any) -> None:
 _LEARNT: list[bool] = []
 
 
-def performed_on_words(eqn: Any, arrays: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
+def performed_on_words(eqn: Eqn, arrays: Values, shapes: Sequence[tuple[int, ...] | None]) -> Values:
     """As `ir.callback.performed`, with words where the user's Op has states."""
     given = [generator_of(a) if type(v.type) is RngType else a for v, a in zip(eqn.args, arrays)]
     return [words_of(r, f"a result of {eqn.op}") if type(v.type) is RngType else r

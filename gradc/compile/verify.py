@@ -8,12 +8,13 @@ functions serve users, whose Ops need not take complex numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradc.autodiff.reverse import grad
 from gradc.compile.function import function
+from gradc.compile.mode import Mode
 from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.graph import Variable
@@ -26,6 +27,9 @@ from gradc.tensor.convert import cast
 _STEP = {"float32": 5e-3, "float64": 6e-6}
 _TOLERANCE = {"float32": 1e-2, "float64": 1e-4}
 
+Points: TypeAlias = Any         # an array, or a list of them
+
+
 
 class numeric_grad:
     """The gradient of `f` at `pt` by central differences: `gf`, one array per array of `pt` (or one, if pt is one).
@@ -37,7 +41,8 @@ class numeric_grad:
     Source: aesara.gradient.numeric_grad, which takes one-sided differences.
     """
 
-    def __init__(self, f: Callable[..., Any], pt: Any, eps: float | None = None, out_type: str | None = None) -> None:
+    def __init__(self, f: Callable[..., Any], pt: Points, eps: float | None = None,
+                 out_type: str | None = None) -> None:
         _check_eps(eps)
         single = not isinstance(pt, (list, tuple))
         points = [np.array(p) for p in ([pt] if single else pt)]
@@ -50,13 +55,13 @@ class numeric_grad:
         self.gf: Any = found[0] if single else found
 
     @staticmethod
-    def abs_rel_err(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
+    def abs_rel_err(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """|a - b|, and that in relation to |a| + |b| (0 where both are 0)."""
         with np.errstate(all="ignore"):
             absolute = np.where(np.equal(a, b), 0.0, np.abs(np.subtract(a, b)))
             return absolute, absolute / np.maximum(np.abs(a) + np.abs(b), 1e-8)
 
-    def abs_rel_errors(self, g_pt: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    def abs_rel_errors(self, g_pt: Points) -> list[tuple[np.ndarray, np.ndarray]]:
         """Per array of `pt`: absolute and relative errors of the gradient `g_pt`."""
         mine, given = self._listed(self.gf), self._listed(g_pt)
         if len(mine) != len(given):
@@ -66,7 +71,7 @@ class numeric_grad:
                 raise GradientError(f"the gradient by input {k} must have its shape {np.shape(a)}, got {np.shape(b)}")
         return [self.abs_rel_err(a, b) for a, b in zip(mine, given)]
 
-    def max_err(self, g_pt: Any, abs_tol: float, rel_tol: float) -> tuple[int, int, float, float]:
+    def max_err(self, g_pt: Points, abs_tol: float, rel_tol: float) -> tuple[int, int, float, float]:
         """The worst element: (input, position in the flat array, absolute error, relative error).
 
         An element is as bad as the better of its two errors, in units of what is allowed; nan is worst.
@@ -85,7 +90,7 @@ class numeric_grad:
         return worst
 
     @staticmethod
-    def _listed(x: Any) -> list[Any]:
+    def _listed(x: Points) -> list[Any]:
         return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
@@ -111,9 +116,9 @@ def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndar
     return result
 
 
-def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rng: Any = None,
+def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rng: np.random.Generator | None = None,
                 eps: float | None = None, out_type: str | None = None, abs_tol: float | None = None,
-                rel_tol: float | None = None, mode: Any = None, cast_to_output_type: bool = False,
+                rel_tol: float | None = None, mode: Mode | str | None = None, cast_to_output_type: bool = False,
                 no_debug_ref: bool = True) -> None:
     """Check the gradient of what `fun` builds, at the point `pt`, against finite differences.
 
@@ -151,14 +156,14 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
 
     projection = output.type(name="projection")
     summed = output * projection if cast_to_output_type else cast(output, "float64") * projection
-    cost = summed.sum()  # type: ignore[attr-defined]
+    cost = summed.sum()
     value = function([*inputs, projection], cost, mode=mode, on_unused_input="ignore")
     gradient = function([*inputs, projection], grad(cost, inputs, disconnected_inputs="ignore"), mode=mode,
                         on_unused_input="ignore")
     shape = function(inputs, output, mode=mode, on_unused_input="ignore")(*points).shape
     source = np.random.default_rng(1) if rng is None else rng
     for _ in range(n_tests):
-        weights = (source.uniform(size=shape) + 0.5).astype(dtype)
+        weights = np.asarray(source.uniform(size=shape) + 0.5, dtype)
         numeric = numeric_grad(lambda *x, w=weights: value(*x, w), points, eps, dtype)
         symbolic = gradient(*points, weights)
         k, position, absolute, relative = numeric.max_err(symbolic, abs_tol, rel_tol)

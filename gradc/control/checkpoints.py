@@ -6,24 +6,27 @@ way forward and goes through a block again on its way back: about 2 sqrt(n) valu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.control.returned import OrderedUpdates, read
-from gradc.control.scan import as_list, build, fault, taken_rows
+from gradc.control.returned import read
+from gradc.control.scan import Outputs, StepFunction, Taken, as_list, build, fault, taken_rows
 from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.tensor.convert import as_tensor_variable, size_constant, sizes_of
 from gradc.tensor.creation import arange, zeros
 from gradc.tensor.elemwise import eq, minimum
-from gradc.tensor.shape import concatenate
+from gradc.tensor.joining import concatenate
+
+if TYPE_CHECKING:
+    from gradc.tensor.types import TensorLike
+    from gradc.tensor.variable import TensorVariable
 
 
-def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
-                     name: str | None = "checkpointscan_fn", n_steps: Any = None, save_every_N: int = 10,
-                     padding: bool = True) -> tuple[Any, OrderedUpdates]:
+def scan_checkpoints(fn: StepFunction, sequences: Taken = None, outputs_info: Taken = None, non_sequences: Taken = None,
+                     name: str | None = "checkpointscan_fn", n_steps: TensorLike | None = None, save_every_N: int = 10,
+                     padding: bool = True) -> Outputs:
     """As `scan`, but with the outputs of every `save_every_N`-th step, and of the last, only.
 
     Each block of `save_every_N` steps is computed again for a gradient, which so needs memory for the values at the
@@ -65,7 +68,7 @@ def scan_checkpoints(fn: Callable[..., Any], sequences: Any = None, outputs_info
     return (rows if len(rows) > 1 else rows[0] if rows else None), loop.updates
 
 
-def _in_blocks(x: Any, blocks: Any, size: int, missing: Any) -> Any:
+def _in_blocks(x: TensorVariable, blocks: TensorVariable, size: int, missing: TensorVariable | None) -> TensorVariable:
     """x as (blocks, size, ...); `missing` rows are filled up with zeros, which no step reads."""
     rest = sizes_of(x)[1:]
     if missing is not None:

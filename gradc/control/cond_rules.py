@@ -7,7 +7,7 @@ a branch's derivative needs of its values is computed in it again.  No gradient 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.autodiff.forward import pushforward
 from gradc.autodiff.guards import Guarded, opened, values
@@ -20,6 +20,9 @@ from gradc.ir.graph import Apply, Variable
 from gradc.ir.program import Program
 from gradc.ir.types import NullType, TensorType
 from gradc.record import replace
+
+if TYPE_CHECKING:
+    from gradc.autodiff.symbolic import Symbolic
 
 Variables = list[Variable]
 Derivatives = Sequence["Guarded | None"]
@@ -37,7 +40,7 @@ def cond_connection(node: Apply) -> Pattern:
 
 
 @vjp(ops.Cond)
-def cond_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
+def cond_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
     """The cotangents that the branch taken gives to its inputs."""
     known = [j for j, (g, y) in enumerate(zip(gs, node.outputs)) if g is not None and is_continuous(y)]
     targets = [k for k, want in enumerate(wanted) if want]
@@ -52,7 +55,7 @@ def cond_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> De
 
 
 @jvp(ops.Cond)
-def cond_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
+def cond_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
     """The tangents of what the branch taken gives."""
     known = [k for k, t in enumerate(tangents) if k > 0 and t is not None]
     smooth = [j for j, y in enumerate(node.outputs) if is_continuous(y)]
@@ -65,7 +68,7 @@ def cond_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
     return [found.get(j) for j in range(len(node.outputs))]
 
 
-def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
+def _derivative(o: Symbolic, node: Apply, given: Sequence[tuple[Variable, Any]],
                 rule: Callable[[Variables, Variables, list[Guarded]], Terms]) -> list[Guarded | None]:
     """The results of the Cond whose branches are derivatives.
 
@@ -82,7 +85,7 @@ def _derivative(o: Any, node: Apply, given: Sequence[tuple[Variable, Any]],
     for program in (op.then, op.orelse):
         inputs, results = _open(program, node)
         fresh = [_tangent(v) for v, _ in given]
-        flags = [None if c is None else c.type.variable_class(c.type) for c in conditions]  # type: ignore[attr-defined]
+        flags = [None if c is None else c.type.variable_class(c.type) for c in conditions]
         guarded = [Guarded(t, () if c is None else ((c, True),)) for t, c in zip(fresh, flags)]
         terms.append(rule(inputs, results, guarded))
         branches.append([*inputs, *fresh, *(c for c in flags if c is not None)])
@@ -108,6 +111,6 @@ def _open(program: Program, node: Apply) -> tuple[Variables, Variables]:
     return inputs, inline(program, inputs, source=node.source)
 
 
-def _tangent(v: Any) -> Any:
+def _tangent(v: Variable) -> Variable:
     new = TensorType.make(cotangent_dtype(v), v.type.shape)
     return new.variable_class(new)

@@ -23,6 +23,8 @@ from gradc.ir.convert import inline
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Var, rebuild, tensor
 from gradc.ir.types import TensorType
+from gradc.tensor.convert import as_tensor_variable
+from gradc.tensor.variable import TensorVariable
 
 RUNS = 16       # entries that lie in more runs than this are picked one by one
 
@@ -36,9 +38,9 @@ class CSR(NamedTuple):
     lie outside of the matrix are 0, in the first or last column.  Entries of a row are ordered by column.
     """
 
-    data: Variable
-    indices: Variable
-    indptr: Variable
+    data: TensorVariable
+    indices: TensorVariable
+    indptr: TensorVariable
 
 
 def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *, symmetric: bool = False) -> CSR:
@@ -52,7 +54,7 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
         along, others = bands(opened.builder, linear)
         found = None if others else _banded(opened.builder, linear, along)
         if found is not None:
-            return CSR(*opened.expressions(found))
+            return CSR(*map(as_tensor_variable, opened.expressions(found)))
     pattern = pattern_of(opened.closed.program)
     if pattern is None:
         return _full(linear_matrix(reverse))
@@ -141,7 +143,8 @@ def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> C
     flat = b.apply(ops.Reshape(1), sums, b.constant(compression.count * width, "int64"))
     data = _picked(b, flat, compression.sums * width + compression.places)
     indptr = np.searchsorted(pattern.rows, np.arange(pattern.shape[0] + 1))
-    return CSR(*opened.expressions([data, b.constant(pattern.columns, "int32"), b.constant(indptr, "int32")]))
+    indices = b.constant(pattern.columns, "int32")
+    return CSR(*map(as_tensor_variable, opened.expressions([data, indices, b.constant(indptr, "int32")])))
 
 
 def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
@@ -157,7 +160,7 @@ def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
     k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
     body = inner.program([inner.apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, k)])
     steps = b.constant(len(positions), "int64")
-    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)  # type: ignore[no-any-return]
+    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)
 
 
 def _full(matrix: Variable) -> CSR:
@@ -169,4 +172,4 @@ def _full(matrix: Variable) -> CSR:
     columns = b.apply(ops.Broadcast(), b.apply(ops.Iota(), m), n, m)
     indptr = b.map("mul", m, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
     data, indices = [b.apply(ops.Reshape(1), v, count) for v in (x, columns)]
-    return CSR(*inline(b.program(_entries(b, data, indices, indptr, count)), [matrix]))
+    return CSR(*map(as_tensor_variable, inline(b.program(_entries(b, data, indices, indptr, count)), [matrix])))

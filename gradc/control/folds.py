@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from gradc.control.returned import OrderedUpdates
-from gradc.control.scan import build, scan
+from gradc.control.scan import Outputs, StepFunction, Taken, build, scan
 
 
-def map(fn: Callable[..., Any], sequences: Any, non_sequences: Any = None, truncate_gradient: int = -1,
-        go_backwards: bool = False, mode: Any = None, name: str | None = None) -> tuple[Any, OrderedUpdates]:
+def map(fn: StepFunction, sequences: Taken, non_sequences: Taken = None, truncate_gradient: int = -1,
+        go_backwards: bool = False, mode: object = None, name: str | None = None) -> Outputs:
     """`fn` of each row of the sequences: `(outputs, updates)`, as `scan` without anything fed back."""
     return scan(fn, sequences, None, non_sequences, truncate_gradient=truncate_gradient, go_backwards=go_backwards,
                 name=name)
 
 
-def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None,
-           go_backwards: bool = False, mode: Any = None, name: str | None = None) -> tuple[Any, OrderedUpdates]:
+def reduce(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences: Taken = None,
+           go_backwards: bool = False, mode: object = None, name: str | None = None) -> Outputs:
     """What `fn` makes of the initial values and all rows of the sequences: `(last outputs, updates)`.
 
     Arguments as those of `scan`; one output is not wrapped in a list.  Shapes: those of the step's results.
@@ -28,13 +24,13 @@ def reduce(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequen
     return (last[0] if len(last) == 1 else last), loop.updates
 
 
-def foldl(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,
-          name: str | None = None) -> tuple[Any, OrderedUpdates]:
+def foldl(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences: Taken = None, mode: object = None,
+          name: str | None = None) -> Outputs:
     """`reduce` from the first row to the last."""
     return reduce(fn, sequences, outputs_info, non_sequences, name=name)
 
 
-def foldr(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None, mode: Any = None,
-          name: str | None = None) -> tuple[Any, OrderedUpdates]:
+def foldr(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences: Taken = None, mode: object = None,
+          name: str | None = None) -> Outputs:
     """`reduce` from the last row to the first."""
     return reduce(fn, sequences, outputs_info, non_sequences, go_backwards=True, name=name)

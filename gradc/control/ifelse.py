@@ -5,7 +5,7 @@ The Cond built here merely selects; `ir.branches.sink` moves what one branch alo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from gradc.errors import LoopError, at
 from gradc.ir import dtypes, ops
@@ -14,9 +14,20 @@ from gradc.ir.graph import Variable, apply, describe, user_line
 from gradc.ir.types import RngType
 from gradc.tensor.convert import as_tensor_variable, constant
 from gradc.tensor.elemwise import neq
+from gradc.tensor.types import Array, Number, TensorLike
+from gradc.tensor.variable import TensorVariable
 
 
-def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
+@overload
+def ifelse(condition: TensorLike, then_branch: list[Any], else_branch: list[Any],
+           name: str | None = None) -> list[TensorVariable]: ...
+@overload
+def ifelse(condition: TensorLike, then_branch: tuple[Any, ...], else_branch: tuple[Any, ...],
+           name: str | None = None) -> tuple[TensorVariable, ...]: ...
+@overload
+def ifelse(condition: TensorLike, then_branch: Variable | Array | Number, else_branch: Variable | Array | Number,
+           name: str | None = None) -> TensorVariable: ...
+def ifelse(condition: TensorLike, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
     """`then_branch` if the condition is true (not 0), else `else_branch`; an expression or a list of them in each.
 
     Lazy: what only the other branch needs is not computed, nor is its part of a gradient.  What is needed elsewhere,
@@ -59,13 +70,13 @@ def _pairs(then_branch: Any, else_branch: Any) -> list[tuple[Any, Any]]:
     if len(branches[0]) != len(branches[1]) or not branches[0]:
         raise LoopError(f"ifelse: the branches give as many results as one another, at least one; got "
                         f"{len(branches[0])} and {len(branches[1])}{at(user_line())}")
-    return [_alike(a, b) for a, b in zip(*branches)]
+    return [_of_one_type(a, b) for a, b in zip(*branches)]
 
 
-def _alike(a: Any, b: Any) -> tuple[Any, Any]:
+def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as variables; a Python number in the dtype of the other, if that holds such numbers."""
     if isinstance(b, Variable) and not isinstance(a, Variable):
-        return tuple(reversed(_alike(b, a)))  # type: ignore[return-value]
+        return tuple(reversed(_of_one_type(b, a)))
     if isinstance(a, Variable) and isinstance(b, Variable) and isinstance(a.type, RngType) and a.type == b.type:
         return a, b                     # states of random generators
     a = as_tensor_variable(a)

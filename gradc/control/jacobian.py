@@ -8,7 +8,7 @@ the one with fewer rows where sizes are static.  `control.linear` makes its matr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from gradc.autodiff.forward import Rop
 from gradc.autodiff.reverse import Lop, grad
@@ -19,6 +19,7 @@ from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMism
 from gradc.ir import ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
+from gradc.tensor.variable import TensorVariable
 
 
 class Derivative:
@@ -40,7 +41,18 @@ def _unmarked() -> None:
     return None
 
 
-def jacobian(expression: Any, wrt: Any, consider_constant: Iterable[Variable] | None = None,
+@overload
+def jacobian(expression: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
+             disconnected_inputs: str = "raise", *, sparse: Literal[False] = False,
+             mode: str | None = None) -> TensorVariable: ...
+@overload
+def jacobian(expression: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
+             disconnected_inputs: str = "raise", *, sparse: Literal[True], mode: str | None = None) -> CSR: ...
+@overload
+def jacobian(expression: Variable, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
+             disconnected_inputs: str = "raise", *, sparse: bool = False, mode: str | None = None) -> list[Any]: ...
+def jacobian(expression: Variable, wrt: Variable | Sequence[Variable],
+             consider_constant: Iterable[Variable] | None = None,
              disconnected_inputs: str = "raise", *, sparse: bool = False, mode: str | None = None) -> Any:
     """The derivatives of all elements of `expression` by all elements of `wrt`, a variable or a list of them.
 
@@ -62,7 +74,16 @@ def jacobian(expression: Any, wrt: Any, consider_constant: Iterable[Variable] | 
     return _each(wrt, lambda x: _matrix(y, x, fixed, disconnected_inputs, sparse, mode, symmetric=False))
 
 
-def hessian(cost: Any, wrt: Any, consider_constant: Iterable[Variable] | None = None,
+@overload
+def hessian(cost: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
+            disconnected_inputs: str = "raise", *, sparse: Literal[False] = False) -> TensorVariable: ...
+@overload
+def hessian(cost: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
+            disconnected_inputs: str = "raise", *, sparse: Literal[True]) -> CSR: ...
+@overload
+def hessian(cost: Variable, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
+            disconnected_inputs: str = "raise", *, sparse: bool = False) -> list[Any]: ...
+def hessian(cost: Variable, wrt: Variable | Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
             disconnected_inputs: str = "raise", *, sparse: bool = False) -> Any:
     """The second derivatives of the scalar `cost` by all pairs of elements of `wrt`, a variable or a list of them.
 
@@ -78,7 +99,7 @@ def hessian(cost: Any, wrt: Any, consider_constant: Iterable[Variable] | None = 
     fixed = _variables(consider_constant)
 
     def second(x: Variable) -> Any:
-        g = grad(y, x, fixed, disconnected_inputs)
+        g = grad(y, x, fixed, disconnected_inputs=disconnected_inputs)
         symmetric = fixed is None and not any([
             type(node.op) is ops.GradientOf and node.op.kind[0] != "of" for node in toposort([g])])
         return _matrix(g, x, fixed, "ignore", sparse, "reverse", symmetric=symmetric)
@@ -114,19 +135,19 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         return LinearMap(t, Rop(y, x, t, disconnected_inputs), x)
 
     if sparse:
-        if y.type.ndim != 1 or x.type.ndim != 1:  # type: ignore[attr-defined]
+        if y.type.ndim != 1 or x.type.ndim != 1:
             raise ShapeError(f"a sparse matrix of derivatives is that of a vector by a vector, got {y.type} by "
                              f"{describe(x)} of type {x.type}{at(x.source)}; flatten them")
         return sparse_matrix(reverse(), forward if fixed is None else None, symmetric=symmetric)
     if mode == "forward" or (mode is None and fixed is None and _elements(x) < _elements(y)):
         matrix = linear_matrix(forward())
-        n = x.type.ndim  # type: ignore[attr-defined]
-        matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))  # type: ignore[attr-defined]
-        if matrix.type.dtype != cotangent_dtype(x):  # type: ignore[attr-defined]
+        n = x.type.ndim
+        matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))
+        if matrix.type.dtype != cotangent_dtype(x):
             matrix = apply(ops.Cast(cotangent_dtype(x)), matrix)
     else:
         matrix = linear_matrix(reverse())
-    matrix.tag.derivative = Derivative(matrix, y, x, fixed)  # type: ignore[attr-defined]
+    matrix.tag.derivative = Derivative(matrix, y, x, fixed)
     return matrix
 
 

@@ -61,7 +61,7 @@ class OpFromGraph(Op):
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], inline: bool = False,
                  lop_overrides: Any = _DEFAULT, grad_overrides: Any = _DEFAULT, rop_overrides: Any = _DEFAULT,
                  connection_pattern: Sequence[Sequence[bool]] | None = None, strict: bool = False,
-                 name: str | None = None, **_: Any) -> None:
+                 name: str | None = None, **_: object) -> None:
         for what, group in (("inputs", inputs), ("outputs", outputs)):
             if not isinstance(group, (list, tuple)):
                 raise TypeMismatchError(f"OpFromGraph: {what} are a list of variables, got a {type(group).__name__}")
@@ -216,7 +216,7 @@ class OpFromGraph(Op):
     def __str__(self) -> str:
         return f"{self.name or type(self).__name__}{{inline={self.inline}}}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         fields = {k: v for k, v in vars(self).items()
                   if k not in ("inner_inputs", "inner_outputs", "shared", "program", "_pullbacks", "R_op")}
         return _restore, (self.inner_inputs, self.inner_outputs, self.shared, fields)

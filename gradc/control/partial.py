@@ -6,7 +6,7 @@ value is used would go through an array of rows that are 0 but for one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from gradc.control.parts import Step
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable
 
+if TYPE_CHECKING:
+    from gradc.autodiff.symbolic import Symbolic
+
 _FIRST_ROWS = ops.Scatter("inc", (ops.Item(stop=ops.DYNAMIC),))
 
 
-def added(o: Any, total: Variable, term: Variable) -> Variable:
+def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
     """total + term; where term is zeros but for a part, only the part is added."""
     for v in _terms(term):
         part = _into_zeros(v)
@@ -27,7 +30,7 @@ def added(o: Any, total: Variable, term: Variable) -> Variable:
     return total
 
 
-def of_last_values(o: Any, step: Step, gs: Cotangents) -> list[Variable | None]:
+def of_last_values(o: Symbolic, step: Step, gs: Cotangents) -> list[Variable | None]:
     """`gs`, where the cotangent of the last row of all values of a carry is made that of its last value."""
     op, outs, moved = step.op, step.node.outputs, list(gs)
     if op.reverse or (op.limited and not op.until):
@@ -43,7 +46,7 @@ def of_last_values(o: Any, step: Step, gs: Cotangents) -> list[Variable | None]:
     return moved
 
 
-def _split(o: Any, step: Step, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
+def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
     """What is left of g without the terms that are 0 but for the last row, and the Scatters that make those.
 
     `until`: g is the cotangent of all rows, of which the user has taken the first `count`.
@@ -64,7 +67,7 @@ def _split(o: Any, step: Step, g: Variable, until: bool) -> tuple[Variable | Non
     return o.add_terms(rest), parts
 
 
-def _value(o: Any, step: Step, like: Variable, part: Apply) -> Variable:
+def _value(o: Symbolic, step: Step, like: Variable, part: Apply) -> Variable:
     """What `part` puts into the last row, as a cotangent of the last value; an error if there was no step."""
     node = step.node
     steps = node.outputs[-1] if step.op.until else node.inputs[0]

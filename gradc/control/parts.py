@@ -1,4 +1,4 @@
-"""A Scan taken apart, for rules: `Step`, the body as expressions of fresh variables; and put together: `Loop`.
+"""A Scan taken apart, for rules: `Step`, the body as expressions of fresh variables; and put together: `LoopBuilder`.
 
 Sets of the body's inputs (sequences, carries, others, in this order) are bits of an int.
 """
@@ -68,13 +68,13 @@ class Step:
         return masks
 
 
-class Loop:
+class LoopBuilder:
     """A Scan put together from parts; `key`s name what `build` makes of carries and rows."""
 
     def __init__(self) -> None:
         self.sequences: list[tuple[Variable, Variable]] = []            # (row in the step, sequence)
-        self.carries: dict[Any, tuple[Variable, Variable, Variable]] = {}   # (in the step, at first, what follows)
-        self.rows: dict[Any, Variable] = {}
+        self.carries: dict[object, tuple[Variable, Variable, Variable]] = {}   # (in the step, at first, what follows)
+        self.rows: dict[object, Variable] = {}
         self.stop: Variable | None = None
 
     def results(self) -> list[Variable]:
@@ -102,6 +102,6 @@ class Loop:
         return dict(zip((*self.carries, *self.rows), made))
 
 
-def _fitting(new: Any, old: Any) -> Any:
+def _fitting(new: Variable, old: Variable) -> Variable:
     """`new`, said to have the sizes that are known of `old`, for which it stands."""
     return new if old.type.accepts(new.type) else specify_shape(new, old.type.shape)

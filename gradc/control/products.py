@@ -75,12 +75,12 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         if type(node.op) is ops.Scan:
             for k, out in enumerate(node.outputs):
                 if out not in known and (matrix := _scanned(node, k)) is not None:
-                    views[out] = View(matrix, tuple(range(out.type.ndim)), out)  # type: ignore[attr-defined]
+                    views[out] = View(matrix, tuple(range(out.type.ndim)), out)
         else:
             (out, *_) = node.outputs
             mark = _mark(out)
             if mark is not None and mark.matrix is out and out not in known and not _clips(mark.expression):
-                views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)  # type: ignore[attr-defined]
+                views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)
     if not views:
         return {}
     formed.update(views[v].root for v in roots if v in views)
@@ -109,7 +109,7 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
             continue
         for out, product in pending.get(root, ()):
             new = product()
-            if new.type == out.type or out.type.accepts(new.type):  # type: ignore[attr-defined]
+            if new.type == out.type or out.type.accepts(new.type):
                 result[out] = new
     return result
 
@@ -139,15 +139,15 @@ def _marked(mark: Derivative) -> Matrix:
     y, x, fixed = mark.expression, mark.wrt, mark.fixed
 
     def left(v: Variable) -> Variable:
-        return Lop(y, x, v, fixed, "ignore")  # type: ignore[no-any-return]
+        return Lop(y, x, v, fixed, "ignore")
 
     def right(v: Variable) -> Variable:
         if fixed is None:
-            return Rop(y, x, v, "ignore")  # type: ignore[no-any-return]
-        u = y.type()  # type: ignore[operator]
+            return Rop(y, x, v, "ignore")
+        u = y.type()
         return _transposed(LinearMap(u, left(u), y), v)
 
-    return Matrix(y, x.type.ndim, left, right)  # type: ignore[attr-defined]
+    return Matrix(y, x.type.ndim, left, right)
 
 
 def _clips(y: Variable) -> bool:
@@ -158,7 +158,7 @@ def _clips(y: Variable) -> bool:
 def _transposed(given: LinearMap, v: Variable) -> Variable:
     """v times the transposed map: a second reverse pass, whose result uses the shape of u at most."""
     by_u = Lop(given.result, given.u, v, disconnected_inputs="ignore")
-    return clone_replace(by_u, {given.u: given.like})  # type: ignore[no-any-return]
+    return clone_replace(by_u, {given.u: given.like})
 
 
 # ------------------------------------------------------------------------- the gradient of one element, in a Scan
@@ -178,14 +178,14 @@ def _scanned(node: Apply, k: int) -> Matrix | None:
     if place < 0 or not is_zero(others[place]) or not _counts(node.inputs[0], positions, others[place]):
         return None
     like = others[place]
-    u = like.type()  # type: ignore[operator]
+    u = like.type()
     (row,) = inline(program, [u, *others])
     given = LinearMap(u, row, like)
 
     def left(v: Variable) -> Variable:
-        return clone_replace(row, {u: apply(_SECOND, like, apply(ops.Cast(u.type.dtype), v))})  # type: ignore
+        return clone_replace(row, {u: apply(_SECOND, like, apply(ops.Cast(u.type.dtype), v))})
 
-    return Matrix(like, row.type.ndim, left, lambda v: _transposed(given, v),  # type: ignore[attr-defined]
+    return Matrix(like, row.type.ndim, left, lambda v: _transposed(given, v),
                   lambda: linear_matrix(given))
 
 
@@ -194,7 +194,7 @@ def _one_element(body: Program, k: int) -> tuple[Eqn, Program] | None:
     of what it makes and the other inputs; None if output k is not made that way."""
     i, producer = body.inputs[0], body.producers()
     places = [e for e in body.eqns if type(e.op) is ops.Scatter and e.op.items == (ops.Item(at=ops.DYNAMIC),)
-              and e.args[2:] == (i,) and len(e.out.type.shape) == 1  # type: ignore[attr-defined]
+              and e.args[2:] == (i,) and len(e.out.type.shape) == 1
               and _is_one(e.args[1], producer)]
     if len(places) != 1:
         return None
@@ -240,7 +240,7 @@ def _is_size_of(n: Variable, x: Variable) -> bool:
         return _is_size_of(node.inputs[0], x)
     if node is not None and node.op == ops.ShapeOf(0):
         return node.inputs[0] is x
-    static = x.type.shape[0]  # type: ignore[attr-defined]
+    static = x.type.shape[0]
     return static is not None and isinstance(n, Constant) and int(n.data) == static
 
 

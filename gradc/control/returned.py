@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.errors import GradcWarning, LoopError, TypeMismatchError, at, quoted
 from gradc.ir import ops
-from gradc.ir.graph import Apply, Scratch, Variable, describe, user_line
+from gradc.ir.graph import Apply, Tag, Variable, describe, user_line
 from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.elemwise import neq
+
+if TYPE_CHECKING:
+    from gradc.tensor.types import TensorLike
 
 
 class until:
@@ -25,7 +28,7 @@ class until:
     condition: a scalar of any dtype, true where it is not 0.
     """
 
-    def __init__(self, condition: Any) -> None:
+    def __init__(self, condition: TensorLike) -> None:
         self.condition = as_tensor_variable(condition)
         if self.condition.type.ndim:
             raise LoopError(f"until takes a scalar condition, got {describe(self.condition)} of type "
@@ -47,7 +50,7 @@ class OrderedUpdates(dict):
         super().__init__()
         self.update(given)
 
-    def __setitem__(self, variable: Any, value: Any) -> None:
+    def __setitem__(self, variable: Variable, value: TensorLike) -> None:
         if not _is_shared(variable):
             raise TypeMismatchError(f"updates change shared variables; got {quoted(variable)} as the one to update"
                                     f"{at(user_line())}")
@@ -58,19 +61,19 @@ class OrderedUpdates(dict):
         for variable, value in given.items() if isinstance(given, Mapping) else given:
             self[variable] = value
 
-    def __add__(self, other: Any) -> OrderedUpdates:
+    def __add__(self, other: Mapping[Variable, Variable]) -> OrderedUpdates:
         result = OrderedUpdates(self)
         result.update(other)
         return result
 
-    def __radd__(self, other: Any) -> OrderedUpdates:
+    def __radd__(self, other: Mapping[Variable, Variable]) -> OrderedUpdates:
         return OrderedUpdates(other) + self
 
 
 def attach(node: Apply, updates: OrderedUpdates) -> None:
     """Note on a loop's node that it has updates, which whoever uses its results must be given."""
     if updates:
-        node.tag = Scratch()
+        node.tag = Tag()
         node.tag.updates = updates
 
 
@@ -91,9 +94,9 @@ def warn_if_forgotten(node: Apply, given: Collection[Variable]) -> None:
 class Returned:
     """A step taken apart; `stop` is a bool scalar or None."""
 
-    outputs: list[Any]
+    outputs: list[Variable]
     updates: OrderedUpdates
-    stop: Any
+    stop: Variable | None
 
 
 def read(returned: Any) -> Returned:
@@ -112,11 +115,11 @@ def read(returned: Any) -> Returned:
     return Returned([_output(part, k) for k, part in enumerate(parts)], updates, stop)
 
 
-def _is_shared(variable: Any) -> bool:
+def _is_shared(variable: object) -> bool:
     return isinstance(variable, Variable) and hasattr(variable, "container")
 
 
-def _are_pairs(value: Any) -> bool:
+def _are_pairs(value: object) -> bool:
     """Pairs (shared variable, new value), at least one?"""
     return isinstance(value, (list, tuple)) and bool(value) and all(
         isinstance(pair, (list, tuple)) and len(pair) == 2 and _is_shared(pair[0]) for pair in value)
@@ -129,7 +132,7 @@ def _are_updates(parts: list[Any], stop: Any) -> bool:
     return isinstance(last, Mapping) or _are_pairs(last) or empty
 
 
-def _output(value: Any, k: int) -> Any:
+def _output(value: Any, k: int) -> Variable:
     if isinstance(value, until) or (
             isinstance(value, Iterable) and not isinstance(value, Variable) and not hasattr(value, "dtype")):
         raise LoopError(f"a step of scan returns outputs, then updates (a dict), then until(condition), each of which "

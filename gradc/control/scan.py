@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -55,20 +55,29 @@ from gradc.record import record
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
 from gradc.tensor.elemwise import minimum
 
+if TYPE_CHECKING:
+    from gradc.tensor.types import TensorLike
+    from gradc.tensor.variable import TensorVariable
+
 
 @record(eq=False)
 class Built:
     """A built loop: for each output of the step its rows, and its last value where it is carried on (else None)."""
 
-    stacked: list[Any]
-    last: list[Any]
+    stacked: list[TensorVariable]
+    last: list[TensorVariable | None]
     updates: OrderedUpdates
 
 
-def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
-         n_steps: Any = None, truncate_gradient: int = -1, go_backwards: bool = False, mode: Any = None,
-         name: str | None = None, profile: bool = False, allow_gc: bool | None = None, strict: bool = False,
-         return_list: bool = False) -> tuple[Any, OrderedUpdates]:
+StepFunction: TypeAlias = Callable[..., Any]         # returns outputs, updates, `until`, as `scan` says
+Taken: TypeAlias = Any                               # what a loop takes: one entry or a list; tensors, dicts with taps
+Outputs: TypeAlias = tuple[Any, OrderedUpdates]      # one output, a list of them, or None; and the updates
+
+
+def scan(fn: StepFunction, sequences: Taken = None, outputs_info: Taken = None, non_sequences: Taken = None,
+         n_steps: TensorLike | None = None, truncate_gradient: int = -1, go_backwards: bool = False,
+         mode: object = None, name: str | None = None, profile: bool = False, allow_gc: bool | None = None,
+         strict: bool = False, return_list: bool = False) -> Outputs:
     """Call `fn` once, symbolically, and repeat what it returns: `(outputs, updates)`.
 
     fn             gets, in this order: for each sequence its taps at step t; for each output that is fed back its taps;
@@ -101,9 +110,10 @@ def scan(fn: Callable[..., Any], sequences: Any = None, outputs_info: Any = None
     return (rows if return_list or len(rows) > 1 else rows[0] if rows else None), loop.updates
 
 
-def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any, n_steps: Any = None,
-          truncate_gradient: int = -1, go_backwards: bool = False, name: str | None = None,
-          strict: bool = False, *, limit: Any = None, recompute: bool = False) -> Built:
+def build(fn: StepFunction, sequences: Taken, outputs_info: Taken, non_sequences: Taken,
+          n_steps: TensorLike | None = None, truncate_gradient: int = -1, go_backwards: bool = False,
+          name: str | None = None, strict: bool = False, *, limit: Variable | None = None,
+          recompute: bool = False) -> Built:
     """The loop that `scan` stands for, with its errors; `limit` (an int64 scalar) and `recompute` as in `ops.Scan`."""
     if isinstance(truncate_gradient, bool) or not isinstance(truncate_gradient, (int, np.integer)) \
             or truncate_gradient < -1:
@@ -130,7 +140,7 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     rows = [r.row for s in taken for r in s.rows]
     read_as = {v: _stand_in(v) for v in shared}
     carries = [*(v for s in states for v in s.carries), *read_as.values()]
-    after: list[Any] = []
+    after: list[Variable] = []
     for state, output in zip(states, returned.outputs):
         after += [output, *state.carries[:-1]] if state.carries else []
     outputs = [*after, *shared.values(), *returned.outputs, *([] if returned.stop is None else [returned.stop])]
@@ -148,17 +158,18 @@ def build(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequenc
     return _results(op, made, states, shared)
 
 
-def _results(op: ops.Scan, made: list[Any], states: Sequence[_State], shared: OrderedUpdates) -> Built:
+def _results(op: ops.Scan, made: list[TensorVariable], states: Sequence[_State], shared: OrderedUpdates) -> Built:
     """The results of the loop handed to those who asked for them."""
     stacked = made[op.n_carries:op.n_carries + op.n_stacked]
     if op.until:
         stacked = [rows[:made[-1]] for rows in stacked]
-    last: list[Any] = []
+    last: list[TensorVariable | None] = []
     place = 0
     for state in states:
         last.append(made[place] if state.carries else None)
         place += len(state.carries)
     updates = OrderedUpdates(zip(shared, made[place:op.n_carries]))
+    assert made[0].owner is not None
     attach(made[0].owner, updates)
     return Built(stacked, last, updates)
 
@@ -170,8 +181,8 @@ def _results(op: ops.Scan, made: list[Any], states: Sequence[_State], shared: Or
 class _Rows:
     """A sequence of the loop: `values`, and `row`, which stands for row t in the step."""
 
-    values: Any
-    row: Any
+    values: TensorVariable
+    row: Variable
 
 
 @record(eq=False)
@@ -180,18 +191,18 @@ class _Sequence:
 
     name: str
     rows: list[_Rows]
-    length: Any
+    length: TensorVariable
 
 
 @record(eq=False)
 class _State:
     """What one output is fed back through: carries, newest first, their initial values, and the taps fn sees."""
 
-    initial: list[Any]
+    initial: Sequence[Variable]
     taps: tuple[int, ...]
-    carries: list[Any]
+    carries: Sequence[Variable]
 
-    def seen(self) -> list[Any]:
+    def seen(self) -> list[Variable]:
         return [self.carries[-tap - 1] for tap in self.taps]
 
 
@@ -205,14 +216,14 @@ def as_list(given: Any) -> list[Any]:
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def taken_rows(sequences: Any, n_steps: Any, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
+def taken_rows(sequences: Taken, n_steps: TensorLike | None, go_backwards: bool = False) -> tuple[list[_Sequence], Any]:
     """The sequences as the loop takes them, in its direction, and the number of steps."""
     count, backwards = _count(n_steps)
     taken = [_sequence(s, k, bool(go_backwards) != backwards) for k, s in enumerate(as_list(sequences))]
     return taken, _steps(count, taken)
 
 
-def _count(n_steps: Any) -> tuple[Any, bool]:
+def _count(n_steps: TensorLike | None) -> tuple[TensorVariable | None, bool]:
     """The number of steps asked for, as an int64 scalar or None, and whether it was negative: backwards."""
     if n_steps is None or (isinstance(n_steps, float) and not math.isfinite(n_steps)):
         return None, False
@@ -269,7 +280,7 @@ def _sequence(given: Any, k: int, backwards: bool) -> _Sequence:
     return _Sequence(x.name or what, rows, size_of(rows[0].values, 0))
 
 
-def _at_tap(kind: TensorType, x: Any, tap: int) -> Any:
+def _at_tap(kind: TensorType, x: TensorVariable, tap: int) -> TensorVariable:
     """A variable that stands for x at `tap` in the step, named such as h[t-1]; `grad` tells it by its tag."""
     new = kind(name=f"{x.name}[t{f'{tap:+d}' if tap else ''}]" if x.name else None)
     new.tag.stands_for = x
@@ -305,7 +316,7 @@ def _state(given: Any, k: int) -> _State:
     return _State(values, tuple(taps), carries)
 
 
-def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
+def _steps(count: TensorVariable | None, taken: Sequence[_Sequence]) -> TensorVariable:
     """How many steps to run: as asked for, or as many as the shortest sequence lasts."""
     if count is not None:
         for s in taken:
@@ -327,14 +338,14 @@ def _steps(count: Any, taken: Sequence[_Sequence]) -> Any:
 # ------------------------------------------------------------------------------------------------ the step
 
 
-def _parameters(fn: Callable[..., Any], count: int) -> Sequence[str]:
+def _parameters(fn: StepFunction, count: int) -> Sequence[str]:
     """What `fn` calls its first `count` arguments; nothing if it does not name so many."""
     code = getattr(fn, "__code__", None)
     names = code.co_varnames[hasattr(fn, "__self__"):code.co_argcount] if code is not None else ()
     return names[:count] if len(names) >= count else ()
 
 
-def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
+def _called(fn: StepFunction, args: Sequence[Variable]) -> Any:
     """What the step returns; LoopError if it can't take the arguments."""
     try:
         return fn(*args)
@@ -346,11 +357,11 @@ def _called(fn: Callable[..., Any], args: Sequence[Variable]) -> Any:
                      f"({passed}): {error}") from None
 
 
-def _short(v: Any) -> str:
+def _short(v: Variable) -> str:
     return v.type.short() if isinstance(v.type, TensorType) else str(v.type)
 
 
-def _fit(states: Sequence[_State], outputs: Sequence[Any]) -> None:
+def _fit(states: Sequence[_State], outputs: Sequence[Variable]) -> None:
     """LoopError where outputs and initial values do not fit."""
     if len(states) != len(outputs):
         raise LoopError(f"scan: outputs_info has {len(states)} entries, but the step returns {len(outputs)} "
@@ -371,7 +382,7 @@ def _fit(states: Sequence[_State], outputs: Sequence[Any]) -> None:
                 raise LoopError(f"{text}: a value that is fed back keeps its shape")
 
 
-def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpdates:
+def _updated(returned: Returned, fixed: Sequence[Variable], since: int) -> OrderedUpdates:
     """Shared variables that change from step to step: those with updates, and with a default update, in the step.
 
     What was made before the step (not after `since`) is not the step's, nor are the shared variables that it reads.
@@ -394,7 +405,7 @@ def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpd
                 stack.extend(x for x in v.owner.inputs if inside or x.owner is not None)
                 nodes[v.owner] = None
         elif getattr(v, "default_update", None) is not None and v not in found:
-            found[v] = _new_value(v, _made_again(v.default_update, found, since))  # type: ignore[attr-defined]
+            found[v] = _new_value(v, _made_again(v.default_update, found, since))
             stack.append(found[v])
     for node in nodes:
         if node.place > since:
@@ -404,7 +415,7 @@ def _updated(returned: Returned, fixed: Sequence[Any], since: int) -> OrderedUpd
     return found
 
 
-def _made_again(value: Any, updated: Collection[Variable], since: int) -> Any:
+def _made_again(value: Variable, updated: Collection[Variable], since: int) -> Variable:
     """A default update, made in the step: of the variables that change there."""
     if not isinstance(value, Variable) or value.owner is None or value.owner.made > since:
         return value
@@ -427,14 +438,14 @@ def _warn_of_old_value(node: Apply, updated: Collection[Variable]) -> None:
                 GradcWarning, *(user_line() or ("gradc", 0)))
 
 
-def _stand_in(v: Any) -> Any:
+def _stand_in(v: Variable) -> Variable:
     """What the step reads in place of a shared variable that it updates."""
     new = v.type.variable_class(v.type, name=v.name)
     new.source = v.source
     return new
 
 
-def _new_value(variable: Any, value: Any) -> Any:
+def _new_value(variable: Variable, value: Any) -> Variable:
     """`value` as something that can follow `variable`."""
     if not isinstance(value, Variable):
         value = variable.type.constant_class(variable.type, variable.type.filter(value, name="an update")) \

@@ -12,7 +12,7 @@ gradient; integer and bool carries have none, but take part.  By integer sequenc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.autodiff.forward import pushforward
 from gradc.autodiff.guards import Guarded, condition, ones, opened, peeled, positive
@@ -20,7 +20,7 @@ from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
 from gradc.control.partial import added, of_last_values
-from gradc.control.parts import Loop, Step, bits
+from gradc.control.parts import LoopBuilder, Step, bits
 from gradc.control.residuals import residuals
 from gradc.ir import infer, ops
 from gradc.ir.convert import to_program
@@ -28,6 +28,9 @@ from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
 from gradc.ir.types import WORDS, NullType, RngType, TensorType
 from gradc.record import record, replace
+
+if TYPE_CHECKING:
+    from gradc.autodiff.symbolic import Symbolic
 
 Derivatives = Sequence["Guarded | None"]
 
@@ -45,7 +48,7 @@ def scan_connection(node: Apply) -> Pattern:
 
 
 @vjp(ops.Scan)
-def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
+def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> Derivatives:
     """The loop run backwards.
 
     With `truncate` = k only the last k of the steps that were run are gone through: the cotangents of earlier rows of
@@ -66,7 +69,7 @@ def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> De
     given, flags, found = _cotangents(o, step, cots, conditions, wanted[before:])
     result: list[Guarded | None] = [None] * len(node.inputs)
     window = _window(o, node)
-    loop = Loop()
+    loop = LoopBuilder()
     for i, guarded in found.items():
         term = guarded.value(o)
         if _is_null(term):
@@ -120,8 +123,8 @@ def scan_vjp(o: Any, node: Apply, gs: Derivatives, wanted: Sequence[bool]) -> De
     return result
 
 
-def _settle(o: Any, step: Step, given: dict[int, Variable], flags: dict[int, Variable], starts: Sequence[Any], at: int,
-            found: Any, there: int) -> bool:
+def _settle(o: Symbolic, step: Step, given: dict[int, Variable], flags: dict[int, Variable],
+            starts: Sequence[Guarded | Variable | None], at: int, found: Any, there: int) -> bool:
     """Is what was assumed of the derivatives of carries what the step makes of them?  What was not is corrected.
 
     given, flags, starts are those of carry k at position `at` + k; `found`, what the step makes, at `there` + k.
@@ -148,7 +151,7 @@ def _settle(o: Any, step: Step, given: dict[int, Variable], flags: dict[int, Var
     return settled
 
 
-def _cotangents(o: Any, step: Step, gs: Cotangents, conditions: Sequence[Variable | None],
+def _cotangents(o: Symbolic, step: Step, gs: Cotangents, conditions: Sequence[Variable | None],
                 wanted: Sequence[bool]) -> tuple[dict[int, Variable], dict[int, Variable], dict[int, Guarded]]:
     """One step backwards: (result of the step -> its cotangent, a fresh variable; result -> the condition under which
     that counts, a fresh variable, where there is one; input -> its cotangent).
@@ -205,13 +208,13 @@ class _Window:
     stop: Variable | None = None
     whole: Variable | None = None
 
-    def part(self, o: Any, x: Variable) -> Variable:
+    def part(self, o: Symbolic, x: Variable) -> Variable:
         """Its rows of the sequence x."""
-        if self.start is None:
+        if self.start is None or self.stop is None:     # both or neither
             return x
         return o.apply(ops.Slice((ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC),)), x, self.start, self.stop)
 
-    def place(self, o: Any, rows: Variable, x: Variable) -> Variable:
+    def place(self, o: Symbolic, rows: Variable, x: Variable) -> Variable:
         """The cotangent of the sequence x whose rows those of the window are; 0 elsewhere."""
         if self.start is None and _has_rows(x, self.steps):
             return rows
@@ -219,12 +222,12 @@ class _Window:
         item = ops.Item(start=None if self.start is None else ops.DYNAMIC, stop=ops.DYNAMIC)
         return o.apply(ops.Scatter("inc", (item,)), o.full_like(x, 0), rows, *bounds)
 
-    def first(self, o: Any, g: Variable) -> Variable:
+    def first(self, o: Symbolic, g: Variable) -> Variable:
         """The cotangent of an initial value, g after the last step of the backward loop."""
         return g if self.whole is None else o.switch(self.whole, g, o.const(0, g))
 
 
-def _window(o: Any, node: Apply) -> _Window:
+def _window(o: Symbolic, node: Apply) -> _Window:
     """What a backward loop goes through for the loop `node`."""
     op = node.op
     steps, limit = op.split(node.inputs)[:2]
@@ -243,7 +246,7 @@ def _has_rows(x: Variable, n: Variable) -> bool:
     """Is it certain that the sequence x of a loop of n steps, hence of n rows or more, has no more than that?"""
     while True:
         if isinstance(n, Constant):
-            return bool(x.type.shape[0] == n.data)  # type: ignore[attr-defined]
+            return bool(x.type.shape[0] == n.data)
         node = n.owner
         if node is not None and node.op == ops.ShapeOf(0) and node.inputs[0] is x:
             return True
@@ -269,7 +272,7 @@ def _has_rows(x: Variable, n: Variable) -> bool:
 
 
 @jvp(ops.Scan)
-def scan_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
+def scan_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
     """The loop run with tangents beside the carries, and the conditions under which these count."""
     step = Step(node)
     op, first, n = step.op, step.op.n_seqs, step.op.n_carries
@@ -291,7 +294,7 @@ def scan_jvp(o: Any, node: Apply, tangents: Derivatives) -> Derivatives:
         if _settle(o, step, given, flags, ts, first, found, 0):
             break
 
-    loop = Loop()
+    loop = LoopBuilder()
     for k, after in enumerate(step.after):
         loop.carries["value", k] = step.carries[k], args[first + k], after
     for j, term in enumerate(found):
@@ -341,11 +344,11 @@ def _is_null(v: Variable) -> bool:
     return isinstance(v.type, NullType)
 
 
-def _copy(v: Variable) -> Any:
+def _copy(v: Variable) -> Variable:
     return v.type.variable_class(v.type, name=v.name)
 
 
-def _row(v: Variable) -> Any:
+def _row(v: Variable) -> Variable:
     """A row of what is kept of v: of the state of a random generator, its words."""
     return WORDS.variable_class(WORDS, name=v.name) if isinstance(v.type, RngType) else _copy(v)
 
@@ -355,7 +358,7 @@ def _of_row(row: Variable, v: Variable) -> Variable:
     return apply(ops.Words(True), row) if isinstance(v.type, RngType) else row
 
 
-def _tangent(what: str, v: Any, carry: Any) -> Any:
+def _tangent(what: str, v: Variable, carry: Variable) -> Variable:
     """A fresh variable for a tangent or cotangent of v, which `carry` is before the step."""
     shape = tuple([a if b is None else b for a, b in zip(v.type.shape, carry.type.shape)])
     new = TensorType.make(cotangent_dtype(v), shape)

@@ -19,6 +19,7 @@ from gradc.ir.program import Builder, Program, rebuild
 from gradc.ir.types import RngType, TensorType
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.elemwise import eq
+from gradc.tensor.types import TensorLike
 
 Axis = int | None
 
@@ -51,7 +52,7 @@ def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
         axes = _each(in_axes, "in_axes", len(args), "argument")
         given = [as_tensor_variable(a) for a in args]
         whole = [a if axis is None else _in_front(a, axis, k) for k, (a, axis) in enumerate(zip(given, axes))]
-        mapped: list[Any] = [a for a, axis in zip(whole, axes) if axis is not None]
+        mapped = [a for a, axis in zip(whole, axes) if axis is not None]
         if not mapped:
             raise TypeMismatchError(f"vectorize: in_axes leaves no argument with rows{at(user_line())}; give at least "
                                     "one argument an axis")
@@ -73,7 +74,7 @@ def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
     return vectorized
 
 
-def vectorize_graph(outputs: Any, replace: Mapping[Any, Any]) -> Any:
+def vectorize_graph(outputs: Any, replace: Mapping[Variable, TensorLike]) -> Any:
     """`outputs`, a variable or a list, with variables replaced by others that have more axes in front.
 
     What the outputs are for each element along these axes, in one vectorised graph; see `vectorize` for how.  Outputs
@@ -117,16 +118,16 @@ def _results(made: Any) -> list[Variable]:
 
 def _in_front(a: Variable, axis: int, k: int) -> Variable:
     """Argument `k` with the axis first."""
-    rank = a.type.ndim  # type: ignore[attr-defined]
+    rank = a.type.ndim
     if not -rank <= axis < rank:
-        raise ShapeError(f"vectorize: argument {k}, {describe(a)}, has no axis {axis}: it is {a.type.short()}"  # type: ignore[attr-defined]
+        raise ShapeError(f"vectorize: argument {k}, {describe(a)}, has no axis {axis}: it is {a.type.short()}"
                          f"{at(a.source or user_line())}")
     return _moved(a, axis % rank, 0)
 
 
 def _to_place(v: Variable, place: int, k: int) -> Variable:
     """Result `k` with its first axis moved."""
-    rank = v.type.ndim  # type: ignore[attr-defined]
+    rank = v.type.ndim
     if not -rank <= place < rank:
         raise ShapeError(f"vectorize: out_axes puts the new axis of result {k} at {place}, but with it the result has "
                          f"{rank} dimension(s){at(user_line())}")
@@ -134,7 +135,7 @@ def _to_place(v: Variable, place: int, k: int) -> Variable:
 
 
 def _moved(v: Variable, source: int, target: int) -> Variable:
-    order = [k for k in range(v.type.ndim) if k != source]  # type: ignore[attr-defined]
+    order = [k for k in range(v.type.ndim) if k != source]
     order.insert(target, source)
     return v if source == target else apply(ops.Transpose(tuple(order)), v)
 
@@ -143,7 +144,7 @@ def _equally_many(given: list[Variable]) -> list[Variable]:
     """Arguments, after a check that they have equally many rows."""
     first, checked = given[0], given[:1]
     for a in given[1:]:
-        n, m = [v.type.shape[0] for v in (first, a)]  # type: ignore[attr-defined]
+        n, m = [v.type.shape[0] for v in (first, a)]
         if n is not None and m is not None and n != m:
             raise ShapeError(f"vectorize: {describe(first)} has {n} rows, {describe(a)} has {m}{at(user_line())}")
         if a is not first and (n is None or m is None):
@@ -162,7 +163,7 @@ def _vectorized(rows: Sequence[Variable], given: Sequence[Variable], outputs: Se
     streams: list[Any] = [v for v in graph_inputs(outputs) if isinstance(v.type, RngType)
                           and getattr(v, "default_update", None) is not None]
     closed = close(rows, [*outputs, *[v.default_update for v in streams]])
-    levels = [new.type.ndim - old.type.ndim for old, new in zip(rows, given)]  # type: ignore[attr-defined]
+    levels = [new.type.ndim - old.type.ndim for old, new in zip(rows, given)]
     program, flags = closed.program, [False] * len(outputs)
     wanted = None if keep is None else [*keep, *[False] * len(streams)]
     try:

@@ -9,7 +9,6 @@ from gradc.graph.basic import (
     ancestors,
     applys_between,
     clone_replace,
-    equal_computations,
     explicit_graph_inputs,
     graph_inputs,
     graph_replace,
@@ -17,6 +16,7 @@ from gradc.graph.basic import (
 )
 from gradc.graph.fg import FunctionGraph
 from gradc.graph.op import Op
+from gradc.ir.fgraph import equal_computations
 
 __all__ = ["Apply", "Constant", "FunctionGraph", "Op", "Variable", "ancestors", "applys_between", "basic",
            "clone_replace", "equal_computations", "explicit_graph_inputs", "fg", "graph_inputs", "graph_replace", "op",

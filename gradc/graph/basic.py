@@ -1,5 +1,6 @@
 """Facade: variables, nodes, and walks over graphs."""
 
+from gradc.ir.fgraph import equal_computations
 from gradc.ir.graph import (
     Apply,
     Constant,
@@ -7,7 +8,6 @@ from gradc.ir.graph import (
     ancestors,
     applys_between,
     clone_replace,
-    equal_computations,
     explicit_graph_inputs,
     graph_inputs,
     graph_replace,

@@ -15,7 +15,7 @@ which makes the copies itself.  Not here: types (`ir.infer`), gradients.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,14 +23,17 @@ from gradc.errors import BadValueError, ExecutionError, GradcError, ShapeError
 from gradc.ir import infer
 from gradc.ir.snippet import snippet_of
 
+if TYPE_CHECKING:
+    from gradc.ir.program import Eqn
 
-def run_user_op(eqn: Any, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+
+def run_user_op(eqn: Eqn, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """The results of the user's Op of a Call; it sees copies of `inputs`, and nobody else has what is returned."""
     own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in inputs]
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in performed(eqn, own, shapes)]
 
 
-def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
+def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
     """The results of the user's Op of the equation, checked and converted to the types of `eqn.outs`.
 
     own: its inputs, which nobody else sees.  shapes: of the results, None or nothing where they are not stated.
@@ -56,7 +59,7 @@ def performed(eqn: Any, own: list[Any], shapes: Sequence[tuple[int, ...] | None]
     return [_result(eqn, k, cell, shapes[k] if shapes else None) for k, cell in enumerate(storage)]
 
 
-def _result(eqn: Any, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
+def _result(eqn: Eqn, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
     """What stands in `cell`, as a value of the result's type, and of the shape stated."""
     type_, value = eqn.outs[k].type, cell[0] if cell else None
     if type(value) is np.ndarray and value.shape == shape and value.dtype == type_.dtype and value.flags.carray:

@@ -116,7 +116,7 @@ def _sizes(node: graph.Apply, stated: dict[int, list[Variable]]) -> list[Variabl
     found = stated.get(id(node))
     if found is not None:
         return found
-    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])  # type: ignore[attr-defined]
+    shapes = [tuple([graph.apply(ops.ShapeOf(k), x) for k in range(x.type.ndim)])
               if hasattr(x.type, "ndim") else None for x in node.inputs]
     try:
         said = op.infer_shape(None, node, shapes)
@@ -164,7 +164,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
         return args[-1:]
     if kind is ops.ShapeOf and op.axis is None:
         sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
-                 for k in range(args[0].type.ndim)]  # type: ignore[attr-defined]
+                 for k in range(args[0].type.ndim)]
         if not sizes:
             return [builder.constant(np.zeros(0, "int64"))]
         return [builder.apply(ops.Concat(0), *sizes)]
@@ -231,7 +231,7 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
         else:
             op, inputs = eqn.op, eqn.args
             if (user := ops.user_op(op)) is not None:
-                op, inputs = user, op.split(inputs)[0]  # type: ignore[attr-defined]
+                op, inputs = user, op.split(inputs)[0]
             args = [env[a] for a in inputs]
             if isinstance(op, ops.OpKind):
                 made = graph.Apply(op, args, [o.type for o in eqn.outs], next(iter(eqn.sources), source)).outputs

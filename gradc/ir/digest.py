@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from gradc.ir import ops
@@ -20,6 +20,9 @@ from gradc.ir.names import identifier
 from gradc.ir.scalars import Row
 from gradc.ir.snippet import snippet_of
 from gradc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from gradc.ir.program import Program
 
 _COUNT = itertools.count()
 _OF_USERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()    # Ops and their numbers, which are not used again
@@ -30,27 +33,27 @@ def sanitised(name: str | None) -> str:
     return identifier(name) if name else ""
 
 
-def digest(program: Any) -> str:
+def digest(program: Program) -> str:
     """Hex SHA-256 of a Program (which compares by it, hence is not imported here); computed once."""
     if program._digest is None:
         program._digest = _digest(program, digest, _number_of)
     return program._digest
 
 
-def kernel_digest(program: Any) -> str:
+def kernel_digest(program: Program) -> str:
     """The digest of what a kernel of the Program depends on."""
     whole = digest(program)
     if not _OF_USERS:                   # no Program has any
         return whole
-    numbers: dict[Any, int] = {}
+    numbers: dict[object, int] = {}
 
-    def inner(body: Any) -> str:
+    def inner(body: Program) -> str:
         return _digest(body, inner, lambda user: numbers.setdefault(user, len(numbers)))
 
     return inner(program)
 
 
-def _number_of(user: Any) -> int:
+def _number_of(user: object) -> int:
     """Equal numbers, equal Ops."""
     found = _OF_USERS.get(user)
     if found is None:
@@ -58,7 +61,7 @@ def _number_of(user: Any) -> int:
     return found
 
 
-def _digest(program: Any, inner: Callable[[Any], str], number_of: Callable[[Any], int]) -> str:
+def _digest(program: Program, inner: Callable[[Program], str], number_of: Callable[[object], int]) -> str:
     """The digest of a Program; `inner`: that of a body in it; `number_of`: what is known of a user's Op."""
     number = {v: str(k) for k, v in enumerate(program.inputs)}
     h = hashlib.sha256()
@@ -90,7 +93,7 @@ def _type(t: object) -> str:
     return t.short() if isinstance(t, TensorType) else repr(t)
 
 
-def _op(op: ops.OpKind, inner: Callable[[Any], str], number_of: Callable[[Any], int]) -> str:
+def _op(op: ops.OpKind, inner: Callable[[Program], str], number_of: Callable[[object], int]) -> str:
     if type(op) is ops.Map and isinstance(op.fn, Row):
         return f"Map row {op.fn.name} {op.fn.rule} {op.fn.c} {op.fn.snippet}"
     if (user := ops.user_op(op)) is not None:

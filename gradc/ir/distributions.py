@@ -64,7 +64,7 @@ def copied(rng: np.random.Generator) -> np.random.Generator:
     return np.random.Generator(new)
 
 
-def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], parameters: Sequence[Any]) -> list[Any]:
+def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], parameters: Sequence[np.ndarray]) -> list[Any]:
     """The state after draws of shape `shape`, and the draws; ExecutionError for parameters that NumPy refuses."""
     after = copied(state)
     try:
@@ -75,12 +75,12 @@ def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], paramet
     return [after, np.asarray(draws)]
 
 
-def fault(name: str, what: str, parameters: Sequence[Any]) -> str:
+def fault(name: str, what: str, parameters: Sequence[object]) -> str:
     """The message for parameters that NumPy refuses; numbers, or what stands for them in a format string."""
     return f"{name}_rv failed: {what}; got the parameters ({', '.join(map(str, parameters))})"
 
 
-def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[Any]) -> list[Any]:
+def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[np.ndarray]) -> list[Any]:
     """The parameters of the first draw that has no value."""
     sets = [np.broadcast_to(p, shape) for p in parameters]
     trial = getattr(np.random.default_rng(0), name)

@@ -8,11 +8,14 @@ them exactly (`autocast`), after Aesara's `cast_policy="custom"`.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import TypeMismatchError, quoted
+
+DTypeLike: TypeAlias = "str | np.dtype[Any] | type[Any]"       # what users name a dtype by
 
 BOOL = ("bool",)
 SIGNED = ("int8", "int16", "int32", "int64")
@@ -32,12 +35,12 @@ SHORT = {"bool": "bool", "int8": "i8", "int16": "i16", "int32": "i32", "int64": 
 ITEMSIZE = {name: np.dtype(name).itemsize for name in ALL}
 
 
-def check_dtype(dtype: object) -> str:
+def check_dtype(dtype: DTypeLike) -> str:
     """Canonical name of `dtype` ("floatX" is resolved); TypeMismatchError names the legal ones."""
     if dtype == "floatX":
         return config.floatX
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]
+        name = np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
     if name not in ITEMSIZE:

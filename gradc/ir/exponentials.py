@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic
 
 from gradc.ir import ops
-from gradc.ir.exponents import DEPTH, Exponents, Linear
+from gradc.ir.exponents import DEPTH, E, Exponents, Linear
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
@@ -28,26 +28,27 @@ _MOST_FACTORS = 12  # of a product
 _POWER = 4          # largest power that is taken apart
 
 Key = tuple[Any, ...]
+Perm = tuple[int, ...] | None      # None: everything in place
 
 
-class Product:
+class Product(Generic[E]):
     """sign * (powers of factors) * (powers of other expressions, each transposed by a permutation or None)."""
 
     __slots__ = ("factors", "known", "rest", "sign")
 
     def __init__(self, sign: int = 1, factors: dict[Key, int] | None = None,
-                 rest: list[tuple[Any, Any, int]] | None = None) -> None:
+                 rest: list[tuple[E, Perm, int]] | None = None) -> None:
         self.sign = sign
         self.factors = {} if factors is None else factors
         self.rest = [] if rest is None else rest
-        self.known: Any = None          # its better form, once that has been asked for
+        self.known: tuple[Product[E] | None] | None = None      # its better form, once that has been asked for
 
-    def power(self, n: int) -> Product:
+    def power(self, n: int) -> Product[E]:
         """self**n."""
         return Product(self.sign if n % 2 else 1, {key: n * p for key, p in self.factors.items()},
                        [(v, perm, n * p) for v, perm, p in self.rest])
 
-    def times(self, other: Product) -> Product:
+    def times(self, other: Product[E]) -> Product[E]:
         """self * other."""
         factors = dict(self.factors)
         for key, p in other.factors.items():
@@ -64,21 +65,21 @@ def add_power(powers: dict[Key, int], key: Key, power: int) -> None:
         powers.pop(key, None)
 
 
-class Reader(Exponents):
+class Reader(Exponents[E]):
     """Takes products apart; what it finds out about one is kept."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._seeds: dict[Any, bool] = {}
+        self._seeds: dict[E, bool] = {}
         self.forget()
 
     def forget(self) -> None:
         """Forget what has been found out, but for where there are factors."""
         self._linear, self.written = {}, {}
-        self._products: dict[Any, Product] = {}
+        self._products: dict[E, Product[E]] = {}
         self.cosh: set[Key] = set()             # factors that are written as cosh
 
-    def seed(self, v: Any) -> bool:
+    def seed(self, v: E) -> bool:
         """Does v hold one of the factors?  A quick look, each expression once."""
         seeds = self._seeds
         work = [(v, DEPTH)]
@@ -103,7 +104,7 @@ class Reader(Exponents):
 
     # -------------------------------------------------------------------------------------------- products
 
-    def product(self, v: Any, depth: int = DEPTH) -> Product:
+    def product(self, v: E, depth: int = DEPTH) -> Product[E]:
         """v as a product."""
         found = self._products.get(v)
         if found is None:
@@ -116,7 +117,7 @@ class Reader(Exponents):
                 self._products[v] = found
         return found
 
-    def _product(self, v: Any, depth: int) -> Product | None:
+    def _product(self, v: E, depth: int) -> Product[E] | None:
         fn, args = self.row(v)
         match fn:
             case "mul" | "true_divide" | "neg" | "square" | "reciprocal" | "pow":
@@ -130,7 +131,7 @@ class Reader(Exponents):
             return Product(sign, {key: 1})
         return self._transposed(v, args[0], depth) if fn is ops.Transpose else None
 
-    def combined(self, fn: str, args: Sequence[Any], depth: int = DEPTH) -> Product | None:
+    def combined(self, fn: str, args: Sequence[E], depth: int = DEPTH) -> Product[E] | None:
         """The product that the row `fn` of `args` is."""
         match fn:
             case "mul":
@@ -138,7 +139,7 @@ class Reader(Exponents):
             case "true_divide":
                 return self.product(args[0], depth).times(self.product(args[1], depth).power(-1))
             case "neg":
-                return Product(-1).times(self.product(args[0], depth))
+                return self.product(args[0], depth).times(Product(-1))
             case "square":
                 return self.product(args[0], depth).power(2)
             case "reciprocal":
@@ -149,7 +150,7 @@ class Reader(Exponents):
                     return self.product(args[0], depth).power(int(n))
         return None
 
-    def _factor(self, v: Any, fn: Any, args: Sequence[Any], depth: int) -> tuple[Key | None, int]:
+    def _factor(self, v: E, fn: Any, args: Sequence[E], depth: int) -> tuple[Key | None, int]:
         """v as one factor, and its sign."""
         zero = Linear()
         match fn:
@@ -177,9 +178,9 @@ class Reader(Exponents):
                 return self._reduced(v), 1
         return None, 1
 
-    def terms(self, v: Any) -> list[tuple[int, Any]]:
+    def terms(self, v: E) -> list[tuple[int, E]]:
         """v as a sum of (sign, expression)."""
-        result: list[tuple[int, Any]] = []
+        result: list[tuple[int, E]] = []
         work = [(1, v)]
         while work:
             sign, u = work.pop()
@@ -192,7 +193,7 @@ class Reader(Exponents):
                 result.append((sign, u))
         return result
 
-    def _sum(self, v: Any, depth: int) -> tuple[Key | None, int]:
+    def _sum(self, v: E, depth: int) -> tuple[Key | None, int]:
         """Sums and differences of exponentials; 1 - sigmoid(x); 1 + erf(x), 1 - erf(x)."""
         terms = self.terms(v)
         if not 2 <= len(terms) <= MOST_TERMS or not depth:
@@ -209,7 +210,7 @@ class Reader(Exponents):
             return ("G", v, None), 1
         return None, 1
 
-    def exponentials(self, terms: list[tuple[int, Any]], depth: int) -> tuple[Key, int] | None:
+    def exponentials(self, terms: list[tuple[int, E]], depth: int) -> tuple[Key, int] | None:
         """A sum of multiples of exponentials as a factor, and its sign."""
         total: dict[Linear, float] = {}
         for sign, u in terms:
@@ -235,17 +236,17 @@ class Reader(Exponents):
             return ("L", tuple([(sign * c, u) for c, u in parts])), sign
         if len(parts) != 2:
             return None
-        (c, u), (d, w) = sorted(parts, key=lambda part: part[0] < 0)
-        return ("D", ((c, u), (-d, w))), 1
+        (c, more), (d, less) = sorted(parts, key=lambda part: part[0] < 0)
+        return ("D", ((c, more), (-d, less))), 1
 
-    def _positive_term(self, u: Any, depth: int) -> bool:
+    def _positive_term(self, u: E, depth: int) -> bool:
         number = self.number(u)
         if number is not None:
             return number > 0
         p = self.product(u, depth - 1)
         return p.sign > 0 and not p.rest and bool(p.factors) and all(key[0] in "ES" for key in p.factors)
 
-    def one_plus(self, sign: int, v: Any, depth: int) -> Key | None:
+    def one_plus(self, sign: int, v: E, depth: int) -> Key | None:
         """1 + sign v as one factor, where that is no sum of exponentials."""
         fn, args = self.row(v)
         while fn == "neg":
@@ -262,11 +263,11 @@ class Reader(Exponents):
                     return "Q", x.times(-1)
         return None
 
-    def merged(self, p: Product) -> Product | None:
+    def merged(self, p: Product[E]) -> Product[E] | None:
         """A better form of p (`ir/stable_forms.py`)."""
         raise NotImplementedError
 
-    def _reduced(self, v: Any) -> Key | None:
+    def _reduced(self, v: E) -> Key | None:
         """A sum of exponentials along axes."""
         perm: tuple[int, ...] | None = None
         fn, args = self.row(v)
@@ -287,14 +288,14 @@ class Reader(Exponents):
             u += key[1].times(n)
         return ("S", u, op.axes, perm) if u.terms else None
 
-    def _transposed(self, v: Any, inner: Any, depth: int) -> Product | None:
+    def _transposed(self, v: E, inner: E, depth: int) -> Product[E] | None:
         """A product with sums along axes, put in place as a whole: each of its factors put in place."""
         perm = self.made(v)[0].perm
         p = self.product(inner, depth - 1)
         if -1 not in perm or any(key[0] not in "SG" for key in p.factors) or not p.factors:
             return None
 
-        def placed(ndim: int, own: Any) -> tuple[int, ...]:
+        def placed(ndim: int, own: Perm) -> tuple[int, ...]:
             gone = inner.type.ndim - ndim
             outer = tuple([p - gone if p >= gone else -1 for p in perm])
             return composed(own, outer)
@@ -315,7 +316,7 @@ class Reader(Exponents):
         """The number of axes of an exponent."""
         return max([a.type.ndim for a in u.atoms()])
 
-    def positive(self, v: Any) -> bool:
+    def positive(self, v: E) -> bool:
         """Is v a positive number, or made of sizes?"""
         number = self.number(v)
         if number is not None:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gradc.ir import dtypes, ops
+from gradc.ir.types import HasType
+
+E = TypeVar("E", bound=HasType)      # an expression: Variable or Var
+Atom: TypeAlias = Any                # an expression, or ("square", Linear)
 
 DEPTH = 8           # how far into an expression to look
 _MOST_ATOMS = 4     # of an exponent
@@ -20,7 +24,7 @@ class Linear:
 
     __slots__ = ("_hash", "_key", "const", "terms")
 
-    def __init__(self, terms: dict[Hashable, float] | None = None, const: float = 0.0) -> None:
+    def __init__(self, terms: dict[Atom, float] | None = None, const: float = 0.0) -> None:
         self.terms = {atom: c for atom, c in terms.items() if c} if terms else {}
         self.const = const
         self._key = frozenset(self.terms.items()), const
@@ -61,56 +65,56 @@ class Linear:
         ratios = [self.terms.get(atom, 0.0) / c for atom, c in of.terms.items()]
         return (min(ratios), max(ratios)) if ratios else (math.nan, math.nan)
 
-    def atoms(self) -> set[Any]:
+    def atoms(self) -> set[Atom]:
         """The expressions in it."""
-        found: set[Any] = set()
+        found: set[Atom] = set()
         for atom in self.terms:
             found |= atom[1].atoms() if type(atom) is tuple else {atom}
         return found
 
 
-class Expressions:
+class Expressions(Generic[E]):
     """How expressions of one kind are taken apart and built; the rest of the algebra asks nothing else of them."""
 
     dtype = ""          # of what is being replaced
 
-    def made(self, v: Any) -> tuple[Any, Sequence[Any]]:
+    def made(self, v: E) -> tuple[Any, Sequence[E]]:
         """The op that makes v, and its arguments; (None, ()) for what is not to be seen through."""
         raise NotImplementedError
 
-    def number(self, v: Any) -> float | None:
+    def number(self, v: E) -> float | None:
         """The value of a constant that is one real number."""
         raise NotImplementedError
 
-    def map(self, fn: str, *args: Any) -> Any:
+    def map(self, fn: str, *args: E) -> E:
         """The row `fn` of `args`."""
         raise NotImplementedError
 
-    def apply(self, op: ops.OpKind, *args: Any) -> Any:
+    def apply(self, op: ops.OpKind, *args: E) -> E:
         """`op(*args)`."""
         raise NotImplementedError
 
-    def cast(self, v: Any, dtype: str) -> Any:
+    def cast(self, v: E, dtype: str) -> E:
         """v in another dtype."""
         raise NotImplementedError
 
-    def const(self, value: float) -> Any:
+    def const(self, value: float) -> E:
         """A number in the dtype of what is being replaced."""
         raise NotImplementedError
 
-    def hold(self, v: Any) -> Any:
+    def hold(self, v: E) -> E:
         """v without a derivative."""
         return v
 
 
-class Exponents(Expressions):
+class Exponents(Expressions[E]):
     """Takes exponents apart; what it finds out about one is kept."""
 
     def __init__(self) -> None:
-        self._linear: dict[Any, Linear] = {}
-        self.written: dict[Any, Any] = {}       # a Linear or a factor -> the expression that was found for it
+        self._linear: dict[E, Linear] = {}
+        self.written: dict[Hashable, E] = {}       # a Linear or a factor -> the expression that was found for it
 
-    def row(self, v: Any) -> tuple[Any, Sequence[Any]]:
+    def row(self, v: E) -> tuple[Any, Sequence[E]]:
         """The row that makes v, or Reduce or Transpose, and its arguments, which are floating or numbers."""
         op, args = self.made(v)
         kind = type(op)
@@ -121,7 +125,7 @@ class Exponents(Expressions):
                 return None, ()
         return (op.fn if kind is ops.Map else kind), args
 
-    def linear(self, v: Any, depth: int = DEPTH) -> Linear:
+    def linear(self, v: E, depth: int = DEPTH) -> Linear:
         """v as a linear combination."""
         found = self._linear.get(v)
         if found is None:
@@ -132,7 +136,7 @@ class Exponents(Expressions):
             self.written.setdefault(found, v)
         return found
 
-    def _combination(self, v: Any, depth: int) -> Linear | None:
+    def _combination(self, v: E, depth: int) -> Linear | None:
         fn, args = self.row(v)
         made: Linear | None = None
         match fn:
@@ -163,7 +167,7 @@ class Exponents(Expressions):
             return None
         return made
 
-    def shifted(self, u: Any) -> bool:
+    def shifted(self, u: E) -> bool:
         """Is u of the form w - max(w), so that exp(u) can't overflow?"""
         fn, args = self.row(u)
         if fn != "sub":

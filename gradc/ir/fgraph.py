@@ -1,4 +1,4 @@
-"""FunctionGraph: a mutable view of a graph between inputs and outputs, with clients and replacement.
+"""FunctionGraph: a mutable view of a graph between inputs and outputs, with clients and replacement; comparing graphs.
 
 Here: clients (who uses a variable), `replace`, `toposort`, listings.  Not here: compiling, which works on
 Programs; user rewriters run on this view before ingest.  In: variables.  Out: the same graph, changed.
@@ -181,3 +181,40 @@ def _copy(inputs: list[Variable], outputs: list[Variable]) -> tuple[list[Variabl
             copy.name = old.name
             new[old] = copy
     return [new[v] for v in inputs], [new.get(v, v) for v in outputs]
+
+
+def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
+                       in_xs: Sequence[Variable] = (), in_ys: Sequence[Variable] = ()) -> bool:
+    """Do `xs` compute the same as `ys`, op for op, when `in_xs[k]` is taken for `in_ys[k]`?"""
+    if len(xs) != len(ys) or len(in_xs) != len(in_ys):
+        return False
+    same: dict[int, int] = {id(a): id(b) for a, b in zip(in_xs, in_ys)}
+
+    def match(a: Variable, b: Variable) -> bool:
+        if id(a) in same:
+            return same[id(a)] == id(b)
+        if isinstance(a, Constant) and isinstance(b, Constant):
+            return a.signature() == b.signature()
+        return a is b
+
+    stack = list(zip(xs, ys))
+    while stack:
+        a, b = stack[-1]
+        if id(a) in same or a.owner is None or b.owner is None:
+            if not match(a, b):
+                return False
+            stack.pop()
+            continue
+        left, right = a.owner, b.owner
+        if left.op != right.op or a.index != b.index or len(left.inputs) != len(right.inputs):
+            return False
+        open_pairs = [(p, q) for p, q in zip(left.inputs, right.inputs) if p.owner is not None and id(p) not in same]
+        if open_pairs:
+            stack.extend(open_pairs)
+            continue
+        if not all(match(p, q) for p, q in zip(left.inputs, right.inputs)):
+            return False
+        for p, q in zip(left.outputs, right.outputs):
+            same[id(p)] = id(q)
+        stack.pop()
+    return True

@@ -14,8 +14,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import FrameType
-from typing import Any
+from types import FrameType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatch
 from gradc.ir import infer, ops
 from gradc.ir.shapes import describe as describe
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
+
+if TYPE_CHECKING:       # the class of variables of TensorType, which the tensor layer registers
+    from gradc.tensor.variable import TensorVariable
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _MODULE_OF_FILE: dict[str, bool] = {}
@@ -48,11 +51,8 @@ def user_line() -> SourceLine | None:
     return None
 
 
-class Scratch:
+class Tag(SimpleNamespace):
     """`variable.tag`: attributes a user or a library hangs on a variable; empty until used."""
-
-    def __repr__(self) -> str:
-        return f"Scratch({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
 class Variable:
@@ -72,29 +72,39 @@ class Variable:
         self.source: SourceLine | None = owner.source if owner is not None else user_line()
 
     @property
-    def tag(self) -> Scratch:
+    def tag(self) -> Tag:
         """Free attributes of this variable."""
-        tag = self.__dict__.get("_tag")
+        tag: Tag | None = self.__dict__.get("_tag")
         if tag is None:
-            tag = self.__dict__["_tag"] = Scratch()
+            tag = self.__dict__["_tag"] = Tag()
         return tag
 
     def clone(self, name: str | None = None) -> Variable:
         """A new input of the same type and, unless given, the same name."""
         return self.type.variable_class(self.type, name=self.name if name is None else name)
 
+    def eval(self, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+        """The value of this variable for values of the inputs it needs: `y.eval({x: 2.0})` (names work too).
+
+        Compiles a function the first time, and keeps it with the variable.
+        """
+        return evaluation(self, inputs_to_values, options)
+
     def get_parents(self) -> list[Apply]:
         return [] if self.owner is None else [self.owner]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         if self.owner is not None:
             return _output, (self.owner, self.index)
         return _leaf, (self.__class__,), _state(self)
 
+    def __repr__(self) -> str:
+        return spelling(self)
+
     def __copy__(self) -> Variable:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+    def __deepcopy__(self, memo: Memo) -> Variable:
         return _copied(self, memo)
 
 
@@ -119,12 +129,14 @@ class Constant(Variable):
     def clone(self, name: str | None = None) -> Constant:
         return self.__class__(self.type, self.data, self.name if name is None else name)
 
-    def signature(self) -> tuple[Any, ...]:
+    def signature(self) -> tuple[object, ...]:
         """Equal for equal constants (type and bytes)."""
         if isinstance(self.data, np.ndarray):
             return (self.type, self.data.tobytes())
         return (self.type, id(self.data))
 
+
+Memo: TypeAlias = dict[int, Any]        # of a deep copy: id -> copy
 
 _moments = itertools.count(1)
 
@@ -215,7 +227,7 @@ class Apply:
             new.name, new.source = old.name, old.source
         return node
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         inputs = tuple(self.inputs)         # no list: on the way round through a default update it would be empty
         return (_node, (_saved_before(self), self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
                 [_state(o) for o in self.outputs])
@@ -224,8 +236,8 @@ class Apply:
         for out, state in zip(self.outputs, states):
             out.__dict__.update(state)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Apply:
-        return _copied(self.outputs[0], memo).owner  # type: ignore[return-value]
+    def __deepcopy__(self, memo: Memo) -> Apply:
+        return _copied(self.outputs[0], memo).owner
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(str(i) for i in self.inputs)})"
@@ -279,13 +291,13 @@ class Op:
             node.outputs[0].name = name
         return node.outputs[0] if len(node.outputs) == 1 and not return_list else node.outputs
 
-    def _values(self) -> tuple[Any, ...]:
+    def _values(self) -> tuple[object, ...]:
         return tuple(getattr(self, p) for p in self.__props__)
 
     def __eq__(self, other: object) -> bool:
         if not self.__props__:
             return self is other
-        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._values() == other._values()
 
     def __hash__(self) -> int:
         try:
@@ -299,6 +311,10 @@ class Op:
         return f"{type(self).__name__}{{{inside}}}" if inside else type(self).__name__
 
 
+@overload
+def apply(op: ops.OneResult, *inputs: Variable) -> TensorVariable: ...
+@overload
+def apply(op: ops.OpKind, *inputs: Variable) -> Any: ...
 def apply(op: ops.OpKind, *inputs: Variable) -> Any:
     """Apply one of gradc's own op kinds: the output, or the list of outputs where there are several.
 
@@ -390,7 +406,7 @@ def vars_between(ins: Collection[Variable], outs: Iterable[Variable]) -> Iterato
     return ancestors(outs, blockers=ins)
 
 
-def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **_: Any) -> Any:
+def clone_replace(output: Variable | Sequence[Variable], replace: Any = None, **_: object) -> Any:
     """Copies of `output` (one or a list) in which variables are replaced; untouched parts are shared.
 
     `replace`: dict or list of pairs (old, new); types must agree (TypeMismatchError).
@@ -431,53 +447,40 @@ def reading(outputs: Sequence[Variable], replace: Mapping[Variable, Variable], s
     return [memo[v] if v in memo else replace.get(v, v) for v in outputs]
 
 
-def equal_computations(xs: Sequence[Variable], ys: Sequence[Variable],
-                       in_xs: Sequence[Variable] = (), in_ys: Sequence[Variable] = ()) -> bool:
-    """Do `xs` compute the same as `ys`, op for op, when `in_xs[k]` is taken for `in_ys[k]`?"""
-    if len(xs) != len(ys) or len(in_xs) != len(in_ys):
-        return False
-    same: dict[int, int] = {id(a): id(b) for a, b in zip(in_xs, in_ys)}
-
-    def match(a: Variable, b: Variable) -> bool:
-        if id(a) in same:
-            return same[id(a)] == id(b)
-        if isinstance(a, Constant) and isinstance(b, Constant):
-            return a.signature() == b.signature()
-        return a is b
-
-    stack = list(zip(xs, ys))
-    while stack:
-        a, b = stack[-1]
-        if id(a) in same or a.owner is None or b.owner is None:
-            if not match(a, b):
-                return False
-            stack.pop()
-            continue
-        left, right = a.owner, b.owner
-        if left.op != right.op or a.index != b.index or len(left.inputs) != len(right.inputs):
-            return False
-        open_pairs = [(p, q) for p, q in zip(left.inputs, right.inputs) if p.owner is not None and id(p) not in same]
-        if open_pairs:
-            stack.extend(open_pairs)
-            continue
-        if not all(match(p, q) for p, q in zip(left.inputs, right.inputs)):
-            return False
-        for p, q in zip(left.outputs, right.outputs):
-            same[id(p)] = id(q)
-        stack.pop()
-    return True
+def is_tensor(variable: Variable) -> TypeGuard[TensorVariable]:
+    """Is it an array (no state of a random generator, no object)?"""
+    return type(variable.type) is TensorType
 
 
-def to_variable(value: Any) -> Variable:
+def tensor_type(variable: Variable) -> TensorType:
+    """The type of a variable that is known to be a tensor."""
+    assert isinstance(variable.type, TensorType)
+    return variable.type
+
+
+def node_of(variable: Variable) -> Apply:
+    """The node that makes a variable which is known to be no input."""
+    assert variable.owner is not None
+    return variable.owner
+
+
+def to_variable(value: object) -> Variable:
     """`value` as a variable: itself, or what the tensor layer makes of it."""
     return value if isinstance(value, Variable) else conversion(value)
 
 
-def _refuse(value: Any) -> Variable:
+def _refuse(value: object) -> Variable:
     raise MissingInputError(f"expected a variable, got {quoted(value)}")
 
 
-conversion: Callable[[Any], Variable] = _refuse       # the tensor layer puts as_tensor_variable here
+def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+    raise GraphError("eval needs the compiler; import gradc first")
+
+
+# Put here by the layers above: `as_tensor_variable`, how a variable is printed, and what `Variable.eval` does.
+conversion: Callable[[Any], Variable] = _refuse
+spelling: Callable[[Variable], str] = describe
+evaluation: Callable[[Variable, Mapping[Any, Any] | None, dict[str, Any]], Any] = _refuse_to_evaluate
 
 
 # -------------------------------------------------------------------- pickles and deep copies without recursion
@@ -499,7 +502,7 @@ class _Early:
     def __init__(self, node: Apply) -> None:
         self.node = node
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         _saving.next = id(self.node)            # the very next object that is asked how it is saved
         return _itself, (self.node,)
 
@@ -530,12 +533,12 @@ def _output(node: Apply, index: int) -> Variable:
     return node.outputs[index]
 
 
-def _node(above: Any, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
+def _node(above: object, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
           source: SourceLine | None) -> Apply:
     return Apply(op, inputs, [cls.__new__(cls) for cls in classes], source)
 
 
-def _copied(variable: Variable, memo: dict[int, Any]) -> Any:
+def _copied(variable: Variable, memo: Memo) -> Any:
     """The deep copy of a variable, and in `memo` those of the graph above it."""
 
     def leaf(v: Variable) -> Variable:

@@ -14,9 +14,9 @@ from gradc.ir import dtypes, ops
 from gradc.ir.routines import STATED, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
-from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, RngType, StaticShape, TensorType, Type
+from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, HasType, RngType, StaticShape, TensorType, Type
 
-Args = Sequence[Any]
+Args = Sequence[HasType]
 
 
 def output_types(op: ops.OpKind, args: Args, source: SourceLine | None = None) -> list[Type]:
@@ -32,30 +32,30 @@ def output_types(op: ops.OpKind, args: Args, source: SourceLine | None = None) -
     return types
 
 
-def _tensors(op: Any, args: Args, source: SourceLine | None) -> None:
+def _tensors(op: ops.OpKind, args: Args, source: SourceLine | None) -> None:
     for k, a in enumerate(args):
         if not isinstance(a.type, TensorType):
             raise TypeMismatchError(f"{op}: argument {k} must be a tensor, got {describe(a)} of type {a.type}"
                                     f"{at(source)}")
 
 
-def _axis(op: Any, axis: int, x: Any, source: SourceLine | None) -> None:
+def _axis(op: ops.OpKind, axis: int, x: HasType, source: SourceLine | None) -> None:
     if not 0 <= axis < x.type.ndim:
         raise ShapeError(f"{op}: axis {axis} is out of range for {describe(x)}, which is {x.type.short()}{at(source)}")
 
 
-def _scalars(op: Any, args: Args, source: SourceLine | None) -> None:
+def _scalars(op: ops.OpKind, args: Args, source: SourceLine | None) -> None:
     for a in args:
         if not isinstance(a.type, TensorType) or a.type.ndim or a.type.dtype not in dtypes.INTEGERS:
             raise TypeMismatchError(f"{op}: sizes and bounds are integer scalars, got {describe(a)} of type "
                                     f"{a.type}{at(source)}")
 
 
-def _of_shape(dtype: str, op: Any, args: Args, source: Any) -> list[Type]:
+def _of_shape(dtype: str, op: ops.OpKind, args: Args, source: SourceLine | None) -> list[Type]:
     return [TensorType.make(dtype, Static(source).shape(op, args))]
 
 
-def _constant(op: ops.Constant, args: Args, source: Any) -> list[Type]:
+def _constant(op: ops.Constant, args: Args, source: SourceLine | None) -> list[Type]:
     data = op.value.data
     return [TensorType.make(data.dtype.name, data.shape)]
 
@@ -63,7 +63,7 @@ def _constant(op: ops.Constant, args: Args, source: Any) -> list[Type]:
 _BROADCAST: dict[tuple[StaticShape, ...], StaticShape] = {}     # of an elementwise result, by those of its arguments
 
 
-def _map(op: ops.Map, args: Args, source: Any) -> list[Type]:
+def _map(op: ops.Map, args: Args, source: SourceLine | None) -> list[Type]:
     row = get_row(op.fn)
     if len(args) != row.nin:
         raise TypeMismatchError(f"{row.name} takes {row.nin} argument(s), got {len(args)}{at(source)}")
@@ -89,33 +89,33 @@ def _map(op: ops.Map, args: Args, source: Any) -> list[Type]:
     return [types[0] if types[0].dtype == dtype else TensorType.make(dtype, first)]
 
 
-def _cast(op: ops.Cast, args: Args, source: Any) -> list[Type]:
+def _cast(op: ops.Cast, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     if args[0].type.dtype in dtypes.COMPLEX and op.dtype not in dtypes.COMPLEX:
         raise TypeMismatchError(f"cast: {describe(args[0])} is complex; take real(x) or abs(x) first{at(source)}")
     return [TensorType.make(op.dtype, args[0].type.shape)]
 
 
-def _reduce(op: ops.Reduce, args: Args, source: Any) -> list[Type]:
+def _reduce(op: ops.Reduce, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     for axis in op.axes:
         _axis(op, axis, args[0], source)
     return _of_shape(args[0].type.dtype, op, args, source)
 
 
-def _cumulate(op: ops.Cumulate, args: Args, source: Any) -> list[Type]:
+def _cumulate(op: ops.Cumulate, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     _axis(op, op.axis, args[0], source)
     return [args[0].type]
 
 
-def _argreduce(op: ops.ArgReduce, args: Args, source: Any) -> list[Type]:
+def _argreduce(op: ops.ArgReduce, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     _axis(op, op.axis, args[0], source)
     return _of_shape("int64", op, args, source)
 
 
-def _contract(op: ops.Contract, args: Args, source: Any) -> list[Type]:
+def _contract(op: ops.Contract, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     x, y = args
     if x.type.ndim != len(op.a) or y.type.ndim != len(op.b):
@@ -124,7 +124,7 @@ def _contract(op: ops.Contract, args: Args, source: Any) -> list[Type]:
     return _of_shape(dtypes.upcast(x.type.dtype, y.type.dtype), op, args, source)
 
 
-def _broadcast(op: ops.Broadcast, args: Args, source: Any) -> list[Type]:
+def _broadcast(op: ops.Broadcast, args: Args, source: SourceLine | None) -> list[Type]:
     x, sizes = args[0], args[1:]
     _scalars(op, sizes, source)
     if x.type.ndim > len(sizes):
@@ -133,7 +133,7 @@ def _broadcast(op: ops.Broadcast, args: Args, source: Any) -> list[Type]:
     return _of_shape(x.type.dtype, op, args, source)
 
 
-def _transpose(op: ops.Transpose, args: Args, source: Any) -> list[Type]:
+def _transpose(op: ops.Transpose, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     shape = args[0].type.shape
     kept = [p for p in op.perm if p >= 0]
@@ -146,24 +146,24 @@ def _transpose(op: ops.Transpose, args: Args, source: Any) -> list[Type]:
     return _of_shape(args[0].type.dtype, op, args, source)
 
 
-def _reshape(op: ops.Reshape, args: Args, source: Any) -> list[Type]:
+def _reshape(op: ops.Reshape, args: Args, source: SourceLine | None) -> list[Type]:
     _scalars(op, args[1:], source)
     return _of_shape(args[0].type.dtype, op, args, source)
 
 
-def _items(op: Any, x: Any, source: Any) -> None:
+def _items(op: ops.Slice | ops.Scatter, x: HasType, source: SourceLine | None) -> None:
     if len(op.items) > x.type.ndim:
         raise ShapeError(f"too many indices: {len(op.items)} for {describe(x)}, which is {x.type.short()}{at(source)}")
 
 
-def _slice(op: ops.Slice, args: Args, source: Any) -> list[Type]:
+def _slice(op: ops.Slice, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     _scalars(op, args[1:], source)
     _items(op, args[0], source)
     return _of_shape(args[0].type.dtype, op, args, source)
 
 
-def _scatter(op: ops.Scatter, args: Args, source: Any) -> list[Type]:
+def _scatter(op: ops.Scatter, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     x, v = args[:2]
     _scalars(op, args[2:], source)
@@ -173,7 +173,7 @@ def _scatter(op: ops.Scatter, args: Args, source: Any) -> list[Type]:
     return [x.type]
 
 
-def _fits_place(op: Any, x: Any, v: Any, rank: int, source: Any) -> None:
+def _fits_place(op: ops.Scatter | ops.ScatterAt, x: HasType, v: HasType, rank: int, source: SourceLine | None) -> None:
     """Can v be written into a part of x of `rank` dimensions?"""
     if v.type.dtype != x.type.dtype:
         raise TypeMismatchError(f"{op.mode}_subtensor: {describe(x)} is {x.type.dtype}, the new part is {v.type.dtype}"
@@ -183,7 +183,7 @@ def _fits_place(op: Any, x: Any, v: Any, rank: int, source: Any) -> None:
                          f"{at(source)}")
 
 
-def _positions(op: Any, x: Any, index: Args, source: Any) -> None:
+def _positions(op: ops.Gather | ops.ScatterAt, x: HasType, index: Args, source: SourceLine | None) -> None:
     _tensors(op, index, source)
     if len(index) != len(op.axes) or not index or list(op.axes) != sorted(set(op.axes)):
         raise ShapeError(f"{op}: {len(index)} index arrays for the axes {op.axes}{at(source)}")
@@ -193,13 +193,13 @@ def _positions(op: Any, x: Any, index: Args, source: Any) -> None:
             raise TypeMismatchError(f"{op}: indices are integers, got {describe(i)} of type {i.type}{at(source)}")
 
 
-def _gather(op: ops.Gather, args: Args, source: Any) -> list[Type]:
+def _gather(op: ops.Gather, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args[:1], source)
     _positions(op, args[0], args[1:], source)
     return _of_shape(args[0].type.dtype, op, args, source)
 
 
-def _scatter_at(op: ops.ScatterAt, args: Args, source: Any) -> list[Type]:
+def _scatter_at(op: ops.ScatterAt, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args[:2], source)
     x, v, *index = args
     _positions(op, x, index, source)
@@ -208,7 +208,7 @@ def _scatter_at(op: ops.ScatterAt, args: Args, source: Any) -> list[Type]:
     return [x.type]
 
 
-def _concat(op: ops.Concat, args: Args, source: Any) -> list[Type]:
+def _concat(op: ops.Concat, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     _axis(op, op.axis, args[0], source)
     for a in args[1:]:
@@ -218,12 +218,12 @@ def _concat(op: ops.Concat, args: Args, source: Any) -> list[Type]:
     return _of_shape(dtypes.upcast(*(a.type.dtype for a in args)), op, args, source)
 
 
-def _iota(op: ops.Iota, args: Args, source: Any) -> list[Type]:
+def _iota(op: ops.Iota, args: Args, source: SourceLine | None) -> list[Type]:
     _scalars(op, args, source)
     return _of_shape("int64", op, args, source)
 
 
-def _shapeof(op: ops.ShapeOf, args: Args, source: Any) -> list[Type]:
+def _shapeof(op: ops.ShapeOf, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
     if op.axis is None:
         return [TensorType.make("int64", (args[0].type.ndim,))]
@@ -231,7 +231,7 @@ def _shapeof(op: ops.ShapeOf, args: Args, source: Any) -> list[Type]:
     return [TensorType.make("int64", ())]
 
 
-def _assert(op: ops.Assert, args: Args, source: Any) -> list[Type]:
+def _assert(op: ops.Assert, args: Args, source: SourceLine | None) -> list[Type]:
     _, conditions, shown = op.split(args)
     if shown:
         (valid,) = conditions
@@ -242,17 +242,18 @@ def _assert(op: ops.Assert, args: Args, source: Any) -> list[Type]:
     return [args[0].type]
 
 
-def _gradient_of(op: ops.GradientOf, args: Args, source: Any) -> list[Type]:
+def _gradient_of(op: ops.GradientOf, args: Args, source: SourceLine | None) -> list[Type]:
     return [args[0].type]
 
 
 def applied(user: Any, args: Args) -> Any:
     """The Apply of a user's Op on its inputs; make_node takes variables, so Program vars get stand-ins."""
-    inputs = [a.type() if getattr(a, "data", None) is None else a.type.constant_class(a.type, a.data) for a in args]
+    data = [getattr(a, "data", None) for a in args]
+    inputs = [a.type() if d is None else a.type.constant_class(a.type, d) for a, d in zip(args, data)]
     return user.make_node(*inputs)
 
 
-def _call(op: ops.Call, args: Args, source: Any) -> list[Type]:
+def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
     inputs, stated = op.split(args)
     for sizes in stated:
         _scalars(op, sizes, source)
@@ -270,7 +271,7 @@ def _call(op: ops.Call, args: Args, source: Any) -> list[Type]:
             for want, shape in zip(routine.gives, shapes)]
 
 
-def _taken(op: ops.Call, routine: Routine, inputs: Args, source: Any) -> str:
+def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | None) -> str:
     """The dtype of the floats that a routine is given; all arguments have the dtypes and dimensions that it takes."""
     if len(inputs) != len(routine.takes):
         raise TypeMismatchError(f"{op} takes {len(routine.takes)} argument(s), got {len(inputs)}{at(source)}")
@@ -291,7 +292,7 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: Any) -> str:
     return dtype
 
 
-def _words(op: ops.Words, args: Args, source: Any) -> list[Type]:
+def _words(op: ops.Words, args: Args, source: SourceLine | None) -> list[Type]:
     have, want = (WORDS, RngType()) if op.back else (RngType(), WORDS)
     if args[0].type != have:
         raise TypeMismatchError(f"{op} takes a value of type {have}, got {describe(args[0])} of type {args[0].type}"
@@ -305,7 +306,7 @@ def _stated(size: Any) -> int | None:
     return known if known is not None and known >= 0 and known != 1 else None
 
 
-def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: Any) -> None:
+def _takes(op: ops.OpKind, what: str, arg: HasType, shape: StaticShape, want: Type, source: SourceLine | None) -> None:
     """Does a body's input of type `want` take (a row of) `arg`?"""
     if not isinstance(want, TensorType) or not isinstance(arg.type, TensorType):
         if want != arg.type:
@@ -317,7 +318,7 @@ def _takes(op: Any, what: str, arg: Any, shape: StaticShape, want: Any, source: 
                                 f"{TensorType.make(arg.type.dtype, shape).short()} of {describe(arg)}{at(source)}")
 
 
-def _joined(a: Any, b: Any) -> Type:
+def _joined(a: Type, b: Type) -> Type:
     """The type of a value that has type `a` or type `b`, which differ in static sizes at most."""
     if not isinstance(a, TensorType):
         return a
@@ -328,11 +329,11 @@ def _short(t: Type) -> str:
     return t.short() if isinstance(t, TensorType) else str(t)
 
 
-def _shape(arg: Any) -> StaticShape:
+def _shape(arg: HasType) -> StaticShape:
     return arg.type.shape if isinstance(arg.type, TensorType) else ()
 
 
-def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
+def _scan(op: ops.Scan, args: Args, source: SourceLine | None) -> list[Type]:
     steps, limit, seqs, inits, others = op.split(args)
     body = op.body
     _tensors(op, seqs, source)
@@ -362,7 +363,7 @@ def _scan(op: ops.Scan, args: Args, source: Any) -> list[Type]:
     return types
 
 
-def _cond(op: ops.Cond, args: Args, source: Any) -> list[Type]:
+def _cond(op: ops.Cond, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args[:1], source)
     if args[0].type.dtype != "bool" or args[0].type.ndim:
         raise TypeMismatchError(f"{op}: the condition must be a bool scalar, got {describe(args[0])} of type "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,14 +33,17 @@ from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, rule_of
 from gradc.ir.types import TensorType
 
+Value: TypeAlias = Any              # an array, or a random generator
+Values: TypeAlias = list[Value]
 
-def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = False) -> list[Any]:
+
+def evaluate(program: Program, values: Sequence[Value], *, holomorphic: bool = False) -> Values:
     """Outputs of `program` for input `values` (arrays of the inputs' types).
 
     With `holomorphic=True` dtypes are not enforced, so that complex values flow through (complex step).
     Errors carry the sources of the equation that failed, then those of the loops around it, as attribute `sources`.
     """
-    env: dict[Var, Any] = dict(zip(program.inputs, values))
+    env: dict[Var, Value] = dict(zip(program.inputs, values))
     with np.errstate(all="ignore"):
         for eqn in program.eqns:
             try:
@@ -52,7 +55,7 @@ def evaluate(program: Program, values: Sequence[Any], *, holomorphic: bool = Fal
     return [env[v] for v in program.outputs]
 
 
-def run_equation(eqn: Eqn, args: list[Any], holomorphic: bool = False) -> Sequence[Any]:
+def run_equation(eqn: Eqn, args: Values, holomorphic: bool = False) -> Sequence[Value]:
     """The values of one equation's results."""
     try:
         run = _RUN[type(eqn.op)]
@@ -67,11 +70,11 @@ def run_equation(eqn: Eqn, args: list[Any], holomorphic: bool = False) -> Sequen
     return [result]
 
 
-def _constant(op: ops.Constant, args: list[Any], eqn: Eqn) -> Any:
+def _constant(op: ops.Constant, args: Values, eqn: Eqn) -> Value:
     return op.value.data
 
 
-def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[TensorType]) -> None:
+def check_broadcast(what: str, eqn: Eqn, args: Values, types: Sequence[TensorType]) -> None:
     """A size 1 broadcasts only where the type says 1: else sizes must be equal (never a wrong gradient)."""
     ndim = max((np.ndim(a) for a in args), default=0)
     for axis in range(-ndim, 0):
@@ -85,11 +88,11 @@ def check_broadcast(what: str, eqn: Eqn, args: list[Any], types: Sequence[Tensor
                              f"{SIZE_ONE if 1 in (first[0], other[0]) else ''}")
 
 
-def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:
+def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
     row = get_row(op.fn)
     types = [a.type for a in eqn.args]
     check_broadcast(row.name, eqn, args, types)  # type: ignore[arg-type]
-    compute, _ = row.dtypes(*[t.dtype for t in types])  # type: ignore[attr-defined]
+    compute, _ = row.dtypes(*[t.dtype for t in types])
     skip = row.rule in ("select",)
     converted = [a if (skip and k == 0) or np.iscomplexobj(a) else np.asarray(a, dtype=compute)
                  for k, a in enumerate(args)]
@@ -98,7 +101,7 @@ def _map(op: ops.Map, args: list[Any], eqn: Eqn) -> Any:
     return row.numpy(*converted)
 
 
-def _cast(op: ops.Cast, args: list[Any], eqn: Eqn) -> Any:
+def _cast(op: ops.Cast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if np.iscomplexobj(x) and op.dtype not in ("complex64", "complex128"):
         return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
@@ -117,13 +120,13 @@ def float_to_int(x: np.ndarray, dtype: str) -> np.ndarray:
     return np.where(~inside & (x < 0), np.asarray(info.min, dtype), result).astype(dtype)
 
 
-_FOLD: dict[str, Callable[..., Any]] = {
+_FOLD: dict[str, Callable[..., np.ndarray]] = {
     "add": np.sum, "mul": np.prod, "maximum": np.max, "minimum": np.min, "and_": np.bitwise_and.reduce,
     "or_": np.bitwise_or.reduce,
 }
 
 
-def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
+def _reduce(op: ops.Reduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if op.fn in ("maximum", "minimum"):
         for axis in op.axes:
@@ -136,15 +139,15 @@ def _reduce(op: ops.Reduce, args: list[Any], eqn: Eqn) -> Any:
     return _FOLD[op.fn](x, axis=op.axes)
 
 
-def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., Any]) -> np.ndarray:
+def _complex_extreme(x: np.ndarray, axes: tuple[int, ...], pick: Callable[..., np.ndarray]) -> np.ndarray:
     kept = [k for k in range(x.ndim) if k not in axes]
     flat = x.transpose(*kept, *axes).reshape(*[x.shape[k] for k in kept], -1)
     return np.take_along_axis(flat, pick(flat.real, axis=-1)[..., None], -1)[..., 0]
 
 
-def _cumulate(op: ops.Cumulate, args: list[Any], eqn: Eqn) -> Any:
+def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
-    fold: Callable[..., Any] = np.cumsum if op.fn == "add" else np.cumprod
+    fold: Callable[..., np.ndarray] = np.cumsum if op.fn == "add" else np.cumprod
     return fold(x, axis=op.axis, dtype=_accumulator(x))
 
 
@@ -153,14 +156,14 @@ def _accumulator(x: np.ndarray) -> Any:
     return np.float64 if x.dtype == np.float32 else x.dtype
 
 
-def _argreduce(op: ops.ArgReduce, args: list[Any], eqn: Eqn) -> Any:
+def _argreduce(op: ops.ArgReduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if x.shape[op.axis] == 0:
         raise ShapeError(f"{op} over dimension {op.axis} of size 0 has no value")
     return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if np.iscomplexobj(x) else x, axis=op.axis)
 
 
-def _contract(op: ops.Contract, args: list[Any], eqn: Eqn) -> Any:
+def _contract(op: ops.Contract, args: Values, eqn: Eqn) -> Value:
     x, y = args
     sizes: dict[int, int] = {}
     for labels, a in ((op.a, x), (op.b, y)):
@@ -179,20 +182,20 @@ def check_room(what: str, shape: Sequence[int], dtype: str) -> None:
                           f"addresses")
 
 
-def _broadcast(op: ops.Broadcast, args: list[Any], eqn: Eqn) -> Any:
+def _broadcast(op: ops.Broadcast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
     if any(s < 0 for s in shape):
         raise ShapeError(f"alloc: sizes must not be negative, got {shape}")
-    fixed = eqn.args[0].type.shape  # type: ignore[attr-defined]
+    fixed = eqn.args[0].type.shape
     for k in range(1, x.ndim + 1):
         if fixed[-k] != 1 and x.shape[-k] != shape[-k]:
             raise ShapeError(f"alloc: an array of shape {x.shape} does not broadcast to {shape}{SIZE_ONE}")
-    check_room("alloc", shape, eqn.out.type.dtype)  # type: ignore[attr-defined]
+    check_room("alloc", shape, eqn.out.type.dtype)
     return np.broadcast_to(x, shape).copy()
 
 
-def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
+def _transpose(op: ops.Transpose, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     kept = [p for p in op.perm if p >= 0]
     dropped = tuple(k for k in range(x.ndim) if k not in kept)
@@ -200,7 +203,7 @@ def _transpose(op: ops.Transpose, args: list[Any], eqn: Eqn) -> Any:
     return y[tuple(None if p < 0 else slice(None) for p in op.perm)]
 
 
-def _reshape(op: ops.Reshape, args: list[Any], eqn: Eqn) -> Any:
+def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     shape = tuple(int(s) for s in args[1:])
     if any(s < 0 for s in shape) or math.prod(shape) != x.size:
@@ -208,7 +211,7 @@ def _reshape(op: ops.Reshape, args: list[Any], eqn: Eqn) -> Any:
     return x.reshape(shape)
 
 
-def index_of(items: ops.Items, dynamic: Sequence[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
+def index_of(items: ops.Items, dynamic: Sequence[Value], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The NumPy index of a basic index with its dynamic entries filled in."""
     rest = iter(dynamic)
     index: list[Any] = []
@@ -226,12 +229,12 @@ def index_of(items: ops.Items, dynamic: Sequence[Any], shape: tuple[int, ...]) -
     return tuple(index)
 
 
-def _slice(op: ops.Slice, args: list[Any], eqn: Eqn) -> Any:
+def _slice(op: ops.Slice, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     return x[index_of(op.items, args[1:], x.shape)].copy()
 
 
-def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
+def _scatter(op: ops.Scatter, args: Values, eqn: Eqn) -> Value:
     x, v = np.asarray(args[0]), np.asarray(args[1])
     index = index_of(op.items, args[2:], x.shape)
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
@@ -241,15 +244,15 @@ def _scatter(op: ops.Scatter, args: list[Any], eqn: Eqn) -> Any:
     return result
 
 
-def _check_fit(op: Any, eqn: Eqn, v: np.ndarray, place: tuple[int, ...]) -> None:
+def _check_fit(op: ops.Scatter | ops.ScatterAt, eqn: Eqn, v: np.ndarray, place: tuple[int, ...]) -> None:
     """Does v, the second argument, fit a place of this shape?"""
-    fixed = eqn.args[1].type.shape  # type: ignore[attr-defined]
+    fixed = eqn.args[1].type.shape
     for k in range(1, v.ndim + 1):
         if fixed[-k] != 1 and v.shape[-k] != place[-k]:
             raise ShapeError(f"{op.mode}_subtensor: a part of shape {v.shape} does not fit a place of shape {place}")
 
 
-def positions_of(axes: Sequence[int], index: Sequence[Any], eqn: Eqn, shape: tuple[int, ...]) -> list[np.ndarray]:
+def positions_of(axes: Sequence[int], index: Values, eqn: Eqn, shape: tuple[int, ...]) -> list[np.ndarray]:
     """Index arrays for `axes`, checked, and broadcast with each other."""
     variables = eqn.args[len(eqn.args) - len(index):]
     alone = Eqn(eqn.op, variables, eqn.outs)
@@ -262,13 +265,13 @@ def positions_of(axes: Sequence[int], index: Sequence[Any], eqn: Eqn, shape: tup
     return list(np.broadcast_arrays(*[np.asarray(i).astype("int64") for i in index]))
 
 
-def _gather(op: ops.Gather, args: list[Any], eqn: Eqn) -> Any:
+def _gather(op: ops.Gather, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     first = positions_of(op.axes, args[1:], eqn, x.shape)
     return np.moveaxis(x, op.axes, range(len(op.axes)))[tuple(first)].copy()
 
 
-def _scatter_at(op: ops.ScatterAt, args: list[Any], eqn: Eqn) -> Any:
+def _scatter_at(op: ops.ScatterAt, args: Values, eqn: Eqn) -> Value:
     x, v = np.asarray(args[0]), np.asarray(args[1])
     index = tuple(positions_of(op.axes, args[2:], eqn, x.shape))
     result = x.astype(np.result_type(x, v)) if np.iscomplexobj(v) else x.copy()
@@ -281,7 +284,7 @@ def _scatter_at(op: ops.ScatterAt, args: list[Any], eqn: Eqn) -> Any:
     return result
 
 
-def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
+def _concat(op: ops.Concat, args: Values, eqn: Eqn) -> Value:
     try:
         return np.concatenate([np.asarray(a) for a in args], axis=op.axis)
     except ValueError:
@@ -289,18 +292,18 @@ def _concat(op: ops.Concat, args: list[Any], eqn: Eqn) -> Any:
                          ) from None
 
 
-def _iota(op: ops.Iota, args: list[Any], eqn: Eqn) -> Any:
+def _iota(op: ops.Iota, args: Values, eqn: Eqn) -> Value:
     n = max(int(args[0]), 0)
     check_room("arange", (n,), "int64")
     return np.arange(n, dtype="int64")
 
 
-def _shapeof(op: ops.ShapeOf, args: list[Any], eqn: Eqn) -> Any:
+def _shapeof(op: ops.ShapeOf, args: Values, eqn: Eqn) -> Value:
     shape = np.shape(args[0])
     return np.asarray(shape if op.axis is None else shape[op.axis], dtype="int64")
 
 
-def _assert(op: ops.Assert, args: list[Any], eqn: Eqn) -> Any:
+def _assert(op: ops.Assert, args: Values, eqn: Eqn) -> Value:
     x, conditions, shown = op.split(args)
     if not all(np.all(c) for c in conditions):
         message = op.message
@@ -317,7 +320,7 @@ class _Sizes(Static):
 
     broadcast_note = SIZE_ONE
 
-    def __init__(self, eqn: Eqn, args: list[Any]) -> None:
+    def __init__(self, eqn: Eqn, args: Values) -> None:
         super().__init__(None)
         self.values = dict(zip(eqn.args, args))
 
@@ -335,7 +338,7 @@ class _Sizes(Static):
             raise ShapeError(message().format(a))
 
 
-def _call(op: ops.Call, args: list[Any], eqn: Eqn) -> list[Any]:
+def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
     inputs, stated = op.split(args)
     routine = get_routine(op.routine)
     if isinstance(routine, UserRoutine):
@@ -352,11 +355,11 @@ def _call(op: ops.Call, args: list[Any], eqn: Eqn) -> list[Any]:
     parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
     found = [_one_call(op, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
     rows = zip(*found) if found and len(made) > 1 else [found] * len(made)
-    return [np.asarray(row, None if found else out.type.dtype).reshape(shape)  # type: ignore[attr-defined]
+    return [np.asarray(row, None if found else out.type.dtype).reshape(shape)
             for row, shape, out in zip(rows, shapes, eqn.outs)]
 
 
-def _one_call(op: ops.Call, inputs: Sequence[Any], shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
+def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
     """The value of a row at index `place` of the batch; nan where it fails and is not to report it."""
     routine: Routine = get_routine(op.routine)
     stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
@@ -369,15 +372,15 @@ def _one_call(op: ops.Call, inputs: Sequence[Any], shapes: Sequence[Any], place:
         return np.full(shape[len(place):], np.nan, inputs[0].dtype)
 
 
-def _words(op: ops.Words, args: list[Any], eqn: Eqn) -> list[Any]:
+def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:
     return [generator_of(args[0]) if op.back else words_of(args[0], str(op))]
 
 
-def _gradient_of(op: ops.GradientOf, args: list[Any], eqn: Eqn) -> Any:
+def _gradient_of(op: ops.GradientOf, args: Values, eqn: Eqn) -> Value:
     return args[-1]
 
 
-def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
+def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
     steps, limit, seqs, inits, others = op.split(args)
     steps = int(steps)
     if steps < 0:
@@ -385,9 +388,9 @@ def _scan(op: ops.Scan, args: list[Any], eqn: Eqn) -> list[Any]:
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
             raise ShapeError(fill(FEW_ROWS.format(literal(str(op)), literal(shown(v.name or v))), [len(x), steps]))
-    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS  # type: ignore[attr-defined]
+    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
                       for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
-    rows: list[Any] = [None] * op.n_stacked
+    rows: Values = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)
     count = 0
@@ -424,11 +427,11 @@ def _stack(steps: int, row: np.ndarray) -> np.ndarray:
         raise MemoryError(f"{steps} rows of shape {np.shape(row)} do not fit in memory") from None
 
 
-def _cond(op: ops.Cond, args: list[Any], eqn: Eqn) -> list[Any]:
+def _cond(op: ops.Cond, args: Values, eqn: Eqn) -> Values:
     return evaluate(op.then if args[0] else op.orelse, args[1:])
 
 
-_RUN: dict[type, Callable[[Any, list[Any], Eqn], Any]] = {
+_RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Generic
 
 from gradc.ir.exponentials import Key, Product, add_power
-from gradc.ir.exponents import DEPTH, Linear
+from gradc.ir.exponents import DEPTH, Atom, E, Linear
+
+if TYPE_CHECKING:
+    from gradc.ir.stable_forms import Forms
 
 Terms = tuple[tuple[float, Linear], ...]
 _TOLERANCE = {"float64": 2.0 ** -49, "float32": 2.0 ** -20}   # by which the square of a rounded 1/sqrt(2) may miss
 
 
-class Merge:
+class Merge(Generic[E]):
     """One product on its way to a better form: its exponentials as one exponent, the other factors around it."""
 
-    def __init__(self, forms: Any, p: Product) -> None:
+    def __init__(self, forms: Forms[E], p: Product[E]) -> None:
         self.forms = forms
         self.exponent = Linear()
         self.number = 1.0
         self.sign = p.sign
         self.rest = p.rest
-        self.inside: set[Any] = set()       # variables of sums whose log is in the exponent
+        self.inside: set[Atom] = set()       # variables of sums whose log is in the exponent
         self.exps = [(key, n) for key, n in p.factors.items() if key[0] == "E"]
         exponents = [key[1].times(n) for key, n in self.exps]
         for u in exponents:
@@ -43,7 +46,7 @@ class Merge:
                 case "G" if n < 0:
                     self.log(key, n)
 
-    def result(self) -> Product | None:
+    def result(self) -> Product[E] | None:
         """The product as it is now."""
         factors = dict(self.into)
         left = self.exponent

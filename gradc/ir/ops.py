@@ -36,7 +36,7 @@ Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -456,3 +456,8 @@ def checks_positions(op: OpKind) -> bool:
 KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
                            Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Call, Words, Scan,
                            Cond)
+
+# The kinds that have one result each.
+OneResult: TypeAlias = (
+    "Constant | Map | Cast | Reduce | Cumulate | ArgReduce | Contract | Broadcast | Transpose | Reshape | Slice | "
+    "Scatter | Gather | ScatterAt | Concat | Iota | ShapeOf | Assert | Words | GradientOf")

@@ -12,7 +12,7 @@ common subexpressions are never built twice.  Checked by `ir.check`, run by `ir.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -38,13 +38,17 @@ class Var:
         return f"%{self.number}"
 
 
-class Eqn:
+Sources: TypeAlias = tuple[Any, ...]        # user lines, or numbers that stand for them
+K = TypeVar("K", bound=ops.OpKind)
+
+
+class Eqn(Generic[K]):
     """`outs = op(args)`.  `node`: of a user's Op that has run, the Apply that it was shown."""
 
     __slots__ = ("args", "node", "op", "outs", "sources")
 
-    def __init__(self, op: ops.OpKind, args: tuple[Var, ...], outs: tuple[Var, ...],
-                 sources: tuple[Any, ...] = ()) -> None:
+    def __init__(self, op: K, args: tuple[Var, ...], outs: tuple[Var, ...],
+                 sources: Sources = ()) -> None:
         self.op = op
         self.args = args
         self.outs = outs
@@ -107,10 +111,10 @@ class Builder:
     def __init__(self) -> None:
         self.inputs: list[Var] = []
         self.eqns: list[Eqn] = []
-        self._interned: dict[Any, Eqn] = {}
-        self._const: dict[Any, Var] = {}
+        self._interned: dict[object, Eqn] = {}
+        self._const: dict[object, Var] = {}
         self._next = 0
-        self.sources: tuple[Any, ...] = ()      # given to every equation made from now on
+        self.sources: Sources = ()      # given to every equation made from now on
         self.producer: dict[Var, Eqn] = {}
 
     def input(self, type: Type, name: str | None = None) -> Var:
@@ -120,6 +124,10 @@ class Builder:
         self.inputs.append(var)
         return var
 
+    @overload
+    def apply(self, op: ops.OneResult, *args: Var) -> Var: ...
+    @overload
+    def apply(self, op: ops.OpKind, *args: Var) -> Any: ...
     def apply(self, op: ops.OpKind, *args: Var) -> Any:
         """`op(*args)`: one Var, or a tuple where the op has several results."""
         outs = self.equation(op, args).outs
@@ -163,13 +171,13 @@ class Builder:
 
     def cast(self, x: Var, dtype: str) -> Var:
         """x in another dtype; x itself if it has it already."""
-        if x.type.dtype == dtype:  # type: ignore[attr-defined]
+        if x.type.dtype == dtype:
             return x
         return self.equation(ops.Cast(dtype), (x,)).outs[0]
 
     def size(self, x: Var, axis: int) -> Var:
         """The size of x along axis as an int64 scalar: a constant where the type knows it."""
-        static = x.type.shape[axis]  # type: ignore[attr-defined]
+        static = x.type.shape[axis]
         if static is not None:
             return self.constant(static, "int64")
         return self.equation(ops.ShapeOf(axis), (x,)).outs[0]
@@ -216,7 +224,7 @@ def equations(program: Program) -> Iterator[Eqn]:
             yield from equations(body)
 
 
-def with_sources(program: Program, of: Callable[[Eqn], tuple[Any, ...]]) -> Program:
+def with_sources(program: Program, of: Callable[[Eqn], Sources]) -> Program:
     """`program` with other sources of all its `equations`, which `of` is given in order."""
     eqns = []
     for e in program.eqns:
@@ -259,6 +267,12 @@ def name_results(scan: ops.Scan, results: Sequence[Var]) -> None:
 def plain(name: str | None) -> str | None:
     """`name` without the step that it tells: h of h[t-1]."""
     return name and name.partition("[")[0]
+
+
+def value(var: Var) -> np.ndarray:
+    """The value of a Var that is known to be a constant."""
+    assert var.data is not None
+    return var.data
 
 
 def tensor(var: Var) -> TensorType:

@@ -100,7 +100,7 @@ class Routine:
         """The error that the interpreter raises at index `place` of the batch."""
         kind, _ = self.faults[found.number]
         message = self.message(found.number, len(place))
-        return getattr(errors, kind)(errors.fill(message, [*found.values, *place]))  # type: ignore[no-any-return]
+        return getattr(errors, kind)(errors.fill(message, [*found.values, *place]))
 
     def message(self, number: int, rank: int) -> str:
         """The message of a fault in a batch of that rank, a format string; the index follows the values shown."""

@@ -120,7 +120,7 @@ def apply_row(b: Builder, eqn: Eqn, op: ops.OpKind, args: Sequence[Var]) -> Var:
         args = [b.apply(ops.Transpose(tuple(range(1, rank))), v) if tensor(v).ndim == rank else v for v in args]
     if op == ops.Reduce("add", ()):
         return args[0]
-    return b.apply(op, *args)  # type: ignore[no-any-return]
+    return b.apply(op, *args)
 
 
 # --------------------------------------------------------------------------------------------------- sums
@@ -169,7 +169,7 @@ def product_of_rows(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> V
         op, given = eqn.op, [v for v, _ in args]
         row = 1 + max((*op.a, *op.b), default=0)
         x, y = [(row, *labels) if flag else labels for labels, (_, flag) in zip((op.a, op.b), args)]
-        return b.apply(ops.Contract(x, y, op.out), *given)  # type: ignore[no-any-return]
+        return b.apply(ops.Contract(x, y, op.out), *given)
     ndim = tensor(eqn.out).ndim
     labels: list[tuple[int, ...]] = []
     factors: list[Var] = []
@@ -180,4 +180,4 @@ def product_of_rows(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> V
         factors.append(b.apply(ops.Transpose((0, *[k + 1 for k in kept])), rows))
     there = [k for k in range(ndim) if any(k in part for part in labels)]
     made = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
-    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)  # type: ignore[no-any-return]
+    return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)

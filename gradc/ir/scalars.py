@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
-from gradc.ir import dtypes, special
+from gradc.ir import dtypes, elementary, special
 from gradc.ir.snippet import Snippet
 from gradc.record import record
 
@@ -185,6 +185,7 @@ def _row_dtypes(rule: str, args: tuple[str, ...]) -> tuple[str, str]:
     return found
 
 
+Value: TypeAlias = Any      # what derivatives are written with: `o`, and arrays, variables or Vars
 ROWS: dict[str, Row] = {}
 
 
@@ -212,25 +213,30 @@ def get_row(fn: Any) -> Row:
 # None: the derivative is zero wherever it exists.  A string: there is none, and why.
 
 
-def _zero(o: Any, g: Any) -> Any:
+def _zero(o: Value, g: Value) -> Value:
     return o.const(0, g)
 
 
-def _keep(o: Any, condition: Any, g: Any) -> Any:
+def _keep(o: Value, condition: Value, g: Value) -> Value:
     """g where the condition holds, else 0 (a product would make nan of 0 * inf)."""
     return o.switch(condition, g, _zero(o, g))
+
+
+def _curvature(o: Value, g: Value, a: Value, b: Value, h: Value) -> Value:
+    """g * a * b / h, and 0 where h is 0."""
+    return _keep(o, o.neq(h, o.const(0, h)), o.mul(o.mul(g, a), o.true_divide(b, h)))
 
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _HALF_ROOT_PI = math.sqrt(math.pi) / 2
 
 
-def _difference(o: Any, g: Any, x: Any, y: Any) -> Any:
+def _difference(o: Value, g: Value, x: Value, y: Value) -> Value:
     """x - y, and 0 (not nan) for equal infinities."""
     return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
 
 
-def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
+def _power_slope(o: Value, g: Value, x: Value, y: Value) -> Value:
     """g * y * x**(y-1).  For y = 0 that is 0: with 1 in the place of an x that is 0 (for a constant y, where higher
     derivatives of x**2 get, of every x) it is never 0 * inf, nor are its own derivatives."""
     if o.never_zero(y):
@@ -243,18 +249,18 @@ def _power_slope(o: Any, g: Any, x: Any, y: Any) -> Any:
     return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
 
 
-def _ierfcx_slope(o: Any, g: Any, out: Any, n: Any, x: Any) -> Any:
+def _ierfcx_slope(o: Value, g: Value, out: Value, n: Value, x: Value) -> Value:
     """g * -2 (n+1) ierfcx(n+1, x)."""
     following = o.add(n, o.const(1, n))
     return o.mul(g, o.mul(o.mul(o.const(-2, g), following), o.ierfcx(following, x)))
 
 
-def _gauss(o: Any, g: Any, x: Any) -> Any:
+def _gauss(o: Value, g: Value, x: Value) -> Value:
     """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
     return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
 
 
-def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
+def _inverse_mills(o: Value, g: Value, x: Value) -> Value:
     """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
     zero = o.const(0, g)
     right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
@@ -262,7 +268,7 @@ def _inverse_mills(o: Any, g: Any, x: Any) -> Any:
     return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
 
 
-def _inverse_gauss(o: Any, g: Any, out: Any) -> Any:
+def _inverse_gauss(o: Value, g: Value, out: Value) -> Value:
     """sqrt(pi)/2 * exp(out**2), the derivative of erfinv where it takes the value out."""
     return o.mul(o.const(_HALF_ROOT_PI, g), o.exp(o.square(out)))
 
@@ -292,7 +298,7 @@ row("mod", 2, "integral", np.mod, "gradc_mod_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: g,
        lambda o, g, out, x, y: o.neg(o.mul(g, o.floor_divide(x, y)))),
     cost="special", vector=False, ulp=0.5)
-row("pow", 2, "integral", special.power,
+row("pow", 2, "integral", elementary.power,
     {"f": "pow{s}({0}, {1})", "i": "gradc_pow_{t}({0}, {1})", "u": "gradc_pow_{t}({0}, {1})"},
     d=(lambda o, g, out, x, y: _power_slope(o, g, x, y),
        lambda o, g, out, x, y: o.switch(o.eq(x, o.const(0, x)), _zero(o, g), o.mul(o.mul(g, out), o.log(x)))),
@@ -303,6 +309,9 @@ row("abs", 1, "magnitude", np.abs, {"f": "fabs{s}({0})", "i": "gradc_abs_{t}({0}
 row("sgn", 1, "signed", np.sign, "gradc_sgn_{t}({0})", d=(None,))
 row("square", 1, "integral", np.square, "gradc_square_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(2, g), x)),), ulp=0.5)
+row("hypot", 2, "floating", elementary.hypot, "hypot{s}({0}, {1})",
+    d=(lambda o, g, out, x, y: o.mul(g, o.hypot_slope(x, y)),
+       lambda o, g, out, x, y: o.mul(g, o.hypot_slope(y, x))), cost="power", ulp=2, commutative=True)
 row("sqrt", 1, "floating", np.sqrt, "sqrt{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(o.mul(g, o.const(0.5, g)), out),), cost="root", ulp=0.5, domain="positive")
 row("reciprocal", 1, "floating", np.reciprocal, "1 / {0}",
@@ -340,7 +349,7 @@ row("arccos", 1, "floating", np.arccos, "acos{s}({0})",
     domain="unit")
 row("arctan", 1, "floating", np.arctan, "atan{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.add(o.const(1, g), o.square(x))),), cost="exp", ulp=4)
-row("arctan2", 2, "floating", special.arctan2, "atan2{s}({0}, {1})",
+row("arctan2", 2, "floating", elementary.arctan2, "atan2{s}({0}, {1})",
     d=(lambda o, g, out, y, x: o.true_divide(o.mul(g, o.true_divide(x, o.hypot(x, y))), o.hypot(x, y)),
        lambda o, g, out, y, x: o.neg(o.true_divide(o.mul(g, o.true_divide(y, o.hypot(x, y))), o.hypot(x, y)))),
     cost="power", ulp=4)
@@ -356,17 +365,19 @@ row("arccosh", 1, "floating", np.arccosh, "acosh{s}({0})",
     cost="exp", ulp=4, domain="above_one")
 row("arctanh", 1, "floating", np.arctanh, "atanh{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, o.one_minus_square(x)),), cost="exp", ulp=4, domain="unit")
-row("deg2rad", 1, "floating", special.deg2rad, "gradc_deg2rad_{t}({0})", d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
-row("rad2deg", 1, "floating", special.rad2deg, "gradc_rad2deg_{t}({0})", d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
+row("deg2rad", 1, "floating", elementary.deg2rad, "gradc_deg2rad_{t}({0})",
+    d=(lambda o, g, out, x: o.deg2rad(g),), ulp=1)
+row("rad2deg", 1, "floating", elementary.rad2deg, "gradc_rad2deg_{t}({0})",
+    d=(lambda o, g, out, x: o.rad2deg(g),), ulp=1)
 
 # --- rounding: zero derivative
 
 row("floor", 1, "floating", np.floor, "floor{s}({0})", d=(None,))
 row("ceil", 1, "floating", np.ceil, "ceil{s}({0})", d=(None,))
 row("trunc", 1, "floating", np.trunc, "trunc{s}({0})", d=(None,))
-row("round_half_to_even", 1, "same", special.round_half_to_even,
+row("round_half_to_even", 1, "same", elementary.round_half_to_even,
     {"f": "rint{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
-row("round_half_away_from_zero", 1, "same", special.round_half_away_from_zero,
+row("round_half_away_from_zero", 1, "same", elementary.round_half_away_from_zero,
     {"f": "round{s}({0})", "i": "{0}", "u": "{0}", "b": "{0}"}, d=(None,))
 
 # --- extremes: at a tie the first argument gets the gradient, so that the derivative is that of one of the two
@@ -379,7 +390,7 @@ row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: _keep(o, o.le(x, y), g),
        lambda o, g, out, x, y: _keep(o, o.gt(x, y), g)),
     identity="highest", commutative=True)
-row("clip", 3, "common", special.clip, "gradc_clip_{t}({0}, {1}, {2})",
+row("clip", 3, "common", elementary.clip, "gradc_clip_{t}({0}, {1}, {2})",
     # hi wins where lo > hi
     d=(lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
        lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.lt(x, lo), o.le(lo, hi)), g),
@@ -422,27 +433,27 @@ row("identity", 1, "same", np.array, "{0}", d=(lambda o, g, out, x: g,), cost="f
 
 # --- stable forms
 
-row("sigmoid", 1, "floating", special.sigmoid, "gradc_sigmoid_{t}({0})",
+row("sigmoid", 1, "floating", elementary.sigmoid, "gradc_sigmoid_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.times_complement(out)),), cost="exp", ulp=6)
-row("softplus", 1, "floating", special.softplus, "gradc_softplus_{t}({0})",
+row("softplus", 1, "floating", elementary.softplus, "gradc_softplus_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sigmoid(x)),), cost="power", ulp=6)
-row("log1mexp", 1, "floating", special.log1mexp, "gradc_log1mexp_{t}({0})",
+row("log1mexp", 1, "floating", elementary.log1mexp, "gradc_log1mexp_{t}({0})",
     # -exp(x)/(1-exp(x)): nothing overflows, here or in the next derivative; 0-y and not -y, so that 0 gives -inf
     d=(lambda o, g, out, x: o.neg(o.true_divide(o.mul(g, o.exp(x)), o.sub(o.const(0, g), o.expm1(x)))),),
     cost="power", ulp=8, domain="negative")
-row("log_cosh", 1, "floating", special.log_cosh, "gradc_log_cosh_{t}({0})",
+row("log_cosh", 1, "floating", elementary.log_cosh, "gradc_log_cosh_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.tanh(x)),), cost="power", ulp=6)
-row("logaddexp", 2, "floating", special.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
+row("logaddexp", 2, "floating", elementary.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
        lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
     cost="power", ulp=6, commutative=True)
-row("softsign", 1, "floating", special.softsign, "gradc_softsign_{t}({0})",
+row("softsign", 1, "floating", elementary.softsign, "gradc_softsign_{t}({0})",
     # divided twice: the square of a large x would make the second derivative 0
     d=(lambda o, g, out, x: o.true_divide(o.true_divide(g, below := o.add(o.const(1, g), o.abs(x))), below),),
     cost="divide", ulp=1.5)
-row("xlogx", 1, "floating", special.xlogx, "gradc_xlogx_{t}({0})",
+row("xlogx", 1, "floating", elementary.xlogx, "gradc_xlogx_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.log_plus_one(x)),), cost="exp", ulp=6, domain="positive")
-row("xlogy0", 2, "floating", special.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
+row("xlogy0", 2, "floating", elementary.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
        # the guard is for 0 / 0 alone: x / y with x = 0 has a derivative by x
        lambda o, g, out, x, y: _keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
@@ -455,13 +466,14 @@ row("one_minus_square", 1, "floating", lambda x: (1 - x) * (1 + x), "gradc_one_m
     d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), x)),), ulp=1.5, domain="unit")
 row("times_complement", 1, "floating", lambda x: x * (1 - x), "gradc_times_complement_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.sub(o.const(1, g), o.mul(o.const(2, g), x))),), ulp=1.5, domain="unit")
-row("sech_squared", 1, "floating", special.sech_squared, "gradc_sech_squared_{t}({0})",
+row("sech_squared", 1, "floating", elementary.sech_squared, "gradc_sech_squared_{t}({0})",
     d=(lambda o, g, out, x: o.mul(o.mul(o.const(-2, g), o.mul(g, out)), o.tanh(x)),), cost="exp", ulp=10)
-row("log_plus_one", 1, "floating", special.log_plus_one, "gradc_log_plus_one_{t}({0})",
+row("log_plus_one", 1, "floating", elementary.log_plus_one, "gradc_log_plus_one_{t}({0})",
     d=(lambda o, g, out, x: o.true_divide(g, x),), cost="power", ulp=4, domain="positive")
-row("hypot", 2, "floating", special.hypot, "hypot{s}({0}, {1})",
-    d=(lambda o, g, out, x, y: o.mul(g, o.true_divide(x, out)),
-       lambda o, g, out, x, y: o.mul(g, o.true_divide(y, out))), cost="power", ulp=2, commutative=True)
+row("hypot_slope", 2, "floating", elementary.hypot_slope, "gradc_hypot_slope_{t}({0}, {1})",
+    # y**2 / h**3 and -x y / h**3, 0 at 0
+    d=(lambda o, g, out, x, y: _curvature(o, g, o.hypot_slope(y, x), o.hypot_slope(y, x), o.hypot(x, y)),
+       lambda o, g, out, x, y: o.neg(_curvature(o, g, out, o.hypot_slope(y, x), o.hypot(x, y)))), cost="root", ulp=3)
 
 # --- error functions and the gamma family
 

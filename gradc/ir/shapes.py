@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,15 @@ from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeE
 from gradc.ir import dtypes, ops
 from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.sizes import Dim, Dims, Sizes, Symbol
-from gradc.ir.types import StaticShape, TensorType
+from gradc.ir.types import HasType, StaticShape, TensorType
 
-Args = Sequence[Any]
+if TYPE_CHECKING:
+    from gradc.ir.program import Eqn, Program, Var
+
+Args = Sequence[Any]        # variables of a graph or Vars, as who asks has them
+Sizing: TypeAlias = Any     # `Shapes`, `Static` or a kernel's size code: each has dimensions of its own kind
 Known = Sequence["Dim | None"] | None       # dimensions of a result; None: only the result itself can tell
+Rule: TypeAlias = "Callable[[Sizing, Any, Args], Sequence[Known]]"
 
 OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
@@ -29,7 +34,7 @@ OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 # ------------------------------------------------------------------------------------------------- rules
 
 
-def broadcast(s: Any, what: str, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
+def broadcast(s: Sizing, what: str, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
     """Dimensions of `all_dims` broadcast: 1s that `fixed` states and missing axes repeat, other sizes must agree."""
     first: Any = ()
     for dims in all_dims:
@@ -51,7 +56,7 @@ def broadcast(s: Any, what: str, args: Args, all_dims: Sequence[Any], fixed: Seq
     return tuple(result)
 
 
-def _differ(s: Any, what: str, args: Args, axis: int | None = None) -> Callable[[], str]:
+def _differ(s: Sizing, what: str, args: Args, axis: int | None = None) -> Callable[[], str]:
     def text() -> str:
         shapes = literal(", ".join(f"{s.name(a)} is {a.type.short()}" for a in args))
         where = "" if axis is None else f" of dimension {axis}"
@@ -61,43 +66,43 @@ def _differ(s: Any, what: str, args: Args, axis: int | None = None) -> Callable[
     return text
 
 
-def _map(s: Any, op: ops.Map, args: Args) -> list[Known]:
+def _map(s: Sizing, op: ops.Map, args: Args) -> list[Known]:
     return [broadcast(s, str(op), args, [s.of(a) for a in args], [a.type.shape for a in args])]
 
 
-def _same(s: Any, op: Any, args: Args) -> list[Known]:
+def _same(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     return [s.of(args[0])]
 
 
-def _constant(s: Any, op: ops.Constant, args: Args) -> list[Known]:
+def _constant(s: Sizing, op: ops.Constant, args: Args) -> list[Known]:
     return [op.value.data.shape]
 
 
-def _assert(s: Any, op: ops.Assert, args: Args) -> list[Known]:
+def _assert(s: Sizing, op: ops.Assert, args: Args) -> list[Known]:
     s.asserted(op, args)
     return [s.of(args[0])]
 
 
-def _nonempty(s: Any, op: Any, dims: Dims, axes: Iterable[int]) -> None:
+def _nonempty(s: Sizing, op: ops.OpKind, dims: Dims, axes: Iterable[int]) -> None:
     for axis in axes:
         s.at_least(dims[axis], 1, "ShapeError",
-                   lambda axis=axis: f"{op} over dimension {axis} of size 0 has no value")  # type: ignore[misc]
+                   lambda axis=axis: f"{op} over dimension {axis} of size 0 has no value")
 
 
-def _reduce(s: Any, op: ops.Reduce, args: Args) -> list[Known]:
+def _reduce(s: Sizing, op: ops.Reduce, args: Args) -> list[Known]:
     dims = s.of(args[0])
     if op.fn in ("maximum", "minimum"):
         _nonempty(s, op, dims, op.axes)
     return [tuple([d for k, d in enumerate(dims) if k not in op.axes])]
 
 
-def _argreduce(s: Any, op: ops.ArgReduce, args: Args) -> list[Known]:
+def _argreduce(s: Sizing, op: ops.ArgReduce, args: Args) -> list[Known]:
     dims = s.of(args[0])
     _nonempty(s, op, dims, (op.axis,))
     return [dims[:op.axis] + dims[op.axis + 1:]]
 
 
-def _contract(s: Any, op: ops.Contract, args: Args) -> list[Known]:
+def _contract(s: Sizing, op: ops.Contract, args: Args) -> list[Known]:
     found: dict[int, Dim] = {}
     for labels, arg in ((op.a, args[0]), (op.b, args[1])):
         for label, d in zip(labels, s.of(arg)):
@@ -105,7 +110,7 @@ def _contract(s: Any, op: ops.Contract, args: Args) -> list[Known]:
     return [tuple([found[label] for label in op.out])]
 
 
-def _given(s: Any, what: str, args: Args) -> list[Dim]:
+def _given(s: Sizing, what: str, args: Args) -> list[Dim]:
     """Sizes that arguments state."""
     dims = [s.value(a) for a in args]
     for d in dims:
@@ -113,7 +118,7 @@ def _given(s: Any, what: str, args: Args) -> list[Dim]:
     return dims
 
 
-def _broadcast(s: Any, op: Any, args: Args) -> list[Known]:
+def _broadcast(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     x = args[0]
     result = _given(s, "alloc", args[1:])
     for k, (d, fixed) in enumerate(zip(reversed(s.of(x)), reversed(x.type.shape)), 1):
@@ -122,19 +127,19 @@ def _broadcast(s: Any, op: Any, args: Args) -> list[Known]:
     return [tuple(result)]
 
 
-def _transpose(s: Any, op: ops.Transpose, args: Args) -> list[Known]:
+def _transpose(s: Sizing, op: ops.Transpose, args: Args) -> list[Known]:
     dims = s.of(args[0])
     return [tuple([1 if p < 0 else dims[p] for p in op.perm])]
 
 
-def _reshape(s: Any, op: Any, args: Args) -> list[Known]:
+def _reshape(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     result = _given(s, "reshape", args[1:])
     s.must_equal(s.product(s.of(args[0])), s.product(result), "ShapeError",
                  lambda: "reshape: an array of {0} elements does not fill a shape of {1} elements")
     return [tuple(result)]
 
 
-def part(s: Any, items: ops.Items, x: Any, dynamic: Args) -> Dims:
+def part(s: Sizing, items: ops.Items, x: HasType, dynamic: Args) -> Dims:
     """Dimensions of what a basic index picks of x; single positions are checked where they are known."""
     dims = s.of(x)
     rest = iter(dynamic)
@@ -150,24 +155,24 @@ def part(s: Any, items: ops.Items, x: Any, dynamic: Args) -> Dims:
     return (*result, *dims[len(items):])
 
 
-def _slice(s: Any, op: Any, args: Args) -> list[Known]:
+def _slice(s: Sizing, op: ops.Slice, args: Args) -> list[Known]:
     return [part(s, op.items, args[0], args[1:])]
 
 
-def _scatter(s: Any, op: Any, args: Args) -> list[Known]:
+def _scatter(s: Sizing, op: ops.Scatter, args: Args) -> list[Known]:
     x, v = args[:2]
     _fills(s, op, v, part(s, op.items, x, args[2:]))
     return [s.of(x)]
 
 
-def _fills(s: Any, op: Any, v: Any, place: Dims) -> None:
+def _fills(s: Sizing, op: Any, v: Any, place: Dims) -> None:
     """v must fit the part of a tensor with the dimensions `place`."""
     for d, p, fixed in zip(reversed(s.of(v)), reversed(place), reversed(v.type.shape)):
         if fixed != 1:
             s.unify(d, p, _differ(s, f"{op.mode}_subtensor", [v]))
 
 
-def picked(s: Any, axes: Sequence[int], x: Any, index: Args) -> Dims:
+def picked(s: Sizing, axes: Sequence[int], x: Any, index: Args) -> Dims:
     """Dimensions of x at index arrays for `axes`."""
     dims = s.of(x)
     for axis, i in zip(axes, index):
@@ -181,17 +186,17 @@ def picked(s: Any, axes: Sequence[int], x: Any, index: Args) -> Dims:
     return (*first, *[d for k, d in enumerate(dims) if k not in axes])
 
 
-def _gather(s: Any, op: ops.Gather, args: Args) -> list[Known]:
+def _gather(s: Sizing, op: ops.Gather, args: Args) -> list[Known]:
     return [picked(s, op.axes, args[0], args[1:])]
 
 
-def _scatter_at(s: Any, op: ops.ScatterAt, args: Args) -> list[Known]:
+def _scatter_at(s: Sizing, op: ops.ScatterAt, args: Args) -> list[Known]:
     x, v, *index = args
     _fills(s, op, v, picked(s, op.axes, x, index))
     return [s.of(x)]
 
 
-def _concat(s: Any, op: ops.Concat, args: Args) -> list[Known]:
+def _concat(s: Sizing, op: ops.Concat, args: Args) -> list[Known]:
     result = list(s.of(args[0]))
     for a in args[1:]:
         for k, d in enumerate(s.of(a)):
@@ -200,19 +205,19 @@ def _concat(s: Any, op: ops.Concat, args: Args) -> list[Known]:
     return [tuple(result)]
 
 
-def _iota(s: Any, op: Any, args: Args) -> list[Known]:
+def _iota(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     return [(s.maximum(s.value(args[0]), 0, "length"),)]
 
 
-def _shapeof(s: Any, op: ops.ShapeOf, args: Args) -> list[Known]:
+def _shapeof(s: Sizing, op: ops.ShapeOf, args: Args) -> list[Known]:
     return [() if op.axis is not None else (len(s.of(args[0])),)]
 
 
-def _words(s: Any, op: ops.Words, args: Args) -> list[Known]:
+def _words(s: Sizing, op: ops.Words, args: Args) -> list[Known]:
     return [None]
 
 
-def _call(s: Any, op: ops.Call, args: Args) -> Sequence[Known]:
+def _call(s: Sizing, op: ops.Call, args: Args) -> Sequence[Known]:
     """What the call states, and what follows from the signature; sizes of a state are those of its type."""
     inputs, given = op.split(args)
     stated: list[Known] = [tuple(_given(s, s.stating(op), each)) for each in given]
@@ -237,13 +242,13 @@ def _call(s: Any, op: ops.Call, args: Args) -> Sequence[Known]:
             else (*batch, *[found.get(label) for label in core]) for core, want in zip(made, routine.gives)]
 
 
-def _scan(s: Any, op: ops.Scan, args: Args) -> list[Known]:
+def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
     """Sizes do not change from step to step; results of a loop that runs no step have them too."""
     what = literal(str(op))
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))  # type: ignore[misc]
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]
@@ -251,12 +256,12 @@ def _scan(s: Any, op: ops.Scan, args: Args) -> list[Known]:
     return [*carries, *[None if r is None else (steps, *r) for r in rows], *([()] if op.until else [])]
 
 
-def _cond(s: Any, op: ops.Cond, args: Args) -> list[Known]:
+def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
     """The sizes on which both branches agree."""
-    return s.branches(op, [s.of(x) for x in args[1:]], args[1:])  # type: ignore[no-any-return]
+    return s.branches(op, [s.of(x) for x in args[1:]], args[1:])
 
 
-RULES: dict[type, Callable[[Any, Any, Args], Sequence[Known]]] = {
+RULES: dict[type[ops.OpKind], Rule] = {
     ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
@@ -266,7 +271,7 @@ RULES: dict[type, Callable[[Any, Any, Args], Sequence[Known]]] = {
 }
 
 
-def rule_of(op: Any) -> Callable[[Any, Any, Args], Sequence[Known]]:
+def rule_of(op: ops.OpKind) -> Rule:
     """The rule of an op."""
     rule = RULES.get(type(op))
     if rule is None:
@@ -280,7 +285,7 @@ ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "floor_divide": "quotien
               "maximum": "maximum"}       # rows on int64 -> methods of Sizes
 
 
-def analyse(program: Any) -> Shapes:
+def analyse(program: Program) -> Shapes:
     """Dimensions of every Var of `program`, with all equalities that its equations check."""
     shapes = Shapes()
     for v in program.inputs:
@@ -298,23 +303,23 @@ class Shapes(Sizes):
 
     def __init__(self, fresh: Callable[[str], str] | None = None) -> None:
         super().__init__(fresh)
-        self.dims: dict[Any, Dims] = {}
-        self.producer: dict[Any, Any] = {}
-        self.values: dict[Any, Dim] = {}        # of integer scalars
-        self.outside: dict[Any, Any] = {}       # input of a body -> the value around it that it is throughout
-        self.eqn: Any = None                    # the one at work
+        self.dims: dict[Var, Dims] = {}
+        self.producer: dict[Var, Eqn] = {}
+        self.values: dict[Var, Dim] = {}        # of integer scalars
+        self.outside: dict[Var, Var] = {}       # input of a body -> the value around it that it is throughout
+        self.eqn: Eqn | Any = None                    # the one at work
 
     # -- what the rules ask
 
-    def of(self, var: Any) -> Dims:
+    def of(self, var: Var) -> Dims:
         """Dimensions of a Var, representatives."""
         return self.all_found(self.dims[var])
 
-    def name(self, var: Any) -> str:
+    def name(self, var: Var) -> str:
         """What to call a Var in a message."""
         return shown(var.name or "a result")
 
-    def value(self, var: Any) -> Dim:
+    def value(self, var: Var) -> Dim:
         """The value of an integer scalar as a size."""
         found = self.values.get(var)
         if found is None:
@@ -322,7 +327,7 @@ class Shapes(Sizes):
             found = self.values[var]
         return self.find(found)
 
-    def _evaluate(self, var: Any) -> None:
+    def _evaluate(self, var: Var) -> None:
         """Enter the value of `var`, and of what it is made of, without recursion."""
         stack = [var]
         values = self.values
@@ -334,7 +339,7 @@ class Shapes(Sizes):
             if v.data is not None:
                 values[v] = int(v.data)
                 continue
-            eqn: Any = self.producer.get(v)
+            eqn: Eqn | Any = self.producer.get(v)
             op: Any = None if eqn is None else eqn.op
             args: Args = () if v not in self.outside else (self.outside[v],)
             method = ""
@@ -360,7 +365,7 @@ class Shapes(Sizes):
             else:
                 values[v] = self.atom(v)
 
-    def atom(self, var: Any) -> Dim:
+    def atom(self, var: Var) -> Dim:
         """The value of an integer scalar that is no arithmetic of sizes."""
         return self.term("value", (var,), var.name or "value")
 
@@ -368,7 +373,7 @@ class Shapes(Sizes):
         """Are the conditions of an Assert checked wherever its value is used as a size?"""
         return self.told
 
-    def _element(self, eqn: Any) -> Any:
+    def _element(self, eqn: Eqn) -> Any:
         """What `v[k]` is, of a vector that was put together from scalars: the scalar, or None; k constant."""
         items = eqn.op.items
         made = self.producer.get(self.whole(eqn.args[0]))
@@ -382,7 +387,7 @@ class Shapes(Sizes):
         alone = one is not None and (one.op == ops.Transpose((-1,)) or type(one.op) is ops.Broadcast)
         return one.args[0] if alone and not one.args[0].type.ndim else None
 
-    def whole(self, var: Any) -> Any:
+    def whole(self, var: Var) -> Any:
         """The value outside all bodies that `var` is throughout."""
         while var in self.outside:
             var = self.outside[var]
@@ -434,7 +439,7 @@ class Shapes(Sizes):
         return [None if a is None or b is None else [d if d == e else None for d, e in zip(a, b)]
                 for a, b in zip(*found)]
 
-    def body(self, program: Any, given: Sequence[Dims], outside: dict[Any, Any]) -> list[Known]:
+    def body(self, program: Program, given: Sequence[Dims], outside: dict[Var, Var]) -> list[Known]:
         """Dimensions of a body's outputs by those of its inputs; `outside`: inputs that are a value outside throughout.
 
         None where they depend on values inside.  A body is analysed once, by sizes of its own, whatever is around it.
@@ -461,23 +466,23 @@ class Shapes(Sizes):
 
     # -- noting
 
-    def input(self, var: Any) -> None:
+    def input(self, var: Var) -> None:
         """An input of the Program."""
         self.dims[var] = self._typed(var, None)
 
-    def note(self, eqn: Any) -> None:
+    def note(self, eqn: Eqn) -> None:
         """Enter an equation."""
         self.eqn = eqn
         for out, dims in zip(eqn.outs, rule_of(eqn.op)(self, eqn.op, eqn.args)):
             self.dims[out] = self._typed(out, dims)
             self.producer[out] = eqn
 
-    def shape(self, op: Any, args: Args) -> Dims | None:
-        """Dimensions of the one result of `op(*args)`; None if only the result itself can tell."""
+    def shape(self, op: ops.OpKind, args: Args) -> Dims | Any:
+        """Dimensions of the one result of `op(*args)`; None if only the result can tell (never, for most kinds)."""
         dims = rule_of(op)(self, op, args)[0]
-        return None if dims is None or None in dims else tuple(dims)  # type: ignore[arg-type]
+        return None if dims is None or None in dims else tuple(dims)
 
-    def _typed(self, var: Any, dims: Known) -> Dims:
+    def _typed(self, var: Var, dims: Known) -> Dims:
         """`dims` with what the type of `var` knows, and atoms for what nothing else tells."""
         t = var.type
         if type(t) is not TensorType:
@@ -490,7 +495,7 @@ class Shapes(Sizes):
         return tuple([s if s is not None else d if d is not None else self.own_size(var, k)
                       for k, (d, s) in enumerate(zip(dims, shape))])
 
-    def own_size(self, var: Any, axis: int) -> Dim:
+    def own_size(self, var: Var, axis: int) -> Dim:
         """A size that only `var` itself tells."""
         return self.term("shape", (var, axis), f"{var.name or 'x'}_n{axis}")
 
@@ -506,7 +511,7 @@ class Static:
     def __init__(self, source: SourceLine | None) -> None:
         self.source = source
 
-    def shape(self, op: Any, args: Args) -> StaticShape:
+    def shape(self, op: ops.OpKind, args: Args) -> StaticShape:
         """Static shape of the one result of `op(*args)`."""
         return self.shapes(op, args)[0]
 
@@ -517,13 +522,13 @@ class Static:
     def stating(self, op: ops.Call) -> str:
         return str(op)
 
-    def of(self, arg: Any) -> StaticShape:
+    def of(self, arg: HasType) -> StaticShape:
         return arg.type.shape if isinstance(arg.type, TensorType) else ()
 
-    def name(self, arg: Any) -> str:
+    def name(self, arg: HasType) -> str:
         return describe(arg)
 
-    def value(self, arg: Any) -> int | None:
+    def value(self, arg: HasType) -> int | None:
         return constant(arg)
 
     def add(self, a: int | None, b: int | None, base: str = "") -> int | None:
@@ -565,7 +570,7 @@ class Static:
         """Nothing that types tell."""
 
 
-def constant(arg: Any) -> int | None:
+def constant(arg: HasType) -> int | None:
     """The value of a constant scalar, graph or Program."""
     data = getattr(arg, "data", None)
     return int(data) if data is not None and getattr(data, "ndim", 1) == 0 else None

@@ -72,8 +72,8 @@ class Region:
     constraints: list[Constraint] = new(factory=list)
     same: dict[Symbol, Dim] = new(factory=dict)           # union-find: a size -> what it is equal to
     at_least: dict[Symbol, int] = new(factory=dict)       # lower bounds that checks have told
-    told: set[Any] = new(factory=set)                   # (kind, a, b) of the constraints
-    found: dict[Any, Any] = new(factory=dict)           # memo of `find` and `all_found`
+    told: set[object] = new(factory=set)                   # (kind, a, b) of the constraints
+    found: dict[object, Any] = new(factory=dict)           # memo of `find` and `all_found`
 
     def inner(self) -> Region:
         """A part of this one."""
@@ -89,7 +89,7 @@ class Sizes:
     def __init__(self, fresh: Callable[[str], str] | None = None) -> None:
         self.region = Region()
         self._fresh = fresh
-        self._terms: dict[Any, Symbol] = {}
+        self._terms: dict[object, Symbol] = {}
 
     # -- terms
 
@@ -277,7 +277,7 @@ class Sizes:
         start, stop, n = (None if d is None else self.find(d) for d in (start, stop, n))  # type: ignore[assignment]
         step = 1 if step is None else self.find(step)
         if all(b is None or type(b) is int for b in (start, stop, step, n)) and step:
-            r = range(*slice(start, stop, step).indices(n))  # type: ignore[arg-type, misc]
+            r = range(*slice(start, stop, step).indices(n))  # type: ignore[arg-type]
             return (r.start if len(r) else 0), len(r), step
         if step == -1 and start is None and stop is None:
             return self.sub(n, 1), n, -1
@@ -316,11 +316,11 @@ class Sizes:
         region = self.region
         if type(size) is int or not region.same:
             return size
-        found = region.found.get(size)  # type: ignore[arg-type]
+        found = region.found.get(size)
         if found is None:
             region.found[size] = size       # where it is asked for again meanwhile
-            found = region.found[size] = self._renewed(size, RENEWED)  # type: ignore[arg-type]
-        return found  # type: ignore[no-any-return]
+            found = region.found[size] = self._renewed(size, RENEWED)
+        return found
 
     def all_found(self, dims: Dims) -> Dims:
         """The representatives of all of `dims`."""
@@ -330,12 +330,12 @@ class Sizes:
         found = region.found.get(dims)
         if found is None:
             found = region.found[dims] = tuple([self.find(d) for d in dims])
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _renewed(self, size: Dim, depth: int) -> Dim:
         same = self.region.same
         while size in same:
-            size = same[size]  # type: ignore[index]
+            size = same[size]
         if type(size) is int or not depth:
             return size
         fn, args = size.fn, size.args  # type: ignore[union-attr]
@@ -353,7 +353,7 @@ class Sizes:
                 return size
             if fn == "product":
                 return self.product(renewed)
-            return getattr(self, fn)(*renewed)  # type: ignore[no-any-return]
+            return getattr(self, fn)(*renewed)
         return size
 
     def translated(self, size: Dim, atom: Callable[[Symbol], Dim | None], memo: dict[Dim, Dim | None]) -> Dim | None:
@@ -386,7 +386,7 @@ class Sizes:
             n, start, stop, step, flags = found
             return self.slice_range(None if flags & 1 else start, None if flags & 2 else stop, step, n)[
                 fn == "slice_count"]
-        return getattr(self, fn)(*found)  # type: ignore[no-any-return]
+        return getattr(self, fn)(*found)
 
     def equal(self, a: Dims, b: Dims) -> bool:
         """Are these the same shapes at run time?"""
@@ -408,7 +408,7 @@ class Sizes:
                 if low is None:
                     own = self._lower_by_wholes(size)  # type: ignore[arg-type]
                     break
-                own += f * low  # type: ignore[operator]
+                own += f * low
         elif fn == "maximum":
             own = max((low for low in map(self.lower, args) if low is not None), default=None)
         elif fn == "align":
@@ -433,7 +433,7 @@ class Sizes:
                         factors[t] = factors.get(t, 0) + f * g
                     lows = [g * least for t, g in factors.items() if g > 0 and (least := self.lower(t)) is not None]
                     if len(lows) == len(factors) - list(factors.values()).count(0):
-                        return size.args[0] + f * low + sum(lows)  # type: ignore[no-any-return]
+                        return size.args[0] + f * low + sum(lows)
         return None
 
     def is_length(self, size: Dim) -> bool:
@@ -508,7 +508,7 @@ def _affine(size: Dim) -> tuple[int, Sequence[tuple[int, Symbol]]]:
     if type(size) is int:
         return size, ()
     if size.fn == "sum":  # type: ignore[union-attr]
-        return size.args  # type: ignore[union-attr, return-value]
+        return size.args  # type: ignore[union-attr]
     return 0, ((1, size),)  # type: ignore[return-value]
 
 

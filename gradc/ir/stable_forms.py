@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.exponentials import MOST_TERMS, Key, Product, Reader
-from gradc.ir.exponents import DEPTH, Linear
+from gradc.ir.exponents import DEPTH, Atom, E, Linear
 from gradc.ir.merge import Merge, Terms, is_logistic, is_mirrored, placed
 
 
-class Forms(Reader):
+class Forms(Reader[E]):
     """Finds forms."""
 
-    def form(self, fn: str, args: Sequence[Any]) -> Any:
+    def form(self, fn: str, args: Sequence[E]) -> E | None:
         """Another expression for the row `fn` of `args`, or None."""
         if not any([self.seed(a) for a in args]):
             return None
@@ -50,13 +49,13 @@ class Forms(Reader):
 
     # --------------------------------------------------------------------------------------------- algebra
 
-    def merged(self, p: Product) -> Product | None:
+    def merged(self, p: Product[E]) -> Product[E] | None:
         """A better form of p, None if p is good as it is."""
         if p.known is None:
             p.known = (self._merged(p),)
-        return p.known[0]  # type: ignore[no-any-return]
+        return p.known[0]
 
-    def _merged(self, p: Product) -> Product | None:
+    def _merged(self, p: Product[E]) -> Product[E] | None:
         if len(p.factors) == 1:
             (letter, *rest), n = next(iter(p.factors.items()))
             if letter != "L" or n > 0 or not (is_logistic(rest[0]) or is_mirrored(rest[0])):
@@ -68,9 +67,9 @@ class Forms(Reader):
             return None
         return made
 
-    def atoms(self, factors: dict[Key, int]) -> set[Any]:
+    def atoms(self, factors: dict[Key, int]) -> set[Atom]:
         """The variables of factors."""
-        found: set[Any] = set()
+        found: set[Atom] = set()
         for key in factors:
             letter, u = key[:2]
             if letter in "LD":
@@ -84,17 +83,17 @@ class Forms(Reader):
 
     # -------------------------------------------------------------------------------------------- building
 
-    def built(self, p: Product) -> Any:
+    def built(self, p: Product[E]) -> E | None:
         """The expression of a product."""
-        top: Any = None
-        bottom: Any = None
+        top: E | None = None
+        bottom: E | None = None
         rest = [(v if perm is None else self.apply(ops.Transpose(perm), v), n) for v, perm, n in p.rest]
         for v, n in sorted(rest, key=lambda entry: entry[0].type.ndim):     # numbers first
             if n > 0:
                 top = self.times(top, v, n)
             else:
                 bottom = self.times(bottom, v, -n)
-        parts: Any = None
+        parts: E | None = None
         for key, n in p.factors.items():
             if n > 0:
                 parts = self.times(parts, self.value(key), n)
@@ -103,15 +102,15 @@ class Forms(Reader):
         if bottom is not None:
             top = self.map("true_divide", self.const(1) if top is None else top, bottom)
         result = top if parts is None else parts if top is None else self.map("mul", top, parts)
-        return self.map("neg", result) if p.sign < 0 else result
+        return result if result is None or p.sign > 0 else self.map("neg", result)
 
-    def times(self, total: Any, v: Any, n: int) -> Any:
+    def times(self, total: E | None, v: E, n: int) -> E:
         """total * v**n."""
         if n > 1:
             v = self.map("square", v) if n == 2 else self.map("pow", v, self.const(n))
         return v if total is None else self.map("mul", total, v)
 
-    def value(self, key: Key) -> Any:
+    def value(self, key: Key) -> E:
         """The expression of a factor."""
         found = self.written.get(key)
         if found is not None:
@@ -151,14 +150,14 @@ class Forms(Reader):
         total = self.apply(ops.Reduce("add", rest[0]), self.map("exp", self.variable(u)))
         return total if rest[1] is None else self.apply(ops.Transpose(rest[1]), total)
 
-    def _term(self, c: float, u: Linear) -> Any:
+    def _term(self, c: float, u: Linear) -> E:
         """c exp(u)."""
         if not u.terms:
             return self.const(c * math.exp(u.const))
         e = self.value(("E", u))
         return e if c == 1 else self.map("mul", self.const(c), e)
 
-    def _difference(self, first: tuple[float, Linear], second: tuple[float, Linear]) -> Any:
+    def _difference(self, first: tuple[float, Linear], second: tuple[float, Linear]) -> E:
         """a exp(u) - b exp(w), without cancellation."""
         (a, u), (b, w) = first, second
         if not u.terms:
@@ -172,7 +171,7 @@ class Forms(Reader):
             outer, inner = self._term(b, w), self.map("expm1", self.variable(delta))
         return inner if self.number(outer) == 1 else self.map("mul", outer, inner)
 
-    def variable(self, u: Linear) -> Any:
+    def variable(self, u: Linear) -> E:
         """The expression of a linear combination."""
         found = self.written.get(u)
         if found is not None:
@@ -180,7 +179,7 @@ class Forms(Reader):
         found = self.written.get(u.times(-1))
         if found is not None:
             return self.map("neg", found)
-        total: Any = None
+        total: E | None = None
         for atom, c in sorted(u.terms.items(), key=lambda term: term[1] < 0):
             v = self.map("square", self.variable(atom[1])) if type(atom) is tuple else atom
             part = v if abs(c) == 1 else self.map("mul", self.const(abs(c)), v)
@@ -192,11 +191,11 @@ class Forms(Reader):
             return self.const(u.const)
         return total if not u.const else self.map("add", self.const(u.const), total)
 
-    def kept(self, reduced: Any, axes: tuple[int, ...], like: Any) -> Any:
+    def kept(self, reduced: E, axes: tuple[int, ...], like: E) -> E:
         """What was reduced along `axes`, with these as axes of size 1."""
         return self.apply(ops.Transpose(placed(axes, like.type.ndim)), reduced)
 
-    def shift(self, v: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    def shift(self, v: E, axes: tuple[int, ...]) -> tuple[E, E]:
         """(m, v - m in place), m the maximum along `axes`, held constant; 0 where infinite: inf - inf is nan."""
         top = self.hold(self.apply(ops.Reduce("maximum", axes), v))
         m = self.map("switch", self.map("isinf", top), self.const(0), top)
@@ -204,7 +203,7 @@ class Forms(Reader):
 
     # ------------------------------------------------------------------------------------------ logarithms
 
-    def log(self, v: Any, depth: int) -> Any:
+    def log(self, v: E, depth: int) -> E | None:
         """log(v) for a v that is positive, by the logs of what it is made of."""
         number = self.number(v)
         if number is not None:
@@ -216,8 +215,8 @@ class Forms(Reader):
             return self.log_of_product(p, v.type.dtype, depth)
         fn, args = self.row(v)
         if fn in ("mul", "true_divide") and not p.rest:             # all of it cancels, but nan has to stay
-            logs = [self.log(a, depth - 1) for a in args]
-            return None if None in logs else self.map("add" if fn == "mul" else "sub", *logs)
+            logs = [log for a in args if (log := self.log(a, depth - 1)) is not None]
+            return None if len(logs) < len(args) else self.map("add" if fn == "mul" else "sub", *logs)
         if fn == "sub" and self.number(args[0]) == 1:
             q = self.product(args[1], depth)            # 1 - erfc(x) / 2 = erfc(-x) / 2
             if q.sign > 0 and len(q.rest) == 1 and q.rest[0][2] == 1 and self.number(q.rest[0][0]) == 0.5 \
@@ -226,12 +225,12 @@ class Forms(Reader):
                 return self.log_of_product(Product(1, {("C", x.times(-1)): 1}, q.rest), v.type.dtype, depth)
         return self.log_of_terms(self.terms(v), depth) if fn in ("add", "sub") else None
 
-    def log_of_product(self, p: Product, dtype: str, depth: int) -> Any:
+    def log_of_product(self, p: Product[E], dtype: str, depth: int) -> E | None:
         """The sum of the logs of the factors, if all are positive."""
         made = self.merged(p) or p
         if made.sign < 0 or all([key[0] == "S" and self.is_shifted(key[1]) for key in made.factors]):
             return None
-        terms: list[tuple[Any, int]] = []
+        terms: list[tuple[E, int]] = []
         made = self._scaled(made)
         for key, n in made.factors.items():
             term = self.log_of_factor(key, n, depth)
@@ -247,17 +246,16 @@ class Forms(Reader):
                 terms.append((u if perm is None else self.apply(ops.Transpose(perm), u), n))
             else:
                 terms.append((self.const(math.log(number)), n))
-        total: Any = None
-        for term, n in terms:
-            if abs(n) != 1:
-                term = self.map("mul", self.const(abs(n)), term)
+        total: E | None = None
+        for log, n in terms:
+            part = log if abs(n) == 1 else self.map("mul", self.const(abs(n)), log)
             if total is None:
-                total = term if n > 0 else self.map("neg", term)
+                total = part if n > 0 else self.map("neg", part)
             else:
-                total = self.map("add" if n > 0 else "sub", total, term)
+                total = self.map("add" if n > 0 else "sub", total, part)
         return total
 
-    def _scaled(self, p: Product) -> Product:
+    def _scaled(self, p: Product[E]) -> Product[E]:
         """p with its numbers inside a sum of exponentials, where it has one: log((exp(x) + exp(-x)) / 2) is 0 at 0."""
         found = next((key for key, n in p.factors.items() if key[0] in "LD" and abs(n) == 1), None)
         numbers = [(self.number(v), n) for v, perm, n in p.rest if perm is None]
@@ -274,7 +272,7 @@ class Forms(Reader):
         return len(u.terms) == 1 and u.const == 0 and all([
             c == 1 and type(atom) is not tuple and self.shifted(atom) for atom, c in u.terms.items()])
 
-    def log_of_factor(self, key: Key, n: int, depth: int) -> tuple[Any, int] | None:
+    def log_of_factor(self, key: Key, n: int, depth: int) -> tuple[E, int] | None:
         """(an expression, a power) whose product is n times the log of a factor."""
         letter, u, *rest = key
         match letter:
@@ -284,18 +282,17 @@ class Forms(Reader):
             case "L":
                 return self._log_of_exponentials(u), n
             case "D":
-                made = self._log_of_difference(*u)
-                return None if made is None else (made, n)
+                return self._log_of_difference(*u), n
             case "Q":
                 return self.map("softplus", self.variable(u.times(-1))), -n
             case "C" | "X":
                 log = self.map("log_erfc", self.variable(u))
                 return (log if letter == "C" else self.map("add", log, self.variable(u.square()))), n
             case "G":
-                made = self.log_of_terms(self.terms(u), depth)
-                if made is not None and rest[0] is not None:
-                    made = self.apply(ops.Transpose(rest[0]), made)
-                return None if made is None else (made, n)
+                log_of_sum = self.log_of_terms(self.terms(u), depth)
+                if log_of_sum is None:
+                    return None
+                return (log_of_sum if rest[0] is None else self.apply(ops.Transpose(rest[0]), log_of_sum)), n
             case "mills":
                 log = self.map("add", self.map("log_erfc", self.variable(u)), self.variable(u.square()))
                 return log, -n
@@ -316,7 +313,7 @@ class Forms(Reader):
                 return (made if rest[1] is None else self.apply(ops.Transpose(rest[1]), made)), n
         return None         # tanh has no sign
 
-    def _log_of_exponentials(self, terms: Terms) -> Any:
+    def _log_of_exponentials(self, terms: Terms) -> E:
         """log of a sum of multiples of exponentials."""
         if len(terms) == 2:
             (a, u), (b, w) = terms
@@ -327,7 +324,7 @@ class Forms(Reader):
                 return log if not height else self.map("add", self.const(height), log)
         return self._chain([self.variable(u + Linear(const=math.log(c))) for c, u in terms])
 
-    def _chain(self, logs: list[Any]) -> Any:
+    def _chain(self, logs: list[E]) -> E:
         """log of the sum of what `logs` are the logs of."""
         logs.sort(key=lambda v: self.number(v) is not None)         # numbers last
         total = logs[0]
@@ -335,7 +332,7 @@ class Forms(Reader):
             total = self.map("softplus", total) if self.number(term) == 0 else self.map("logaddexp", total, term)
         return total
 
-    def _log_of_difference(self, first: tuple[float, Linear], second: tuple[float, Linear]) -> Any:
+    def _log_of_difference(self, first: tuple[float, Linear], second: tuple[float, Linear]) -> E:
         """log(a exp(u) - b exp(w)) = log(a) + u + log1mexp(w - u + log(b / a))."""
         (a, u), (b, w) = first, second
         top = u + Linear(const=math.log(a))
@@ -349,14 +346,14 @@ class Forms(Reader):
         log = self.map("log1mexp", below)
         return log if self.number(large) == 0 else self.map("add", large, log)
 
-    def log_of_terms(self, terms: list[tuple[int, Any]], depth: int) -> Any:
+    def log_of_terms(self, terms: list[tuple[int, E]], depth: int) -> E | None:
         """log of a sum of positive terms, some of them sums along axes."""
         for (sign, one), other in (terms, terms[::-1]) if len(terms) == 2 else ():
             if sign > 0 and self.number(one) == 1:
                 key = self.one_plus(*other, depth)
                 if key is not None:
                     made, n = self.log_of_factor(key, 1, depth) or (None, 1)
-                    return made if n > 0 else self.map("neg", made)
+                    return made if made is None or n > 0 else self.map("neg", made)
         if len(terms) > MOST_TERMS:
             return None
         found = self.exponentials(terms, depth)

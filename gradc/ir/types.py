@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes
+from gradc.ir.dtypes import DTypeLike
+
+if TYPE_CHECKING:       # the class that the tensor layer registers
+    from gradc.tensor.variable import TensorVariable
 
 MAX_DIMS = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
 RANK_LIMIT = f"an array has at most {MAX_DIMS} dimensions, NumPy's limit"
@@ -34,9 +38,35 @@ class Type:
 
     make_variable = __call__
 
+    # What tensors have.  Code that knows its arguments to be tensors asks without a test; if they are not, it hears so.
+
+    @property
+    def dtype(self) -> str:
+        raise self._no_tensor("dtype")
+
+    @property
+    def shape(self) -> StaticShape:
+        raise self._no_tensor("shape")
+
+    @property
+    def ndim(self) -> int:
+        raise self._no_tensor("ndim")
+
+    def _no_tensor(self, asked: str) -> AttributeError:
+        return AttributeError(f"{self} is the type of something that is no tensor and has no {asked}")
+
     def accepts(self, other: Type) -> bool:
         """Can a value of type `other` stand where this type is declared?"""
         return self == other
+
+    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+               advice: str = "cast it") -> Any:
+        """`value` as this type has it; errors call it `name` and say what to do."""
+        return value
+
+    def short(self) -> str:
+        """Text such as `f64[?,4]`, as used in reprs and printed Programs."""
+        return str(self)
 
 
 def _static_size(size: Any) -> int | None:
@@ -51,6 +81,13 @@ def _static_size(size: Any) -> int | None:
                                 f"{quoted(size)}") from None
 
 
+class HasType(Protocol):
+    """A variable of a graph, or a value of a Program."""
+
+    @property
+    def type(self) -> Type: ...
+
+
 class TensorType(Type):
     """Dtype and partly known shape of an n-dimensional array.
 
@@ -59,14 +96,16 @@ class TensorType(Type):
     """
 
     __slots__ = ("_hash", "dtype", "shape")
+    dtype: str
+    shape: StaticShape
 
-    def __init__(self, dtype: object, shape: Iterable[int | bool | None] | None = None, *,
+    def __init__(self, dtype: DTypeLike, shape: Iterable[int | bool | None] | None = None, *,
                  broadcastable: Iterable[bool] | None = None) -> None:
         if (shape is None) == (broadcastable is None):
             raise TypeMismatchError("TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))")
         self.dtype = dtypes.check_dtype(dtype)
         if broadcastable is not None:
-            self.shape: StaticShape = tuple(1 if b else None for b in broadcastable)
+            self.shape = tuple(1 if b else None for b in broadcastable)
         else:
             assert shape is not None
             self.shape = tuple(map(_static_size, shape))
@@ -75,6 +114,13 @@ class TensorType(Type):
         if len(self.shape) > MAX_DIMS:
             raise TypeMismatchError(f"TensorType: {RANK_LIMIT}, got {len(self.shape)}")
         self._hash = hash((self.dtype, self.shape))
+
+    def __call__(self, name: str | None = None) -> TensorVariable:
+        """A new variable of this type, with the caller's source line."""
+        variable: TensorVariable = self.variable_class(self, name=name)
+        return variable
+
+    make_variable = __call__
 
     @classmethod
     def make(cls, dtype: str, shape: StaticShape) -> TensorType:
@@ -92,7 +138,7 @@ class TensorType(Type):
     def __hash__(self) -> int:
         return self._hash
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return TensorType.make, (self.dtype, self.shape)
 
     @property
@@ -108,7 +154,7 @@ class TensorType(Type):
     def numpy_dtype(self) -> np.dtype:
         return np.dtype(self.dtype)
 
-    def clone(self, dtype: object = None, shape: Iterable[int | None] | None = None) -> TensorType:
+    def clone(self, dtype: DTypeLike | None = None, shape: Iterable[int | None] | None = None) -> TensorType:
         """This type with another dtype or shape."""
         return TensorType(self.dtype if dtype is None else dtype, self.shape if shape is None else shape)
 
@@ -119,7 +165,6 @@ class TensorType(Type):
     __str__ = __repr__
 
     def short(self) -> str:
-        """Text such as `f64[?,4]`, as used in reprs and printed Programs."""
         return f"{dtypes.SHORT[self.dtype]}[{','.join('?' if s is None else str(s) for s in self.shape)}]"
 
     def accepts(self, other: Type) -> bool:
@@ -239,9 +284,6 @@ class Generic(Type):
     def __repr__(self) -> str:
         return "Generic"
 
-    def filter(self, value: Any, **_: Any) -> Any:
-        return value
-
 
 class RngType(Type):
     """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place."""
@@ -257,7 +299,8 @@ class RngType(Type):
     def __repr__(self) -> str:
         return "RngType"
 
-    def filter(self, value: Any, *, name: str = "value", **_: Any) -> Any:
+    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+               advice: str = "cast it") -> np.random.Generator:
         """`value`, which must be a `numpy.random.Generator`; BadArgumentError if it is not."""
         if not isinstance(value, np.random.Generator):
             raise BadArgumentError(f"{name}: expected a numpy.random.Generator, got {_describe(value)}")

@@ -541,7 +541,7 @@ class _Body:
                 self.row(row, tuple([self.expr(a) for a in args]), e.dtype)
             case _:
                 self.of.fail(f"{e!r} is no expression")
-        return e.dtype  # type: ignore[no-any-return]
+        return e.dtype
 
     def row(self, row: Any, args: tuple[str, ...], result: str) -> None:
         """A row applied to arguments that all have its compute dtype (a select's condition is bool)."""

@@ -12,7 +12,20 @@ from gradc.ir.program import Var
 from gradc.loops.access import Elements, Layout
 from gradc.loops.index import Lookup, View, all_lookups
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.schedule import Body, CondItem, Leaf, Nest, Node, Operand, ScanItem, Schedule, Tree, bodies, statements
+from gradc.loops.schedule import (
+    Body,
+    CondItem,
+    Item,
+    Leaf,
+    Nest,
+    Node,
+    Operand,
+    ScanItem,
+    Schedule,
+    Tree,
+    bodies,
+    statements,
+)
 from gradc.loops.sizes import KernelSizes
 from gradc.record import replace
 
@@ -25,7 +38,7 @@ def collapse(schedule: Schedule, sizes: KernelSizes) -> Schedule:
     return replace(schedule, body=step.body(schedule.body), memory=step.memory, names=step.names)
 
 
-def _has_pair(item: Any) -> bool:
+def _has_pair(item: Item | Node) -> bool:
     """Is it a loop with an inner one alone?"""
     return type(item) is Nest and len(item.children) == 1 and type(item.children[0]) is Nest
 
@@ -41,7 +54,7 @@ class _Collapse:
     def body(self, body: Body) -> Body:
         return replace(body, items=tuple([self.item(item) for item in body.items]))
 
-    def item(self, item: Any) -> Any:
+    def item(self, item: Item) -> Item:
         match item:
             case Nest():
                 return self.nest(item)
@@ -54,10 +67,12 @@ class _Collapse:
     def nest(self, top: Nest) -> Nest:
         """Collapses the two outermost loops as long as they allow it."""
         while _has_pair(top):
-            accesses = self._accesses(top, top.children[0].size)
+            inner = top.children[0]
+            assert isinstance(inner, Nest)
+            accesses = self._accesses(top, inner.size)
             if accesses is None:
                 break
-            top = _Collapsing(self, top, accesses).made()
+            top = _Collapsing(self, top, inner, accesses).made()
         return top
 
     def _accesses(self, top: Nest, size: SizeExpr) -> dict[Any, Elements] | None:
@@ -91,18 +106,18 @@ class _Collapse:
 class _Collapsing:
     """Two loops of one nest that become one; `accesses`: of what is in memory."""
 
-    def __init__(self, of: _Collapse, top: Nest, accesses: dict[Any, Elements]) -> None:
+    def __init__(self, of: _Collapse, top: Nest, inner: Nest, accesses: dict[Any, Elements]) -> None:
         self.of = of
-        self.inner: Nest = top.children[0]
-        self.size = of.sizes.mul(top.size, self.inner.size, "elements")
+        self.inner = inner
+        self.size = of.sizes.mul(top.size, inner.size, "elements")
         self.accesses = accesses
         self._made: dict[Leaf, Leaf] = {}
 
     def made(self) -> Nest:
         return Nest(self.size, tuple(map(self.child, self.inner.children)))
 
-    def child(self, child: Any) -> Any:
-        if type(child) is Nest:
+    def child(self, child: Node | Nest) -> Node | Nest:
+        if isinstance(child, Nest):
             return Nest(child.size, tuple(map(self.child, child.children)))
         return self.node(child)
 

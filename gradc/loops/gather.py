@@ -66,4 +66,4 @@ def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:
     below = b.map("sub", b.map("sub", n, b.constant(1, "int64")), position)
     valid = b.map("ge", b.map("or_", position, below), zero)        # one of them is negative out of bounds
     message = OUT_OF_BOUNDS.format(f"dimension {axis}")
-    return b.apply(ops.Assert(message, "index", 2), position, valid, index, n)  # type: ignore[no-any-return]
+    return b.apply(ops.Assert(message, "index", 2), position, valid, index, n)

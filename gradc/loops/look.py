@@ -70,7 +70,7 @@ def written(s: Any) -> Sequence[Any]:
         case Store() | Accumulate():
             return (s,)
         case Call():
-            return s.outs  # type: ignore[no-any-return]
+            return s.outs
     return ()
 
 

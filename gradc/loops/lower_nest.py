@@ -87,7 +87,7 @@ class NestWriter(ValueWriter):
         inner = Scope(scope.level + 1, scope)
         nested = any(type(c) is Nest for c in nest.children)
         for child in nest.children:
-            if type(child) is Nest:
+            if isinstance(child, Nest):
                 self.nest(child, inner)
             else:
                 self._node(child, inner, nested)
@@ -218,7 +218,7 @@ class NestWriter(ValueWriter):
             a = Access(parts, a.strides, a.offset)
         self.writes[a.buffer] = None
         before = scope.in_body(first)
-        fill: Any = Store(a.buffer, self.index(a, before, position), Lit(identity, a.buffer.dtype))
+        fill: Store | For = Store(a.buffer, self.index(a, before, position), Lit(identity, a.buffer.dtype))
         for p in reversed(range(first + 1, len(node.domain))):
             if p not in node.reduced:
                 fill = For(LOOP_NAMES[p], 0, node.domain[p], (fill,))

@@ -125,7 +125,7 @@ class _Allocator:
                     slots: dict[Var, Allocation]) -> Allocation:
         """New memory, or that of a value which dies here (then no longer in `slots`)."""
         dims, axes = self.sizes.of(var), self._all_axes(var)
-        dtype = var.type.dtype  # type: ignore[attr-defined]
+        dtype = var.type.dtype
         outer = self._shared_loops(var, uses)
         if outer:
             axes = tuple([k for k, p in enumerate(uses.node[var].out_axes) if p is None or p >= outer])

@@ -18,7 +18,7 @@ Not supported: pointers other than `buffer[index]`, recursion.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradc.ir.scalars import Row
 from gradc.ir.sizes import Dim
@@ -26,6 +26,7 @@ from gradc.ir.snippet import ArraySnippet
 from gradc.record import record
 
 SizeExpr = Dim         # tests write names as plain strings
+Body: TypeAlias = tuple[Any, ...]       # of Stmt, told apart by class
 
 # ------------------------------------------------------------------------------------------------ buffers
 
@@ -200,7 +201,7 @@ class For:
     var: str
     start: Bound
     stop: Bound
-    body: tuple[Any, ...]
+    body: Body
     folds: tuple[Fold, ...] = ()
     lanes: int = 0
     order: str = ""
@@ -217,8 +218,8 @@ class If:
     """`body` if the condition holds, else `orelse`."""
 
     condition: Expr
-    body: tuple[Any, ...]
-    orelse: tuple[Any, ...] = ()
+    body: Body
+    orelse: Body = ()
 
 
 @record
@@ -232,7 +233,7 @@ class Break:
 class EachRow:
     """Statements of a phase that takes several rows together, for each of these rows."""
 
-    body: tuple[Any, ...]
+    body: Body
 
 
 @record
@@ -254,7 +255,7 @@ class TilePhase:
     ahead: what is fetched meanwhile for rows of a later tile.
     """
 
-    body: tuple[Any, ...]
+    body: Body
     together: int = 1
     ahead: tuple[Ahead, ...] = ()
 
@@ -364,7 +365,7 @@ class Section:
     """
 
     title: str
-    body: tuple[Any, ...]
+    body: Body
     reads: tuple[Buffer, ...] = ()
     writes: tuple[Buffer, ...] = ()
     blocks: BlockCut | None = None
@@ -404,7 +405,7 @@ class Kernel:
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     constants: tuple[tuple[Buffer, Any], ...] = ()
-    prologue: tuple[Any, ...] = ()
+    prologue: tuple[Define | Check, ...] = ()
     arena_bytes: SizeExpr = 0
     sections: tuple[Section, ...] = ()
     checks: tuple[CheckInfo, ...] = ()

@@ -54,7 +54,7 @@ class BodyBuilder:
 
     def memory(self, like: Var, dims: tuple[SizeExpr, ...]) -> Var:
         """A stored value of the schedule's own, into which parts are written."""
-        dtype = like.type.dtype  # type: ignore[attr-defined]
+        dtype = like.type.dtype
         made = self.fresh(TensorType.make(dtype, (None,) * len(dims)), dims, like.name or "state")
         self.values.base[made] = made
         return made
@@ -214,7 +214,7 @@ class BodyBuilder:
         out = eqn.outs[0]
         self.values.base[out] = base
         self._defined_with(out, base)
-        self.write(out, self.values.views[eqn.args[1]], target, base, eqn.op.mode == "inc")  # type: ignore[attr-defined]
+        self.write(out, self.values.views[eqn.args[1]], target, base, eqn.op.mode == "inc")
         self._defined_with(base, out)
 
     def gathered(self, view: View, axes: tuple[int, ...], index: Sequence[Var], dims: tuple[SizeExpr, ...]) -> View:
@@ -222,7 +222,7 @@ class BodyBuilder:
         rest = len(view.dims) - len(axes)
         positions: list[Any] = []
         for axis, i in zip(axes, index):
-            shape = i.type.shape  # type: ignore[attr-defined]
+            shape = i.type.shape
             if not shape:
                 n, known = view.dims[axis], self.sizes.try_value(i)
                 positions.append(self.position(i, n) if known is None else self.sizes.position(known, n))
@@ -239,9 +239,9 @@ class BodyBuilder:
         values = self.values
         source, value, dims = values.views[eqn.args[0]], values.views[eqn.args[1]], self.sizes.of(base)
         axes = [k for k, item in enumerate(op.items) if not item.is_all]
-        dtype = base.type.dtype  # type: ignore[attr-defined]
+        dtype = base.type.dtype
         if len(axes) != 1 or (source.root in values.node and source.root not in values.stored) \
-                or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):  # type: ignore
+                or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):
             return False
         axis = axes[0]
         if len(ranges[axis]) != 3 or ranges[axis][1] == 0 or ranges[axis][2] != 1:

@@ -43,7 +43,7 @@ def place_call(body: BodyBuilder, eqn: Eqn, op: ops.Call) -> None:
     numbers: list[SizeExpr]
     if isinstance(routine, UserRoutine):
         arrays = tuple([contiguous(body, x) for x in inputs])
-        told = {v: _told(body, v) for v in eqn.outs if v in body.sizes.told_by and v.type.ndim}  # type: ignore
+        told = {v: _told(body, v) for v in eqn.outs if v in body.sizes.told_by and v.type.ndim}
         for out in eqn.outs:
             body.values.whole(out)
         numbers = [d for v in (*inputs, *([] if told else eqn.outs)) for d in of(v)]
@@ -85,7 +85,7 @@ def contiguous(body: BodyBuilder, x: Var) -> Leaf:
 
 def _told(body: BodyBuilder, out: Var) -> Var:
     """Memory for the sizes of a result that only the call tells; the result gets a room."""
-    rank = out.type.ndim  # type: ignore[attr-defined]
+    rank = out.type.ndim
     found = body.fresh(TensorType.make("int64", (rank,)), (rank,), "sizes")
     body.values.rooms[out] = out
     for size in body.sizes.told_by[out]:
@@ -102,7 +102,7 @@ def _in_batch(body: BodyBuilder, x: Var, core: Core, layout: str, batch: int) ->
     fits = _is_matrix(view, body.sizes) if layout == "matrix" else is_contiguous(view, values.aliases, body.sizes, rank)
     if not (values.has_memory(view.root) and fits):
         view = values.views[body.copy(view, x)]
-    own: list[int | None] = [None if x.type.shape[k] == 1 else k for k in range(rank)]  # type: ignore[attr-defined]
+    own: list[int | None] = [None if x.type.shape[k] == 1 else k for k in range(rank)]
     found = values.through(view, [*[None] * (batch - rank), *own, *range(rank, rank + len(core))])
     assert isinstance(found, Leaf)
     return found
@@ -124,8 +124,8 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     """
     op = eqn.op
     assert type(op) is ops.Contract
-    dtype = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
-    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):  # type: ignore[attr-defined]
+    dtype = eqn.outs[0].type.dtype
+    if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):
         return False
     left, right = map(sizes.of, eqn.args)
     size = dict(zip(op.a, left)) | dict(zip(op.b, right))
@@ -160,7 +160,7 @@ def gemm(body: BodyBuilder, eqn: Eqn, op: ops.Contract) -> None:
     order = [*batch, *m, *n]
     if list(op.out) != order:
         dims = tuple(size[x] for x in order)
-        made = body.fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)  # type: ignore
+        made = body.fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)
         body.values.views[out] = body.values.views[made].transposed(tuple(order.index(x) for x in op.out))
     extents = tuple([sizes.product([size[x] for x in group]) for group in (m, k, n)])
     item = CallItem("gemm", (made,), (a, b), (True, True), eqn.sources, tuple([size[x] for x in batch]), extents)

@@ -102,7 +102,7 @@ class EquationPlacer(BodyBuilder):
         match op:
             case ops.Map("second" | "identity"):
                 view = views[eqn.args[-1]]
-                views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)  # type: ignore[attr-defined]
+                views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)
             case ops.Map():
                 self._map(eqn)
             case ops.Constant():
@@ -115,7 +115,7 @@ class EquationPlacer(BodyBuilder):
                 values.is_size.add(out)
             case ops.Broadcast():
                 x = eqn.args[0]
-                views[out] = views[x].broadcast(self.sizes.of(out), x.type.shape)  # type: ignore[attr-defined]
+                views[out] = views[x].broadcast(self.sizes.of(out), x.type.shape)
             case ops.Transpose(perm):
                 views[out] = views[eqn.args[0]].transposed(perm)
             case ops.Slice():
@@ -123,13 +123,13 @@ class EquationPlacer(BodyBuilder):
                 views[out] = views[eqn.args[0]].sliced(self.sizes, ranges)
             case ops.Reshape():
                 self._reshape(eqn)
-            case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:  # type: ignore[attr-defined]
+            case ops.Cast(dtype) if eqn.args[0].type.dtype == dtype:
                 views[out] = views[eqn.args[0]]
             case ops.Cast():
                 self._map(eqn)
             case ops.Reduce(_, axes):
                 x = eqn.args[0]
-                kept = [k not in axes for k in range(x.type.ndim)]  # type: ignore[attr-defined]
+                kept = [k not in axes for k in range(x.type.ndim)]
                 self._reduce(out, op, views[x], kept)
             case ops.ArgReduce(_, axis) | ops.Cumulate(_, axis):
                 self._along(eqn, views[eqn.args[0]], axis)
@@ -195,10 +195,10 @@ class EquationPlacer(BodyBuilder):
     def _fold(self, kind: str, out: Var, op: Any, operand: Any, domain: tuple[SizeExpr, ...],
               out_axes: tuple[int | None, ...], reduced: tuple[int, ...]) -> None:
         """Add a fold.  A sum or product of float32 is made in float64, and what it comes to is rounded once."""
-        if op.fn not in ("add", "mul") or out.type.dtype != "float32":  # type: ignore[attr-defined]
+        if op.fn not in ("add", "mul") or out.type.dtype != "float32":
             self.add(Node(kind, out, op, (operand,), domain, out_axes, reduced))
             return
-        wide = self.fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)  # type: ignore
+        wide = self.fresh(TensorType.make("float64", out.type.shape), self.sizes.of(out), None)
         node = Node(kind, wide, op, (operand,), domain, out_axes, reduced)
         self.add(node)
         rounded = ops.Cast("float32")
@@ -282,11 +282,11 @@ class EquationPlacer(BodyBuilder):
 
     def _at_entry(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""
-        return all(map(self.sizes.at_start, eqn.op.split(eqn.args)[-1]))  # type: ignore[attr-defined]
+        return all(map(self.sizes.at_start, eqn.op.split(eqn.args)[-1]))
 
     def _all(self, condition: Var) -> Var:
         """Is an array of bools true everywhere?  A scalar.  Of integers, all are >= 0 if none has the sign bit."""
-        if not condition.type.ndim:  # type: ignore[attr-defined]
+        if not condition.type.ndim:
             return condition
         made = self._producers.get(condition)
         if made is None or not _is_sign_test(made):
@@ -297,8 +297,8 @@ class EquationPlacer(BodyBuilder):
 
     def _folded(self, fn: str, x: Var) -> Var:
         """The fold of all elements."""
-        rank = x.type.ndim  # type: ignore[attr-defined]
-        out = self.fresh(TensorType.make(x.type.dtype, ()), (), fn.strip("_"))  # type: ignore[attr-defined]
+        rank = x.type.ndim
+        out = self.fresh(TensorType.make(x.type.dtype, ()), (), fn.strip("_"))
         self._reduce(out, ops.Reduce(fn, tuple(range(rank))), self.values.views[x], [False] * rank)
         return out
 
@@ -316,7 +316,7 @@ class EquationPlacer(BodyBuilder):
 
 def _is_sign_test(eqn: Eqn) -> bool:
     """x >= 0 of integers?"""
-    return eqn.op == ops.Map("ge") and eqn.args[0].type.dtype == "int64" and (  # type: ignore[attr-defined]
+    return eqn.op == ops.Map("ge") and eqn.args[0].type.dtype == "int64" and (
         eqn.args[1].data is not None and not eqn.args[1].data.any())
 
 

@@ -31,20 +31,20 @@ class OpenNest:
 
     size: SizeExpr
     level: int
-    children: list[Any] = fresh(factory=list)
+    children: list[Node | OpenNest] = fresh(factory=list)
     count: int = 0
     index: int = -1
     nested: bool = False
 
     def closed(self) -> Nest:
-        return Nest(self.size, tuple([c.closed() if type(c) is OpenNest else c for c in self.children]))
+        return Nest(self.size, tuple([c.closed() if isinstance(c, OpenNest) else c for c in self.children]))
 
 
 @record(frozen=False, eq=False)
 class OpenBlock:
     """Scalar statements to which others may still be added."""
 
-    children: list[Any] = fresh(factory=list)
+    children: list[Node | CheckItem] = fresh(factory=list)
 
     def closed(self) -> Block:
         return Block(tuple(self.children))
@@ -128,7 +128,7 @@ class Nests:
 
     # -- where it goes; each returns the number of the item
 
-    def _into_block(self, statement: Any, first: int) -> int:
+    def _into_block(self, statement: Node | CheckItem, first: int) -> int:
         for position in self._places_of(None, first):
             block = self._items[position]
             if len(block.children) < self._limit:

@@ -113,7 +113,7 @@ class Values:
         key = (arg.type, rank, tuple(places))
         found = self._walks.get(key)
         if found is None:
-            shape = arg.type.shape  # type: ignore[attr-defined]
+            shape = arg.type.shape
             pad = rank - len(shape)
             axis_of: list[int | None] = [None] * depth
             for k, s in enumerate(shape):

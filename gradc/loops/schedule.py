@@ -91,7 +91,7 @@ class Node:
     @property
     def fold(self) -> str:
         """The row that a reduce, argreduce or cumulate folds with."""
-        return "add" if type(self.op) is ops.Contract else self.op.fn  # type: ignore[attr-defined, no-any-return]
+        return "add" if type(self.op) is ops.Contract else self.op.fn  # type: ignore[attr-defined]
 
     @property
     def is_serial(self) -> bool:
@@ -176,7 +176,7 @@ class Nest:
     """A loop: Nodes whose domain ends here, and inner loops, in order."""
 
     size: SizeExpr
-    children: tuple[Any, ...]
+    children: tuple[Node | Nest, ...]
 
     @property
     def is_serial(self) -> bool:
@@ -187,7 +187,7 @@ class Nest:
 class Block:
     """Scalar statements outside all loops."""
 
-    children: tuple[Any, ...] = ()
+    children: tuple[Node | CheckItem, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------- other items
@@ -385,9 +385,9 @@ class Schedule:
 # ----------------------------------------------------------------------------------------------- traversal
 
 
-def statements(item: Any) -> Iterator[Any]:
+def statements(item: Item) -> Iterator[Any]:
     """All Nodes and CheckItems below an item, in order; an item of another kind is itself one."""
-    stack = [item]
+    stack: list[Item | Node | CheckItem] = [item]
     while stack:
         top = stack.pop()
         if type(top) is Nest or type(top) is Block:
@@ -409,7 +409,7 @@ def nodes_of(schedule: Schedule) -> dict[Var, Node]:
     """The Node that computes a value."""
     found: dict[Var, Node] = {}
     for body in bodies(schedule.body):
-        stack: list[Any] = list(body.items)
+        stack: list[Item | Node | CheckItem] = list(body.items)
         while stack:
             top = stack.pop()
             if type(top) is Nest or type(top) is Block:

@@ -177,8 +177,8 @@ class _ScheduleChecker:
             known.update((n.out, n.target.root))
             return
         walked = [p for p in n.out_axes if p is not None]
-        if len(n.out_axes) != n.out.type.ndim:  # type: ignore[attr-defined]
-            self.fail(f"{what} has {n.out.type.ndim} axes, {len(n.out_axes)} are said")  # type: ignore[attr-defined]
+        if len(n.out_axes) != n.out.type.ndim:
+            self.fail(f"{what} has {n.out.type.ndim} axes, {len(n.out_axes)} are said")
         if list(n.reduced) != sorted(set(n.reduced)) or sorted([*walked, *n.reduced]) != list(range(depth)):
             self.fail(f"{what}: of {depth} loops {walked} are axes of the result, {list(n.reduced)} folded")
         if bool(n.reduced) != (n.kind in ("reduce", "argreduce")):
@@ -247,7 +247,7 @@ class _ScheduleChecker:
             self.fail(f"{_name(v)} is used before it is computed")
 
     def view(self, view: View, depth: int) -> None:
-        rank = 1 if view.flat else view.root.type.ndim  # type: ignore[attr-defined]
+        rank = 1 if view.flat else view.root.type.ndim
         if len(view.axes) != depth or len(view.dims) != depth:
             self.fail(f"a view of {_name(view.root)} has {len(view.axes)} axes inside {depth} loops")
         if len(view.offsets) != rank or any(a is not None and not 0 <= a[0] < rank for a in view.axes):

@@ -90,8 +90,8 @@ class _Printer:
                 for child in item.children:
                     yield from self._item(child, inner, level + 1)
             case Block():
-                for child in item.children:
-                    yield from self._item(child, indent, 0)
+                for statement in item.children:
+                    yield from self._item(statement, indent, 0)
             case Node():
                 yield indent + self._statement(item)
             case CheckItem():

@@ -118,12 +118,12 @@ class KernelSizes(Shapes):
 
     def atom(self, var: Var) -> Dim:
         code: nodes.Expr | None = None
-        if var in self._inputs and var.type.dtype in dtypes.DISCRETE:  # type: ignore[attr-defined]
+        if var in self._inputs and var.type.dtype in dtypes.DISCRETE:
             code = Load(self._inputs[var], Index())
         elif (eqn := self.producer.get(var)) is not None:
             if type(eqn.op) is ops.Slice:
                 code = self._element_code(eqn)
-            elif type(eqn.op) in (ops.Map, ops.Cast) and var.type.dtype in dtypes.DISCRETE:  # type: ignore
+            elif type(eqn.op) in (ops.Map, ops.Cast) and var.type.dtype in dtypes.DISCRETE:
                 if eqn.op in (ops.Map("eq"), ops.Map("le"), ops.Map("ge")) and self._same_scalars(*eqn.args):
                     return 1
                 code = self._scalar(var, [], True)
@@ -139,16 +139,16 @@ class KernelSizes(Shapes):
         return made
 
     def _same_scalars(self, a: Var, b: Var) -> bool:
-        if not {a.type.dtype, b.type.dtype} <= set(dtypes.INTEGERS):  # type: ignore[attr-defined]
+        if not {a.type.dtype, b.type.dtype} <= set(dtypes.INTEGERS):
             return False
         return self.value(a) == self.value(b)
 
     def _scalar(self, var: Var, made: list[nodes.Expr], top: bool = False) -> nodes.Expr | None:
         """A scalar as an expression of sizes, floats in between included; `made`: all parts of it, which are few."""
-        dtype = var.type.dtype  # type: ignore[attr-defined]
+        dtype = var.type.dtype
         eqn = self.producer.get(var)
         found: nodes.Expr | None = None
-        if var.type.ndim or len(made) > MOST_PARTS:  # type: ignore[attr-defined]
+        if var.type.ndim or len(made) > MOST_PARTS:
             return None
         if var.data is not None:
             found = Lit(var.data.item(), dtype)
@@ -171,13 +171,13 @@ class KernelSizes(Shapes):
             return type(eqn.op) is ops.Cast
         row = get_row(eqn.op.fn)
         return row.snippet is None and (row.weight < COST["exp"] or all(
-            a.type.dtype in dtypes.DISCRETE for a in eqn.args))  # type: ignore[attr-defined]
+            a.type.dtype in dtypes.DISCRETE for a in eqn.args))
 
     def _element_code(self, eqn: Eqn) -> nodes.Expr | None:
         """`v[k]` of an integer input vector, k constant."""
         source = self.whole(eqn.args[0])
-        dtype, ndim = source.type.dtype, source.type.ndim  # type: ignore[attr-defined]
-        at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None  # type: ignore[attr-defined]
+        dtype, ndim = source.type.dtype, source.type.ndim
+        at = eqn.op.items[0].at if len(eqn.op.items) == 1 else None
         if source not in self._inputs or dtype not in dtypes.DISCRETE or ndim != 1 or not isinstance(at, int):
             return None
         if self.region is not self._everywhere:
@@ -368,7 +368,7 @@ class KernelSizes(Shapes):
                 self.names.setdefault(var, var.name or self.names.get(arg) or arg.name or "")
             self.dims[var] = tuple([
                 d if s is None else self.unify(d, s, lambda: f"{what}: a size is {{0}}, not {{1}}")
-                for d, s in zip(dims, var.type.shape)])  # type: ignore[attr-defined]
+                for d, s in zip(dims, var.type.shape)])
 
     # -- the prologue
 
@@ -441,14 +441,14 @@ class KernelSizes(Shapes):
 
 def _applied(eqn: Eqn, args: Sequence[nodes.Expr]) -> nodes.Expr:
     """A Map or Cast of scalars."""
-    result = eqn.outs[0].type.dtype  # type: ignore[attr-defined]
+    result = eqn.outs[0].type.dtype
     if type(eqn.op) is ops.Cast:
         return Fn("cast", tuple(args), result)
-    row = get_row(eqn.op.fn)  # type: ignore[attr-defined]
-    compute, _ = row.dtypes(*[a.type.dtype for a in eqn.args])  # type: ignore[attr-defined]
+    row = get_row(eqn.op.fn)
+    compute, _ = row.dtypes(*[a.type.dtype for a in eqn.args])
     cast = [a if a.dtype == compute or (row.rule == "select" and k == 0) else Fn("cast", (a,), compute)
             for k, a in enumerate(args)]
-    return Fn(eqn.op.fn, tuple(cast), result)  # type: ignore[attr-defined]
+    return Fn(eqn.op.fn, tuple(cast), result)
 
 
 def _instance(program: Program, sources: tuple[int, ...]) -> Program:

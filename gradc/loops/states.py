@@ -30,7 +30,7 @@ def as_words(program: Program) -> Program:
             own[e.out] = own[e.args[0]]
             continue
         draws = type(e.op) is ops.Call and isinstance(e.op.routine, str) and get_routine(e.op.routine).has_state
-        names = ("state", e.op.routine) if draws else (None,) * len(e.outs)  # type: ignore[attr-defined]
+        names = ("state", e.op.routine) if draws else (None,) * len(e.outs)
         args = tuple([own[a] for a in e.args])
         outs = tuple([copy(v, name) for v, name in zip(e.outs, names)])
         eqns.append(Eqn(with_bodies(e.op, as_words), args, outs, e.sources))

@@ -25,7 +25,7 @@ from gradc.loops.schedule import (
     folds_into_memory,
 )
 from gradc.loops.sizes import KernelSizes
-from gradc.loops.uses import Uses
+from gradc.loops.uses import User, Uses
 from gradc.record import replace
 
 
@@ -60,7 +60,7 @@ class _Store:
             items[k] = _without(items[k], needless) or Block()
         return replace(body, items=tuple(items), copies=())
 
-    def _with_bodies(self, item: Any, inner: list[Uses]) -> Item:
+    def _with_bodies(self, item: Item, inner: list[Uses]) -> Item:
         if isinstance(item, ScanItem):
             start, body = map(self.decide, item.bodies, inner)
             return replace(item, start=start, body=body)
@@ -117,7 +117,7 @@ class _Store:
         return needless
 
 
-def _whole_results(item: Any) -> tuple[Var, ...]:
+def _whole_results(item: Item) -> tuple[Var, ...]:
     """Results of an item that are written as wholes."""
     if type(item) is ScanItem:
         return item.rows
@@ -133,7 +133,7 @@ def _without(nest: Any, needless: set[Node]) -> Any:
     return replace(nest, children=children) if children else None
 
 
-def is_local(node: Node, user: Any, view: View, body: Body, uses: Uses) -> bool:
+def is_local(node: Node, user: User, view: View, body: Body, uses: Uses) -> bool:
     """Can `user` take the value of `node` from a local variable?"""
     if folds_into_memory(node):
         return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.ir.program import Var
 from gradc.loops.index import View, needed
-from gradc.loops.schedule import Block, Body, CallItem, Leaf, Nest, Node, SizeItem, leaves
+from gradc.loops.schedule import Block, Body, CallItem, CheckItem, Item, Leaf, Nest, Node, SizeItem, leaves
+
+User = Node | CheckItem | Item | Body
 
 
 class Uses:
@@ -18,9 +18,9 @@ class Uses:
 
     def __init__(self, body: Body) -> None:
         self.node: dict[Var, Node] = {}
-        self.item: dict[Any, int] = {}
-        self.path: dict[Any, tuple[Nest, ...]] = {}
-        self.users: dict[Var, list[tuple[Any, View]]] = {}
+        self.item: dict[User, int] = {}
+        self.path: dict[User, tuple[Nest, ...]] = {}
+        self.users: dict[Var, list[tuple[User, View]]] = {}
         self.inner: dict[int, list[Uses]] = {}
         for k, item in enumerate(body.items):
             if isinstance(item, (Nest, Block)):
@@ -44,7 +44,7 @@ class Uses:
         if type(nest) is Nest:
             path = (*path, nest)
         for child in nest.children:
-            if type(child) is Nest:
+            if isinstance(child, Nest):
                 self._nest(child, path, number)
                 continue
             self.item[child] = number
@@ -57,7 +57,7 @@ class Uses:
                 elif child.target is not None:
                     self._positions(child, child.target)
 
-    def _use(self, user: Any, leaf: Leaf) -> None:
+    def _use(self, user: User, leaf: Leaf) -> None:
         found = self.users.get(leaf.root)
         if found is None:
             self.users[leaf.root] = [(user, leaf.view)]
@@ -65,6 +65,6 @@ class Uses:
             found.append((user, leaf.view))
         self._positions(user, leaf.view)
 
-    def _positions(self, user: Any, view: View) -> None:
+    def _positions(self, user: User, view: View) -> None:
         for v, seen in needed(view):
             self.users.setdefault(v, []).append((user, seen or View.whole(v, ())))

@@ -7,15 +7,18 @@ which no value has to be computed for; negations move outward to where they meet
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.ir import dtypes, ops
-from gradc.ir.program import Var
+from gradc.ir.program import Var, value
 from gradc.ir.scalars import get_row
 from gradc.passes import sums, views
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, matrix, r, scalar, var
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 x, y, z = var("x"), var("y"), var("z")
 c, d = scalar("c"), scalar("d")
@@ -29,7 +32,7 @@ _POWER = "pow is within an ulp of the exact value, products and quotients within
 # ------------------------------------------------------------------------------------------------ elementwise
 
 
-def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _retype(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     row = get_row(op.fn)
     if row.rule == "second":
         return None
@@ -45,27 +48,27 @@ def _retype(b: Any, op: ops.Map, args: Args) -> Var | None:
     return b.map(op.fn, *new) if changed else None
 
 
-def _second(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _second(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return b.broadcast(args[1], b.sizes.shape(op, args))
 
 
-def _identity(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _identity(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[0]
 
 
-def _real(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _real(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[0] if args[0].type.dtype not in dtypes.COMPLEX else None
 
 
-def _switch_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _switch_constant(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[0].data else args[2]
 
 
-def _switch_same(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _switch_same(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     return args[1] if args[1] is args[2] else None
 
 
-def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _logic_constant(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """and(True, x) -> x; and(False, x) -> False; the same for or; bool only."""
     if any(a.type.dtype != "bool" for a in args):
         return None
@@ -73,22 +76,22 @@ def _logic_constant(b: Any, op: ops.Map, args: Args) -> Var | None:
     return args[1] if value == (op.fn == "and_") else args[0]
 
 
-def _same_integer(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _same_integer(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """n == n for an integer scalar."""
     return b.constant(True) if args[0] is args[1] and args[0].type.dtype in dtypes.INTEGERS and not args[0].type.ndim \
         else None
 
 
-def _add_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _add_zero(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """0 + x -> x for integers, (-0.0) + x -> x for floats; 0.0 + x is not x, for x = -0.0."""
-    zero = args[0].data
+    zero = value(args[0])
     if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and np.signbit(zero)):
         return args[1]
     return None
 
 
-def _sub_zero(b: Any, op: ops.Map, args: Args) -> Var | None:
-    zero = args[1].data
+def _sub_zero(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
+    zero = value(args[1])
     return args[0] if zero.dtype.kind in "iu" or (zero.dtype.kind == "f" and not np.signbit(zero)) else None
 
 
@@ -98,15 +101,15 @@ def _ordinary(value: float) -> bool:
 
 
 def _merge(fn: str) -> Any:
-    def when(b: Any, c: Any, d: Any, x: Any) -> bool:
-        p, q = float(c.data), float(d.data)
+    def when(b: Rewriter, c: Var, d: Var, x: Var) -> bool:
+        p, q = float(value(c)), float(value(d))
         return _ordinary(p) and _ordinary(q) and _ordinary(p * q if fn == "mul" else p / q)
     return when
 
 
-def _divide(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _divide(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """x / c -> x * (1/c) where 1/c is exact."""
-    divisor = args[1].data
+    divisor = value(args[1])
     if divisor.dtype.kind != "f" or not 1e-30 < abs(divisor) < 1e30 or abs(np.frexp(divisor)[0]) != 0.5:
         return None
     return b.map("mul", b.like(1.0 / float(divisor), args[1]), args[0])
@@ -190,22 +193,22 @@ def _holds(wide: str, narrow: str) -> bool:
     return np.can_cast(narrow, wide, "safe") and not (narrow in ("int64", "uint64") and wide in dtypes.CONTINUOUS)
 
 
-def _cast(b: Any, op: ops.Cast, args: Args) -> Var | None:
+def _cast(b: Rewriter, op: ops.Cast, args: Args) -> Var | None:
     v = args[0]
     if v.type.dtype == op.dtype:
         return v
     inner = b.eqn(v, ops.Cast)
     if inner is not None and _holds(v.type.dtype, inner.args[0].type.dtype):
         return b.cast(inner.args[0], op.dtype)
-    inner = b.eqn(v, ops.Broadcast)
-    if inner is not None:
-        return b.apply(ops.Broadcast(), b.cast(inner.args[0], op.dtype), *inner.args[1:])
-    inner = b.eqn(v, ops.Transpose)
-    if inner is not None and inner.op.perm == (-1,):
-        return b.apply(inner.op, b.cast(inner.args[0], op.dtype))
-    inner = b.eqn(v, ops.Concat)
-    if inner is not None and len(inner.args) <= 8 and all(a.type.shape == (1,) for a in inner.args):
-        return b.apply(inner.op, *[b.cast(a, op.dtype) for a in inner.args])    # a shape vector: element by element
+    repeated = b.eqn(v, ops.Broadcast)
+    if repeated is not None:
+        return b.apply(ops.Broadcast(), b.cast(repeated.args[0], op.dtype), *repeated.args[1:])
+    lifted = b.eqn(v, ops.Transpose)
+    if lifted is not None and lifted.op.perm == (-1,):
+        return b.apply(lifted.op, b.cast(lifted.args[0], op.dtype))
+    joined = b.eqn(v, ops.Concat)
+    if joined is not None and len(joined.args) <= 8 and all(a.type.shape == (1,) for a in joined.args):
+        return b.apply(joined.op, *[b.cast(a, op.dtype) for a in joined.args])  # a shape vector: element by element
     return None
 
 

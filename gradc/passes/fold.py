@@ -7,7 +7,7 @@ Broadcasts become Broadcasts of Maps.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from gradc.errors import GradcError
 from gradc.ir import dtypes, interp, ops
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, result_type
+from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, Sample, result_type
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 LIMIT = 64 * 1024
 
@@ -23,7 +26,7 @@ _MOVED = tuple([kind for kind in ops.VIEWS if kind is not ops.Broadcast])
 _CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Constant)
 
 
-def _fold(b: Any, op: ops.OpKind, args: Args) -> Var | None:
+def _fold(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
     if any(a.data is None for a in args):
         return None
     want = result_type(op, args)
@@ -42,7 +45,7 @@ def _fold(b: Any, op: ops.OpKind, args: Args) -> Var | None:
     return b.apply(ops.Constant(ops.ConstantValue(np.asarray(value))))
 
 
-def _uniform(b: Any, op: ops.Constant, args: Args) -> Var | None:
+def _uniform(b: Rewriter, op: ops.Constant, args: Args) -> Var | None:
     data = op.value.data
     if data.ndim == 0 or data.size == 0:
         return None
@@ -54,7 +57,7 @@ def _uniform(b: Any, op: ops.Constant, args: Args) -> Var | None:
     return b.raw(ops.Broadcast(), (scalar, *[b.constant(s, "int64") for s in data.shape]))
 
 
-def _map_of_broadcast(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _map_of_broadcast(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """f(broadcast(c), x) -> f(c, x) if x has the whole shape; f(broadcast(c), broadcast(d)) -> broadcast(f(c, d))."""
     if op.fn == "second":
         return None
@@ -76,7 +79,7 @@ def _map_of_broadcast(b: Any, op: ops.Map, args: Args) -> Var | None:
     return None
 
 
-def _sample_fold(b: Any) -> Any:
+def _sample_fold(b: Rewriter) -> Sample:
     x = b.constant(np.array([[0.0, -0.0, np.nan], [np.inf, 1.5, -2.0]]))
     return (b.map("mul", b.constant(2, "int8"), b.constant(0.5, "float64")), b.apply(ops.Reduce("add", (1,)), x),
             b.apply(ops.Transpose((1, 0)), x), b.map("add", x, b.constant(1, "int8")),
@@ -85,12 +88,12 @@ def _sample_fold(b: Any) -> Any:
             b.apply(ops.ArgReduce("maximum", 0), x), b.apply(ops.Concat(0), x, x))
 
 
-def _sample_uniform(b: Any) -> Any:
+def _sample_uniform(b: Rewriter) -> Sample:
     return (b.map("neg", b.constant(np.full((2, 3), -0.0))), b.map("add", b.constant(np.full((3,), np.nan)),
                                                                    b.constant(np.ones((2, 1), "int8"))))
 
 
-def _sample_broadcast(b: Any) -> Any:
+def _sample_broadcast(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     row = b.input(TensorType("float64", (1, None)))
     c = b.input(TensorType("float64", ()))

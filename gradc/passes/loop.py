@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import copy
 from operator import is_
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir import ops
@@ -31,7 +31,9 @@ from gradc.record import replace
 
 STOP = "the second loop stops"
 
-Value = Any     # a Var inside, (op, Vars outside) with op None for the one Var itself, or (builder, env) -> Var
+Key: TypeAlias = Any        # names a result of a loop: its Var before, or what a pass calls it
+# a Var inside, (op, Vars outside) with op None for the one Var itself, or (builder, env) -> Var
+Value: TypeAlias = Any
 
 
 def is_loop(eqn: Eqn) -> bool:
@@ -47,7 +49,7 @@ class Loop:
 
     def __init__(self, eqn: Eqn, args: Iterable[Var]) -> None:
         """Open `eqn`, whose arguments are `args` in the Program that is being built."""
-        op: ops.Scan = eqn.op  # type: ignore[assignment]
+        op: ops.Scan = eqn.op
         args = list(args)
         self.op = op
         self.sources = eqn.sources
@@ -64,16 +66,16 @@ class Loop:
         self.others: dict[Var, Var] = dict(zip(inside[m:], others))
         made = [env[v] for v in body.outputs]
         self.after: dict[Var, Var] = dict(zip(self.inits, made))
-        self.lasts: dict[Any, Var] = dict(zip(eqn.outs, self.inits))
-        self.rows: dict[Any, Var] = dict(zip(eqn.outs[op.n_carries:], made[op.n_carries:op.n_carries + op.n_stacked]))
+        self.lasts: dict[Key, Var] = dict(zip(eqn.outs, self.inits))
+        self.rows: dict[Key, Var] = dict(zip(eqn.outs[op.n_carries:], made[op.n_carries:op.n_carries + op.n_stacked]))
         self.stop: Var | None = made[-1] if op.until else None
-        self.counts: list[Any] = [eqn.outs[-1]] if op.until else []
-        self.names: dict[Any, str | None] = {v: v.name for v in eqn.outs}
-        self.done: dict[Any, Var] = {}
+        self.counts: list[Key] = [eqn.outs[-1]] if op.until else []
+        self.names: dict[Key, str | None] = {v: v.name for v in eqn.outs}
+        self.done: dict[Key, Var] = {}
         same = all(map(is_, [v.type for v in inside], [v.type for v in body.inputs]))
         self.opened = self._parts() if same and len(set(self.rows.values())) == len(self.rows) else None
 
-    def _parts(self) -> list[Any]:
+    def _parts(self) -> list[Var | bool | None]:
         """What edits change; equal parts are the same loop."""
         return [*self.seqs, None, *self.inits, None, *self.others, None, *self.after.values(), None,
                 *dict.fromkeys(self.rows.values()), self.stop, self.limit is None]
@@ -198,7 +200,7 @@ class Loop:
         if self.stop is not None:
             self.stop = values[self.stop]
 
-    def trim(self, needed: Container[Any]) -> None:
+    def trim(self, needed: Container[Key]) -> None:
         """Keep what the results in `needed` need."""
         self.rows = {key: v for key, v in self.rows.items() if key in needed}
         self.lasts = {key: v for key, v in self.lasts.items() if key in needed}
@@ -286,7 +288,7 @@ class Loop:
 
     def size(self, b: Builder, eqn: Eqn) -> Var:
         """What `is_size` found, outside."""
-        v, axis = eqn.args[0], eqn.op.axis      # type: ignore[attr-defined]
+        v, axis = eqn.args[0], eqn.op.axis
         if v in self.seqs:
             return b.size(self.seqs[v], axis + 1)
         return b.size(self.inits[v] if v in self.inits else self.others[v], axis)
@@ -314,7 +316,7 @@ class Loop:
 
     # ------------------------------------------------------------------------------ back
 
-    def emit(self, b: Builder) -> dict[Any, Var]:
+    def emit(self, b: Builder) -> dict[Key, Var]:
         """The loop as an equation of `b`; each result by its key."""
         made = dict(self.done)
         if not self.after and not self.rows and self.stop is None:
@@ -358,7 +360,7 @@ class SizedBuilder(Builder):
         self._noted = len(self.eqns)
         return self._sizes
 
-    def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
+    def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Var:
         """For `size_var`."""
         return self.apply(op, *args)
 
@@ -386,7 +388,7 @@ def sizes_inside(b: SizedBuilder, loop: Loop, value: Var,
     return None if dims is None or None in dims else [size_var(b, d) for d in dims]  # type: ignore[arg-type]
 
 
-def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Any, Var] | None]) -> Program:
+def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None]) -> Program:
     """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
     if not any(is_loop(eqn) for eqn in program.eqns):
         return program

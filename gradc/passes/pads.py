@@ -132,11 +132,11 @@ class _Search:
                 parts.append(new[-1])
         if scatter:
             part = _pad(eqn)
-            if part is None or (eqn.op.mode == "set" and parts):  # type: ignore[attr-defined]
+            if part is None or (eqn.op.mode == "set" and parts):
                 return
             new.append(part)
             parts.append(part)
-        if all(len(p.value.type.shape) == 1 and p.value.type.shape != (1,) for p in new):  # type: ignore[attr-defined]
+        if all(len(p.value.type.shape) == 1 and p.value.type.shape != (1,) for p in new):
             self.sums[eqn.out] = parts
 
     def _weave(self, eqn: Eqn) -> None:
@@ -154,7 +154,7 @@ class _Search:
 
     def _shorten(self, eqn: Eqn) -> None:
         """Without some elements at the ends."""
-        margins = margins_of(eqn.op.items)  # type: ignore[attr-defined]
+        margins = margins_of(eqn.op.items)
         if eqn.args[0] in self.woven and self.uses[eqn.args[0]] == 1 and margins is not None:
             rows = self.woven.pop(eqn.args[0])
             self.woven[eqn.out] = replace(rows, first=rows.first + margins[0], last=rows.last + margins[1])
@@ -187,13 +187,13 @@ def _spread(program: Program, vectors: Sequence[Var]) -> set[Var]:
 def _pad(eqn: Eqn) -> Part | None:
     """The vector that a Scatter puts at a range with fixed distances from both ends."""
     value: Any = eqn.args[1]
-    margins = margins_of(eqn.op.items)  # type: ignore[attr-defined]
+    margins = margins_of(eqn.op.items)
     return None if margins is None or value.type.shape in ((), (1,)) else Part(value, *margins)
 
 
 def _worth(rows: Rows) -> bool:
     ends = rows.start + rows.end
-    size = rows.sources[0].type.shape[0]  # type: ignore[attr-defined]
+    size = rows.sources[0].type.shape[0]
     return 0 < ends <= ENDS and (size is None or size >= ends)
 
 
@@ -213,7 +213,7 @@ def _joined(b: Rewriter, rows: Rows, out: Any) -> Var:
     if end:
         tail = _woven(b, [_tail(b, parts, start, end, n) for parts in columns])
         pieces.append(_cut(b, tail, 0, rows.last))
-    return b.apply(ops.Concat(0), *pieces)  # type: ignore[no-any-return]
+    return b.apply(ops.Concat(0), *pieces)
 
 
 def _woven(b: Rewriter, columns: Sequence[Var]) -> Var:
@@ -221,7 +221,7 @@ def _woven(b: Rewriter, columns: Sequence[Var]) -> Var:
     if len(columns) == 1:
         return columns[0]
     both = b.apply(_BESIDE, *[b.apply(_COLUMN, v) for v in columns])
-    return b.apply(_FLAT, both, b.map("mul", _int(b, len(columns)), b.size(columns[0], 0)))  # type: ignore[no-any-return]
+    return b.apply(_FLAT, both, b.map("mul", _int(b, len(columns)), b.size(columns[0], 0)))
 
 
 def _without(b: Rewriter, head: Var, rows: Rows, n: Var) -> Var:
@@ -231,7 +231,7 @@ def _without(b: Rewriter, head: Var, rows: Rows, n: Var) -> Var:
     stop = b.map("maximum", b.map("minimum", stop, _int(b, p * rows.start)), _int(b, 0))
     if not rows.last or (stop.data is not None and int(stop.data) == p * rows.start):
         return _cut(b, head, rows.first, 0)
-    return b.apply(ops.Slice((ops.Item(start=rows.first or None, stop=ops.DYNAMIC),)), head, stop)  # type: ignore[no-any-return]
+    return b.apply(ops.Slice((ops.Item(start=rows.first or None, stop=ops.DYNAMIC),)), head, stop)
 
 
 def _sum(b: Rewriter, terms: Sequence[Var]) -> Var:
@@ -246,7 +246,7 @@ def _int(b: Rewriter, value: int) -> Var:
 
 
 def _zeros(b: Rewriter, like: Var, n: Var) -> Var:
-    return b.apply(ops.Broadcast(), b.like(0, like), n)  # type: ignore[no-any-return]
+    return b.apply(ops.Broadcast(), b.like(0, like), n)
 
 
 def _middle(b: Rewriter, parts: Sequence[Part], start: int, end: int) -> Var:
@@ -296,7 +296,7 @@ def _again(b: Rewriter, x: Var, cut: Callable[[Var], Var]) -> Var:
 
     def slice_of(v: Any, depth: int) -> Var:
         if not v.type.shape or v.type.shape == (1,):
-            return v  # type: ignore[no-any-return]
+            return v
         if v not in slices:
             slices[v] = made(v, depth)
         return slices[v]
@@ -304,7 +304,7 @@ def _again(b: Rewriter, x: Var, cut: Callable[[Var], Var]) -> Var:
     def made(v: Var, depth: int) -> Var:
         eqn = b.producer.get(v)
         if eqn is not None and type(eqn.op) is ops.Map and weight(eqn.op) <= 1 and depth < AGAIN \
-                and budget[0] and all(len(a.type.shape) <= 1 for a in eqn.args):  # type: ignore[attr-defined]
+                and budget[0] and all(len(a.type.shape) <= 1 for a in eqn.args):
             budget[0] -= 1
             return b.map(eqn.op.fn, *[slice_of(a, depth + 1) for a in eqn.args])
         return cut(v)
@@ -321,7 +321,7 @@ def _cut(b: Rewriter, x: Var, start: int, end: int) -> Var:
             x, start, end = eqn.args[0], start + margins[0], end + margins[1]
     if not start and not end:
         return x
-    return b.apply(ops.Slice((ops.Item(start=start or None, stop=-end if end else None),)), x)  # type: ignore[no-any-return]
+    return b.apply(ops.Slice((ops.Item(start=start or None, stop=-end if end else None),)), x)
 
 
 def margins_of(items: ops.Items) -> tuple[int, int] | None:

@@ -11,25 +11,29 @@ look-up.  Not here: the driver (`rewrite.py`) and the rules (`canonicalize.py`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.program import Var
 from gradc.ir.scalars import get_row
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType, Type
 from gradc.record import record
 
-# Arguments of an equation that a structural rule looks at.  Any, because their types are TensorTypes there.
-Args = Sequence[Any]
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
+
+Kind: TypeAlias = Any            # of an equation: an op kind, or the row of a Map; None where there is none
+Sample: TypeAlias = "Var | Sequence[Var]"
+Args = Sequence[Var]        # arguments of an equation that a structural rule looks at
 
 
-def result_type(op: ops.OpKind, args: Args) -> Any:
+def result_type(op: ops.OpKind, args: Args) -> Type:
     """The type of `op(*args)`, an op with one result."""
     return infer.output_types(op, args)[0]
 
 
-def matrix(b: Any, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
+def matrix(b: Rewriter, dtype: str = "float64", shape: tuple[int | None, ...] = (None, None)) -> Var:
     """An input for samples."""
     return b.input(TensorType(dtype, shape))
 
@@ -42,31 +46,31 @@ class Pattern:
 
     __slots__ = ()
 
-    def __add__(self, other: Any) -> Call:
+    def __add__(self, other: Pattern | float) -> Call:
         return Call("add", (self, lift(other)))
 
-    def __radd__(self, other: Any) -> Call:
+    def __radd__(self, other: Pattern | float) -> Call:
         return Call("add", (lift(other), self))
 
-    def __sub__(self, other: Any) -> Call:
+    def __sub__(self, other: Pattern | float) -> Call:
         return Call("sub", (self, lift(other)))
 
-    def __rsub__(self, other: Any) -> Call:
+    def __rsub__(self, other: Pattern | float) -> Call:
         return Call("sub", (lift(other), self))
 
-    def __mul__(self, other: Any) -> Call:
+    def __mul__(self, other: Pattern | float) -> Call:
         return Call("mul", (self, lift(other)))
 
-    def __rmul__(self, other: Any) -> Call:
+    def __rmul__(self, other: Pattern | float) -> Call:
         return Call("mul", (lift(other), self))
 
-    def __truediv__(self, other: Any) -> Call:
+    def __truediv__(self, other: Pattern | float) -> Call:
         return Call("true_divide", (self, lift(other)))
 
-    def __rtruediv__(self, other: Any) -> Call:
+    def __rtruediv__(self, other: Pattern | float) -> Call:
         return Call("true_divide", (lift(other), self))
 
-    def __pow__(self, other: Any) -> Call:
+    def __pow__(self, other: Pattern | float) -> Call:
         return Call("pow", (self, lift(other)))
 
     def __neg__(self) -> Call:
@@ -113,7 +117,7 @@ class Call(Pattern):
         self.args = args
 
 
-def lift(value: Any) -> Pattern:
+def lift(value: Pattern | float) -> Pattern:
     """A pattern from a pattern or a number."""
     return value if isinstance(value, Pattern) else Number(value)
 
@@ -154,12 +158,12 @@ class On:
     them.  Empty: no condition.  `needs`: the rule can't fire in a Program without an equation of one of these.
     """
 
-    roots: tuple[Any, ...]
-    first: tuple[Any, ...] = ()
-    second: tuple[Any, ...] = ()
-    some: tuple[Any, ...] = ()
-    every: tuple[Any, ...] = ()
-    needs: tuple[Any, ...] = ()
+    roots: tuple[Kind, ...]
+    first: tuple[Kind, ...] = ()
+    second: tuple[Kind, ...] = ()
+    some: tuple[Kind, ...] = ()
+    every: tuple[Kind, ...] = ()
+    needs: tuple[Kind, ...] = ()
 
 
 @record(eq=False)
@@ -183,7 +187,7 @@ class Rule:
     exact: bool = True
     why: str = ""
     dtype: str = "float"
-    sample: Callable[..., Any] | tuple[Callable[..., Any], ...] | None = None
+    sample: Callable[..., Sample] | tuple[Callable[..., Sample], ...] | None = None
     ulps: float = 4.0
 
     def __post_init__(self) -> None:
@@ -191,7 +195,7 @@ class Rule:
             raise InternalError(f"the rule {self.name} is inexact without a sentence that says why it may be")
 
 
-    def possible(self, present: Collection[Any]) -> bool:
+    def possible(self, present: Collection[Kind]) -> bool:
         """Can this rule fire in a Program whose equations are of the kinds `present`, before any other rule has?"""
         if isinstance(self.before, On):
             needs, roots = self.before.needs, self.before.roots
@@ -228,7 +232,7 @@ def kind_of(op: ops.OpKind) -> Any:
     return cls
 
 
-def _accepts(pattern: Pattern, kind: Any) -> bool:
+def _accepts(pattern: Pattern, kind: Kind) -> bool:
     match pattern:
         case Call(fn):
             return kind == fn
@@ -251,7 +255,7 @@ def orders(pattern: Pattern) -> list[Any]:
     """
     if not isinstance(pattern, Call):
         return [pattern]
-    choices: list[tuple[Any, ...]] = [()]
+    choices: list[tuple[Kind, ...]] = [()]
     for a in pattern.args:
         choices = [c + (o,) for c in choices for o in orders(a)]
     result: list[Any] = []
@@ -307,7 +311,7 @@ def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
     when, after, want = rule.when, rule.after, rule.dtype
     row = get_row(root.fn)
 
-    def attempt(b: Any, op: ops.OpKind, args: Args) -> Var | None:
+    def attempt(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
         vals: list[Any] = list(args)
         producer = b.producer
         sources = b.sources
@@ -343,7 +347,7 @@ def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
     return attempt
 
 
-def build(b: Any, pattern: Pattern, env: dict[str, Var], dtype: str) -> Var:
+def build(b: Rewriter, pattern: Pattern, env: dict[str, Var], dtype: str) -> Var:
     """The Var of `pattern` with its variables replaced, in dtype `dtype` throughout."""
     match pattern:
         case Any_(name) | Scalar(name):
@@ -369,9 +373,9 @@ class Table:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self.memo: dict[Any, tuple[tuple[Rule, Attempt], ...]] = {}
-        self._ranked: dict[Any, list[tuple[int, Rule]]] = {}
-        self._compiled: dict[Any, list[tuple[int, Rule, Callable[[Any], bool], Attempt]]] = {}
+        self.memo: dict[Kind, tuple[tuple[Rule, Attempt], ...]] = {}
+        self._ranked: dict[Kind, list[tuple[int, Rule]]] = {}
+        self._compiled: dict[Kind, list[tuple[int, Rule, Callable[[Sequence[Kind]], bool], Attempt]]] = {}
         names: set[str] = set()
         for rank, rule in enumerate(self.rules):
             if rule.name in names:
@@ -380,7 +384,7 @@ class Table:
             for root in rule.before.roots if isinstance(rule.before, On) else (rule.before.fn,):
                 self._ranked.setdefault(root, []).append((rank, rule))
 
-    def _entries(self, root: Any) -> list[tuple[int, Rule, Callable[[Any], bool], Attempt]]:
+    def _entries(self, root: Kind) -> list[tuple[int, Rule, Callable[[Sequence[Kind]], bool], Attempt]]:
         """The rules of one root, compiled when the root is first met."""
         found = self._compiled.get(root)
         if found is None:
@@ -393,7 +397,7 @@ class Table:
                               for order in orders(rule.before)]
         return found
 
-    def find(self, signature: tuple[Any, ...]) -> tuple[tuple[Rule, Attempt], ...]:
+    def find(self, signature: tuple[Kind, ...]) -> tuple[tuple[Rule, Attempt], ...]:
         """The rules that may fire at an equation of this signature, in order."""
         candidates = list(self._entries(signature[0]))
         if not isinstance(signature[0], type):
@@ -404,8 +408,8 @@ class Table:
         return found
 
 
-def _structural(on: On) -> Callable[[Any], bool]:
-    def fits(kinds: Any) -> bool:
+def _structural(on: On) -> Callable[[Sequence[Kind]], bool]:
+    def fits(kinds: Sequence[Kind]) -> bool:
         if kinds and isinstance(kinds[-1], bool):
             kinds = kinds[:-1]
         return ((not on.first or (bool(kinds) and kinds[0] in on.first))
@@ -415,10 +419,10 @@ def _structural(on: On) -> Callable[[Any], bool]:
     return fits
 
 
-def _elementwise(order: Call) -> Callable[[Any], bool]:
+def _elementwise(order: Call) -> Callable[[Sequence[Kind]], bool]:
     args = order.args
     same = len(args) == 2 and isinstance(args[0], Any_) and isinstance(args[1], Any_) and args[0].name == args[1].name
 
-    def fits(kinds: Any) -> bool:
+    def fits(kinds: Sequence[Kind]) -> bool:
         return all(_accepts(a, k) for a, k in zip(args, kinds)) and (not same or kinds[2])
     return fits

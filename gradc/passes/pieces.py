@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.ir import ops
 from gradc.ir.program import Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule
+from gradc.passes.pattern import Args, On, Rule, Sample
 from gradc.record import record
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 MOST = 64           # pieces of one sum
 
@@ -37,7 +40,7 @@ class Piece:
     value: Var
 
 
-def _piece(b: Any, op: ops.Scatter, args: Args) -> Piece | None:
+def _piece(b: Rewriter, op: ops.Scatter, args: Args) -> Piece | None:
     """What a Scatter writes, if it is a whole slice along one axis."""
     x, value = args[:2]
     axes = [k for k, item in enumerate(op.items) if not item.is_all]
@@ -55,7 +58,7 @@ def _piece(b: Any, op: ops.Scatter, args: Args) -> Piece | None:
     return Piece(axis, start, stop, step, b.cast(value, x.type.dtype))
 
 
-def _joined(b: Any, pieces: Sequence[Piece], like: Var) -> Var | None:
+def _joined(b: Rewriter, pieces: Sequence[Piece], like: Var) -> Var | None:
     """The pieces as one array of the shape of `like`, if they cover an axis and don't overlap."""
     if len(pieces) < 2 or len({(piece.axis, piece.step) for piece in pieces}) > 1:
         return None
@@ -71,23 +74,23 @@ def _joined(b: Any, pieces: Sequence[Piece], like: Var) -> Var | None:
     else:
         made = b.apply(ops.Concat(axis), *[piece.value for piece in ordered])
     b.sizes.dims[made] = b.dims(like)        # the slices of an axis add up to it
-    return made  # type: ignore[no-any-return]
+    return made
 
 
-def _woven(b: Any, axis: int, pieces: Sequence[Piece], like: Any) -> Var:
+def _woven(b: Rewriter, axis: int, pieces: Sequence[Piece], like: Any) -> Var:
     """One element of each piece in turn."""
     ndim = like.type.ndim
     column = ops.Transpose((*range(axis + 1), -1, *range(axis + 1, ndim)))
     both = b.apply(ops.Concat(axis + 1), *[b.apply(column, piece.value) for piece in pieces])
-    return b.apply(ops.Reshape(ndim), both, *[b.size(like, k) for k in range(ndim)])  # type: ignore[no-any-return]
+    return b.apply(ops.Reshape(ndim), both, *[b.size(like, k) for k in range(ndim)])
 
 
-def _is_zero(b: Any, var: Var) -> bool:
+def _is_zero(b: Rewriter, var: Var) -> bool:
     eqn = b.eqn(var, ops.Broadcast)
     return eqn is not None and eqn.args[0].data is not None and not eqn.args[0].data.any()
 
 
-def _sum_of_pieces(b: Any, op: Any, args: Args) -> Var | None:
+def _sum_of_pieces(b: Rewriter, op: Any, args: Args) -> Var | None:
     """Pieces that are added, side by side or in turn, to zeros or to one other value."""
     if type(op) is ops.Scatter and op.mode != "inc":
         return None
@@ -118,7 +121,7 @@ def _sum_of_pieces(b: Any, op: Any, args: Args) -> Var | None:
     return made if made is None or not bases else b.map("add", bases[0], made)
 
 
-def _set_in_turn(b: Any, op: ops.Scatter, args: Args) -> Var | None:
+def _set_in_turn(b: Rewriter, op: ops.Scatter, args: Args) -> Var | None:
     """Pieces that are written one after the other; what was there before does not matter."""
     pieces: list[Piece] = []
     while op.mode == "set" and len(pieces) < MOST:
@@ -136,24 +139,24 @@ def _set_in_turn(b: Any, op: ops.Scatter, args: Args) -> Var | None:
     return None
 
 
-def _added_part(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _added_part(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """x + (zeros with v added to a part) -> x with v added to the part."""
     for v, padded in (args, args[::-1]):
         part = b.eqn(padded)
         if part is not None and type(part.op) in ops.WRITES and part.op.mode == "inc" \
                 and _is_zero(b, part.args[0]) and b.same_shape(v, padded) and tensor(v).dtype == tensor(padded).dtype:
-            return b.apply(part.op, v, *part.args[1:])  # type: ignore[no-any-return]
+            return b.apply(part.op, v, *part.args[1:])
     return None
 
 
 _ADD = ops.Map("add")
 
 
-def _zeros(b: Any, v: Var) -> Var:
-    return b.apply(ops.Broadcast(), b.constant(0.0, "float64"), b.size(v, 0), b.size(v, 1))  # type: ignore[no-any-return]
+def _zeros(b: Rewriter, v: Var) -> Var:
+    return b.apply(ops.Broadcast(), b.constant(0.0, "float64"), b.size(v, 0), b.size(v, 1))
 
 
-def _sample_sum(b: Any) -> Any:
+def _sample_sum(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, 7)))
     zeros = _zeros(b, x)
     cuts = [(0, 2), (2, 5), (5, None)]
@@ -164,14 +167,14 @@ def _sample_sum(b: Any) -> Any:
             b.map("add", b.map("add", b.map("add", pads[1], x), pads[0]), pads[2]))
 
 
-def _sample_added_in_turn(b: Any) -> Any:
+def _sample_added_in_turn(b: Rewriter) -> Sample:
     x, p = b.input(TensorType("float64", (None,))), b.input(TensorType("float64", (2,)))
     first = b.apply(ops.Scatter("inc", (ops.Item(stop=2),)), x, p)
     rest = b.apply(ops.Slice((ops.Item(start=2),)), b.map("square", x))
     return b.apply(ops.Scatter("inc", (ops.Item(start=2),)), first, rest)
 
 
-def _sample_woven(b: Any) -> Any:
+def _sample_woven(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     every = [(ops.Item(), ops.Item(start=k or None, step=2)) for k in (0, 1)]
     both = b.apply(ops.Concat(1), x, x)
@@ -182,7 +185,7 @@ def _sample_woven(b: Any) -> Any:
     return (b.map("add", *pads), b.apply(ops.Scatter("set", every[0]), first, parts[0]), b.map("add", *parts))
 
 
-def _sample_part(b: Any) -> Any:
+def _sample_part(b: Rewriter) -> Sample:
     m, v = b.input(TensorType("float64", (None, None))), b.input(TensorType("float64", (None,)))
     first = b.apply(ops.Scatter("inc", (ops.Item(at=0),)), _zeros(b, m), v)
     last = b.apply(ops.Scatter("inc", (ops.Item(at=-1),)), _zeros(b, m), v)

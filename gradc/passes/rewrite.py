@@ -14,12 +14,12 @@ a Var by number (kind, dimensions) holds from sweep to sweep.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from gradc.ir import dtypes, infer, ops
-from gradc.ir.program import Builder, Eqn, Program, Var
+from gradc.ir.program import Builder, Eqn, K, Program, Var
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dims
@@ -92,6 +92,10 @@ class Rewriter(Builder):
 
     # -------------------------------------------------------------------------- what rules build with
 
+    @overload
+    def apply(self, op: ops.OneResult, *args: Var) -> Var: ...
+    @overload
+    def apply(self, op: ops.OpKind, *args: Var) -> Any: ...
     def apply(self, op: ops.OpKind, *args: Var) -> Any:
         """`op(*args)` after rewriting: one Var, or a tuple where the op has several results."""
         cls = type(op)
@@ -120,7 +124,7 @@ class Rewriter(Builder):
 
     def cast(self, x: Var, dtype: str) -> Var:
         """x in another dtype, rewritten."""
-        if x.type.dtype == dtype:  # type: ignore[attr-defined]
+        if x.type.dtype == dtype:
             return x
         if x.data is None:
             return self.apply(ops.Cast(dtype), x)
@@ -143,7 +147,7 @@ class Rewriter(Builder):
 
     def like(self, value: float, x: Var) -> Var:
         """A scalar constant in the dtype of x."""
-        return self.constant(value, x.type.dtype)  # type: ignore[attr-defined]
+        return self.constant(value, x.type.dtype)
 
     def size(self, x: Var, axis: int) -> Var:
         """The size of x along axis, as far as possible as a size of inputs."""
@@ -151,7 +155,7 @@ class Rewriter(Builder):
 
     def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
         """`op(*args)` as it stands."""
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])  # type: ignore[attr-defined]
+        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
         eqn = self._interned.get(key)
         if eqn is None:
             eqn = self.place(key, op, args, infer.output_types(op, args))
@@ -179,7 +183,12 @@ class Rewriter(Builder):
 
     # -------------------------------------------------------------------------- what rules ask
 
-    def eqn(self, var: Var, kind: Any = None) -> Eqn | None:
+    # Any: a rule whose pattern has matched knows that there is one.
+    @overload
+    def eqn(self, var: Var, kind: type[K]) -> Eqn[K] | Any: ...
+    @overload
+    def eqn(self, var: Var, kind: str | None = None) -> Eqn[Any] | Any: ...
+    def eqn(self, var: Var, kind: object = None) -> Eqn[Any] | Any:
         """The equation that makes `var`; with `kind`, only if it is of that op kind or row."""
         eqn = self.producer.get(var)
         if eqn is None or (kind is not None and self.kinds[var.number] != kind):
@@ -236,7 +245,7 @@ class Rewriter(Builder):
     def adopt(self, eqn: Eqn, args: tuple[Var, ...]) -> Eqn:
         """Take an equation over with its results; or the one that is there already for the same op and `args`."""
         op = eqn.op
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])  # type: ignore[attr-defined]
+        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
         found = self._interned.get(key)
         if found is not None:
             if eqn.sources != found.sources:
@@ -281,14 +290,14 @@ class Rewriter(Builder):
         have = new.type
         if type(want) is not TensorType:
             return new
-        if have.dtype != want.dtype:  # type: ignore[attr-defined]
+        if have.dtype != want.dtype:
             new = self.cast(new, want.dtype)
-        if have.shape != want.shape:  # type: ignore[attr-defined]
+        if have.shape != want.shape:
             dims = self.sizes.shape(op, args)
             if dims is not None:
                 new = self.broadcast(new, dims)
             if _ones(new.type) != _ones(want) or any([a is None and b is not None for a, b in zip(
-                    new.type.shape, want.shape)]):      # type: ignore[attr-defined] # what is known, others count on
+                    new.type.shape, want.shape)]):  # what is known, others count on
                 return None
         elif None in want.shape:
             dims = self.sizes.shape(op, args)

@@ -39,7 +39,7 @@ from gradc.ir.rows import row_form, term_form
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dim, parts
 from gradc.ir.types import WORDS, RngType
-from gradc.passes.loop import Loop, SizedBuilder, is_loop, rows_of, sizes_inside
+from gradc.passes.loop import Key, Loop, SizedBuilder, is_loop, rows_of, sizes_inside
 from gradc.passes.scan_rows import cheap_rows, check_rows, sum_in_steps, take_in, users_of
 from gradc.passes.shapes import size_var
 from gradc.record import record, replace
@@ -85,8 +85,9 @@ def _cut(program: Program, group: _Group) -> Program | None:
             v, = args
             return blocks.shapes[v][op.axis] if v in blocks.shapes else b.size(v, op.axis)   # type: ignore
 
-        return size_var(SimpleNamespace(sizes=group.known, raw=shape, current=lambda v: env.get(v, v),
-                                        constant=b.constant, map=b.map, cast=b.cast), dim)
+        old: Any = SimpleNamespace(sizes=group.known, raw=shape, current=lambda v: env.get(v, v),
+                                   constant=b.constant, map=b.map, cast=b.cast)
+        return size_var(old, dim)
 
     for eqn in program.eqns:
         if eqn is group.forwards[-1]:
@@ -132,12 +133,12 @@ class _Group:
 
 def _is_whole(eqn: Eqn) -> bool:
     """A loop with states that runs all of its steps, and whose step may be run a second time."""
-    return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(  # type: ignore
-        type(e.op) is ops.Call and not get_routine(e.op.routine).repeatable for e in equations(eqn.op.body))  # type: ignore
+    return is_loop(eqn) and bool(eqn.op.n_carries) and not eqn.op.limited and not eqn.op.until and not any(
+        type(e.op) is ops.Call and not get_routine(e.op.routine).repeatable for e in equations(eqn.op.body))
 
 
 def _may_be_cut(eqn: Eqn) -> bool:
-    return _is_whole(eqn) and bool(eqn.op.n_stacked) and not eqn.op.recompute       # type: ignore[attr-defined]
+    return _is_whole(eqn) and bool(eqn.op.n_stacked) and not eqn.op.recompute
 
 
 class _Search:
@@ -181,7 +182,7 @@ class _Search:
                     _, _, _, inits, others = user.op.split(user.args)
                     if not _is_whole(user) or user.args[0] is not first.args[0] or v in inits or v in others:
                         return None
-                    if user.op.reverse is not first.op.reverse:  # type: ignore[attr-defined]
+                    if user.op.reverse is not first.op.reverse:
                         backwards[user] = None
                     elif user not in forwards:
                         if user.op.recompute:
@@ -223,7 +224,7 @@ class _Search:
 
 
 def _rows(loop: Eqn) -> Sequence[Var]:
-    return loop.outs[loop.op.n_carries:]  # type: ignore[attr-defined]
+    return loop.outs[loop.op.n_carries:]
 
 
 def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
@@ -238,7 +239,7 @@ def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
     for eqn in reversed(program.eqns):
         by_rows: Sequence[bool] = ()
         if eqn in loops:
-            by_rows = [a in eqn.op.split(eqn.args)[2] for a in eqn.args]  # type: ignore[attr-defined]
+            by_rows = [a in eqn.op.split(eqn.args)[2] for a in eqn.args]
         elif needed.isdisjoint(eqn.outs):
             continue
         else:
@@ -282,8 +283,8 @@ def in_blocks(b: SizedBuilder, loops: Sequence[Loop]) -> Blocks | None:
     """How the loops are cut; None if their rows certainly take little memory, or if no one can tell how much."""
     repeated = [copy(loop) for loop in loops]
     rows, carries = [b.constant(0, "int64")] * 2
-    shapes: dict[Any, Sequence[Var]] = {}
-    likes: dict[Any, Var] = {}              # arrays of the shapes of rows, which are not there yet
+    shapes: dict[Key, Sequence[Var]] = {}
+    likes: dict[Key, Var] = {}              # arrays of the shapes of rows, which are not there yet
     steps = _computed(b, ops.Cast("int64"), loops[0].steps)
     for loop, part in zip(loops, repeated):
         part.lasts = {}
@@ -349,7 +350,7 @@ class Blocks:
     """
 
     def __init__(self, b: SizedBuilder, loops: Sequence[Loop], repeated: Sequence[Loop],
-                 shapes: Mapping[Any, Sequence[Var]], size: Var, count: Var) -> None:
+                 shapes: Mapping[Key, Sequence[Var]], size: Var, count: Var) -> None:
         """`repeated`: the loops with their rows as the only results."""
         for loop in loops:
             loop.op = replace(loop.op, recompute=True)
@@ -368,7 +369,7 @@ class Blocks:
         self.heads: dict[Var, Var] = {}     # row of a sequence -> the sequence in blocks
         self.tails: dict[Var, Var] = {}     # and the rest of it
         self.kept: dict[Var, Var] = {}      # carry -> its values before each block
-        self.rows: dict[Any, Var] = {}      # result -> the rows of the rest
+        self.rows: dict[Key, Var] = {}      # result -> the rows of the rest
         if loops[0].steps.data is None:
             table = loops[0].inits
             first = next(iter(table))
@@ -408,11 +409,11 @@ class Blocks:
         head = self.b.apply(ops.Reshape(tensor(blocks).ndim - 1), blocks, self.whole, *sizes)
         return self.b.apply(ops.Concat(0), *((rest, head) if self.reverse else (head, rest)))
 
-    def in_block(self, outer: Loop, loop: Loop, rows: Mapping[Any, Var]) -> dict[Var, Var]:
+    def in_block(self, outer: Loop, loop: Loop, rows: Mapping[Key, Var]) -> dict[Var, Var]:
         """The sequences of `loop` inside the loop over blocks; `rows`: those of results."""
         return {v: rows[x] if x in rows else outer.sequence(self.heads[v]) for v, x in loop.seqs.items()}
 
-    def over_rest(self, loop: Loop, rows: Mapping[Any, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
+    def over_rest(self, loop: Loop, rows: Mapping[Key, Var], inits: dict[Var, Var]) -> dict[Key, Var]:
         """`loop` over the rest: its rows, and the carries after it; `rows`: those of other results."""
         part = copy(loop)
         part.steps, part.inits = self.rest, inits
@@ -420,7 +421,7 @@ class Blocks:
         part.lasts = {c: c for c in inits}
         return part.emit(self.b)
 
-    def over_block(self, outer: Loop, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Any, Var]:
+    def over_block(self, outer: Loop, loop: Loop, seqs: dict[Var, Var], inits: dict[Var, Var]) -> dict[Key, Var]:
         """`loop` over a block, inside the loop over blocks `outer`: its rows, and the carries after it."""
         part = copy(loop)
         part.steps, part.seqs, part.inits = outer.other(self.size), seqs, inits
@@ -428,12 +429,12 @@ class Blocks:
         part.lasts = {c: c for c in inits}
         return part.emit(outer.inner)
 
-    def forward(self) -> dict[Any, Var]:
+    def forward(self) -> dict[Key, Var]:
         """The loops over the blocks and those over the rest; the results that are no rows."""
         self.cut(self.loops)
         outer = self.loops[0].around(self.count)
         read = {x for loop in self.loops for x in loop.seqs.values()}
-        rows: dict[Any, Var] = {}
+        rows: dict[Key, Var] = {}
         for loop, repeated in zip(self.loops, self.repeated):
             carries = {c: outer.carry(c, x) for c, x in loop.inits.items()}
             bare = copy(loop)
@@ -445,7 +446,7 @@ class Blocks:
             for c in repeated.inits:
                 outer.rows["kept", c] = outer.inner.apply(ops.Words(False), carries[c]) if _is_state(c) else carries[c]
         results = outer.emit(self.b)
-        lasts: dict[Any, Var] = {}
+        lasts: dict[Key, Var] = {}
         for loop, repeated in zip(self.loops, self.repeated):
             self.kept.update({c: results["kept", c] for c in repeated.inits})
             made = self.over_rest(loop, self.rows, {c: results[c] for c in loop.inits})
@@ -453,15 +454,15 @@ class Blocks:
             lasts.update({key: made[c] for key, c in loop.lasts.items()})
         return lasts
 
-    def backward(self, loops: Sequence[Loop]) -> dict[Any, Var]:
+    def backward(self, loops: Sequence[Loop]) -> dict[Key, Var]:
         """`loops` back over the rest and over the blocks; their sequences are values, or results of other loops."""
         self.cut(loops)
-        ends: dict[Any, Var] = {}
+        ends: dict[Key, Var] = {}
         for loop in loops:
             ends.update(self.over_rest(loop, {**self.rows, **ends}, loop.inits))
         outer = loops[0].around(self.count)
         read = {x for loop in (*self.loops, *loops) for x in loop.seqs.values()}
-        rows: dict[Any, Var] = {}
+        rows: dict[Key, Var] = {}
         for repeated in self.repeated:
             part = copy(repeated)
             part.rows = {key: v for key, v in repeated.rows.items() if key in read}

@@ -11,15 +11,14 @@ A loop without carries goes away entirely.  Program -> Program: `split`.  Sums a
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from collections.abc import Container, Hashable, Iterable, Mapping
 
 from gradc.ir import ops
 from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
 from gradc.ir.facts import STORED, again, elements, facts, may_fail, work
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.loop import Loop, SizedBuilder, each_loop, rows_of
+from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop, rows_of
 from gradc.passes.scan_rows import Addend, Sums, accumulators
 
 SMALL = 8       # values of fewer elements gain from vector code over the steps
@@ -57,10 +56,10 @@ class _Split:
         # the arguments by the values of `body`, for those of `loop` will be others
         self.seqs, self.inits, self.row_values = dict(loop.seqs), dict(loop.inits), dict(loop.rows)
         self.outer: dict[Var, tuple[Var, bool]] = {v: (x, False) for v, x in loop.others.items()}
-        self.leaving: dict[Addend | Any, None] = {}     # Addends, and keys of rows
+        self.leaving: dict[Addend | Key, None] = {}     # Addends, and keys of rows
         self.stacked: set[Var] = {v for v in loop.rows.values() if v in self.core and v in self.late}
         self.inside: set[Var] = set()
-        self.batchable: dict[Any, bool] = {}
+        self.batchable: dict[Hashable, bool] = {}
 
     def ancestors(self, values: Iterable[Var], end: Container[Var] = (), most: int = 1 << 62) -> set[Var]:
         """Everything inside that `values` are made from in one step, `values` included; not past `end`."""
@@ -79,7 +78,7 @@ class _Split:
 
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
-        candidates: list[Addend | Any] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
+        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
         candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
@@ -95,7 +94,7 @@ class _Split:
                         candidates.remove(out)
                         progress = True
 
-    def value(self, out: Addend | Any) -> Var:
+    def value(self, out: Addend | Key) -> Var:
         return out.value if isinstance(out, Addend) else self.row_values[out]
 
     def only_inside(self) -> set[Var]:
@@ -109,13 +108,13 @@ class _Split:
                 found.update(eqn.outs)
         return found
 
-    def cone(self, out: Addend | Any) -> list[Eqn]:
+    def cone(self, out: Addend | Key) -> list[Eqn]:
         """The equations that leave with a row or a sum."""
         found = self.ancestors([self.value(out)], self.inside, 2 * LARGE) - self.inside
         eqns = {self.producer[v] for v in found if v in self.producer}
         return sorted(eqns, key=lambda eqn: eqn.outs[0].number)
 
-    def pays(self, out: Addend | Any, eqns: list[Eqn], inside: set[Var]) -> bool:
+    def pays(self, out: Addend | Key, eqns: list[Eqn], inside: set[Var]) -> bool:
         """Is what has to be stacked for `out`, the values `inside`, less than what it saves?"""
         value = self.value(out)
         size = elements(value)
@@ -199,7 +198,7 @@ class _Split:
 
     # ------------------------------------------------------------------------------ the result
 
-    def result(self) -> Mapping[Any, Var]:
+    def result(self) -> Mapping[Key, Var]:
         """All results of the loop, by key."""
         b, loop = self.b, self.loop
         self.choose()
@@ -225,7 +224,7 @@ class _Split:
         return made
 
     def shorten(self, left: dict[Var, list[Addend]], seqs: dict[Var, Var], others: dict[Var, Var],
-                kept: dict[Any, Var]) -> None:
+                kept: dict[Key, Var]) -> None:
         """Take from the loop what leaves it: it reads `seqs` and `others`, stacks `kept`, sums up `left`."""
         loop = self.loop
         loop.rows = kept
@@ -262,7 +261,7 @@ class _Split:
             made = batch(b, eqn.op, [x for x, _ in pairs], [flag for _, flag in pairs])
             self.outer.update(zip(eqn.outs, made))
 
-    def stack(self, key: Any, made: Mapping[Any, Var]) -> Var:
+    def stack(self, key: Key, made: Mapping[Key, Var]) -> Var:
         """The rows of a result that leaves the loop; 0 in steps that are not run."""
         b, loop = self.b, self.loop
         value = self.row_values[key]
@@ -276,7 +275,7 @@ class _Split:
         run = self.run(made)
         return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
 
-    def run(self, made: Mapping[Any, Var]) -> Var:
+    def run(self, made: Mapping[Key, Var]) -> Var:
         """For each step, whether it is run."""
         b, loop = self.b, self.loop
         step, end = b.apply(ops.Iota(), loop.steps), loop.limit
@@ -315,7 +314,7 @@ class _Split:
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
     """A value of the type of `v`, or of rows of that type."""
     if v.data is not None:
-        return b.apply(ops.Constant(ops.ConstantValue(v.data)))  # type: ignore[no-any-return]
+        return b.apply(ops.Constant(ops.ConstantValue(v.data)))
     return b.input(with_rows(v.type) if rows else v.type)
 
 

@@ -179,7 +179,7 @@ def cheap_rows(program: Program, users: Mapping[Var, Sequence[Eqn]], loops: Sequ
     """What is computed at little cost, row by row, only for rows that the loops and what they have taken use."""
     inside = {*loops, *taken}
     found: list[Eqn] = []
-    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}  # type: ignore[attr-defined]
+    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}
     for eqn in taken:
         wanted.update(_by_rows(eqn))
     for eqn in reversed(program.eqns):

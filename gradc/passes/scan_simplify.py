@@ -120,7 +120,7 @@ def sequences_of_positions(b: SizedBuilder, loop: Loop) -> None:
     def row(inner: Builder, env: dict[Var, Var], eqn: Eqn) -> Any:
         if eqn not in picked:
             return None
-        items = eqn.op.items[1:]  # type: ignore[attr-defined]
+        items = eqn.op.items[1:]
         return inner.apply(ops.Slice(items), env[rows[loop.others[eqn.args[0]]]], *[env[a] for a in eqn.args[2:]])
 
     loop.rewrite(row)
@@ -175,7 +175,7 @@ def last_rows(program: Program) -> Program:
                 last[v] = b.apply(ops.Assert(OUTSIDE, "index"), made["last", v], ran)
         elif found.get(eqn.outs[0]) in last:
             b.sources = eqn.sources
-            op: ops.Slice = eqn.op  # type: ignore[assignment]
+            op: ops.Slice = eqn.op
             env[eqn.out] = b.apply(ops.Slice(op.items[1:]), last[found[eqn.out]], *[env[a] for a in eqn.args[1:]])
         else:
             rebuild(program, b, env, [eqn])

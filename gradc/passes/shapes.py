@@ -14,7 +14,7 @@ bounds, a user's Assert) is not raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gradc.errors import SIZE_ONE, InternalError
 from gradc.ir import ops
@@ -22,10 +22,13 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.shapes import Shapes, analyse, describe
 from gradc.ir.sizes import Constraint, Dim, Symbol, parts
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule
+from gradc.passes.pattern import Args, On, Rule, Sample
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 
-def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
+def size_var(b: Rewriter, dim: Dim, merged: bool = True) -> Var:
     """The size `dim` as an int64 scalar of the Program that `b` builds.
 
     With `merged=False` not one of the sizes known to be equal to it, but this one.
@@ -36,7 +39,7 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
     made: dict[Dim, Var] = {}
 
     def get(d: Dim) -> Var:
-        return b.constant(d, "int64") if type(d) is int else made[d]  # type: ignore[no-any-return]
+        return b.constant(d, "int64") if type(d) is int else made[d]
 
     for d in sorted(parts(dim), key=lambda s: s.number):     # what a size is made of comes first
         made[d] = _equation(b, d, get)
@@ -45,14 +48,14 @@ def size_var(b: Any, dim: Dim, merged: bool = True) -> Var:
     return get(dim)
 
 
-def _equation(b: Any, size: Symbol, get: Callable[[Dim], Var]) -> Var:
+def _equation(b: Rewriter, size: Symbol, get: Callable[[Dim], Var]) -> Var:
     """A size by what it is made of."""
     args = size.args
     match size.fn:
         case "shape":
-            return b.raw(ops.ShapeOf(args[1]), (b.current(args[0]),))  # type: ignore[no-any-return]
+            return b.raw(ops.ShapeOf(args[1]), (b.current(args[0]),))
         case "value":
-            return b.cast(b.current(args[0]), "int64")  # type: ignore[no-any-return]
+            return b.cast(b.current(args[0]), "int64")
         case "sum":
             return _sum(b, args[0], args[1], get)
         case "product":
@@ -61,18 +64,18 @@ def _equation(b: Any, size: Symbol, get: Callable[[Dim], Var]) -> Var:
                 total = b.map("mul", total, get(s))
             return total
         case "quotient" | "minimum" | "maximum":
-            return b.map("floor_divide" if size.fn == "quotient" else size.fn, *map(get, args))  # type: ignore
+            return b.map("floor_divide" if size.fn == "quotient" else size.fn, *map(get, args))
         case "slice_start":
             n, x, zero = get(args[0]), get(args[1]), b.constant(0, "int64")
             wrapped = b.map("switch", b.map("lt", x, zero), b.map("add", x, n), x)
-            return b.map("minimum", b.map("maximum", wrapped, zero), n)  # type: ignore[no-any-return]
+            return b.map("minimum", b.map("maximum", wrapped, zero), n)
         case "slice_count":
             n, start, stop, step, flags = args
             return length(b, None if flags & 1 else start, None if flags & 2 else stop, step, get(n), get)
     raise InternalError(f"the size {size} ({size.fn}) is no size of a value")
 
 
-def _sum(b: Any, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callable[[Dim], Var]) -> Var:
+def _sum(b: Rewriter, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callable[[Dim], Var]) -> Var:
     """constant + the sum of factor * size; what is added comes before what is taken away."""
     total: Var | None = None if constant <= 0 else b.constant(constant, "int64")
     for f, s in sorted(terms, key=lambda term: term[0] < 0):
@@ -82,24 +85,24 @@ def _sum(b: Any, constant: int, terms: Sequence[tuple[int, Symbol]], get: Callab
         else:
             total = b.map("add" if f > 0 else "sub", total, x)
     assert total is not None
-    return b.map("sub", total, b.constant(-constant, "int64")) if constant < 0 else total  # type: ignore[no-any-return]
+    return b.map("sub", total, b.constant(-constant, "int64")) if constant < 0 else total
 
 
-def length(b: Any, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
+def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
     """Length of a slice of an axis of size n, as `len(range(*slice(start, stop, step).indices(n)))`.
 
     Source: the algorithm of PySlice_AdjustIndices in the Python documentation, "Slice Objects".
     """
     def const(k: int) -> Var:
-        return b.constant(k, "int64")  # type: ignore[no-any-return]
+        return b.constant(k, "int64")
 
     def bound(x: Dim, lowest: Var, highest: Var) -> Var:
         if isinstance(x, int):
             if x < 0:
-                return b.map("maximum", b.map("add", const(x), n), lowest)  # type: ignore[no-any-return]
-            return b.map("minimum", const(x), highest)  # type: ignore[no-any-return]
+                return b.map("maximum", b.map("add", const(x), n), lowest)
+            return b.map("minimum", const(x), highest)
         wrapped = b.map("switch", b.map("lt", get(x), const(0)), b.map("add", get(x), n), get(x))
-        return b.map("minimum", b.map("maximum", wrapped, lowest), highest)  # type: ignore[no-any-return]
+        return b.map("minimum", b.map("maximum", wrapped, lowest), highest)
 
     def count(up: bool, stride: Var) -> Var:
         if up:
@@ -114,15 +117,15 @@ def length(b: Any, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: 
             stride = b.map("neg", stride)
         if stride.data is None or int(stride.data) != 1:
             span = b.map("floor_divide", b.map("add", span, b.map("sub", stride, const(1))), stride)
-        return b.map("maximum", const(0), span)  # type: ignore[no-any-return]
+        return b.map("maximum", const(0), span)
 
     if isinstance(step, int):
         return count(step > 0, const(step))
     positive = b.map("lt", const(0), get(step))
-    return b.map("switch", positive, count(True, get(step)), count(False, get(step)))  # type: ignore[no-any-return]
+    return b.map("switch", positive, count(True, get(step)), count(False, get(step)))
 
 
-def _shape_of(b: Any, op: ops.ShapeOf, args: Args) -> Var | None:
+def _shape_of(b: Rewriter, op: ops.ShapeOf, args: Args) -> Var | None:
     x = args[0]
     if op.axis is None:
         return None
@@ -132,14 +135,14 @@ def _shape_of(b: Any, op: ops.ShapeOf, args: Args) -> Var | None:
     return size_var(b, dim)
 
 
-def _sample_map(b: Any) -> Any:
+def _sample_map(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, 3)))
     y = b.input(TensorType("float64", (None, None)))
     return b.apply(ops.ShapeOf(1), b.map("add", y, b.map("exp", x))), \
         b.apply(ops.ShapeOf(0), b.apply(ops.Transpose((1, -1, 0)), y))
 
 
-def _sample_slice(b: Any) -> Any:
+def _sample_slice(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, None)))
     i = b.input(TensorType("int64", ()))
     item = ops.Item

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from functools import reduce
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, kind_of, r, result_type, var
+from gradc.passes.pattern import Args, On, Rule, Sample, kind_of, r, result_type, var
 from gradc.passes.rewrite import State, ordered
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 x, y = var("x"), var("y")
 
@@ -24,13 +27,13 @@ _POWER = "pow is within an ulp of the exact value, products and roots within hal
 _ROOT = _POWER + "; a root of -inf is nan where pow(-inf, c) is inf, and keeps the sign of -0.0"
 
 
-def _used_once(b: Any, x: Any, y: Any) -> bool:
+def _used_once(b: Rewriter, x: Var, y: Any) -> bool:
     """Is 1 / x used here only (else the division is shared), and no smaller than the product?"""
     eqn = b._interned.get(("true_divide", b.like(1, x).number, x.number))
     return (not y.type.ndim or b.same_shape(x, y)) and eqn is not None and b.uses().get(eqn.outs[0], 0) == 1
 
 
-def _matrix_product(b: Any, op: ops.Contract, args: Args) -> Var | None:
+def _matrix_product(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
     """Labels that stand next to one another wherever they stand are one: sum_tb x[t,b,i] y[t,b,j] is X^T Y, a gemm."""
     parts = [list(op.a), list(op.b), list(op.out)]
     groups = {label: [label] for part in parts for label in part}
@@ -63,7 +66,7 @@ def _matrix_product(b: Any, op: ops.Contract, args: Args) -> Var | None:
     return made if len(op.out) == 2 else b.apply(ops.Reshape(len(op.out)), made, *[size[k] for k in op.out])
 
 
-def _sample_matrix_product(b: Any) -> Any:
+def _sample_matrix_product(b: Rewriter) -> Sample:
     v, w = [b.input(TensorType("float64", (None, None, s))) for s in (None, 3)]
     m = b.input(TensorType("float64", (3, None)))
     return (b.apply(ops.Contract((0, 1, 2), (0, 1, 3), (2, 3)), v, w),

@@ -8,14 +8,18 @@ a value is used for, and none takes a factor away that can be nan: nan stays nan
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from gradc.ir import dtypes, ops
 from gradc.ir.exponentials import SEEDS
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, r, result_type, scalar, var
+from gradc.passes.pattern import Args, On, Rule, Sample, r, result_type, scalar, var
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 x = var("x")
 c = scalar("c")
@@ -24,7 +28,7 @@ _LIMIT = "the literal form over- or underflows where this does not"
 _CANCEL = "the literal form cancels; this keeps full relative precision"
 
 
-def _positive_constant(b: Any, c: Any, **rest: Any) -> bool:
+def _positive_constant(b: Rewriter, c: Any, **rest: Any) -> bool:
     return bool(c.data > 0)
 
 
@@ -62,14 +66,14 @@ EXPRESSIONS = (
 )
 
 
-class _Forms(Forms):
+class _Forms(Forms[Var]):
     """The forms of a Program that is being rewritten."""
 
-    def __init__(self, b: Any) -> None:
+    def __init__(self, b: Rewriter) -> None:
         super().__init__()
         self.b = b
 
-    def made(self, v: Var) -> tuple[Any, Any]:
+    def made(self, v: Var) -> tuple[Any, Sequence[Var]]:
         eqn = self.b.producer.get(v)
         return (None, ()) if eqn is None else (eqn.op, eqn.args)
 
@@ -77,41 +81,40 @@ class _Forms(Forms):
         data = v.data
         return float(data) if data is not None and not data.ndim and data.dtype.kind in "fiu" else None
 
-    def map(self, fn: str, *args: Var) -> Any:
+    def map(self, fn: str, *args: Var) -> Var:
         return self.b.map(fn, *args)
 
-    def apply(self, op: ops.OpKind, *args: Var) -> Any:
+    def apply(self, op: ops.OpKind, *args: Var) -> Var:
         return self.b.apply(op, *args)
 
-    def cast(self, v: Var, dtype: str) -> Any:
+    def cast(self, v: Var, dtype: str) -> Var:
         return self.b.cast(v, dtype)
 
-    def const(self, value: float) -> Any:
+    def const(self, value: float) -> Var:
         return self.b.constant(value, self.dtype)
 
 
-def _form(b: Any, op: ops.Map, args: Args) -> Var | None:
+def _form(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """Another form of `op(*args)`, or None."""
     dtype = result_type(op, args).dtype
     if dtype not in dtypes.FLOATS or any([a.type.dtype not in dtypes.FLOATS for a in args]):
         return None
-    forms = b.memo.get("forms")
+    forms: _Forms | None = b.memo.get("forms")
     if forms is None:
         forms = b.memo["forms"] = _Forms(b)
     forms.dtype = dtype
-    made: Var | None = forms.form(op.fn, args)
-    return made
+    return forms.form(op.fn, args)
 
 
-def _matrix(b: Any) -> Var:
+def _matrix(b: Rewriter) -> Var:
     return b.input(TensorType("float64", (None, 4)))
 
 
-def _keep(b: Any, v: Any) -> Var:
+def _keep(b: Rewriter, v: Var) -> Var:
     return b.apply(ops.Transpose((0, -1)), v)
 
 
-def _sample_logistic(b: Any) -> Any:
+def _sample_logistic(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", b.map("neg", v))
     p = b.map("add", b.constant(1.0, "float64"), e)
@@ -123,7 +126,7 @@ def _sample_logistic(b: Any) -> Any:
             b.map("mul", e, b.map("true_divide", b.map("neg", g), square)))
 
 
-def _sample_softmax(b: Any) -> Any:
+def _sample_softmax(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -134,7 +137,7 @@ def _sample_softmax(b: Any) -> Any:
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
 
-def _sample_log(b: Any) -> Any:
+def _sample_log(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
     s = b.apply(ops.Reduce("add", (1,)), e)
@@ -143,7 +146,7 @@ def _sample_log(b: Any) -> Any:
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
 
 
-def _sample_log_of_sum(b: Any) -> Any:
+def _sample_log_of_sum(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     d, e = b.map("exp", v), b.map("exp", w)
     two = b.constant(2.0, "float64")
@@ -152,12 +155,12 @@ def _sample_log_of_sum(b: Any) -> Any:
             b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
 
 
-def _sample_log_of_difference(b: Any) -> Any:
+def _sample_log_of_difference(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     return b.map("log", b.map("sub", b.map("exp", b.map("abs", v)), b.map("exp", b.map("neg", b.map("square", w)))))
 
 
-def _sample_sums(b: Any) -> Any:
+def _sample_sums(b: Rewriter) -> Sample:
     v = _matrix(b)
     e, f = b.map("exp", v), b.map("exp", b.map("mul", b.constant(2.0, "float64"), v))
     root = b.map("mul", b.constant(0.7071067811865476, "float64"), v)
@@ -168,7 +171,7 @@ def _sample_sums(b: Any) -> Any:
             b.map("true_divide", b.map("sinh", v), b.map("cosh", v)))
 
 
-def _sample_logsumexp(b: Any) -> Any:
+def _sample_logsumexp(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
     return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),

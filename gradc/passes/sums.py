@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Var
 from gradc.ir.sizes import Dim
-from gradc.passes.pattern import Args, On, Rule, matrix
+from gradc.passes.pattern import Args, On, Rule, Sample, matrix
 from gradc.passes.shapes import size_var
 
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
-def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+
+def _reduce(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     v = args[0]
     shape = v.type.shape
     if not op.axes:
@@ -50,7 +53,7 @@ def _reduce(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     return None
 
 
-def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
+def _reduce_broadcast(b: Rewriter, op: ops.Reduce, v: Var) -> Var | None:
     """sum(broadcast(c)) -> c * size, max(broadcast(c)) -> c: where a reduced axis is one that c is repeated along."""
     inner = b.eqn(v)
     small = inner.args[0]
@@ -59,7 +62,7 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     if not repeated or op.fn == "mul":
         return None
     if op.fn != "add":
-        if any(not isinstance(v.type.shape[k], int) or v.type.shape[k] < 1 for k in repeated):
+        if not all(v.type.shape[k] for k in repeated):
             return None             # max of nothing is an error, which must stay
         factor = None
     else:
@@ -82,22 +85,22 @@ def _reduce_broadcast(b: Any, op: ops.Reduce, v: Any) -> Var | None:
     return b.broadcast(rest, dims)
 
 
-def _accumulator(op: ops.Reduce, x: Any) -> str:
+def _accumulator(op: ops.Reduce, x: Var) -> str:
     """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
-    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype  # type: ignore
+    return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype
 
 
-def prod_of(b: Any, dims: Iterable[Dim]) -> Var:
+def prod_of(b: Rewriter, dims: Iterable[Dim]) -> Var:
     """Product of sizes as an int64 scalar."""
     return size_var(b, b.sizes.product(tuple(dims)))
 
 
-def _reduce_neg(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+def _reduce_neg(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     inner = b.eqn(args[0])
     return b.map("neg", b.apply(op, inner.args[0]))
 
 
-def _reduce_scaled(b: Any, op: ops.Reduce, args: Args) -> Var | None:
+def _reduce_scaled(b: Rewriter, op: ops.Reduce, args: Args) -> Var | None:
     """sum(c * x) -> c * sum(x)."""
     k, v = b.eqn(args[0]).args
     if k.data is None or k.data.ndim or k.type.dtype != v.type.dtype or v.type.ndim != args[0].type.ndim:
@@ -107,7 +110,7 @@ def _reduce_scaled(b: Any, op: ops.Reduce, args: Args) -> Var | None:
     return b.map("mul", k, b.apply(op, v))
 
 
-def _sample_reduce(b: Any) -> Any:
+def _sample_reduce(b: Rewriter) -> Sample:
     v = matrix(b)
     col = matrix(b, shape=(None, 1))
     fixed = matrix(b, shape=(2, 3))
@@ -120,7 +123,7 @@ def _sample_reduce(b: Any) -> Any:
                                                      b.apply(ops.Transpose((-1,)), b.size(v, 1)))))
 
 
-def _sample_reduce_sum(b: Any) -> Any:
+def _sample_reduce_sum(b: Rewriter) -> Sample:
     v = matrix(b)
     row = matrix(b, shape=(1, None))
     n, m = b.size(v, 0), b.size(v, 1)
@@ -148,7 +151,7 @@ _REDUCTIONS = (
 # ------------------------------------------------------------------------------------------------ contractions
 
 
-def _contract(b: Any, op: ops.Contract, args: Args) -> Var | None:
+def _contract(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
     """Transposes go into the labels; axes along which an operand is repeated go away."""
     labels = [op.a, op.b]
     operands = list(args)
@@ -178,8 +181,8 @@ def _contract(b: Any, op: ops.Contract, args: Args) -> Var | None:
     return None
 
 
-def _contract_uniform(b: Any, op: ops.Contract, v: Any, mine: tuple[int, ...], full: Any, theirs: tuple[int, ...],
-                      value: Any, dtype: str) -> Var | None:
+def _contract_uniform(b: Rewriter, op: ops.Contract, v: Var, mine: tuple[int, ...], full: Var, theirs: tuple[int, ...],
+                      value: Var, dtype: str) -> Var | None:
     """Contraction of v with an array that has `value` everywhere: value * (sizes summed over) * sum of v."""
     if value.data is not None and not np.isfinite(value.data):
         return None
@@ -198,7 +201,7 @@ def _contract_uniform(b: Any, op: ops.Contract, v: Any, mine: tuple[int, ...], f
     return b.broadcast(rest, tuple(dims[label] for label in op.out))
 
 
-def _sample_contract(b: Any) -> Any:
+def _sample_contract(b: Rewriter) -> Sample:
     v, w = matrix(b, shape=(3, None)), matrix(b, shape=(None, 3))
     t = b.apply(ops.Transpose((1, 0)), v)
     dot = ops.Contract((0, 1), (1, 2), (0, 2))
@@ -207,7 +210,7 @@ def _sample_contract(b: Any) -> Any:
             b.apply(dot, b.apply(ops.Transpose((1, 0)), w), b.apply(ops.Transpose((1, 0)), v)), b.apply(dot, row, v))
 
 
-def _sample_contract_uniform(b: Any) -> Any:
+def _sample_contract_uniform(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     ones = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), m, b.constant(4, "int64"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gradc.ir import ops
 from gradc.ir.program import Var
-from gradc.ir.types import TensorType
-from gradc.passes.pattern import Args, On, Rule, matrix, result_type
+from gradc.ir.types import TensorType, Type
+from gradc.passes.pattern import Args, On, Rule, Sample, matrix, result_type
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
 
 
-def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
+def _transpose(b: Rewriter, op: ops.Transpose, args: Args) -> Var | None:
     v = args[0]
     shape = v.type.shape
     if len(op.perm) == len(shape) and all(p == k or (p < 0 and shape[k] == 1) for k, p in enumerate(op.perm)):
@@ -28,7 +31,7 @@ def _transpose(b: Any, op: ops.Transpose, args: Args) -> Var | None:
     return None
 
 
-def _broadcast(b: Any, op: ops.Broadcast, args: Args) -> Var | None:
+def _broadcast(b: Rewriter, op: ops.Broadcast, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
@@ -40,11 +43,11 @@ def _broadcast(b: Any, op: ops.Broadcast, args: Args) -> Var | None:
     return None
 
 
-def _ones(type: Any) -> tuple[bool, ...]:
+def _ones(type: Type) -> tuple[bool, ...]:
     return tuple(s == 1 for s in type.shape)
 
 
-def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
+def _reshape(b: Rewriter, op: ops.Reshape, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
@@ -65,7 +68,7 @@ def _reshape(b: Any, op: ops.Reshape, args: Args) -> Var | None:
     return None
 
 
-def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
+def _slice(b: Rewriter, op: ops.Slice, args: Args) -> Var | None:
     v = args[0]
     if all(item.is_all for item in op.items):
         return v
@@ -84,7 +87,7 @@ def _slice(b: Any, op: ops.Slice, args: Args) -> Var | None:
     return None
 
 
-def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
+def _slice_to_size(b: Rewriter, op: ops.Slice, args: Args) -> Var | None:
     """x[:n] -> x[:] along axes of size n."""
     items: list[ops.Item] = []
     dynamic: list[Var] = []
@@ -100,13 +103,13 @@ def _slice_to_size(b: Any, op: ops.Slice, args: Args) -> Var | None:
     return b.apply(ops.Slice(tuple(items)), args[0], *dynamic) if len(dynamic) < len(args) - 1 else None
 
 
-def _may_fail(b: Any, op: ops.Slice, v: Any) -> bool:
+def _may_fail(b: Rewriter, op: ops.Slice, v: Var) -> bool:
     """Can one of the single positions be out of bounds?"""
     return any(item.is_single and not (isinstance(item.at, int) and size is not None)
                for item, size in zip(op.items, v.type.shape))
 
 
-def _slice_concat(b: Any, op: ops.Slice, v: Any) -> Var | None:
+def _slice_concat(b: Rewriter, op: ops.Slice, v: Var) -> Var | None:
     """x.shape[0] and the like: one position, or a plain range, of a join of parts of known sizes."""
     inner = b.eqn(v)
     axis = inner.op.axis
@@ -139,7 +142,7 @@ def _slice_concat(b: Any, op: ops.Slice, v: Any) -> Var | None:
     return kept[0] if len(kept) == 1 else b.apply(inner.op, *kept)
 
 
-def _concat(b: Any, op: ops.Concat, args: Args) -> Var | None:
+def _concat(b: Rewriter, op: ops.Concat, args: Args) -> Var | None:
     if len(args) == 1:
         return args[0]
     if not any(b.kinds[a.number] is ops.Concat for a in args):
@@ -156,7 +159,7 @@ def _concat(b: Any, op: ops.Concat, args: Args) -> Var | None:
     return b.apply(op, *flat)
 
 
-def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
+def _scatter(b: Rewriter, op: ops.Scatter, args: Args) -> Var | None:
     """x[:] = v -> v broadcast to the shape of x; x[:] += v -> x + v."""
     if not all(item.is_all for item in op.items):
         return None
@@ -164,7 +167,7 @@ def _scatter(b: Any, op: ops.Scatter, args: Args) -> Var | None:
     return b.broadcast(new, b.dims(v)) if op.mode == "set" else b.map("add", v, new)
 
 
-def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
+def _assert(b: Rewriter, op: ops.Assert, args: Args) -> Var | None:
     checked: set[Var] = set()
     x, conditions, shown = op.split(args)
     inner = b.eqn(x, ops.Assert)
@@ -177,7 +180,7 @@ def _assert(b: Any, op: ops.Assert, args: Args) -> Var | None:
     return b.apply(op, x, *kept, *shown) if kept else x
 
 
-def _sample_slices(b: Any) -> Any:
+def _sample_slices(b: Rewriter) -> Sample:
     v = matrix(b)
     item = ops.Item
     shape = b.apply(ops.Concat(0), b.apply(ops.Transpose((-1,)), b.size(v, 0)),
@@ -189,7 +192,7 @@ def _sample_slices(b: Any) -> Any:
             b.apply(ops.Slice((item(start=1), item(at=2))), zeros))
 
 
-def _sample_slice_to_size(b: Any) -> Any:
+def _sample_slice_to_size(b: Rewriter) -> Sample:
     v = matrix(b)
     to = ops.Item(stop=ops.DYNAMIC)
     n = b.size(v, 0)
@@ -197,7 +200,7 @@ def _sample_slice_to_size(b: Any) -> Any:
             b.apply(ops.Slice((ops.Item(start=ops.DYNAMIC), to)), v, b.constant(1, "int64"), b.size(v, 1)))
 
 
-def _sample_reshape(b: Any) -> Any:
+def _sample_reshape(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     one = b.constant(1, "int64")
@@ -211,7 +214,7 @@ def _sample_reshape(b: Any) -> Any:
                     b.constant(2, "int64")))
 
 
-def _sample_transpose(b: Any) -> Any:
+def _sample_transpose(b: Rewriter) -> Sample:
     v = matrix(b)
     zeros = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), b.size(v, 0), b.size(v, 1))
     return (b.apply(ops.Transpose((1, 0)), b.apply(ops.Transpose((1, 0)), v)), b.apply(ops.Transpose((0, 1)), v),
@@ -222,7 +225,7 @@ def _sample_transpose(b: Any) -> Any:
             b.apply(ops.Transpose((1, -1, 0)), zeros))
 
 
-def _sample_broadcast(b: Any) -> Any:
+def _sample_broadcast(b: Rewriter) -> Sample:
     v = matrix(b)
     n, m = b.size(v, 0), b.size(v, 1)
     alloc = ops.Broadcast()

@@ -31,7 +31,7 @@ from gradc.config import config
 from gradc.errors import CompileError
 from gradc.record import fresh, record
 from gradc.runtime import cache, folders, toolchain
-from gradc.runtime.entry import Entry, pack, unpack
+from gradc.runtime.entry import Entry, Manifest, pack, unpack
 from gradc.runtime.process import Finished, run
 
 _MODULE = "_gradc_kernel"
@@ -64,7 +64,7 @@ class Unit:
     """One C translation unit and what travels with it; the manifest must be plain JSON data."""
 
     text: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     constants: Sequence[np.ndarray] = ()
     optimize: str = "-O3"
 
@@ -81,14 +81,14 @@ class Loaded:
 
     prepare: int
     entry: int
-    manifest: dict[str, Any]
+    manifest: Manifest
     constants: list[np.ndarray]
     cached: bool
     path: str
     seconds: float
     keep: Any
     reason: str = "hit"
-    build: dict[str, Any] = fresh(factory=dict)
+    build: Manifest = fresh(factory=dict)
 
 
 def obtain(key: str, generate: Callable[[], Unit]) -> Loaded:
@@ -163,7 +163,7 @@ def _find(stores: Sequence[cache.Store], key: str, *, again: bool) -> tuple[cach
     return first, None
 
 
-def _objection(manifest: dict[str, Any]) -> str:
+def _objection(manifest: Manifest) -> str:
     """Why an undamaged entry can't be used by this process; nothing if it can."""
     try:
         if not toolchain.runs_here(manifest["isa"]):

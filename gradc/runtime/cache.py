@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradc.record import record
-from gradc.runtime.entry import DAY, Entry, read, unpack
+from gradc.runtime.entry import DAY, Entry, Manifest, read, unpack
 from gradc.runtime.folders import (
     Unsafe,
     directory,
@@ -133,7 +133,7 @@ class Store:
 
     path: str
 
-    def lookup(self, key: str, accept: Callable[[dict[str, Any]], str], *, again: bool = False) -> Lookup:
+    def lookup(self, key: str, accept: Callable[[Manifest], str], *, again: bool = False) -> Lookup:
         """The entry of `key`, verified, that `accept` has no objection to (it returns the empty string).
 
         Damaged entries are counted and reported, unless this is done `again`; other people's are refused with

@@ -13,7 +13,7 @@ import stat
 import struct
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -29,19 +29,21 @@ _DIGEST_TAIL = 40  # the digest and the magic are not part of what is digested
 _ALIGN = 64
 _MAX_MANIFEST = 64 << 20
 
+Manifest: TypeAlias = dict[str, Any]        # what an entry says of itself: JSON
+
 
 @record
 class Entry:
     """A verified entry; `data` are the bytes that were verified."""
 
     path: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     constants: list[np.ndarray]
     data: bytes
     digest: bytes
 
 
-def pack(shared_object: bytes, manifest: dict[str, Any], constants: Sequence[np.ndarray]) -> bytes:
+def pack(shared_object: bytes, manifest: Manifest, constants: Sequence[np.ndarray]) -> bytes:
     """The bytes of an entry; the same arguments give the same bytes."""
     parts = [shared_object]
     described = []

@@ -25,7 +25,7 @@ from gradc.target import FAULTS
 try:
     from gradc.runtime import _dispatch  # type: ignore[attr-defined]
 except ImportError:  # installed without a C compiler: no kernel can run, but the messages still work
-    _dispatch = None  # type: ignore[assignment]
+    _dispatch = None
 
 # Instruction sets that units are compiled for, as names of -m flags; a feature that changes no code we
 # generate stays out, so that two machines which differ only in it share their kernels.

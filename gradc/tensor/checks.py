@@ -6,7 +6,7 @@ value it was put on.  Messages are format strings: {0} is the value at fault, {1
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,27 +16,33 @@ from gradc.ir import dtypes, graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
 
 
-def fail(message: str, error: str, *shown: Any) -> None:
+def fail(message: str, error: str, *shown: float) -> None:
     """Raise what an Assert of this kind raises."""
     raise getattr(errors, ops.ASSERT_ERRORS[error])(errors.fill(message, shown) + at(graph.user_line()))
 
 
-def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "value", on: Any = None) -> Any:
+def in_range(x: TensorVariable, low: int | None, end: int | TensorVariable | None, message: str, error: str = "value",
+             on: TensorVariable | None = None) -> TensorVariable:
     """`on` (default: x itself), once it is certain that low <= x < end for all elements of the integer tensor x.
 
     end: an int, an int64 scalar, or None for no limit.
     """
     end = size_constant(int(end)) if isinstance(end, (int, np.integer)) else end
-    known_end = end is None or isinstance(end, Constant)
+    limit = int(end.data) if isinstance(end, Constant) else None
+    known_end = end is None or limit is not None
     if isinstance(x, Constant):
         bad = np.zeros(x.data.shape, bool) if low is None else x.data < low
-        if end is not None and known_end:
-            bad = bad | (x.data >= end.data)
+        if limit is not None:
+            bad = bad | (x.data >= limit)
         if bad.any():
             what = message if known_end else message.replace("{1}", "an unknown number of")
-            fail(what, error, int(x.data[bad].flat[0]), int(end.data) if end is not None and known_end else 0)
+            fail(what, error, int(x.data[bad].flat[0]), limit or 0)
     on = x if on is None else on
     if isinstance(x, Constant) and known_end:
         return on
@@ -52,7 +58,7 @@ def in_range(x: Any, low: int | None, end: Any, message: str, error: str = "valu
     return apply(ops.Assert(message, error, len(shown)), on, valid, *shown)
 
 
-def is_length(s: Any) -> bool:
+def is_length(s: graph.Variable) -> bool:
     """Is the size `s` known not to be negative: a constant, a size, or a product or sum of such?"""
     work, steps = [s], 0
     while work:
@@ -70,14 +76,15 @@ def is_length(s: Any) -> bool:
     return True
 
 
-def not_negative(n: Any, what: str) -> Any:
+def not_negative(n: TensorVariable, what: str) -> TensorVariable:
     """The size `n`, an int64 scalar, which must not be negative."""
     if is_length(n):
         return n
     return in_range(n, 0, None, f"{what}: a size must not be negative, got {{0}}", "size")
 
 
-def equal(a: Any, b: Any, message: str, on: Any, error: str = "size") -> Any:
+def equal(a: TensorVariable, b: TensorVariable, message: str, on: TensorVariable,
+          error: str = "size") -> TensorVariable:
     """`on`, once it is certain that the int64 scalars a and b are equal."""
     if a is b:
         return on
@@ -88,7 +95,7 @@ def equal(a: Any, b: Any, message: str, on: Any, error: str = "size") -> Any:
     return apply(ops.Assert(message, error, 2), on, ew.eq(a, b), a, b)
 
 
-def integer(value: Any, what: str, name: str) -> Any:
+def integer(value: TensorLike, what: str, name: str) -> TensorVariable:
     """An integer scalar as an int64 variable."""
     v = as_tensor_variable(value)
     if v.type.ndim or v.type.dtype not in dtypes.INTEGERS:
@@ -97,16 +104,16 @@ def integer(value: Any, what: str, name: str) -> Any:
     return size_constant(int(v.data)) if isinstance(v, Constant) else cast(v, "int64")
 
 
-def python_integer(value: Any, what: str, name: str, least: int | None = None) -> int:
+def python_integer(value: object, what: str, name: str, least: int | None = None) -> int:
     """An int that must be known when the graph is built, at least `least`."""
-    if isinstance(value, Constant) and value.type.ndim == 0:  # type: ignore[attr-defined]
+    if isinstance(value, Constant) and np.ndim(value.data) == 0:
         value = value.data[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         got = f"the variable {describe(value)}" if isinstance(value, graph.Variable) else quoted(value)
         raise TypeMismatchError(f"{what}: {name} is an integer known when the graph is built, got {got}"
                                 f"{at(graph.user_line())}")
     if least is not None and value < least:
-        fail(f"{what}: {name} must be at least {least}, got {{0}}", "value", value)
+        fail(f"{what}: {name} must be at least {least}, got {{0}}", "value", int(value))
     return int(value)
 
 
@@ -115,6 +122,6 @@ def named(x: graph.Variable) -> str:
     return literal(describe(x))
 
 
-def true(condition: Any, message: str, on: Any, error: str = "value") -> Any:
+def true(condition: TensorVariable, message: str, on: TensorVariable, error: str = "value") -> TensorVariable:
     """`on`, once it is certain that the scalar condition holds."""
     return apply(ops.Assert(message, error), on, condition)

@@ -11,29 +11,42 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import gradc.tensor.shape as shp
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import ops
 from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
-from gradc.tensor import shape as shp
 from gradc.tensor.convert import as_tensor_variable
+from gradc.tensor.diagonals import diagonal
 from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.types import List, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = [
+    "batched_dot", "batched_tensordot", "dot", "einsum", "inner", "matmul", "matvec", "outer", "tensordot", "vdot",
+    "vecdot", "vecmat",
+]
 
 
-def _contract(x: Any, y: Any, a: Sequence[int], b: Sequence[int], out: Sequence[int]) -> Any:
+
+def _contract(x: TensorVariable, y: TensorVariable, a: Sequence[int], b: Sequence[int],
+              out: Sequence[int]) -> TensorVariable:
     return apply(ops.Contract(tuple(a), tuple(b), tuple(out)), x, y)
 
 
-def dot(x: Any, y: Any) -> Any:
+def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum over the last axis of x and the second to last of y (its only one if y is a vector), as numpy.dot.
 
     Shapes: (n,) (n,) -> (); (n, k) (k, m) -> (n, m); a scalar multiplies.  Dtype: common.
     """
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     nx, ny = x.type.ndim, y.type.ndim
     if nx == 0 or ny == 0:
         return ew.mul(x, y)
@@ -43,20 +56,21 @@ def dot(x: Any, y: Any) -> Any:
     return _contract(x, y, a, b, [k for k in a + b if k != a[-1]])
 
 
-def matmul(x: Any, y: Any) -> Any:
+def matmul(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Matrix product over the last two axes; leading axes broadcast (where of static size 1), as numpy.matmul.
 
     Vectors stand for a row on the left, a column on the right.  Dtype: common.
     Raises: ShapeError for scalars.
     """
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     for v in (x, y):
         if v.type.ndim == 0:
             raise ShapeError(f"matmul takes no scalars, {describe(v)} is one{at(v.source)}; use * or dot")
     return _batched(x, y, min(x.type.ndim, 2), min(y.type.ndim, 2))
 
 
-def _batched(x: Any, y: Any, core_x: int, core_y: int) -> Any:
+def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> TensorVariable:
     """Contract the core axes; the axes before them are one batch, aligned from the right."""
     batch = max(x.type.ndim - core_x, y.type.ndim - core_y)
     inner, rows, columns = batch, batch + 1, batch + 2
@@ -75,7 +89,7 @@ def _batched(x: Any, y: Any, core_x: int, core_y: int) -> Any:
     return apply(ops.Transpose(tuple(next(here) if k in out else -1 for k in wanted)), result)
 
 
-def _drop_ones(x: Any, a: list[int], batch: int) -> tuple[Any, list[int]]:
+def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[TensorVariable, list[int]]:
     """Without the batch axes of static size 1: the other operand's count, or they are put back at the end."""
     gone = [k for k, label in enumerate(a) if label < batch and x.type.shape[k] == 1]
     if not gone:
@@ -84,15 +98,16 @@ def _drop_ones(x: Any, a: list[int], batch: int) -> tuple[Any, list[int]]:
     return apply(ops.Transpose(kept), x), [a[k] for k in kept]
 
 
-def outer(x: Any, y: Any) -> Any:
+def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Every element of x times every element of y, both flattened: shape (n, m).  Dtype: common."""
     x, y = shp.flatten(shp.atleast_1d(x)), shp.flatten(shp.atleast_1d(y))
     return ew.mul(shp.shape_padright(x), shp.shape_padleft(y))
 
 
-def inner(x: Any, y: Any) -> Any:
+def inner(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum over the last axes of both, as numpy.inner."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     nx, ny = x.type.ndim, y.type.ndim
     if nx == 0 or ny == 0:
         return ew.mul(x, y)
@@ -101,31 +116,35 @@ def inner(x: Any, y: Any) -> Any:
     return _contract(x, y, a, b, a[:-1] + b[:-1])
 
 
-def vdot(x: Any, y: Any) -> Any:
+def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum of conj(x) * y over all elements."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     return dot(ew.conj(shp.flatten(shp.atleast_1d(x))), shp.flatten(shp.atleast_1d(y)))
 
 
-def vecdot(x: Any, y: Any) -> Any:
+def vecdot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum of conj(x) * y over the last axis; leading axes broadcast."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     return _batched(ew.conj(x), y, 1, 1)
 
 
-def matvec(x: Any, y: Any) -> Any:
+def matvec(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Matrix times vector over the last axes; leading axes broadcast."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     return _batched(x, y, 2, 1)
 
 
-def vecmat(x: Any, y: Any) -> Any:
+def vecmat(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Vector times matrix over the last axes; leading axes broadcast."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     return _batched(ew.conj(x), y, 1, 2)
 
 
-def _axis_lists(x: Any, y: Any, axes: Any, what: str) -> tuple[list[int], list[int]]:
+def _axis_lists(x: TensorVariable, y: TensorVariable, axes: int | List, what: str) -> tuple[list[int], list[int]]:
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
         if n < 0 or n > min(x.type.ndim, y.type.ndim):
@@ -143,11 +162,12 @@ def _axis_lists(x: Any, y: Any, axes: Any, what: str) -> tuple[list[int], list[i
     return lists[0], lists[1]
 
 
-def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+def tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> TensorVariable:
     """Sum over pairs of axes, as numpy.tensordot: `axes` is a number (the last of x with the first of y), or a
     pair of lists.
     """
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     over_x, over_y = _axis_lists(x, y, axes, "tensordot")
     a = list(range(x.type.ndim))
     b = list(range(x.type.ndim, x.type.ndim + y.type.ndim))
@@ -157,12 +177,13 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     return _contract(x, y, a, b, [k for k in a + b if k not in summed])
 
 
-def batched_dot(x: Any, y: Any) -> Any:
+def batched_dot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """`dot` for each entry of a shared first axis: (b, n, k) (b, k, m) -> (b, n, m).
 
     Vectors per entry (rank 2) are accepted on both sides; rank 1 stands for one scalar per entry.
     """
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     for v in (x, y):
         if v.type.ndim == 0:
             raise ShapeError(f"batched_dot takes a first axis to go over, {describe(v)} is a scalar{at(v.source)}")
@@ -172,12 +193,13 @@ def batched_dot(x: Any, y: Any) -> Any:
     return batched_tensordot(x, y, [[x.type.ndim - 1], [1 if y.type.ndim < 3 else y.type.ndim - 2]])
 
 
-def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+def batched_tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> TensorVariable:
     """`tensordot` for each entry of a shared first axis; `axes` count that axis, which can't be among them.
 
     A number means that many last axes of x with the first of y after the shared one.
     """
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x = as_tensor_variable(x)
+    y = as_tensor_variable(y)
     nx, ny = x.type.ndim, y.type.ndim
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
@@ -199,7 +221,7 @@ def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
 # ------------------------------------------------------------------------------------------------- einsum
 
 
-def einsum(subscripts: str, *operands: Any, optimize: Any = "greedy") -> Any:
+def einsum(subscripts: str, *operands: TensorLike, optimize: Any = "greedy") -> TensorVariable:
     """Einstein's sum convention, as numpy.einsum: `einsum("ij,jk->ik", x, y)`; `...` stands for any axes.
 
     Several operands are contracted in pairs, in the order numpy.einsum_path finds (sizes not known count as
@@ -210,7 +232,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "greedy") -> Any:
     if not isinstance(subscripts, str):
         raise TypeMismatchError(f"einsum: the first argument is a text such as 'ij,jk->ik', got {quoted(subscripts)}")
     inputs, output = _subscripts(subscripts, tensors)
-    terms: list[tuple[Any, list[str]]] = []
+    terms: list[tuple[TensorVariable, list[str]]] = []
     for t, labels in zip(tensors, inputs):
         terms.append(_distinct(t, labels))
     ones = {label for t, labels in terms for s, label in zip(t.type.shape, labels) if s != 1}
@@ -233,7 +255,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = "greedy") -> Any:
     return _finish(*terms[0], output)
 
 
-def _subscripts(text: str, tensors: Sequence[Any]) -> tuple[list[list[str]], list[str]]:
+def _subscripts(text: str, tensors: Sequence[TensorVariable]) -> tuple[list[list[str]], list[str]]:
     """Labels per operand and of the result; `...` replaced by upper-case letters not used."""
     text = text.replace(" ", "")
     left, arrow, right = text.partition("->")
@@ -263,18 +285,18 @@ def _subscripts(text: str, tensors: Sequence[Any]) -> tuple[list[list[str]], lis
     return inputs, output
 
 
-def _distinct(t: Any, labels: list[str]) -> tuple[Any, list[str]]:
+def _distinct(t: TensorVariable, labels: list[str]) -> tuple[TensorVariable, list[str]]:
     """Diagonals taken until each label stands once."""
     while len(set(labels)) != len(labels):
         twice = next(k for k in labels if labels.count(k) > 1)
         i = labels.index(twice)
         j = labels.index(twice, i + 1)
-        t = shp.diagonal(t, 0, i, j)
+        t = diagonal(t, 0, i, j)
         labels = [k for n, k in enumerate(labels) if n not in (i, j)] + [twice]
     return t, labels
 
 
-def _without_ones(t: Any, labels: list[str], keep: set[str]) -> tuple[Any, list[str]]:
+def _without_ones(t: TensorVariable, labels: list[str], keep: set[str]) -> tuple[TensorVariable, list[str]]:
     """Without axes of static size 1 whose label is larger elsewhere (they broadcast)."""
     kept = [k for k, (s, label) in enumerate(zip(t.type.shape, labels)) if s != 1 or label not in keep]
     if len(kept) == len(labels):
@@ -282,7 +304,8 @@ def _without_ones(t: Any, labels: list[str], keep: set[str]) -> tuple[Any, list[
     return apply(ops.Transpose(tuple(kept)), t), [labels[k] for k in kept]
 
 
-def _pair(left: tuple[Any, list[str]], right: tuple[Any, list[str]], needed: set[str]) -> tuple[Any, list[str]]:
+def _pair(left: tuple[TensorVariable, list[str]], right: tuple[TensorVariable, list[str]],
+          needed: set[str]) -> tuple[TensorVariable, list[str]]:
     (x, a), (y, b) = left, right
     x, a = _sum_out(x, a, needed | set(b))
     y, b = _sum_out(y, b, needed | set(a))
@@ -292,14 +315,14 @@ def _pair(left: tuple[Any, list[str]], right: tuple[Any, list[str]], needed: set
     return _contract(x, y, [number[k] for k in a], [number[k] for k in b], [number[k] for k in out]), out
 
 
-def _sum_out(x: Any, labels: list[str], needed: set[str]) -> tuple[Any, list[str]]:
+def _sum_out(x: TensorVariable, labels: list[str], needed: set[str]) -> tuple[TensorVariable, list[str]]:
     alone = tuple(n for n, k in enumerate(labels) if k not in needed)
     if not alone:
         return x, labels
     return apply(ops.Reduce("add", alone), x), [k for k in labels if k in needed]
 
 
-def _finish(x: Any, labels: list[str], output: list[str]) -> Any:
+def _finish(x: TensorVariable, labels: list[str], output: list[str]) -> TensorVariable:
     x, labels = _sum_out(x, labels, set(output))
     perm = tuple(labels.index(k) for k in output)
     return x if perm == tuple(range(len(labels))) else apply(ops.Transpose(perm), x)

@@ -7,23 +7,30 @@ Not here: the classes of the variables made (`variable.py` registers them with `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, graph, ops
-from gradc.ir.graph import Apply, Constant, Variable, apply, describe
+from gradc.ir.dtypes import DTypeLike
+from gradc.ir.graph import Apply, Constant, Variable, apply, describe, is_tensor, tensor_type
 from gradc.ir.types import TensorType
+from gradc.tensor.types import List, ShapeLike, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = ["as_tensor", "as_tensor_variable", "cast", "constant", "get_scalar_constant_value"]
+
 
 # Data and type of the Python numbers seen so far; read-only arrays, so that constants can share them.
-_NUMBERS: dict[Any, tuple[TensorType, np.ndarray]] = {}
+_NUMBERS: dict[object, tuple[TensorType, np.ndarray]] = {}
 _NUMBERS_LIMIT = 10_000
 
 
-def number(value: int | float) -> Any:
+def number(value: int | float) -> TensorVariable:
     """A constant for a Python int or float; its array comes from the table where possible."""
     key = value if value.__class__ is int else (value, config.floatX)
     found = _NUMBERS.get(key)
@@ -36,7 +43,8 @@ def number(value: int | float) -> Any:
     return found[0].constant_class(*found)
 
 
-def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: object = None) -> Any:
+def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
+             dtype: DTypeLike | None = None) -> TensorVariable:
     """A constant tensor holding `x` (a number, a nested list of numbers, or an array).
 
     Dtype: `dtype` if given; Python ints the smallest signed type that holds them, Python floats float32
@@ -46,12 +54,12 @@ def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: ob
     if dtype is None and (x.__class__ is int or x.__class__ is float):
         result = number(x)
         if ndim:
-            result = constant(result.data.reshape((1,) * ndim))
+            result = constant(np.reshape(x, (1,) * ndim), dtype=result.dtype)
         result.name = name
         return result
     if isinstance(x, Constant):
         if dtype is None and ndim is None and name is None:
-            return x
+            return as_tensor_variable(x)
         x = x.data
     if isinstance(x, Variable):
         raise TypeMismatchError(f"constant takes a value, got the variable {describe(x)}{at(x.source)}; use "
@@ -85,7 +93,8 @@ def constant(x: Any, name: str | None = None, ndim: int | None = None, dtype: ob
     return kind.constant_class(kind, data, name=name)
 
 
-def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None, dtype: object = None) -> Any:
+def as_tensor_variable(x: TensorLike, name: str | None = None, ndim: int | None = None,
+                       dtype: DTypeLike | None = None) -> TensorVariable:
     """`x` as a tensor variable: variables pass, numbers and arrays become constants, lists are stacked.
 
     With `ndim`, missing dimensions are added on the left.  With `dtype`, a variable of another dtype is an
@@ -93,9 +102,9 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
     Raises: TypeMismatchError if `x` can't be a tensor, ShapeError if it has more than `ndim` dimensions.
     """
     if isinstance(x, Variable):
-        variable = x
-        if type(variable.type) is not TensorType:
+        if not is_tensor(x):
             raise TypeMismatchError(f"expected a tensor, got {describe(x)} of type {x.type}{at(x.source)}")
+        variable = x
     elif isinstance(x, Apply):
         variable = as_tensor_variable(x.default_output())
     elif isinstance(x, (list, tuple)) and has_variable(x):
@@ -104,10 +113,10 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
         return as_tensor_variable(x.tolist(), name, ndim, dtype)
     else:
         return constant(x, name, ndim, dtype)
-    if dtype is not None and variable.type.dtype != dtypes.check_dtype(dtype):  # type: ignore[attr-defined]
+    if dtype is not None and variable.type.dtype != dtypes.check_dtype(dtype):
         raise TypeMismatchError(f"expected dtype {dtype}, got {describe(variable)} of type {variable.type}"
                                 f"{at(variable.source)}; cast it")
-    have = variable.type.ndim  # type: ignore[attr-defined]
+    have = variable.type.ndim
     if ndim is not None and ndim != have:
         if ndim < have:
             raise ShapeError(f"expected {ndim} dimension(s), got {describe(variable)}, which has {have}"
@@ -119,17 +128,17 @@ def as_tensor_variable(x: Any, name: str | None = None, ndim: int | None = None,
 as_tensor = as_tensor_variable
 
 
-def _shown(x: Any) -> str:
+def _shown(x: object) -> str:
     text = repr(x)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def has_variable(items: Sequence[Any]) -> bool:
+def has_variable(items: List) -> bool:
     return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and has_variable(i))
                for i in items)
 
 
-def stack_new_axis(items: Sequence[Any]) -> Any:
+def stack_new_axis(items: List) -> TensorVariable:
     """Tensors of equal rank along a new first axis (nested lists give one axis per level)."""
     rows = [as_tensor_variable(i) for i in items]
     ndim = rows[0].type.ndim
@@ -143,7 +152,7 @@ def stack_new_axis(items: Sequence[Any]) -> Any:
     return lifted[0]
 
 
-def cast(x: Any, dtype: object) -> Any:
+def cast(x: TensorLike, dtype: DTypeLike) -> TensorVariable:
     """`x` converted to `dtype` ("floatX" is resolved); `x` itself if it has that dtype.
 
     Floats go to integers by truncation, nan gives 0, values out of range saturate.
@@ -156,7 +165,7 @@ def cast(x: Any, dtype: object) -> Any:
     return apply(ops.Cast(want), x)
 
 
-def get_scalar_constant_value(v: Any) -> np.ndarray:
+def get_scalar_constant_value(v: TensorLike) -> np.ndarray:
     """The value of a variable that is a scalar constant, looking through casts, broadcasts and fills.
 
     Raises: NotScalarConstantError if the value is not known when the graph is built.
@@ -193,23 +202,23 @@ def get_scalar_constant_value(v: Any) -> np.ndarray:
 # ------------------------------------------------------------------------------------------- sizes and shapes
 
 
-def size_constant(value: int) -> Any:
+def size_constant(value: int) -> TensorVariable:
     """An int64 scalar constant."""
     return constant(np.asarray(value, dtype="int64"))
 
 
-def size_of(x: Any, axis: int) -> Any:
+def size_of(x: TensorVariable, axis: int) -> TensorVariable:
     """The size of tensor `x` along `axis` (non-negative) as an int64 scalar: a constant where it is known."""
     static = x.type.shape[axis]
     return size_constant(static) if static is not None else apply(ops.ShapeOf(axis), x)
 
 
-def sizes_of(x: Any) -> list[Any]:
+def sizes_of(x: TensorVariable) -> list[TensorVariable]:
     """All sizes of tensor `x`."""
     return [size_of(x, k) for k in range(x.type.ndim)]
 
 
-def _one_size(value: Any) -> Any:
+def _one_size(value: TensorLike) -> TensorVariable:
     if isinstance(value, (bool, np.bool_)):
         raise TypeMismatchError(f"a size is an integer, got {quoted(value)}{at(graph.user_line())}")
     if isinstance(value, (int, np.integer)):
@@ -220,15 +229,17 @@ def _one_size(value: Any) -> Any:
             if isinstance(v, Constant):
                 return size_constant(int(v.data.reshape(())))
             if v.type.ndim:
-                lifted = v.owner is not None and v.owner.op == ops.Transpose((-1,))
-                v = v.owner.inputs[0] if lifted else apply(ops.Transpose(()), v)
+                if v.owner is not None and v.owner.op == ops.Transpose((-1,)):
+                    v = as_tensor_variable(v.owner.inputs[0])
+                else:
+                    v = apply(ops.Transpose(()), v)
             return cast(v, "int64")
         raise TypeMismatchError(f"a size is an integer scalar, got {describe(v)} of type {v.type}{at(v.source)}")
     raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {quoted(value)}"
                             f"{at(graph.user_line())}")
 
 
-def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -> list[Any]:
+def sizes(shape: ShapeLike, *, ndim: int | None = None, allow_unknown: bool = False) -> list[TensorVariable]:
     """A shape taken apart into int64 scalars: from an int, a scalar, a vector, or a sequence of sizes.
 
     A vector must be of known length, or `ndim` must say it.  Negative constants are refused unless
@@ -248,9 +259,9 @@ def sizes(shape: Any, *, ndim: int | None = None, allow_unknown: bool = False) -
         elif isinstance(v, Constant):
             result = [size_constant(int(k)) for k in v.data]
         elif v.owner is not None and type(v.owner.op) is ops.ShapeOf:
-            result = sizes_of(v.owner.inputs[0])
+            result = sizes_of(as_tensor_variable(v.owner.inputs[0]))
         elif v.owner is not None and type(v.owner.op) is ops.Concat and \
-                all(p.type.shape == (1,) for p in v.owner.inputs):        # a list of scalars put together before
+                all(tensor_type(p).shape == (1,) for p in v.owner.inputs):      # a list of scalars put together before
             result = [_one_size(p) for p in v.owner.inputs]
         elif v.owner is not None and type(v.owner.op) is ops.Slice and v.type.shape[0] is not None and \
                 len(v.owner.inputs) == 1 and len(v.owner.op.items) == 1:           # x.shape[1:]

@@ -10,7 +10,7 @@ bits give float32 and wider ones float64.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +19,29 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import Variable, apply
 from gradc.ir.types import TensorType
 from gradc.tensor.convert import as_tensor_variable, cast, constant, number
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = [
+    "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "conj",
+    "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp",
+    "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
+    "identity", "imag",
+    "invert", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log1mexp",
+    "log1p", "log1pexp", "log2", "log10", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow",
+    "power", "psi", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
+    "round_half_to_even", "second", "sgn", "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "switch",
+    "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "where", "xlogx", "xlogy0", "xor",
+]
+
 
 _MAPS: dict[str, ops.Map] = {}      # row name -> its op kind, made on first use
 
 
-def elementwise(fn: str, *args: Any) -> Any:
+def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
     """The row `fn` applied to `args`."""
     op = _MAPS.get(fn)
     if op is None:
@@ -33,14 +51,14 @@ def elementwise(fn: str, *args: Any) -> Any:
                        for a in args])
 
 
-def _fold(fn: str, x: Any, y: Any, more: tuple[Any, ...]) -> Any:
+def _fold(fn: str, x: TensorLike, y: TensorLike, more: tuple[TensorLike, ...]) -> TensorVariable:
     result = elementwise(fn, x, y)
     for z in more:
         result = elementwise(fn, result, z)
     return result
 
 
-def as_bool(x: Any) -> Any:
+def as_bool(x: TensorLike) -> TensorVariable:
     """`x != 0` as bool; bool tensors unchanged."""
     x = as_tensor_variable(x)
     return x if x.type.dtype == "bool" else apply(ops.Cast("bool"), x)
@@ -49,82 +67,92 @@ def as_bool(x: Any) -> Any:
 # ---------------------------------------------------------------------------------------------- arithmetic
 
 
-def add(x: Any, y: Any, *more: Any) -> Any:
+def add(x: TensorLike, y: TensorLike, *more: TensorLike) -> TensorVariable:
     """Sum of the arguments.  Dtype: common; bool + bool is `or`."""
     return _fold("add", x, y, more) if more else elementwise("add", x, y)
 
 
-def sub(x: Any, y: Any) -> Any:
+def sub(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Difference x - y.  Dtype: common."""
     return elementwise("sub", x, y)
 
 
-def mul(x: Any, y: Any, *more: Any) -> Any:
+def mul(x: TensorLike, y: TensorLike, *more: TensorLike) -> TensorVariable:
     """Product of the arguments.  Dtype: common; bool * bool is `and`."""
     return _fold("mul", x, y, more) if more else elementwise("mul", x, y)
 
 
-def true_divide(x: Any, y: Any) -> Any:
+def true_divide(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Quotient x / y.  Dtype: floats common, integers of any width float64."""
     return elementwise("true_divide", x, y)
 
 
-def floor_divide(x: Any, y: Any) -> Any:
+def floor_divide(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Largest integer below x / y (Python's `//`).  Dtype: common.  An integer divided by 0 gives 0."""
     return elementwise("floor_divide", x, y)
 
 
-def mod(x: Any, y: Any) -> Any:
+def mod(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Remainder with the sign of y (Python's `%`).  Dtype: common.  An integer modulo 0 gives 0."""
     return elementwise("mod", x, y)
 
 
-def divmod(x: Any, y: Any) -> tuple[Any, Any]:
+def divmod(x: TensorLike, y: TensorLike) -> tuple[TensorVariable, TensorVariable]:
     """The pair (x // y, x % y)."""
     return floor_divide(x, y), mod(x, y)
 
 
-def pow(x: Any, y: Any) -> Any:
+def pow(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x to the power y.  Dtype: common; so int32 ** -1 stays int32 (and is 0 for abs(x) > 1)."""
     return elementwise("pow", x, y)
 
 
-def neg(x: Any) -> Any:
+def neg(x: TensorLike) -> TensorVariable:
     """-x.  Dtype: same as x."""
     return elementwise("neg", x)
 
 
-def abs(x: Any) -> Any:
+def abs(x: TensorLike) -> TensorVariable:
     """Absolute value; the gradient at 0 is 0.  Dtype: same as x, real for complex x."""
     return elementwise("abs", x)
 
 
-def sgn(x: Any) -> Any:
+def sgn(x: TensorLike) -> TensorVariable:
     """Sign of x: -1, 0 or 1 (nan stays nan).  Dtype: same as x."""
     return elementwise("sgn", x)
 
 
-def reciprocal(x: Any) -> Any:
+def reciprocal(x: TensorLike) -> TensorVariable:
     """1 / x.  Dtype: floating."""
     return elementwise("reciprocal", x)
 
 
-def sqrt(x: Any) -> Any:
+def sqrt(x: TensorLike) -> TensorVariable:
     """Square root; nan for x < 0; the gradient at 0 is inf.  Dtype: floating."""
     return elementwise("sqrt", x)
 
 
-def square(x: Any) -> Any:
+def hypot(x: TensorLike, y: TensorLike) -> TensorVariable:
+    """sqrt(x**2 + y**2), without overflow or underflow of the squares.  Dtype: floating.
+
+    At x = y = 0 both derivatives are 0, the second ones, too.  An infinite argument gives inf, even beside nan.
+    Sources: C11 7.12.7.3 and F.10.4.3; Moler and Morrison, "Replacing square roots by Pythagorean sums", IBM Journal
+    of Research and Development 27 (1983): the larger argument is a scale, so that derivatives are of the ratio.
+    """
+    return elementwise("hypot", x, y)
+
+
+def square(x: TensorLike) -> TensorVariable:
     """x * x.  Dtype: same as x."""
     return elementwise("square", x)
 
 
-def identity(x: Any) -> Any:
+def identity(x: TensorLike) -> TensorVariable:
     """A new variable with the value of x (so that it can have a name of its own)."""
     return elementwise("identity", x)
 
 
-def second(x: Any, y: Any) -> Any:
+def second(x: TensorLike, y: TensorLike) -> TensorVariable:
     """y broadcast to the shape of x and y together.  Dtype: that of y."""
     return elementwise("second", x, y)
 
@@ -132,52 +160,52 @@ def second(x: Any, y: Any) -> Any:
 # ------------------------------------------------------------------------------------ exponentials and powers
 
 
-def exp(x: Any) -> Any:
+def exp(x: TensorLike) -> TensorVariable:
     """e to the power x.  Dtype: floating."""
     return elementwise("exp", x)
 
 
-def exp2(x: Any) -> Any:
+def exp2(x: TensorLike) -> TensorVariable:
     """2 to the power x.  Dtype: floating."""
     return elementwise("exp2", x)
 
 
-def expm1(x: Any) -> Any:
+def expm1(x: TensorLike) -> TensorVariable:
     """exp(x) - 1, accurate near 0.  Dtype: floating."""
     return elementwise("expm1", x)
 
 
-def log(x: Any) -> Any:
+def log(x: TensorLike) -> TensorVariable:
     """Natural logarithm; -inf at 0, nan below.  Dtype: floating."""
     return elementwise("log", x)
 
 
-def log2(x: Any) -> Any:
+def log2(x: TensorLike) -> TensorVariable:
     """Logarithm to base 2.  Dtype: floating."""
     return elementwise("log2", x)
 
 
-def log10(x: Any) -> Any:
+def log10(x: TensorLike) -> TensorVariable:
     """Logarithm to base 10.  Dtype: floating."""
     return elementwise("log10", x)
 
 
-def log1p(x: Any) -> Any:
+def log1p(x: TensorLike) -> TensorVariable:
     """log(1 + x), accurate near 0.  Dtype: floating."""
     return elementwise("log1p", x)
 
 
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: TensorLike) -> TensorVariable:
     """1 / (1 + exp(-x)), without overflow.  Dtype: floating."""
     return elementwise("sigmoid", x)
 
 
-def softplus(x: Any) -> Any:
+def softplus(x: TensorLike) -> TensorVariable:
     """log(1 + exp(x)), without overflow.  Dtype: floating."""
     return elementwise("softplus", x)
 
 
-def log1mexp(x: Any) -> Any:
+def log1mexp(x: TensorLike) -> TensorVariable:
     """log(1 - exp(x)) for x <= 0, accurate at both ends.  Dtype: floating.
 
     Source: Maechler, "Accurately computing log(1 - exp(-|a|))", R package Rmpfr (2012).
@@ -185,118 +213,40 @@ def log1mexp(x: Any) -> Any:
     return elementwise("log1mexp", x)
 
 
-def logaddexp(x: Any, y: Any, *more: Any) -> Any:
+def logaddexp(x: TensorLike, y: TensorLike, *more: TensorLike) -> TensorVariable:
     """log(exp(x) + exp(y) + ...), without overflow; as numpy.logaddexp at infinities.  Dtype: floating."""
     return _fold("logaddexp", x, y, more)
-
-
-# ---------------------------------------------------------------------------------------------- trigonometry
-
-
-def sin(x: Any) -> Any:
-    """Sine of x in radians.  Dtype: floating."""
-    return elementwise("sin", x)
-
-
-def cos(x: Any) -> Any:
-    """Cosine of x in radians.  Dtype: floating."""
-    return elementwise("cos", x)
-
-
-def tan(x: Any) -> Any:
-    """Tangent of x in radians.  Dtype: floating."""
-    return elementwise("tan", x)
-
-
-def arcsin(x: Any) -> Any:
-    """Inverse sine in [-pi/2, pi/2]; nan outside [-1, 1].  Dtype: floating."""
-    return elementwise("arcsin", x)
-
-
-def arccos(x: Any) -> Any:
-    """Inverse cosine in [0, pi]; nan outside [-1, 1].  Dtype: floating."""
-    return elementwise("arccos", x)
-
-
-def arctan(x: Any) -> Any:
-    """Inverse tangent in [-pi/2, pi/2].  Dtype: floating."""
-    return elementwise("arctan", x)
-
-
-def arctan2(y: Any, x: Any) -> Any:
-    """Angle of the point (x, y) in [-pi, pi].  Dtype: floating."""
-    return elementwise("arctan2", y, x)
-
-
-def sinh(x: Any) -> Any:
-    """Hyperbolic sine.  Dtype: floating."""
-    return elementwise("sinh", x)
-
-
-def cosh(x: Any) -> Any:
-    """Hyperbolic cosine.  Dtype: floating."""
-    return elementwise("cosh", x)
-
-
-def tanh(x: Any) -> Any:
-    """Hyperbolic tangent.  Dtype: floating."""
-    return elementwise("tanh", x)
-
-
-def arcsinh(x: Any) -> Any:
-    """Inverse hyperbolic sine.  Dtype: floating."""
-    return elementwise("arcsinh", x)
-
-
-def arccosh(x: Any) -> Any:
-    """Inverse hyperbolic cosine; nan below 1.  Dtype: floating."""
-    return elementwise("arccosh", x)
-
-
-def arctanh(x: Any) -> Any:
-    """Inverse hyperbolic tangent; nan outside [-1, 1].  Dtype: floating."""
-    return elementwise("arctanh", x)
-
-
-def deg2rad(x: Any) -> Any:
-    """Degrees to radians.  Dtype: floating."""
-    return elementwise("deg2rad", x)
-
-
-def rad2deg(x: Any) -> Any:
-    """Radians to degrees.  Dtype: floating."""
-    return elementwise("rad2deg", x)
 
 
 # -------------------------------------------------------------------------------------------------- rounding
 
 
-def floor(x: Any) -> Any:
+def floor(x: TensorLike) -> TensorVariable:
     """Largest integer not above x, in x's own dtype."""
     return elementwise("floor", x)
 
 
-def ceil(x: Any) -> Any:
+def ceil(x: TensorLike) -> TensorVariable:
     """Smallest integer not below x, in x's own dtype."""
     return elementwise("ceil", x)
 
 
-def trunc(x: Any) -> Any:
+def trunc(x: TensorLike) -> TensorVariable:
     """x rounded towards 0, in its own dtype."""
     return elementwise("trunc", x)
 
 
-def round_half_to_even(x: Any) -> Any:
+def round_half_to_even(x: TensorLike) -> TensorVariable:
     """x rounded to the nearest integer, halves to even (as numpy.round), in its own dtype."""
     return elementwise("round_half_to_even", x)
 
 
-def round_half_away_from_zero(x: Any) -> Any:
+def round_half_away_from_zero(x: TensorLike) -> TensorVariable:
     """x rounded to the nearest integer, halves away from 0 (as C's round), in its own dtype."""
     return elementwise("round_half_away_from_zero", x)
 
 
-def round(x: Any, mode: str | None = None) -> Any:
+def round(x: TensorLike, mode: str | None = None) -> TensorVariable:
     """x rounded to the nearest integer; `mode` "half_to_even" (the default) or "half_away_from_zero"."""
     if mode in (None, "half_to_even"):
         return round_half_to_even(x)
@@ -308,78 +258,78 @@ def round(x: Any, mode: str | None = None) -> Any:
 # ------------------------------------------------------------------------------------ comparison and selection
 
 
-def maximum(x: Any, y: Any) -> Any:
+def maximum(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Larger of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("maximum", x, y)
 
 
-def minimum(x: Any, y: Any) -> Any:
+def minimum(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Smaller of x and y; nan if either is.  Dtype: common.  At ties x gets the gradient."""
     return elementwise("minimum", x, y)
 
 
-def clip(x: Any, min: Any, max: Any) -> Any:
+def clip(x: TensorLike, min: TensorLike, max: TensorLike) -> TensorVariable:
     """x held within [min, max]; the gradient at a bound is 1.  Dtype: common."""
     return elementwise("clip", x, min, max)
 
 
-def eq(x: Any, y: Any) -> Any:
+def eq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x == y, elementwise (the operator `==` is identity of variables).  Dtype: bool."""
     return elementwise("eq", x, y)
 
 
-def neq(x: Any, y: Any) -> Any:
+def neq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x != y, elementwise.  Dtype: bool."""
     return elementwise("neq", x, y)
 
 
-def lt(x: Any, y: Any) -> Any:
+def lt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x < y.  Dtype: bool."""
     return elementwise("lt", x, y)
 
 
-def le(x: Any, y: Any) -> Any:
+def le(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x <= y.  Dtype: bool."""
     return elementwise("le", x, y)
 
 
-def gt(x: Any, y: Any) -> Any:
+def gt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x > y.  Dtype: bool."""
     return elementwise("gt", x, y)
 
 
-def ge(x: Any, y: Any) -> Any:
+def ge(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x >= y.  Dtype: bool."""
     return elementwise("ge", x, y)
 
 
-def isnan(x: Any) -> Any:
+def isnan(x: TensorLike) -> TensorVariable:
     """Is x nan?  Dtype: bool."""
     return elementwise("isnan", x)
 
 
-def isinf(x: Any) -> Any:
+def isinf(x: TensorLike) -> TensorVariable:
     """Is x infinite, of either sign?  Dtype: bool."""
     return elementwise("isinf", x)
 
 
-def isfinite(x: Any) -> Any:
+def isfinite(x: TensorLike) -> TensorVariable:
     """Is x neither nan nor infinite?  Dtype: bool."""
     x = as_tensor_variable(x)
     return invert(or_(isnan(x), isinf(x)))
 
 
-def isposinf(x: Any) -> Any:
+def isposinf(x: TensorLike) -> TensorVariable:
     """Is x equal to +inf?  Dtype: bool."""
     return eq(x, float("inf"))
 
 
-def isneginf(x: Any) -> Any:
+def isneginf(x: TensorLike) -> TensorVariable:
     """Is x equal to -inf?  Dtype: bool."""
     return eq(x, float("-inf"))
 
 
-def switch(cond: Any, ift: Any, iff: Any) -> Any:
+def switch(cond: TensorLike, ift: TensorLike, iff: TensorLike) -> TensorVariable:
     """`ift` where `cond` is true (not 0), else `iff`; both are computed.  Dtype: common of ift and iff.
 
     Its gradient is that of the branch taken, also where the other branch or its derivative is nan or infinite: a guard
@@ -389,7 +339,7 @@ def switch(cond: Any, ift: Any, iff: Any) -> Any:
     return elementwise("switch", as_bool(cond), ift, iff)
 
 
-def where(cond: Any, ift: Any = None, iff: Any = None) -> Any:
+def where(cond: TensorLike, ift: TensorLike | None = None, iff: TensorLike | None = None) -> TensorVariable:
     """As `switch`; takes all three arguments.
 
     Raises: TypeMismatchError with one argument (the indices where cond is true have no static number).
@@ -399,12 +349,14 @@ def where(cond: Any, ift: Any = None, iff: Any = None) -> Any:
     return switch(cond, ift, iff)
 
 
-def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8,
+            equal_nan: bool = False) -> TensorVariable:
     """abs(a - b) <= atol + rtol * abs(b), elementwise; equal infinities are close.  Dtype: bool.
 
     Source: numpy.isclose, whose values are matched.
     """
-    a, b = as_tensor_variable(a), as_tensor_variable(b)
+    a = as_tensor_variable(a)
+    b = as_tensor_variable(b)
     if a.type.dtype in dtypes.DISCRETE and b.type.dtype in dtypes.DISCRETE:
         a, b = cast(a, "float64"), cast(b, "float64")
     near = le(abs(sub(a, b)), add(np.float64(atol), mul(np.float64(rtol), abs(b))))
@@ -412,7 +364,8 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     return or_(result, and_(isnan(a), isnan(b))) if equal_nan else result
 
 
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None,
+               neginf: float | None = None) -> TensorVariable:
     """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values)."""
     x = as_tensor_variable(x)
     if x.type.dtype in dtypes.DISCRETE:
@@ -427,52 +380,52 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 # ------------------------------------------------------------------------------------------ bits and logic
 
 
-def and_(x: Any, y: Any, *more: Any) -> Any:
+def and_(x: TensorLike, y: TensorLike, *more: TensorLike) -> TensorVariable:
     """Bitwise `and` of integers, logical `and` of bool.  Dtype: common, of bool and integers only."""
     return _fold("and_", x, y, more)
 
 
-def or_(x: Any, y: Any, *more: Any) -> Any:
+def or_(x: TensorLike, y: TensorLike, *more: TensorLike) -> TensorVariable:
     """Bitwise `or` of integers, logical `or` of bool.  Dtype: common, of bool and integers only."""
     return _fold("or_", x, y, more)
 
 
-def xor(x: Any, y: Any) -> Any:
+def xor(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Bitwise exclusive or of integers, `!=` of bool.  Dtype: common, of bool and integers only."""
     return elementwise("xor", x, y)
 
 
-def invert(x: Any) -> Any:
+def invert(x: TensorLike) -> TensorVariable:
     """Bitwise complement of integers, logical `not` of bool."""
     return elementwise("invert", x)
 
 
-def left_shift(x: Any, y: Any) -> Any:
+def left_shift(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x * 2**y on integers; 0 for shifts of the width and more."""
     return elementwise("left_shift", x, y)
 
 
-def right_shift(x: Any, y: Any) -> Any:
+def right_shift(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x // 2**y on integers."""
     return elementwise("right_shift", x, y)
 
 
-def logical_and(x: Any, y: Any) -> Any:
+def logical_and(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Are both x and y not 0?  Dtype: bool."""
     return and_(as_bool(x), as_bool(y))
 
 
-def logical_or(x: Any, y: Any) -> Any:
+def logical_or(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Is x or y not 0?  Dtype: bool."""
     return or_(as_bool(x), as_bool(y))
 
 
-def logical_xor(x: Any, y: Any) -> Any:
+def logical_xor(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Is exactly one of x and y not 0?  Dtype: bool."""
     return xor(as_bool(x), as_bool(y))
 
 
-def logical_not(x: Any) -> Any:
+def logical_not(x: TensorLike) -> TensorVariable:
     """Is x 0?  Dtype: bool."""
     return invert(as_bool(x))
 
@@ -480,62 +433,62 @@ def logical_not(x: Any) -> Any:
 # -------------------------------------------------------------------------------------- special functions
 
 
-def erf(x: Any) -> Any:
+def erf(x: TensorLike) -> TensorVariable:
     """Error function.  Dtype: floating."""
     return elementwise("erf", x)
 
 
-def erfc(x: Any) -> Any:
+def erfc(x: TensorLike) -> TensorVariable:
     """1 - erf(x), accurate for large x.  Dtype: floating."""
     return elementwise("erfc", x)
 
 
-def erfinv(x: Any) -> Any:
+def erfinv(x: TensorLike) -> TensorVariable:
     """Inverse of erf on (-1, 1); +-inf at the ends.  Dtype: floating."""
     return elementwise("erfinv", x)
 
 
-def erfcinv(x: Any) -> Any:
+def erfcinv(x: TensorLike) -> TensorVariable:
     """Inverse of erfc on (0, 2).  Dtype: floating."""
     return elementwise("erfcinv", x)
 
 
-def erfcx(x: Any) -> Any:
+def erfcx(x: TensorLike) -> TensorVariable:
     """exp(x**2) * erfc(x), without underflow.  Dtype: floating."""
     return elementwise("erfcx", x)
 
 
-def log_erfc(x: Any) -> Any:
+def log_erfc(x: TensorLike) -> TensorVariable:
     """log(erfc(x)), without underflow; log of a normal tail: log_erfc(x / sqrt(2)) - log(2).  Dtype: floating."""
     return elementwise("log_erfc", x)
 
 
-def gamma(x: Any) -> Any:
+def gamma(x: TensorLike) -> TensorVariable:
     """Gamma function.  Dtype: floating."""
     return elementwise("gamma", x)
 
 
-def gammaln(x: Any) -> Any:
+def gammaln(x: TensorLike) -> TensorVariable:
     """log(abs(gamma(x))).  Dtype: floating."""
     return elementwise("gammaln", x)
 
 
-def psi(x: Any) -> Any:
+def psi(x: TensorLike) -> TensorVariable:
     """Derivative of gammaln (digamma).  Dtype: floating."""
     return elementwise("psi", x)
 
 
-def tri_gamma(x: Any) -> Any:
+def tri_gamma(x: TensorLike) -> TensorVariable:
     """Derivative of psi.  Dtype: floating."""
     return elementwise("tri_gamma", x)
 
 
-def xlogx(x: Any) -> Any:
+def xlogx(x: TensorLike) -> TensorVariable:
     """x * log(x), 0 at 0.  Dtype: floating."""
     return elementwise("xlogx", x)
 
 
-def xlogy0(x: Any, y: Any) -> Any:
+def xlogy0(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x * log(y), 0 where x is 0.  Dtype: floating."""
     return elementwise("xlogy0", x, y)
 
@@ -543,24 +496,24 @@ def xlogy0(x: Any, y: Any) -> Any:
 # ----------------------------------------------------------------------------------------------- complex
 
 
-def real(x: Any) -> Any:
+def real(x: TensorLike) -> TensorVariable:
     """Real part; a real x itself."""
     x = as_tensor_variable(x)
     return elementwise("real", x) if x.type.dtype in dtypes.COMPLEX else x
 
 
-def imag(x: Any) -> Any:
+def imag(x: TensorLike) -> TensorVariable:
     """Imaginary part; zeros for a real x."""
     return elementwise("imag", x)
 
 
-def conj(x: Any) -> Any:
+def conj(x: TensorLike) -> TensorVariable:
     """Complex conjugate; a real x itself."""
     x = as_tensor_variable(x)
     return elementwise("conj", x) if x.type.dtype in dtypes.COMPLEX else x
 
 
-def angle(x: Any) -> Any:
+def angle(x: TensorLike) -> TensorVariable:
     """Argument of a complex number in [-pi, pi]; 0 or pi for real numbers.  Dtype: floating, real."""
     return elementwise("angle", x)
 

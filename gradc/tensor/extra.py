@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gradc.config import config
 from gradc.errors import TypeMismatchError, at
 from gradc.ir import dtypes, ops
+from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, sizes
+from gradc.tensor.joining import slice_axis
 from gradc.tensor.reduce import normalize_axis
-from gradc.tensor.shape import shape_padright, slice_axis
+from gradc.tensor.shape import shape_padright
+from gradc.tensor.types import Axis, SizeLike, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = ["diff", "to_one_hot"]
 
 
-def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+
+def diff(x: TensorLike, n: int = 1, axis: Axis = -1) -> TensorVariable:
     """Differences of neighbours along `axis`, taken n times.  Dtype: same as x; bool differences are `!=`.
 
     Source: numpy.diff.
@@ -28,7 +37,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
-def to_one_hot(y: Any, nb_class: Any, dtype: object = None) -> Any:
+def to_one_hot(y: TensorLike, nb_class: SizeLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """One row per integer of the vector y, with 1 in that column of `nb_class` and 0 elsewhere.
 
     Dtype: floatX unless given.

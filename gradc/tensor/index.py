@@ -8,7 +8,7 @@ from their first argument, also through the axes that `None` put in.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,24 +21,32 @@ from gradc.tensor.checks import equal, named
 from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.shape import flatten
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = ["inc_subtensor", "set_subtensor", "take"]
+
+Entry: TypeAlias = Any      # of an index, as users write it; where it is an array, _Positions
 
 
 @record(eq=False)
 class _Positions:
     """An array of integers in an index; `length`: that of the axis of the mask it was made of."""
 
-    array: Any
+    array: Variable
     length: int | None = None
 
 
-def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
+def _bound(entry: Entry, dynamic: list[Variable], what: str) -> Any:
     """A position, or a bound of a slice, as int, None or DYNAMIC (whose variable joins `dynamic`)."""
     if entry is None or entry.__class__ is int:
         return entry
     if isinstance(entry, Constant):
         entry = entry.data
     if isinstance(entry, Variable):
-        if entry.type.ndim == 0 and entry.type.dtype in dtypes.INTEGERS:  # type: ignore[attr-defined]
+        if entry.type.ndim == 0 and entry.type.dtype in dtypes.INTEGERS:
             dynamic.append(cast(entry, "int64"))
             return ops.DYNAMIC
     elif not isinstance(entry, (bool, np.bool_, list, tuple)) and np.ndim(entry) == 0:
@@ -48,7 +56,7 @@ def _bound(entry: Any, dynamic: list[Any], what: str) -> Any:
     raise _no_index(entry, what)
 
 
-def _no_index(entry: Any, what: str) -> TypeMismatchError:
+def _no_index(entry: Entry, what: str) -> TypeMismatchError:
     if isinstance(entry, Variable):
         return TypeMismatchError(f"{what}: indices are integers, got {describe(entry)} of type {entry.type}"
                                  f"{at(entry.source)}; cast it")
@@ -56,7 +64,7 @@ def _no_index(entry: Any, what: str) -> TypeMismatchError:
                              f"{quoted(entry)}{at(user_line())}")
 
 
-def _entries(entry: Any, what: str) -> list[Any]:
+def _entries(entry: Entry, what: str) -> list[Entry]:
     """An entry of an index, where it is an array as _Positions: one for each axis of a mask."""
     if entry is None or entry is Ellipsis or isinstance(entry, slice) or entry.__class__ is int:
         return [entry]
@@ -90,7 +98,7 @@ def _entries(entry: Any, what: str) -> list[Any]:
     return [_Positions(entry if isinstance(entry, Constant) else constant(data))]
 
 
-def getitem(x: Any, key: Any) -> Any:
+def getitem(x: TensorVariable, key: Any) -> TensorVariable:
     """`x[key]`.
 
     Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit, TypeMismatchError for
@@ -112,7 +120,7 @@ def getitem(x: Any, key: Any) -> Any:
     items, dynamic = _items(entries, what)
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and None not in entries \
             and type(x.owner.op) is ops.ShapeOf and x.owner.op.axis is None:
-        inner = x.owner.inputs[0]
+        inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
@@ -125,10 +133,10 @@ def getitem(x: Any, key: Any) -> Any:
     return result
 
 
-def _items(entries: list[Any], what: str) -> tuple[ops.Items, list[Any]]:
+def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[Variable]]:
     """A basic index, and what is dynamic in it."""
     items: list[ops.Item] = []
-    dynamic: list[Any] = []
+    dynamic: list[Variable] = []
     for e in entries:
         if isinstance(e, slice):
             start = _bound(e.start, dynamic, what)
@@ -139,13 +147,13 @@ def _items(entries: list[Any], what: str) -> tuple[ops.Items, list[Any]]:
     return tuple(items), dynamic
 
 
-def _at_arrays(x: Any, entries: list[Any], what: str) -> Any:
+def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVariable:
     """x at arrays of positions: slices are taken first, then all positions, of which integers are some, at once.
 
     The axes of the positions are where these stand in the index if they stand side by side, else they come first.
     """
     axes: list[int] = []
-    index: list[Any] = []
+    index: list[Variable] = []
     order: list[Any] = []                   # of the result: -1, "positions", or the number of an axis that is sliced
     plain = [e if isinstance(e, slice) else slice(None) for e in entries if e is not None]
     apart = False
@@ -161,7 +169,7 @@ def _at_arrays(x: Any, entries: list[Any], what: str) -> Any:
             apart = apart or order[-1] != "positions"
             axes.append(axis)
             if not isinstance(e, _Positions):
-                dynamic: list[Any] = []
+                dynamic: list[Variable] = []
                 number = _bound(e, dynamic, what)
                 e = _Positions(dynamic[0] if dynamic else constant(number, dtype="int64"))
             elif e.length is not None:
@@ -185,7 +193,7 @@ def _at_arrays(x: Any, entries: list[Any], what: str) -> Any:
     return result
 
 
-def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+def take(a: TensorLike, indices: Any, axis: int | None = None, mode: str = "raise") -> TensorVariable:
     """a at `indices`, integers of any shape, along `axis` (None: of the flattened a), as numpy.take.
 
     mode: of indices out of bounds: "raise", "wrap" (around the end) or "clip" (to the first or the last element).
@@ -207,7 +215,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     return getitem(a, (*[slice(None)] * axis, i))
 
 
-def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False) -> Any:
+def set_subtensor(x: Variable, y: TensorLike, inplace: bool = False,
+                  tolerate_inplace_aliasing: bool = False) -> TensorVariable:
     """A copy of the tensor that `x` is a part of, with that part set to `y`: `set_subtensor(a[2:4], y)`.
 
     A diagonal, `diag(a)` or `diagonal(a, ...)`, is such a part, too.
@@ -218,8 +227,8 @@ def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasi
     return _scatter("set", x, y)
 
 
-def inc_subtensor(x: Any, y: Any, inplace: bool = False, set_instead_of_inc: bool = False,
-                  tolerate_inplace_aliasing: bool = False) -> Any:
+def inc_subtensor(x: Variable, y: TensorLike, inplace: bool = False, set_instead_of_inc: bool = False,
+                  tolerate_inplace_aliasing: bool = False) -> TensorVariable:
     """A copy of the tensor that `x` is a part of, with `y` added to that part: `inc_subtensor(a[0], 1)`.
 
     Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).

@@ -14,34 +14,44 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-import gradc.tensor.shape as shape
+import gradc.tensor.shape as shp
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes
+from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, extra, index, repeats, slinalg
+from gradc.tensor import contract, creation, diagonals, extra, index, joining, repeats, slinalg
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
+from gradc.tensor import trigonometry as trig
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.truth import result_is_dropped
+from gradc.tensor.types import Axes, Axis, List, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+Fn: TypeAlias = Callable[..., Any]
 
 # -------------------------------------------------------------------- what gradc spells otherwise
 
 
-def _add_up(fn: Callable[..., Any], join: Callable[..., Any], neutral: int) -> Callable[..., Any]:
+def _add_up(fn: Fn, join: Fn, neutral: int) -> Fn:
     """`sum` or `prod` with NumPy's `initial` and `where`."""
-    def total(a: Any, initial: Any = None, where: Any = None, **options: Any) -> Any:
+    def total(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
+              **options: Any) -> TensorVariable:
         result = fn(a if where is None else ew.switch(where, a, neutral), **options)
         return result if initial is None else join(result, cast(as_tensor_variable(initial), result.dtype))
     return total
 
 
-def _extreme(fn: Callable[..., Any], join: Callable[..., Any]) -> Callable[..., Any]:
+def _extreme(fn: Fn, join: Fn) -> Fn:
     """`max` or `min` with NumPy's `initial` and `where`."""
-    def most(a: Any, initial: Any = None, where: Any = None, **options: Any) -> Any:
+    def most(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
+             **options: Any) -> TensorVariable:
         if initial is None:
             if where is not None:
                 raise BadArgumentError(f"where= of a maximum or minimum needs initial=, for where nothing is chosen"
@@ -51,37 +61,39 @@ def _extreme(fn: Callable[..., Any], join: Callable[..., Any]) -> Callable[..., 
     return most
 
 
-def _mean(a: Any, where: Any = None, dtype: Any = None, **options: Any) -> Any:
+def _mean(a: TensorLike, where: TensorLike | None = None, dtype: DTypeLike | None = None,
+          **options: Any) -> TensorVariable:
     if where is None:
         return red.mean(a, dtype=dtype, **options)
-    x, chosen = shape.broadcast_arrays(a, where)
+    x, chosen = shp.broadcast_arrays(a, where)
     total = red.sum(ew.switch(chosen, x, 0), dtype=dtype, **options)
     mean = ew.true_divide(total, red.sum(cast(chosen, "int64"), **options))
     return cast(mean, total.dtype) if total.dtype in dtypes.CONTINUOUS else mean
 
 
-def _all(a: Any, where: Any = None, **options: Any) -> Any:
+def _all(a: TensorLike, where: TensorLike | None = None, **options: Any) -> TensorVariable:
     return red.all(a if where is None else ew.or_(ew.as_bool(a), ew.invert(ew.as_bool(where))), **options)
 
 
-def _any(a: Any, where: Any = None, **options: Any) -> Any:
+def _any(a: TensorLike, where: TensorLike | None = None, **options: Any) -> TensorVariable:
     return red.any(a if where is None else ew.and_(ew.as_bool(a), ew.as_bool(where)), **options)
 
 
-def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _ptp(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     return ew.sub(red.max(a, axis, keepdims), red.min(a, axis, keepdims))
 
 
-def _cumulative(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _cumulative(fn: Fn) -> Fn:
     """`cumsum` or `cumprod` in another dtype."""
-    def run(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    def run(a: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None) -> TensorVariable:
         return fn(a if dtype is None else cast(as_tensor_variable(a), dtype), axis)
     return run
 
 
-def _cumulative_from(fn: Callable[..., Any], first: int) -> Callable[..., Any]:
+def _cumulative_from(fn: Fn, first: int) -> Fn:
     """`cumulative_sum` or `cumulative_prod`, which may begin with what is there before the first element."""
-    def run(x: Any, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    def run(x: TensorLike, axis: Axis | None = None, dtype: DTypeLike | None = None,
+            include_initial: bool = False) -> TensorVariable:
         x = as_tensor_variable(x)
         if axis is None and x.ndim != 1:
             raise BadArgumentError(f"of {x.ndim} dimensions, axis= must say which one{at(user_line())}")
@@ -89,18 +101,19 @@ def _cumulative_from(fn: Callable[..., Any], first: int) -> Callable[..., Any]:
         result = _cumulative(fn)(x, k, dtype)
         if not include_initial:
             return result
-        sizes = [1 if j == k else s for j, s in enumerate(shape.shape_tuple(x))]
-        return shape.concatenate([creation.full(sizes, first, dtype=result.dtype), result], k)
+        sizes = [1 if j == k else s for j, s in enumerate(shp.shape_tuple(x))]
+        return joining.concatenate([creation.full(sizes, first, dtype=result.dtype), result], k)
     return run
 
 
-def _along(x: Any, axis: int, part: Any) -> tuple[Any, ...]:
+def _along(x: TensorVariable, axis: Axis, part: object) -> tuple[object, ...]:
     """The index that takes `part` along an axis."""
     k = red.normalize_axis(axis, x.ndim, "an index", x)
     return (*[slice(None)] * k, part)
 
 
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+def _clip(a: TensorLike, a_min: TensorLike | None = None, a_max: TensorLike | None = None,
+          min: TensorLike | None = None, max: TensorLike | None = None) -> TensorVariable:
     """None is no bound."""
     low, high = a_min if min is None else min, a_max if max is None else max
     if low is not None and high is not None:
@@ -109,7 +122,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: An
     return ew.maximum(x, low) if low is not None else ew.minimum(x, high) if high is not None else x
 
 
-def _round(a: Any, decimals: Any = 0) -> Any:
+def _round(a: TensorLike, decimals: int = 0) -> TensorVariable:
     """Half to even, by NumPy's own steps: scaled, rounded, scaled back."""
     x = as_tensor_variable(a)
     if isinstance(decimals, bool) or not isinstance(decimals, (int, np.integer)):
@@ -125,155 +138,157 @@ def _round(a: Any, decimals: Any = 0) -> Any:
     return ew.mul(ew.round_half_to_even(ew.true_divide(x, scale)), scale)
 
 
-def _size(a: Any, axis: Any = None) -> Any:
-    return shape.size(a) if axis is None else shape.shape_tuple(as_tensor_variable(a))[axis]
+def _size(a: TensorLike, axis: int | None = None) -> TensorVariable:
+    return shp.size(a) if axis is None else shp.shape_tuple(as_tensor_variable(a))[axis]
 
 
-def _transpose(a: Any, axes: Any = None) -> Any:
-    return shape.transpose(a) if axes is None else shape.transpose(a, axes)
+def _transpose(a: TensorLike, axes: Axes = None) -> TensorVariable:
+    return shp.transpose(a) if axes is None else shp.transpose(a, axes)
 
 
-def _trace(a: Any, dtype: Any = None, **options: Any) -> Any:
-    return shape.trace(a if dtype is None else cast(as_tensor_variable(a), dtype), **options)
+def _trace(a: TensorLike, dtype: DTypeLike | None = None, **options: Any) -> TensorVariable:
+    return diagonals.trace(a if dtype is None else cast(as_tensor_variable(a), dtype), **options)
 
 
-def _joined(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _joined(fn: Fn) -> Fn:
     """`concatenate` and others with NumPy's `dtype`; axis None flattens."""
-    def join(arrays: Any, axis: Any = 0, dtype: Any = None) -> Any:
+    def join(arrays: List, axis: Axis = 0, dtype: DTypeLike | None = None) -> TensorVariable:
         parts = [as_tensor_variable(a) for a in arrays]
         if axis is None:
-            parts, axis = [shape.ravel(p) for p in parts], 0
+            parts, axis = [shp.ravel(p) for p in parts], 0
         result = fn(parts, axis)
         return result if dtype is None else cast(result, dtype)
     return join
 
 
-def _column_stack(tup: Any) -> Any:
+def _column_stack(tup: List) -> TensorVariable:
     parts = [as_tensor_variable(a) for a in tup]
-    return shape.concatenate([shape.reshape(p, (-1, 1)) if p.ndim < 2 else p for p in parts], 1)
+    return joining.concatenate([shp.reshape(p, (-1, 1)) if p.ndim < 2 else p for p in parts], 1)
 
 
-def _atleast_3d(*arys: Any) -> Any:
+def _atleast_3d(*arys: TensorLike) -> TensorVariable | tuple[TensorVariable, ...]:
     """NumPy's shapes: (1, n, 1) of a vector, (m, n, 1) of a matrix."""
     made = [as_tensor_variable(a) for a in arys]
     patterns = {0: ("x", "x", "x"), 1: ("x", 0, "x"), 2: (0, 1, "x")}
-    made = [shape.dimshuffle(x, *patterns[x.ndim]) if x.ndim < 3 else x for x in made]
+    made = [shp.dimshuffle(x, *patterns[x.ndim]) if x.ndim < 3 else x for x in made]
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _parts(ary: Any, sections: Any, axis: int, what: str) -> tuple[Any, Any, int]:
+def _parts(ary: TensorLike, sections: int | np.integer, axis: Axis, what: str) -> tuple[TensorVariable, Any, int]:
     """The tensor, the size of what is split, an int if it is known, and how many parts it is split into."""
     x, count = as_tensor_variable(ary), int(sections)
     if count < 1:
         raise BadArgumentError(f"{what}: the number of parts is 1 or more, got {count}{at(user_line())}")
     k = red.normalize_axis(axis, x.ndim, what, x)
-    return x, shape.shape_tuple(x)[k] if x.type.shape[k] is None else x.type.shape[k], count
+    return x, shp.shape_tuple(x)[k] if x.type.shape[k] is None else x.type.shape[k], count
 
 
-def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def _split(ary: TensorLike, indices_or_sections: int | np.integer | List, axis: Axis = 0) -> list[TensorVariable]:
     """Parts between positions, or that many of equal size."""
     if not isinstance(indices_or_sections, (int, np.integer)):
         return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
     x, n, count = _parts(ary, indices_or_sections, axis, "split")
     if not isinstance(n, int):
-        return shape.split(x, [n // count] * count, count, axis)        # checks that nothing is left
+        return joining.split(x, [n // count] * count, count, axis)        # checks that nothing is left
     if n % count:
         raise ShapeError(f"split: {n} rows don't make {count} equal parts{at(user_line())}; use array_split")
     return _cut(x, [n // count * k for k in range(1, count)], axis)
 
 
-def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def _array_split(ary: TensorLike, indices_or_sections: int | np.integer | List, axis: Axis = 0) -> list[TensorVariable]:
     """As `split`, but the first parts may have one row more."""
     if not isinstance(indices_or_sections, (int, np.integer)):
         return _cut(as_tensor_variable(ary), list(indices_or_sections), axis)
     x, n, count = _parts(ary, indices_or_sections, axis, "array_split")
-    least: Callable[..., Any] = min if isinstance(n, int) else ew.minimum
+    least: Fn = min if isinstance(n, int) else ew.minimum
     return _cut(x, [n // count * k + least(n % count, k) for k in range(1, count)], axis)
 
 
-def _cut(x: Any, positions: Sequence[Any], axis: int) -> list[Any]:
+def _cut(x: TensorVariable, positions: Sequence[Any], axis: Axis) -> list[TensorVariable]:
     bounds = [None, *positions, None]
     return [index.getitem(x, _along(x, axis, slice(a, b))) for a, b in pairwise(bounds)]
 
 
-def _split_along(axis: int) -> Callable[..., Any]:
-    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
+def _split_along(axis: Axis) -> Fn:
+    def split(ary: TensorLike, indices_or_sections: int | np.integer | List) -> list[TensorVariable]:
         x = as_tensor_variable(ary)
         return _split(x, indices_or_sections, 0 if axis == 1 and x.ndim == 1 else axis)
     return split
 
 
-def _unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
-    return tuple(shape.moveaxis(x, axis, 0))
+def _unstack(x: TensorLike, axis: Axis = 0) -> tuple[TensorVariable, ...]:
+    return tuple(shp.moveaxis(x, axis, 0))
 
 
-def _flip(m: Any, axis: Any = None) -> Any:
+def _flip(m: TensorLike, axis: Axes = None) -> TensorVariable:
     x = as_tensor_variable(m)
+    result = x
     for k in red.normalize_axes(axis, x, "flip"):
-        x = index.getitem(x, _along(x, k, slice(None, None, -1)))
-    return x
+        result = index.getitem(result, _along(x, k, slice(None, None, -1)))
+    return result
 
 
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: TensorLike | None = None,
+          append: TensorLike | None = None) -> TensorVariable:
     x = as_tensor_variable(a)
     k = red.normalize_axis(axis, x.ndim, "diff", x)
 
-    def piece(given: Any) -> list[Any]:
+    def piece(given: TensorLike) -> list[TensorVariable]:
         part = as_tensor_variable(given)
-        sizes = [1 if j == k else s for j, s in enumerate(shape.shape_tuple(x))]
-        return [part if part.ndim else shape.broadcast_to(part, sizes)]
+        sizes = [1 if j == k else s for j, s in enumerate(shp.shape_tuple(x))]
+        return [part if part.ndim else shp.broadcast_to(part, sizes)]
 
     parts = [*([] if prepend is None else piece(prepend)), x, *([] if append is None else piece(append))]
-    return extra.diff(shape.concatenate(parts, k) if len(parts) > 1 else x, n, k)
+    return extra.diff(joining.concatenate(parts, k) if len(parts) > 1 else x, n, k)
 
 
-def _fill_diagonal(a: Any, val: Any) -> Any:
+def _fill_diagonal(a: TensorLike, val: TensorLike) -> TensorVariable:
     """A copy with another diagonal; NumPy changes the array, so that it must not be called for that alone."""
     if result_is_dropped():
         raise TypeMismatchError(f"variables can't be changed{at(user_line())}; write x = fill_diagonal(x, value)")
-    return shape.fill_diagonal(a, val)
+    return diagonals.fill_diagonal(a, val)
 
 
-def _angle(z: Any, deg: bool = False) -> Any:
-    return ew.rad2deg(ew.angle(z)) if deg else ew.angle(z)
+def _angle(z: TensorLike, deg: bool = False) -> TensorVariable:
+    return trig.rad2deg(ew.angle(z)) if deg else ew.angle(z)
 
 
-def _vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
+def _vecdot(x1: TensorLike, x2: TensorLike, axis: Axis = -1) -> TensorVariable:
     x, y = as_tensor_variable(x1), as_tensor_variable(x2)
-    return contract.vecdot(x, y) if axis == -1 else contract.vecdot(shape.moveaxis(x, axis, -1),
-                                                                    shape.moveaxis(y, axis, -1))
+    return contract.vecdot(x, y) if axis == -1 else contract.vecdot(shp.moveaxis(x, axis, -1),
+                                                                    shp.moveaxis(y, axis, -1))
 
 
-def _matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
+def _matrix_norm(x: TensorLike, keepdims: bool = False, ord: float | str = "fro") -> TensorVariable:
     return red.norm(x, ord, (-2, -1), keepdims)
 
 
-def _vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: float | str = 2) -> TensorVariable:
     x = as_tensor_variable(x)
     if isinstance(axis, (int, np.integer)):
         return red.norm(x, ord, axis, keepdims)
     axes = red.normalize_axes(axis, x, "vector_norm")
     rest = [k for k in range(x.ndim) if k not in axes]
-    sizes = shape.shape_tuple(x)
-    flat = shape.reshape(shape.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
+    sizes = shp.shape_tuple(x)
+    flat = shp.reshape(shp.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
     return red.keep_axes(red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
 
 
-def _count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     return red.sum(cast(ew.neq(a, 0), "int64"), axis, keepdims=keepdims)
 
 
-def _outer_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+def _outer_of(fn: Fn) -> Fn:
     """`ufunc.outer`: of all pairs."""
-    def outer(a: Any, b: Any) -> Any:
+    def outer(a: TensorLike, b: TensorLike) -> TensorVariable:
         x, y = as_tensor_variable(a), as_tensor_variable(b)
-        return fn(shape.shape_padright(x, y.ndim) if y.ndim else x, y)
+        return fn(shp.shape_padright(x, y.ndim) if y.ndim else x, y)
     return outer
 
 
 # ------------------------------------------------------------------------------------------------ the table
 
-Row = tuple[Callable[..., Any], str]
+Row: TypeAlias = tuple[Fn, str]
 
 FUNCTIONS: dict[str, Row] = {
     # reductions
@@ -304,35 +319,35 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.norm": (red.norm, "x ord= axis= keepdims="), "linalg.matrix_norm": (_matrix_norm, "x keepdims= ord="),
     "linalg.vector_norm": (_vector_norm, "x axis= keepdims= ord="),
     "linalg.trace": (lambda x, **o: _trace(x, axis1=-2, axis2=-1, **o), "x offset= dtype="),
-    "linalg.diagonal": (lambda x, offset=0: shape.diagonal(x, offset, -2, -1), "x offset="),
-    "linalg.matrix_transpose": (shape.matrix_transpose, "x"), "linalg.outer": (contract.outer, "x1 x2"),
+    "linalg.diagonal": (lambda x, offset=0: diagonals.diagonal(x, offset, -2, -1), "x offset="),
+    "linalg.matrix_transpose": (shp.matrix_transpose, "x"), "linalg.outer": (contract.outer, "x1 x2"),
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
     **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
     # shapes
-    "shape": (shape.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
-    "reshape": (shape.reshape, "a shape"), "ravel": (shape.ravel, "a"), "transpose": (_transpose, "a axes="),
-    "matrix_transpose": (shape.matrix_transpose, "x"), "swapaxes": (shape.swapaxes, "a axis1 axis2"),
-    "moveaxis": (shape.moveaxis, "a source destination"), "squeeze": (shape.squeeze, "a axis="),
-    "expand_dims": (shape.expand_dims, "a axis"), "broadcast_to": (shape.broadcast_to, "array shape"),
-    "broadcast_arrays": (shape.broadcast_arrays, "*args"), "atleast_1d": (shape.atleast_1d, "*arys"),
-    "atleast_2d": (shape.atleast_2d, "*arys"), "atleast_3d": (_atleast_3d, "*arys"),
-    "concatenate": (_joined(shape.concatenate), "arrays axis= dtype="),
-    "stack": (_joined(lambda parts, axis: shape.stack(parts, axis=axis)), "arrays axis= dtype="),
-    "hstack": (_joined(lambda parts, axis: shape.hstack(parts)), "tup dtype="),
-    "vstack": (_joined(lambda parts, axis: shape.vstack(parts)), "tup dtype="),
+    "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
+    "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),
+    "matrix_transpose": (shp.matrix_transpose, "x"), "swapaxes": (shp.swapaxes, "a axis1 axis2"),
+    "moveaxis": (shp.moveaxis, "a source destination"), "squeeze": (shp.squeeze, "a axis="),
+    "expand_dims": (shp.expand_dims, "a axis"), "broadcast_to": (shp.broadcast_to, "array shape"),
+    "broadcast_arrays": (shp.broadcast_arrays, "*args"), "atleast_1d": (shp.atleast_1d, "*arys"),
+    "atleast_2d": (shp.atleast_2d, "*arys"), "atleast_3d": (_atleast_3d, "*arys"),
+    "concatenate": (_joined(joining.concatenate), "arrays axis= dtype="),
+    "stack": (_joined(lambda parts, axis: joining.stack(parts, axis=axis)), "arrays axis= dtype="),
+    "hstack": (_joined(lambda parts, axis: joining.hstack(parts)), "tup dtype="),
+    "vstack": (_joined(lambda parts, axis: joining.vstack(parts)), "tup dtype="),
     "column_stack": (_column_stack, "tup"), "unstack": (_unstack, "x axis="),
     "split": (_split, "ary indices_or_sections axis="),
     "array_split": (_array_split, "ary indices_or_sections axis="),
     "vsplit": (_split_along(0), "ary indices_or_sections"), "hsplit": (_split_along(1), "ary indices_or_sections"),
     "dsplit": (_split_along(2), "ary indices_or_sections"),
-    "tile": (shape.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
-    "take": (index.take, "a indices axis= mode="), "roll": (shape.roll, "a shift axis="), "flip": (_flip, "m axis="),
+    "tile": (joining.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
+    "take": (index.take, "a indices axis= mode="), "roll": (joining.roll, "a shift axis="), "flip": (_flip, "m axis="),
     "flipud": (lambda m: _flip(m, 0), "m"), "fliplr": (lambda m: _flip(m, 1), "m"),
-    "diag": (shape.diag, "v k="), "diagflat": (lambda v, k=0: shape.diag(shape.ravel(v), k), "v k="),
-    "diagonal": (shape.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
-    "tril": (shape.tril, "m k="), "triu": (shape.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
+    "diag": (diagonals.diag, "v k="), "diagflat": (lambda v, k=0: diagonals.diag(shp.ravel(v), k), "v k="),
+    "diagonal": (diagonals.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
+    "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
@@ -348,26 +363,20 @@ FUNCTIONS: dict[str, Row] = {
 }
 FUNCTIONS["amax"], FUNCTIONS["amin"] = FUNCTIONS["max"], FUNCTIONS["min"]
 
-UFUNCS: dict[str, Callable[..., Any]] = {
-    "add": ew.add, "subtract": ew.sub, "multiply": ew.mul, "true_divide": ew.true_divide,
-    "floor_divide": ew.floor_divide, "remainder": ew.mod, "divmod": ew.divmod, "power": ew.pow,
-    "float_power": lambda x, y: ew.pow(cast(as_tensor_variable(x), "float64"), y), "negative": ew.neg,
-    "positive": as_tensor_variable, "absolute": ew.abs, "fabs": ew.abs, "sign": ew.sgn, "reciprocal": ew.reciprocal,
-    "sqrt": ew.sqrt, "square": ew.square, "exp": ew.exp, "exp2": ew.exp2, "expm1": ew.expm1, "log": ew.log,
-    "log2": ew.log2, "log10": ew.log10, "log1p": ew.log1p, "logaddexp": ew.logaddexp, "sin": ew.sin, "cos": ew.cos,
-    "tan": ew.tan, "arcsin": ew.arcsin, "arccos": ew.arccos, "arctan": ew.arctan, "arctan2": ew.arctan2,
-    "sinh": ew.sinh, "cosh": ew.cosh, "tanh": ew.tanh, "arcsinh": ew.arcsinh, "arccosh": ew.arccosh,
-    "arctanh": ew.arctanh, "deg2rad": ew.deg2rad, "radians": ew.deg2rad, "rad2deg": ew.rad2deg, "degrees": ew.rad2deg,
-    "floor": ew.floor, "ceil": ew.ceil, "trunc": ew.trunc, "rint": ew.round_half_to_even, "maximum": ew.maximum,
-    "minimum": ew.minimum, "equal": ew.eq, "not_equal": ew.neq, "less": ew.lt, "less_equal": ew.le, "greater": ew.gt,
-    "greater_equal": ew.ge, "isnan": ew.isnan, "isinf": ew.isinf, "isfinite": ew.isfinite, "bitwise_and": ew.and_,
-    "bitwise_or": ew.or_, "bitwise_xor": ew.xor, "invert": ew.invert, "left_shift": ew.left_shift,
-    "right_shift": ew.right_shift, "logical_and": ew.logical_and, "logical_or": ew.logical_or,
-    "logical_xor": ew.logical_xor, "logical_not": ew.logical_not, "conjugate": ew.conj, "matmul": contract.matmul,
-    "vecdot": contract.vecdot, "matvec": contract.matvec, "vecmat": contract.vecmat,
+RENAMED: dict[str, Fn] = {        # NumPy's name -> gradc's function of another name
+    "subtract": ew.sub, "multiply": ew.mul, "negative": ew.neg, "fabs": ew.abs, "positive": as_tensor_variable,
+    "float_power": lambda x, y: ew.pow(cast(as_tensor_variable(x), "float64"), y), "radians": trig.deg2rad,
+    "degrees": trig.rad2deg, "rint": ew.round_half_to_even, "equal": ew.eq, "less": ew.lt, "less_equal": ew.le,
+    "greater": ew.gt, "greater_equal": ew.ge,
 }
 
-_BY_UFUNC = {getattr(np, name): fn for name, fn in UFUNCS.items() if hasattr(np, name)}
+_BY_UFUNC: dict[np.ufunc, Fn] = {   # and every ufunc that has the name of a public function
+    ufunc: fn
+    for name, fn in [*((name, getattr(module, name)) for module in (ew, trig, contract) for name in module.__all__),
+                     *RENAMED.items()]
+    if isinstance(ufunc := getattr(np, name, None), np.ufunc)
+}
+UFUNCS = {ufunc.__name__: fn for ufunc, fn in _BY_UFUNC.items()}
 
 METHODS: dict[tuple[str, str], str] = {     # (ufunc, method) -> the function that does it
     ("add", "reduce"): "sum", ("multiply", "reduce"): "prod", ("maximum", "reduce"): "max",
@@ -379,7 +388,7 @@ ADVICE: dict[str, str] = {                  # what to write instead of functions
     "append": "use concatenate", "pad": "use concatenate", "ediff1d": "use diff", "dstack": "use concatenate",
     "block": "use concatenate", "insert": "use concatenate", "resize": "use reshape or tile",
     "array_equal": "use all(eq(x, y))", "fmax": "use maximum, which keeps nan", "fmin": "use minimum, which keeps nan",
-    "hypot": "use sqrt(x**2 + y**2)", "select": "use switch", "piecewise": "use switch", "choose": "use switch",
+    "select": "use switch", "piecewise": "use switch", "choose": "use switch",
     "copyto": "use switch", "putmask": "use switch", "place": "use switch", "put": "use set_subtensor",
     "heaviside": "use switch", "nonzero": "use switch", "argwhere": "use switch", "extract": "use switch",
     "compress": "use switch",
@@ -400,7 +409,7 @@ _MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks
 # ------------------------------------------------------------------------------------------------- its use
 
 
-def function_named(func: Any) -> str:
+def function_named(func: Fn) -> str:
     """What NumPy calls a function: "sum", "linalg.norm"."""
     module = getattr(func, "__module__", None) or "numpy"
     return f"{module}.{func.__name__}".removeprefix("numpy.")
@@ -474,7 +483,7 @@ def _numpy(name: str) -> Any:
     return reduce(getattr, name.split("."), np)
 
 
-def _refuse_option(name: str, key: str, value: Any, default: Any) -> None:
+def _refuse_option(name: str, key: str, value: object, default: object) -> None:
     """TypeMismatchError for an option that changes something."""
     plain = isinstance(value, (bool, int, float, str, tuple))
     if plain and (value in _MEMORY.get(key, ()) or (isinstance(default, type(value)) and value == default)):
@@ -498,7 +507,7 @@ def _refusal(name: str) -> TypeMismatchError:
     return TypeMismatchError(f"numpy.{name} does not work on variables{at(user_line())}; {advice}")
 
 
-def call_ufunc(ufunc: Any, method: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """`ufunc(...)` or one of its methods, of variables."""
     name = ufunc.__name__
     if (name, method) in METHODS:

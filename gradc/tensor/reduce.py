@@ -11,21 +11,34 @@ once, wherever they stand.  Here: composites of `Reduce, ArgReduce, Cumulate`.  
 from __future__ import annotations
 
 import builtins
-from typing import Any
+import math
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
+from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
+from gradc.tensor.types import Axes, Axis, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = [
+    "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "max_and_argmax",
+    "mean", "min", "norm", "prod", "ptp", "std", "sum", "var",
+]
+
 
 # Python's own, shadowed below by the API's names.
 _all, _any, _max, _sorted = builtins.all, builtins.any, builtins.max, builtins.sorted
 
 
-def normalize_axes(axis: Any, x: Any, what: str) -> tuple[int, ...]:
+def normalize_axes(axis: Axes, x: TensorVariable, what: str) -> tuple[int, ...]:
     """`axis` as ascending non-negative ints; all axes for None.
 
     Raises: ShapeError for an axis out of range or given twice, TypeMismatchError for no integer.
@@ -43,7 +56,7 @@ def normalize_axes(axis: Any, x: Any, what: str) -> tuple[int, ...]:
     return tuple(_sorted(result))
 
 
-def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
+def normalize_axis(axis: Axis, ndim: int, what: str, x: TensorVariable | None = None) -> int:
     """One axis as a non-negative int below `ndim`."""
     if isinstance(axis, Constant):
         axis = np.asarray(axis.data).item()
@@ -58,7 +71,7 @@ def normalize_axis(axis: Any, ndim: int, what: str, x: Any = None) -> int:
     return int(axis) % ndim
 
 
-def keep_axes(result: Any, axes: tuple[int, ...], ndim: int) -> Any:
+def keep_axes(result: TensorVariable, axes: tuple[int, ...], ndim: int) -> TensorVariable:
     """`result` of a reduction over `axes` with those axes put back as size 1."""
     if not axes:
         return result
@@ -66,7 +79,7 @@ def keep_axes(result: Any, axes: tuple[int, ...], ndim: int) -> Any:
     return apply(ops.Transpose(tuple(-1 if k in axes else next(kept) for k in range(ndim))), result)
 
 
-def _reduce(fn: str, x: Any, axis: Any, keepdims: bool, what: str) -> Any:
+def _reduce(fn: str, x: TensorVariable, axis: Axes, keepdims: bool, what: str) -> TensorVariable:
     axes = normalize_axes(axis, x, what)
     if not axes:
         return ew.identity(x)
@@ -81,7 +94,8 @@ def _sum_dtype(dtype: str) -> str:
     return "uint64" if dtype in dtypes.UNSIGNED else dtype
 
 
-def _accumulate(fn: str, what: str, x: Any, axis: Any, dtype: object, keepdims: bool, acc_dtype: object) -> Any:
+def _accumulate(fn: str, what: str, x: TensorLike, axis: Axes, dtype: DTypeLike | None, keepdims: bool,
+                acc_dtype: DTypeLike | None) -> TensorVariable:
     x = as_tensor_variable(x)
     result_dtype = dtypes.check_dtype(dtype) if dtype is not None else None
     usual = _sum_dtype(x.type.dtype)
@@ -94,7 +108,8 @@ def _accumulate(fn: str, what: str, x: Any, axis: Any, dtype: object, keepdims: 
     return cast(_reduce(fn, cast(x, inner), axis, keepdims, what), result_dtype or usual)
 
 
-def sum(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None) -> Any:
+def sum(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False,
+        acc_dtype: DTypeLike | None = None) -> TensorVariable:
     """Sum of the elements along `axis`; 0 of none.
 
     Dtype: integers below 64 bits and bool give int64 (uint64); else same as x.  `dtype` is that of the
@@ -104,8 +119,8 @@ def sum(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, 
     return _accumulate("add", "sum", x, axis, dtype, keepdims, acc_dtype)
 
 
-def prod(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None,
-         no_zeros_in_input: bool = False) -> Any:
+def prod(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False,
+         acc_dtype: DTypeLike | None = None, no_zeros_in_input: bool = False) -> TensorVariable:
     """Product of the elements along `axis`; 1 of none.  Dtypes as `sum`.
 
     Relative error: at most n 2^-53, of float32 moreover 2^-24.
@@ -114,7 +129,7 @@ def prod(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
     return _accumulate("mul", "prod", x, axis, dtype, keepdims, acc_dtype)
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def max(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Largest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
@@ -123,7 +138,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _reduce("maximum", x, axis, keepdims, "max")
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def min(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Smallest element along `axis`, nan if there is one; tied elements share the gradient equally.
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
@@ -132,7 +147,7 @@ def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _reduce("minimum", x, axis, keepdims, "min")
 
 
-def _argreduce(fn: str, what: str, x: Any, axis: Any, keepdims: bool) -> Any:
+def _argreduce(fn: str, what: str, x: TensorLike, axis: Axes, keepdims: bool) -> TensorVariable:
     x = as_tensor_variable(x)
     ndim = x.type.ndim
     if ndim == 0:
@@ -157,7 +172,7 @@ def _argreduce(fn: str, what: str, x: Any, axis: Any, keepdims: bool) -> Any:
     return keep_axes(result, axes, ndim) if keepdims else result
 
 
-def multiply_sizes(a: Any, b: Any) -> Any:
+def multiply_sizes(a: TensorVariable, b: TensorVariable) -> TensorVariable:
     """Product of two int64 sizes; folded where both are known."""
     if isinstance(a, Constant) and isinstance(b, Constant):
         return constant(np.asarray(int(a.data) * int(b.data), "int64"))
@@ -168,7 +183,7 @@ def multiply_sizes(a: Any, b: Any) -> Any:
     return ew.mul(a, b)
 
 
-def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def argmax(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Index of the first largest element along `axis` (in the flattened x for None); the first nan wins.
 
     Dtype: int64.  Several axes give the index into their elements in C order.
@@ -176,52 +191,47 @@ def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _argreduce("maximum", "argmax", x, axis, keepdims)
 
 
-def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def argmin(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Index of the first smallest element along `axis`; otherwise as `argmax`."""
     return _argreduce("minimum", "argmin", x, axis, keepdims)
 
 
-def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
+def max_and_argmax(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> tuple[TensorVariable, TensorVariable]:
     """The pair (max, argmax)."""
     return max(x, axis, keepdims), argmax(x, axis, keepdims)
 
 
-def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def all(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Are all elements along `axis` not 0?  True of none.  Dtype: bool."""
     return _reduce("and_", ew.as_bool(x), axis, keepdims, "all")
 
 
-def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def any(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Is any element along `axis` not 0?  False of none.  Dtype: bool."""
     return _reduce("or_", ew.as_bool(x), axis, keepdims, "any")
 
 
-def ptp(x: Any, axis: Any = None) -> Any:
+def ptp(x: TensorLike, axis: Axes = None) -> TensorVariable:
     """Largest minus smallest element along `axis`.  Dtype: same as x."""
     x = as_tensor_variable(x)
     return ew.sub(max(x, axis), min(x, axis))
 
 
-def _count(x: Any, axes: tuple[int, ...], dtype: str) -> Any:
+def _count(x: TensorVariable, axes: tuple[int, ...], dtype: str) -> TensorVariable:
     """Number of elements along `axes` in `dtype`; sizes come from the whole shape, as pp shows them."""
-    if _all(x.type.shape[k] is not None for k in axes):
-        count = 1
-        for k in axes:
-            count *= x.type.shape[k]
-        return constant(np.asarray(count, dtype=dtype))
+    known = [n for k in axes if (n := x.type.shape[k]) is not None]
+    if len(known) == len(axes):
+        return constant(np.asarray(math.prod(known), dtype=dtype))
     shape = cast(apply(ops.ShapeOf(None), x), dtype)
-    result = None
-    for k in axes:
-        size = apply(ops.Slice((ops.Item(at=k),)), shape)
-        result = size if result is None else ew.mul(result, size)
-    return result
+    return reduce(ew.mul, [apply(ops.Slice((ops.Item(at=k),)), shape) for k in axes])
 
 
 def _moment_dtype(dtype: str) -> str:
     return "float32" if dtype in ("float32", "complex64") else "float64"
 
 
-def mean(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False, acc_dtype: object = None) -> Any:
+def mean(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False,
+         acc_dtype: DTypeLike | None = None) -> TensorVariable:
     """Mean of the elements along `axis`; nan of none.
 
     Dtype: same as x, float64 for integers and bool; `dtype` and `acc_dtype` as in `sum`.
@@ -237,7 +247,8 @@ def mean(x: Any, axis: Any = None, dtype: object = None, keepdims: bool = False,
     return ew.true_divide(total, _count(x, axes, _moment_dtype(total.type.dtype)))
 
 
-def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+def var(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool = False,
+        corrected: bool = False) -> TensorVariable:
     """Variance along `axis`: mean squared deviation from the mean, with n - ddof in the denominator.
 
     Where ddof exceeds n the denominator is 0, as in NumPy: the result is inf or nan, never negative.  Two passes
@@ -262,12 +273,13 @@ def var(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, correct
     return ew.true_divide(total, count)
 
 
-def std(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Any:
+def std(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool = False,
+        corrected: bool = False) -> TensorVariable:
     """Square root of `var`; the gradient at 0 is nan."""
     return ew.sqrt(var(x, axis, ddof, keepdims, corrected))
 
 
-def _cumulate(fn: str, what: str, x: Any, axis: Any) -> Any:
+def _cumulate(fn: str, what: str, x: TensorLike, axis: Axis | None) -> TensorVariable:
     x = as_tensor_variable(x)
     if x.type.dtype == "bool":
         x = cast(x, "int64")
@@ -281,7 +293,7 @@ def _cumulate(fn: str, what: str, x: Any, axis: Any) -> Any:
     return apply(ops.Cumulate(fn, normalize_axis(axis, x.type.ndim, what, x)), x)
 
 
-def cumsum(x: Any, axis: Any = None) -> Any:
+def cumsum(x: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """Running sum along `axis`, of the flattened x for None.
 
     Dtype: same as x (int32 stays int32), int64 for bool.  Error: that of `sum`, for each element.
@@ -289,12 +301,12 @@ def cumsum(x: Any, axis: Any = None) -> Any:
     return _cumulate("add", "cumsum", x, axis)
 
 
-def cumprod(x: Any, axis: Any = None) -> Any:
+def cumprod(x: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """Running product along `axis`, of the flattened x for None.  Dtypes as `cumsum`, error as `prod`."""
     return _cumulate("mul", "cumprod", x, axis)
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Vector norm along `axis` (all axes for None), or a matrix norm by entries.
 
     `ord`: None or 2 Euclidean (of all elements along `axis`), 1, any p > 0, inf, -inf, 0 (number of non-zeros),
@@ -328,7 +340,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
                             f"-inf, or one axis and any number")
 
 
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+def allclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8,
+             equal_nan: bool = False) -> TensorVariable:
     """Are all elements of a and b close (see `isclose`)?  Dtype: bool, 0-d."""
     return all(ew.isclose(a, b, rtol, atol, equal_nan))
 

@@ -7,7 +7,7 @@ repetitions that are its derivative (`SumRepeated`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,21 @@ from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, apply, d
 from gradc.ir.types import DisconnectedType, TensorType
 from gradc.tensor.checks import equal, in_range, named
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.joining import join, split
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
-from gradc.tensor.shape import expand_dims, flatten, join, split
+from gradc.tensor.shape import expand_dims, flatten
+from gradc.tensor.types import Axis, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = ["repeat"]
+
 
 FEW = 32        # numbers of a vector, for each of which there is an equation
 
 
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(x: TensorLike, repeats: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
 
     `repeats` is one number, or a vector with one for each element along the axis.  With a vector variable of a length
@@ -43,15 +51,15 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         return _each(x, times, axis)
     n = _checked(sizes(times, allow_unknown=True)[0])
     mine = sizes_of(x)
-    spread = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
-    return apply(ops.Reshape(x.type.ndim), spread, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
+    repeated = apply(ops.Broadcast(), expand_dims(x, axis + 1), *mine[:axis + 1], n, *mine[axis + 1:])
+    return apply(ops.Reshape(x.type.ndim), repeated, *mine[:axis], multiply_sizes(mine[axis], n), *mine[axis + 1:])
 
 
-def _checked(times: Any) -> Any:
+def _checked(times: TensorVariable) -> TensorVariable:
     return in_range(times, 0, None, "repeat: a number of repeats must not be negative, got {0}")
 
 
-def _each(x: Any, times: Any, axis: int) -> Any:
+def _each(x: TensorVariable, times: TensorVariable, axis: int) -> TensorVariable:
     """A number for each element."""
     x = equal(size_of(times, 0), size_of(x, axis),
               f"repeat: there are {{0}} repeats for the {{1}} elements of {named(x)} along axis {axis}", on=x,
@@ -59,10 +67,10 @@ def _each(x: Any, times: Any, axis: int) -> Any:
     count = times.type.shape[0]
     if count == 0:
         return x
-    if isinstance(times, Constant) and count > FEW:
+    if isinstance(times, Constant) and len(times.data) > FEW:
         if times.data.min() < 0:
             _checked(size_constant(int(times.data.min())))
-        return _rows(x, np.repeat(np.arange(count), times.data), axis)
+        return _rows(x, np.repeat(np.arange(len(times.data)), times.data), axis)
     if count is None or count > FEW:
         return Repeat(axis)(x, _checked(cast(times, "int64")))
     numbers = [size_constant(int(n)) for n in times.data] if isinstance(times, Constant) else \
@@ -70,7 +78,7 @@ def _each(x: Any, times: Any, axis: int) -> Any:
     return join(axis, *[repeat(piece, n, axis) for piece, n in zip(split(x, [1] * count, axis=axis), numbers)])
 
 
-def _rows(x: Any, at: np.ndarray, axis: int) -> Any:
+def _rows(x: TensorVariable, at: np.ndarray, axis: int) -> TensorVariable:
     """The elements of x at the positions `at` along an axis: one loop over them."""
     order = [axis, *(k for k in range(x.type.ndim) if k != axis)]
     front = apply(ops.Transpose(tuple(order)), x)
@@ -89,7 +97,7 @@ class Repeat(Op):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def make_node(self, x: Any, counts: Any) -> Apply:
+    def make_node(self, x: TensorVariable, counts: TensorVariable) -> Apply:
         shape = list(x.type.shape)
         shape[self.axis] = None
         return Apply(self, [x, counts], [TensorType(x.type.dtype, shape)()])
@@ -113,7 +121,7 @@ class SumRepeated(Op):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def make_node(self, g: Any, counts: Any) -> Apply:
+    def make_node(self, g: TensorVariable, counts: TensorVariable) -> Apply:
         shape = list(g.type.shape)
         shape[self.axis] = counts.type.shape[0]
         return Apply(self, [g, counts], [TensorType(g.type.dtype, shape)()])

@@ -8,7 +8,8 @@ that item.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from gradc.ir.graph import Variable
 from gradc.ir.types import Generic, RngType, TensorType, Type
 from gradc.tensor.variable import TensorVariable
 
+__all__ = ["SharedVariable", "TensorSharedVariable", "shared"]
+
+
 
 class Container:
     """Holds one value of a type; `storage[0]` is the value."""
 
     __slots__ = ("allow_downcast", "name", "storage", "strict", "type")
 
-    def __init__(self, type: Type, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
+    def __init__(self, type: Type, value: object, *, strict: bool = False, allow_downcast: bool | None = None,
                  name: str | None = None) -> None:
         self.type = type
         self.strict = strict
@@ -37,9 +41,9 @@ class Container:
     def data(self) -> Any:
         return self.storage[0]
 
-    def set(self, value: Any, borrow: bool = False) -> None:
+    def set(self, value: object, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
-        new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,  # type: ignore[attr-defined]
+        new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,
                                name=f"shared variable {shown(self.name)}" if self.name else "shared variable",
                                advice="cast it, or make the variable with shared(..., allow_downcast=True)")
         self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)
@@ -51,19 +55,19 @@ class Container:
 class SharedVariable(Variable):
     """A variable with a value: `get_value`, `set_value`.  `default_update`: its new value after each call."""
 
-    def __init__(self, type: Type, value: Any, name: str | None = None, *, strict: bool = False,
+    def __init__(self, type: Type, value: object, name: str | None = None, *, strict: bool = False,
                  allow_downcast: bool | None = None, container: Container | None = None) -> None:
         super().__init__(type, name=name)
         self.container = container if container is not None else Container(
             type, value, strict=strict, allow_downcast=allow_downcast, name=name)
-        self.default_update: Any = None
+        self.default_update: Variable | None = None
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a copy, or the storage itself with `borrow=True` (then don't change it)."""
         value = self.container.storage[0]
         return value if borrow else copy.deepcopy(value)
 
-    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+    def set_value(self, new_value: object, borrow: bool = False) -> None:
         """Replace the value; `borrow=True` keeps the array given rather than a copy of it.
 
         Raises: BadArgumentError (a TypeError) for another dtype or rank, ShapeError for another static size.
@@ -85,13 +89,26 @@ class SharedVariable(Variable):
 class TensorSharedVariable(SharedVariable, TensorVariable):
     """A shared variable that holds an array."""
 
+    type: TensorType
+
+    if TYPE_CHECKING:
+        def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> np.ndarray: ...
+
 
 class RandomGeneratorSharedVariable(SharedVariable):
     """A shared variable that holds the state of a random generator, a `numpy.random.Generator`."""
 
 
+@overload
+def shared(value: np.ndarray | np.generic | complex, name: str | None = None, **options: Any,
+           ) -> TensorSharedVariable: ...
+@overload
+def shared(value: np.random.Generator, name: str | None = None, **options: Any) -> RandomGeneratorSharedVariable: ...
+@overload
+def shared(value: object, name: str | None = None, **options: Any) -> SharedVariable: ...
 def shared(value: Any, name: str | None = None, strict: bool = False, allow_downcast: bool | None = None,
-           borrow: bool = False, shape: Any = None, broadcastable: Any = None, **_: Any) -> Any:
+           borrow: bool = False, shape: Sequence[int | None] | None = None,
+           broadcastable: Sequence[bool] | None = None, **_: Any) -> SharedVariable:
     """A shared variable that holds `value`.
 
     Dtype: that of arrays and NumPy scalars; Python ints int64, floats float64, bools bool.  The shape is not

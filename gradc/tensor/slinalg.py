@@ -6,7 +6,7 @@ floatX.  Each is a routine of `ir.routines`; where one fails, LinAlgError tells 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at
@@ -15,6 +15,10 @@ from gradc.ir.graph import apply, describe
 from gradc.ir.routines import solve_name
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.shape import matrix_transpose, shape_padright
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
 
 __all__ = ["cholesky", "solve_triangular"]
 
@@ -22,7 +26,7 @@ __all__ = ["cholesky", "solve_triangular"]
 NUMPY: dict[str, Any] = {"cholesky": (lambda a, upper=False: cholesky(a, not upper), "a upper=")}
 
 
-def _floats(what: str, ndim: int, *given: Any) -> list[Any]:
+def _floats(what: str, ndim: int, *given: TensorLike) -> list[TensorVariable]:
     """Tensors of one float dtype, of at least `ndim` dimensions."""
     values = [as_tensor_variable(x) for x in given]
     for x in values:
@@ -35,14 +39,15 @@ def _floats(what: str, ndim: int, *given: Any) -> list[Any]:
     return [cast(x, dtype) for x in values]
 
 
-def _matrix(what: str, x: Any) -> Any:
+def _matrix(what: str, x: TensorVariable) -> TensorVariable:
     if x.type.ndim < 2:
         raise ShapeError(f"{what} takes matrices, {describe(x)} is {x.type.short()}{at(x.source)}")
     return x
 
 
-def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False,
-                     check_finite: bool = True, b_ndim: int | None = None) -> Any:
+def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: bool = False,
+                     unit_diagonal: bool = False, check_finite: bool = True,
+                     b_ndim: int | None = None) -> TensorVariable:
     """x with a x = b (a.T x = b if trans is 1 or "T"), a being a triangular matrix, of which the rest is not read.
 
     Shapes: (..., m, m) and (m,), or (..., m, m) and (..., m, n).  b_ndim=1: b is a batch of vectors, (..., m).
@@ -62,7 +67,7 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     return x[..., 0] if vectors else x
 
 
-def cholesky(x: Any, lower: bool = True, on_error: str = "raise") -> Any:
+def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> TensorVariable:
     """The triangular L with L L.T = x (not `lower`: L.T L = x), of which only that triangle is read.
 
     Shapes: (..., m, m).  on_error: what becomes of a matrix that is not positive definite: "raise", or "nan" for it.

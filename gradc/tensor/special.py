@@ -7,7 +7,7 @@ every order are those of the whole, and they stay finite where the result does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradc.errors import ShapeError
 from gradc.ir import ops
@@ -33,6 +33,10 @@ from gradc.tensor.elemwise import (
     xlogx,
     xlogy0,
 )
+from gradc.tensor.types import Axes, Axis, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
 
 __all__ = [
     "erf",
@@ -59,20 +63,20 @@ __all__ = [
 ]
 
 
-def _floating(x: Any) -> Any:
+def _floating(x: TensorLike) -> TensorVariable:
     """x as a tensor that exponentials can be taken of."""
     x = as_tensor_variable(x)
     want = ew.exp(x).type.dtype
     return cast(x, want)
 
 
-def _peak(x: Any, axes: tuple[int, ...]) -> Any:
+def _peak(x: TensorVariable, axes: tuple[int, ...]) -> TensorVariable:
     """The largest element along `axes`, kept as axes of size 1, without derivative."""
     return apply(ops.GradientOf("consider_constant"), red.keep_axes(apply(ops.Reduce("maximum", axes), x), axes,
                                                                   x.type.ndim))
 
 
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """Log of the sum of exponentials along `axis`.
 
     Shapes: as `sum`.  Dtype: floating.  Error: a few ulp of the largest element.  inf and nan: -inf for
@@ -92,7 +96,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return apply(ops.Transpose(tuple(k for k in range(x.type.ndim) if k not in axes)), result)
 
 
-def softmax(x: Any, axis: Any = -1) -> Any:
+def softmax(x: TensorLike, axis: Axis = -1) -> TensorVariable:
     """exp(x) / sum(exp(x)) along `axis` (all axes for None).
 
     Dtype: floating.  Error: a few ulp.  inf and nan: nan along an axis that holds inf or nan, or only -inf.
@@ -103,7 +107,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     return ew.true_divide(powers, red.sum(powers, axes, keepdims=True))
 
 
-def log_softmax(x: Any, axis: Any = -1) -> Any:
+def log_softmax(x: TensorLike, axis: Axis = -1) -> TensorVariable:
     """x - log(sum(exp(x))) along `axis` (all axes for None), without under- or overflow.
 
     Dtype: floating.  inf and nan: nan along an axis that holds inf or nan, or only -inf.
@@ -114,14 +118,14 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     return ew.sub(shifted, ew.log(red.sum(ew.exp(shifted), axes, keepdims=True)))
 
 
-def _some_axes(x: Any, axis: Any, what: str) -> tuple[int, ...]:
+def _some_axes(x: TensorVariable, axis: Axis, what: str) -> tuple[int, ...]:
     axes = red.normalize_axes(axis, x, what) if x.type.ndim else ()
     if not axes:
         raise ShapeError(f"{what} takes at least one dimension, got {x.type.short()}")
     return axes
 
 
-def log_of(p: Any) -> Any:
+def log_of(p: Any) -> TensorVariable:
     """log(p) of probabilities; of those made by `softmax` or `sigmoid` the stable form, from their argument."""
     p = as_tensor_variable(p)
     op = None if p.owner is None else p.owner.op
@@ -142,7 +146,7 @@ def _sums(total: Any, powers: Any) -> bool:
         and total.owner.inputs[0] is powers
 
 
-def log_of_complement(p: Any) -> Any:
+def log_of_complement(p: TensorVariable) -> TensorVariable:
     """log(1 - p); for p made by `sigmoid` the stable form."""
     p = as_tensor_variable(p)
     if p.owner is not None and p.owner.op == ops.Map("sigmoid"):
@@ -150,11 +154,11 @@ def log_of_complement(p: Any) -> Any:
     return ew.log1p(ew.neg(p))
 
 
-def factorial(n: Any) -> Any:
+def factorial(n: TensorLike) -> TensorVariable:
     """gamma(n + 1)."""
     return ew.gamma(ew.add(n, 1))
 
 
-def poch(z: Any, m: Any) -> Any:
+def poch(z: TensorLike, m: TensorLike) -> TensorVariable:
     """Rising factorial gamma(z + m) / gamma(z)."""
     return ew.true_divide(ew.gamma(ew.add(z, m)), ew.gamma(z))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import math
 import os
 import pickle
@@ -16,14 +15,11 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.compile import pipeline
+from gradc.compile import maker, pipeline
 from gradc.compile.ingest import ingest
 from gradc.compile.mode import get_mode
 from gradc.errors import CompileError, ToolchainNotFoundError, ToolchainWarning
 from gradc.runtime import build
-
-# the attribute gradc.compile.function is the function
-function_module = importlib.import_module("gradc.compile.function")
 
 
 @pytest.fixture
@@ -143,7 +139,7 @@ def test_log_topics(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_a_compiler_functions_run_in_the_interpreter(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function_module, "_SAID", set())
+    monkeypatch.setattr(maker, "_SAID", set())
     monkeypatch.setattr(build.toolchain, "find", _no_compiler)
     x, g = logistic()
     with pytest.warns(ToolchainWarning, match="apt install gcc") as caught:
@@ -161,8 +157,8 @@ def _no_compiler():
 
 
 def test_without_the_extension_functions_run_in_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(function_module, "_SAID", set())
-    monkeypatch.setattr(function_module, "dispatch", None)
+    monkeypatch.setattr(maker, "_SAID", set())
+    monkeypatch.setattr(maker, "dispatch", None)
     x, g = logistic()
     with pytest.warns(ToolchainWarning, match="install gradc again"):
         f = gradc.function([x], g)

@@ -50,7 +50,7 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     "squeeze.axis": (lambda v: at.squeeze(X, v), [*AXES, (0, SHAPE)]),
     "expand_dims.axis": (lambda v: at.expand_dims(X, v), [(5, SHAPE), (-4, SHAPE), (0.5, TYPE), ((0, 0), SHAPE)]),
     "shape_padaxis.axis": (lambda v: at.shape_padaxis(X, v), [(5, SHAPE), (-4, SHAPE), (0.5, TYPE)]),
-    "stack.axis": (lambda v: at.stack([X, X], axis=v), [(5, SHAPE), (-4, SHAPE), (0.5, TYPE), (n, TYPE)]),
+    "stack.axis": (lambda v: at.stack([X, X], axis=v), [(5, SHAPE), (-4, SHAPE), (0.5, TYPE), (x, TYPE)]),
     "join.axis": (lambda v: at.join(v, X, X), [(2, SHAPE), (-3, SHAPE), (0.5, TYPE), (at.dscalar(), TYPE),
                                                (labels, TYPE)]),
     "concatenate.axis": (lambda v: at.concatenate([X, X], v), [(2, SHAPE), (-3, SHAPE), (0.5, TYPE)]),

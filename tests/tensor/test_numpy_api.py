@@ -107,6 +107,7 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
                                                            lambda c, **_: np.hsplit(c, [1])[1]],
     "dsplit": [lambda a, **_: np.dsplit(a[None], 2)[1]],
     "tile": [lambda c, **_: np.tile(c, reps=2)], "repeat": [lambda a, **_: np.repeat(a, 2, axis=1)],
+    "linalg.cholesky": [lambda a, **_: np.linalg.cholesky(np.matmul(a, a.T) + 9 * np.eye(3))],
     "take": [lambda a, **_: np.take(a, [1, 0, 1], axis=1), lambda a, **_: np.take(a, 7, mode="wrap")],
     "roll": [lambda a, **_: np.roll(a, shift=1, axis=1)],
     "flip": [lambda a, **_: np.flip(a), lambda a, **_: np.flip(a, axis=(1,))],

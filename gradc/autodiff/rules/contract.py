@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
@@ -11,7 +10,7 @@ from gradc.ir import ops
 from gradc.ir.graph import Apply, Variable
 
 
-def _restore(o: Any, part: Variable, x: Variable, labels: tuple[int, ...], kept: tuple[int, ...]) -> Variable:
+def _restore(o: Symbolic, part: Variable, x: Variable, labels: tuple[int, ...], kept: tuple[int, ...]) -> Variable:
     """`part`, whose axes are `kept`, repeated along the labels of x that were summed on their own."""
     if kept == labels:
         return part

@@ -7,7 +7,6 @@ was broadcast (missing ones and static 1s; a run-time size 1 does not broadcast)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Gu
     """The row's derivative by each argument, times what is given for it; None where that is zero."""
     row, out, args = get_row(node.op.fn), node.outputs[0], node.inputs
     if row.rule in ("integral", "floating") and len(args) > 1:      # log of the base 2.0, a float32, as in the value
-        dtype = row.dtypes(*[x.type.dtype for x in args])[0]  # type: ignore[attr-defined]
+        dtype = row.dtypes(*[x.type.dtype for x in args])[0]
         args = [o.cast(x, dtype) if is_continuous(x) and dtype in dtypes.CONTINUOUS else x for x in args]
     result: list[Guarded | None] = []
     for k, (g, derivative) in enumerate(zip(given, row.d or (None,) * row.nin)):
@@ -91,7 +90,7 @@ def cast_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
 
 
 @vjp(ops.GradientOf)
-def gradient_of_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def gradient_of_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """What `autodiff.blocks` promise: nothing, a clipped or a scaled cotangent; or the cotangent itself."""
     kind = node.op.kind
     if isinstance(kind, str):
@@ -104,7 +103,7 @@ def gradient_of_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) ->
 
 
 @jvp(ops.GradientOf)
-def gradient_of_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
+def gradient_of_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """As in reverse, but clipping, which is no linear map, lets tangents pass."""
     t, kind = tangents[0], node.op.kind
     if t is None or isinstance(kind, str):

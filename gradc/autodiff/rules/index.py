@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from gradc.ir.graph import Apply, Constant, Variable
 
 @vjp(ops.Slice)
 @vjp(ops.Gather)
-def part_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def part_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """g put back to its place in zeros."""
     x, positions = node.inputs[0], node.inputs[1:]
     zeros = o.full_like(x, 0)
@@ -41,18 +40,20 @@ def scatter_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -
 
 def _differ(positions: Sequence[Variable]) -> bool:
     """Are no two of these positions known to be the same?"""
-    if not all(isinstance(i, Constant) for i in positions):
-        return all(i.type.ndim == 0 for i in positions)  # type: ignore[attr-defined]
-    rows = np.stack([np.ravel(i) for i in np.broadcast_arrays(*[i.data for i in positions])])  # type: ignore[attr-defined]
+    known = [i.data for i in positions if isinstance(i, Constant)]
+    if len(known) < len(positions):
+        return all(i.type.ndim == 0 for i in positions)
+    rows = np.stack([np.ravel(i) for i in np.broadcast_arrays(*known)])
     return bool(np.all(rows >= 0)) and len(np.unique(rows, axis=1).T) == rows.shape[1]
 
 
-def _last_of_equals(o: Any, op: ops.ScatterAt, x: Variable, part: Variable, positions: Sequence[Variable]) -> Variable:
+def _last_of_equals(o: Symbolic, op: ops.ScatterAt, x: Variable, part: Variable,
+                    positions: Sequence[Variable]) -> Variable:
     """`part`, what is at these positions of x, where a position is the last one of those that are equal; 0 elsewhere.
 
     Each position writes its number into a table, and reads whose number is there.
     """
-    rank = max(i.type.ndim for i in positions)  # type: ignore[attr-defined]
+    rank = max(i.type.ndim for i in positions)
     sizes = [o.size(part, k) for k in range(rank)]
     count = sizes[0]
     for size in sizes[1:]:
@@ -62,8 +63,8 @@ def _last_of_equals(o: Any, op: ops.ScatterAt, x: Variable, part: Variable, posi
     table = o.apply(ops.Broadcast(), o.number(0, "int64"), *[o.size(x, k) for k in op.axes])
     table = o.apply(ops.ScatterAt("set", axes), table, number, *positions)
     last = o.eq(o.apply(ops.Gather(axes), table, *positions), number)
-    ndim = part.type.ndim  # type: ignore[attr-defined]
-    return o.switch(o.insert_axes(last, range(rank, ndim), ndim), part, o.const(0, part))  # type: ignore[no-any-return]
+    ndim = part.type.ndim
+    return o.switch(o.insert_axes(last, range(rank, ndim), ndim), part, o.const(0, part))
 
 
 @jvp(ops.Slice)

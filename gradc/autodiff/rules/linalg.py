@@ -3,49 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Variable
 from gradc.ir.routines import get_routine, solve_name
 
 
-def transposed(o: Any, x: Variable) -> Variable:
+def transposed(o: Symbolic, x: Variable) -> Variable:
     """Each matrix transposed."""
-    ndim = x.type.ndim  # type: ignore[attr-defined]
-    return o.apply(ops.Transpose((*range(ndim - 2), ndim - 1, ndim - 2)), x)  # type: ignore[no-any-return]
+    ndim = x.type.ndim
+    return o.apply(ops.Transpose((*range(ndim - 2), ndim - 1, ndim - 2)), x)
 
 
-def product(o: Any, x: Variable, y: Variable) -> Variable:
+def product(o: Symbolic, x: Variable, y: Variable) -> Variable:
     """Matrix times matrix; batches broadcast."""
-    batch = max(x.type.ndim, y.type.ndim) - 2  # type: ignore[attr-defined]
-    size: dict[int, Any] = {}
+    batch = max(x.type.ndim, y.type.ndim) - 2
+    size: dict[int, int | None] = {}
     for v in (x, y):
-        size.update((batch + 2 - v.type.ndim + k, s) for k, s in enumerate(v.type.shape[:-2]) if s != 1)  # type: ignore
+        size.update((batch + 2 - v.type.ndim + k, s) for k, s in enumerate(v.type.shape[:-2]) if s != 1)
     factors, labels = [], []
     for v, core in ((x, (batch, batch + 1)), (y, (batch + 1, batch + 2))):
-        own = [*range(batch + 2 - v.type.ndim, batch), *core]  # type: ignore[attr-defined]
-        kept = [k for k, (label, s) in enumerate(zip(own, v.type.shape))  # type: ignore[attr-defined]
+        own = [*range(batch + 2 - v.type.ndim, batch), *core]
+        kept = [k for k, (label, s) in enumerate(zip(own, v.type.shape))
                 if s != 1 or label in core or label not in size]
         factors.append(v if len(kept) == len(own) else o.apply(ops.Transpose(tuple(kept)), v))
         labels.append(tuple([own[k] for k in kept]))
-    return o.apply(ops.Contract(labels[0], labels[1], (*range(batch), batch, batch + 2)), *factors)  # type: ignore[no-any-return]
+    return o.apply(ops.Contract(labels[0], labels[1], (*range(batch), batch, batch + 2)), *factors)
 
 
-def triangle(o: Any, x: Variable, upper: bool, strict: bool = False) -> Variable:
+def triangle(o: Symbolic, x: Variable, upper: bool, strict: bool = False) -> Variable:
     """x with 0 outside one of its triangles, and on the diagonal if `strict`."""
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     places = [o.apply(ops.Iota(), o.size(x, axis)) for axis in (ndim - 2, ndim - 1)]
     row, column = o.insert_axes(places[0], (1,), 2), places[1]
     low, high = (row, column) if upper else (column, row)
-    return o.switch(o.lt(low, high) if strict else o.le(low, high), x, o.const(0, x))  # type: ignore[no-any-return]
+    return o.switch(o.lt(low, high) if strict else o.le(low, high), x, o.const(0, x))
 
 
 # ------------------------------------------------------------------------------------------- triangular systems
 
 
-def _solve_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def _solve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     """x = a^-1 b: by b it is a^-T g, by a that times -x^T, in its triangle."""
     (a, b), (x,), (g,) = node.inputs, node.outputs, gs
     upper, unit = map(bool, get_routine(node.op.routine).options)
@@ -55,13 +55,14 @@ def _solve_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> C
     return [by_a and o.sum_to(by_a, a), o.sum_to(by_b, b) if wanted[1] else None]
 
 
-def _solve_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
+def _solve_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     """a^-1 (db - da x), da being the triangle."""
     (a, _), (x,), (da, db) = node.inputs, node.outputs, tangents
     moved = [] if db is None else [db]
     if da is not None:
         moved.append(o.neg(product(o, triangle(o, da, *map(bool, get_routine(node.op.routine).options)), x)))
-    return [o.apply(node.op, a, o.add_terms(moved))]
+    right = o.add_terms(moved)
+    return [None if right is None else o.apply(node.op, a, right)]
 
 
 for _upper in (False, True):
@@ -73,12 +74,12 @@ for _upper in (False, True):
 # ------------------------------------------------------------------------------------------- Cholesky
 
 
-def _halved(o: Any, x: Variable) -> Variable:
+def _halved(o: Symbolic, x: Variable) -> Variable:
     """The lower triangle, its diagonal halved."""
-    return o.mul(o.const(0.5, x), o.add(triangle(o, x, False), triangle(o, x, False, True)))  # type: ignore[no-any-return]
+    return o.mul(o.const(0.5, x), o.add(triangle(o, x, False), triangle(o, x, False, True)))
 
 
-def _between(o: Any, x: Variable, routine: str, a: Variable) -> Variable:
+def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
     """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle."""
     half = _halved(o, x)
     s = o.add(half, transposed(o, half))
@@ -87,13 +88,13 @@ def _between(o: Any, x: Variable, routine: str, a: Variable) -> Variable:
     return _halved(o, s)
 
 
-def _cholesky_vjp(o: Any, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def _cholesky_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
     turned = transposed(o, node.outputs[0])
     return [_between(o, product(o, turned, gs[0]), "solve_upper", turned)]  # type: ignore[arg-type]
 
 
-def _cholesky_jvp(o: Any, node: Apply, tangents: Cotangents) -> Cotangents:
+def _cholesky_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     """The same, equation 8."""
     factor = node.outputs[0]
     return [product(o, factor, _between(o, tangents[0], "solve_lower", factor))]  # type: ignore[arg-type]

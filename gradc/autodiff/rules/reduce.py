@@ -29,7 +29,7 @@ def _expand(o: Symbolic, y: Variable, axes: tuple[int, ...], ndim: int) -> Varia
     return o.apply(ops.Transpose(tuple(position.get(k, -1) for k in range(first, ndim))), y)
 
 
-def _factors_before(o: Any, x: Variable, axis: int) -> Variable:
+def _factors_before(o: Symbolic, x: Variable, axis: int) -> Variable:
     """For each element the product of those before it along `axis`."""
     keep = (ops.Item(),) * axis
     head = o.apply(ops.Slice((*keep, ops.Item(stop=-1))), x)
@@ -37,7 +37,7 @@ def _factors_before(o: Any, x: Variable, axis: int) -> Variable:
     return o.apply(ops.Cumulate("mul", axis), shifted)
 
 
-def _other_factors(o: Any, node: Apply) -> Variable:
+def _other_factors(o: Symbolic, node: Apply) -> Variable:
     """For each factor the product of all others, with the derivative of that.
 
     Computed as the product over the factor where no product is 0, inf or nan: in a tenth of the time.
@@ -61,9 +61,9 @@ def _other_factors(o: Any, node: Apply) -> Variable:
     return o.apply(ops.GradientOf(("of",)), exact, value)
 
 
-def _products_without(o: Any, x: Variable, axes: tuple[int, ...]) -> Variable:
+def _products_without(o: Symbolic, x: Variable, axes: tuple[int, ...]) -> Variable:
     """For each factor the product of all others: axis by axis, those before it times those after it."""
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     part, total = x, None
     for k in range(len(axes) - 1, -1, -1):
         axis = axes[k]
@@ -74,20 +74,20 @@ def _products_without(o: Any, x: Variable, axes: tuple[int, ...]) -> Variable:
     return o.second(x, o.const(1, x)) if total is None else total
 
 
-def _shared(o: Any, node: Apply, wide: Variable) -> Variable:
+def _shared(o: Symbolic, node: Apply, wide: Variable) -> Variable:
     """`wide`, a value for each element, over the number of tied elements where the extreme is taken; 0 elsewhere."""
     (x,), axes = node.inputs, node.op.axes
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     taken = o.eq(x, _expand(o, node.outputs[0], axes, ndim))
     ties = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(taken, "int64")), axes, ndim)
-    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))  # type: ignore[attr-defined]
+    return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))
 
 
 @vjp(ops.Reduce)
-def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def reduce_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """sum: g everywhere; prod: g times the other factors; max, min: g shared where the extreme is taken."""
     (x,), op = node.inputs, node.op
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     wide = _expand(o, g, op.axes, ndim)
     if op.fn == "add":
         return [o.second(x, wide)]
@@ -97,7 +97,7 @@ def reduce_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cota
 
 
 @jvp(ops.Reduce)
-def reduce_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
+def reduce_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """The transpose of the reverse rule."""
     op, t = node.op, tangents[0]
     if t is None:
@@ -113,9 +113,9 @@ def _reverse_cumsum(o: Symbolic, x: Variable, axis: int) -> Variable:
     return o.flip(o.apply(ops.Cumulate("add", axis), o.flip(x, axis)), axis)
 
 
-def _recurrence(o: Any, a: Variable, b: Variable, axis: int) -> Variable:
+def _recurrence(o: Symbolic, a: Variable, b: Variable, axis: int) -> Variable:
     """r[i] = a[i] r[i-1] + b[i] along `axis`, with r[-1] = 0."""
-    ndim = b.type.ndim  # type: ignore[attr-defined]
+    ndim = b.type.ndim
     to_front = ops.Transpose((axis, *(k for k in range(ndim) if k != axis)))
     back = ops.Transpose((*range(1, axis + 1), 0, *range(axis + 1, ndim)))
     seqs: list[Any] = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]
@@ -130,7 +130,7 @@ def _recurrence(o: Any, a: Variable, b: Variable, axis: int) -> Variable:
 
 
 @vjp(ops.Cumulate)
-def cumulate_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def cumulate_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """cumsum: cumsum of g from the end.  cumprod: the factors before x[j], times s[j] = g[j] + x[j+1] s[j+1]."""
     (x,), axis = node.inputs, node.op.axis
     if node.op.fn == "add":
@@ -143,7 +143,7 @@ def cumulate_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Co
 
 
 @jvp(ops.Cumulate)
-def cumulate_jvp(o: Any, node: Apply, tangents: Cotangents) -> Variable | None:
+def cumulate_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """cumsum: cumsum of t.  cumprod: its tangent r[i] = x[i] r[i-1] + t[i] times the factors before x[i]."""
     (x,), axis, t = node.inputs, node.op.axis, tangents[0]
     if t is None:

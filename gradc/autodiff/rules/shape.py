@@ -26,12 +26,12 @@ def transpose_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool])
     """The inverse order; axes that were put in go, axes that were left out come back."""
     perm, (x,) = node.op.perm, node.inputs
     # g may not know that an axis put in has size 1 (a known gradient of the user's): summing drops it too
-    unknown = tuple(k for k, p in enumerate(perm) if p < 0 and g.type.shape[k] != 1)  # type: ignore[attr-defined]
+    unknown = tuple(k for k, p in enumerate(perm) if p < 0 and g.type.shape[k] != 1)
     if unknown:
         g = o.apply(ops.Reduce("add", unknown), g)
         perm = tuple(p for k, p in enumerate(perm) if k not in unknown)
     place = {p: k for k, p in enumerate(perm)}
-    inverse = tuple(place.get(k, -1) for k in range(x.type.ndim))  # type: ignore[attr-defined]
+    inverse = tuple(place.get(k, -1) for k in range(x.type.ndim))
     return [o.apply(ops.Transpose(inverse), g)]
 
 
@@ -39,18 +39,18 @@ def transpose_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool])
 def reshape_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """Reshaped back."""
     x = node.inputs[0]
-    ndim = x.type.ndim  # type: ignore[attr-defined]
+    ndim = x.type.ndim
     return _without(node, o.apply(ops.Reshape(ndim), g, *[o.size(x, k) for k in range(ndim)]))
 
 
 @vjp(ops.Concat)
-def concat_vjp(o: Any, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
+def concat_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
     """The slice of g that came from each argument."""
     axis = node.op.axis
     result: list[Variable | None] = []
     start: Any = 0                                  # an int as long as all sizes are static
     for x, want in zip(node.inputs, wanted):
-        size = x.type.shape[axis]  # type: ignore[attr-defined]
+        size = x.type.shape[axis]
         if isinstance(start, int) and size is not None:
             stop: Any = start + size
         else:
@@ -67,7 +67,7 @@ def concat_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | Non
     """Joined tangents, zeros where there is none."""
     if all(t is None for t in tangents):
         return None
-    dtype = node.outputs[0].type.dtype  # type: ignore[attr-defined]
+    dtype = node.outputs[0].type.dtype
     return o.apply(node.op, *[o.cast(o.full_like(x, 0), dtype) if t is None else t
                               for x, t in zip(node.inputs, tangents)])
 

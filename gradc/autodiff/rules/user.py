@@ -12,17 +12,17 @@ from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.errors import GradientError, NotDifferentiableError, at
-from gradc.ir.graph import Apply, NullVariable, Variable, describe, to_variable
+from gradc.ir.graph import Apply, NullVariable, Op, Variable, describe, to_variable
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 
 
-def grad_undefined(op: Any, x_pos: int, x: Variable, comment: str = "") -> Variable:
+def grad_undefined(op: Op, x_pos: int, x: Variable, comment: str = "") -> Variable:
     """What an Op's gradient method returns for an input by which its gradient does not exist."""
     return NullVariable(NullType(f"{op} has no gradient by its input {x_pos}, {describe(x)}"
                                  f"{': ' if comment else ''}{comment}"))
 
 
-def grad_not_implemented(op: Any, x_pos: int, x: Variable, comment: str = "") -> Variable:
+def grad_not_implemented(op: Op, x_pos: int, x: Variable, comment: str = "") -> Variable:
     """What an Op's gradient method returns for an input by which its author has written no gradient."""
     return NullVariable(NullType(f"the gradient of {op} by its input {x_pos}, {describe(x)}, is not implemented"
                                  f"{': ' if comment else ''}{comment}"))

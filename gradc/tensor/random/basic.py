@@ -20,7 +20,7 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast
-from gradc.tensor.random.op import REQUIRED, RandomVariable, row_equations
+from gradc.tensor.random.op import REQUIRED, RandomVariable, Value, row_equations
 
 Size = tuple[int, ...] | None
 
@@ -41,7 +41,7 @@ vonmises = RandomVariable("vonmises", {"mu": REQUIRED, "kappa": REQUIRED})
 weibull = RandomVariable("weibull", {"shape": REQUIRED})
 
 
-def _gamma(rng: np.random.Generator, shape: Any, rate: Any, size: Size) -> Any:
+def _gamma(rng: np.random.Generator, shape: Value, rate: Value, size: Size) -> Value:
     return rng.gamma(shape, 1.0 / np.asarray(rate, "float64"), size)
 
 
@@ -61,7 +61,7 @@ poisson = RandomVariable("poisson", {"lam": 1.0}, "int64")
 geometric = RandomVariable("geometric", {"p": REQUIRED}, "int64")
 
 
-def _bernoulli(rng: np.random.Generator, p: Any, size: Size) -> Any:
+def _bernoulli(rng: np.random.Generator, p: Value, size: Size) -> Value:
     return rng.binomial(1, p, size)
 
 
@@ -84,7 +84,7 @@ class _Integers(RandomVariable):
 integers = _Integers("integers", {"low": REQUIRED, "high": None}, "int64")
 
 
-def _categorical(rng: np.random.Generator, p: Any, size: Size) -> Any:
+def _categorical(rng: np.random.Generator, p: Value, size: Size) -> Value:
     """The first place where the running sum of p reaches a uniform number."""
     if size is not None:
         np.broadcast_to(np.empty(p.shape[:-1]), size)       # raises if p has more sets than size has draws
@@ -116,7 +116,7 @@ class _OfClasses(RandomVariable):
         return [*others, probabilities(as_tensor_variable(p), self.name)]
 
 
-def probabilities(p: Any, what: str) -> Any:
+def probabilities(p: Value, what: str) -> Value:
     """p, once it is certain that along its last axis no number is negative and their sum is 1, but for roundings."""
     if not p.type.ndim:
         return p                        # make_node refuses it
@@ -142,7 +142,7 @@ categorical = _OfClasses("categorical", {"p": REQUIRED}, "int64", _categorical, 
 
 def _each(method: str) -> Callable[..., Any]:
     """Draws by a method that takes one set of parameters: set after set in C order, if there are several."""
-    def draw(rng: np.random.Generator, parameters: Sequence[Any], ndims: Sequence[int], size: Size) -> Any:
+    def draw(rng: np.random.Generator, parameters: Sequence[Value], ndims: Sequence[int], size: Size) -> Value:
         one = getattr(rng, method)
         if all(p.ndim == n for p, n in zip(parameters, ndims)):
             return one(*parameters, size=size)
@@ -155,11 +155,11 @@ def _each(method: str) -> Callable[..., Any]:
 _dirichlets, _multivariate_normals = _each("dirichlet"), _each("multivariate_normal")
 
 
-def _dirichlet(rng: np.random.Generator, alphas: Any, size: Size) -> Any:
+def _dirichlet(rng: np.random.Generator, alphas: Value, size: Size) -> Value:
     return _dirichlets(rng, (alphas,), (1,), size)
 
 
-def _multivariate_normal(rng: np.random.Generator, mean: Any, cov: Any, size: Size) -> Any:
+def _multivariate_normal(rng: np.random.Generator, mean: Value, cov: Value, size: Size) -> Value:
     return _multivariate_normals(rng, (mean, cov), (1, 2), size)
 
 
@@ -174,8 +174,8 @@ multivariate_normal = RandomVariable("multivariate_normal", {"mean": REQUIRED, "
 class _Choice(RandomVariable):
     """Entries of `a` (along its first axis; 0, ..., a - 1 if it is a scalar), with probabilities `p` if given."""
 
-    def __call__(self, a: Any, size: Any = None, replace: bool = True,  # type: ignore[override]
-                 p: Any = None, **options: Any) -> Any:
+    def __call__(self, a: Value, size: Any = None, replace: bool = True,  # type: ignore[override]
+                 p: Value = None, **options: Any) -> Any:
         if not isinstance(replace, bool):
             raise TypeMismatchError(f"choice: replace is True or False, got {quoted(replace)}")
         a = as_tensor_variable(a)
@@ -185,7 +185,7 @@ class _Choice(RandomVariable):
         weights = [] if p is None else [probabilities(as_tensor_variable(p), "choice")]
         return RandomVariable.__call__(op, a, replace, *weights, size=size, **options)
 
-    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Value]) -> StaticShape:
         return (*size, *parameters[0].type.shape[1:])
 
     def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var]:
@@ -193,14 +193,14 @@ class _Choice(RandomVariable):
         return [*sizes, *(builder.size(a, k) for k in range(1, tensor(a).ndim))]
 
 
-def _choice(rng: np.random.Generator, a: Any, replace: Any, p: Any = None, *, size: Size) -> Any:
+def _choice(rng: np.random.Generator, a: Value, replace: Value, p: Value = None, *, size: Size) -> Value:
     return rng.choice(a if a.ndim else int(a), size, bool(replace), p)
 
 
 class _Permutation(RandomVariable):
     """`x` with its first axis in random order (0, ..., x - 1 if it is a scalar)."""
 
-    def __call__(self, x: Any, **options: Any) -> Any:  # type: ignore[override]
+    def __call__(self, x: Value, **options: Any) -> Any:  # type: ignore[override]
         x = as_tensor_variable(x)
         op = self.with_dtype(_drawn(x))
         if not x.type.ndim:
@@ -208,7 +208,7 @@ class _Permutation(RandomVariable):
                          "permutation: the number of elements must not be negative, got {0}")
         return RandomVariable.__call__(op, x, **options)
 
-    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Value]) -> StaticShape:
         return parameters[0].type.shape or (None,)
 
     def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var]:
@@ -216,11 +216,11 @@ class _Permutation(RandomVariable):
         return [builder.size(x, k) for k in range(tensor(x).ndim)] or [builder.cast(x, "int64")]
 
 
-def _permutation(rng: np.random.Generator, x: Any, size: Size) -> Any:
+def _permutation(rng: np.random.Generator, x: Value, size: Size) -> Value:
     return rng.permutation(x if x.ndim else int(x))
 
 
-def _drawn(x: Any) -> str:
+def _drawn(x: Value) -> str:
     """The dtype of what is drawn out of `x`."""
     if x.type.ndim:
         return x.type.dtype

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -25,9 +25,11 @@ from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.routines import UserRoutine
 from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
-from gradc.tensor.shape import stack
+from gradc.tensor.joining import stack
 from gradc.tensor.sharedvar import shared
+from gradc.tensor.types import ShapeLike
 
+Value: TypeAlias = Any           # of a parameter: an array or a number; of a draw: the same
 REQUIRED: Any = object()        # stands where a parameter has no default
 Equations = Callable[[Builder, Var, Sequence[Var], Sequence[Var]], "Sequence[Var] | None"]
 _TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          # what becomes that without a loss
@@ -62,7 +64,7 @@ class RandomVariable(Op):
         self.equations = equations
         self.tried = tried or draw is None or equations is not None
 
-    def __call__(self, *args: Any, size: Any = None, rng: Any = None, name: str | None = None,
+    def __call__(self, *args: Any, size: ShapeLike | None = None, rng: Variable | None = None, name: str | None = None,
                  dtype: str | None = None, return_list: bool = False, **named: Any) -> Any:
         """Draws of shape `size` (or what the parameters broadcast to), a tensor; `.owner.outputs[0]` is the next state.
 
@@ -75,7 +77,7 @@ class RandomVariable(Op):
         """
         if len(args) == len(self.parameters) + 1 and size is None:      # size may come last, by position
             *args, size = args  # type: ignore[assignment]
-        op = self if dtype in (None, self.dtype) else self.with_dtype(dtype)  # type: ignore[arg-type]
+        op = self if dtype in (None, self.dtype) else self.with_dtype(dtype)
         outs = super(RandomVariable, op).__call__(_state(rng), _size(size), *self.bind(args, named), return_list=True)
         outs[1].name = name
         return outs if return_list else outs[1]
@@ -112,11 +114,12 @@ class RandomVariable(Op):
         length = size.type.shape[0]
         given: list[int | None] = [int(n) for n in size.data] if isinstance(size, Constant) else [None] * length
         shape = self.shape(given, values)
-        if self.tried and 0 not in given and all(isinstance(v, Constant) for v in values):
-            self._try([v.data for v in values])
+        known = [v.data for v in values if isinstance(v, Constant)]
+        if self.tried and 0 not in given and len(known) == len(values):
+            self._try(known)
         return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
 
-    def _fits(self, size: Sequence[int | None], parameters: Sequence[Any]) -> None:
+    def _fits(self, size: Sequence[int | None], parameters: Sequence[Value]) -> None:
         """Do the parameters broadcast to `size`, if one is given?"""
         for p, ndim, key in zip(parameters, self.ndims_params, self.parameters if size else ()):
             batch = p.type.shape[:p.type.ndim - ndim]
@@ -137,7 +140,7 @@ class RandomVariable(Op):
     def _dtype(self) -> str:
         return config.floatX if self.dtype == "floatX" else self.dtype
 
-    def shape(self, size: Sequence[int | None], parameters: Sequence[Any]) -> StaticShape:
+    def shape(self, size: Sequence[int | None], parameters: Sequence[Value]) -> StaticShape:
         """The static shape of draws; `size` is empty if none was given."""
         self._fits(size, parameters)
         batches = [p.type.shape[:p.type.ndim - n] for p, n in zip(parameters, self.ndims_params)]
@@ -182,7 +185,7 @@ class RandomVariable(Op):
         draw = self.draw or getattr(type(after), self.name)
         draws = draw(after, *parameters, size=tuple(size.tolist()) or None)
         output_storage[0][0] = after
-        output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)  # type: ignore[attr-defined]
+        output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)
 
     def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]) -> list[Variable]:
         """Undefined by every parameter, as in Aesara; write draws of a standard distribution scaled and shifted."""
@@ -238,6 +241,7 @@ def _state(rng: Any) -> Variable:
 def _size(size: Any) -> Variable:
     """A size as an int64 vector of known length."""
     parts = [] if size is None else sizes(size)
-    if all(isinstance(p, Constant) for p in parts):
-        return constant(np.array([int(p.data) for p in parts], "int64"))
+    known = [int(p.data) for p in parts if isinstance(p, Constant)]
+    if len(known) == len(parts):
+        return constant(np.array(known, "int64"))
     return stack(parts)

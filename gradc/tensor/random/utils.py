@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from gradc.errors import quoted
 from gradc.ir.graph import Variable
 from gradc.tensor.random import basic
 from gradc.tensor.random.op import RandomVariable
-from gradc.tensor.sharedvar import shared
+from gradc.tensor.sharedvar import SharedVariable, shared
+
+Seed: TypeAlias = "int | Sequence[int] | None"
 
 
 class RandomStream:
@@ -26,19 +28,20 @@ class RandomStream:
     Source: aesara.tensor.random.utils.RandomStream.
     """
 
-    def __init__(self, seed: Any = None, namespace: Any = None,
+    def __init__(self, seed: Seed = None, namespace: object = None,
                  rng_ctor: Callable[..., np.random.Generator] | None = None) -> None:
         self.default_instance_seed = seed
         self.namespaces = [basic] if namespace is None else [namespace, basic]
         self.rng_ctor = rng_ctor or np.random.default_rng
-        self.state_updates: list[tuple[Any, Variable]] = []
+        self.state_updates: list[tuple[SharedVariable, Variable]] = []
         self.gen_seedgen = np.random.SeedSequence(seed)
 
-    def updates(self) -> list[tuple[Any, Variable]]:
+    def updates(self) -> list[tuple[SharedVariable, Variable]]:
         """Pairs (shared variable, its next state), one per draw so far."""
-        return [(rng, rng.default_update) for rng, _ in self.state_updates]
+        return [(rng, rng.default_update) for rng, _ in self.state_updates
+                if rng.default_update is not None]
 
-    def seed(self, seed: Any = None) -> None:
+    def seed(self, seed: Seed = None) -> None:
         """Set the generators of all draws so far as if the stream had begun with `seed` (default: its own seed)."""
         self.gen_seedgen = np.random.SeedSequence(self.default_instance_seed if seed is None else seed)
         for (rng, _), child in zip(self.state_updates, self.gen_seedgen.spawn(len(self.state_updates))):

@@ -388,8 +388,7 @@ def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
     for x, v in zip(seqs, op.split(eqn.args)[2]):
         if len(x) < steps:
             raise ShapeError(fill(FEW_ROWS.format(literal(str(op)), literal(shown(v.name or v))), [len(x), steps]))
-    holomorphic = any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
-                      for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))     # a complex step
+    holomorphic = _is_complex_step(args, eqn)
     rows: Values = [None] * op.n_stacked
     carries = list(inits)
     end = steps if limit is None else min(int(limit), steps)
@@ -428,7 +427,13 @@ def _stack(steps: int, row: np.ndarray) -> np.ndarray:
 
 
 def _cond(op: ops.Cond, args: Values, eqn: Eqn) -> Values:
-    return evaluate(op.then if args[0] else op.orelse, args[1:])
+    return evaluate(op.then if args[0] else op.orelse, args[1:], holomorphic=_is_complex_step(args, eqn))
+
+
+def _is_complex_step(args: Values, eqn: Eqn) -> bool:
+    """Are complex numbers given where floats are expected?"""
+    return any(np.iscomplexobj(x) and v.type.dtype in dtypes.FLOATS
+               for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))
 
 
 _RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {

@@ -43,6 +43,14 @@ def _called() -> frozenset[str]:
     return frozenset(_WORD.findall(" ".join([*texts, *C_TYPE.values()])))
 
 
+@cache
+def _free(base: str) -> str:
+    """`base`, or what stands for it where it is reserved, looks like a macro, or is among `OWN`."""
+    if reserved(base) or base in OWN or (base.isupper() and sum(map(str.isalpha, base)) > 1):
+        return f"{base.lstrip('_') or 'v'}_v"
+    return base
+
+
 def reserved(name: str) -> bool:
     """Does `name` mean something to C, to gradc's headers or in what rows print?"""
     return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
@@ -72,9 +80,8 @@ class Names(dict[str, str]):
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if base not in self._count and (reserved(base) or base in OWN
-                                        or (base.isupper() and sum(map(str.isalpha, base)) > 1)):
-            base = f"{base.lstrip('_') or 'v'}_v"
+        if base not in self._count:
+            base = _free(base)
         k = self._count.get(base, 1)
         name = base
         while self.has(name):

@@ -83,19 +83,20 @@ class Alike:
     """Texts by what is left of them without names: an object for all that differ in nothing but names."""
 
     def __init__(self) -> None:
-        self._found: dict[Any, list[tuple[list[str], Any]]] = {}        # words, object
+        self._found: dict[str, list[tuple[list[str], Names, Any]]] = {}     # by what is left: words, names, object
 
     def find(self, text: str, names: Names, made: Any) -> Any:
         """The object of a text like `text`, or `made`, which is kept."""
         words = text.translate(_WORDS).split()
-        rest = names.others(words)      # words of C, types among them: each stands for itself
-        alike = self._found.setdefault((text.translate(_SIGNS), rest), [])
-        for known, found in alike:
+        alike = self._found.setdefault(text.translate(_SIGNS), [])
+        for known, known_names, found in alike:
             pairs = set(zip(known, words))
-            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and all(
-                    a == b for a, b in pairs if a in rest or b in rest):
-                return found
-        alike.append((words, made))
+            first, second = {a for a, _ in pairs}, {b for _, b in pairs}
+            if len(pairs) == len(first) == len(second):
+                rest = names.others(second)     # words of C, types among them: each stands for itself
+                if rest == known_names.others(first) and all(a == b for a, b in pairs if a in rest or b in rest):
+                    return found
+        alike.append((words, names, made))
         return made
 
 

@@ -107,10 +107,10 @@ class Values:
 
     def walk(self, arg: Var, rank: int, places: Sequence[int | None], depth: int) -> tuple[int | None, ...]:
         """Which axis of an elementwise argument each domain axis walks; size-1 and missing axes repeat."""
-        key = (arg.type, rank, tuple(places))
+        shape = arg.type.shape  # type: ignore[attr-defined]
+        key = (shape, rank, tuple(places))
         found = self._walks.get(key)
         if found is None:
-            shape = arg.type.shape  # type: ignore[attr-defined]
             pad = rank - len(shape)
             axis_of: list[int | None] = [None] * depth
             for k, s in enumerate(shape):

@@ -92,13 +92,12 @@ class _Forms(Forms):
 
 def _form(b: Any, op: ops.Map, args: Args) -> Var | None:
     """Another form of `op(*args)`, or None."""
-    dtype = result_type(op, args).dtype
-    if dtype not in dtypes.FLOATS or any([a.type.dtype not in dtypes.FLOATS for a in args]):
-        return None
     forms = b.memo.get("forms")
     if forms is None:
         forms = b.memo["forms"] = _Forms(b)
-    forms.dtype = dtype
+    if not any([forms.seed(a) for a in args]) or any([a.type.dtype not in dtypes.FLOATS for a in args]):
+        return None
+    forms.dtype = result_type(op, args).dtype       # floating, as all arguments are
     made: Var | None = forms.form(op.fn, args)
     return made
 

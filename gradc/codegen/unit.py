@@ -90,11 +90,10 @@ class Alike:
         words = text.translate(_WORDS).split()
         alike = self._found.setdefault(text.translate(_SIGNS), [])
         for known, known_names, found in alike:
-            pairs = set(zip(known, words))
-            first, second = {a for a, _ in pairs}, {b for _, b in pairs}
-            if len(pairs) == len(first) == len(second):
-                rest = names.others(second)     # words of C, types among them: each stands for itself
-                if rest == known_names.others(first) and all(a == b for a, b in pairs if a in rest or b in rest):
+            other = dict(zip(known, words))
+            if len(set(other.values())) == len(other) and [other[word] for word in known] == words:
+                rest = names.others(words)      # words of C, types among them: each stands for itself
+                if rest == known_names.others(known) and all(other[word] == word for word in rest):
                     return found
         alike.append((words, names, made))
         return made

@@ -164,8 +164,10 @@ class View:
         axes: list[Axis] = []
         offsets = list(self._seen(lambda v: v.composed(outer, sizes)))
         for inner, terms in zip(self.axes, outer.offsets):
-            for term in terms if inner is not None else ():
-                root_axis, factor = inner
+            if inner is None:
+                continue
+            root_axis, factor = inner
+            for term in terms:
                 if isinstance(term, tuple):
                     term = (term[0], sizes.mul(term[1], factor, "stride"))
                 else:

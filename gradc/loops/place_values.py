@@ -57,8 +57,7 @@ class Values:
     def position(self, eqn: Eqn) -> None:
         """The result of an Iota: the variable of the loop it is used in."""
         out = eqn.outs[0]
-        self.whole(out)
-        self.trees[out] = Tree(out, eqn.op, ())
+        self.trees[out] = Tree(out, eqn.op, (Leaf(out, self.whole(out)),))
         self._tree_cost[out] = 0
 
     def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
@@ -81,7 +80,9 @@ class Values:
         key = (var, axis_of)
         found = self._operands.get(key)
         if found is None:
-            found = self._operands[key] = self.through(self.views[var], axis_of)
+            view, tree = self.views[var], self.trees.get(var)
+            is_own = tree is not None and view.root is var and axis_of == tuple(range(len(view.dims)))
+            found = self._operands[key] = tree if is_own else self.through(view, axis_of)
         return found
 
     def through(self, view: View, axis_of: Sequence[int | None]) -> Operand:

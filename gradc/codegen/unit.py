@@ -37,7 +37,6 @@ from gradc.record import record
 from gradc.target import TARGET
 
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-_NAME = re.compile(r"\b([A-Za-z_]\w*)")
 _IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
 # For str.translate: words with blanks between them, and the text without words.
 _WORDS = {k: k if is_word else " " for k, is_word in _IS_WORD.items()}
@@ -91,9 +90,9 @@ class Alike:
         alike = self._found.setdefault(text.translate(_SIGNS), [])
         for known, known_names, found in alike:
             other = dict(zip(known, words))
-            if len(set(other.values())) == len(other) and [other[word] for word in known] == words:
-                rest = names.others(words)      # words of C, types among them: each stands for itself
-                if rest == known_names.others(known) and all(other[word] == word for word in rest):
+            if len(set(other.values())) == len(other) and [*map(other.get, known)] == words:
+                rest = known_names.others(other)        # words of C, types among them: each stands for itself
+                if rest == names.others(other.values()) and all(other[word] == word for word in rest):
                     return found
         alike.append((words, names, made))
         return made
@@ -422,8 +421,9 @@ def _function(head: str, body: list[str]) -> list[str]:
     first = next((k for k, line in enumerate(body) if line.startswith("    status = ")), None)
     if first is not None:
         body = [*body[:first], body[first].replace("status", "int status", 1), *body[first + 1:]]
-    used = set(_NAME.findall("\n".join(body)))
-    unused = [f"    (void){name};" for name in ("frame", "sz") if f"*{name}" in head and name not in used]
+    text = "\n".join(body)
+    unused = [f"    (void){name};" for name in ("frame", "sz")
+              if f"*{name}" in head and not re.search(rf"\b{name}\b", text)]
     return [head, "{", *unused, *body, "    return 0;", "}", ""]
 
 

@@ -81,6 +81,8 @@ class Reader(Exponents):
     def seed(self, v: Any) -> bool:
         """Does v hold one of the factors?  A quick look, each expression once."""
         seeds = self._seeds
+        if v in seeds:
+            return seeds[v]
         work = [(v, DEPTH)]
         while work:
             u, depth = work[-1]

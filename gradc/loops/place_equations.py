@@ -50,6 +50,8 @@ class EquationPlacer(BodyBuilder):
                 continue
             kept.append(eqn)
             match eqn.op:
+                case ops.Map():
+                    used.update(eqn.args)
                 case ops.ShapeOf() | ops.Iota():
                     pass
                 case ops.Broadcast() | ops.Reshape():

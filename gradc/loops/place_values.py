@@ -13,7 +13,7 @@ from gradc.ir import ops
 from gradc.ir.program import Eqn, Var
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.schedule import Leaf, Node, Operand, Tree, leaves, op_weight
+from gradc.loops.schedule import Leaf, Node, Operand, Tree, op_weight
 from gradc.loops.sizes import KernelSizes
 from gradc.target import TARGET
 
@@ -37,6 +37,7 @@ class Values:
         self.frame = set(inputs)                        # what the caller gives, and constants
         self.searched: set[Var] = set()                 # computed again in the search for what is at fault
         self._tree_cost: dict[Var, int] = {}
+        self._tree_leaves: dict[Var, int] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._walks: dict[Any, tuple[int | None, ...]] = {}
 
@@ -58,19 +59,21 @@ class Values:
         """The result of an Iota: the variable of the loop it is used in."""
         out = eqn.outs[0]
         self.trees[out] = Tree(out, eqn.op, (Leaf(out, self.whole(out)),))
-        self._tree_cost[out] = 0
+        self._tree_cost[out], self._tree_leaves[out] = 0, 1
 
     def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
         """If an elementwise value is cheap, computes it wherever it is used; `operands` are those at its own place."""
         out, cost = eqn.outs[0], op_weight(eqn.op)
         if cost > TARGET.recompute and out not in self.searched:
             return False
-        cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if out not in self.searched and (cost > TARGET.recompute or len(leaves(*operands)) > TARGET.recompute_leaves):
+        inner = [o.var for o in operands if type(o) is Tree]
+        cost += sum([self._tree_cost[v] for v in inner])
+        count = len(operands) - len(inner) + sum([self._tree_leaves[v] for v in inner])
+        if out not in self.searched and (cost > TARGET.recompute or count > TARGET.recompute_leaves):
             return False
         own = range(rank)                   # the same operands in out's own axes
         self.trees[out] = Tree(out, eqn.op, tuple([self.operand(a, self.walk(a, rank, own, rank)) for a in eqn.args]))
-        self._tree_cost[out] = cost
+        self._tree_cost[out], self._tree_leaves[out] = cost, count
         return True
 
     # -- operands

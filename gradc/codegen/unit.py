@@ -82,20 +82,14 @@ class Alike:
     """Texts by what is left of them without names: an object for all that differ in nothing but names."""
 
     def __init__(self) -> None:
-        self._found: dict[str, list[tuple[list[str], Names, Any]]] = {}     # by what is left: words, names, object
+        self._found: dict[Any, Any] = {}
 
     def find(self, text: str, names: Names, made: Any) -> Any:
         """The object of a text like `text`, or `made`, which is kept."""
         words = text.translate(_WORDS).split()
-        alike = self._found.setdefault(text.translate(_SIGNS), [])
-        for known, known_names, found in alike:
-            other = dict(zip(known, words))
-            if len(set(other.values())) == len(other) and [*map(other.get, known)] == words:
-                rest = known_names.others(other)        # words of C, types among them: each stands for itself
-                if rest == names.others(other.values()) and all(other[word] == word for word in rest):
-                    return found
-        alike.append((words, names, made))
-        return made
+        stands: dict[str, Any] = {word: k for k, word in enumerate(dict.fromkeys(words))}     # a name: its place
+        stands.update({word: word for word in names.others(stands)})    # words of C, types among them: for themselves
+        return self._found.setdefault((text.translate(_SIGNS), tuple(map(stands.get, words))), made)
 
 
 class _Unit:

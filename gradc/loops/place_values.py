@@ -83,9 +83,11 @@ class Values:
         key = (var, axis_of)
         found = self._operands.get(key)
         if found is None:
-            view, tree = self.views[var], self.trees.get(var)
-            is_own = tree is not None and view.root is var and axis_of == tuple(range(len(view.dims)))
-            found = self._operands[key] = tree if is_own else self.through(view, axis_of)
+            view = self.views[var]
+            found = self.trees.get(var)
+            if found is None or view.root is not var or axis_of != tuple(range(len(view.dims))):
+                found = self.through(view, axis_of)
+            self._operands[key] = found
         return found
 
     def through(self, view: View, axis_of: Sequence[int | None]) -> Operand:

@@ -81,14 +81,10 @@ class Names(dict[str, str]):
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if base not in self._count:
-            base = _free(base)
-        k = self._count.get(base, 1)
-        name = base
+        base = name = _free(base)
         while name in self._taken or name in self._around:
-            k += 1
+            self._count[base] = k = self._count.get(base, 1) + 1
             name = f"{base}_{k}"
-        self._count[base] = k
         self._taken.add(name)
         return name
 

@@ -116,16 +116,13 @@ class Nests:
         """What must exist."""
         result: list[Need] = []
         for leaf in node.leaves():
-            found = needed(leaf.view)
-            self.used.update([leaf.root, *[v for v, _ in found]])
-            result += [(leaf.root, leaf.view), *found]
+            result += [(leaf.root, leaf.view), *needed(leaf.view)]
         target = node.target
         if target is not None:
-            positions = needed(target)
-            self.used.update([v for v, _ in positions])
-            result += positions
-            if node.adds or target.root is not node.out:
-                result.append((target.root, None))
+            result += needed(target)
+        self.used.update([v for v, _ in result])
+        if target is not None and (node.adds or target.root is not node.out):
+            result.append((target.root, None))
         return result
 
     def _sizes_known(self, views: Sequence[View], domain: Sequence[SizeExpr]) -> int:

@@ -227,6 +227,9 @@ def summed_to(o: Symbolic, g: Guarded, like: Variable) -> Guarded:
     have, want = g.raw.type.shape, like.type.shape
     if have == want:
         return g
+    if not g.mask:
+        total = o.sum_to(g.raw, like)
+        return g if total is g.raw else Guarded(total, weak=g.weak)
     pad = len(have) - len(want)
     kept = [pad + k if s != 1 or have[pad + k] == 1 else -1 for k, s in enumerate(want)]
     axes = range(len(have))
@@ -263,7 +266,7 @@ def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
 
 def _minus(a: Mask, b: Mask) -> Mask:
     """The conditions of a that are not among those of b."""
-    return tuple((c, holds) for c, holds in a if not any(holds == h and _same(c, d) for d, h in b))
+    return tuple([(c, holds) for c, holds in a if not any(holds == h and _same(c, d) for d, h in b)])
 
 
 def _all(o: Symbolic, mask: Mask) -> Variable:

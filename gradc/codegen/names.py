@@ -43,6 +43,14 @@ def _called() -> frozenset[str]:
     return frozenset(_WORD.findall(" ".join([*texts, *C_TYPE.values()])))
 
 
+@cache
+def _free(base: str) -> str:
+    """`base`, or what stands for it where it is reserved, looks like a macro, or is among `OWN`."""
+    if reserved(base) or base in OWN or (base.isupper() and sum(map(str.isalpha, base)) > 1):
+        return f"{base.lstrip('_') or 'v'}_v"
+    return base
+
+
 def reserved(name: str) -> bool:
     """Does `name` mean something to C, to gradc's headers or in what rows print?"""
     return name in KEYWORDS or name in _called() or name.startswith(("_", "gradc_", "GRADC_"))
@@ -57,12 +65,13 @@ class Names(dict[str, str]):
     list).  Functions and types that a unit does not use may have local namesakes.
     """
 
-    __slots__ = ("_count", "_outer", "_taken")
+    __slots__ = ("_around", "_count", "_outer", "_taken")
 
     def __init__(self, outer: Names | None = None) -> None:
         super().__init__({} if outer is not None else {name: name for name in BOUNDS})
         self._outer = outer
         self._taken: set[str] = set()
+        self._around = self._taken if outer is None else outer._taken
         self._count: dict[str, int] = {}
 
     def __missing__(self, name: str) -> str:
@@ -72,26 +81,16 @@ class Names(dict[str, str]):
 
     def new(self, base: str) -> str:
         """An identifier for something else, called `base` if it is free."""
-        if base not in self._count and (reserved(base) or base in OWN
-                                        or (base.isupper() and sum(map(str.isalpha, base)) > 1)):
-            base = f"{base.lstrip('_') or 'v'}_v"
-        k = self._count.get(base, 1)
-        name = base
-        while self.has(name):
-            k += 1
+        base = name = _free(base)
+        while name in self._taken or name in self._around:
+            self._count[base] = k = self._count.get(base, 1) + 1
             name = f"{base}_{k}"
-        self._count[base] = k
         self._taken.add(name)
         return name
 
-    def has(self, name: str) -> bool:
-        """Is `name` an identifier of this scope or the one around it?"""
-        return name in self._taken or (self._outer is not None and self._outer.has(name))
-
     def others(self, words: Iterable[str]) -> frozenset[str]:
         """The words that are no identifiers of this scope or the one around it."""
-        rest = frozenset(words) - self._taken
-        return rest if self._outer is None else self._outer.others(rest)
+        return frozenset(words) - self._taken - self._around
 
 
 def wrapped(text: str, indent: int, width: int = 110) -> list[str]:

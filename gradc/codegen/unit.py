@@ -38,7 +38,6 @@ from gradc.record import record
 from gradc.target import TARGET
 
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-_NAME = re.compile(r"\b([A-Za-z_]\w*)")
 _IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
 # For str.translate: words with blanks between them, and the text without words.
 _WORDS = {k: k if is_word else " " for k, is_word in _IS_WORD.items()}
@@ -84,20 +83,14 @@ class Alike:
     """Texts by what is left of them without names: an object for all that differ in nothing but names."""
 
     def __init__(self) -> None:
-        self._found: dict[Any, list[tuple[list[str], Any]]] = {}        # words, object
+        self._found: dict[Any, Any] = {}
 
     def find(self, text: str, names: Names, made: Any) -> Any:
         """The object of a text like `text`, or `made`, which is kept."""
         words = text.translate(_WORDS).split()
-        rest = names.others(words)      # words of C, types among them: each stands for itself
-        alike = self._found.setdefault((text.translate(_SIGNS), rest), [])
-        for known, found in alike:
-            pairs = set(zip(known, words))
-            if len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) and all(
-                    a == b for a, b in pairs if a in rest or b in rest):
-                return found
-        alike.append((words, made))
-        return made
+        stands: dict[str, Any] = {word: k for k, word in enumerate(dict.fromkeys(words))}     # a name: its place
+        stands.update({word: word for word in names.others(stands)})    # words of C, types among them: for themselves
+        return self._found.setdefault((text.translate(_SIGNS), tuple(map(stands.get, words))), made)
 
 
 class _Unit:
@@ -433,8 +426,9 @@ def _function(head: str, body: list[str]) -> list[str]:
     first = next((k for k, line in enumerate(body) if line.startswith("    status = ")), None)
     if first is not None:
         body = [*body[:first], body[first].replace("status", "int status", 1), *body[first + 1:]]
-    used = set(_NAME.findall("\n".join(body)))
-    unused = [f"    (void){name};" for name in ("frame", "sz") if f"*{name}" in head and name not in used]
+    text = "\n".join(body)
+    unused = [f"    (void){name};" for name in ("frame", "sz")
+              if f"*{name}" in head and not re.search(rf"\b{name}\b", text)]
     return [head, "{", *unused, *body, "    return 0;", "}", ""]
 
 

@@ -82,6 +82,8 @@ class Reader(Exponents[E]):
     def seed(self, v: E) -> bool:
         """Does v hold one of the factors?  A quick look, each expression once."""
         seeds = self._seeds
+        if v in seeds:
+            return seeds[v]
         work = [(v, DEPTH)]
         while work:
             u, depth = work[-1]

@@ -45,7 +45,7 @@ def user_line() -> SourceLine | None:
     """(file, line) of the innermost frame outside gradc: where the user wrote it."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if is_user_frame(frame):
+        if not _MODULE_OF_FILE.get(frame.f_code.co_filename) and is_user_frame(frame):
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return None

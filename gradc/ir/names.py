@@ -11,6 +11,8 @@ LENGTH = 40         # characters of a name that are kept
 @cache
 def identifier(text: str) -> str:
     """A user's name in letters, digits and underscores of ASCII: "σ_0" is sigma_0, "W[1]" is W_1."""
+    if text.isascii() and text.isidentifier() and len(text) <= LENGTH and text[0] != "_" != text[-1]:
+        return text
     name = ""
     word = False
     for c in unicodedata.normalize("NFKD", text[:2 * LENGTH]):

@@ -49,11 +49,9 @@ def names_of(program: Program) -> dict[Var, str]:
     taken: set[str] = set()
     count = 0
     for var in [*program.inputs, *(o for e in program.eqns for o in e.outs)]:
-        name = shown(var.name or "")
-        if not name or name in taken:
+        name = shown(var.name) if var.name else ""
+        while not name or name in taken:
             count += 1
-            while f"v{count}" in taken:
-                count += 1
             name = f"v{count}"
         names[var] = name
         taken.add(name)

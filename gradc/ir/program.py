@@ -226,30 +226,31 @@ def equations(program: Program) -> Iterator[Eqn]:
 
 def with_sources(program: Program, of: Callable[[Eqn], Sources]) -> Program:
     """`program` with other sources of all its `equations`, which `of` is given in order."""
+    def change(body: Program) -> Program:
+        return with_sources(body, of)
+
     eqns = []
     for e in program.eqns:
         sources = of(e)
-        eqns.append(Eqn(with_bodies(e.op, lambda body: with_sources(body, of)), e.args, e.outs, sources))
+        eqns.append(Eqn(with_bodies(e.op, change), e.args, e.outs, sources))
     return Program(program.inputs, eqns, program.outputs)
 
 
 def with_bodies(op: ops.OpKind, change: Callable[[Program], Program]) -> ops.OpKind:
     """`op` with each Program in it changed."""
-    match op:
-        case ops.Scan():
-            return replace(op, body=change(op.body))
-        case ops.Cond():
-            return replace(op, then=change(op.then), orelse=change(op.orelse))
+    if type(op) is ops.Scan:
+        return replace(op, body=change(op.body))
+    if type(op) is ops.Cond:
+        return replace(op, then=change(op.then), orelse=change(op.orelse))
     return op
 
 
 def bodies(op: ops.OpKind) -> tuple[Program, ...]:
     """The Programs inside an op."""
-    match op:
-        case ops.Scan():
-            return (op.body,)
-        case ops.Cond():
-            return (op.then, op.orelse)
+    if type(op) is ops.Scan:
+        return (op.body,)
+    if type(op) is ops.Cond:
+        return (op.then, op.orelse)
     return ()
 
 

@@ -34,7 +34,7 @@ OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 # ------------------------------------------------------------------------------------------------- rules
 
 
-def broadcast(s: Sizing, what: str, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
+def broadcast(s: Sizing, what: object, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
     """Dimensions of `all_dims` broadcast: 1s that `fixed` states and missing axes repeat, other sizes must agree."""
     first: Any = ()
     for dims in all_dims:
@@ -56,18 +56,18 @@ def broadcast(s: Sizing, what: str, args: Args, all_dims: Sequence[Any], fixed: 
     return tuple(result)
 
 
-def _differ(s: Sizing, what: str, args: Args, axis: int | None = None) -> Callable[[], str]:
+def _differ(s: Sizing, what: object, args: Args, axis: int | None = None) -> Callable[[], str]:
     def text() -> str:
         shapes = literal(", ".join(f"{s.name(a)} is {a.type.short()}" for a in args))
         where = "" if axis is None else f" of dimension {axis}"
-        return f"{literal(what)}: sizes {{0}} and {{1}}{where} differ ({shapes})" \
+        return f"{literal(str(what))}: sizes {{0}} and {{1}}{where} differ ({shapes})" \
                f"{'' if axis is None else s.broadcast_note}"
 
     return text
 
 
 def _map(s: Sizing, op: ops.Map, args: Args) -> list[Known]:
-    return [broadcast(s, str(op), args, [s.of(a) for a in args], [a.type.shape for a in args])]
+    return [broadcast(s, op, args, [s.of(a) for a in args], [a.type.shape for a in args])]
 
 
 def _same(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:

@@ -325,7 +325,7 @@ class Sizes:
     def all_found(self, dims: Dims) -> Dims:
         """The representatives of all of `dims`."""
         region = self.region
-        if not region.same:
+        if not dims or not region.same:
             return dims
         found = region.found.get(dims)
         if found is None:

@@ -17,7 +17,7 @@ from gradc.ir.scalars import Row
 # a * b + c with one rounding where the CPU can; no row of the table, because NumPy can't.
 FMA_C = "GRADC_FMA_{t}({0}, {1}, {2})"
 FMA = Row("fma", 3, "common", lambda a, b, c: a * b + c, FMA_C, cost="fma", ulp=1)
-_ADD, _MUL, _FMA = ops.Map("add"), ops.Map("mul"), ops.Map(FMA)
+_FMA = ops.Map(FMA)
 
 
 def fused(program: Program) -> Program:
@@ -25,9 +25,11 @@ def fused(program: Program) -> Program:
     products: dict[Var, Eqn] = {}
     sums: dict[Var, tuple[Eqn, Var]] = {}
     for eqn in program.eqns:
-        if eqn.op == _MUL and tensor(eqn.out).dtype in dtypes.FLOATS:
+        if type(eqn.op) is not ops.Map:
+            continue
+        if eqn.op.fn == "mul" and tensor(eqn.out).dtype in dtypes.FLOATS:
             products[eqn.out] = eqn
-        elif eqn.op == _ADD:
+        elif eqn.op.fn == "add":
             for product, literal in (eqn.args, eqn.args[::-1]):
                 if product in products and literal.data is not None and literal.data.ndim == 0 \
                         and eqn.out.type == product.type:

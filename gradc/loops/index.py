@@ -42,7 +42,7 @@ class View:
     @staticmethod
     def whole(root: Var, dims: tuple[SizeExpr, ...]) -> View:
         """The value itself."""
-        return View(root, dims, tuple((k, 1) for k in range(len(dims))), ((),) * len(dims))
+        return View(root, dims, tuple([(k, 1) for k in range(len(dims))]), ((),) * len(dims))
 
     def is_whole(self, root_dims: tuple[SizeExpr, ...]) -> bool:
         """Does this view all of the root, element for element, in order (size-1 axes apart)?"""
@@ -163,11 +163,11 @@ class View:
         """This view (of v's operand) seen through `outer` (a view of v): a view of this view's root."""
         axes: list[Axis] = []
         offsets = list(self._seen(lambda v: v.composed(outer, sizes)))
-        for k, inner in enumerate(self.axes):
+        for inner, terms in zip(self.axes, outer.offsets):
             if inner is None:
                 continue
-            for term in outer.offsets[k]:
-                root_axis, factor = inner
+            root_axis, factor = inner
+            for term in terms:
                 if isinstance(term, tuple):
                     term = (term[0], sizes.mul(term[1], factor, "stride"))
                 else:
@@ -175,7 +175,7 @@ class View:
                 offsets[root_axis] = (*offsets[root_axis], term)
         for axis in outer.axes:
             inner = None if axis is None else self.axes[axis[0]]
-            axes.append(None if axis is None or inner is None else
+            axes.append(inner if axis is None or inner is None or axis[1] == 1 else
                         (inner[0], sizes.mul(inner[1], axis[1], "stride")))
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)
 

@@ -46,17 +46,17 @@ def walk(statements: Sequence[Any]) -> Iterator[Any]:
 
 def expressions(s: Any) -> Iterator[Any]:
     """All expressions of a statement that is no loop."""
-    match s:
-        case Check():
-            stack = [s.condition, *s.values]
-        case If() | Break():
-            stack = [s.condition]
-        case Call():
-            stack = [*s.args, *s.place]
-        case Take():
-            stack = []
-        case _:
-            stack = [s.expr]
+    kind = type(s)
+    if kind is Check:
+        stack = [s.condition, *s.values]
+    elif kind is If or kind is Break:
+        stack = [s.condition]
+    elif kind is Call:
+        stack = [*s.args, *s.place]
+    elif kind is Take:
+        stack = []
+    else:
+        stack = [s.expr]
     while stack:
         e = stack.pop()
         yield e
@@ -66,12 +66,10 @@ def expressions(s: Any) -> Iterator[Any]:
 
 def written(s: Any) -> Sequence[Any]:
     """The places in memory that a statement writes, each with `buffer` and `index`."""
-    match s:
-        case Store() | Accumulate():
-            return (s,)
-        case Call():
-            return s.outs
-    return ()
+    kind = type(s)
+    if kind is Store or kind is Accumulate:
+        return (s,)
+    return s.outs if kind is Call else ()
 
 
 def variables(index: Index) -> set[str]:

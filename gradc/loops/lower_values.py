@@ -163,8 +163,8 @@ class ValueWriter:
 
     def _new_key(self, operand: Operand) -> tuple[Any, int]:
         if not isinstance(operand, Leaf):
-            keys = [self._key(o) for o in operand.operands]
-            return (operand.op, *[k for k, _ in keys]), max([level for _, level in keys], default=0)
+            keys, levels = zip(*[self._key(o) for o in operand.operands])
+            return (operand.op, *keys), max(levels)
         root, view = operand.root, operand.view
         depth = self.schedule.depth                     # empty if there are no bodies
         level = max([BODY * depth.get(v, 0) for v in (root, *positions(view))]) if depth else 0

@@ -22,11 +22,12 @@ class Namer:
 
     def __call__(self, base: str) -> str:
         name = base = identifier(base)
-        k = self._count.get(base) or self._after.get(base, 1)
-        while name in self._own or name in self._avoid:
-            k += 1
-            name = f"{base}_{k}"
-        self._count[base] = k
+        if name in self._own or name in self._avoid:
+            k = self._count.get(base) or self._after.get(base, 1)
+            while name in self._own or name in self._avoid:
+                k += 1
+                name = f"{base}_{k}"
+            self._count[base] = k
         self._own.add(name)
         self._also.add(name)
         return name

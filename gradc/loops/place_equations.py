@@ -60,6 +60,8 @@ class EquationPlacer(BodyBuilder):
                 continue
             kept.add(eqn)
             match eqn.op:
+                case ops.Map():
+                    used.update(eqn.args)
                 case ops.ShapeOf() | ops.Iota():
                     pass
                 case ops.Broadcast() | ops.Reshape():

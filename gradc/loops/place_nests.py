@@ -114,16 +114,13 @@ class Nests:
         """What must exist."""
         result: list[Need] = []
         for leaf in node.leaves():
-            found = needed(leaf.view)
-            self.used.update([leaf.root, *[v for v, _ in found]])
-            result += [(leaf.root, leaf.view), *found]
+            result += [(leaf.root, leaf.view), *needed(leaf.view)]
         target = node.target
         if target is not None:
-            positions = needed(target)
-            self.used.update([v for v, _ in positions])
-            result += positions
-            if node.adds or target.root is not node.out:
-                result.append((target.root, None))
+            result += needed(target)
+        self.used.update([v for v, _ in result])
+        if target is not None and (node.adds or target.root is not node.out):
+            result.append((target.root, None))
         return result
 
     # -- where it goes; each returns the number of the item
@@ -133,6 +130,7 @@ class Nests:
             block = self._items[position]
             if len(block.children) < self._limit:
                 block.children.append(statement)
+                self._close_full(None, position, len(block.children))
                 return position
         return self._open_item(OpenBlock([statement]), None)
 
@@ -143,6 +141,7 @@ class Nests:
                 if node.kind == "write" and not self._write_fits(node, position):
                     continue
                 if self._join(nest, node, needs, position):
+                    self._close_full(nest.size, position, nest.count)
                     return position
         nest = OpenNest(node.domain[0], 0)
         self._open(nest, node)
@@ -158,6 +157,11 @@ class Nests:
         """Where from `start` on there are nests of a size (None: blocks) among the items."""
         places = self._places.get(size, [])
         return places[bisect_left(places, start):]
+
+    def _close_full(self, size: SizeExpr | None, position: int, count: int) -> None:
+        """Nothing more is offered to a nest (None: a block) that is full."""
+        if count >= self._limit:
+            self._places[size].remove(position)
 
     def _size(self, node: Node) -> int:
         """How much of a nest's limit a statement takes."""

@@ -14,7 +14,7 @@ from gradc.ir.program import Eqn, Var
 from gradc.ir.sizes import Symbol
 from gradc.loops.index import View
 from gradc.loops.nodes import SizeExpr
-from gradc.loops.schedule import Leaf, Node, Operand, Tree, leaves, op_weight
+from gradc.loops.schedule import Leaf, Node, Operand, Tree, op_weight
 from gradc.loops.sizes import KernelSizes
 from gradc.target import TARGET
 
@@ -40,6 +40,7 @@ class Values:
         self.frame = set(inputs)                        # what the caller gives, and constants
         self.searched: set[Var] = set()                 # computed again in the search for what is at fault
         self._tree_cost: dict[Var, int] = {}
+        self._tree_leaves: dict[Var, int] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
         self._walks: dict[Any, tuple[int | None, ...]] = {}
 
@@ -60,21 +61,22 @@ class Values:
     def position(self, eqn: Eqn) -> None:
         """The result of an Iota: the variable of the loop it is used in."""
         out = eqn.outs[0]
-        self.whole(out)
-        self.trees[out] = Tree(out, eqn.op, ())
-        self._tree_cost[out] = 0
+        self.trees[out] = Tree(out, eqn.op, (Leaf(out, self.whole(out)),))
+        self._tree_cost[out], self._tree_leaves[out] = 0, 1
 
     def recomputed(self, eqn: Eqn, rank: int, operands: Sequence[Operand]) -> bool:
         """If an elementwise value is cheap, computes it wherever it is used; `operands` are those at its own place."""
         out, cost = eqn.outs[0], op_weight(eqn.op)
         if cost > TARGET.recompute and out not in self.searched:
             return False
-        cost += sum([self._tree_cost[o.var] for o in operands if type(o) is Tree])
-        if out not in self.searched and (cost > TARGET.recompute or len(leaves(*operands)) > TARGET.recompute_leaves):
+        inner = [o.var for o in operands if type(o) is Tree]
+        cost += sum([self._tree_cost[v] for v in inner])
+        count = len(operands) - len(inner) + sum([self._tree_leaves[v] for v in inner])
+        if out not in self.searched and (cost > TARGET.recompute or count > TARGET.recompute_leaves):
             return False
         own = range(rank)                   # the same operands in out's own axes
         self.trees[out] = Tree(out, eqn.op, tuple([self.operand(a, self.walk(a, rank, own, rank)) for a in eqn.args]))
-        self._tree_cost[out] = cost
+        self._tree_cost[out], self._tree_leaves[out] = cost, count
         return True
 
     # -- operands
@@ -84,7 +86,11 @@ class Values:
         key = (var, axis_of)
         found = self._operands.get(key)
         if found is None:
-            found = self._operands[key] = self.through(self.views[var], axis_of)
+            view = self.views[var]
+            found = self.trees.get(var)
+            if found is None or view.root is not var or axis_of != tuple(range(len(view.dims))):
+                found = self.through(view, axis_of)
+            self._operands[key] = found
         return found
 
     def through(self, view: View, axis_of: Sequence[int | None]) -> Operand:
@@ -110,10 +116,10 @@ class Values:
 
     def walk(self, arg: Var, rank: int, places: Sequence[int | None], depth: int) -> tuple[int | None, ...]:
         """Which axis of an elementwise argument each domain axis walks; size-1 and missing axes repeat."""
-        key = (arg.type, rank, tuple(places))
+        shape = arg.type.shape
+        key = (shape, rank, tuple(places))
         found = self._walks.get(key)
         if found is None:
-            shape = arg.type.shape
             pad = rank - len(shape)
             axis_of: list[int | None] = [None] * depth
             for k, s in enumerate(shape):

@@ -126,23 +126,20 @@ def folds_into_memory(node: Node) -> bool:
     return any(p not in node.reduced for p in range(first, len(node.domain)))
 
 
-def op_weight(op: ops.OpKind) -> int:
+def op_weight(op: Any) -> int:
     """Cost of one application in additions."""
-    return max(1, get_row(op.fn).weight) if isinstance(op, ops.Map) else 1
+    return max(1, get_row(op.fn).weight) if type(op) is ops.Map else 1
 
 
-def op_label(op: ops.OpKind) -> str:
+def op_label(op: Any) -> str:
     """What to call the result of an op that has no name."""
-    match op:
-        case ops.Map("position"):           # the schedule's own, no row
-            return "position"
-        case ops.Map(fn):
-            return get_row(fn).name
-        case ops.Cast(dtype):
-            return f"as_{dtypes.SHORT[dtype]}"
-        case ops.Reduce() | ops.Contract() | ops.ArgReduce() | ops.Cumulate():
-            return str(op)
-    return type(op).__name__.lower()
+    kind = type(op)
+    if kind is ops.Map:
+        return "position" if op.fn == "position" else get_row(op.fn).name       # that is the schedule's own, no row
+    if kind is ops.Cast:
+        return f"as_{dtypes.SHORT[op.dtype]}"
+    is_written_so = kind in (ops.Reduce, ops.Contract, ops.ArgReduce, ops.Cumulate)
+    return str(op) if is_written_so else kind.__name__.lower()
 
 
 def _weight(operand: Operand) -> int:

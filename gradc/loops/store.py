@@ -145,7 +145,7 @@ def is_local(node: Node, user: User, view: View, body: Body, uses: Uses) -> bool
         return False
     count = node.available
     path, others = uses.path[node], uses.path[user]
-    if len(others) < count or any(a is not b for a, b in zip(path[:count], others)):
+    if others[:count] != path[:count]:
         return False
     for level in range(count):
         if level not in node.out_axes:

@@ -203,7 +203,7 @@ class _Split:
         b, loop = self.b, self.loop
         self.choose()
         kept = {key: v for key, v in loop.rows.items() if key not in self.leaving}
-        kept.update({("stacked", v): v for v in self.stacked})
+        kept.update({("stacked", v): v for v in sorted(self.stacked, key=lambda v: v.number)})
         left = {c: [a for a in addends if a not in self.leaving] for c, addends in self.sums.items()}
         roots = [*self.serial, *kept.values(), *[a.value for addends in left.values() for a in addends]]
         read, same = self.taken(roots, self.early(roots))

@@ -102,7 +102,7 @@ def share_reciprocals(program: Program, state: State) -> Program:
     outputs = set(program.outputs)
     count: dict[Var, int] = {}
     for eqn in program.eqns:
-        if eqn.op == _DIVIDE and eqn.args[1].data is None and eqn.out not in outputs:
+        if state.kinds[eqn.outs[0].number] == "true_divide" and eqn.args[1].data is None and eqn.out not in outputs:
             count[eqn.args[1]] = count.get(eqn.args[1], 0) + 1
     shared = {d for d, n in count.items() if n >= SHARED and tensor(d).dtype in dtypes.FLOATS}
     if not shared:

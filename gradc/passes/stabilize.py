@@ -96,13 +96,12 @@ class _Forms(Forms[Var]):
 
 def _form(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
     """Another form of `op(*args)`, or None."""
-    dtype = result_type(op, args).dtype
-    if dtype not in dtypes.FLOATS or any([a.type.dtype not in dtypes.FLOATS for a in args]):
-        return None
     forms: _Forms | None = b.memo.get("forms")
     if forms is None:
         forms = b.memo["forms"] = _Forms(b)
-    forms.dtype = dtype
+    if not any([forms.seed(a) for a in args]) or any([a.type.dtype not in dtypes.FLOATS for a in args]):
+        return None
+    forms.dtype = result_type(op, args).dtype       # floating, as all arguments are
     return forms.form(op.fn, args)
 
 

@@ -173,11 +173,9 @@ class BodyBuilder:
         ranges = self.ranges(op, x, eqn.args[2:])
         base = self.begin_write(eqn)
         if base is None:
-            base = self._new_memory(x, out)
-            if self._scatter_range(eqn, op, ranges, base):
-                self.values.base[out] = base
-                self.nests.defined[out] = self.nests.defined[base]
+            if self._scatter_range(eqn, op, ranges):
                 return
+            base = self._new_memory(x, out)
             self.write(base, self.values.views[x], self.values.views[base], base)
         self._write_after(eqn, self.values.views[base].sliced(self.sizes, ranges), base)
 
@@ -234,19 +232,19 @@ class BodyBuilder:
             positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
         return view.gathered(self.sizes, axes, positions, dims)
 
-    def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]], base: Var) -> bool:
+    def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]]) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
-        values = self.values
-        source, value, dims = values.views[eqn.args[0]], values.views[eqn.args[1]], self.sizes.of(base)
+        values, out = self.values, eqn.outs[0]
+        source, value, dims = values.views[eqn.args[0]], values.views[eqn.args[1]], self.sizes.of(out)
         axes = [k for k, item in enumerate(op.items) if not item.is_all]
-        dtype = base.type.dtype
+        dtype = out.type.dtype
         if len(axes) != 1 or (source.root in values.node and source.root not in values.stored) \
                 or (op.mode == "inc" and (dtype == "bool" or eqn.args[1].type.dtype != dtype)):
             return False
         axis = axes[0]
         if len(ranges[axis]) != 3 or ranges[axis][1] == 0 or ranges[axis][2] != 1:
             return False
-        whole = View.whole(base, dims)
+        whole = values.views[out]
         ranges = [(0, d, 1) for d in dims[:axis]] + [ranges[axis]]
         first, count, _ = ranges[axis]
         behind = self.sizes.add(first, count, "offset")
@@ -254,9 +252,9 @@ class BodyBuilder:
         for start, size in ((0, first), (behind, rest)):
             if size != 0:
                 around = [*ranges[:axis], (start, size, 1)]
-                self.write(base, source.sliced(self.sizes, around), whole.sliced(self.sizes, around), base)
+                self.write(out, source.sliced(self.sizes, around), whole.sliced(self.sizes, around), out)
         before = source.sliced(self.sizes, ranges) if op.mode == "inc" else None
-        self.write(base, value, whole.sliced(self.sizes, ranges), base, before=before)
+        self.write(out, value, whole.sliced(self.sizes, ranges), out, before=before)
         return True
 
     def _left_after(self, part: tuple[Any, ...], item: ops.Item, n: SizeExpr) -> SizeExpr:

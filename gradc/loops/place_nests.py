@@ -86,10 +86,7 @@ class Nests:
 
     def check(self, item: CheckItem) -> int:
         """A check, as soon as what it uses is there; the number of the item."""
-        found = item.leaves()
-        for leaf in found:
-            self.use(leaf)
-        made = self._into_block(item, max([self.first, *[self.defined.get(leaf.root, -1) for leaf in found]]))
+        made = self._into_block(item, max([self.first, *[self.defined.get(v, -1) for v, _ in self._reads(item)]]))
         self.defined[item.checked] = made
         return made
 
@@ -112,15 +109,22 @@ class Nests:
 
     def _needs(self, node: Node) -> list[Need]:
         """What must exist."""
-        result: list[Need] = []
-        for leaf in node.leaves():
-            result += [(leaf.root, leaf.view), *needed(leaf.view)]
+        result = self._reads(node)
         target = node.target
         if target is not None:
-            result += needed(target)
+            positions = needed(target)
+            self.used.update([v for v, _ in positions])
+            result += positions
+            if node.adds or target.root is not node.out:
+                result.append((target.root, None))
+        return result
+
+    def _reads(self, statement: Node | CheckItem) -> list[Need]:
+        """What is read as operands, and the positions at which it is."""
+        result: list[Need] = []
+        for leaf in statement.leaves():
+            result += [(leaf.root, leaf.view), *needed(leaf.view)]
         self.used.update([v for v, _ in result])
-        if target is not None and (node.adds or target.root is not node.out):
-            result.append((target.root, None))
         return result
 
     # -- where it goes; each returns the number of the item

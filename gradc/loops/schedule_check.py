@@ -174,7 +174,7 @@ class _ScheduleChecker:
                 self.known(v, known)
             if n.target.root not in self.s.stored or self.s.base.get(n.out) is not n.target.root:
                 self.fail(f"{what} writes into {_name(n.target.root)}, which is not the memory that it is made in")
-            known.update((n.out, n.target.root))
+            known.update((n.out, *self.around(n.target.root)))
             return
         walked = [p for p in n.out_axes if p is not None]
         if len(n.out_axes) != n.out.type.ndim:
@@ -189,6 +189,13 @@ class _ScheduleChecker:
             self.fail(f"{_name(n.out)} is computed twice")
         self.computed.add(n.out)
         known.add(n.out)
+
+    def around(self, memory: Var) -> Iterator[Var]:
+        """`memory`, and all values that it is a part of: they are written with it."""
+        yield memory
+        while memory in self.s.aliases:
+            memory = self.s.aliases[memory].root
+            yield memory
 
     def call(self, item: CallItem, known: set[Var]) -> None:
         for o, in_memory in zip(item.args, item.in_memory, strict=True):

@@ -11,13 +11,16 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.errors import ScheduleCheckError
+from gradc.ir import ops
 from gradc.ir.convert import to_program
+from gradc.ir.graph import apply
 from gradc.ir.program import Var
 from gradc.loops import lower
 from gradc.loops.schedule import Allocation, Block, Leaf, Nest, Node, Schedule, statements
 from gradc.loops.schedule_check import check
 from gradc.loops.schedule_pretty import pretty
 from gradc.record import FrozenError, replace
+from tests.loops.kernels import compiled, tensor
 
 M, X, Y, S = at.dmatrix("m"), at.dvector("x"), at.dvector("y"), at.dscalar("s")
 
@@ -249,3 +252,35 @@ def test_a_checked_function_checks_its_schedule(monkeypatch: pytest.MonkeyPatch)
     f.maker.compiled.kernel()
     np.testing.assert_allclose(f([0.0, 1.0]), [1.0, np.e], rtol=1e-15)
     assert seen == ["place", "store", "memory", "collapse"]
+
+
+FOUR = tensor(4)("x")
+
+
+def pair(k: int) -> Any:
+    """Two scalar expressions, put together."""
+    return at.concatenate([at.exp(FOUR[k:k + 1]), at.sin(FOUR[k + 1:k + 2])])
+
+
+@pytest.mark.parametrize(("made", "wanted"), [
+    (at.set_subtensor(FOUR[1:2], at.exp(FOUR[2:3])), lambda x: [x[0], np.exp(x[2]), *x[2:]]),
+    (at.inc_subtensor(FOUR[:1], at.exp(FOUR[3:])), lambda x: [x[0] + np.exp(x[3]), *x[1:]]),
+    (at.concatenate([pair(0), pair(2)]), lambda x: [np.exp(x[0]), np.sin(x[1]), np.exp(x[2]), np.sin(x[3])]),
+    (at.concatenate([at.concatenate([pair(0), pair(1)]), pair(2)]),
+     lambda x: [f(x[k + j]) for k in range(3) for j, f in enumerate((np.exp, np.sin))]),
+    (at.concatenate([at.set_subtensor(FOUR[k:k + 1], at.exp(FOUR[2:3])) for k in (0, 1)]),
+     lambda x: [np.exp(x[2]), *x[1:], x[0], np.exp(x[2]), *x[2:]])])
+def test_what_is_put_together_from_parts_is_used_in_the_block_that_writes_the_last_part(made: Any, wanted: Any) -> None:
+    x = np.array([0.3, -0.4, 0.5, 0.6])
+    whole = np.array(wanted(x))
+    f = compiled(to_program([FOUR], [at.exp(made[k] * 2) for k in range(len(whole))]))
+    np.testing.assert_allclose(f(x), np.exp(2 * whole), rtol=1e-14)
+
+
+def test_a_check_at_a_position_that_is_computed_comes_after_it() -> None:
+    allowed = at.TensorType("bool", (None,))("allowed")
+    checked = apply(ops.Assert("the largest is not allowed"), X * 2, allowed[at.argmax(at.sin(X))])
+    f = compiled(to_program([X, allowed], [checked]))
+    np.testing.assert_array_equal(f([0.1, 0.2, 0.7, 0.3], [False, False, True, False])[0], [0.2, 0.4, 1.4, 0.6])
+    with pytest.raises(AssertionError, match="the largest is not allowed"):
+        f([0.1, 0.2, 0.7, 0.3], [True, True, False, True])

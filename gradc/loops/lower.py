@@ -22,11 +22,10 @@ from typing import Any
 from gradc.errors import Unsupported
 from gradc.ir import dtypes
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program, bodies
+from gradc.ir.program import Program, bodies, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops import look
-from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.gather import with_positions

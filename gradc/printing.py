@@ -183,12 +183,10 @@ def _transpose_pieces(op: ops.Transpose, node: Apply) -> Pieces:
 
 def _index_pieces(items: ops.Items, dynamic: Sequence[Variable]) -> Pieces:
     """[0, :, int64:int64]: positions print their value, bounds of slices their type, as in Aesara."""
-    rest = iter(dynamic)
     pieces: Pieces = ["["]
-    for k, item in enumerate(items):
+    for k, (item, given) in enumerate(ops.with_arguments(items, dynamic)):
         if k:
             pieces.append(", ")
-        given = [next(rest) for b in item.bounds() if b is ops.DYNAMIC]
         if item.is_single:
             pieces.append(given[0] if given else str(item.at))
         else:

@@ -399,9 +399,8 @@ def _check_cost(cost: object) -> Variable:
     if isinstance(cost.type, NullType):
         raise GradientError(f"can't differentiate an undefined cost: {cost.type.why}{at(cost.source)}")
     if not isinstance(cost.type, TensorType) or cost.type.ndim != 0:
-        what = cost.type.short() if isinstance(cost.type, TensorType) else str(cost.type)
-        raise NonScalarCostError(f"Cost must be a scalar. {describe(cost)} is {what}{at(cost.source)}; reduce it, e.g. "
-                                 f"with sum or mean, or use Lop")
+        raise NonScalarCostError(f"Cost must be a scalar. {describe(cost)} is {cost.type.short()}{at(cost.source)}; "
+                                 "reduce it, e.g. with sum or mean, or use Lop")
     if cost.type.dtype in dtypes.COMPLEX:
         raise GradientError(f"the cost must be real, {describe(cost)} is {cost.type.short()}{at(cost.source)}; take "
                             f"its real part or its absolute value")

@@ -31,28 +31,26 @@ CALL_JVP: dict[str, Rule] = {}
 SEVERAL = (ops.Scan, ops.Cond, ops.Call)
 
 
-def vjp(kind: type) -> Callable[[Rule], Rule]:
-    """Decorator: this is the reverse rule of op kind `kind`."""
+def _into(table: dict[type, Rule], kind: type) -> Callable[[Rule], Rule]:
     def register(rule: Rule) -> Rule:
-        VJP[kind] = rule
+        table[kind] = rule
         return rule
     return register
+
+
+def vjp(kind: type) -> Callable[[Rule], Rule]:
+    """Decorator: this is the reverse rule of op kind `kind`."""
+    return _into(VJP, kind)
 
 
 def jvp(kind: type) -> Callable[[Rule], Rule]:
     """Decorator: this is the forward rule of op kind `kind`."""
-    def register(rule: Rule) -> Rule:
-        JVP[kind] = rule
-        return rule
-    return register
+    return _into(JVP, kind)
 
 
 def connects(kind: type) -> Callable[[Rule], Rule]:
     """Decorator: this gives the `connection` of a node of op kind `kind`."""
-    def register(rule: Rule) -> Rule:
-        CONNECTION[kind] = rule
-        return rule
-    return register
+    return _into(CONNECTION, kind)
 
 
 # How many leading arguments the value of the result depends on, differentiably or with zero derivative; the

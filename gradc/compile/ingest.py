@@ -287,7 +287,7 @@ def _fitting(target: Variable, expression: object, what: str, strict: bool) -> V
             value = target.type.filter(expression, name=what)
             return target.type.constant_class(target.type, value)
         except TypeError as error:
-            raise TypeMismatchError(f"{what} of {describe(target)}, which is {_short(target)}: {error}") from None
+            raise TypeMismatchError(f"{what} of {describe(target)}, which is {target.type.short()}: {error}") from None
     have, want = expression.type, target.type
     if have == want or (isinstance(want, TensorType) and want.accepts(have)):
         return expression
@@ -297,8 +297,9 @@ def _fitting(target: Variable, expression: object, what: str, strict: bool) -> V
     advice = "cast it first"
     if isinstance(want, TensorType) and isinstance(have, TensorType) and have.dtype == want.dtype:
         advice = "reshape it or state its sizes with specify_shape first"
-    raise TypeMismatchError(f"{what} must have the type of what it stands for: {describe(target)} is {_short(target)}, "
-                            f"but {describe(expression)} is {_short(expression)}{at(expression.source)}; {advice}")
+    raise TypeMismatchError(f"{what} must have the type of what it stands for: {describe(target)} is "
+                            f"{target.type.short()}, but {describe(expression)} is {expression.type.short()}"
+                            f"{at(expression.source)}; {advice}")
 
 
 def _survey(roots: Sequence[Variable], given: dict[Variable, Variable], updates: dict[Variable, Variable],
@@ -414,7 +415,3 @@ def _kind(value: object) -> str:
     if isinstance(value, (str, int, float, complex, bool, type(None))):
         return quoted(value)
     return f"a {type(value).__name__}"
-
-
-def _short(v: Variable) -> str:
-    return v.type.short() if isinstance(v.type, TensorType) else str(v.type)

@@ -130,7 +130,7 @@ def numbered(program: Program) -> Program:
 
 
 def key_of(ingested: Ingested, name: str, mode: Mode) -> str:
-    """The cache key (architecture.md §3(p)): everything that changes the generated code."""
+    """The cache key: everything that changes the generated code."""
     parts = [digest.kernel_digest(ingested.program), ingested.results, ingested.update_inputs, mode.optimizer,
              mode.excluded, sorted(config.code_flags().items()), build_id(), toolchain.isa(), digest.sanitised(name)]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()

@@ -352,13 +352,9 @@ def _called(fn: StepFunction, args: Sequence[Variable]) -> Any:
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:     # from inside the step
             raise
-        passed = ", ".join(shown(v.name) if v.name else f"an unnamed {_short(v)}" for v in args)
+        passed = ", ".join(shown(v.name) if v.name else f"an unnamed {v.type.short()}" for v in args)
         raise fault(f"the step {getattr(fn, '__name__', fn)!r} does not take the {len(args)} arguments it is given "
                      f"({passed}): {error}") from None
-
-
-def _short(v: Variable) -> str:
-    return v.type.short() if isinstance(v.type, TensorType) else str(v.type)
 
 
 def _fit(states: Sequence[_State], outputs: Sequence[Variable]) -> None:
@@ -457,8 +453,8 @@ def _new_value(variable: Variable, value: Any) -> Variable:
     else:
         same = have == want
     if not same:
-        raise LoopError(f"scan: the step updates {describe(variable)}, which is {_short(variable)}, with "
-                        f"{describe(value)}, which is {_short(value)}{at(value.source)}; cast or reshape it")
+        raise LoopError(f"scan: the step updates {describe(variable)}, which is {variable.type.short()}, with "
+                        f"{describe(value)}, which is {value.type.short()}{at(value.source)}; cast or reshape it")
     return value
 
 

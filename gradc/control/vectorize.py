@@ -46,7 +46,8 @@ def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
     Source: jax.vmap, whose arguments are matched.
     """
     if not callable(fn):
-        raise TypeMismatchError(f"vectorize takes a function of variables, got {fn!r}; vectorize_graph takes graphs")
+        raise TypeMismatchError(f"vectorize takes a function of variables, got {fn!r}{at(user_line())}; "
+                                "vectorize_graph takes graphs")
 
     def vectorized(*args: Any) -> Any:
         axes = _each(in_axes, "in_axes", len(args), "argument")
@@ -88,7 +89,7 @@ def vectorize_graph(outputs: Any, replace: Mapping[Variable, TensorLike]) -> Any
     pairs = [(old, as_tensor_variable(new)) for old, new in replace.items()]
     for old, new in pairs:
         if not isinstance(old, Variable) or not isinstance(old.type, TensorType):
-            raise TypeMismatchError(f"vectorize_graph replaces tensor variables, got {old!r}")
+            raise TypeMismatchError(f"vectorize_graph replaces tensor variables, got {old!r}{at(user_line())}")
         if new.type.dtype != old.type.dtype or new.type.ndim < old.type.ndim:
             raise TypeMismatchError(f"vectorize_graph: {describe(old)} is {old.type.short()}, what replaces it has "
                                     f"that dtype and as many dimensions or more; {describe(new)} is {new.type.short()}"

@@ -225,9 +225,7 @@ def _apart(items: ops.Items, dynamic: Sequence[Var], flags: Flags) -> tuple[ops.
     fixed: list[Var] = []
     axes: list[int] = []
     index: list[Var] = []
-    rest = iter(zip(dynamic, flags))
-    for item in items:
-        given = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
+    for item, given in ops.with_arguments(items, zip(dynamic, flags)):
         if item.is_single and any(flag for _, flag in given):
             axes.append(sum(not k.is_single for k in kept))
             index.append(given[0][0])

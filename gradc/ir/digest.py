@@ -19,7 +19,6 @@ from gradc.ir import ops
 from gradc.ir.names import identifier
 from gradc.ir.scalars import Row
 from gradc.ir.snippet import snippet_of
-from gradc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from gradc.ir.program import Program
@@ -65,7 +64,7 @@ def _digest(program: Program, inner: Callable[[Program], str], number_of: Callab
     """The digest of a Program; `inner`: that of a body in it; `number_of`: what is known of a user's Op."""
     number = {v: str(k) for k, v in enumerate(program.inputs)}
     h = hashlib.sha256()
-    parts: list[str] = [f"{_type(v.type)} {sanitised(v.name)}" for v in program.inputs]
+    parts: list[str] = [f"{v.type.short()} {sanitised(v.name)}" for v in program.inputs]
     texts: dict[ops.OpKind, str] = {}
     for eqn in program.eqns:
         op = eqn.op
@@ -83,14 +82,10 @@ def _digest(program: Program, inner: Callable[[Program], str], number_of: Callab
                 text = texts[op] = _op(op, inner, number_of)
             parts.append(" ".join([text, *[number[a] for a in eqn.args]]))
             if ops.user_op(op) is not None:         # only the Op itself can tell
-                parts.append(" ".join([_type(out.type) for out in eqn.outs]))
+                parts.append(" ".join([out.type.short() for out in eqn.outs]))
     parts.append(" ".join(["return", *[number[v] for v in program.outputs]]))
     h.update("\n".join(parts).encode())
     return h.hexdigest()
-
-
-def _type(t: object) -> str:
-    return t.short() if isinstance(t, TensorType) else repr(t)
 
 
 def _op(op: ops.OpKind, inner: Callable[[Program], str], number_of: Callable[[object], int]) -> str:

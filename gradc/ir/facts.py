@@ -52,8 +52,7 @@ class Facts:
 
 def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
     """The arguments of an index that are bounds of ranges."""
-    owner = [item for item in items for bound in item.bounds() if bound is ops.DYNAMIC]
-    return [a for item, a in zip(owner, dynamic) if not item.is_single]
+    return [a for item, given in ops.with_arguments(items, dynamic) if not item.is_single for a in given]
 
 
 FACTS: dict[type, Facts] = {

@@ -325,10 +325,6 @@ def _joined(a: Type, b: Type) -> Type:
     return TensorType.make(a.dtype, tuple([x if x == y else None for x, y in zip(a.shape, b.shape)]))
 
 
-def _short(t: Type) -> str:
-    return t.short() if isinstance(t, TensorType) else str(t)
-
-
 def _shape(arg: HasType) -> StaticShape:
     return arg.type.shape if isinstance(arg.type, TensorType) else ()
 
@@ -378,7 +374,7 @@ def _cond(op: ops.Cond, args: Args, source: SourceLine | None) -> list[Type]:
     for k, (a, b) in enumerate(zip(op.then.outputs, op.orelse.outputs)):
         tensors = isinstance(a.type, TensorType) and isinstance(b.type, TensorType)
         if (a.type.dtype != b.type.dtype or a.type.ndim != b.type.ndim) if tensors else a.type != b.type:
-            raise TypeMismatchError(f"{op}: result {k} is {_short(a.type)} in one branch and {_short(b.type)} in the "
+            raise TypeMismatchError(f"{op}: result {k} is {a.type.short()} in one branch and {b.type.short()} in the "
                                     f"other{at(source)}; cast or reshape one of them")
         types.append(_joined(a.type, b.type))
     return types

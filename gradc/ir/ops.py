@@ -36,6 +36,7 @@ Graph-only kinds (resolved by `ir.convert`): GradientOf(kind), OpFromGraph is `c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -222,9 +223,10 @@ class Item:
 Items = tuple[Item, ...]    # axes past the last item are taken whole
 
 
-def dynamic_count(items: Items) -> int:
-    """How many dynamic arguments an index takes."""
-    return sum(b is DYNAMIC for item in items for b in item.bounds())
+def with_arguments(items: Items, dynamic: Iterable[Any]) -> list[tuple[Item, list[Any]]]:
+    """Each item with those of the arguments that are its DYNAMIC entries."""
+    rest = iter(dynamic)
+    return [(item, [next(rest) for b in item.bounds() if b is DYNAMIC]) for item in items]
 
 
 @record

@@ -11,11 +11,6 @@ from __future__ import annotations
 from gradc.errors import shown
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Program, Var, bodies
-from gradc.ir.types import TensorType
-
-
-def _type(var: Var) -> str:
-    return var.type.short() if isinstance(var.type, TensorType) else str(var.type)
 
 
 def letter(k: int) -> str:
@@ -71,8 +66,8 @@ def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
 def pretty(program: Program) -> str:
     """The whole Program as text."""
     names = names_of(program)
-    head = ", ".join(f"{names[v]}: {_type(v)}" for v in program.inputs)
-    rows = [(", ".join(f"{names[o]}: {_type(o)}" for o in e.outs), equation_text(e, names)) for e in program.eqns]
+    head = ", ".join(f"{names[v]}: {v.type.short()}" for v in program.inputs)
+    rows = [(", ".join(f"{names[o]}: {o.type.short()}" for o in e.outs), equation_text(e, names)) for e in program.eqns]
     width = min(40, max((len(left) for left, _ in rows), default=0))
     lines = [f"program ({head}) ->"]
     for (left, right), eqn in zip(rows, program.eqns):

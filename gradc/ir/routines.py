@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -119,17 +120,12 @@ class Routine:
         return f"{self.name}_rv" if self.has_state else self.name
 
 
-_PARSED: dict[str, tuple[list[Core], list[Core]]] = {}
-
-
+@cache
 def parsed(signature: str) -> tuple[list[Core], list[Core]]:
     """The core dimensions in a signature."""
-    found = _PARSED.get(signature)
-    if found is None:
-        left, right = [[tuple(re.findall(r"[\w.]+", core)) for core in re.findall(r"\(([^)]*)\)", side)]
-                       for side in signature.split("->")]
-        found = _PARSED[signature] = left, right
-    return found
+    left, right = [[tuple(re.findall(r"[\w.]+", core)) for core in re.findall(r"\(([^)]*)\)", side)]
+                   for side in signature.split("->")]
+    return left, right
 
 
 @record

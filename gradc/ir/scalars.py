@@ -117,7 +117,7 @@ RULES: dict[str, Callable[..., tuple[str, str]]] = {
     "magnitude": _magnitude, "phase": _phase, "select": _select, "second": _second,
 }
 
-# Cost of one element in units of an addition, measured with libmvec on AVX-512 (ecosystem.md): what fusion weighs
+# Cost of one element in units of an addition, measured with libmvec on AVX-512: what fusion weighs
 # against a store and a load (which count about 4).
 COST = {"free": 0, "add": 1, "fma": 2, "divide": 4, "root": 5, "exp": 10, "power": 25, "special": 60}
 

@@ -142,10 +142,8 @@ def _reshape(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
 def part(s: Sizing, items: ops.Items, x: HasType, dynamic: Args) -> Dims:
     """Dimensions of what a basic index picks of x; single positions are checked where they are known."""
     dims = s.of(x)
-    rest = iter(dynamic)
     result: list[Dim] = []
-    for axis, (item, n) in enumerate(zip(items, dims)):
-        given = [next(rest) for bound in item.bounds() if bound is ops.DYNAMIC]
+    for axis, ((item, given), n) in enumerate(zip(ops.with_arguments(items, dynamic), dims)):
         if item.is_single:
             s.check_position(given[0] if given else item.at, n, axis)
         elif item.is_all:

@@ -38,6 +38,17 @@ class Type:
 
     make_variable = __call__
 
+    # Without parameters there is one type of a class.
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
     # What tensors have.  Code that knows its arguments to be tensors asks without a test; if they are not, it hears so.
 
     @property
@@ -51,6 +62,10 @@ class Type:
     @property
     def ndim(self) -> int:
         raise self._no_tensor("ndim")
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        raise self._no_tensor("broadcastable")
 
     def _no_tensor(self, asked: str) -> AttributeError:
         return AttributeError(f"{self} is the type of something that is no tensor and has no {asked}")
@@ -245,29 +260,11 @@ class NullType(Type):
     def __init__(self, why: str = "") -> None:
         self.why = why
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is NullType
-
-    def __hash__(self) -> int:
-        return hash(NullType)
-
-    def __repr__(self) -> str:
-        return "NullType"
-
 
 class DisconnectedType(Type):
     """Type of a gradient by a variable that the cost does not depend on."""
 
     __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is DisconnectedType
-
-    def __hash__(self) -> int:
-        return hash(DisconnectedType)
-
-    def __repr__(self) -> str:
-        return "DisconnectedType"
 
 
 class Generic(Type):
@@ -275,29 +272,11 @@ class Generic(Type):
 
     __slots__ = ()
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is Generic
-
-    def __hash__(self) -> int:
-        return hash(Generic)
-
-    def __repr__(self) -> str:
-        return "Generic"
-
 
 class RngType(Type):
     """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place."""
 
     __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is RngType
-
-    def __hash__(self) -> int:
-        return hash(RngType)
-
-    def __repr__(self) -> str:
-        return "RngType"
 
     def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
                advice: str = "cast it") -> np.random.Generator:

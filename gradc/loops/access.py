@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import InternalError
-from gradc.ir.program import Var
-from gradc.ir.types import TensorType
+from gradc.ir.program import Var, tensor
 from gradc.loops import memory
 from gradc.loops.index import Lookup, View
 from gradc.loops.names import Namer
@@ -223,9 +222,3 @@ class Buffers:
     def whole(self, root: Var) -> Access:
         """All of a stored value."""
         return self._access(self.layout.through(root, View.whole(root, self.sizes.of(root))))
-
-
-def tensor(var: Var) -> TensorType:
-    """The type of a value that is a tensor."""
-    assert isinstance(var.type, TensorType)
-    return var.type

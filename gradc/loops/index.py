@@ -188,7 +188,7 @@ def lookups(view: View) -> list[Lookup]:
     """The lookups that the offsets of a view have; not those of their own views."""
     if not any(view.offsets):
         return []
-    return [t[0] for terms in view.offsets for t in terms if isinstance(t, tuple) and isinstance(t[0], Lookup)]
+    return [t[0] for terms in view.offsets for t in terms if _is_lookup(t)]
 
 
 def all_lookups(view: View) -> list[Lookup]:

@@ -5,10 +5,12 @@
     Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
     Call, Contract of two matrices         a Call
-    Concat, Scatter                        Stores into parts of one buffer
-    Transpose, Broadcast, Slice, Reshape   nothing: terms of an Index (or one copy)
+    Concat, Scatter, ScatterAt             Stores into parts of one buffer
+    Transpose, Broadcast, Slice, Reshape,  nothing: terms of an Index (or one copy)
+    Gather
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
     Assert                                 a Check
+    Scan, Cond                             a For around the statements of its body, an If
 
 In: a Program.  Out: a Kernel.  The schedule is made by `loops.place`, `store`, `memory` and `collapse`; statements are
 written by `lower_nest`, `lower_calls` and `lower_scan`.
@@ -22,11 +24,10 @@ from typing import Any
 from gradc.errors import Unsupported
 from gradc.ir import dtypes
 from gradc.ir.pretty import names_of, pretty
-from gradc.ir.program import Program, bodies
+from gradc.ir.program import Program, bodies, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops import look
-from gradc.loops.access import tensor
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.gather import with_positions

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from gradc.ir import dtypes, ops
-from gradc.ir.program import Var
+from gradc.ir.program import Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
-from gradc.loops.access import Access, tensor
+from gradc.loops.access import Access
 from gradc.loops.lower_values import ValueWriter, element_name
 from gradc.loops.nodes import (
     Accumulate,

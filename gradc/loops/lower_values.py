@@ -10,10 +10,10 @@ from typing import Any
 
 from gradc.errors import literal
 from gradc.ir import dtypes, ops
-from gradc.ir.program import Var
+from gradc.ir.program import Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.loops import look
-from gradc.loops.access import Access, Buffers, Layout, tensor
+from gradc.loops.access import Access, Buffers, Layout
 from gradc.loops.index import Lookup, View, lookups, positions
 from gradc.loops.names import Namer
 from gradc.loops.nodes import (

@@ -324,9 +324,4 @@ def _is_sign_test(eqn: Eqn) -> bool:
 
 def _single_positions(op: Any, dynamic: Sequence[Var]) -> list[Var]:
     """Those of the numbers that are given to a Slice or Scatter that are no bounds of ranges."""
-    rest = iter(dynamic)
-    found: list[Var] = []
-    for item in op.items:
-        given = [next(rest) for b in item.bounds() if b is ops.DYNAMIC]
-        found += given if item.is_single else []
-    return found
+    return [a for item, given in ops.with_arguments(op.items, dynamic) if item.is_single for a in given]

@@ -404,16 +404,8 @@ def bodies(body: Body) -> Iterator[Body]:
 
 def nodes_of(schedule: Schedule) -> dict[Var, Node]:
     """The Node that computes a value."""
-    found: dict[Var, Node] = {}
-    for body in bodies(schedule.body):
-        stack: list[Item | Node | CheckItem] = list(body.items)
-        while stack:
-            top = stack.pop()
-            if type(top) is Nest or type(top) is Block:
-                stack.extend(top.children)
-            elif type(top) is Node and top.kind != "write":
-                found[top.out] = top
-    return found
+    return {n.out: n for body in bodies(schedule.body) for item in body.items for n in statements(item)
+            if type(n) is Node and n.kind != "write"}
 
 
 def drop_ones(dims: Sequence[SizeExpr]) -> tuple[tuple[SizeExpr, ...], tuple[int | None, ...]]:

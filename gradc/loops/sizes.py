@@ -60,7 +60,6 @@ class KernelSizes(Shapes):
         self._regions: dict[Program, Region] = {}           # of branches
         self._code: dict[Symbol, nodes.Expr] = {}           # what computes an atom
         self._numbers: dict[Any, int] = {}                  # of checks
-        self._emitted: set[Symbol] = set()
         self._everywhere = self.region
         for var in program.inputs:
             self.input(var)

@@ -79,7 +79,7 @@ def simplify(program: Program, optimise: Optimise) -> Program:
 def constants_inside(b: SizedBuilder, loop: Loop) -> None:
     """Constants, and arrays that repeat one value, enter the body; so does what all rows of a sequence have in common.
 
-    There they meet the rules.  What stays an array there is made outside again (`scan_split`).
+    There they meet the rules.  What stays an array there is made outside again (`scan_places`).
     """
     new: dict[Var, Any] = {}
     for v, x in loop.others.items():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradc.ir import ops
 from gradc.ir.program import Var
-from gradc.ir.types import TensorType, Type
+from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, matrix, result_type
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _broadcast(b: Rewriter, op: ops.Broadcast, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
-    if b.sizes.equal(b.dims(v), dims) and _ones(v.type) == _ones(want):
+    if b.sizes.equal(b.dims(v), dims) and v.type.broadcastable == want.broadcastable:
         return v
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None:
@@ -43,16 +43,12 @@ def _broadcast(b: Rewriter, op: ops.Broadcast, args: Args) -> Var | None:
     return None
 
 
-def _ones(type: Type) -> tuple[bool, ...]:
-    return tuple(s == 1 for s in type.shape)
-
-
 def _reshape(b: Rewriter, op: ops.Reshape, args: Args) -> Var | None:
     v = args[0]
     want = result_type(op, args)
     dims = b.sizes.shape(op, args)
     have = b.dims(v)
-    if b.sizes.equal(have, dims) and _ones(v.type) == _ones(want):
+    if b.sizes.equal(have, dims) and v.type.broadcastable == want.broadcastable:
         return v
     inner = b.eqn(v, ops.Reshape)
     if inner is not None:

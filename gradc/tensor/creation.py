@@ -8,10 +8,10 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError, quoted
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Constant, apply
+from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, integer, not_negative, true
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
@@ -111,7 +111,7 @@ def arange(start: TensorLike, stop: TensorLike | None = None, step: TensorLike =
     first, last, by = as_tensor_variable(start), as_tensor_variable(stop), as_tensor_variable(step)
     for v in (first, last, by):
         if v.type.ndim:
-            raise ShapeError(f"arange takes scalars, got {v.type.short()}")
+            raise ShapeError(f"arange takes scalars, {describe(v)} is {v.type.short()}{at(v.source)}")
     common = dtypes.upcast(first.type.dtype, last.type.dtype, by.type.dtype)
     want = dtypes.check_dtype(dtype) if dtype is not None else "int64" if common in ("bool", *dtypes.SIGNED) else \
         "uint64" if common in dtypes.UNSIGNED else common
@@ -190,7 +190,7 @@ def identity_like(x: TensorLike, dtype: DTypeLike | None = None) -> TensorVariab
     """The identity matrix of the shape of the matrix x."""
     x = as_tensor_variable(x)
     if x.type.ndim != 2:
-        raise ShapeError(f"identity_like takes a matrix, got {x.type.short()}")
+        raise ShapeError(f"identity_like takes a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
     return eye(size_of(x, 0), size_of(x, 1), 0, x.type.dtype if dtype is None else dtype)
 
 

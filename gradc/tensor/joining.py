@@ -14,7 +14,7 @@ import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Constant, Variable, apply, describe
+from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
@@ -40,7 +40,7 @@ def join(axis: Axis, *tensors: TensorLike) -> TensorVariable:
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
     if not tensors:
-        raise ShapeError("join takes at least one tensor")
+        raise ShapeError(f"join takes at least one tensor{at(user_line())}")
     made = [as_tensor_variable(t) for t in tensors]
     ndim = made[0].type.ndim
     if ndim == 0:
@@ -83,7 +83,8 @@ def _join_at(axis: Variable, tensors: Sequence[TensorVariable]) -> TensorVariabl
 def concatenate(tensors: Sequence[TensorLike], axis: Axis = 0) -> TensorVariable:
     """The tensors of a list one after the other along `axis`; `join` with the arguments the other way."""
     if not isinstance(tensors, (list, tuple)):
-        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {quoted(tensors)}")
+        raise TypeMismatchError(f"concatenate takes a list or tuple of tensors, got {quoted(tensors)}"
+                                f"{at(user_line())}")
     return join(axis, *tensors)
 
 
@@ -91,14 +92,14 @@ def stack(tensors: TensorLike, *more: Any, axis: Axis = 0) -> TensorVariable:
     """Tensors of equal shape along a new axis.  Dtype: common.  `stack(list, axis)` is accepted too."""
     if more and isinstance(tensors, (list, tuple)):
         if len(more) > 1:
-            raise TypeMismatchError("stack takes a list of tensors and an axis")
+            raise TypeMismatchError(f"stack takes a list of tensors and an axis{at(user_line())}")
         axis = more[0]
     elif more or (isinstance(tensors, Variable) and as_tensor_variable(tensors).ndim == 0):
         tensors = (tensors, *more)
     if not isinstance(tensors, (list, tuple)):
         tensors = list(as_tensor_variable(tensors))
     if not tensors:
-        raise ShapeError("stack takes at least one tensor")
+        raise ShapeError(f"stack takes at least one tensor{at(user_line())}")
     made = [as_tensor_variable(t) for t in tensors]
     ndim = made[0].type.ndim
     for t in made:

@@ -35,7 +35,7 @@ __all__ = [
 
 
 # Python's own, shadowed below by the API's names.
-_all, _any, _max, _sorted = builtins.all, builtins.any, builtins.max, builtins.sorted
+_all, _any, _sorted = builtins.all, builtins.any, builtins.sorted
 
 
 def normalize_axes(axis: Axes, x: TensorVariable, what: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import apply, describe
+from gradc.ir.graph import apply, describe, user_line
 from gradc.ir.routines import solve_name
 from gradc.tensor.convert import as_tensor_variable, cast
 from gradc.tensor.shape import matrix_transpose, shape_padright
@@ -55,7 +55,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: 
     Raises: LinAlgError, at the call, if the diagonal has a 0.   Error: that of the BLAS in use, or of substitution.
     """
     if trans not in (0, 1, 2, "N", "T", "C"):
-        raise TypeMismatchError(f"solve_triangular: trans is 0, 1, 2 or 'N', 'T', 'C', got {trans!r}")
+        raise TypeMismatchError(f"solve_triangular: trans is 0, 1, 2 or 'N', 'T', 'C', got {trans!r}{at(user_line())}")
     a, b = _floats("solve_triangular", 1, a, b)
     if trans not in (0, "N"):
         a, lower = matrix_transpose(_matrix("solve_triangular", a)), not lower
@@ -74,7 +74,7 @@ def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> Tens
     Raises: LinAlgError, at the call.   Error: that of the LAPACK in use, or of the plain algorithm.
     """
     if on_error not in ("raise", "nan"):
-        raise TypeMismatchError(f"cholesky: on_error is 'raise' or 'nan', got {on_error!r}")
+        raise TypeMismatchError(f"cholesky: on_error is 'raise' or 'nan', got {on_error!r}{at(user_line())}")
     op = ops.Call("cholesky" if on_error == "raise" else "cholesky_or_nan")
     (x,) = _floats("cholesky", 2, x)
     return apply(op, x) if lower else matrix_transpose(apply(op, matrix_transpose(x)))

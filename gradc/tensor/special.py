@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradc.errors import ShapeError
+from gradc.errors import ShapeError, at
 from gradc.ir import ops
-from gradc.ir.graph import apply
+from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.convert import as_tensor_variable, cast, constant
@@ -121,7 +121,7 @@ def log_softmax(x: TensorLike, axis: Axis = -1) -> TensorVariable:
 def _some_axes(x: TensorVariable, axis: Axis, what: str) -> tuple[int, ...]:
     axes = red.normalize_axes(axis, x, what) if x.type.ndim else ()
     if not axes:
-        raise ShapeError(f"{what} takes at least one dimension, got {x.type.short()}")
+        raise ShapeError(f"{what} takes at least one dimension, {describe(x)} is {x.type.short()}{at(x.source)}")
     return axes
 
 

@@ -67,13 +67,6 @@ def _last_of_equals(o: Symbolic, op: ops.ScatterAt, x: Variable, part: Variable,
     return o.switch(o.insert_axes(last, range(rank, ndim), ndim), part, o.const(0, part))
 
 
-@jvp(ops.Slice)
-@jvp(ops.Gather)
-def part_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
-    """The same part of the tangent."""
-    return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])
-
-
 @jvp(ops.Scatter)
 @jvp(ops.ScatterAt)
 def scatter_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:

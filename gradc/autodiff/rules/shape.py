@@ -75,6 +75,8 @@ def concat_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | Non
 @jvp(ops.Broadcast)
 @jvp(ops.Transpose)
 @jvp(ops.Reshape)
+@jvp(ops.Slice)
+@jvp(ops.Gather)
 def same_op_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """Linear in the first argument: the same op on its tangent."""
     return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])

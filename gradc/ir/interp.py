@@ -30,7 +30,7 @@ from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import STATED, Fault, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
-from gradc.ir.shapes import Static, rule_of
+from gradc.ir.shapes import Shapes, Static, rule_of
 from gradc.ir.types import TensorType
 
 Value: TypeAlias = Any              # an array, or a random generator
@@ -411,11 +411,21 @@ def _scan(op: ops.Scan, args: Values, eqn: Eqn) -> Values:
         count += 1
         if op.until and made[-1]:
             break
-    if count == 0 and rows:     # nothing was run: a run on zeros tells the sizes of the rows
-        zeros = [np.zeros(x.shape[1:], x.dtype) for x in seqs]
-        made = evaluate(op.body, [*zeros, *inits, *others])
-        rows = [_stack(steps, row) for row in made[op.n_carries:op.n_carries + op.n_stacked]]
+    if count == 0 and rows:
+        rows = [np.zeros(shape, v.type.dtype) for v, shape in _rows_of_no_step(op, eqn, args)]
     return [*carries, *rows, *([np.asarray(count, "int64")] if op.until else [])]
+
+
+def _rows_of_no_step(op: ops.Scan, eqn: Eqn, args: Values) -> list[tuple[Var, tuple[int, ...]]]:
+    """What a loop stacks, and its shape, if no step was run: as `ir.shapes` tells; 0 where only a run does."""
+    sizes = Shapes()
+    for v, value in zip(eqn.args, args):
+        sizes.dims[v] = np.shape(value)
+        if not v.type.ndim and v.type.dtype in dtypes.INTEGERS:
+            sizes.values[v] = int(value)
+    sizes.note(eqn)
+    stacked = eqn.outs[op.n_carries:op.n_carries + op.n_stacked]
+    return [(v, tuple([n if isinstance(n, int) else 0 for n in sizes.of(v)])) for v in stacked]
 
 
 def _stack(steps: int, row: np.ndarray) -> np.ndarray:

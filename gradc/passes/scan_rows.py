@@ -247,8 +247,12 @@ def check_rows(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Va
     rows = [(steps if v is None else b.size(v, 0), b.size(w, 0)) for v, w in alike]
     checks = [b.map("eq", m, n) for m, n in dict.fromkeys(rows) if m is not n]
     if checks:
-        first = next(iter(loop.inits))
-        loop.inits[first] = b.apply(ops.Assert("sizes of dimension 0 differ", "shape"), loop.inits[first], *checks)
+        same = ops.Assert("sizes of dimension 0 differ", "shape")
+        if loop.inits:
+            first = next(iter(loop.inits))
+            loop.inits[first] = b.apply(same, loop.inits[first], *checks)
+        else:
+            loop.steps = b.apply(same, steps, *checks)
 
 
 # ------------------------------------------------------------------------------------------------ float32

@@ -11,6 +11,7 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc import grad
+from gradc.errors import ShapeError
 from gradc.ir.convert import to_program
 from gradc.ir.pretty import pretty
 from gradc.scan.utils import until
@@ -270,3 +271,18 @@ def test_loops_are_named_after_the_parameters_of_their_steps():
 
     fallen_back, _ = gradc.scan(lambda *args: args[0] + args[1], sequences=r, outputs_info=p)
     assert "(r[t]: f64[], p[t-1]: f64[?])" in pretty(to_program([r, p], [fallen_back]))
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"])
+def test_a_loop_that_carries_nothing_over_a_sum_of_two_arrays(mode: str | None) -> None:
+    """The sum becomes part of the step; that both have equally many rows is checked still."""
+    a, b = at.dvectors("a", "b")
+    made, _ = gradc.scan(lambda v: gradc.ifelse(v > 0, at.exp(v), -v), sequences=a + b)
+    f = gradc.function([a, b], [made, grad(made.sum(), a)], mode=mode)
+    value, slope = f([1, 2, -3], [2, -3, 1])
+    np.testing.assert_allclose(value, [np.exp(3), 1, 2], rtol=1e-14)
+    np.testing.assert_allclose(slope, [np.exp(3), -1, -1], rtol=1e-14)
+    for short, long in (([1], [1, 2]), ([1, 2], [1]), ([], [1])):
+        with pytest.raises(ShapeError, match="differ"):
+            f(short, long)
+    assert f([], [])[0].shape == (0,)

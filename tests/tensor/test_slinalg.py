@@ -349,3 +349,31 @@ def test_what_is_not_run_does_not_fail(mode: Any) -> None:
     ks, _ = gradc.scan(lambda k, a: (cholesky(a - k * at.eye(2)).sum(), until(at.ge(k, 1))), sequences=at.arange(5),
                        non_sequences=a)
     np.testing.assert_allclose(gradc.function([a], ks, mode=mode)(2.5 * np.eye(2)), 2 * np.sqrt([2.5, 1.5]))
+
+
+@mode
+def test_second_derivative_through_a_carried_matrix(mode: str | None) -> None:
+    """P -> inv(qP) from 1 on gives 1/q, 1, 1/q, ...: each 1/q on the diagonal adds 2/q^3 to the second derivative."""
+    q, n = at.dscalar("q"), at.lscalar("n")
+    states, _ = gradc.scan(lambda P, q: solve_triangular(P * q, np.eye(2), lower=True), outputs_info=[np.eye(2)],
+                           non_sequences=q, n_steps=n)
+    slope = gradc.grad(states.sum(), q)
+    f = gradc.function([q, n], [states, gradc.grad(slope, q)], mode=mode)
+    for steps in (0, 1, 2, 3):
+        rows, curvature = f(1.3, steps)
+        wanted = [np.eye(2) * (1 / 1.3 if k % 2 == 0 else 1.0) for k in range(steps)]
+        np.testing.assert_allclose(rows, np.reshape(wanted, (steps, 2, 2)), rtol=1e-14)
+        np.testing.assert_allclose(curvature, (steps + 1) // 2 * 2 * 2 / 1.3 ** 3, rtol=1e-13)
+
+
+@mode
+def test_a_loop_of_no_steps_calls_no_op_of_a_user(mode: str | None) -> None:
+    def longer(v: np.ndarray) -> np.ndarray:
+        raise AssertionError("no step is run")
+
+    m, k = at.dmatrix("m"), at.dscalar("k")
+    op = gradc.as_op(at.dvector, at.dvector)(longer)
+    known, _ = gradc.scan(lambda row, k: at.outer(row, at.arange(k)), sequences=m, non_sequences=k)
+    unknown, _ = gradc.scan(op, sequences=m)
+    made = gradc.function([m, k], [known, unknown], mode=mode)(np.zeros((0, 3)), 1.5)
+    assert [v.shape for v in made] == [(0, 3, 2), (0, 0)]

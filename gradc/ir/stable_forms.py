@@ -15,7 +15,7 @@ factors are used for elsewhere is not asked.  No variable disappears from a prod
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gradc.ir import ops
 from gradc.ir.exponentials import MOST_TERMS, Key, Product, Reader
@@ -179,17 +179,23 @@ class Forms(Reader[E]):
         found = self.written.get(u.times(-1))
         if found is not None:
             return self.map("neg", found)
+        terms = sorted(u.terms.items(), key=lambda term: term[1] < 0)
+        total = self._combined((self.map("square", self.variable(atom[1])) if type(atom) is tuple else atom, c)
+                               for atom, c in terms)
+        if total is None:
+            return self.const(u.const)
+        return total if not u.const else self.map("add", self.const(u.const), total)
+
+    def _combined(self, terms: Iterable[tuple[E, float]]) -> E | None:
+        """c v + ... of pairs (v, c); None if there are none."""
         total: E | None = None
-        for atom, c in sorted(u.terms.items(), key=lambda term: term[1] < 0):
-            v = self.map("square", self.variable(atom[1])) if type(atom) is tuple else atom
+        for v, c in terms:
             part = v if abs(c) == 1 else self.map("mul", self.const(abs(c)), v)
             if total is None:
                 total = part if c > 0 else self.map("neg", part)
             else:
                 total = self.map("add" if c > 0 else "sub", total, part)
-        if total is None:
-            return self.const(u.const)
-        return total if not u.const else self.map("add", self.const(u.const), total)
+        return total
 
     def kept(self, reduced: E, axes: tuple[int, ...], like: E) -> E:
         """What was reduced along `axes`, with these as axes of size 1."""
@@ -246,14 +252,7 @@ class Forms(Reader[E]):
                 terms.append((u if perm is None else self.apply(ops.Transpose(perm), u), n))
             else:
                 terms.append((self.const(math.log(number)), n))
-        total: E | None = None
-        for log, n in terms:
-            part = log if abs(n) == 1 else self.map("mul", self.const(abs(n)), log)
-            if total is None:
-                total = part if n > 0 else self.map("neg", part)
-            else:
-                total = self.map("add" if n > 0 else "sub", total, part)
-        return total
+        return self._combined(terms)
 
     def _scaled(self, p: Product[E]) -> Product[E]:
         """p with its numbers inside a sum of exponentials, where it has one: log((exp(x) + exp(-x)) / 2) is 0 at 0."""

@@ -15,7 +15,7 @@ from itertools import pairwise
 from gradc.ir import ops
 from gradc.ir.facts import STORED, again, facts, weight
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
-from gradc.ir.rows import adds_up, apply_row, product_of_rows, row_form, sum_form, term_form
+from gradc.ir.rows import Form, adds_up, apply_row, product_of_rows, row_form, sum_form, term_form
 from gradc.ir.types import TensorType
 from gradc.passes.loop import Loop, SizedBuilder, is_loop
 from gradc.record import record, replace
@@ -199,15 +199,19 @@ def _by_rows(eqn: Eqn) -> list[Var]:
     return [] if form is None else [a for a, flag in zip(eqn.args, form[1]) if flag]
 
 
+def _in_step(loop: Loop, eqn: Eqn, form: Form, alike: list[tuple[Var, Var]]) -> tuple[ops.OpKind, list[Var]]:
+    """The op and arguments of `eqn` in a step; to `alike` goes what must have equally many rows."""
+    assert form is not None
+    op, by_rows = form
+    alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+    return op, [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+
+
 def sum_in_steps(loop: Loop, sums: Iterable[Eqn]) -> list[tuple[Var, Var]]:
     """Sums over all steps become carries, whose first values are to be zeros.  Result: as that of `take_in`."""
     alike: list[tuple[Var, Var]] = []
     for eqn in sums:
-        form = term_form(eqn)
-        assert form is not None
-        op, by_rows = form
-        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
-        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+        op, args = _in_step(loop, eqn, term_form(eqn), alike)
         loop.inner.sources = eqn.sources
         value = apply_row(loop.inner, eqn, op, args)
         carry = loop.carry(eqn.out, eqn.out)
@@ -222,11 +226,7 @@ def take_in(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:
     made = {eqn.out: eqn for eqn in between}
     while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
         eqn = made[loop.seqs[row]]
-        form = row_form(eqn)
-        assert form is not None
-        op, by_rows = form
-        alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
-        args = [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+        op, args = _in_step(loop, eqn, row_form(eqn), alike)
 
         def value(inner: Builder, env: Mapping[Var, Var], eqn: Eqn = eqn, op: ops.OpKind = op,
                   args: Sequence[Var] = args) -> Var:

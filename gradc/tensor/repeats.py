@@ -13,11 +13,11 @@ import numpy as np
 
 from gradc.errors import TypeMismatchError, at
 from gradc.ir import dtypes, graph, ops
-from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, apply, describe
 from gradc.ir.types import DisconnectedType, TensorType
 from gradc.tensor.checks import equal, in_range, named
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.index import take
 from gradc.tensor.joining import join, split
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.shape import expand_dims, flatten
@@ -70,23 +70,12 @@ def _each(x: TensorVariable, times: TensorVariable, axis: int) -> TensorVariable
     if isinstance(times, Constant) and len(times.data) > FEW:
         if times.data.min() < 0:
             _checked(size_constant(int(times.data.min())))
-        return _rows(x, np.repeat(np.arange(len(times.data)), times.data), axis)
+        return take(x, np.repeat(np.arange(len(times.data)), times.data), axis)
     if count is None or count > FEW:
         return Repeat(axis)(x, _checked(cast(times, "int64")))
     numbers = [size_constant(int(n)) for n in times.data] if isinstance(times, Constant) else \
         [apply(ops.Slice((ops.Item(at=k),)), times) for k in range(count)]
     return join(axis, *[repeat(piece, n, axis) for piece, n in zip(split(x, [1] * count, axis=axis), numbers)])
-
-
-def _rows(x: TensorVariable, at: np.ndarray, axis: int) -> TensorVariable:
-    """The elements of x at the positions `at` along an axis: one loop over them."""
-    order = [axis, *(k for k in range(x.type.ndim) if k != axis)]
-    front = apply(ops.Transpose(tuple(order)), x)
-    position, whole = TensorType("int64", ())(), front.type()
-    row = apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, position)
-    loop = ops.Scan(to_program([position, whole], [row], body=True), 1, 0)
-    rows = apply(loop, size_constant(len(at)), constant(at), front)
-    return apply(ops.Transpose(tuple(order.index(k) for k in range(x.type.ndim))), rows)
 
 
 class Repeat(Op):

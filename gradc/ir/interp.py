@@ -421,7 +421,7 @@ def _rows_of_no_step(op: ops.Scan, eqn: Eqn, args: Values) -> list[tuple[Var, tu
     sizes = Shapes()
     for v, value in zip(eqn.args, args):
         sizes.dims[v] = np.shape(value)
-        if not v.type.ndim and v.type.dtype in dtypes.INTEGERS:
+        if isinstance(v.type, TensorType) and not v.type.ndim and v.type.dtype in dtypes.INTEGERS:
             sizes.values[v] = int(value)
     sizes.note(eqn)
     stacked = eqn.outs[op.n_carries:op.n_carries + op.n_stacked]

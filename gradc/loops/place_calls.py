@@ -100,7 +100,7 @@ def _in_batch(body: BodyBuilder, x: Var, core: Core, layout: str, batch: int) ->
     view = values.views[x]
     rank = len(view.dims) - len(core)
     fits = _is_matrix(view, body.sizes) if layout == "matrix" else is_contiguous(view, values.aliases, body.sizes, rank)
-    if not (values.has_memory(view.root) and fits):
+    if not (values.has_memory(view.root) and fits) or lookups(view):
         view = values.views[body.copy(view, x)]
     own: list[int | None] = [None if x.type.shape[k] == 1 else k for k in range(rank)]
     found = values.through(view, [*[None] * (batch - rank), *own, *range(rank, rank + len(core))])

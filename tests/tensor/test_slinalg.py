@@ -377,3 +377,14 @@ def test_a_loop_of_no_steps_calls_no_op_of_a_user(mode: str | None) -> None:
     unknown, _ = gradc.scan(op, sequences=m)
     made = gradc.function([m, k], [known, unknown], mode=mode)(np.zeros((0, 3)), 1.5)
     assert [v.shape for v in made] == [(0, 3, 2), (0, 0)]
+
+
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_factors_that_indices_choose(mode: str) -> None:
+    """Each call of the batch reads the matrix at a position of its own."""
+    rng = np.random.default_rng(3)
+    square, sides, at_ = rng.normal(size=(5, 4, 4)), rng.normal(size=(7, 4, 3)), np.array([4, 0, -1, 2, 2, 1, 0])
+    lower = np.linalg.cholesky(square @ square.transpose(0, 2, 1) + 4 * np.eye(4))
+    a, i, b = at.dtensor3("a"), at.lvector("i"), at.dtensor3("b")
+    f = gradc.function([a, i, b], solve_triangular(a[i], b, lower=True), mode=mode)
+    np.testing.assert_allclose(f(lower, at_, sides), np.linalg.solve(lower[at_], sides), rtol=1e-12, atol=1e-13)

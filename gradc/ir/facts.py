@@ -216,3 +216,6 @@ def again(eqn: Eqn, most: int = STORED) -> bool:
     return not (type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is not None) and weight(eqn.op) < most
 
 
+# The kinds that do what these facts say.
+REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
+FOLDING, PRODUCTS = kinds("folds"), kinds("labels")

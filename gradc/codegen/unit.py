@@ -37,6 +37,7 @@ from gradc.loops.nodes import (
 from gradc.record import record
 from gradc.target import TARGET
 
+BRIEF = 256         # statements that take less time than it does to give up the GIL and take it again, or little more
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
 _IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
 # For str.translate: words with blanks between them, and the text without words.
@@ -57,6 +58,7 @@ class CUnit:
     statements: int
     deepest: int            # loops in loops, at most
     late: bool              # the sizes of some outputs are known only when sections have run
+    brief: bool             # a few microseconds at most, whatever the arguments: no loop, and nothing is called
 
 
 def generate(kernel: Kernel) -> CUnit:
@@ -126,6 +128,9 @@ class _Unit:
         for d in (d for shape in ([out.shape for out in k.outputs], self.made) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
+        late = any(out.shape != dims or not self.late.isdisjoint(dims) for out, dims in zip(k.outputs, self.made))
+        brief = self.deepest <= 1 and sum(len(s.body) for s in k.sections) <= BRIEF \
+            and not (late or self.snippets or any(s.measures or s.in_entry for s in k.sections))
         self.entry[:0] = self.fill_slots()
         measured = [self.measure_late(k.sections[number - 1], name) for number, name in reversed(self.measures.items())]
         for number, name in self.measures.items():
@@ -138,8 +143,7 @@ class _Unit:
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
                      sum(not s.measures for s in k.sections), k.routines, k.calls, self.statements, self.deepest,
-                     any(out.shape != dims or not self.late.isdisjoint(dims)
-                         for out, dims in zip(k.outputs, self.made)))
+                     late, brief)
 
     def z(self, size: SizeExpr | str) -> str:
         """A size in the functions that hold them all."""

@@ -53,7 +53,7 @@ static T NAME(reflection)(int64_t m, int64_t n, int64_t j, T *a)
         most = fabs((double)a[i * n + j]) > most ? fabs((double)a[i * n + j]) : most;
     const T first = a[j * n + j];
     if (most == 0 || j >= m)
-        return first == first ? 0 : first;
+        return 0;
     most = fabs((double)first) > most ? fabs((double)first) : most;
     for (int64_t i = j; i < m; ++i)
         sum += (a[i * n + j] / most) * (a[i * n + j] / most);
@@ -91,6 +91,14 @@ int NAME(QR)(gradc_frame *frame, int number, const void *const *in, const int64_
     if (!a)
         return GRADC_NO_MEMORY;
     T *factors = a + m * n, *work = factors + k;
+    if (!NAME(all_finite)(m * n, in[0])) {
+        for (int64_t i = 0; i < m * k; ++i)
+            q[i] = NAN;
+        for (int64_t i = 0; i < k * n; ++i)
+            r[i] = i % n < i / n ? 0 : (T)NAN;
+        work_done(room, a);
+        return 0;
+    }
     int bits, more;
     void *find = k ? lapack(frame, TEXT("", "gelqf_"), m < n ? n : m, &bits) : NULL;
     void *make = find ? lapack(frame, TEXT("", "orglq_"), m < n ? n : m, &more) : NULL;

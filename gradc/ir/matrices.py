@@ -135,27 +135,31 @@ def lu_slogdet(factors: Array, swaps: Array, a: Array) -> list[Array]:
 def qr(a: Array) -> list[Array]:
     """q and r by Householder's reflections, with the signs of LAPACK's."""
     m, n = a.shape
+    k = min(m, n)
+    if not np.isfinite(a).all():
+        return [np.full((m, k), np.nan, a.dtype), np.triu(np.full((k, n), np.nan, a.dtype))]
     r, reflections = np.array(a), []
-    for j in range(min(m, n)):
+    for j in range(k):
         v = np.array(r[j:, j])
         factor = v.dtype.type(0)
-        if np.any(v[1:] != 0) or np.isnan(v[0]):
-            size = np.sqrt(np.sum(v * v))
+        if np.any(v[1:] != 0):
+            most = np.abs(v.real).max() or 1
+            size = most * np.sqrt(np.sum((v / most) ** 2))
             made = -size if v[0].real >= 0 and not np.signbit(v[0].real) else size
             factor = (made - v[0]) / made
             v[1:] /= v[0] - made
         v[0] = 1
         r[j:] -= factor * v[:, None] * (v @ r[j:])
         reflections.append((factor, v))
-    q = np.eye(m, min(m, n), dtype=a.dtype)
+    q = np.eye(m, k, dtype=a.dtype)
     for j in reversed(range(len(reflections))):
         factor, v = reflections[j]
         q[j:] -= factor * v[:, None] * (v @ q[j:])
-    return [q, np.triu(r[:min(m, n)])]
+    return [q, np.triu(r[:k])]
 
 
 def complete_basis(given: Array) -> Array:
-    """An orthogonal matrix that begins with the columns given: of the unit vectors the first ones that are not in them."""
+    """An orthogonal matrix that begins with the columns given, then come unit vectors, less what is in those before."""
     m, n = given.shape
     if n > m:
         raise Fault(0)

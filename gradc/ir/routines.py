@@ -181,8 +181,8 @@ def solve_name(upper: bool, unit: bool) -> str:
 def _solve_row(upper: int, unit: int) -> Routine:
     singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
     return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
-                   matrices.solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit), () if unit else (singular,),
-                   0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
+                   matrices.solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit),
+                   () if unit else (singular,), 0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
 
 
 def _singular(what: str) -> tuple[str, str]:
@@ -193,11 +193,6 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
-def _of_lu(name: str, made: str, gives: tuple[str, ...], value: Callable[..., Any], **rest: Any) -> Routine:
-    """What the factors of a matrix and the interchanges tell; it derives from the matrix, the last argument."""
-    return Routine(name, f"(m,m),(m),(m,m)->{made}", ("float", "int64", "float"), gives, value, name, ("C", "C"), **rest)
-
-
 def _factors(name: str, signature: str, gives: int, value: Callable[..., Any],
              faults: tuple[tuple[str, str], ...]) -> Routine:
     """A factorization of one matrix."""
@@ -205,6 +200,8 @@ def _factors(name: str, signature: str, gives: int, value: Callable[..., Any],
     return Routine(name, signature, ("float",), ("float",) * gives, value, name, ("C",), faults=faults,
                    cost=(*left, left[1]), blas=True, works=True)
 
+
+_LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
 
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
@@ -223,10 +220,11 @@ _ROWS = (
               cost=("m", "m", "n"), blas=True) for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
     *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "float"), ("float",), matrices.interchange(back), "interchange",
               ("C", "C"), (back,)) for name, back in (("interchange", 0), ("interchange_back", 1))],
-    _of_lu("lu_inverse", "(m,m)", ("float",), matrices.lu_inverse, faults=(_singular("inv"),), shown=1,
-           cost=("m", "m", "m"), blas=True),
-    _of_lu("lu_det", "()", ("float",), matrices.lu_det),
-    _of_lu("lu_slogdet", "(),()", ("float", "float"), matrices.lu_slogdet),
+    Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("float",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
+            faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True),
+    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C")),
+    Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
+            ("C", "C")),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
         ("LinAlgError", "complete_basis: there are more columns than rows"),)),

@@ -1,4 +1,4 @@
-"""The names of `aesara.tensor.nlinalg` and `numpy.linalg`: those of `gradc.tensor.linalg`, and some old ones."""
+"""The names of `aesara.tensor.nlinalg` and `numpy.linalg`: those of `gradc.tensor.linalg`, and some more."""
 
 from gradc.tensor import linalg
 from gradc.tensor.diagonals import diag as diag
@@ -6,4 +6,5 @@ from gradc.tensor.diagonals import trace as trace
 from gradc.tensor.linalg import *
 from gradc.tensor.linalg import inv as matrix_inverse
 
-__all__ = [*linalg.__all__, "diag", "matrix_inverse", "trace"]
+__all__ = ["diag", "matrix_inverse", "trace"]
+__all__ += linalg.__all__

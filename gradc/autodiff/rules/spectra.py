@@ -166,8 +166,8 @@ def _right_solved(o: Symbolic, x: Variable, r: Variable) -> Variable:
 
 
 def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """S. Walter, L. Lehmann, R. Lamour, On evaluating higher-order derivatives of the QR decomposition (2012); with more
-    columns than rows D. Roberts, L. Roberts, QR and LQ decomposition matrix backpropagation algorithms (2020)."""
+    """S. Walter, L. Lehmann, R. Lamour, On evaluating higher-order derivatives of the QR decomposition (2012); for more
+    columns than rows: D. Roberts, L. Roberts, QR and LQ decomposition matrix backpropagation algorithms (2020)."""
     q = node.outputs[0]
     first, rest = _split(o, node, node.outputs[1])
     by_q, by_r = gs
@@ -210,8 +210,8 @@ CALL_VJP["qr"], CALL_JVP["qr"] = _qr_vjp, _qr_jvp
 
 
 def _basis_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """The columns that complete it move no more than they have to, dn = -u du^T n; what does not depend on the choice of
-    n, such as n n^T, has the right derivative."""
+    """The columns n that complete it move no more than they have to, dn = -u du^T n; what does not depend on their
+    choice, such as n n^T, has the right derivative."""
     given, made, g = node.inputs[0], node.outputs[0], gs[0]
     assert g is not None
     (_, n), (by_given, by_n) = _parted(o, given, made), _parted(o, given, g)

@@ -6,26 +6,11 @@ floatX.  Where a routine fails, LinAlgError tells the index of the matrix in the
 """
 
 from gradc.tensor.linalg import spectra, systems
-from gradc.tensor.linalg.spectra import eigh, eigvalsh, qr, svd, svdvals
-from gradc.tensor.linalg.systems import (
-    cho_factor,
-    cho_solve,
-    cholesky,
-    det,
-    inv,
-    lu,
-    lu_factor,
-    lu_solve,
-    slogdet,
-    solve,
-    solve_lower_triangular,
-    solve_triangular,
-    solve_upper_triangular,
-)
+from gradc.tensor.linalg.spectra import *
+from gradc.tensor.linalg.systems import *
 
-__all__ = [
-    "cho_factor", "cho_solve", "cholesky", "det", "eigh", "eigvalsh", "inv", "lu", "lu_factor", "lu_solve", "qr",
-    "slogdet", "solve", "solve_lower_triangular", "solve_triangular", "solve_upper_triangular", "svd", "svdvals",
-]
+__all__: list[str] = []
+__all__ += systems.__all__
+__all__ += spectra.__all__
 
 NUMPY = systems.NUMPY | spectra.NUMPY       # rows of `tensor.numpy_api`

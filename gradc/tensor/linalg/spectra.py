@@ -1,7 +1,7 @@
 """Orthogonal factors, eigenvalues and singular values.
 
-Signs of vectors, which are free, are chosen: of each eigenvector, and of each column of u, the first element not smaller
-than 0.6 of the largest is positive.
+Signs of vectors, which are free, are chosen: of each eigenvector, and of each column of u, the first element that is
+not smaller than 0.6 of the largest is positive.
 """
 
 from __future__ import annotations

@@ -43,16 +43,11 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: 
     unit_diagonal: the diagonal is taken for 1s.  check_finite: accepted; nan and inf give what comes of them.
     Raises: LinAlgError, at the call, if the diagonal has a 0.   Error: that of the BLAS in use, or of substitution.
     """
-    if trans not in (0, 1, 2, "N", "T", "C"):
-        raise TypeMismatchError(f"solve_triangular: trans is 0, 1, 2 or 'N', 'T', 'C', got {trans!r}{at(user_line())}")
-    a, b = floats("solve_triangular", 1, a, b)
-    if trans not in (0, "N"):
-        a, lower = matrix_transpose(matrix("solve_triangular", a)), not lower
-    vectors = b.type.ndim == 1 if b_ndim is None else b_ndim == 1
-    if vectors:
-        b = shape_padright(b)
-    x = apply(ops.Call(solve_name(not lower, unit_diagonal)), matrix("solve_triangular", a), _matrix(
-        "solve_triangular", b))
+    one_of("solve_triangular", "trans", trans, tuple(_TRANSPOSED))
+    a, b, vectors = _system("solve_triangular", a, b, b_ndim)
+    if _TRANSPOSED[trans]:
+        a, lower = matrix_transpose(a), not lower
+    x = apply(ops.Call(solve_name(not lower, unit_diagonal)), a, b)
     return x[..., 0] if vectors else x
 
 

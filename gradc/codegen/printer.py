@@ -446,7 +446,8 @@ class Printer:
                 "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
                    f"{listed('void *const', outs)})"
-        if not s.failures and not isinstance(s.routine, int):
+        ends = isinstance(s.routine, int) or (isinstance(s.routine, str) and get_routine(s.routine).works)
+        if not s.failures and not ends:
             self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
@@ -462,7 +463,7 @@ class Printer:
             self.line(f"        return {number};")
             if shown:
                 self.line("    }")
-        if isinstance(s.routine, int):
+        if ends:
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")

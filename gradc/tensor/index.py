@@ -124,7 +124,7 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
-    result = x
+    result: Any = x
     if None not in entries or any(not item.is_all for item in items):
         result = build.index(graph, x, items, *dynamic)
     if None in entries:
@@ -179,7 +179,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
             index.append(e.array)
     items, bounds = _items(plain, what)
     steps = 1
-    result = x
+    result: Any = x
     if not all(item.is_all for item in items):
         result, steps = build.index(graph, x, items, *bounds), 2
     result = apply(ops.Gather(tuple(axes)), result, *index)

@@ -13,7 +13,7 @@ from gradc.ir import dtypes
 from gradc.ir.program import Eqn, Var
 from gradc.ir.routines import STATED, Core, UserRoutine, get_routine
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View, lookups
+from gradc.loops.index import RootAxis, View, lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_values import is_contiguous
@@ -182,7 +182,7 @@ def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[i
     return Leaf(view.root, made) if _is_matrix(made, body.sizes) else None
 
 
-def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, Axis] | None:
+def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, RootAxis] | None:
     """Several axes of a view as one, if memory goes on from each to the next."""
     group = [p for p in group if view.dims[p] != 1]
     strides: Sequence[SizeExpr] = (1,) if view.flat else sizes.strides(sizes.of(view.root))

@@ -263,7 +263,7 @@ class Body:
     rooms: memory of results of the item around of which only this body knows the sizes.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[BodyItem, ...]
     level: int
     defined: Mapping[Var, int]
     ends: tuple[Operand, ...] = ()
@@ -321,7 +321,7 @@ class CondItem:
         return [self.condition]
 
 
-Item = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
+BodyItem = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
 
 
 # -------------------------------------------------------------------------------------------- the schedule
@@ -383,9 +383,9 @@ class Schedule:
 # ----------------------------------------------------------------------------------------------- traversal
 
 
-def statements(item: Item) -> Iterator[Any]:
+def statements(item: BodyItem) -> Iterator[Any]:
     """All Nodes and CheckItems below an item, in order; an item of another kind is itself one."""
-    stack: list[Item | Node | CheckItem] = [item]
+    stack: list[BodyItem | Node | CheckItem] = [item]
     while stack:
         top = stack.pop()
         if type(top) is Nest or type(top) is Block:

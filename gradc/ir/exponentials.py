@@ -22,7 +22,7 @@ from gradc.ir.exponents import DEPTH, E, Exponents, Linear
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", ops.Reduce,
-                      ops.Transpose})
+                      ops.Contract, ops.Transpose})
 MOST_TERMS = 8      # of a sum
 _MOST_FACTORS = 12  # of a product
 _POWER = 4          # largest power that is taken apart

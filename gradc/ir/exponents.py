@@ -115,10 +115,10 @@ class Exponents(Expressions[E]):
         self.written: dict[Hashable, E] = {}       # a Linear or a factor -> the expression that was found for it
 
     def row(self, v: E) -> tuple[Any, Sequence[E]]:
-        """The row that makes v, or Reduce or Transpose, and its arguments, which are floating or numbers."""
+        """The row that makes v, or Reduce, Contract or Transpose, and its arguments: floating ones, or numbers."""
         op, args = self.made(v)
         kind = type(op)
-        if v.type.dtype not in dtypes.FLOATS or kind not in (ops.Map, ops.Reduce, ops.Transpose):
+        if v.type.dtype not in dtypes.FLOATS or kind not in _KINDS:
             return None, ()
         for a in args:
             if a.type.dtype not in dtypes.FLOATS and self.number(a) is None:
@@ -183,4 +183,5 @@ class Exponents(Expressions[E]):
         return False
 
 
+_KINDS = (ops.Map, ops.Reduce, ops.Contract, ops.Transpose)
 _SWITCH = ops.Map("switch")

@@ -18,12 +18,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from gradc.ir import ops
-from gradc.ir.exponentials import MOST_TERMS, Key, Product, Reader
+from gradc.ir.exponentials import MOST_TERMS, Key, Product
 from gradc.ir.exponents import DEPTH, Atom, E, Linear
-from gradc.ir.merge import Merge, Terms, is_logistic, is_mirrored, placed
+from gradc.ir.merge import Merge, Terms, is_logistic, is_mirrored
+from gradc.ir.weighted import Softmax, Weighted
 
 
-class Forms(Reader[E]):
+class Forms(Weighted[E]):
     """Finds forms."""
 
     def form(self, fn: str, args: Sequence[E]) -> E | None:
@@ -32,6 +33,8 @@ class Forms(Reader[E]):
             return None
         if fn == "log":
             return self.log(args[0], DEPTH)
+        if fn in ("add", "sub"):
+            return self.exact_remainder(fn, args)
         if fn == "log1p":
             return self.log_of_terms([(1, self.const(1)), *self.terms(args[0])], DEPTH)
         whole = self.combined(fn, args)
@@ -144,9 +147,7 @@ class Forms(Reader[E]):
                 near = self.map("true_divide", self.value(("E", rest[0])), tail)
                 return self.map("switch", self.map("gt", v, zero), far, near)
             case "softmax":
-                v = self.variable(u)
-                e = self.map("exp", self.shift(v, rest[0])[1])
-                return self.map("true_divide", e, self.kept(self.apply(ops.Reduce("add", rest[0]), e), rest[0], v))
+                return self.weights(Softmax(u, rest[0]))
         total = self.apply(ops.Reduce("add", rest[0]), self.map("exp", self.variable(u)))
         return total if rest[1] is None else self.apply(ops.Transpose(rest[1]), total)
 
@@ -196,16 +197,6 @@ class Forms(Reader[E]):
             else:
                 total = self.map("add" if c > 0 else "sub", total, part)
         return total
-
-    def kept(self, reduced: E, axes: tuple[int, ...], like: E) -> E:
-        """What was reduced along `axes`, with these as axes of size 1."""
-        return self.apply(ops.Transpose(placed(axes, like.type.ndim)), reduced)
-
-    def shift(self, v: E, axes: tuple[int, ...]) -> tuple[E, E]:
-        """(m, v - m in place), m the maximum along `axes`, held constant; 0 where infinite: inf - inf is nan."""
-        top = self.hold(self.apply(ops.Reduce("maximum", axes), v))
-        m = self.map("switch", self.map("isinf", top), self.const(0), top)
-        return m, self.map("sub", v, self.kept(m, axes, v))
 
     # ------------------------------------------------------------------------------------------ logarithms
 

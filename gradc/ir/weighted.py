@@ -1,4 +1,4 @@
-"""`Weighted`: what is left when a weighted mean is taken off, or a share of a sum, with the weights p of a softmax.
+"""`Weighted`: what is left when a weighted mean is taken off, or a share of a sum; weights p of a softmax.
 
     centred:  w - sum(w * p)        p times it is the derivative of softmax, along w and by cotangents w
     spread:   g - p * sum(g)        the derivative of log-softmax by cotangents g

@@ -20,10 +20,10 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes
+from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, diagonals, extra, index, joining, repeats, slinalg
+from gradc.tensor import contract, creation, diagonals, extra, index, joining, linalg, repeats
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -271,7 +271,7 @@ def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: 
     rest = [k for k in range(x.ndim) if k not in axes]
     sizes = shp.shape_tuple(x)
     flat = shp.reshape(shp.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
-    return red.keep_axes(red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
+    return build.insert_axes(graph, red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
 
 
 def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
@@ -324,7 +324,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
-    **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
+    **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),

@@ -60,8 +60,8 @@ class Forms(stable_forms.Forms[Variable]):
         found: Softmax | None = None
         if fn == "log":
             log = self.log_sum_of(out)
-            return None if log is None or log[1] is not None and log[1] != placed(
-                log[0].axes, out.type.ndim) else self._projection("logsumexp", log[0], out)
+            return None if log is None or (log[1] is not None and log[1] != placed(
+                log[0].axes, out.type.ndim)) else self._projection("logsumexp", log[0], out)
         if fn == "sub":
             found = self.log_softmax_of(*args)
             if found is not None:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from gradc.ir import dtypes, ops
-from gradc.ir.facts import CONTRACTING, FOLDING, REORDERING
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
 from gradc.ir.types import HasType
 
 E = TypeVar("E", bound=HasType)      # an expression: Variable or Var
@@ -185,6 +185,6 @@ class Exponents(Expressions[E]):
 
 
 FOLD, CONTRACT, REORDER = "(fold)", "(contract)", "(reorder)"       # beside rows: what else forms look through
-_STRUCTURAL = {**dict.fromkeys(FOLDING, FOLD), **dict.fromkeys(CONTRACTING, CONTRACT),
+_STRUCTURAL = {**dict.fromkeys(FOLDING, FOLD), **dict.fromkeys(PRODUCTS, CONTRACT),
                **dict.fromkeys(REORDERING, REORDER)}
 _SWITCH = ops.Map("switch")

@@ -218,4 +218,4 @@ def again(eqn: Eqn, most: int = STORED) -> bool:
 
 # The kinds that do what these facts say.
 REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
-FOLDING, CONTRACTING = kinds("folds"), kinds("labels")
+FOLDING, PRODUCTS = kinds("folds"), kinds("labels")

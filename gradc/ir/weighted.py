@@ -1,11 +1,11 @@
-"""`Weighted`: what is left when a weighted mean is taken off, or a share of a sum, with the weights p of a softmax.
+"""`Weighted`: what is left when a weighted mean is taken off, or a share of a sum; weights p of a softmax.
 
     centred:  w - sum(w * p)        p times it is the derivative of softmax, along w and by cotangents w
     spread:   g - p * sum(g)        the derivative of log-softmax by cotangents g
 
-Element i of the first is the sum over the others of p[j] * (w[i] - w[j]), of the second that of p[j] * g[i] - p[i] * g[j].
-As written they cancel where p[i] is near 1 (1 - p[i] is lost), the first also where all w are near one number.  Both
-are projections, for sum(p) = 1: taken of their own result they change nothing, but the errors of the first time are
+Element i of the first is the sum over the others of p[j] * (w[i] - w[j]), of the second that of p[j] * g[i] -
+p[i] * g[j].  As written they cancel where p[i] is near 1 (1 - p[i] is lost), the first also where all w are near one
+number.  Both are projections, for sum(p) = 1: taken of their own result they change nothing, but the errors of the first time are
 multiplied by 1 - p[i] in the second.  So the better form does it twice.  The error of element i is then a few epsilon,
 times the sum over the others of the sizes of their terms as written here, which is what the result can be known to;
 beyond it, epsilon**2 times the mean of abs(w), or abs(g[i]).
@@ -19,7 +19,7 @@ from typing import Generic, NamedTuple
 from gradc.ir import build, ops
 from gradc.ir.exponentials import Perm, Product, Reader, composed
 from gradc.ir.exponents import REORDER, Atom, E, Linear
-from gradc.ir.facts import CONTRACTING, FOLDING
+from gradc.ir.facts import FOLDING, PRODUCTS
 from gradc.ir.merge import aligned
 from gradc.ir.types import HasType
 
@@ -184,7 +184,7 @@ class Weighted(Reader[E]):
             op, args = self.made(v)
         if type(op) in FOLDING and op.fn == "add":
             summed, axes, shape = self.product(args[0]), op.axes, args[0].type.shape
-        elif type(op) in CONTRACTING and op.a == op.b and list(op.out) == [k for k in op.a if k in op.out]:
+        elif type(op) in PRODUCTS and op.a == op.b and list(op.out) == [k for k in op.a if k in op.out]:
             summed, shape = self.product(args[0]).times(self.product(args[1])), args[0].type.shape
             axes = tuple([k for k, label in enumerate(op.a) if label not in op.out])
         else:

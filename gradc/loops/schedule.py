@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from gradc.ir import dtypes, ops
-from gradc.ir.facts import CONTRACTING, FOLDING, product_labels
+from gradc.ir.facts import FOLDING, PRODUCTS, product_labels
 from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
@@ -139,7 +139,7 @@ def op_label(op: Any) -> str:
         return "position" if op.fn == "position" else get_row(op.fn).name       # that is the schedule's own, no row
     if kind is ops.Cast:
         return f"as_{dtypes.SHORT[op.dtype]}"
-    is_written_so = kind in (ops.ArgReduce, ops.Cumulate, *FOLDING, *CONTRACTING)
+    is_written_so = kind in (ops.ArgReduce, ops.Cumulate, *FOLDING, *PRODUCTS)
     return str(op) if is_written_so else kind.__name__.lower()
 
 

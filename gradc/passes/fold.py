@@ -13,7 +13,7 @@ import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir import build, dtypes, interp, ops
-from gradc.ir.facts import CONTRACTING, FOLDING
+from gradc.ir.facts import FOLDING, PRODUCTS
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, Sample, result_type
@@ -106,7 +106,7 @@ def _sample_broadcast(b: Rewriter) -> Sample:
 
 
 RULES = (
-    Rule("fold", On((ANY_MAP, ops.Cast, ops.Cumulate, ops.ArgReduce, ops.Concat, *FOLDING, *CONTRACTING, *ops.WRITES,
+    Rule("fold", On((ANY_MAP, ops.Cast, ops.Cumulate, ops.ArgReduce, ops.Concat, *FOLDING, *PRODUCTS, *ops.WRITES,
                      *_MOVED), every=_CONSTANTS), _fold, sample=_sample_fold),
     Rule("constant_array_of_one_value", On((ops.Constant,)), _uniform, sample=_sample_uniform),
     Rule("map_of_broadcast", On((ANY_MAP,), some=(ops.Broadcast,)), _map_of_broadcast, sample=_sample_broadcast),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import CONTRACTING, READING, REORDERING
+from gradc.ir.facts import PRODUCTS, READING, REORDERING
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, kind_of, r, result_type, var
@@ -76,7 +76,7 @@ def _sample_matrix_product(b: Rewriter) -> Sample:
 
 
 RULES = (
-    Rule("matrix_product", On(CONTRACTING), _matrix_product, exact=False, ulps=64, sample=_sample_matrix_product,
+    Rule("matrix_product", On(PRODUCTS), _matrix_product, exact=False, ulps=64, sample=_sample_matrix_product,
          why="sums of one array in another order"),
     Rule("one_over_times", (1 / x) * y, y / x, when=_used_once, exact=False,
          why="one rounding instead of two, and no overflow of 1/x for subnormal x"),

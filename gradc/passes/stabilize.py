@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, dtypes, ops
 from gradc.ir.exponentials import SEEDS
-from gradc.ir.facts import CONTRACTING, FOLDING, REORDERING
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
@@ -194,15 +194,15 @@ _PROJECTION = "the literal form cancels where a weight is near 1 (ir/weighted.py
 
 _PRODUCT = (*SEEDS, "mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", *FOLDING, *REORDERING)
 
-PRODUCTS = (
+FORMS = (
     Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDS, "pow")), _form, exact=False,
          why=_EMPTY, sample=(_sample_log, _sample_log_of_sum, _sample_log_of_difference, _sample_logsumexp), ulps=64),
     Rule("weighted_mean_taken_off",
-         On(("add", "sub"), some=(*REORDERING, *FOLDING, *CONTRACTING, "mul", "true_divide", "neg"),
-            needs=("exp", *FOLDING)),
+         On(("add", "sub"), some=(*REORDERING, *FOLDING, *PRODUCTS, "mul", "true_divide", "neg"),
+            needs=("exp",)),
          _form, exact=False, why=_PROJECTION, sample=_sample_remainders, ulps=1000),
     Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDS, "pow")), _form,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax, _sample_sums), ulps=64),
 )
 
-RULES = EXPRESSIONS + PRODUCTS
+RULES = EXPRESSIONS + FORMS

@@ -3,12 +3,12 @@
     centred:  w - sum(w * p)        p times it is the derivative of softmax, along w and by cotangents w
     spread:   g - p * sum(g)        the derivative of log-softmax by cotangents g
 
-Element i of the first is the sum over the others of p[j] * (w[i] - w[j]), of the second that of p[j] * g[i] -
-p[i] * g[j].  As written they cancel where p[i] is near 1 (1 - p[i] is lost), the first also where all w are near one
-number.  Both are projections, for sum(p) = 1: taken of their own result they change nothing, but the errors of the first time are
-multiplied by 1 - p[i] in the second.  So the better form does it twice.  The error of element i is then a few epsilon,
-times the sum over the others of the sizes of their terms as written here, which is what the result can be known to;
-beyond it, epsilon**2 times the mean of abs(w), or abs(g[i]).
+Element i of the first is the sum over the others of p[j] * (w[i] - w[j]), of the second that of p[j] * g[i] - p[i] *
+g[j].  As written they cancel where p[i] is near 1 (1 - p[i] is lost), the first also where all w are near one number.
+Both are projections, for sum(p) = 1: taken of their own result they change nothing, but the errors of the first time
+are multiplied by 1 - p[i] in the second.  So the better form does it twice.  The error of element i is then a few
+epsilon, times the sum over the others of the sizes of their terms as written here, which is what the result can be
+known to; beyond it, epsilon**2 times the mean of abs(w), or abs(g[i]).
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def _reorder(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
     if len(perm) == len(shape) and all(p == k or (p < 0 and shape[k] == 1) for k, p in enumerate(perm)):
         return v            # also: an axis of size 1 is dropped and made again at its place
     inner = b.eqn(v, REORDERING)
-    within = None if inner is None else permutation(inner.op)
-    if inner is not None and within is not None:
-        return build.dimshuffle(b, inner.args[0], [-1 if p < 0 else within[p] for p in perm])
+    if inner is not None:
+        first = permutation(inner.op) or ()
+        return build.dimshuffle(b, inner.args[0], [-1 if p < 0 else first[p] for p in perm])
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None and not inner.args[0].type.ndim:
         sizes = [b.constant(1, "int64") if p < 0 else inner.args[1 + p] for p in perm]

@@ -14,10 +14,10 @@ from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.ir import dtypes, ops, stable_forms
-from gradc.ir.exponentials import ROOTS
+from gradc.ir.exponentials import ROOTS, SEEDING
 from gradc.ir.graph import Apply, Constant, Variable, toposort
 
-__all__ = ["ROOTS", "Forms", "new_nodes"]
+__all__ = ["ROOTS", "SEEDING", "Forms", "new_nodes"]
 
 
 class Forms(stable_forms.Forms[Variable]):

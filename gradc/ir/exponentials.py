@@ -21,6 +21,7 @@ from gradc.ir.exponents import DEPTH, E, Exponents, Linear
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
+SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", ops.Reduce,
                       ops.Transpose})
 MOST_TERMS = 8      # of a sum

@@ -271,7 +271,7 @@ class _Unit:
         sizes = [n for n in printer.sizes if n not in ("lo", "hi") and n not in printer.made]
         function = self.function_of(number, s, buffers, sizes, printer)
         if s.blocks:
-            self.entry.append(self.run(function, s, s.blocks, buffers, sizes))
+            self.entry.append(self.run(function, s, s.blocks, buffers, sizes, printer))
             return
         arguments = [*["frame"] * printer.frame, *map(self.pointer, buffers), *map(self.z, sizes)]
         call = f"{function}({', '.join(arguments)});"
@@ -304,7 +304,9 @@ class _Unit:
         head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * s.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({head})"
         lines = [*wrapped(head, 4), *_wrapped_lines(text)]
-        if s.blocks:
+        if s.blocks and printer.frame:
+            lines += _batch_function(name, loop, len(buffers), len(sizes), printer.checks)
+        elif s.blocks:
             lines += _block_function(name, loop, copies, len(sizes))
         reads, writes = (" ".join([self.names[b.name] for b in which]) or "-" for which in (s.reads, s.writes))
         self.alike[key] = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
@@ -312,13 +314,19 @@ class _Unit:
         self.deepest = max(self.deepest, printer.deepest)
         return name
 
-    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str],
+            printer: Printer) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}"
                                         for b in buffers])
         numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
-        call = f"gradc_run(frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
-               f"{self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost});"
+        given = f"frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
+                f"{self.z(cut.work)}"
+        if printer.frame:
+            call = f"gradc_run_batch({given}, {cut.cost});"
+            return [*wrapped(f"    /* {_comment(s.title)} */", 7),
+                    *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))]
+        call = f"gradc_run({given}, {cut.multiple}, {cut.limit}, {cut.cost});"
         if not s.partial:
             return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
         return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
@@ -444,6 +452,17 @@ def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> lis
     return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",
             "{",
             *unused, *wrapped(f"    {call}", 8), "}", ""]
+
+
+def _batch_function(name: str, loop: str, arrays: int, sizes: int, checks: bool) -> list[str]:
+    """The function that calls `loop` for a part of a batch."""
+    given = ["frame", *[f"arrays[{k}]" for k in range(arrays)], *[f"numbers[{k}]" for k in range(sizes)], "lo", "hi"]
+    call = f"{loop}({', '.join(given)});"
+    return [*wrapped(f"static int {name}(gradc_frame *frame, void *const *arrays, const int64_t *numbers, int64_t lo, "
+                     f"int64_t hi)", 4),
+            "{",
+            *["    (void)numbers;"] * (not sizes),
+            *(wrapped(f"    return {call}", 8) if checks else [*wrapped(f"    {call}", 8), "    return 0;"]), "}", ""]
 
 
 def _shared(kernel: Kernel) -> Iterator[str]:

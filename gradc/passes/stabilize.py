@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, dtypes, ops
 from gradc.ir.exponentials import SEEDS
-from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
+from gradc.ir.facts import FOLDING, REORDERING
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
@@ -198,7 +198,7 @@ PRODUCTS = (
     Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDS, "pow")), _form, exact=False,
          why=_EMPTY, sample=(_sample_log, _sample_log_of_sum, _sample_log_of_difference, _sample_logsumexp), ulps=64),
     Rule("weighted_mean_taken_off",
-         On(("add", "sub"), some=(*REORDERING, *FOLDING, *PRODUCTS, "mul", "true_divide", "neg"),
+         On(("add", "sub"), some=(*REORDERING, *FOLDING, ops.Contract, "mul", "true_divide", "neg"),
             needs=("exp",)),
          _form, exact=False, why=_PROJECTION, sample=_sample_remainders, ulps=1000),
     Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDS, "pow")), _form,

@@ -28,6 +28,7 @@ from gradc.ir import build, dtypes, ops
 from gradc.ir.batch import batch
 from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Program, Var, tensor
+from gradc.ir.weighted import TESTS, takes_mean_off
 from gradc.record import replace
 
 Value = Any     # Var | LinearValue
@@ -176,6 +177,8 @@ def _map(b: Builder, op: ops.Map, args: list[Value], like: Var) -> list[Term] | 
         case "add" | "sub", linear:
             if any(not (flag or _is_zero(b, a)) for a, flag in zip(args, linear)):
                 return None
+            if all(linear) and takes_mean_off(b, args[1].like):
+                x = _spread_for(b, x, args[1])
             terms = _fit(b, x, like) if linear[0] else []
             second = _fit(b, args[1], like) if linear[1] else []
             return terms + (_negative(b, second) if op.fn == "sub" else second)
@@ -191,7 +194,38 @@ def _map(b: Builder, op: ops.Map, args: list[Value], like: Var) -> list[Term] | 
             return _fit(b, args[1], like)
         case "switch", [False, *linear]:
             return _switch(b, args, linear, like)
+        case "switch", _:
+            return _where_not_finite(b, args)
     return None
+
+
+def _spread_for(b: Builder, x: LinearValue, less: LinearValue) -> LinearValue:
+    """x with the axes of u spread that are spread in all of `less`, which is taken off: a mean of x.
+
+    What is left is small, and another mean is taken off it (`ir/weighted.py`): it must be one array.
+    """
+    axes = [axis for axis in axes_of(x) if all([axis in term.spread for term in less.terms])]
+    terms = []
+    for term in x.terms:
+        for axis in [axis for axis in axes if axis in term.ties]:
+            term = densify(b, term, x, axis)
+        terms.append(term)
+    return replace(x, terms=terms)
+
+
+def _where_not_finite(b: Builder, args: list[Value]) -> list[Term] | None:
+    """switch(isnan(v), x, v) or with isinf, of values of one structure: v is 0 where this says so."""
+    where, *values = args
+    eqn = b.producer.get(where.like)
+    terms = [v.terms[0] for v in values if isinstance(v, LinearValue) and len(v.terms) == 1]
+    if eqn is None or eqn.op not in TESTS or not isinstance(values[1], LinearValue) \
+            or eqn.args[0] is not values[1].like or len({term.key() for term in terms}) > 1 \
+            or not all([isinstance(v, LinearValue) and len(v.terms) == 1 or _is_zero(b, v) for v in values]):
+        return None
+    term = terms[-1]
+    zero = b.constant(0, tensor(term.value).dtype)
+    first = terms[0].value if isinstance(values[0], LinearValue) else zero
+    return [replace(term, value=b.map("switch", b.map(eqn.op.fn, term.value), first, term.value))]
 
 
 def _negative(b: Builder, terms: Sequence[Term]) -> list[Term]:

@@ -24,6 +24,8 @@ _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "numba": "c", "jax": "
 class Mode:
     """`linker`: "c" or "interpret" (Aesara's names are mapped); `optimizer`: None leaves the Program as written.
 
+    "interpret" without optimizer computes all operations, and raises their errors, also where only the size of a
+    result is needed; all others leave these out.
     `excluded`: names of rewrite rules (or passes) that are not applied.
     """
 

@@ -31,7 +31,8 @@ def ifelse(condition: TensorLike, then_branch: Any, else_branch: Any, name: str 
     """`then_branch` if the condition is true (not 0), else `else_branch`; an expression or a list of them in each.
 
     Lazy: what only the other branch needs is not computed, nor is its part of a gradient.  What is needed elsewhere,
-    too, is computed once, outside.  (`switch` chooses element by element and computes both.)
+    too, is computed once, outside.  A branch of which only sizes are asked, and these are known without it, is not
+    computed either: its errors are not raised.  (`switch` chooses element by element and computes both.)
 
     Shapes: condition (); the branches' results agree in rank, not in size.   Dtype: the same in both branches; a Python
     number takes that of the other branch.

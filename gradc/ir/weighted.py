@@ -21,6 +21,7 @@ from gradc.ir.exponentials import Perm, Product, Reader, composed
 from gradc.ir.exponents import REORDER, Atom, E, Linear
 from gradc.ir.facts import FOLDING, PRODUCTS
 from gradc.ir.merge import aligned
+from gradc.ir.program import Builder, Var
 from gradc.ir.types import HasType
 
 
@@ -179,7 +180,7 @@ class Weighted(Reader[E]):
         """(what v, transposed by `perm`, is the sum of, along which axes, of how many), if it is put in place."""
         own, v = self._untransposed(v)
         op, args = self.made(v)
-        if op == _SWITCH and self.opens and self.made(args[0])[0] in _TESTS:
+        if op == _SWITCH and self.opens and self.made(args[0])[0] in TESTS:
             own, v = composed(self._untransposed(args[2])[0], own) or None, self._untransposed(args[2])[1]
             op, args = self.made(v)
         if type(op) in FOLDING and op.fn == "add":
@@ -219,7 +220,17 @@ class Weighted(Reader[E]):
         return m, self.map("sub", v, self.kept(m, axes, v))
 
 
-_SWITCH, _TESTS = ops.Map("switch"), (ops.Map("isinf"), ops.Map("isnan"))
+_SWITCH, _MUL = ops.Map("switch"), ops.Map("mul")
+TESTS = (ops.Map("isinf"), ops.Map("isnan"))        # what the two sums are compared with
+
+
+def takes_mean_off(b: Builder, less: Var) -> bool:
+    """Is `less` what `Weighted` takes off the first time?"""
+    eqn = b.producer.get(less)
+    if eqn is not None and eqn.op == _MUL:
+        return any([takes_mean_off(b, a) for a in eqn.args])
+    test = None if eqn is None or eqn.op != _SWITCH else b.producer.get(eqn.args[0])
+    return test is not None and test.op == TESTS[0]
 
 
 def _is_constant(v: HasType, perm: Perm, axes: tuple[int, ...], ndim: int) -> bool:

@@ -15,7 +15,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.gradient import hessian_vector_product
+from gradc.gradient import hessian, hessian_vector_product, jacobian
 
 POINTS = [np.array(v) for v in ([40.0, 0, 0, -1], [30.0, -5, 2, 1], [-2.0, 700, 0, 3], [3.0, 3, 1, -40],
                                 [0.5, -0.25, 1.5, 0.75], [1.0, 50, 50, -1])]
@@ -73,7 +73,7 @@ def check(outputs: list[Any], inputs: list[Any], wants: list[Any], units: float,
     """Each output, alone in the interpreter and with the others in C: within units * epsilon * (size + epsilon * g)."""
     functions = [(k, gradc.function(inputs, [f], mode="interpret", on_unused_input="ignore"))
                  for k, f in enumerate(outputs)]
-    functions.append((len(outputs), gradc.function(inputs, outputs)))
+    functions.append((len(outputs), gradc.function(inputs, outputs, on_unused_input="ignore")))
     smallest, eps = float(np.finfo(dtype).tiny), float(np.finfo(dtype).eps)
     for x in POINTS if dtype == "float64" else [np.clip(x, -40, 60) for x in POINTS]:
         for g in WEIGHTS if dtype == "float64" else WEIGHTS[:3]:
@@ -118,6 +118,40 @@ def test_entries_by_their_own_argument() -> None:
             want = exact(point, slope(g))[0].astype(float)
             for got in (rows(point)[k], products(point, g)[0], -products(point, g)[1]):
                 np.testing.assert_allclose(got, want, rtol=1e-14, atol=1e-307)
+
+
+Exact = Callable[[list[Any]], list[tuple[Any, Any]]]
+
+
+def rows(make: Callable[[np.ndarray], Exact]) -> Callable[[Any], Exact]:
+    """The rows of a matrix, `make` of each unit vector."""
+    return lambda _: lambda p: [pair for unit in np.eye(4) for pair in make(unit)(p)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_dense_matrices(dtype: str) -> None:
+    """The diagonal of Jacobians and Hessians has p times the sum of the others for p * (1 - p)."""
+    x, g = at.vector("x", dtype=dtype), at.vector("g", dtype=dtype)
+    p, log = at.softmax(x), at.log_softmax(x)
+    matrices = [jacobian(p, x), jacobian(by_hand(x), x, mode="forward"), jacobian(log, x),
+                jacobian(log, x, mode="forward").T, hessian(at.logsumexp(x), x), -hessian(log[1], x)]
+    check([m.flatten() for m in matrices], [x, g],
+          [rows(slope), rows(slope), rows(spread), rows(lambda t: lambda p: centred(t, p)), rows(slope),
+           rows(slope)], 16, dtype)
+    check([hessian(at.sum(g * p), x).flatten()], [x, g],
+          [lambda g: lambda p: [pair for unit in np.eye(4) for pair in second(g, unit)(p)]], 64, dtype)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_jacobian_of_many_rows(axis: int) -> None:
+    x = at.dmatrix("x")
+    f = gradc.function([x], [jacobian(at.softmax(x, axis=axis), x), jacobian(at.log_softmax(x, axis=axis), x)])
+    values = np.array(POINTS) if axis else np.array(POINTS).T.copy()
+    for got, make in zip(f(values), (slope, spread)):
+        got = got if axis else got.transpose(1, 0, 3, 2)
+        for i, j in np.ndindex(6, 6):
+            want = exact(POINTS[i], rows(make)(None))[0].astype(float).reshape(4, 4) if i == j else np.zeros((4, 4))
+            np.testing.assert_allclose(got[i, :, j], want, rtol=1e-14, atol=1e-307)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

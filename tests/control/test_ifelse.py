@@ -9,7 +9,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import AssertionFailedError, LoopError
+from gradc.errors import AssertionFailedError, LinAlgError, LoopError
 from gradc.ir import ops
 from gradc.ir.branches import sink
 from gradc.ir.convert import to_program
@@ -46,6 +46,21 @@ def test_laziness_needs_no_optimizer() -> None:
     c, x = at.bscalar("c"), at.dvector("x")
     f = gradc.function([c, x], gradc.ifelse(c, failing(x), -x), mode=gradc.Mode("interpret", None))
     np.testing.assert_array_equal(f(0, X), -X)
+
+
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_a_branch_that_only_gives_a_size_does_not_run(mode: str) -> None:
+    a, b, x = at.dmatrix("a"), at.dmatrix("b"), at.dscalar("x")
+    factor = at.linalg.cholesky(a)
+    inner = gradc.ifelse(x > 1, factor, a)
+    args = -np.eye(3), np.eye(2), 2.0
+    for y in (gradc.ifelse(x > 0, factor, a), gradc.ifelse(x > 0, inner, at.exp(a)), factor):
+        f = gradc.function([a, b, x], y.shape[0] * x, mode=mode, on_unused_input="ignore")
+        assert f(*args) == 6
+    for y in (gradc.ifelse(x > 0, factor, b).shape[0] * x, gradc.ifelse(x > 0, factor, a)):     # only the branch has the size
+        f = gradc.function([a, b, x], y, mode=mode, on_unused_input="ignore")
+        with pytest.raises(LinAlgError):
+            f(*args)
 
 
 def test_branches_in_branches() -> None:

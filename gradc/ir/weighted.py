@@ -103,17 +103,24 @@ class Weighted(Reader[E]):
 
     def centred(self, w: E, p: E, axes: tuple[int, ...], mean: E | None = None) -> E:
         """w - sum(w * p), twice; `mean` is the sum, if there is an expression of it."""
-        mean = self.total(self.map("mul", w, p), axes) if mean is None else mean
-        once = self._unless_infinite(mean)
+        first = self._mean(w, p, axes) if mean is None else mean
+        once = self._unless_infinite(first)
         w = self.map("sub", w, once)
-        return self.map("sub", w, self._again(self.total(self.map("mul", w, p), axes), mean, once))
+        return self.map("sub", w, self._again(self._mean(w, p, axes), first, once))
+
+    def _mean(self, w: E, p: E, axes: tuple[int, ...]) -> E:
+        """sum(w * p), with the quotient after the sum."""
+        e, divisor = self.row(p)[1]
+        return self.map("true_divide", self.total(self.map("mul", w, e), axes), divisor)
 
     def spread(self, g: E, p: E, axes: tuple[int, ...]) -> E:
         """g - p * sum(g), twice."""
+        e, divisor = self.row(p)[1]         # so that the quotient is that of the sums
         total = self.total(self.fitted(g, p), axes)
         once = self._unless_infinite(total)
-        g = self.map("sub", g, self.map("mul", p, once))
-        return self.map("sub", g, self.map("mul", p, self._again(self.total(g, axes), total, once)))
+        g = self.map("sub", g, self.map("mul", e, self.map("true_divide", once, divisor)))
+        again = self._again(self.total(g, axes), total, once)
+        return self.map("sub", g, self.map("mul", e, self.map("true_divide", again, divisor)))
 
     def _unless_infinite(self, v: E) -> E:
         """v, or 0 where it is infinite, for inf - inf is nan: that is left to the second time."""
@@ -180,8 +187,13 @@ class Weighted(Reader[E]):
         """(what v, transposed by `perm`, is the sum of, along which axes, of how many), if it is put in place."""
         own, v = self._untransposed(v)
         op, args = self.made(v)
+        divisor = Product[E]()
         if op == _SWITCH and self.opens and self.made(args[0])[0] in TESTS:
-            own, v = composed(self._untransposed(args[2])[0], own) or None, self._untransposed(args[2])[1]
+            inner, v = self._untransposed(args[2])
+            own = composed(inner, own) or None
+            if self.made(v)[0] == _DIVIDE:          # of `_mean`
+                v, by = self.made(v)[1]
+                divisor = self.product(by)
             op, args = self.made(v)
         if type(op) in FOLDING and op.fn == "add":
             summed, axes, shape = self.product(args[0]), op.axes, args[0].type.shape
@@ -191,7 +203,7 @@ class Weighted(Reader[E]):
         else:
             return None
         fits = aligned(axes, composed(own, perm) or None, len(shape)) and all([shape[k] != 1 for k in axes])
-        return (summed, axes, len(shape)) if fits else None
+        return (summed.times(divisor.power(-1)), axes, len(shape)) if fits else None
 
     def _untransposed(self, v: E) -> tuple[Perm, E]:
         """(perm, u): v is u transposed by `perm`."""
@@ -220,16 +232,18 @@ class Weighted(Reader[E]):
         return m, self.map("sub", v, self.kept(m, axes, v))
 
 
-_SWITCH, _MUL = ops.Map("switch"), ops.Map("mul")
+_SWITCH, _MUL, _DIVIDE = ops.Map("switch"), ops.Map("mul"), ops.Map("true_divide")
 TESTS = (ops.Map("isinf"), ops.Map("isnan"))        # what the two sums are compared with
 
 
-def takes_mean_off(b: Builder, less: Var) -> bool:
-    """Is `less` what `Weighted` takes off the first time?"""
+def takes_mean_off(b: Builder, less: Var, depth: int = 2) -> bool:
+    """Is `less` what `Weighted` takes off the first time: a sum that is compared with infinity, or e * (sum / s)?"""
     eqn = b.producer.get(less)
-    if eqn is not None and eqn.op == _MUL:
-        return any([takes_mean_off(b, a) for a in eqn.args])
-    test = None if eqn is None or eqn.op != _SWITCH else b.producer.get(eqn.args[0])
+    if eqn is None:
+        return False
+    if depth and eqn.op in (_MUL, _DIVIDE):
+        return any([takes_mean_off(b, a, depth - 1) for a in eqn.args])
+    test = b.producer.get(eqn.args[0]) if eqn.op == _SWITCH else None
     return test is not None and test.op == TESTS[0]
 
 

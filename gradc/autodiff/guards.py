@@ -125,9 +125,10 @@ def forward(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Guarded |
     if kind in _UNCHANGED:
         t = rule(o, node, [t and t.raw for t in ts])
         return None if t is None else given[0].with_raw(t)
+    if product_labels(op) is not None:
+        value = rule(o, node, _finite_tangents(o, node, ts))
+        return None if value is None else Guarded(value, _contract_forth(o, node, ts), False, True)
     value = rule(o, node, values(o, ts))
-    if product_labels(op) is not None and value is not None:
-        return Guarded(value, _contract_forth(o, node, ts), False, True)
     if value is None or not all(t.mask for t in given):
         return None if value is None else Guarded(value)
     shared = _shared(o, given)
@@ -199,6 +200,16 @@ def _without_poles(o: Symbolic, node: Apply, g: Guarded) -> Apply:
             other, changed = o.switch(mask, other, o.const(0, other)), True
         factors.append(other)
     return node_of(o.apply(op, *factors)) if changed else node
+
+
+def _finite_tangents(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> list[Variable | None]:
+    """The tangents, 0 where all that they are multiplied with is 0 behind a guard: it would add up 0 * inf."""
+    op, (x, y) = node.op, node.inputs
+    given = values(o, ts)
+    for k, (t, own, other, names) in enumerate(zip(given, (op.a, op.b), (y, x), (op.b, op.a))):
+        if t is not None and is_singular(t):
+            given[k] = Guarded(t, _along(o, peeled(o, Guarded(other)).mask, names, own), False).value(o)
+    return given
 
 
 def _contract_forth(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Mask:

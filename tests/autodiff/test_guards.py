@@ -341,6 +341,28 @@ def test_products_with_what_has_poles_under_no_branch_that_is_taken():
     np.testing.assert_allclose(got, [[1, (1 + np.log(2) / 2) / np.sqrt(2)], [0, 0]], rtol=1e-14)
 
 
+def test_masked_factors_of_a_product_with_poles():
+    """What docs/derivatives.md says: rows that the mask leaves out as a whole have no part in derivatives."""
+    x, y, m = at.dmatrix("x"), at.dmatrix("y"), at.matrix("m", dtype="bool")
+    a, b = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0, 4.0], [0.0, 0.0]])
+    part, whole = np.array([[1, 1], [1, 0]], dtype=bool), np.array([[1, 0], [1, 0]], dtype=bool)
+    z = at.dot(at.switch(m, x, 0), at.sqrt(y))
+    outputs = [*grad(z.sum(), [x, y]), Rop(z, [x, y], [at.ones_like(x), at.ones_like(y)])]
+    for got, want in zip(value([x, y, m], outputs, a, b, whole),
+                         ([[3, 0], [3, 0]], [[2, 1], [0, 0]], [[1.5, 2.25], [2.5, 2.75]])):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+    _, by_y, along = value([x, y, m], outputs, a, b, part)
+    np.testing.assert_array_equal(by_y, [[2, 1], [np.inf, np.inf]])
+    np.testing.assert_array_equal(along, [[np.inf, np.inf], [np.nan, np.nan]])
+    elementwise = at.switch(m, x, 0) * at.sqrt(y)
+    np.testing.assert_array_equal(value([x, y, m], [grad(elementwise.sum(), y)], a, b, whole)[0],
+                                  [[0.5, 0], [np.inf, np.nan]])
+    poles = [[1.0, 0.0], [2.0, 0.0]]
+    for mask, want in ((m[0], [[1, 0.5], [1, 0.5]]), (m, [[np.nan, np.nan], [np.nan, np.nan]])):
+        cost = at.switch(mask, at.dot(x, 1 / y), 0).sum()
+        np.testing.assert_array_equal(value([x, y, m], [grad(cost, x)], a, poles, whole)[0], want)
+
+
 def test_missing_data():
     x, mu = at.dvector("x"), at.dscalar("mu")
     cost = at.switch(at.isnan(x), 0.0, at.exp(x * mu) / mu).sum()

@@ -327,7 +327,8 @@ class _Sizes(Static):
     def of(self, arg: Any) -> tuple[int, ...]:
         return np.shape(self.values[arg])
 
-    def name(self, arg: Any) -> str:
+    @staticmethod
+    def name(arg: Any) -> str:
         return shown(arg.name or "a result")
 
     def value(self, arg: Any) -> int:

@@ -24,6 +24,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     frame->sizes = w->sizes;
     frame->outputs = w->out_data;
     frame->shapes = w->shapes;
+    frame->known = w->known;
     frame->constants = self->constants;
     frame->arena = NULL;
     frame->arena_bytes = 0;

@@ -104,7 +104,7 @@ typedef struct {
     int64_t *static_sizes;
     user_call *calls;
     Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results, n_calls;
-    Py_ssize_t n_sizes, n_shapes, work_bytes;
+    Py_ssize_t n_sizes, n_shapes, n_known, work_bytes;
     enum result_kind kind;
     int timed, late;                    /* late: prepare does not tell the sizes of all outputs */
     int brief;                          /* entry runs under the GIL: it takes less time than giving that up */
@@ -123,7 +123,7 @@ typedef struct work {
     PyObject **held;                    /* n_inputs, owned or NULL                        */
     PyObject **results;                 /* n_outputs, owned or NULL                       */
     slot *scalars;                      /* n_inputs                                       */
-    int64_t *sizes, *shapes;
+    int64_t *sizes, *shapes, *known;
 } work;
 
 /* Memory that entry asked for. */

@@ -55,6 +55,7 @@ class CUnit:
     deepest: int            # loops in loops, at most
     late: bool              # the sizes of some outputs are known only when sections have run
     brief: bool             # a few microseconds at most, whatever the arguments: no loop, and nothing is called
+    known: int              # how many int64_t prepare leaves for entry
 
 
 def generate(kernel: Kernel) -> CUnit:
@@ -124,7 +125,7 @@ class _Unit:
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
                      sum(not s.measures for s in k.sections), k.routines, k.calls, self.statements, self.deepest,
-                     late, brief)
+                     late, brief, len(self.needed) + self.slot_count() + self.rooms)
 
     def z(self, size: SizeExpr | str) -> str:
         """A size in the functions that hold them all."""
@@ -161,8 +162,7 @@ class _Unit:
             lines.append("typedef struct {")
             lines += [f"    int64_t {self.names[n]};" for n in self.needed]
             if self.slots:
-                count = sum(r.slots for r in self.slots)
-                lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
+                lines.append(f"    char *slot[{self.slot_count()}];      /* of the arena, once there is one */")
             if self.rooms:
                 lines.append(f"    void *room[{self.rooms}];      /* that are taken */")
             lines += ["} sizes;", ""]
@@ -206,7 +206,8 @@ class _Unit:
             late = not self.late.isdisjoint(dims)
             body += [[f"    frame->shapes[{len(body) + k}] = {'GRADC_LATE' if late else self.z(d)};"]
                      for k, d in enumerate(dims)]
-        return self.called_function("prepare", [
+        measured = bool(self.needed or self.kernel.prologue)
+        return self.called_function("prepare", _checked(f"measure({self.arguments()});") if measured else [], [
             *body, [f"    frame->arena_bytes = {self.z(self.kernel.arena_bytes)};"]])
 
     def fill_slots(self) -> list[list[str]]:
@@ -226,19 +227,15 @@ class _Unit:
         shapes = [d for out in self.kernel.outputs for d in out.shape]
         made = [d for dims in self.made for d in dims]
         found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, made)) if d != b]
-        return self.called_function("entry", [*self.entry, *found])
+        return self.called_function("entry", [], [*self.entry, *found])
 
-    def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
-        """A function that the program calls: it measures, and then takes steps, each some lines."""
+    def called_function(self, name: str, start: list[str], steps: list[list[str]]) -> list[str]:
+        """A function that the program calls: it starts, and then takes steps, each some lines."""
         bodies = [[line for lines in steps[k:k + TARGET.function] for line in lines]
                   for k in range(0, len(steps), TARGET.function)]
         parts, body = self.in_parts(name, bodies)
-        start = []
-        if self.needed or self.rooms:
-            # zeros: gcc does not see that where `measure` stores nothing nothing is read, and would warn
-            start += ["    sizes all = {0};", "    sizes *const sz = &all;"]
-        if self.needed or self.rooms or self.kernel.prologue:
-            start += _checked(f"measure({self.arguments()});")
+        if any(re.search(r"\bsz\b", line) for line in (*start, *body)):
+            start = ["    sizes *const sz = frame->known;", *start]
         return [*parts, *_function(f"int gradc_{name}(gradc_frame *frame)", [*start, *body])]
 
     def in_parts(self, name: str, bodies: list[list[str]]) -> tuple[list[str], list[str]]:
@@ -274,7 +271,7 @@ class _Unit:
         sizes = [n for n in printer.sizes if n not in ("lo", "hi") and n not in printer.made]
         function = self.function_of(number, s, buffers, sizes, printer)
         if s.blocks:
-            self.entry.append(self.run(function, s, s.blocks, buffers, sizes))
+            self.entry.append(self.run(function, s, s.blocks, buffers, sizes, printer))
             return
         arguments = [*["frame"] * printer.frame, *map(self.pointer, buffers), *map(self.z, sizes)]
         call = f"{function}({', '.join(arguments)});"
@@ -307,7 +304,9 @@ class _Unit:
         head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * s.wide}{'int' if printer.checks else 'void'} " \
                f"{loop if s.blocks else name}({head})"
         lines = [*wrapped(head, 4), *_wrapped_lines(text)]
-        if s.blocks:
+        if s.blocks and printer.frame:
+            lines += _batch_function(name, loop, len(buffers), len(sizes), printer.checks)
+        elif s.blocks:
             lines += _block_function(name, loop, copies, len(sizes))
         reads, writes = (" ".join([self.names[b.name] for b in which]) or "-" for which in (s.reads, s.writes))
         self.alike[key] = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
@@ -315,13 +314,19 @@ class _Unit:
         self.deepest = max(self.deepest, printer.deepest)
         return name
 
-    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str],
+            printer: Printer) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}"
                                         for b in buffers])
         numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
-        call = f"gradc_run(frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
-               f"{self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost});"
+        given = f"frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
+                f"{self.z(cut.work)}"
+        if printer.frame:
+            call = f"gradc_run_batch({given}, {cut.cost});"
+            return [*wrapped(f"    /* {_comment(s.title)} */", 7),
+                    *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))]
+        call = f"gradc_run({given}, {cut.multiple}, {cut.limit}, {cut.cost});"
         if not s.partial:
             return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
         return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
@@ -399,6 +404,9 @@ class _Unit:
             return f"sz->room[{b.position}]"
         return f"(void *){self.slot(b)}"
 
+    def slot_count(self) -> int:
+        return sum(r.slots for r in self.slots)
+
     def slot(self, b: Buffer) -> str:
         """Where the slot of a buffer in the arena begins."""
         region = b.region
@@ -406,7 +414,7 @@ class _Unit:
         if isinstance(region.bytes, int) and isinstance(region.start, int):
             return f"(frame->arena + {region.start + b.position * region.bytes})"
         if region not in self.slots:
-            self.slots[region] = sum(r.slots for r in self.slots)
+            self.slots[region] = self.slot_count()
         return f"sz->slot[{self.slots[region] + b.position}]"
 
 
@@ -444,6 +452,17 @@ def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> lis
     return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",
             "{",
             *unused, *wrapped(f"    {call}", 8), "}", ""]
+
+
+def _batch_function(name: str, loop: str, arrays: int, sizes: int, checks: bool) -> list[str]:
+    """The function that calls `loop` for a part of a batch."""
+    given = ["frame", *[f"arrays[{k}]" for k in range(arrays)], *[f"numbers[{k}]" for k in range(sizes)], "lo", "hi"]
+    call = f"{loop}({', '.join(given)});"
+    return [*wrapped(f"static int {name}(gradc_frame *frame, void *const *arrays, const int64_t *numbers, int64_t lo, "
+                     f"int64_t hi)", 4),
+            "{",
+            *["    (void)numbers;"] * (not sizes),
+            *(wrapped(f"    return {call}", 8) if checks else [*wrapped(f"    {call}", 8), "    return 0;"]), "}", ""]
 
 
 def _shared(kernel: Kernel) -> Iterator[str]:

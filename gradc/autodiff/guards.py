@@ -19,7 +19,7 @@ import numpy as np
 
 from gradc.autodiff.table import JVP, VJP
 from gradc.ir import build, ops
-from gradc.ir.facts import facts, folds, labels, permutation
+from gradc.ir.facts import facts, folds, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, node_of
 from gradc.ir.types import TensorType
 
@@ -92,7 +92,7 @@ def backward(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> li
     rule = VJP[kind]
     if kind is ops.Map:
         return rule(o, node, g, wanted)
-    if labels(op) is not None:
+    if product_labels(op) is not None:
         return _contract_back(o, node, g, rule(o, _without_poles(o, node, g), g.value(o), wanted))
     if not g.mask:
         return [None if t is None else peeled(o, Guarded(t)) for t in rule(o, node, g.raw, wanted)]
@@ -126,7 +126,7 @@ def forward(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Guarded |
         t = rule(o, node, [t and t.raw for t in ts])
         return None if t is None else given[0].with_raw(t)
     value = rule(o, node, values(o, ts))
-    if labels(op) is not None and value is not None:
+    if product_labels(op) is not None and value is not None:
         return Guarded(value, _contract_forth(o, node, ts), False, True)
     if value is None or not all(t.mask for t in given):
         return None if value is None else Guarded(value)
@@ -154,6 +154,14 @@ def opened(o: Symbolic, given: Sequence[Guarded | None]) -> tuple[Mask, list[Var
     shared = _shared(o, [g for g in given if g is not None])
     rest = [() if g is None else _minus(g.mask, shared) for g in given]
     return shared, values(o, given), [_all(o, mask) if mask else None for mask in rest]
+
+
+def along_axes(o: Symbolic, raw: Variable, given: Sequence[Guarded], labels: Sequence[int],
+               wanted: Sequence[int]) -> Guarded:
+    """A derivative whose elements, with axes `wanted`, are made of all those along axes `labels` that it has not."""
+    if len(given) > 1:
+        return Guarded(raw, _shared(o, given), False)
+    return Guarded(raw, _along(o, given[0].mask, labels, wanted), False, True)
 
 
 def condition(o: Symbolic, g: Guarded) -> Variable | None:

@@ -498,10 +498,11 @@ class _Body:
         row = ROUTINES.get(name)
         if row is None:
             self.of.fail(f"{name} is no routine")
-        dtype = next((d for d, want in zip(found, row.takes) if want == "float"), "")
-        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*row.takes, *row.gives)]
+        given = row.takes[:len(row.layouts)]
+        dtype = next((d for d, want in zip(found, given) if want == "float"), "")
+        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*given, *row.gives)]
         if found != want or (dtype and dtype not in dtypes.FLOATS):
-            self.of.fail(f"{name} takes and makes arrays of {', '.join(row.takes)}, {', '.join(row.gives)}, not "
+            self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
         if len(s.numbers) != row.count:
             self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")

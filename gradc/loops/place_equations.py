@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.errors import literal
+from gradc.errors import NoRuleError, literal
 from gradc.ir import ops
+from gradc.ir.facts import product_labels
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
@@ -87,7 +88,7 @@ class EquationPlacer(BodyBuilder):
         """Values that are computed once whatever they cost: outputs and operands of opaque calls."""
         once = set(self.program.outputs)
         for eqn in self.program.eqns:
-            if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
+            if product_labels(eqn.op) is not None and is_gemm(eqn, self.sizes):
                 once.update(eqn.args)
             elif type(eqn.op) is ops.Call:
                 inputs, layouts = eqn.op.split(eqn.args)[0], get_routine(eqn.op.routine).layouts
@@ -152,6 +153,8 @@ class EquationPlacer(BodyBuilder):
                 self._assert(eqn, op)
             case ops.Call():
                 place_calls.place_call(self, eqn, op)
+            case _:
+                raise NoRuleError(f"{op} has no entry in loops/place_equations.py")
 
     def _reshape(self, eqn: Eqn) -> None:
         x, out = eqn.args[0], eqn.outs[0]
@@ -228,7 +231,7 @@ class EquationPlacer(BodyBuilder):
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             self._fold("cumulate", out, eqn.op, operand, domain, out_axes, ())
 
-    def contract(self, eqn: Eqn, op: ops.Contract) -> None:
+    def contract(self, eqn: Eqn, op: Any) -> None:
         """A product of arrays as loops: a sum of products, or products alone."""
         out = eqn.outs[0]
         values = self.values

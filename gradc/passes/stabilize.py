@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradc.ir import dtypes, ops
-from gradc.ir.exponentials import SEEDS
+from gradc.ir import build, dtypes, ops
+from gradc.ir.exponentials import SEEDING
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
@@ -39,7 +40,6 @@ EXPRESSIONS = (
     Rule("minus_one_plus_exp", -1 + r.exp(x), r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_exp", 1 - r.exp(x), -r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_two_sigmoids", 1 - 2 * r.sigmoid(x), -r.tanh(0.5 * x), exact=False, why=_CANCEL),
-    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
     Rule("log1p_of_exp", r.log1p(r.exp(x)), r.softplus(x), exact=False, why=_LIMIT),
     Rule("log1p_of_neg_exp", r.log1p(-r.exp(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),
@@ -63,6 +63,12 @@ EXPRESSIONS = (
     Rule("log1p_of_erf", r.log1p(r.erf(x)), r.log_erfc(-x), exact=False, ulps=100, why=_CANCEL),
     Rule("log1p_of_neg_erf", r.log1p(-r.erf(x)), r.log_erfc(x), exact=False, ulps=100, why=_CANCEL),
     Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
+)
+
+
+# What derivatives are made of, in canonical form as it is made: a gradient needs no second sweep for it.
+DERIVATIVES = (
+    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
 )
 
 
@@ -110,7 +116,7 @@ def _matrix(b: Rewriter) -> Var:
 
 
 def _keep(b: Rewriter, v: Var) -> Var:
-    return b.apply(ops.Transpose((0, -1)), v)
+    return build.insert_axes(b, v, (1,), 2)
 
 
 def _sample_logistic(b: Rewriter) -> Sample:
@@ -128,10 +134,10 @@ def _sample_logistic(b: Rewriter) -> Sample:
 def _sample_softmax(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", v)
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     p = b.map("true_divide", e, _keep(b, s))
-    gs = b.apply(ops.Slice((ops.Item(), ops.Item(at=0))), g)
-    total = b.apply(ops.Reduce("add", (0, 1)), e)
+    gs = build.take(b, g, 0, 1)
+    total = build.fold(b, "add", e, (0, 1))
     return (p, b.map("mul", _keep(b, b.map("true_divide", gs, s)), e), b.map("true_divide", e, total),
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
@@ -139,7 +145,7 @@ def _sample_softmax(b: Rewriter) -> Sample:
 def _sample_log(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     sig = b.map("sigmoid", v)
     return (b.map("log", b.map("true_divide", e, _keep(b, s))), b.map("log", b.map("square", sig)),
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
@@ -149,7 +155,7 @@ def _sample_log_of_sum(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     d, e = b.map("exp", v), b.map("exp", w)
     two = b.constant(2.0, "float64")
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     return (b.map("log", b.map("add", d, e)), b.map("log", b.map("add", two, b.map("add", d, e))),
             b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
 
@@ -170,23 +176,38 @@ def _sample_sums(b: Rewriter) -> Sample:
             b.map("true_divide", b.map("sinh", v), b.map("cosh", v)))
 
 
+def _sample_remainders(b: Rewriter) -> Sample:
+    v, g = _matrix(b), _matrix(b)
+    e = b.map("exp", v)
+    p = b.map("true_divide", e, _keep(b, build.fold(b, "add", e, (1,))))
+    mean = _keep(b, build.fold(b, "add", b.map("mul", g, p), (1,)))
+    total = _keep(b, build.fold(b, "add", g, (1,)))
+    return b.map("sub", g, mean), b.map("sub", g, b.map("mul", p, total)), b.map("add", b.map("neg", mean), g)
+
+
 def _sample_logsumexp(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
-    return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),
-            b.map("log", _keep(b, b.apply(ops.Reduce("add", (1,)), e))))
+    return (b.map("log", build.fold(b, "add", e, (1,))), b.map("log", build.fold(b, "add", e, (0, 1))),
+            b.map("log", _keep(b, build.fold(b, "add", e, (1,)))))
 
 
 _GRADIENT = "exp(u) is positive: where the literal quotient is inf/inf or 0/0, exact arithmetic gives this"
 _EMPTY = _LIMIT + "; a maximum of nothing is an error where the sum of nothing was 0"
 
-_PRODUCT = (*SEEDS, "mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", ops.Reduce, ops.Transpose)
+_PROJECTION = "the literal form cancels where a weight is near 1 (ir/weighted.py)"
 
-PRODUCTS = (
-    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDS, "pow")), _form, exact=False,
+_PRODUCT = (*SEEDING, "mul", "true_divide", "neg", "square", "reciprocal", "add", "sub", *FOLDING, *REORDERING)
+
+FORMS = (
+    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDING,)), _form, exact=False,
          why=_EMPTY, sample=(_sample_log, _sample_log_of_sum, _sample_log_of_difference, _sample_logsumexp), ulps=64),
-    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDS, "pow")), _form,
+    Rule("weighted_mean_taken_off",
+         On(("add", "sub"), some=(*REORDERING, *FOLDING, *PRODUCTS, "mul", "true_divide", "neg"),
+            needs=("exp",)),
+         _form, exact=False, why=_PROJECTION, sample=_sample_remainders, ulps=1000),
+    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDING,)), _form,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax, _sample_sums), ulps=64),
 )
 
-RULES = EXPRESSIONS + PRODUCTS
+RULES = EXPRESSIONS + FORMS

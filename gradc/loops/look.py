@@ -71,11 +71,15 @@ def operands(s: Any) -> Sequence[Any]:
 
 def expressions(*statements: Any) -> list[Any]:
     """All expressions of statements, but for those of statements in them."""
-    found = [e for s in statements for e in operands(s)]
-    for e in found:         # which grows
+    return with_parts([e for s in statements for e in operands(s)])
+
+
+def with_parts(exprs: list[Any]) -> list[Any]:
+    """Expressions, and all that stand in them behind them."""
+    for e in exprs:         # which grows
         if type(e) is Fn:
-            found += e.args
-    return found
+            exprs += e.args
+    return exprs
 
 
 def written(s: Any) -> Sequence[Any]:

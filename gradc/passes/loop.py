@@ -141,8 +141,11 @@ class Loop:
                 env[eqn.out] = made
         self._move(inner, env, env)
 
-    def substitute(self, new: Mapping[Var, Value]) -> None:
-        """Put other values in the place of inputs of the body: see `Value`."""
+    def substitute(self, new: Mapping[Var, Value]) -> dict[Var, Var]:
+        """Put other values in the place of inputs of the body, or of what it computes: see `Value`.
+
+        Result: old value inside -> new value inside.
+        """
         body = self.body()
         inner = Builder()
         env = {v: inner.input(v.type, v.name) for v in body.inputs if v not in new}
@@ -165,29 +168,27 @@ class Loop:
             else:
                 op, args = value
                 env[v] = inside(args[0]) if op is None else inner.apply(op, *[inside(x) for x in args])
-        rebuild(body, inner, env)
+        for eqn in body.eqns:
+            if not all([v in new for v in eqn.outs]):
+                given = {v: env[v] for v in eqn.outs if v in new}
+                rebuild(body, inner, env, [eqn])
+                env.update(given)
         for table in (self.seqs, self.inits, self.after, self.others):
             for v in new:
                 table.pop(v, None)
         self._move(inner, env, env)
         self.others.update(added)
+        return env
 
     def cut(self, seqs: Mapping[Var, Var], others: Mapping[Var, Var]) -> dict[Var, Var]:
         """Take values of the body from outside instead: as rows of new sequences, or as others.
 
         Result: old value inside -> new value inside.
         """
-        body = self.body()
-        inner = Builder()
-        env = {v: inner.input(v.type, v.name) for v in body.inputs}
-        new = {v: inner.input(v.type, v.name) for v in (*seqs, *others)}
-        for eqn in body.eqns:
-            rebuild(body, inner, env, [eqn])
-            env.update({v: new[v] for v in eqn.outs if v in new})
-        self._move(inner, env, env)
+        new = {v: self.inner.input(v.type, v.name) for v in (*seqs, *others)}
         self.seqs.update({new[v]: x for v, x in seqs.items()})
         self.others.update({new[v]: x for v, x in others.items()})
-        return env
+        return self.substitute(new)
 
     def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
         self.inner = inner

@@ -17,16 +17,14 @@ from gradc.autodiff.sparsity import (
     Tie,
     axes_of,
     between,
-    cut,
     dense,
     densify,
-    put,
+    middle,
     sizes_of,
     spread,
-    to_front,
     zeros,
 )
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.batch import batch
 from gradc.ir.program import Builder, Program, Var, tensor
 from gradc.record import replace
@@ -148,11 +146,7 @@ def _fit(b: Builder, x: Linear, like: Var) -> list[Term]:
 
 def _padded(b: Builder, term: Term, pad: int) -> Var:
     """The value of `term` with `pad` axes of size 1 before those of V."""
-    if not pad:
-        return term.value
-    lead = term.lead
-    perm = (*range(lead), *[-1] * pad, *range(lead, tensor(term.value).ndim))
-    return b.apply(ops.Transpose(perm), term.value)
+    return build.insert_axes(b, term.value, range(term.lead, term.lead + pad), term.value.type.ndim + pad)
 
 
 def _along(b: Builder, w: Var, term: Term, ndim: int) -> Var:
@@ -160,7 +154,7 @@ def _along(b: Builder, w: Var, term: Term, ndim: int) -> Var:
     pad = ndim - tensor(w).ndim
     for tie in term.ties.values():
         if tie.axis >= pad and tensor(w).shape[tie.axis - pad] != 1:
-            w = cut(b, w, tie.axis - pad, tie.v0, tie.v1)
+            w = middle(b, w, tie.axis - pad, tie.v0, tie.v1)
     return w
 
 
@@ -260,7 +254,7 @@ def _contracted(b: Builder, term: Term, x: Linear, mine: tuple[int, ...], w: Var
     for axis, tie in sorted(term.ties.items()):
         label = mine[tie.axis]
         if w is not None and label in theirs:
-            w = cut(b, w, theirs.index(label), tie.v0, tie.v1)
+            w = middle(b, w, theirs.index(label), tie.v0, tie.v1)
         if label in out:
             ties[axis] = replace(tie, axis=out.index(label))
         else:
@@ -271,7 +265,7 @@ def _contracted(b: Builder, term: Term, x: Linear, mine: tuple[int, ...], w: Var
     value = _product(b, term.value, (*lead, *mine), w, theirs, (*labels[:1], *lead, *labels[1:], *out))
     made = Term(value, term.spread, ties)
     for k, (axis, _) in enumerate(gone):        # the first stands in front, the others after the leading axis
-        made = spread(b, replace(made, value=to_front(b, made.value, min(k, 1))), x.u, axis)
+        made = spread(b, replace(made, value=build.move_axis(b, made.value, min(k, 1), 0)), x.u, axis)
     return made
 
 
@@ -281,28 +275,32 @@ def _product(b: Builder, x: Var, mine: tuple[int, ...], w: Var | None, theirs: t
     if w is None:
         axes = tuple([k for k, label in enumerate(mine) if label not in out])
         if axes:
-            x = b.apply(ops.Reduce("add", axes), x)
+            x = build.fold(b, "add", x, axes)
         return _arranged(b, x, [label for label in mine if label in out], out)
     if all(label in out for label in (*mine, *theirs)):
         return b.map("mul", _arranged(b, x, mine, out), _arranged(b, w, theirs, out))
-    return b.apply(ops.Contract(mine, theirs, out), x, w)
+    return build.contract(b, x, mine, w, theirs, out)
 
 
 def _arranged(b: Builder, x: Var, labels: Sequence[int], out: Sequence[int]) -> Var:
     """x with its axes in the order of `out`, axes of size 1 for labels that it has not."""
-    perm = tuple([labels.index(label) if label in labels else -1 for label in out])
-    while perm[:1] == (-1,):                    # the leading ones are NumPy's
-        perm = perm[1:]
-    return x if perm == tuple(range(tensor(x).ndim)) else b.apply(ops.Transpose(perm), x)
+    perm = [labels.index(label) if label in labels else -1 for label in out]
+    while perm[:1] == [-1]:                     # the leading ones are NumPy's
+        del perm[0]
+    return build.reorder(b, x, perm)
 
 
 def _transpose(b: Builder, op: ops.Transpose, args: list[Value], like: Var) -> list[Term]:
-    place = {p: k for k, p in enumerate(op.perm)}
+    return _reordered(b, args[0], op.perm)
+
+
+def _reordered(b: Builder, x: Linear, order: Sequence[int]) -> list[Term]:
+    place = {p: k for k, p in enumerate(order)}
     terms = []
-    for t in args[0].terms:
-        perm = (*range(t.lead), *[p if p < 0 else p + t.lead for p in op.perm])
+    for t in x.terms:
+        perm = (*range(t.lead), *[p if p < 0 else p + t.lead for p in order])
         ties = {a: replace(tie, axis=place[tie.axis]) for a, tie in t.ties.items()}
-        terms.append(Term(b.apply(ops.Transpose(perm), t.value), t.spread, ties))
+        terms.append(Term(build.dimshuffle(b, t.value, perm), t.spread, ties))
     return terms
 
 
@@ -318,8 +316,7 @@ def _reshape(b: Builder, op: ops.Reshape, args: list[Value], like: Var) -> list[
     theirs = [k for k, s in enumerate(want) if s != 1]
     if [have[k] for k in mine] != [want[k] for k in theirs] or sum(have[k] is None for k in mine) > 1:
         return None
-    perm = tuple([mine[theirs.index(k)] if k in theirs else -1 for k in range(len(want))])
-    return _transpose(b, ops.Transpose(perm), args, like)
+    return _reordered(b, x, [mine[theirs.index(k)] if k in theirs else -1 for k in range(len(want))])
 
 
 def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term] | None:
@@ -350,7 +347,7 @@ def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term
         if empty:
             continue
         if any(not item.is_all for item in own):
-            value = b.apply(ops.Slice((*[ops.Item()] * term.lead, *own)), term.value, *dynamic)
+            value = build.index(b, term.value, (*[ops.Item()] * term.lead, *own), *dynamic)
             term = Term(value, term.spread, ties)
         else:
             term = Term(term.value, term.spread, ties)
@@ -365,14 +362,11 @@ def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term
 def _picked(b: Builder, term: Term, x: Linear, axis: int, at: int) -> Term:
     """A term whose axis of V tied to `axis` has only element `at` left: the axis of u is spread, one column not 0."""
     tie = term.ties[axis]
-    value = to_front(b, term.value, term.lead + tie.axis)
-    value = b.apply(ops.Slice((ops.Item(at=at),)), value)
+    value = build.take(b, term.value, at, term.lead + tie.axis)
     column = zeros(b, value, [b.size(x.u, axis), *sizes_of(b, value)])
-    column = put(b, column, (ops.Item(at=at + tie.u0 if at >= 0 else at - tie.u1),), value)
-    place = 1 + term.lead + tie.axis
-    perm = (*range(place), -1, *range(place, tensor(column).ndim))
-    return spread(b, replace(term, value=b.apply(ops.Transpose(perm), column),
-                             ties=term.ties | {axis: Tie(tie.axis)}), x.u, axis)
+    column = build.put(b, "set", column, value, [ops.Item(at=at + tie.u0 if at >= 0 else at - tie.u1)])
+    column = build.insert_axes(b, column, [1 + term.lead + tie.axis], column.type.ndim + 1)
+    return spread(b, replace(term, value=column, ties=term.ties | {axis: Tie(tie.axis)}), x.u, axis)
 
 
 def _places(items: Sequence[ops.Item]) -> dict[int, int]:
@@ -408,7 +402,7 @@ def _scatter(b: Builder, op: ops.Scatter, args: list[Value], like: Var) -> list[
         else:
             terms += x.terms
     if isinstance(v, Linear):
-        part = b.apply(ops.Slice(op.items), like, *dynamic)
+        part = b.apply(ops.reading(op), like, *dynamic)
         whole = Linear(_fit(b, v, part), part, v.u)
         terms += [_placed(b, term, whole, op.items, like, dynamic) for term in whole.terms]
     return terms
@@ -433,7 +427,7 @@ def _placed(b: Builder, term: Term, x: Linear, items: ops.Items, like: Var, dyna
         return Term(term.value, term.spread, ties)
     tied = {t.axis: b.size(term.value, term.lead + _places(items)[t.axis]) for t in ties.values()}
     sizes = sizes_of(b, term.value)[:term.lead] + [tied.get(k, b.size(like, k)) for k in range(len(shape))]
-    value = put(b, zeros(b, term.value, sizes), (*[ops.Item()] * term.lead, *own), term.value, *dynamic)
+    value = build.put(b, "set", zeros(b, term.value, sizes), term.value, [*[ops.Item()] * term.lead, *own], *dynamic)
     return Term(value, term.spread, ties)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradc.ir import ops
+from gradc.ir.facts import facts, kinds
 from gradc.ir.interp import run_equation
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
@@ -99,8 +100,7 @@ class _Walk:
             size = tensor(eqn.args[0]).shape[eqn.op.axis]
             if size is not None:
                 self.known[eqn.out] = np.asarray(size)
-        elif type(eqn.op) in (ops.Constant, ops.Map, ops.Cast, ops.Broadcast, ops.Transpose, ops.Slice, ops.Iota) \
-                and all(a in self.known for a in eqn.args):
+        elif (facts(eqn.op).elementwise or facts(eqn.op).view) and all(a in self.known for a in eqn.args):
             (self.known[eqn.out],) = run_equation(eqn, [self.known[a] for a in eqn.args])
 
     # ------------------------------------------------------------------------------------------ set operations
@@ -241,6 +241,6 @@ def _times_constant(walk: _Walk, x: Var, matrix: np.ndarray) -> np.ndarray:
 
 _RULES: dict[type, Callable[[_Walk, Eqn], np.ndarray]] = {
     **dict.fromkeys(ops.VIEWS, _view), **dict.fromkeys(ops.WRITES, _scatter),
-    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Reduce: _reduce, ops.Concat: _concat,
-    ops.Contract: _contract,
+    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Concat: _concat,
+    **dict.fromkeys(kinds("folds"), _reduce), **dict.fromkeys(kinds("labels"), _contract),
 }

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.program import Builder, Var, tensor
 from gradc.record import record
 
@@ -111,23 +111,9 @@ def between(start: int, end: int) -> ops.Item:
     return ops.Item(start=start or None, stop=-end if end else None)
 
 
-def cut(b: Builder, x: Var, axis: int, start: int, end: int) -> Var:
+def middle(b: Builder, x: Var, axis: int, start: int, end: int) -> Var:
     """x without `start` elements at the beginning and `end` at the end of an axis."""
-    if not start and not end:
-        return x
-    return b.apply(ops.Slice((ops.Item(),) * axis + (between(start, end),)), x)
-
-
-def put(b: Builder, target: Var, items: ops.Items, part: Var, *dynamic: Var) -> Var:
-    """`target` with `part` at a place."""
-    return b.apply(ops.Scatter("set", items), target, part, *dynamic)
-
-
-def to_front(b: Builder, x: Var, axis: int) -> Var:
-    """x with `axis` moved to the front."""
-    if not axis:
-        return x
-    return b.apply(ops.Transpose((axis, *[k for k in range(tensor(x).ndim) if k != axis])), x)
+    return build.index(b, x, [*[ops.Item()] * axis, between(start, end)]) if start or end else x
 
 
 # ---------------------------------------------------------------------------------------------- ties to spread
@@ -148,7 +134,7 @@ def spread(b: Builder, term: Term, u: Var, axis: int) -> Term:
 def densify(b: Builder, term: Term, x: Linear, axis: int) -> Term:
     """`term` with the tied axis `axis` of u spread, the zeros off the tie written down."""
     tie = term.ties[axis]
-    value = to_front(b, term.value, term.lead + tie.axis)
+    value = build.move_axis(b, term.value, term.lead + tie.axis, 0)
     value = _off_diagonal(b, padded(b, value, tie.u0, tie.u1, b.size(x.u, axis)), tie, x, axis, term.lead)
     if term.spread:
         sizes = sizes_of(b, value)
@@ -160,7 +146,7 @@ def padded(b: Builder, value: Var, start: int, end: int, n: Var) -> Var:
     """`value` with so many zeros before and behind it along its first axis, which then has n elements."""
     if not start and not end:
         return value
-    return put(b, zeros(b, value, [n, *sizes_of(b, value)[1:]]), (between(start, end),), value)
+    return build.put(b, "set", zeros(b, value, [n, *sizes_of(b, value)[1:]]), value, [between(start, end)])
 
 
 def _off_diagonal(b: Builder, value: Var, tie: Tie, x: Linear, axis: int, lead: int) -> Var:
@@ -168,15 +154,14 @@ def _off_diagonal(b: Builder, value: Var, tie: Tie, x: Linear, axis: int, lead: 
 
     The axis of V is put in at its place.
     """
-    place = 1 + lead + tie.axis
-    columns = b.apply(ops.Transpose((*range(place), -1, *range(place, tensor(value).ndim))), value)
+    ndim = tensor(value).ndim + 1
+    columns = build.insert_axes(b, value, [1 + lead + tie.axis], ndim)
     rows = b.apply(ops.Iota(), b.size(x.u, axis))
     places = b.apply(ops.Iota(), b.size(x.like, tie.axis))
     if tie.offset:
         places = b.map("add", places, b.constant(tie.offset, "int64"))
-    ndim = tensor(columns).ndim
-    rows = b.apply(ops.Transpose((0, *[-1] * (ndim - 1))), rows)
-    places = b.apply(ops.Transpose((0, *[-1] * (ndim - 2 - lead - tie.axis))), places)
+    rows = build.insert_axes(b, rows, range(1, ndim), ndim)
+    places = build.insert_axes(b, places, range(1, ndim), ndim - 1 - lead - tie.axis)
     return b.map("switch", b.map("eq", rows, places), columns, b.constant(0, tensor(columns).dtype))
 
 
@@ -210,7 +195,7 @@ def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
             others.append(term)
             continue
         ((axis, tie),) = term.ties.items()
-        parts = [(tie, to_front(b, term.value, tie.axis))]
+        parts = [(tie, build.move_axis(b, term.value, tie.axis, 0))]
         old = found.get((tie.axis, tie.offset))
         if old is not None:
             tie = Tie(*[min(p, q) for p, q in zip(_margins_of(old.tie), _margins_of(tie))])
@@ -247,4 +232,4 @@ def _spread_all(b: Builder, term: Term, x: Linear, axes: Sequence[int]) -> Var:
     rest = sizes_of(b, term.value)[1:]
     full = b.apply(ops.Reshape(len(sizes) + len(rest)), term.value, *sizes, *rest)
     order = [term.spread.index(k) for k in axes] + list(range(len(sizes), len(sizes) + len(rest)))
-    return b.apply(ops.Reshape(1 + len(rest)), b.apply(ops.Transpose(tuple(order)), full), product(b, sizes), *rest)
+    return b.apply(ops.Reshape(1 + len(rest)), build.reorder(b, full, order), product(b, sizes), *rest)

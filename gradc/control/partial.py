@@ -12,13 +12,14 @@ import numpy as np
 
 from gradc.autodiff.table import Cotangents
 from gradc.control.parts import Step
-from gradc.ir import ops
+from gradc.ir import build, ops
+from gradc.ir.facts import changes
 from gradc.ir.graph import Apply, Constant, Variable
 
 if TYPE_CHECKING:
     from gradc.autodiff.symbolic import Symbolic
 
-_FIRST_ROWS = ops.Scatter("inc", (ops.Item(stop=ops.DYNAMIC),))
+_FIRST_ROWS = (ops.Item(stop=ops.DYNAMIC),)
 
 
 def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
@@ -54,13 +55,14 @@ def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable 
     rest, parts = [], []
     for term in _terms(g):
         part = _into_zeros(term)
-        if part is not None and until and part.op == _FIRST_ROWS and part.inputs[2] is step.node.outputs[-1]:
+        items = None if part is None else changes(part.op)
+        if part is not None and until and items == _FIRST_ROWS and part.op.mode == "inc" \
+                and part.inputs[2] is step.node.outputs[-1]:
             inner, found = _split(o, step, part.inputs[1], False)
             parts += found
             if inner is not None:
                 rest.append(o.apply(part.op, part.inputs[0], inner, part.inputs[2]) if found else term)
-        elif part is not None and not until and type(part.op) is ops.Scatter and part.op.items \
-                and part.op.items[0].at == -1:
+        elif part is not None and not until and items and items[0].at == -1:
             parts.append(part)
         else:
             rest.append(term)
@@ -76,7 +78,7 @@ def _value(o: Symbolic, step: Step, like: Variable, part: Apply) -> Variable:
     if len(part.op.items) == 1:
         return o.fit(value, like)
     zeros = o.full_like(like, 0)
-    return o.apply(ops.Scatter("inc", part.op.items[1:]), zeros, o.cast(value, zeros.type.dtype), *part.inputs[2:])
+    return build.put(o, "inc", zeros, o.cast(value, zeros.type.dtype), part.op.items[1:], *part.inputs[2:])
 
 
 def _terms(total: Variable) -> list[Variable]:

@@ -22,8 +22,9 @@ from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
 from gradc.control.partial import added, of_last_values
 from gradc.control.parts import LoopBuilder, Step, bits
 from gradc.control.residuals import residuals
-from gradc.ir import infer, ops
+from gradc.ir import build, infer, ops
 from gradc.ir.convert import to_program
+from gradc.ir.facts import reads
 from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
 from gradc.ir.types import WORDS, NullType, RngType, TensorType
@@ -212,15 +213,14 @@ class _Window:
         """Its rows of the sequence x."""
         if self.start is None or self.stop is None:     # both or neither
             return x
-        return o.apply(ops.Slice((ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC),)), x, self.start, self.stop)
+        return build.cut(o, x, self.start, self.stop)
 
     def place(self, o: Symbolic, rows: Variable, x: Variable) -> Variable:
         """The cotangent of the sequence x whose rows those of the window are; 0 elsewhere."""
         if self.start is None and _has_rows(x, self.steps):
             return rows
-        bounds = [self.steps] if self.start is None else [self.start, self.stop]
-        item = ops.Item(start=None if self.start is None else ops.DYNAMIC, stop=ops.DYNAMIC)
-        return o.apply(ops.Scatter("inc", (item,)), o.full_like(x, 0), rows, *bounds)
+        item, bounds = build.entry(None, self.start, self.steps if self.start is None else self.stop)
+        return build.put(o, "inc", o.full_like(x, 0), rows, [item], *bounds)
 
     def first(self, o: Symbolic, g: Variable) -> Variable:
         """The cotangent of an initial value, g after the last step of the backward loop."""
@@ -258,9 +258,10 @@ def _has_rows(x: Variable, n: Variable) -> bool:
             return node.inputs[0] is n and x.index >= node.op.n_carries
         if kind is ops.Iota:
             return node.inputs[0] is n
-        if kind is not ops.Slice:
+        items = reads(node.op)
+        if items is None:
             return False
-        item = node.op.items[0] if node.op.items else ops.Item()
+        item = items[0] if items else ops.Item()
         if item.start is None and item.stop is ops.DYNAMIC and item.step in (None, 1) and node.inputs[1] is n:
             return True
         if item.is_single or not (item.start is None and item.stop is None and item.step in (None, 1, -1)):

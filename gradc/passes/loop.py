@@ -15,14 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import copy
+from itertools import pairwise
 from operator import is_
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.facts import may_fail
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
+from gradc.ir.rows import Form, apply_row, row_form, term_form
 from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
@@ -415,7 +417,7 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
                     steps)
     rows = b.size(x, 0)
     x = b.apply(ops.Assert(FEW_ROWS.format(what, literal(name)), "shape", 2), x, b.map("le", steps, rows), rows, steps)
-    x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+    x = build.cut(b, x, stop=loop.steps)
     if loop.steps.data is None:
         return x
     return b.apply(ops.Reshape(tensor(x).ndim), x, loop.steps,      # a single row broadcasts: the type must tell it
@@ -429,3 +431,62 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
     shape = outside.shape[1:] if row else outside.shape
     new = tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)])
     return t if new == t.shape else TensorType.make(t.dtype, new)
+
+
+# -------------------------------------------------------------------------------------- what was outside, in the step
+
+
+def _in_step(loop: Loop, eqn: Eqn, form: Form, alike: list[tuple[Var, Var]]) -> tuple[ops.OpKind, list[Var]]:
+    """The op and arguments of `eqn` in a step; to `alike` goes what must have equally many rows."""
+    assert form is not None
+    op, by_rows = form
+    alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+    return op, [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+
+
+def sum_in_steps(loop: Loop, sums: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sums over all steps become carries, whose first values are to be zeros.  Result: as that of `take_in`."""
+    alike: list[tuple[Var, Var]] = []
+    for eqn in sums:
+        op, args = _in_step(loop, eqn, term_form(eqn), alike)
+        loop.inner.sources = eqn.sources
+        value = apply_row(loop.inner, eqn, op, args)
+        carry = loop.carry(eqn.out, eqn.out)
+        loop.after[carry] = loop.inner.map("add", carry, value)
+        loop.lasts[eqn.out] = carry
+    return alike
+
+
+def take_in(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sequences that `between` makes become values of the step.  Result: what must have equally many rows."""
+    alike: list[tuple[Var, Var]] = []
+    made = {eqn.out: eqn for eqn in between}
+    while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
+        eqn = made[loop.seqs[row]]
+        op, args = _in_step(loop, eqn, row_form(eqn), alike)
+
+        def value(inner: Builder, env: Mapping[Var, Var], eqn: Eqn = eqn, op: ops.OpKind = op,
+                  args: Sequence[Var] = args) -> Var:
+            inner.sources = eqn.sources
+            return apply_row(inner, eqn, op, [env[v] for v in args])
+
+        loop.substitute({row: value})
+        loop.trim({*loop.rows, *loop.lasts, *loop.counts})
+    return alike
+
+
+def check_rows(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Var]]) -> None:
+    """Pairs of arrays have equally many rows; where there is no first, as many as there are steps.
+
+    Not asked of `b`, which knows it from the equations that became part of the step, and will be left out.
+    """
+    steps = b.cast(loop.steps, "int64")
+    rows = [(steps if v is None else b.size(v, 0), b.size(w, 0)) for v, w in alike]
+    checks = [b.map("eq", m, n) for m, n in dict.fromkeys(rows) if m is not n]
+    if checks:
+        same = ops.Assert("sizes of dimension 0 differ", "shape")
+        if loop.inits:
+            first = next(iter(loop.inits))
+            loop.inits[first] = b.apply(same, loop.inits[first], *checks)
+        else:
+            loop.steps = b.apply(same, steps, *checks)

@@ -25,9 +25,9 @@ from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan_checkpoints import checkpoints
 from gradc.passes.scan_merge import merge_branches, merge_siblings, simplify_branches
-from gradc.passes.scan_places import split
-from gradc.passes.scan_rows import inline_sequences, wide_sums
+from gradc.passes.scan_places import inline_sequences, split
 from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last_rows, simplify
+from gradc.passes.sums import wide_sums
 from gradc.record import record
 
 _LAST = specialize.RULES + pieces.LATE
@@ -80,10 +80,8 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("merge_branches", lambda p, _: merge_branches(p), "first: one question is asked once"),
     Step("simplify_branches", simplify_branches, "before loops: what no branch needs is no loop's result"),
+    Step("last_rows", lambda p, _: last_rows(p), "before results are dropped: a row that became a carry is not stacked"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "before all that costs time"),
-    Step("last_rows", lambda p, _: last_rows(p), "before results are dropped again: a row that became a carry "
-         "is not stacked"),
-    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
     Step("checkpoints", lambda p, _: checkpoints(p), "after merge_siblings: the loop that a gradient runs again is the "
@@ -93,8 +91,7 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
     Step("inline_sequences", lambda p, _: inline_sequences(p), "after split, which makes sequences of other loops"),
     Step("simplify", simplify, "last but one: bodies have other things in them now"),
-    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are Reduces",
-         bodies=False),
+    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are over axes"),
 )
 
 

@@ -23,7 +23,7 @@ from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, t
 from gradc.ir.types import TensorType
 from gradc.passes.loop import Loop, SizedBuilder, each_loop, is_loop, sizes_inside
 from gradc.passes.scan_merge import equal_values
-from gradc.passes.scan_rows import accumulators
+from gradc.passes.sums import accumulators
 
 Optimise = Callable[[Program], Program]
 OUTSIDE = "index -1 is out of bounds for dimension 0 of size 0"

@@ -492,7 +492,7 @@ def test_sums_of_float32_over_steps_are_carried_in_float64() -> None:
     eqn, = loops(after)
     body, n = eqn.op.body, eqn.op.n_seqs
     carries = [v.type.short() for v in body.inputs[n:n + eqn.op.n_carries]]
-    assert carries == ["f64[]", "f64[3]", "f32[]", "f32[]"], pretty(after)
+    assert carries == ["f32[]", "f32[]", "f64[]", "f64[3]"], pretty(after)
     assert [v.type.dtype for v in after.outputs] == ["float32"] * 5
 
 

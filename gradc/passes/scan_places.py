@@ -78,7 +78,8 @@ class _Split:
 
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
-        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= TARGET.leaving for a in addends]
+        most = TARGET.leaving
+        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= most for a in addends]
         candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
@@ -86,7 +87,7 @@ class _Split:
             self.inside = self.only_inside()
             for out in list(candidates):
                 eqns = self.cone(out)
-                if len(eqns) <= TARGET.leaving and all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
+                if len(eqns) <= most and all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
                     needs = ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside
                     if self.pays(out, eqns, needs):
                         self.stacked |= needs

@@ -441,7 +441,7 @@ def _again(b: Rewriter, x: Var, cut: Callable[..., Var]) -> Var:
     def made(v: Var, depth: int) -> Var:
         nonlocal left
         eqn = b.producer.get(v)
-        if eqn is None or not facts(eqn.op).elementwise or not again(eqn, TARGET.recompute) or not left \
+        if eqn is None or type(eqn.op) is not ops.Map or not again(eqn, TARGET.recompute) or not left \
                 or depth == TARGET.copies or any(tensor(a).ndim > 1 for a in eqn.args):
             return cut(v)
         left -= 1

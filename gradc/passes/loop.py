@@ -391,17 +391,23 @@ def sizes_inside(b: SizedBuilder, loop: Loop, value: Var,
     return None if dims is None or None in dims else [size_var(b, d) for d in dims]  # type: ignore[arg-type]
 
 
-def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None]) -> Program:
-    """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
+def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None],
+              other: Callable[[SizedBuilder, Mapping[Var, Var], Eqn], Var | None] | None = None) -> Program:
+    """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself.
+
+    `other`: what stands for another equation, of values that the mapping gives; None leaves it as it is.
+    """
     if not any(is_loop(eqn) for eqn in program.eqns):
         return program
     b = SizedBuilder()
     env = copy_inputs(program, b)
     for eqn in program.eqns:
+        b.sources = eqn.sources
         if is_loop(eqn):
-            b.sources = eqn.sources
             loop = Loop(eqn, [env[a] for a in eqn.args])
             env.update(change(b, loop) or loop.emit(b))
+        elif other is not None and (made := other(b, env, eqn)) is not None:
+            env[eqn.out] = made
         else:
             rebuild(program, b, env, [eqn])
     return b.program([env[v] for v in program.outputs])

@@ -157,6 +157,7 @@ class _Split:
         room = TARGET.room * max([elements(v) for v in self.seqs], default=1)
         uses = self.body.use_counts()
         possible = set(self.seqs)           # values that have a vectorised form
+        cheap: set[Var] = set()             # would come along if the loop reads no more sequences then
         needed = self.ancestors(roots)
         for eqn in self.body.eqns:
             v = eqn.outs[0]
@@ -170,7 +171,10 @@ class _Split:
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
             if follows or dear(eqn):
                 made.update(eqn.outs)
-        return made
+            elif elements(v) < TARGET.vector:
+                cheap.add(v)
+        both, few = self.taken(roots, made | cheap)[0], self.taken(roots, made)[0]
+        return made | cheap if made and len(both) <= len(few) + len(self.seqs) else made
 
     def taken(self, roots: Iterable[Var], made: set[Var]) -> tuple[list[Var], list[Var]]:
         """What a loop that computes `roots` takes from outside: of `made`, and of what is the same in all steps."""

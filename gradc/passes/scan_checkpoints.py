@@ -229,10 +229,7 @@ def _rows(loop: Eqn) -> Sequence[Var]:
 
 def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
     """What is computed of results of some of the loops for others; None if that is more than rows, row by row."""
-    late: set[Var] = set()
-    for eqn in program.eqns:
-        if eqn in loops or not late.isdisjoint(eqn.args):
-            late.update(eqn.outs)
+    late = {v for eqn in (*loops, *_after(program, loops)) for v in eqn.outs}
     lasts = {v for loop in loops for v in loop.outs if v not in _rows(loop)}
     found: list[Eqn] = []
     needed: set[Var] = set()

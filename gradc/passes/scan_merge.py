@@ -46,21 +46,13 @@ def merge_siblings(program: Program) -> Program:
 
 def _pair(items: list[Item], tried: set[tuple[Loop, Loop]]) -> list[Item] | None:
     """`items` with two loops as one; None if there are no two that may be and gain by it."""
-    earlier: list[Loop] = []
-    for second in items:
-        if isinstance(second, Eqn):
-            continue
-        for first in earlier:
-            if (first, second) in tried:
-                continue
-            tried.add((first, second))
-            if not _alike(first, second):
-                continue
-            both = _together(first, second)
-            joined = None if both is None else in_place(items, first, second, both)
-            if joined is not None:
-                return joined
-        earlier.append(second)
+    loops = [item for item in items if isinstance(item, Loop)]
+    for first, second in [(a, b) for k, b in enumerate(loops) for a in loops[:k] if (a, b) not in tried]:
+        tried.add((first, second))
+        both = _together(first, second) if _alike(first, second) else None
+        joined = None if both is None else in_place(items, first, second, both)
+        if joined is not None:
+            return joined
     return None
 
 

@@ -33,7 +33,7 @@ SCALARS = (3.7, 0.25, -2.0)
 # The sentence of these says what happens to a negative base.
 ROOTS = {r.name for r in specialize.RULES if "root of -inf" in r.why}
 # Here the literal form is a number by accident of rounding: exact arithmetic gives nan, or one of inf, nan.
-ACCIDENTS = {"log1p_of_neg_exp", "sigmoid_and_its_mirror", "one_over_times", "reduce", "sum_of_scaled", "contract",
+ACCIDENTS = {"log1p_of_neg_exp", "sigmoid_and_its_mirror", "one_over_times", "reduce", "contract",
              "distribute_positive", "sum_of_quotient", "positive_factors", "constant_over_constant",
              "constant_times_constant"}
 # Here a literal inf/inf or 0 * inf, for an argument that is infinite, is the limit.

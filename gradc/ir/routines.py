@@ -3,6 +3,7 @@
 A row says all that is asked of a call but its derivative (`autodiff.rules`): types, sizes, batching, the value in
 NumPy, the C function of csrc and how it is given its arguments, what may fail.  Core dimensions are written as the
 signature of a NumPy gufunc, "(m,m),(m,n)->(m,n)"; axes in front of them are a batch, and broadcast as those of a Map.
+Results may also have the smaller of two, "(m,n)->(m,min(m,n)),(min(m,n),n)", and a number, which is that size.
 Not here: `UserRoutine`'s run (`ir.callback`), what users write (`tensor.slinalg`, `tensor.random`, `ir.graph.Op`).
 """
 
@@ -22,7 +23,7 @@ from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
 from gradc.record import record
 
-Core = tuple[str, ...]      # names of the core dimensions of an argument; a number is that size
+Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes; an argument has them all or none
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
@@ -49,7 +50,8 @@ class Routine:
     faults        error class and message of each status from 1 on that the C function returns; without them a call
                   does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
-    cost          core dimensions, of which the product is about its work in additions; () if that follows the elements
+    cost          names of core dimensions, of which the product is about its work in additions; () if that follows
+                  the elements
     blas          does it use the library that config.blas chooses?
     """
 
@@ -78,7 +80,8 @@ class Routine:
     @property
     def labels(self) -> list[str]:
         """The core dimensions of which the C function is told the sizes, in order."""
-        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core if not d.isdecimal()]))
+        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core
+                                   if not d.isdecimal() and not smaller(d)]))
 
     @property
     def count(self) -> int:
@@ -123,9 +126,15 @@ class Routine:
 @cache
 def parsed(signature: str) -> tuple[list[Core], list[Core]]:
     """The core dimensions in a signature."""
-    left, right = [[tuple(re.findall(r"[\w.]+", core)) for core in re.findall(r"\(([^)]*)\)", side)]
+    label = r"min\(\w+,\w+\)|[\w.]+"
+    left, right = [[tuple(re.findall(label, core)) for core in re.findall(rf"\(((?:{label}|,)*)\)", side)]
                    for side in signature.split("->")]
     return left, right
+
+
+def smaller(label: str) -> tuple[str, ...]:
+    """The two names in a core dimension "min(m,n)"; none in another."""
+    return tuple(label[4:-1].split(",")) if label.startswith("min(") else ()
 
 
 @record

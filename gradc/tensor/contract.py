@@ -1,6 +1,6 @@
 """Products that sum over axes: `dot, matmul, outer, tensordot, batched_dot, einsum` and relatives.
 
-All are one `Contract` of two operands (or several, for einsum), in which axes are named by small ints.
+All are one sum of products of two operands (or several, for einsum), in which axes are named by small ints.
 Dtype: common of the operands.  Sizes that are summed over must agree, at build where known, else at run time.
 Error: products of matrices are summed by BLAS.  Other sums of float32 are no less exact than NumPy's: over the
 innermost axis within 150 u sum(abs(x * y)), u = 2^-24, for any number n of terms (128 of a lane are added up in
@@ -17,8 +17,8 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import ops
-from gradc.ir.graph import apply, describe
+from gradc.ir import build, graph
+from gradc.ir.graph import describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.diagonals import diagonal
@@ -37,7 +37,7 @@ __all__ = [
 
 def _contract(x: TensorVariable, y: TensorVariable, a: Sequence[int], b: Sequence[int],
               out: Sequence[int]) -> TensorVariable:
-    return apply(ops.Contract(tuple(a), tuple(b), tuple(out)), x, y)
+    return build.contract(graph, x, a, y, b, out)
 
 
 def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -71,7 +71,7 @@ def matmul(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 
 def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> TensorVariable:
-    """Contract the core axes; the axes before them are one batch, aligned from the right."""
+    """Products of the core axes; the axes before them are one batch, aligned from the right."""
     batch = max(x.type.ndim - core_x, y.type.ndim - core_y)
     inner, rows, columns = batch, batch + 1, batch + 2
     core_a = [rows, inner] if core_x == 2 else [inner]
@@ -83,19 +83,13 @@ def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> 
     wanted = list(range(batch)) + [k for k in (rows, columns) if k in a or k in b]
     out = [k for k in wanted if k in a or k in b]
     result = _contract(x, y, a, b, out)
-    if len(out) == len(wanted):
-        return result
-    here = iter(range(len(out)))
-    return apply(ops.Transpose(tuple(next(here) if k in out else -1 for k in wanted)), result)
+    return build.insert_axes(graph, result, [j for j, k in enumerate(wanted) if k not in out], len(wanted))
 
 
 def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[TensorVariable, list[int]]:
     """Without the batch axes of static size 1: the other operand's count, or they are put back at the end."""
     gone = [k for k, label in enumerate(a) if label < batch and x.type.shape[k] == 1]
-    if not gone:
-        return x, a
-    kept = tuple(k for k in range(len(a)) if k not in gone)
-    return apply(ops.Transpose(kept), x), [a[k] for k in kept]
+    return build.drop_axes(graph, x, gone), [label for k, label in enumerate(a) if k not in gone]
 
 
 def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -299,9 +293,7 @@ def _distinct(t: TensorVariable, labels: list[str]) -> tuple[TensorVariable, lis
 def _without_ones(t: TensorVariable, labels: list[str], keep: set[str]) -> tuple[TensorVariable, list[str]]:
     """Without axes of static size 1 whose label is larger elsewhere (they broadcast)."""
     kept = [k for k, (s, label) in enumerate(zip(t.type.shape, labels)) if s != 1 or label not in keep]
-    if len(kept) == len(labels):
-        return t, labels
-    return apply(ops.Transpose(tuple(kept)), t), [labels[k] for k in kept]
+    return build.reorder(graph, t, kept), [labels[k] for k in kept]
 
 
 def _pair(left: tuple[TensorVariable, list[str]], right: tuple[TensorVariable, list[str]],
@@ -319,10 +311,9 @@ def _sum_out(x: TensorVariable, labels: list[str], needed: set[str]) -> tuple[Te
     alone = tuple(n for n, k in enumerate(labels) if k not in needed)
     if not alone:
         return x, labels
-    return apply(ops.Reduce("add", alone), x), [k for k in labels if k in needed]
+    return build.fold(graph, "add", x, alone), [k for k in labels if k in needed]
 
 
 def _finish(x: TensorVariable, labels: list[str], output: list[str]) -> TensorVariable:
     x, labels = _sum_out(x, labels, set(output))
-    perm = tuple(labels.index(k) for k in output)
-    return x if perm == tuple(range(len(labels))) else apply(ops.Transpose(perm), x)
+    return build.reorder(graph, x, [labels.index(k) for k in output])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes
 from gradc.ir.graph import apply, describe, user_line
 from gradc.ir.routines import solve_name
 from gradc.tensor.convert import as_tensor_variable, cast
@@ -62,7 +62,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: 
     vectors = b.type.ndim == 1 if b_ndim is None else b_ndim == 1
     if vectors:
         b = shape_padright(b)
-    x = apply(ops.Call(solve_name(not lower, unit_diagonal)), _matrix("solve_triangular", a), _matrix(
+    x = apply(build.call(solve_name(not lower, unit_diagonal)), _matrix("solve_triangular", a), _matrix(
         "solve_triangular", b))
     return x[..., 0] if vectors else x
 
@@ -75,6 +75,6 @@ def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> Tens
     """
     if on_error not in ("raise", "nan"):
         raise TypeMismatchError(f"cholesky: on_error is 'raise' or 'nan', got {on_error!r}{at(user_line())}")
-    op = ops.Call("cholesky" if on_error == "raise" else "cholesky_or_nan")
+    op = build.call("cholesky" if on_error == "raise" else "cholesky_or_nan")
     (x,) = _floats("cholesky", 2, x)
     return apply(op, x) if lower else matrix_transpose(apply(op, matrix_transpose(x)))

@@ -1,7 +1,7 @@
 """Relative error of first and second derivatives of every row, against mpmath, over the row's whole domain.
 
 The bounds are those of the table in docs/derivatives.md.  Where `REFERENCES` has no derivative, it is that of the exact
-value in `tests/cases.py`, by mpmath.
+value in `tests/cases_elemwise.py`, by mpmath.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gradc.gradient import grad
 from gradc.ir.scalars import ROWS
 from gradc.record import record
 from gradc.tensor.elemwise import elementwise
-from tests.cases import EXACT, ierfcx
+from tests.cases_elemwise import EXACT, ierfcx
 
 PAGE = Path(__file__).parents[2] / "docs" / "derivatives.md"
 PI = mpmath.pi

@@ -7,7 +7,7 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import DisconnectedInputError, GradientError
 from gradc.gradient import Rop, consider_constant, disconnected_grad, grad, grad_clip, grad_scale, zero_grad
-from tests.cases import compute
+from tests.cases_base import compute
 
 BLOCKS = [consider_constant, zero_grad, disconnected_grad, lambda x: grad_clip(x, -1, 1), lambda x: grad_scale(x, 2)]
 

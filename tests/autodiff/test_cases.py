@@ -11,7 +11,8 @@ import gradc.tensor as at
 from gradc.gradient import Rop, grad
 from gradc.ir import ops
 from gradc.ir.graph import apply
-from tests.cases import CASES, compute
+from tests.cases import CASES
+from tests.cases_base import compute
 
 DIFFERENTIABLE = [c for c in CASES if c.differentiable()]
 IDS = [c.id for c in DIFFERENTIABLE]

@@ -19,7 +19,7 @@ from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.ir.types import DisconnectedType, NullType
 from tests.autodiff.test_user_ops import Cube, Undefined
-from tests.cases import compute
+from tests.cases_base import compute
 
 
 def value(inputs, output, *values):

@@ -21,7 +21,7 @@ from gradc.gradient import Lop, Rop, disconnected_grad, grad, subgraph_grad
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Op, apply
 from gradc.ir.types import DisconnectedType, NullType
-from tests.cases import compute
+from tests.cases_base import compute
 
 
 def value(inputs, output, *values):

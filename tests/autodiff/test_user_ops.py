@@ -8,7 +8,7 @@ from gradc.errors import DisconnectedInputError, GradientError, NullTypeGradErro
 from gradc.gradient import grad, grad_not_implemented, grad_undefined
 from gradc.ir.graph import Apply, Op
 from gradc.ir.types import DisconnectedType, NullType
-from tests.cases import compute
+from tests.cases_base import compute
 
 
 class Cube(Op):

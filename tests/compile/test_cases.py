@@ -24,7 +24,8 @@ from gradc.gradient import grad
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
 from tests.autodiff.test_cases import weighted
-from tests.cases import CASES, Case, compute
+from tests.cases import CASES
+from tests.cases_base import Case, compute
 
 BATCH = 64
 

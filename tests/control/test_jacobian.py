@@ -11,7 +11,7 @@ from gradc.ir import ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Op, Variable
 from gradc.passes.phases import optimize
-from tests.cases import compute
+from tests.cases_base import compute
 
 rng = np.random.default_rng(0)
 A, B = rng.normal(size=(5, 4)), rng.normal(size=(4, 4))

@@ -11,7 +11,8 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import GraphError, ShapeError, TypeMismatchError
 from gradc.gradient import grad
-from tests.cases import CASES, Case, compute
+from tests.cases import CASES
+from tests.cases_base import Case, compute
 from tests.control.test_jacobian_fuzz import Numeric, Symbolic, grown
 from tests.seeds import seeds
 

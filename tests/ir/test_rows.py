@@ -15,7 +15,7 @@ from gradc.errors import TypeMismatchError
 from gradc.ir import dtypes, scalars
 from gradc.ir.interp import float_to_int
 from gradc.ir.scalars import DOMAINS, ROWS
-from tests.cases import EXACT
+from tests.cases_elemwise import EXACT
 
 INCLUDE = Path(__file__).parents[2] / "csrc" / "include"
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fno-math-errno", "-fno-trapping-math", "-fwrapv",

@@ -7,7 +7,8 @@ import gradc.tensor as at
 from gradc.ir.check import check
 from gradc.ir.convert import to_program
 from gradc.tensor import nnet, slinalg, typed_inputs
-from tests.cases import CASES, NO_CASE, compute
+from tests.cases import CASES, NO_CASE
+from tests.cases_base import compute
 
 _IDS = [c.id for c in CASES]
 _HOLOMORPHIC = [c for c in CASES if c.grad == "complex"]

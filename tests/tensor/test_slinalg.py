@@ -1,6 +1,6 @@
 """Linear algebra: values at all sizes and layouts by each library, errors with the index in the batch, loops, branches.
 
-Values and gradients of small matrices are in tests/cases.py; the right values here are SciPy's and mpmath's.
+Values and gradients of small matrices are in tests/cases_linalg.py; the right values here are SciPy's and mpmath's.
 """
 
 from __future__ import annotations

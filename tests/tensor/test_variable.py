@@ -13,7 +13,7 @@ from gradc.errors import AdvancedIndexingError, GradcWarning, NotScalarConstantE
 from gradc.ir import ops
 from gradc.ir.fgraph import equal_computations
 from gradc.ir.types import TensorType
-from tests.cases import compute
+from tests.cases_base import compute
 
 
 def value(expression, inputs=(), values=()):

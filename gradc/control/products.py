@@ -19,7 +19,7 @@ from gradc.control.jacobian import Derivative
 from gradc.control.linear import LinearMap, is_zero, linear_matrix
 from gradc.ir import build, graph, ops
 from gradc.ir.convert import inline
-from gradc.ir.facts import changes, labels, permutation
+from gradc.ir.facts import changes, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, apply, clone_replace, toposort
 from gradc.ir.program import Eqn, Program, Var
 from gradc.record import record
@@ -97,7 +97,7 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
             if out in roots:
                 formed.add(view.root)
             continue
-        product = _product(node, views) if labels(node.op) is not None and len(used) == 1 else None
+        product = _product(node, views) if product_labels(node.op) is not None and len(used) == 1 else None
         if product is None:
             formed.update(views[v].root for v in used)
         else:

@@ -1,4 +1,4 @@
-"""Views: how the elements of a value are found through Transpose, Broadcast, Slice, Reshape and Gather.
+"""Views: how the elements of a value are found through axes moved, repeated, cut, reshaped and gathered.
 
 A View of `root` has one entry per axis of the viewing value: (root axis, factor), meaning that the position on that
 root axis is factor * loop position + offset, or None where the axis is broadcast.  After a Reshape that is no

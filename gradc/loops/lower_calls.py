@@ -1,4 +1,4 @@
-"""Calls -> statements: a Call, in loops over its batch, and the checks that tell what failed, and at which index."""
+"""Calls -> statements, in loops over their batches, and the checks that tell what failed, and at which index."""
 
 from __future__ import annotations
 

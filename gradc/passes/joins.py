@@ -31,7 +31,7 @@ from itertools import pairwise
 from typing import Any
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import again, changes, facts, kinds, permutation, reads
+from gradc.ir.facts import CHANGING, again, changes, facts, permutation, reads
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, Table
@@ -41,7 +41,6 @@ from gradc.target import TARGET
 
 MOST = 64           # pieces of one sum
 ADD = ops.Map("add")
-PARTS = kinds("changes")
 
 
 @record(eq=False)
@@ -132,7 +131,7 @@ def _sum_of_pieces(b: Rewriter, op: Any, args: Args) -> Var | None:
         return None
     pieces: list[Piece] = []
     bases: list[Var] = []
-    like = next(a for a in args if b.kinds[a.number] in PARTS)
+    like = next(a for a in args if b.kinds[a.number] in CHANGING)
     work: list[tuple[Any, Args]] = [(op, args)]
     while work:
         op, args = work.pop()
@@ -147,7 +146,7 @@ def _sum_of_pieces(b: Rewriter, op: Any, args: Args) -> Var | None:
             if not b.same_shape(a, like):
                 return None
             if eqn is not None and len(work) < MOST and (eqn.op == ADD or (
-                    type(eqn.op) in PARTS and eqn.op.mode == "inc")):
+                    type(eqn.op) in CHANGING and eqn.op.mode == "inc")):
                 work.append((eqn.op, eqn.args))
             elif not _is_zero(b.producer, a):
                 bases.append(a)
@@ -205,7 +204,7 @@ def _sample_part(b: Rewriter) -> Sample:
 
 _ZERO = "only the sign of zeros differs: 0 + -0 is 0"
 RULES = (
-    Rule("sum_of_pieces", On(("add", *PARTS), some=PARTS, needs=PARTS), _sum_of_pieces, exact=False, why=_ZERO,
+    Rule("sum_of_pieces", On(("add", *CHANGING), some=CHANGING, needs=CHANGING), _sum_of_pieces, exact=False, why=_ZERO,
          sample=(_sample_sum, _sample_added_in_turn, _sample_in_turn)),
 )
 # In the end, for pieces that were not joined: sums are looked at as they were written.
@@ -247,7 +246,7 @@ class Rows:
 
 def join_pads(program: Program, state: State, table: Table) -> Program:
     """`program` with sums of padded vectors as joins; new equations pass through the rules of `table`."""
-    if not any(type(eqn.op) in PARTS or type(eqn.op) is ops.Reshape for eqn in program.eqns):
+    if not any(type(eqn.op) in CHANGING or type(eqn.op) is ops.Reshape for eqn in program.eqns):
         return program
     found = _Search(program).found
     if not found:
@@ -288,7 +287,7 @@ class _Search:
                 if part is not None and part.value in self.rows and self.uses[part.value] == 1:
                     rows = self.rows.pop(part.value)        # without some elements at the ends
                     self.rows[out] = replace(rows, first=rows.first + part.start, last=rows.last + part.end)
-            elif (eqn.op == ADD or type(eqn.op) in PARTS) and out.type.dtype in dtypes.FLOATS:
+            elif (eqn.op == ADD or type(eqn.op) in CHANGING) and out.type.dtype in dtypes.FLOATS:
                 self._sum(eqn)
         self.found = {out: rows for out, rows in self.rows.items() if rows.are_few()}
         for out, rows in self.rows.items():

@@ -187,13 +187,14 @@ class Rewriter(Builder):
     @overload
     def eqn(self, var: Var, kind: type[K]) -> Eqn[K] | Any: ...
     @overload
-    def eqn(self, var: Var, kind: str | None = None) -> Eqn[Any] | Any: ...
+    def eqn(self, var: Var, kind: str | tuple[Any, ...] | None = None) -> Eqn[Any] | Any: ...
     def eqn(self, var: Var, kind: object = None) -> Eqn[Any] | Any:
-        """The equation that makes `var`; with `kind`, only if it is of that op kind or row."""
+        """The equation that makes `var`; with `kind`, only if it is of that op kind or row, or one of these."""
         eqn = self.producer.get(var)
-        if eqn is None or (kind is not None and self.kinds[var.number] != kind):
-            return None
-        return eqn
+        if eqn is None or kind is None:
+            return eqn
+        found = self.kinds[var.number]
+        return eqn if found == kind or (type(kind) is tuple and found in kind) else None
 
     def uses(self) -> dict[Var, int]:
         """How often each Var is used in the Program that is being rewritten; counted on the first question."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import folds, kinds, permutation
+from gradc.ir.facts import FOLDING, PRODUCTS, folds, permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.rows import adds_up, product_of_rows, sum_form, totals
 from gradc.ir.sizes import Dim
@@ -27,8 +27,6 @@ from gradc.record import record
 
 if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
-
-FOLDS, PRODUCTS = kinds("folds"), kinds("labels")
 
 
 def _reduce(b: Rewriter, op: Any, args: Args) -> Var | None:
@@ -173,7 +171,7 @@ def _sample_contract(b: Rewriter) -> Sample:
 
 _SUMS = "sums of one array in another order; "
 RULES = (
-    Rule("reduce", On(FOLDS), _reduce, exact=False, sample=(_sample_reduce, _sample_reduce_sum), ulps=64,
+    Rule("reduce", On(FOLDING), _reduce, exact=False, sample=(_sample_reduce, _sample_reduce_sum), ulps=64,
          why=_SUMS + "n * c for the sum of n equal terms rounds once"),
     Rule("contract", On(PRODUCTS, some=(ops.Broadcast,)), _contract, exact=False, ulps=64, sample=_sample_contract,
          why=_SUMS + "terms with an equal factor are summed before they are multiplied"),

@@ -18,7 +18,7 @@ from collections.abc import Collection, Container, Hashable, Iterable, Mapping, 
 
 from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
-from gradc.ir.facts import again, dear, elements, facts, labels, may_fail, permutation, weight, work
+from gradc.ir.facts import again, dear, elements, facts, may_fail, permutation, product_labels, weight, work
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
 from gradc.ir.rows import row_form, term_form
 from gradc.ir.types import TensorType
@@ -130,7 +130,7 @@ class _Split:
             return False
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
-        few = max(new, size) < TARGET.vector or (new <= size and any(labels(eqn.op) for eqn in varying))
+        few = max(new, size) < TARGET.vector or (new <= size and any(product_labels(eqn.op) for eqn in varying))
         return few and sum(work(eqn) for eqn in varying) >= TARGET.stored * new
 
     def vectorises(self, eqn: Eqn) -> bool:

@@ -162,17 +162,17 @@ def last_rows(program: Program) -> Program:
 
     def change(b: SizedBuilder, loop: Loop) -> Mapping[Key, Var] | None:
         rows = [key for key in loop.rows if key in wanted and carry_row(b, loop, key)]
-        made = loop.emit(b) if rows else None
-        for key in rows if made else ():
-            ran = b.map("lt", b.constant(0, "int64"), loop.steps)
-            last[key] = b.apply(ops.Assert(OUTSIDE, "index"), made["last", key], ran)   # type: ignore[index]
+        if not rows:
+            return None
+        made, ran = loop.emit(b), b.map("lt", b.constant(0, "int64"), loop.steps)
+        last.update({key: b.apply(ops.Assert(OUTSIDE, "index"), made["last", key], ran) for key in rows})
         return made
 
-    def row(b: SizedBuilder, env: Mapping[Var, Var], eqn: Eqn) -> Var | None:
+    def pick(b: SizedBuilder, env: Mapping[Var, Var], eqn: Eqn) -> Var | None:
         v = found.get(eqn.outs[0])
         return build.index(b, last[v], eqn.op.items[1:], *[env[a] for a in eqn.args[1:]]) if v in last else None
 
-    return each_loop(program, change, row) if found else program
+    return each_loop(program, change, pick) if found else program
 
 
 def last_row_of(eqn: Eqn, producer: dict[Var, Eqn]) -> Var | None:

@@ -220,10 +220,11 @@ def dear(eqn: Eqn) -> bool:
 
     Functions of few elements become vector code then, products one product of matrices.
     """
-    known = facts(eqn.op)
+    known, few = facts(eqn.op), elements(eqn.out) < TARGET.vector
     if known.elementwise:
-        return not again(eqn) and elements(eqn.out) < TARGET.vector
-    return not known.view and not known.several and work(eqn) >= TARGET.stored * elements(eqn.out)
+        return few and not again(eqn)
+    least = TARGET.recompute if few else TARGET.stored
+    return not known.view and not known.several and work(eqn) >= least * elements(eqn.out)
 
 
 # The kinds that do what these facts say.

@@ -240,6 +240,11 @@ class Item:
     def bounds(self) -> tuple[Bound, ...]:
         return (self.at,) if self.at is not None else (self.start, self.stop, self.step)
 
+    def filled(self, given: Iterable[Any]) -> list[Any]:
+        """The bounds, with what is given in the place of DYNAMIC."""
+        rest = iter(given)
+        return [next(rest) if b is DYNAMIC else b for b in self.bounds()]
+
     def __str__(self) -> str:
         if self.at is not None:
             return str(self.at)

@@ -12,7 +12,7 @@ What is checked:
 - buffers: a section's lists are what its statements use; inputs and constants are not written; sizes of its own small
   arrays are numbers;
 - dtypes: of a row's arguments, of stores, conditions and check values;
-- checks: their numbers are in range; none in a section cut into blocks, which can't report it;
+- checks: their numbers are in range; none in a section cut into blocks, but for what calls of routines report;
 - indices: inside the buffer, where all sizes are numbers.
 
 Not here: whether values are right (tests compare with the interpreter).
@@ -32,7 +32,6 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
-    Call,
     Check,
     Define,
     EachRow,
@@ -41,6 +40,7 @@ from gradc.loops.nodes import (
     For,
     If,
     Index,
+    Invoke,
     Kernel,
     Let,
     Lit,
@@ -320,7 +320,7 @@ class _Body:
                     if self.blocks or s.buffer.place != "room":
                         self.of.fail(f"a section takes the {s.buffer.place} {s.buffer.name}, or is cut into blocks")
                     self.take(s)
-                case Call():
+                case Invoke():
                     self.call(s)
                 case _:
                     self.of.fail(f"{type(s).__name__} is no statement of a section")
@@ -465,10 +465,10 @@ class _Body:
             if self.expr(v) not in ("int64", "float64"):
                 self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64 or float64")
 
-    def call(self, s: Call) -> None:
+    def call(self, s: Invoke) -> None:
         """What is read and written are arrays of the dtypes that the routine takes; so many numbers and faults."""
-        if self.blocks:
-            self.of.fail("a call stands in a section that is cut into blocks")
+        if self.blocks and not isinstance(s.routine, str):
+            self.of.fail("a call of a user's function stands in a section that is cut into blocks")
         found = [*map(self.expr, s.args), *[load.dtype for load in s.outs]]
         if isinstance(s.routine, int):
             if not 0 <= s.routine < len(self.of.kernel.calls):
@@ -493,15 +493,16 @@ class _Body:
         for _, number in s.failures:
             self.of.number(number)
 
-    def row_of_call(self, s: Call, name: str, found: list[str]) -> None:
+    def row_of_call(self, s: Invoke, name: str, found: list[str]) -> None:
         """A call of a routine of `ir.routines`."""
         row = ROUTINES.get(name)
         if row is None:
             self.of.fail(f"{name} is no routine")
-        dtype = next((d for d, want in zip(found, row.takes) if want == "float"), "")
-        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*row.takes, *row.gives)]
+        given = row.takes[:len(row.layouts)]
+        dtype = next((d for d, want in zip(found, given) if want == "float"), "")
+        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*given, *row.gives)]
         if found != want or (dtype and dtype not in dtypes.FLOATS):
-            self.of.fail(f"{name} takes and makes arrays of {', '.join(row.takes)}, {', '.join(row.gives)}, not "
+            self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
         if len(s.numbers) != row.count:
             self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")

@@ -8,13 +8,13 @@ from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
 from gradc.loops.access import Access
 from gradc.loops.lower_values import ValueWriter
-from gradc.loops.nodes import Call, CallInfo, CheckInfo, Expr, For, Load, Local, SizeExpr
+from gradc.loops.nodes import CallInfo, CheckInfo, Expr, For, Invoke, Load, Local, SizeExpr
 from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 
-def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
-    """The statements of a call."""
+def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = False) -> None:
+    """The statements of a call; `blocked`: the outermost loop over its batch is cut."""
     routine, depth = get_routine(item.routine), len(item.batch)
     args: list[Expr] = []
     numbers: list[SizeExpr] = list(item.numbers)
@@ -39,9 +39,10 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
     function, failures = _function(of, item, routine)
     shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
-    body: Any = Call(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
-    for size, v in reversed(list(zip(item.batch, LOOP_NAMES))):
-        body = For(v, 0, size, (body,))
+    body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
+    for level, size in reversed(list(enumerate(item.batch))):
+        bounds: Any = ("lo", "hi") if blocked and level == 0 else (0, size)
+        body = For(LOOP_NAMES[level], *bounds, (body,))
     scope.statements.append(body)
 
 

@@ -79,9 +79,8 @@ class BodyBuilder:
     def ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         """What an index takes of each axis of `x`, as `View.sliced` is told it."""
         ranges: list[tuple[Any, ...]] = []
-        rest = iter(dynamic)
-        for item, n in zip(op.items, self.sizes.of(x)):
-            bounds = [next(rest) if b is ops.DYNAMIC else b for b in item.bounds()]
+        for (item, given), n in zip(ops.with_arguments(op.items, dynamic), self.sizes.of(x)):
+            bounds = item.filled(given)
             if not item.is_single:
                 start, stop, step = [self.sizes.value(b) if isinstance(b, Var) else b for b in bounds]
                 ranges.append(self.sizes.slice_range(start, stop, step, n))

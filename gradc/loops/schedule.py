@@ -199,6 +199,7 @@ class CallItem:
     `in_memory`).
     numbers: what it is told, but for the steps of "matrix" arguments, which are known when all memory is.
     outer: axes of the batch that messages do not show.
+    work: of one index of the batch, in additions; what may be cut into blocks.
     told: results of which only the call knows the sizes -> where it stores these; then `numbers` are of args only.
     """
 
@@ -211,6 +212,7 @@ class CallItem:
     numbers: tuple[SizeExpr, ...]
     outer: int = 0
     told: Mapping[Var, Var] = {}
+    work: SizeExpr = 0
 
 
 @record(eq=False)
@@ -263,7 +265,7 @@ class Body:
     rooms: memory of results of the item around of which only this body knows the sizes.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[BodyItem, ...]
     level: int
     defined: Mapping[Var, int]
     ends: tuple[Operand, ...] = ()
@@ -321,7 +323,7 @@ class CondItem:
         return [self.condition]
 
 
-Item = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
+BodyItem = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
 
 
 # -------------------------------------------------------------------------------------------- the schedule
@@ -383,9 +385,9 @@ class Schedule:
 # ----------------------------------------------------------------------------------------------- traversal
 
 
-def statements(item: Item) -> Iterator[Any]:
+def statements(item: BodyItem) -> Iterator[Any]:
     """All Nodes and CheckItems below an item, in order; an item of another kind is itself one."""
-    stack: list[Item | Node | CheckItem] = [item]
+    stack: list[BodyItem | Node | CheckItem] = [item]
     while stack:
         top = stack.pop()
         if type(top) is Nest or type(top) is Block:

@@ -155,7 +155,7 @@ class Rewriter(Builder):
 
     def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
         """`op(*args)` as it stands."""
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
+        key = _key(op, args)
         eqn = self._interned.get(key)
         if eqn is None:
             eqn = self.place(key, op, args, infer.output_types(op, args))
@@ -245,8 +245,7 @@ class Rewriter(Builder):
 
     def adopt(self, eqn: Eqn, args: tuple[Var, ...]) -> Eqn:
         """Take an equation over with its results; or the one that is there already for the same op and `args`."""
-        op = eqn.op
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
+        key = _key(eqn.op, args)
         found = self._interned.get(key)
         if found is not None:
             if eqn.sources != found.sources:
@@ -255,7 +254,7 @@ class Rewriter(Builder):
                 if old is not new:
                     self.state.replaced[old] = new
             return found
-        taken = eqn if args is eqn.args else Eqn(op, args, eqn.outs, eqn.sources)
+        taken = eqn if args is eqn.args else Eqn(eqn.op, args, eqn.outs, eqn.sources)
         self._interned[key] = taken
         self.eqns.append(taken)
         for out in eqn.outs:
@@ -305,6 +304,11 @@ class Rewriter(Builder):
             if dims is not None and not self.sizes.equal(self.sizes.dims[new], dims):
                 return None
         return new
+
+
+def _key(op: Any, args: Sequence[Var]) -> tuple[Any, ...]:
+    """What is the same of equations that are one; `sweep` makes it itself, from what it knows."""
+    return (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
 
 
 def ordered(args: Sequence[Var]) -> tuple[Var, ...]:

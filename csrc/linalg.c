@@ -22,11 +22,18 @@ enum { LAPACK_BITS = 64 };
 #endif
 
 /* A function of LAPACK for matrices of n rows, and the bits of its integers; NULL if there is none. */
+static void *any_lapack(const gradc_frame *frame, const char *name, int64_t n, int *bits)
+{
+    *bits = 0;
+    void *found = frame->blas->find(name, bits);
+    return *bits == 64 || (*bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+}
+
+/* The same; NULL, too, where loops take less time. */
 static void *lapack(const gradc_frame *frame, const char *name, int64_t n, int *bits)
 {
     *bits = 0;
-    void *found = n > SMALL ? frame->blas->find(name, bits) : NULL;
-    return *bits == 64 || (*bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+    return n > SMALL ? any_lapack(frame, name, n, bits) : NULL;
 }
 
 /* n integers of LAPACK, of so many bits, become interchanges: they count from 0. */
@@ -77,6 +84,7 @@ static void work_done(void *room, void *work)
 #define EPSILON DBL_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "functions_template.h"
 #undef T
 #undef NAME
 #undef BLAS
@@ -90,3 +98,4 @@ static void work_done(void *room, void *work)
 #define EPSILON FLT_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "functions_template.h"

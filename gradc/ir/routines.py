@@ -1,4 +1,4 @@
-"""Routines: what an `ops.Call` calls, one row each, as `ir.scalars` has the elementwise functions.
+"""Routines: what is called, one row each, as `ir.scalars` has the elementwise functions.
 
 A row says all that is asked of a call but its derivative (`autodiff.rules`): types, sizes, batching, the value in
 NumPy, the C function of csrc and how it is given its arguments, what may fail.  Core dimensions are written as the

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, graph, ops
+from gradc.ir.facts import permutation, reads
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.record import record
 from gradc.tensor import elemwise as ew
@@ -125,11 +126,11 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
     if None not in entries or any(not item.is_all for item in items):
-        result = apply(ops.Slice(items), x, *dynamic)
+        result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
-        result = apply(ops.Transpose((*perm, *rest)), result)
+        result = build.dimshuffle(graph, result, (*perm, *rest))
     return result
 
 
@@ -180,7 +181,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
     steps = 1
     result = x
     if not all(item.is_all for item in items):
-        result, steps = apply(ops.Slice(items), x, *bounds), 2
+        result, steps = build.index(graph, x, items, *bounds), 2
     result = apply(ops.Gather(tuple(axes)), result, *index)
     rank = max(i.type.ndim for i in index)
     if apart:
@@ -188,7 +189,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
     perm = [p for o in order for p in (range(rank) if o == "positions" else [o + rank if o >= 0 else -1])]
     perm += [k for k in range(result.type.ndim) if k not in perm]
     if perm != list(range(result.type.ndim)):
-        result, steps = apply(ops.Transpose(tuple(perm)), result), steps + 1
+        result, steps = build.dimshuffle(graph, result, perm), steps + 1
     result.tag.steps = steps
     return result
 
@@ -249,11 +250,11 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
             steps = done + where.tag.steps
         node: Any = where.owner
         kind = None if node is None else type(node.op)
-        if kind is ops.Transpose:
+        if node is not None and permutation(node.op) is not None:
             value = _transposed_back(what, value, node)
         elif kind is ops.Reshape and done:
             value = apply(ops.Reshape(node.inputs[0].type.ndim), value, *sizes_of(node.inputs[0]))
-        elif kind in (ops.Slice, ops.Gather):
+        elif kind is ops.Gather or (node is not None and reads(node.op) is not None):
             value = apply(ops.writing(mode, node.op), node.inputs[0], value, *node.inputs[1:])
             mode, steps = "set", steps or done + 1
         else:
@@ -264,18 +265,18 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
 
 
 def _transposed_back(what: str, value: Any, node: Any) -> Any:
-    """`value`, which fits the result of the Transpose `node`, with the axes of its argument."""
+    """`value`, which fits the result of `node`, a permutation, with the axes of its argument."""
     perm, have = node.op.perm, value.type.ndim
     if have > len(perm):
         raise ShapeError(f"{what}: the new part has {have} dimensions, its place {len(perm)}{at(value.source)}")
     padded = {place: place - (len(perm) - have) for place in range(len(perm)) if place >= len(perm) - have}
     place_of = {p: k for k, p in enumerate(perm) if p >= 0}
-    back = tuple(padded.get(place_of[k], -1) if k in place_of else -1 for k in range(node.inputs[0].type.ndim))
+    back = [padded.get(place_of[k], -1) if k in place_of else -1 for k in range(node.inputs[0].type.ndim)]
     for place, p in enumerate(perm):
         if p < 0 and place in padded and value.type.shape[padded[place]] != 1:
             raise ShapeError(f"{what}: dimension {place} of the place has size 1, that of the new part is not "
                              f"known to be 1{at(value.source)}")
-    return value if back == tuple(range(have)) else apply(ops.Transpose(back), value)
+    return build.reorder(graph, value, back)
 
 
 def _fit(value: Any, part: Any, what: str, mode: str) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes
+from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
 from gradc.tensor import contract, creation, diagonals, extra, index, joining, linalg, repeats
@@ -267,7 +267,7 @@ def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: 
     rest = [k for k in range(x.ndim) if k not in axes]
     sizes = shp.shape_tuple(x)
     flat = shp.reshape(shp.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
-    return red.keep_axes(red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
+    return build.insert_axes(graph, red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
 
 
 def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:

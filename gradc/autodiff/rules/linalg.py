@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import infer, ops
+from gradc.ir import build, infer, ops
 from gradc.ir.graph import Apply, Variable
 from gradc.ir.routines import get_routine, solve_name
 
 
 def transposed(o: Symbolic, x: Variable) -> Variable:
     """Each matrix transposed."""
-    ndim = x.type.ndim
-    return o.apply(ops.Transpose((*range(ndim - 2), ndim - 1, ndim - 2)), x)
+    return build.move_axis(o, x, x.type.ndim - 1, x.type.ndim - 2)
 
 
 def product(o: Symbolic, x: Variable, y: Variable) -> Variable:
@@ -28,16 +27,16 @@ def product(o: Symbolic, x: Variable, y: Variable) -> Variable:
         own = [*range(batch + 2 - v.type.ndim, batch), *core]
         kept = [k for k, (label, s) in enumerate(zip(own, v.type.shape))
                 if s != 1 or label in core or label not in size]
-        factors.append(v if len(kept) == len(own) else o.apply(ops.Transpose(tuple(kept)), v))
-        labels.append(tuple([own[k] for k in kept]))
-    return o.apply(ops.Contract(labels[0], labels[1], (*range(batch), batch, batch + 2)), *factors)
+        factors.append(build.reorder(o, v, kept))
+        labels.append([own[k] for k in kept])
+    return build.contract(o, factors[0], labels[0], factors[1], labels[1], (*range(batch), batch, batch + 2))
 
 
 def triangle(o: Symbolic, x: Variable, upper: bool, strict: bool = False) -> Variable:
     """x with 0 outside one of its triangles, and on the diagonal if `strict`."""
     ndim = x.type.ndim
     places = [o.apply(ops.Iota(), o.size(x, axis)) for axis in (ndim - 2, ndim - 1)]
-    row, column = o.insert_axes(places[0], (1,), 2), places[1]
+    row, column = build.insert_axes(o, places[0], (1,), 2), places[1]
     low, high = (row, column) if upper else (column, row)
     return o.switch(o.lt(low, high) if strict else o.le(low, high), x, o.const(0, x))
 
@@ -82,7 +81,7 @@ def _solve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool])
     (a, b), (x,), (g,) = node.inputs, node.outputs, gs
     upper, unit = map(bool, get_routine(node.op.routine).options)
     assert g is not None
-    by_b = o.apply(ops.Call(solve_name(not upper, unit)), transposed(o, a), g)
+    by_b = o.apply(build.call(solve_name(not upper, unit)), transposed(o, a), g)
     by_a = o.neg(triangle(o, product(o, by_b, transposed(o, x)), upper, unit)) if wanted[0] else None
     return [by_a and o.sum_to(by_a, a), o.sum_to(by_b, b) if wanted[1] else None]
 
@@ -116,7 +115,7 @@ def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
     half = _halved(o, x)
     s = o.add(half, transposed(o, half))
     for _ in range(2):
-        s = transposed(o, o.apply(ops.Call(routine), a, s))
+        s = transposed(o, o.apply(build.call(routine), a, s))
     return _halved(o, s)
 
 

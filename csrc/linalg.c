@@ -14,6 +14,17 @@
 enum { ROW_MAJOR = 101, LEFT = 141, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
 
+/* Loops over a small matrix, compiled for each size: they are unrolled. */
+#define SMALL_LOOP static inline __attribute__((always_inline))
+#define OF_SIZE(n, call, ...) \
+    switch (n) { \
+    case 2: call(2, __VA_ARGS__); break; \
+    case 3: call(3, __VA_ARGS__); break; \
+    case 4: call(4, __VA_ARGS__); break; \
+    case 6: call(6, __VA_ARGS__); break; \
+    default: call(n, __VA_ARGS__); \
+    }
+
 /* LAPACK is given its integers as int64_t, of which one of 32 bits sees the lower halves, where they come first. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 enum { LAPACK_BITS = 32 };

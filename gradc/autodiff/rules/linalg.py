@@ -50,17 +50,17 @@ def several(o: Symbolic, routine: str, *inputs: Variable) -> list[Variable]:
 def diagonal(o: Symbolic, x: Variable) -> Variable:
     """Is it the diagonal?  For each element of the last two axes of x."""
     places = [o.apply(ops.Iota(), o.size(x, axis)) for axis in (x.type.ndim - 2, x.type.ndim - 1)]
-    return o.eq(o.insert_axes(places[0], (1,), 2), places[1])
+    return o.eq(build.insert_axes(o, places[0], (1,), 2), places[1])
 
 
 def row(o: Symbolic, x: Variable) -> Variable:
     """Each vector as one row; it multiplies the columns of a matrix."""
-    return o.insert_axes(x, (x.type.ndim - 1,), x.type.ndim + 1)
+    return build.insert_axes(o, x, (x.type.ndim - 1,), x.type.ndim + 1)
 
 
 def column(o: Symbolic, x: Variable, axes: int = 1) -> Variable:
     """Each element, or vector, with axes of size 1 behind it; it multiplies matrices, or their rows."""
-    return o.insert_axes(x, range(x.type.ndim, x.type.ndim + axes), x.type.ndim + axes)
+    return build.insert_axes(o, x, range(x.type.ndim, x.type.ndim + axes), x.type.ndim + axes)
 
 
 def to_triangle(o: Symbolic, x: Variable) -> Variable:
@@ -205,7 +205,7 @@ def _logarithmic(o: Symbolic, node: Apply) -> Variable:
 def _along(o: Symbolic, x: Variable, moved: Variable) -> Variable:
     """The sum of products of the elements of matrices."""
     ndim = x.type.ndim
-    return o.apply(ops.Reduce("add", (ndim - 2, ndim - 1)), o.mul(x, moved))
+    return build.fold(o, "add", o.mul(x, moved), (ndim - 2, ndim - 1))
 
 
 def _det_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:

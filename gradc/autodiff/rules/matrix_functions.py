@@ -16,7 +16,7 @@ from gradc.autodiff.rules.linalg import (
 from gradc.autodiff.rules.spectra import diagonal_of, gaps, on_diagonal
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
 # ------------------------------------------------------------------------------------------- pseudo-inverse
@@ -65,8 +65,8 @@ def _moved_exponential(o: Symbolic, a: Variable, da: Variable) -> Variable:
     whole = o.apply(ops.Concat(ndim - 2), o.apply(ops.Concat(ndim - 1), a, da),
                     o.apply(ops.Concat(ndim - 1), o.second(a, o.const(0, a)), a))
     n = o.size(a, ndim - 1)
-    items = (*[ops.Item()] * (ndim - 2), ops.Item(stop=ops.DYNAMIC), ops.Item(start=ops.DYNAMIC))
-    return o.apply(ops.Slice(items), o.apply(ops.Call("expm"), whole), n, n)
+    upper = build.cut(o, o.apply(ops.Call("expm"), whole), stop=n, axis=ndim - 2)
+    return build.cut(o, upper, n, axis=ndim - 1)
 
 
 def _expm_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -159,7 +159,7 @@ def _eig_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
     turned = transposed(o, vectors)
     terms = [] if by_values is None else [on_diagonal(o, by_values, vectors)]
     if by_vectors is not None:
-        along = o.apply(ops.Reduce("add", (vectors.type.ndim - 2,)), o.mul(vectors, by_vectors))
+        along = build.fold(o, "add", o.mul(vectors, by_vectors), (vectors.type.ndim - 2,))
         across = o.sub(by_vectors, o.mul(vectors, row(o, along)))
         terms.append(o.mul(gaps(o, values, vectors), product(o, turned, across)))
     inner = o.add_terms(terms)
@@ -175,7 +175,7 @@ def _eig_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     inner = o.apply(ops.Call("lu_solve"), factors, swaps, product(o, tangents[0], vectors), vectors)
     ndim = vectors.type.ndim
     moved = product(o, vectors, o.mul(gaps(o, values, vectors), inner))
-    along = o.apply(ops.Reduce("add", (ndim - 2,)), o.mul(vectors, moved))
+    along = build.fold(o, "add", o.mul(vectors, moved), (ndim - 2,))
     return [diagonal_of(o, inner), o.sub(moved, o.mul(vectors, row(o, along)))]
 
 

@@ -21,7 +21,7 @@ from gradc.autodiff.rules.linalg import (
 )
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -42,7 +42,7 @@ def on_diagonal(o: Symbolic, x: Variable, like: Variable) -> Variable:
 
 def diagonal_of(o: Symbolic, x: Variable) -> Variable:
     """The diagonals of matrices."""
-    return o.apply(ops.Reduce("add", (x.type.ndim - 1,)), o.switch(diagonal(o, x), x, o.const(0, x)))
+    return build.fold(o, "add", o.switch(diagonal(o, x), x, o.const(0, x)), (x.type.ndim - 1,))
 
 
 # ------------------------------------------------------------------------------------------- symmetric matrices
@@ -75,7 +75,7 @@ def _eigvalsh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[boo
 def _eigvalsh_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     vectors = several(o, "eigh", *node.inputs)[1]
     moved = product(o, from_triangle(o, tangents[0]), vectors)  # type: ignore[arg-type]
-    return [o.apply(ops.Reduce("add", (vectors.type.ndim - 2,)), o.mul(vectors, moved))]
+    return [build.fold(o, "add", o.mul(vectors, moved), (vectors.type.ndim - 2,))]
 
 
 CALL_VJP.update(eigh=_eigh_vjp, eigvalsh=_eigvalsh_vjp)
@@ -133,7 +133,7 @@ def _svdvals_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool
 def _svdvals_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     u, _, vt = several(o, "svd", *node.inputs)
     moved = product(o, tangents[0], transposed(o, vt))  # type: ignore[arg-type]
-    return [o.apply(ops.Reduce("add", (u.type.ndim - 2,)), o.mul(u, moved))]
+    return [build.fold(o, "add", o.mul(u, moved), (u.type.ndim - 2,))]
 
 
 CALL_VJP.update(svd=_svd_vjp, svdvals=_svdvals_vjp)
@@ -149,11 +149,8 @@ def _split(o: Symbolic, node: Apply, x: Variable) -> tuple[Variable, Variable | 
     rows, columns = r.type.shape[-2:]
     if rows is not None and rows == columns:
         return x, None
-    count = o.size(r, r.type.ndim - 2)
-    before = (ops.Item(),) * (x.type.ndim - 1)
-    bound = ops.DYNAMIC
-    return (o.apply(ops.Slice((*before, ops.Item(stop=bound))), x, count),
-            o.apply(ops.Slice((*before, ops.Item(start=bound))), x, count))
+    count, axis = o.size(r, r.type.ndim - 2), x.type.ndim - 1
+    return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 
 def _joined(o: Symbolic, first: Variable, rest: Variable | None) -> Variable:
@@ -228,10 +225,8 @@ def _basis_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 def _parted(o: Symbolic, given: Variable, x: Variable) -> tuple[Variable, Variable]:
     """The columns of x that stand where those given do, and the others."""
-    count = o.size(given, given.type.ndim - 1)
-    before = (ops.Item(),) * (x.type.ndim - 1)
-    return (o.apply(ops.Slice((*before, ops.Item(stop=ops.DYNAMIC))), x, count),
-            o.apply(ops.Slice((*before, ops.Item(start=ops.DYNAMIC))), x, count))
+    count, axis = o.size(given, given.type.ndim - 1), x.type.ndim - 1
+    return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 
 CALL_VJP["complete_basis"], CALL_JVP["complete_basis"] = _basis_vjp, _basis_jvp

@@ -11,8 +11,9 @@
 #pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
 #endif
 
-enum { ROW_MAJOR = 101, LEFT = 141, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
+enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
+enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most */
 
 /* Loops over a small matrix, compiled for each size: they are unrolled. */
 #define SMALL_LOOP static inline __attribute__((always_inline))

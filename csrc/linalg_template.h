@@ -128,6 +128,79 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     return fault != 0;
 }
 
+/* What of the lower triangle of g the cotangent of the factor l makes that of the matrix; n x n, steps of `step`.
+ * I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, chol_unblocked_rev. */
+SMALL_LOOP void NAME(factor_back)(int64_t n, int64_t step, const T *restrict l, T *restrict g)
+{
+    for (int64_t j = n - 1; j >= 0; --j) {
+        const T inverse = 1 / l[j * (step + 1)];
+        T sum = 0;
+        for (int64_t i = j + 1; i < n; ++i) {
+            g[i * step + j] *= inverse;
+            sum += l[i * step + j] * g[i * step + j];
+        }
+        const T d = (g[j * (step + 1)] - sum) * inverse;
+        for (int64_t k = 0; k < j; ++k)
+            g[j * step + k] -= d * l[j * step + k];
+        for (int64_t i = j + 1; i < n; ++i) {
+            const T c = g[i * step + j];
+            for (int64_t k = 0; k < j; ++k) {
+                g[j * step + k] -= c * l[i * step + k];
+                g[i * step + k] -= c * l[j * step + k];
+            }
+        }
+        g[j * (step + 1)] = d / 2;
+    }
+}
+
+/* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */
+static void NAME(right_solved)(gradc_frame *frame, int64_t m, int64_t n, const T *d, T *x, int64_t step)
+{
+    int bits = 0;
+    void *found = frame->blas->find(TEXT("cblas_", "trsm"), &bits);
+    if (found && bits == 64)
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, n, m, 1, d, step, x, step);
+    else if (found && m <= INT_MAX && n <= INT_MAX && step <= INT_MAX)
+        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, (int)n, (int)m, 1, d, (int)step, x, (int)step);
+    else
+        for (int64_t i = 0; i < n; ++i)
+            for (int64_t j = m - 1; j >= 0; --j) {
+                const T value = x[i * step + j] /= d[j * (step + 1)];
+                for (int64_t k = 0; k < j; ++k)
+                    x[i * step + k] -= value * d[j * step + k];
+            }
+}
+
+/* The same in blocks of rows: chol_blocked_rev. */
+int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t n = numbers[0];
+    const T *l = in[0];
+    T *g = memmove(out[0], in[1], (size_t)(n * n) * sizeof(T)), square[BLOCK * BLOCK];
+    if (n <= BLOCK)
+        OF_SIZE(n, NAME(factor_back), n, l, g)
+    for (int64_t last = n > BLOCK ? n : 0; last > 0; last -= BLOCK) {
+        const int64_t j = last > BLOCK ? last - BLOCK : 0, m = last - j, below = n - last;
+        const T *r = l + j * n, *d = r + j, *b = l + last * n, *c = b + j;
+        T *to_r = g + j * n, *to_d = to_r + j, *to_b = g + last * n, *to_c = to_b + j;
+        NAME(right_solved)(frame, m, below, d, to_c, n);
+        frame->blas->BLAS(gemm)(0, 0, below, j, m, -1, to_c, n, r, n, 1, to_b, n);
+        frame->blas->BLAS(gemm)(1, 0, m, m, below, -1, to_c, n, c, n, 1, to_d, n);
+        NAME(factor_back)(m, n, d, to_d);
+        for (int64_t i = 0; i < m; ++i)
+            for (int64_t k = 0; k < m; ++k)
+                square[i * m + k] = k < i ? to_d[i * n + k] : k > i ? to_d[k * n + i] : 2 * to_d[i * n + i];
+        frame->blas->BLAS(gemm)(1, 0, m, j, below, -1, to_c, n, b, n, 1, to_r, n);
+        frame->blas->BLAS(gemm)(0, 0, m, j, m, -1, square, m, r, n, 1, to_r, n);
+    }
+    for (int64_t i = 0; i < n; ++i)
+        memset(g + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
+    return 0;
+}
+
 /* The solution x of a x = b, l l^T = a; numbers: m, n. */
 int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                          void *const *out)

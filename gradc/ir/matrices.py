@@ -63,6 +63,23 @@ def cholesky(a: Array) -> Array:
     return made
 
 
+def _halved(x: Array) -> Array:
+    """The lower triangle, its diagonal halved."""
+    return (np.tril(x) + np.tril(x, -1)) / 2
+
+
+def cholesky_back(factor: Array, g: Array) -> Array:
+    """The cotangent of a matrix, in its lower triangle, by that of its Cholesky factor, of which that triangle is read.
+
+    I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10.
+    """
+    half = _halved(factor.T @ np.tril(g))
+    made = half + half.T
+    with np.errstate(all="ignore"):
+        inverse = _LOWER(np.where(np.diagonal(factor) == 0, np.nan, 1) * factor, np.eye(len(factor), dtype=factor.dtype))
+    return _halved(inverse.T @ made @ inverse)
+
+
 def cholesky_solve(factor: Array, b: Array, a: Array) -> Array:
     """a^-1 b by the Cholesky factor of a."""
     return _UPPER(factor.T, _LOWER(factor, b))

@@ -211,6 +211,8 @@ _ROWS = (
               overwrites=0, cost=("m", "m", "m"), blas=True)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
                            ("cholesky_or_nan", ()))],
+    Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("float",) * 2, ("float",), matrices.cholesky_back, "cholesky_back",
+            ("C", "C"), cost=("m", "m", "m"), blas=True),
     Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
             "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True),
     Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),

@@ -73,10 +73,12 @@ def cholesky_back(factor: Array, g: Array) -> Array:
 
     I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10.
     """
+    factor = np.tril(factor)
     half = _halved(factor.T @ np.tril(g))
     made = half + half.T
     with np.errstate(all="ignore"):
-        inverse = _LOWER(np.where(np.diagonal(factor) == 0, np.nan, 1) * factor, np.eye(len(factor), dtype=factor.dtype))
+        safe = np.where(np.diagonal(factor) == 0, np.nan, 1) * factor
+        inverse = _LOWER(safe, np.eye(len(factor), dtype=factor.dtype))
     return _halved(inverse.T @ made @ inverse)
 
 

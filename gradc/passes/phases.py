@@ -17,7 +17,7 @@ from gradc.ir import ops
 from gradc.ir.check import check
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
-from gradc.passes import canonicalize, fold, gathers, pieces, shapes, specialize, stabilize
+from gradc.passes import algebra, canonicalize, fold, gathers, pieces, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
 from gradc.passes.pads import join_pads
@@ -30,7 +30,7 @@ from gradc.passes.scan_rows import inline_sequences, wide_sums
 from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last_rows, simplify
 from gradc.record import record
 
-_LAST = specialize.RULES + pieces.LATE
+_LAST = specialize.RULES + pieces.LATE + algebra.RULES
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + pieces.RULES
 
 

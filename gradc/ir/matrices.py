@@ -77,7 +77,7 @@ def cholesky_back(factor: Array, g: Array) -> Array:
     half = _halved(factor.T @ np.tril(g))
     made = half + half.T
     with np.errstate(all="ignore"):
-        safe = np.where(np.diagonal(factor) == 0, np.nan, 1) * factor
+        safe = np.where(np.diagonal(factor) == 0, factor.dtype.type(np.nan), factor)
         inverse = _LOWER(safe, np.eye(len(factor), dtype=factor.dtype))
     return _halved(inverse.T @ made @ inverse)
 

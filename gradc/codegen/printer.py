@@ -443,16 +443,18 @@ class Printer:
             args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"
                     for e in s.args]
             which = f"callback(frame, {s.routine}" if isinstance(s.routine, int) else \
-                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
+                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.args[0].dtype))
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
                    f"{listed('void *const', outs)})"
-        if not s.failures and not isinstance(s.routine, int):
+        row = get_routine(s.routine) if isinstance(s.routine, str) else None
+        without_number = isinstance(s.routine, int) or (row is not None and row.allocates)
+        if not s.failures and not without_number:
             self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
         self.line("{")
         self.lines += wrapped(f"{self._indent}    const int status = {call};", len(self._indent) + 8)
-        first = get_routine(s.routine).shown if isinstance(s.routine, str) else 0
+        first = row.shown if row is not None else 0
         place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
         for code, number in s.failures:
             shown = place if code is not None else [(0, "status")]
@@ -462,7 +464,7 @@ class Printer:
             self.line(f"        return {number};")
             if shown:
                 self.line("    }")
-        if isinstance(s.routine, int):
+        if without_number:
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")

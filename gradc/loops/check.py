@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
-from gradc.ir.routines import MOST_SHOWN, ROUTINES
+from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import ArraySnippet
 from gradc.loops.nodes import (
@@ -498,9 +498,9 @@ class _Body:
         row = ROUTINES.get(name)
         if row is None:
             self.of.fail(f"{name} is no routine")
-        dtype = next((d for d, want in zip(found, row.takes) if want == "float"), "")
-        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*row.takes, *row.gives)]
-        if found != want or (dtype and dtype not in dtypes.FLOATS):
+        dtype = next((d for d, want in zip(found, row.takes) if want in GENERIC), "")
+        want = [dtype if d in GENERIC else "uint64" if d == "state" else d for d in (*row.takes, *row.gives)]
+        if found != want or (dtype and dtype not in GENERIC[row.generic]):
             self.of.fail(f"{name} takes and makes arrays of {', '.join(row.takes)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
         if len(s.numbers) != row.count:

@@ -23,7 +23,7 @@ from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, qu
 from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, diagonals, extra, index, joining, repeats, slinalg
+from gradc.tensor import contract, creation, diagonals, extra, histograms, index, joining, order_statistics, repeats, slinalg, sorting
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -349,6 +349,9 @@ FUNCTIONS: dict[str, Row] = {
     "diagonal": (diagonals.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
+    # order
+    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms)
+       for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
     "empty_like": (creation.empty_like, "prototype dtype="),

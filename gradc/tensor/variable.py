@@ -17,7 +17,7 @@ from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, diagonals, index, numpy_api, repeats, truth
+from gradc.tensor import contract, convert, creation, diagonals, index, numpy_api, repeats, sorting, truth
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -368,6 +368,11 @@ class TensorVariable(Variable):
     cumprod = _method(red.cumprod)
     dot = _method(contract.dot)
     take = _method(index.take)
+    sort = _method(sorting.sort)
+    argsort = _method(sorting.argsort)
+    partition = _method(sorting.partition)
+    argpartition = _method(sorting.argpartition)
+    searchsorted = _method(sorting.searchsorted)
     diagonal = _method(diagonals.diagonal)
     trace = _method(diagonals.trace)
     squeeze = _method(shp.squeeze)

@@ -19,7 +19,7 @@ import numpy as np
 
 from gradc.autodiff.table import JVP, VJP
 from gradc.ir import build, ops
-from gradc.ir.facts import facts, folds, labels, permutation
+from gradc.ir.facts import facts, folds, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, node_of
 from gradc.ir.types import TensorType
 
@@ -92,7 +92,7 @@ def backward(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> li
     rule = VJP[kind]
     if kind is ops.Map:
         return rule(o, node, g, wanted)
-    if labels(op) is not None:
+    if product_labels(op) is not None:
         return _contract_back(o, node, g, rule(o, _without_poles(o, node, g), g.value(o), wanted))
     if not g.mask:
         return [None if t is None else peeled(o, Guarded(t)) for t in rule(o, node, g.raw, wanted)]
@@ -126,7 +126,7 @@ def forward(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Guarded |
         t = rule(o, node, [t and t.raw for t in ts])
         return None if t is None else given[0].with_raw(t)
     value = rule(o, node, values(o, ts))
-    if labels(op) is not None and value is not None:
+    if product_labels(op) is not None and value is not None:
         return Guarded(value, _contract_forth(o, node, ts), False, True)
     if value is None or not all(t.mask for t in given):
         return None if value is None else Guarded(value)

@@ -1,6 +1,6 @@
 """Which elements of its argument each element of a linear map depends on, as index maps, and by which factors.
 
-    Linear              a value as a sum of terms
+    LinearValue              a value as a sum of terms
     dense(b, linear)    its matrix: row k is the value at the k-th unit vector
     bands(b, linear)    the diagonals that it consists of
 
@@ -62,7 +62,7 @@ class Term:
 
 
 @record(eq=False)
-class Linear:
+class LinearValue:
     """A value that depends on u: the sum of `terms`.  `like` has its type and shape (it is the value at u = 0)."""
 
     terms: list[Term]
@@ -74,7 +74,7 @@ class Linear:
         return tensor(self.like).ndim
 
 
-def axes_of(x: Linear) -> list[int]:
+def axes_of(x: LinearValue) -> list[int]:
     """The axes of u that terms know: those of static size 1 have one element, and need none."""
     return [k for k, size in enumerate(tensor(x.u).shape) if size != 1]
 
@@ -131,7 +131,7 @@ def spread(b: Builder, term: Term, u: Var, axis: int) -> Term:
     return Term(value, (axis, *term.spread), {a: t for a, t in term.ties.items() if a != axis})
 
 
-def densify(b: Builder, term: Term, x: Linear, axis: int) -> Term:
+def densify(b: Builder, term: Term, x: LinearValue, axis: int) -> Term:
     """`term` with the tied axis `axis` of u spread, the zeros off the tie written down."""
     tie = term.ties[axis]
     value = build.move_axis(b, term.value, term.lead + tie.axis, 0)
@@ -149,7 +149,7 @@ def padded(b: Builder, value: Var, start: int, end: int, n: Var) -> Var:
     return build.put(b, "set", zeros(b, value, [n, *sizes_of(b, value)[1:]]), value, [between(start, end)])
 
 
-def _off_diagonal(b: Builder, value: Var, tie: Tie, x: Linear, axis: int, lead: int) -> Var:
+def _off_diagonal(b: Builder, value: Var, tie: Tie, x: LinearValue, axis: int, lead: int) -> Var:
     """`value`, by elements of u along its first axis, where the element of V is that of the tie, 0 elsewhere.
 
     The axis of V is put in at its place.
@@ -186,7 +186,7 @@ class Band:
         return total
 
 
-def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
+def bands(b: Builder, x: LinearValue) -> tuple[list[Band], list[Term]]:
     """The terms of x whose only axis of u is tied, together where they have one offset; and the other terms."""
     found: dict[tuple[int, int], Band] = {}
     others = []
@@ -208,7 +208,7 @@ def _margins_of(tie: Tie) -> tuple[int, ...]:
     return tie.axis, tie.v0, tie.v1, tie.u0, tie.u1
 
 
-def dense(b: Builder, x: Linear) -> Var:
+def dense(b: Builder, x: LinearValue) -> Var:
     """x with all axes of u spread, in their order, in front: the value of x at each unit vector."""
     axes = axes_of(x)
     along, others = bands(b, x)
@@ -223,7 +223,7 @@ def dense(b: Builder, x: Linear) -> Var:
     return total
 
 
-def _spread_all(b: Builder, term: Term, x: Linear, axes: Sequence[int]) -> Var:
+def _spread_all(b: Builder, term: Term, x: LinearValue, axes: Sequence[int]) -> Var:
     for axis in sorted(term.ties, reverse=True):
         term = densify(b, term, x, axis)
     if list(term.spread) == list(axes):

@@ -16,7 +16,7 @@ import numpy as np
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
-from gradc.ir.routines import get_routine
+from gradc.ir.routines import GENERIC, Routine, get_routine
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -24,10 +24,8 @@ from gradc.loops.nodes import (
     Accumulate,
     Ahead,
     Assign,
-    Bound,
     Break,
     Buffer,
-    Call,
     Check,
     Define,
     EachRow,
@@ -36,10 +34,12 @@ from gradc.loops.nodes import (
     For,
     If,
     Index,
+    Invoke,
     Let,
     Lit,
     Load,
     Local,
+    LoopBound,
     Size,
     SizeExpr,
     Store,
@@ -279,7 +279,7 @@ class Printer:
             self.line("GRADC_FREE_ORDER")
         self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})", carried=s.is_carried)
 
-    def bound(self, bound: Bound) -> str:
+    def bound(self, bound: LoopBound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
@@ -429,11 +429,12 @@ class Printer:
         self.line(f"if ({self.expr(s.condition, True)})")
         self.line("    break;")
 
-    def call(self, s: Call) -> None:
+    def call(self, s: Invoke) -> None:
         """A call that ends the function if it does not return 0."""
         self.frame = True
         numbers = [self.size(n) for n in s.numbers]
         outs = [self.address(load) for load in s.outs]
+        row: Routine | None = get_routine(s.routine) if isinstance(s.routine, str) else None
         if isinstance(s.routine, ArraySnippet):
             self.snippets[s.routine] = None
             args = [self.address(e) if rank and type(e) is Load else self.expr(e)
@@ -442,13 +443,14 @@ class Printer:
         else:
             args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"
                     for e in s.args]
-            which = f"callback(frame, {s.routine}" if isinstance(s.routine, int) else \
-                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.args[0].dtype))
+            which = f"callback(frame, {s.routine}"
+            if row is not None:
+                dtype = next((e.dtype for e, want in zip(s.args, row.takes) if want in GENERIC), "")
+                which = "routines[{0}](frame, {0}".format(row.c_name(dtype))
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
                    f"{listed('void *const', outs)})"
-        row = get_routine(s.routine) if isinstance(s.routine, str) else None
-        without_number = isinstance(s.routine, int) or (row is not None and row.allocates)
-        if not s.failures and not without_number:
+        ends = isinstance(s.routine, int) or (row is not None and row.works)
+        if not s.failures and not ends:
             self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
@@ -464,7 +466,7 @@ class Printer:
             self.line(f"        return {number};")
             if shown:
                 self.line("    }")
-        if without_number:
+        if ends:
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")
@@ -473,7 +475,7 @@ class Printer:
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
-    Call: Printer.call,
+    Invoke: Printer.call,
     Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
     If: Printer.if_, Break: Printer.break_,
 }

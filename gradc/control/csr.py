@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradc.autodiff.patterns import Pattern, pattern_of
-from gradc.autodiff.sparsity import Band, Linear, bands, middle, sizes_of, zeros
+from gradc.autodiff.patterns import SparsityPattern, pattern_of
+from gradc.autodiff.sparsity import Band, LinearValue, bands, middle, sizes_of, zeros
 from gradc.control.coloring import Compression, compress, compress_columns
 from gradc.control.linear import LinearMap, Opened, linear_matrix
 from gradc.ir import build, ops
@@ -68,7 +68,7 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
         return _full(linear_matrix(reverse))
 
 
-def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
+def _banded(b: Builder, linear: LinearValue, along: list[Band]) -> list[Var] | None:
     """Each band at every p-th entry; None where sizes are static and the rows at the ends are ragged.
 
     Without its ends, which are not there, row i has its entries at p * i - first and behind it.
@@ -129,7 +129,7 @@ def _positive(b: Builder, n: Var) -> Var:
     return b.map("maximum", n, b.constant(0, "int64"))
 
 
-def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> CSR:
+def _compressed(opened: Opened, pattern: SparsityPattern, compression: Compression) -> CSR:
     """The sums of the rows of each colour, all at once, and the entries picked from them."""
     u = tensor(opened.closed.program.inputs[0])
     seeds = np.arange(compression.count)[:, None] == compression.colors

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradc.autodiff.linear_rules import linear_map
-from gradc.autodiff.sparsity import Linear, dense, product, sizes_of
+from gradc.autodiff.sparsity import LinearValue, dense, product, sizes_of
 from gradc.control.bodies import Closed, close
 from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable
@@ -45,7 +45,7 @@ class Opened:
         self.builder = b = Builder()
         self.args = [b.input(v.type, v.name) for v in (given.like, *self.closed.others)]
 
-    def linear(self) -> Linear | None:
+    def linear(self) -> LinearValue | None:
         """The structure of the map; None if the result does not depend on u.  Raises Unbatchable."""
         b, args = self.builder, list(self.args)
         for k, v in enumerate(self.closed.others, 1):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc.autodiff.table import Cotangents
-from gradc.control.parts import Step
+from gradc.control.parts import LoopStep
 from gradc.ir import build, ops
 from gradc.ir.facts import changes
 from gradc.ir.graph import Apply, Constant, Variable
@@ -31,7 +31,7 @@ def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
     return total
 
 
-def of_last_values(o: Symbolic, step: Step, gs: Cotangents) -> list[Variable | None]:
+def of_last_values(o: Symbolic, step: LoopStep, gs: Cotangents) -> list[Variable | None]:
     """`gs`, where the cotangent of the last row of all values of a carry is made that of its last value."""
     op, outs, moved = step.op, step.node.outputs, list(gs)
     if op.reverse or (op.limited and not op.until):
@@ -47,7 +47,7 @@ def of_last_values(o: Symbolic, step: Step, gs: Cotangents) -> list[Variable | N
     return moved
 
 
-def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
+def _split(o: Symbolic, step: LoopStep, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
     """What is left of g without the terms that are 0 but for the last row, and the Scatters that make those.
 
     `until`: g is the cotangent of all rows, of which the user has taken the first `count`.
@@ -69,7 +69,7 @@ def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable 
     return o.add_terms(rest), parts
 
 
-def _value(o: Symbolic, step: Step, like: Variable, part: Apply) -> Variable:
+def _value(o: Symbolic, step: LoopStep, like: Variable, part: Apply) -> Variable:
     """What `part` puts into the last row, as a cotangent of the last value; an error if there was no step."""
     node = step.node
     steps = node.outputs[-1] if step.op.until else node.inputs[0]

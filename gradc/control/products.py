@@ -19,7 +19,7 @@ from gradc.control.jacobian import Derivative
 from gradc.control.linear import LinearMap, is_zero, linear_matrix
 from gradc.ir import build, graph, ops
 from gradc.ir.convert import inline
-from gradc.ir.facts import changes, labels, permutation
+from gradc.ir.facts import changes, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, apply, clone_replace, toposort
 from gradc.ir.program import Eqn, Program, Var
 from gradc.record import record
@@ -39,7 +39,7 @@ class Matrix:
 
 
 @record(eq=False)
-class View:
+class MatrixView:
     """A variable that is `matrix` with its axes in the order `perm`."""
 
     matrix: Matrix
@@ -68,7 +68,7 @@ def products(outputs: Sequence[Variable], stop: Iterable[Variable] = ()) -> dict
 
 
 def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable, Variable]:
-    views: dict[Variable, View] = {}
+    views: dict[Variable, MatrixView] = {}
     pending: dict[Variable, list[tuple[Variable, Callable[[], Variable]]]] = {}     # matrix -> products with it
     formed: set[Variable] = set()           # matrices that are needed as such
     order = toposort(roots, stop=known)
@@ -76,12 +76,12 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         if type(node.op) is ops.Scan:
             for k, out in enumerate(node.outputs):
                 if out not in known and (matrix := _scanned(node, k)) is not None:
-                    views[out] = View(matrix, tuple(range(out.type.ndim)), out)
+                    views[out] = MatrixView(matrix, tuple(range(out.type.ndim)), out)
         else:
             (out, *_) = node.outputs
             mark = _mark(out)
             if mark is not None and mark.matrix is out and out not in known and not _clips(mark.expression):
-                views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)
+                views[out] = MatrixView(_marked(mark), tuple(range(out.type.ndim)), out)
     if not views:
         return {}
     formed.update(views[v].root for v in roots if v in views)
@@ -93,11 +93,11 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         perm = permutation(node.op)
         if perm is not None and -1 not in perm:
             view = views[used[0]]
-            views[out] = View(view.matrix, tuple([view.perm[p] for p in perm]), view.root)
+            views[out] = MatrixView(view.matrix, tuple([view.perm[p] for p in perm]), view.root)
             if out in roots:
                 formed.add(view.root)
             continue
-        product = _product(node, views) if labels(node.op) is not None and len(used) == 1 else None
+        product = _product(node, views) if product_labels(node.op) is not None and len(used) == 1 else None
         if product is None:
             formed.update(views[v].root for v in used)
         else:
@@ -116,7 +116,7 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
     return result
 
 
-def _product(node: Apply, views: dict[Variable, View]) -> Callable[[], Variable] | None:
+def _product(node: Apply, views: dict[Variable, MatrixView]) -> Callable[[], Variable] | None:
     """The contraction of a matrix over all its rows, or over all its columns, with an array of just these axes."""
     op = node.op
     (x, y), (a, b) = node.inputs, (op.a, op.b)

@@ -131,7 +131,7 @@ FACTS: dict[type, Facts] = {
     ops.Assert: Facts(fused=True, values=1, fails=lambda op: op.error != "shape"),
     ops.Words: Facts(),
     ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail, work=_routine_work, several=True,
-                    draws=lambda op: get_routine(op.routine).has_state,
+                    draws=lambda op: isinstance(op.routine, str) and get_routine(op.routine).has_state,
                     sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
     ops.Scan: Facts(several=True, fails=lambda op: fails(op.body),
                     sizes=lambda op, args: args[:1] if op.n_stacked else ()),
@@ -180,7 +180,7 @@ def folds(op: ops.OpKind) -> Axes | None:
     return None if known is None else known(op)
 
 
-def labels(op: ops.OpKind) -> tuple[Axes, Axes, Axes] | None:
+def product_labels(op: ops.OpKind) -> tuple[Axes, Axes, Axes] | None:
     """See `Facts`."""
     known = facts(op).labels
     return None if known is None else known(op)
@@ -216,3 +216,6 @@ def again(eqn: Eqn, most: int = STORED) -> bool:
     return not (type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is not None) and weight(eqn.op) < most
 
 
+# The kinds that do what these facts say.
+REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
+FOLDING, PRODUCTS = kinds("folds"), kinds("labels")

@@ -213,10 +213,9 @@ def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
 
 def index_of(items: ops.Items, dynamic: Sequence[Value], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The NumPy index of a basic index with its dynamic entries filled in."""
-    rest = iter(dynamic)
     index: list[Any] = []
-    for axis, item in enumerate(items):
-        bounds = [int(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+    for axis, (item, given) in enumerate(ops.with_arguments(items, dynamic)):
+        bounds = item.filled(map(int, given))
         if item.is_single:
             k = bounds[0]
             if not -shape[axis] <= k < shape[axis]:

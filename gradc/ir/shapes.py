@@ -398,9 +398,7 @@ class Shapes(Sizes):
 
     def length(self, item: ops.Item, dynamic: Args, n: Dim) -> Dim:
         """How many elements a range takes of an axis of n."""
-        rest = iter(dynamic)
-        bounds = [self.value(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
-        start, stop, step = bounds
+        start, stop, step = item.filled(map(self.value, dynamic))
         return self.slice_range(start, stop, step, n)[1]
 
     def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
@@ -564,8 +562,7 @@ class Static:
             raise ShapeError(f"{OUT_OF_BOUNDS.format(f'dimension {axis}').format(place, n)}{at(self.source)}")
 
     def length(self, item: ops.Item, dynamic: Args, n: int | None) -> int | None:
-        rest = iter(dynamic)
-        bounds = [constant(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+        bounds = item.filled(map(constant, dynamic))
         if item.step == 0:
             raise ShapeError(f"a slice has step 0{at(self.source)}")
         if any(b is ops.DYNAMIC and c is None for b, c in zip(item.bounds(), bounds)) or n is None or bounds[2] == 0:

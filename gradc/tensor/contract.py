@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 
-
 def _contract(x: TensorVariable, y: TensorVariable, a: Sequence[int], b: Sequence[int],
               out: Sequence[int]) -> TensorVariable:
     return build.contract(graph, x, a, y, b, out)
@@ -45,14 +44,17 @@ def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
     Shapes: (n,) (n,) -> (); (n, k) (k, m) -> (n, m); a scalar multiplies.  Dtype: common.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    return _sum_over(x, y, -2)
+
+
+def _sum_over(x: TensorLike, y: TensorLike, axis: int) -> TensorVariable:
+    """The sum over the last axis of x and `axis` of y (its only one if y is a vector)."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
     nx, ny = x.type.ndim, y.type.ndim
     if nx == 0 or ny == 0:
         return ew.mul(x, y)
-    a = list(range(nx))
-    b = list(range(nx, nx + ny))
-    b[-2 if ny > 1 else -1] = a[-1]
+    a, b = list(range(nx)), list(range(nx, nx + ny))
+    b[max(axis, -ny)] = a[-1]
     return _contract(x, y, a, b, [k for k in a + b if k != a[-1]])
 
 
@@ -100,14 +102,7 @@ def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def inner(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum over the last axes of both, as numpy.inner."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    nx, ny = x.type.ndim, y.type.ndim
-    if nx == 0 or ny == 0:
-        return ew.mul(x, y)
-    a = list(range(nx))
-    b = list(range(nx, nx + ny - 1)) + [a[-1]]
-    return _contract(x, y, a, b, a[:-1] + b[:-1])
+    return _sum_over(x, y, -1)
 
 
 def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -119,23 +114,17 @@ def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def vecdot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum of conj(x) * y over the last axis; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(ew.conj(x), y, 1, 1)
+    return _batched(ew.conj(as_tensor_variable(x)), as_tensor_variable(y), 1, 1)
 
 
 def matvec(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Matrix times vector over the last axes; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(x, y, 2, 1)
+    return _batched(as_tensor_variable(x), as_tensor_variable(y), 2, 1)
 
 
 def vecmat(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Vector times matrix over the last axes; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(ew.conj(x), y, 1, 2)
+    return _batched(ew.conj(as_tensor_variable(x)), as_tensor_variable(y), 1, 2)
 
 
 def _axis_lists(x: TensorVariable, y: TensorVariable, axes: int | List, what: str) -> tuple[list[int], list[int]]:

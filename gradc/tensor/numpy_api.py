@@ -23,7 +23,19 @@ from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, qu
 from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, diagonals, extra, histograms, index, joining, order_statistics, repeats, slinalg, sorting
+from gradc.tensor import (
+    contract,
+    creation,
+    diagonals,
+    extra,
+    histograms,
+    index,
+    joining,
+    linalg,
+    order_statistics,
+    repeats,
+    sorting,
+)
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -324,7 +336,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
-    **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
+    **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),

@@ -16,7 +16,7 @@ from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import fail, in_range
-from gradc.tensor.convert import as_tensor_variable, cast, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes
 from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padright, transpose
 from gradc.tensor.sorting import real_numbers, sort, take_along
@@ -158,7 +158,8 @@ def _quantile(what: str, a: TensorLike, q: TensorLike, axis: Axes, method: str, 
                                 f"{given.type}{at(given.source or user_line())}")
     if given.type.dtype in dtypes.FLOATS and not isinstance(q, (int, float)):
         floating = dtypes.upcast(floating, given.type.dtype)
-    part = flatten(_checked(what, cast(q if isinstance(q, (int, float)) else given, "float64"), most))
+    part = flatten(_checked(what, constant(given.data.astype("float64")) if isinstance(
+        given, Constant) else cast(given, "float64"), most))
     if most != 1:
         part = ew.true_divide(part, most)
     n = _count(rows, without_nan)

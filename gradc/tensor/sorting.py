@@ -102,16 +102,20 @@ def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
     if places.type.dtype not in dtypes.INTEGERS or places.type.ndim > 1:
         raise TypeMismatchError(f"{what}: kth is an integer or a vector of integers, got {describe(places)} of type "
                                 f"{places.type}{at(places.source or user_line())}")
+    message = f"{what}: kth is {{0}}, the axis has size {{1}}"
     if isinstance(places, Constant):
         data = places.data.astype("int64")
         if not data.size:
             return x
         worst = int(data.flat[np.argmax(np.where(data < 0, -data - 1, data))])
-        return in_range(size_constant(worst if worst >= 0 else -worst - 1), 0, n,
-                        f"{what}: kth is {worst}, the axis has size {{1}}", on=x)
+        if isinstance(n, Constant):
+            if not -n.data <= worst < n.data:
+                fail(message, "value", worst, int(n.data))
+            return x
+        places = size_constant(worst)
     signed = cast(places, "int64")
     valid = ew.and_(ew.ge(signed, ew.neg(n)), ew.lt(signed, n))
-    return apply(ops.Assert(f"{what}: kth is {{0}}, the axis has size {{1}}", "value", 2), x, valid, signed, n)
+    return apply(ops.Assert(message, "value", 2), x, valid, signed, n)
 
 
 def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",

@@ -42,7 +42,7 @@ SORTING: list[Case] = [
            label=f"{arg.dtype} {kind}")
       for arg, kind in ((bools(), "stable"), (ints(), None), (ints(dtype="int16"), "quicksort"),
                         (ints((80,), "small", "uint64"), "heapsort"))],
-    Case("sort", at.sort, np.sort, (F,), "difference", rtol=1e-6, label="float32"),
+    Case("sort", at.sort, np.sort, (F,), "none", label="float32"),
     Case("partition", lambda x: at.partition(x, 2), np.sort, (D,)),
     Case("partition", lambda x: at.partition(x, [1, -1], axis=0), lambda x: np.sort(x, 0), (D,), label="several"),
     Case("argpartition", lambda x, k: at.argpartition(x, k, None), lambda x, k: np.argsort(x, None),
@@ -72,6 +72,54 @@ SORTING: list[Case] = [
         np.sort(x), v), (D1, D), "none", label="sorter"),
 ]
 
+METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+           "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest")
+Q = Arg((3,), "open01")
+
+
+ORDER_STATISTICS: list[Case] = [
+    *[Case(name, partial(getattr(at, name), axis=axis, keepdims=keepdims),
+           partial(getattr(np, name), axis=axis, keepdims=keepdims), (arg,), "difference" if arg is D3 else "none",
+           label=f"{axis} {keepdims} {arg.dtype}")
+      for name in ("median", "nanmedian")
+      for axis, keepdims, arg in ((None, False, D3), (1, True, D3), ((0, 2), False, D3), (0, False, ints()),
+                                  (-1, False, bools()))],
+    *[Case("quantile", partial(at.quantile, q=0.3, axis=1, method=method),
+           partial(np.quantile, q=0.3, axis=1, method=method), (D3,), "difference", label=method) for method in METHODS],
+    *[Case("quantile", lambda x, q, axis=axis, keepdims=keepdims: at.quantile(x, q, axis, keepdims=keepdims),
+           lambda x, q, axis=axis, keepdims=keepdims: np.quantile(x, q, axis, keepdims=keepdims), (arg, Q),
+           "difference" if arg is D3 else "none", label=f"{axis} {keepdims} {arg.dtype}")
+      for axis, keepdims, arg in ((0, False, D3), ((0, 2), True, D3), (None, False, ints()), (-1, False, ints(dtype="uint8")))],
+    *[Case(name, partial(getattr(at, name), q=q, axis=axis), partial(getattr(np, name), q=q, axis=axis), (D3,),
+           "difference", label=f"{q} {axis}")
+      for name, q, axis in (("percentile", 40, 1), ("percentile", [25, 50.0], None), ("nanpercentile", 75, 0),
+                            ("nanquantile", [[0.1, 1.0]], -1), ("nanquantile", 0.5, (0, 1)))],
+    Case("quantile", partial(at.quantile, q=0.3), partial(np.quantile, q=0.3), (F,), "none", rtol=1e-6,
+         label="float32"),
+]
+
+_EDGES, _FALLING = [-1.5, 0.0, 0.25, 2.0], [4, 2, -1]
+HISTOGRAMS: list[Case] = [
+    *[Case("histogram", partial(at.histogram, bins=bins, range=span, density=density),
+           partial(np.histogram, bins=bins, range=span, density=density), (arg,), "none",
+           label=f"{bins} {span} {density} {arg.dtype}")
+      for bins, span, density, arg in ((10, None, None, Arg()), (3, (-1, 2), None, Arg()), (_EDGES, None, True, Arg()),
+                                       (4, None, True, ints()), ([0, 1, 3], None, None, ints((9,), "small", "uint8")))],
+    Case("histogram", lambda x, w: at.histogram(x, 4, (-2, 2.0), weights=w)[0],
+         lambda x, w: np.histogram(x, 4, (-2, 2.0), weights=w)[0], (Arg(), Arg()), "complex", (1,), label="weights"),
+    Case("histogram", lambda x, e, k: [at.histogram(x, at.sort(e))[0], *at.histogram(x, k)], lambda x, e, k: [
+        np.histogram(x, np.sort(e))[0], *np.histogram(x, int(k))], (Arg(), D1, Arg((), "two", "int8")), "none",
+        label="symbolic"),
+    Case("histogram_bin_edges", lambda x: at.histogram_bin_edges(x, 4), lambda x: np.histogram_bin_edges(x, 4), (D,),
+         "difference"),
+    *[Case("digitize", partial(at.digitize, bins=bins, right=right), partial(np.digitize, bins=bins, right=right), (x,),
+           "none", label=f"{bins} {right} {x.dtype}")
+      for bins, x in ((_EDGES, Arg()), (_FALLING, ints())) for right in (False, True)],
+    *[Case("digitize", lambda x, e, turn=turn: at.digitize(x, at.sort(e)[::turn], True),
+           lambda x, e, turn=turn: np.digitize(x, np.sort(e)[::turn], True), (Arg(), D1), "none", label=f"{turn}")
+      for turn in (1, -1)],
+]
+
 ORDER: list[Case] = [
     *reduction("argmax", np.argmax, "distinct", "none", (None, 0, -1)),
     *reduction("argmin", np.argmin, "distinct", "none", (None, 0, -1)),
@@ -83,5 +131,5 @@ ORDER: list[Case] = [
         (Arg(domain="distinct"),),
         "none",
     ),
-    *SORTING,
+    *SORTING, *ORDER_STATISTICS, *HISTOGRAMS,
 ]

@@ -63,6 +63,10 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
 
+/* index.c ------------------------------------------------------------------------------------------------ */
+
+int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+
 /* random.c ----------------------------------------------------------------------------------------------- */
 
 extern const gradc_routine gradc_draw;          /* NULL if gradc was built without NumPy's library of distributions */

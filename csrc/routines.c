@@ -8,4 +8,6 @@ static int draw(gradc_frame *frame, int number, const void *const *in, const int
 
 #define DRAW(name) [GRADC_##name] = draw,
 #define OF_FLOATS(name) [GRADC_##name##_F32] = gradc_##name##_F32, [GRADC_##name##_F64] = gradc_##name##_F64,
-const gradc_routine gradc_routines[GRADC_ROUTINES] = {GRADC_DISTRIBUTIONS(DRAW) GRADC_OF_FLOATS(OF_FLOATS)};
+#define OF_ONE_DTYPE(name) [GRADC_##name] = gradc_##name,
+const gradc_routine gradc_routines[GRADC_ROUTINES] = {GRADC_DISTRIBUTIONS(DRAW) GRADC_OF_FLOATS(OF_FLOATS)
+                                                      GRADC_OF_ONE_DTYPE(OF_ONE_DTYPE)};

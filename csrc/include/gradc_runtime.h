@@ -53,9 +53,13 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 /* Those of linear algebra: one of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY)
+/* Those of one dtype. */
+#define GRADC_OF_ONE_DTYPE(ROW) \
+    ROW(NONZERO)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
-enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_ROUTINES };
+enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)
+       GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES };
 
 static inline int64_t gradc_bits(double value)
 {

@@ -175,6 +175,10 @@ def _cholesky(a: np.ndarray) -> np.ndarray:
     return made
 
 
+def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.flatnonzero(mask)
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -212,6 +216,8 @@ _ROWS = (
               cost=("m", "m", "m"), blas=True)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
                            ("cholesky_or_nan", ()))],
+    # the positions of the true elements of a mask, whose number is stated
+    Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

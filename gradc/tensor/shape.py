@@ -95,6 +95,11 @@ def _permute(x: TensorVariable, perm: tuple[int, ...]) -> TensorVariable:
     return apply(ops.Transpose(perm), x)
 
 
+def along(v: TensorVariable, axis: int, ndim: int) -> TensorVariable:
+    """The vector v as a tensor of `ndim` dimensions, of which all but `axis` have size 1."""
+    return _permute(v, tuple([0 if k == axis else -1 for k in range(ndim)]))
+
+
 def transpose(x: TensorLike, *axes: Any) -> TensorVariable:
     """x with its axes reversed, or in the order `axes` (one tuple, or one argument per axis)."""
     x = as_tensor_variable(x)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["argwhere", "flatnonzero", "nonzero"]
 
+# rows of `tensor.numpy_api`
+NUMPY = {"flatnonzero": "a", "nonzero": "a", "argwhere": "a"}
+
 
 def flatnonzero(a: TensorLike) -> TensorVariable:
     """Positions in the flattened `a` of the elements that are not 0, ascending (int64)."""

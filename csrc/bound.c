@@ -16,7 +16,7 @@ typedef struct {
     int64_t *bound_sizes;               /* of inputs and outputs, as bound                        */
     Py_ssize_t *live;                   /* 0-d integer arguments: read anew, for sizes may depend on them */
     Py_ssize_t n_live;
-    int changing;                       /* has live arguments or shared variables                 */
+    int changing;                       /* has arguments or shared variables that may tell other sizes now */
     int busy;
     PyObject *out;
     PyObject *weakrefs;
@@ -128,6 +128,8 @@ static int bind_array(BoundCall *self, Py_ssize_t i, PyObject *value)
             self->live[self->n_live++] = i;
         else
             w->data[i] = PyArray_DATA(a);
+    } else if (in->ndim == 1 && (PyTypeNum_ISINTEGER(in->type) || in->type == NPY_BOOL)) {
+        self->changing = 1;             /* an element may be a size */
     }
     return 0;
 }
@@ -295,7 +297,7 @@ static int bind_all(BoundCall *self, PyObject *const *args, Py_ssize_t n, PyObje
     if (bind_outputs(self, out) || check_overlap(self) || grow_arena(self))
         return -1;
     memcpy(self->bound_sizes, self->w.sizes, bytes_of_sizes(f));
-    self->changing = self->n_live || f->n_stored;
+    self->changing |= self->n_live || f->n_stored;
 
     PyObject **references = PyMem_Calloc((size_t)(f->n_outputs > 0 ? f->n_outputs : 1), sizeof(PyObject *));
     if (!references) {

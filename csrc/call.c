@@ -1,7 +1,7 @@
 /* call.c: one call of a Function, from Python arguments to Python results.
  *
  * Addresses of the arguments are collected (arguments.c); prepare computes the output shapes; outputs are allocated
- * (results.c); entry computes, without the GIL.  All state of a call is on its stack, so that one Function may run in
+ * (results.c); entry computes, without the GIL unless it is brief.  All state of a call is on its stack, so that one Function may run in
  * many threads.  A Function with updates runs under the locks of the containers it writes (locks.c); new values are put
  * in place after the unit returned success, by steps that can't fail.
  */
@@ -24,6 +24,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     frame->sizes = w->sizes;
     frame->outputs = w->out_data;
     frame->shapes = w->shapes;
+    frame->known = w->known;
     frame->constants = self->constants;
     frame->arena = NULL;
     frame->arena_bytes = 0;
@@ -71,14 +72,15 @@ static int64_t nanoseconds(void)
 
 int gradc_run_entry(Function *self, work *w, gradc_frame *frame)
 {
-    running now = {self, w, PyEval_SaveThread(), NULL, 0};
+    running now = {self, w, self->brief ? NULL : PyEval_SaveThread(), NULL, 0};
     frame->host = &now;
     int64_t began = self->timed ? nanoseconds() : 0;
     int rc = self->entry(frame);
     int64_t spent = self->timed ? nanoseconds() - began : 0;
     if (now.rooms)
         gradc_free_rooms(&now);
-    PyEval_RestoreThread(now.state);
+    if (now.state)
+        PyEval_RestoreThread(now.state);
     self->tally.inside += spent;
     return rc;
 }

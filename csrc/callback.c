@@ -15,7 +15,7 @@ static PyObject *array_for(user_array *in, const int64_t *sizes)
 {
     PyObject *array = in->spare;
     in->spare = NULL;
-    if (array && gradc_is_reusable(array, in->descr, in->ndim, sizes))
+    if (array && is_reusable(array, in->descr, in->ndim, sizes))
         return array;
     Py_XDECREF(array);
     Py_INCREF(in->descr);

@@ -104,9 +104,10 @@ typedef struct {
     int64_t *static_sizes;
     user_call *calls;
     Py_ssize_t n_inputs, n_outputs, n_updates, n_arguments, n_stored, n_constants, n_results, n_calls;
-    Py_ssize_t n_sizes, n_shapes, work_bytes;
+    Py_ssize_t n_sizes, n_shapes, n_known, work_bytes;
     enum result_kind kind;
     int timed, late;                    /* late: prepare does not tell the sizes of all outputs */
+    int brief;                          /* entry runs under the GIL: it takes less time than giving that up */
     long long arena_bytes;              /* scratch memory of the last call                */
     tally tally;
     PyObject *title, *keys, *constant_arrays, *convert, *fail, *generator, *call, *keep;
@@ -122,7 +123,7 @@ typedef struct work {
     PyObject **held;                    /* n_inputs, owned or NULL                        */
     PyObject **results;                 /* n_outputs, owned or NULL                       */
     slot *scalars;                      /* n_inputs                                       */
-    int64_t *sizes, *shapes;
+    int64_t *sizes, *shapes, *known;
 } work;
 
 /* Memory that entry asked for. */
@@ -189,7 +190,6 @@ int gradc_take_containers(const Function *self, work *w);
 /* results.c ---------------------------------------------------------------------------------------------- */
 
 PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *shape);
-int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape);
 /* The array of output j, by w->shapes, in w->results; those of all outputs whose sizes prepare tells; -1 with an
  * exception. */
 int gradc_take_output(Function *self, work *w, Py_ssize_t j);
@@ -222,7 +222,7 @@ void gradc_drop_calls(Function *self);
 extern const char gradc_cleared[];
 
 void gradc_set_frame(const Function *self, work *w, gradc_frame *frame);
-/* The unit's entry without the GIL, timed if the Function is. */
+/* The unit's entry, without the GIL unless it is brief; timed if the Function is. */
 int gradc_run_entry(Function *self, work *w, gradc_frame *frame);
 void gradc_raise_check(const Function *self, const gradc_frame *frame, int rc, const char *during);
 PyObject *gradc_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
@@ -242,6 +242,20 @@ extern const char gradc_bind_doc[];
 static inline size_t bytes_of_sizes(const Function *self)
 {
     return (size_t)(self->n_sizes + self->n_shapes) * sizeof(int64_t);
+}
+
+/* Is this array ours alone, as it was made, and of the shape that is needed? */
+static inline int is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape)
+{
+    PyArrayObject *a = (PyArrayObject *)old;
+    if (Py_REFCNT(old) != 1 || PyArray_DESCR(a) != descr || PyArray_NDIM(a) != ndim
+        || !PyArray_CHKFLAGS(a, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA)
+        || PyArray_BASE(a) || ((PyArrayObject_fields *)a)->weakreflist)
+        return 0;
+    for (int d = 0; d < ndim; ++d)
+        if (PyArray_DIM(a, d) != shape[d])
+            return 0;
+    return 1;
 }
 
 /* dtype (byte order aside), rank and static sizes are those of the input. */

@@ -301,16 +301,16 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 {
     static char *names[] = {"name", "prepare", "entry", "inputs", "outputs", "constants", "n_results", "result", "keys",
                             "updates", "convert", "fail", "generator", "keep", "deterministic", "timed", "late",
-                            "calls", "call", NULL};
+                            "brief", "calls", "call", "known", NULL};
     PyObject *name = NULL, *prepare = NULL, *entry = NULL, *inputs = NULL, *outputs = NULL, *constants = NULL;
     PyObject *result = NULL, *keys = NULL, *updates = NULL, *convert = NULL, *fail = NULL, *generator = NULL;
     PyObject *keep = NULL, *calls = NULL, *call = NULL;
-    Py_ssize_t n_results = -1;
-    int deterministic = 0, timed = 0, late = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOOpppOO:Function", names, &name, &PyLong_Type, &prepare,
-                                     &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result, &keys,
-                                     &updates, &convert, &fail, &generator, &keep, &deterministic, &timed, &late,
-                                     &calls, &call))
+    Py_ssize_t n_results = -1, n_known = 0;
+    int deterministic = 0, timed = 0, late = 0, brief = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$UO!O!OOOnUOOOOOOppppOOn:Function", names, &name, &PyLong_Type,
+                                     &prepare, &PyLong_Type, &entry, &inputs, &outputs, &constants, &n_results, &result,
+                                     &keys, &updates, &convert, &fail, &generator, &keep, &deterministic, &timed, &late,
+                                     &brief, &calls, &call, &n_known))
         return NULL;
     if (!name || !prepare || !entry || !inputs || !outputs || !result) {
         PyErr_SetString(PyExc_TypeError, "Function needs name, prepare, entry, inputs, outputs, n_results and result");
@@ -322,8 +322,10 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     self->vectorcall = timed ? gradc_timed_call : gradc_function_call;
     self->timed = timed;
     self->late = late;
+    self->brief = brief;
     self->title = Py_NewRef(name);
     self->n_results = n_results;
+    self->n_known = n_known;
     self->blas = deterministic ? &gradc_blas_own : &gradc_blas_chosen;
     set_optional(&self->convert, convert);
     set_optional(&self->fail, fail);
@@ -334,6 +336,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     *(void **)&self->entry = PyLong_AsVoidPtr(entry);
     if (!PyErr_Occurred() && (!self->prepare || !self->entry))
         PyErr_SetString(PyExc_ValueError, "prepare and entry must be addresses");
+    if (!PyErr_Occurred() && n_known < 0)
+        PyErr_SetString(PyExc_ValueError, "known must not be negative");
     if (PyErr_Occurred() || set_tuple(self, inputs, set_inputs) || set_tuple(self, outputs, set_outputs)
         || set_result(self, result, keys) || set_tuple(self, updates, set_updates)
         || set_tuple(self, constants, set_constants) || set_tuple(self, calls, gradc_set_calls)) {
@@ -392,7 +396,7 @@ static PyGetSetDef function_getset[] = {
 PyDoc_STRVAR(function_doc,
 "Function(*, name, prepare, entry, inputs, outputs, constants=(), n_results, result, keys=None, updates=(),\n"
 "         convert=None, fail=None, generator=None, keep=None, deterministic=False, timed=False, late=False,\n"
-"         calls=(), call=None)\n\n"
+"         brief=False, calls=(), call=None, known=0)\n\n"
 "A compiled function.  prepare, entry: addresses of the unit's functions; keep: what keeps them loaded.\n"
 "inputs:  (name or None, dtype, shape with -1 for unknown sizes, container of a shared variable or None, container of\n"
 "         a default or None[, strict[, state]]); a container is a list whose item 0 is the value\n"
@@ -404,8 +408,10 @@ PyDoc_STRVAR(function_doc,
 "generator(output number, words, a state that was given or None) -> what stands for an output that is a state\n"
 "deterministic: gemm by gradc's own loops; timed: count calls and their time, see `tally`;\n"
 "late: the sizes of some outputs are known only in entry or, no larger than prepare says, after it;\n"
+"brief: entry takes less time than giving up the GIL does, and keeps it; it calls nothing of the frame;\n"
 "calls: users' Ops that the unit calls, each ([(dtype, rank) of arguments], [(dtype, rank) of results]);\n"
-"call(number, arguments, shapes of the results, all sizes) -> list of arrays of exactly these dtypes and shapes");
+"call(number, arguments, shapes of the results, all sizes) -> list of arrays of exactly these dtypes and shapes\n"
+"known: how many int64_t prepare leaves for entry");
 
 static PyType_Slot function_slots[] = {
     {Py_tp_doc, (void *)function_doc},

@@ -1,6 +1,8 @@
 /* linalg.c: routines of linear algebra, for both types of floats.  Matrices are row-major. */
+#include <float.h>
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "private.h"
@@ -19,26 +21,72 @@ enum { LAPACK_BITS = 32 };
 enum { LAPACK_BITS = 64 };
 #endif
 
-/* A function of LAPACK that takes matrices of n rows; NULL if there is none. */
-static void *lapack(const gradc_frame *frame, const char *name, int64_t n)
+/* A function of LAPACK for matrices of n rows, and the bits of its integers; NULL if there is none. */
+static void *lapack(const gradc_frame *frame, const char *name, int64_t n, int *bits)
 {
-    int bits = 0;
-    void *found = n > SMALL ? frame->blas->find(name, &bits) : NULL;
-    return bits == 64 || (bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+    *bits = 0;
+    void *found = n > SMALL ? frame->blas->find(name, bits) : NULL;
+    return *bits == 64 || (*bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+}
+
+/* n integers of LAPACK, of so many bits, become interchanges: they count from 0. */
+static void interchanges_of(int64_t *swaps, int64_t n, int bits)
+{
+    for (int64_t k = n - 1; k >= 0; --k) {
+        int32_t narrow;
+        memcpy(&narrow, (char *)swaps + k * (bits / 8), sizeof narrow);
+        swaps[k] = (bits == 64 ? swaps[k] : narrow) - 1;
+    }
+}
+
+/* And back. */
+static void integers_of(void *to, const int64_t *swaps, int64_t n, int bits)
+{
+    for (int64_t k = 0; k < n; ++k)
+        if (bits == 64)
+            ((int64_t *)to)[k] = swaps[k] + 1;
+        else
+            ((int32_t *)to)[k] = (int32_t)(swaps[k] + 1);
+}
+
+/* Is the number of interchanges odd? */
+static int is_odd(int64_t n, const int64_t *swaps)
+{
+    int odd = 0;
+    for (int64_t k = 0; k < n; ++k)
+        odd ^= swaps[k] != k;
+    return odd;
+}
+
+/* Memory for the work of a routine: `room`, or so many bytes that have to be freed; NULL if there are none. */
+static void *work_memory(void *room, size_t size, size_t bytes)
+{
+    return bytes <= size ? room : malloc(bytes);
+}
+
+static void work_done(void *room, void *work)
+{
+    if (work != room)
+        free(work);
 }
 
 #define T double
 #define NAME(x) gradc_##x##_F64
 #define BLAS(x) d##x
 #define TEXT(before, after) before "d" after
+#define EPSILON DBL_EPSILON
 #include "linalg_template.h"
+#include "spectra_template.h"
 #undef T
 #undef NAME
 #undef BLAS
 #undef TEXT
+#undef EPSILON
 
 #define T float
 #define NAME(x) gradc_##x##_F32
 #define BLAS(x) s##x
 #define TEXT(before, after) before "s" after
+#define EPSILON FLT_EPSILON
 #include "linalg_template.h"
+#include "spectra_template.h"

@@ -27,32 +27,54 @@ static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, co
     }
 }
 
+/* The same by the library where the matrix is large. */
+static void NAME(solved)(gradc_frame *frame, int upper, int unit, int trans, int64_t m, int64_t n, const T *a,
+                         int64_t lda, T *x)
+{
+    int bits = 0;
+    void *found = m > SMALL && n ? frame->blas->find(n == 1 ? TEXT("cblas_", "trsv") : TEXT("cblas_", "trsm"), &bits)
+                                 : NULL;
+    const int uplo = upper != trans ? UPPER : LOWER, op = trans ? TRANS : NO_TRANS, diagonal = unit ? UNIT : NON_UNIT;
+    const int fits = bits == 32 && m <= INT_MAX && n <= INT_MAX && lda <= INT_MAX;
+    if (found && bits == 64 && n == 1)
+        ((void (*)(int, int, int, int, int64_t, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, uplo, op, diagonal, m, a, lda, x, 1);
+    else if (found && fits && n == 1)
+        ((void (*)(int, int, int, int, int, const T *, int, T *, int))found)(
+            ROW_MAJOR, uplo, op, diagonal, (int)m, a, (int)lda, x, 1);
+    else if (found && bits == 64)
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, LEFT, uplo, op, diagonal, m, n, 1, a, lda, x, n);
+    else if (found && fits)
+        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
+            ROW_MAJOR, LEFT, uplo, op, diagonal, (int)m, (int)n, 1, a, (int)lda, x, (int)n);
+    else
+        NAME(solve)(upper, unit, trans, m, n, a, lda, x);
+}
+
+/* The first 0 on the diagonal of a matrix of m rows goes to frame->error, and 1 is returned; 0 if there is none. */
+static int NAME(singular)(gradc_frame *frame, int64_t m, const T *a, int64_t lda)
+{
+    for (int64_t i = 0; i < m; ++i)
+        if (a[i * (lda + 1)] == 0) {
+            frame->error[0] = i;
+            return 1;
+        }
+    return 0;
+}
+
 /* numbers: is it the upper triangle, are 1s on the diagonal; m, n; trans and step of the matrix. */
 int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                            void *const *out)
 {
     (void)number;
-    const int unit = (int)numbers[1], trans = (int)numbers[4], upper = (int)numbers[0];
+    const int unit = (int)numbers[1];
     const int64_t m = numbers[2], n = numbers[3], lda = numbers[5];
-    const T *a = in[0];
-    for (int64_t i = 0; !unit && i < m; ++i)
-        if (a[i * (lda + 1)] == 0) {
-            frame->error[0] = i;
-            return 1;
-        }
+    if (!unit && NAME(singular)(frame, m, in[0], lda))
+        return 1;
     if (out[0] != in[1])
         memcpy(out[0], in[1], (size_t)(m * n) * sizeof(T));
-    int bits = 0;
-    void *found = m > SMALL && n ? frame->blas->find(TEXT("cblas_", "trsm"), &bits) : NULL;
-    const int uplo = upper != trans ? UPPER : LOWER, op = trans ? TRANS : NO_TRANS, diagonal = unit ? UNIT : NON_UNIT;
-    if (found && bits == 64)
-        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
-            ROW_MAJOR, LEFT, uplo, op, diagonal, m, n, 1, a, lda, out[0], n);
-    else if (found && m <= INT_MAX && n <= INT_MAX && lda <= INT_MAX)
-        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
-            ROW_MAJOR, LEFT, uplo, op, diagonal, (int)m, (int)n, 1, a, (int)lda, out[0], (int)n);
-    else
-        NAME(solve)(upper, unit, trans, m, n, a, lda, out[0]);
+    NAME(solved)(frame, (int)numbers[0], unit, (int)numbers[4], m, n, in[0], lda, out[0]);
     return 0;
 }
 
@@ -61,9 +83,10 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
 {
     (void)number;
     int64_t n = numbers[0], fault = 0;
+    int bits;
     T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
-    *(void **)&found = lapack(frame, TEXT("", "potrf_"), n);
+    *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
         found("U", &n, l, &n, &fault, 1);           /* the upper triangle by columns */
     for (int64_t i = 0; i < n; ++i) {
@@ -78,4 +101,170 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
     return fault != 0;
+}
+
+/* The solution x of a x = b, l l^T = a; numbers: m, n. */
+int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
+                         void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[0], n = numbers[1];
+    if (NAME(singular)(frame, m, in[0], m))
+        return 1;
+    if (out[0] != in[1])
+        memcpy(out[0], in[1], (size_t)(m * n) * sizeof(T));
+    NAME(solved)(frame, 0, 0, 0, m, n, in[0], m, out[0]);
+    NAME(solved)(frame, 1, 0, 1, m, n, in[0], m, out[0]);
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------- LU factors
+ *
+ * a with its columns interchanged is l u, u having 1s on its diagonal: for LAPACK, which counts by columns, that is
+ * the transpose with its rows interchanged.  No matrix has to be transposed. */
+
+int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    int64_t n = numbers[0], fault = 0;
+    int bits;
+    T *a = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    int64_t *swaps = out[1];
+    void (*found)(const int64_t *, const int64_t *, T *, const int64_t *, void *, int64_t *);
+    *(void **)&found = lapack(frame, TEXT("", "getrf_"), n, &bits);
+    if (found) {
+        found(&n, &n, a, &n, swaps, &fault);
+        interchanges_of(swaps, n, bits);
+        return 0;
+    }
+    for (int64_t k = 0; k < n; ++k) {
+        T *restrict row = a + k * n;
+        int64_t best = k;
+        for (int64_t j = k + 1; j < n; ++j)
+            best = fabs((double)row[j]) > fabs((double)row[best]) ? j : best;
+        swaps[k] = best;
+        for (int64_t i = 0; best != k && i < n; ++i) {
+            const T kept = a[i * n + k];
+            a[i * n + k] = a[i * n + best];
+            a[i * n + best] = kept;
+        }
+        const T pivot = row[k];
+        for (int64_t j = k + 1; pivot != 0 && j < n; ++j)
+            row[j] /= pivot;
+        for (int64_t i = k + 1; i < n; ++i) {
+            T *restrict to = a + i * n;
+            const T factor = to[k];
+            for (int64_t j = k + 1; j < n; ++j)
+                to[j] -= factor * row[j];
+        }
+    }
+    return 0;
+}
+
+/* Rows of x interchanged, in order or from the last on. */
+static void NAME(interchange)(int backwards, int64_t m, int64_t n, const int64_t *swaps, T *x)
+{
+    for (int64_t i = 0; i < m; ++i) {
+        const int64_t k = backwards ? m - 1 - i : i;
+        T *one = x + k * n, *other = x + swaps[k] * n;
+        for (int64_t j = 0; one != other && j < n; ++j) {
+            const T kept = one[j];
+            one[j] = other[j];
+            other[j] = kept;
+        }
+    }
+}
+
+/* numbers: from the last on; m, n. */
+int NAME(INTERCHANGE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number, (void)frame;
+    const int64_t m = numbers[1], n = numbers[2];
+    if (out[0] != in[1])
+        memcpy(out[0], in[1], (size_t)(m * n) * sizeof(T));
+    NAME(interchange)((int)numbers[0], m, n, in[0], out[0]);
+    return 0;
+}
+
+/* The solution of a x = b, or of a^T x = b, by the factors of a. */
+static void NAME(solved_by_lu)(gradc_frame *frame, int trans, int64_t m, int64_t n, const T *factors,
+                               const int64_t *swaps, T *x)
+{
+    if (trans)
+        NAME(interchange)(0, m, n, swaps, x);
+    NAME(solved)(frame, 0, trans, trans, m, n, factors, m, x);
+    NAME(solved)(frame, 1, !trans, trans, m, n, factors, m, x);
+    if (!trans)
+        NAME(interchange)(1, m, n, swaps, x);
+}
+
+/* numbers: is it the transpose; m, n. */
+int NAME(LU_SOLVE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[1], n = numbers[2];
+    if (NAME(singular)(frame, m, in[0], m))
+        return 1;
+    if (out[0] != in[2])
+        memcpy(out[0], in[2], (size_t)(m * n) * sizeof(T));
+    NAME(solved_by_lu)(frame, (int)numbers[0], m, n, in[0], in[1], out[0]);
+    return 0;
+}
+
+int NAME(LU_INVERSE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    int64_t n = numbers[0], fault = 0;
+    int bits;
+    T *made = out[0];
+    if (NAME(singular)(frame, n, in[0], n))
+        return 1;
+    void (*found)(const int64_t *, T *, const int64_t *, const void *, T *, const int64_t *, int64_t *);
+    *(void **)&found = lapack(frame, TEXT("", "getri_"), n, &bits);
+    int64_t length = 64 * n;
+    T *work = found ? malloc((size_t)length * sizeof(T) + (size_t)n * sizeof(int64_t)) : NULL;
+    if (work) {
+        void *pivots = work + length;
+        integers_of(pivots, in[1], n, bits);
+        memmove(made, in[0], (size_t)(n * n) * sizeof(T));
+        found(&n, made, &n, pivots, work, &length, &fault);
+        free(work);
+        return 0;
+    }
+    memset(made, 0, (size_t)(n * n) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i)
+        made[i * (n + 1)] = 1;
+    NAME(solved_by_lu)(frame, 0, n, n, in[0], in[1], made);
+    return 0;
+}
+
+int NAME(LU_DET)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number, (void)frame;
+    const int64_t n = numbers[0];
+    const T *factors = in[0];
+    T product = is_odd(n, in[1]) ? -1 : 1;
+    for (int64_t i = 0; i < n; ++i)
+        product *= factors[i * (n + 1)];
+    *(T *)out[0] = product;
+    return 0;
+}
+
+int NAME(LU_SLOGDET)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number, (void)frame;
+    const int64_t n = numbers[0];
+    const T *factors = in[0];
+    int odd = is_odd(n, in[1]);
+    double sum = 0;
+    T sign = 1;
+    for (int64_t i = 0; i < n; ++i) {
+        const T u = factors[i * (n + 1)];
+        sign = u != u || u == 0 ? u * sign : sign;
+        odd ^= u < 0;
+        sum += log(fabs((double)u));
+    }
+    *(T *)out[0] = odd ? -sign : sign;
+    *(T *)out[1] = (T)sum;
+    return 0;
 }

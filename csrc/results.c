@@ -21,26 +21,12 @@ PyObject *gradc_new_output(const Function *self, Py_ssize_t j, const int64_t *sh
     return made;
 }
 
-/* Is this array ours alone, as it was made, and of the shape that is needed? */
-int gradc_is_reusable(PyObject *old, PyArray_Descr *descr, int ndim, const int64_t *shape)
-{
-    PyArrayObject *a = (PyArrayObject *)old;
-    if (Py_REFCNT(old) != 1 || PyArray_DESCR(a) != descr || PyArray_NDIM(a) != ndim
-        || !PyArray_CHKFLAGS(a, NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA)
-        || PyArray_BASE(a) || ((PyArrayObject_fields *)a)->weakreflist)
-        return 0;
-    for (int d = 0; d < ndim; ++d)
-        if (PyArray_DIM(a, d) != shape[d])
-            return 0;
-    return 1;
-}
-
 /* A result of which the last two are kept: 0-d, for making one costs more than the rest of a call, or borrowed. */
-static PyObject *recent_output(Function *self, Py_ssize_t j, const int64_t *shape)
+static inline PyObject *recent_output(Function *self, Py_ssize_t j, const int64_t *shape)
 {
     output *out = &self->outputs[j];
     for (int k = 0; k < 2; ++k)
-        if (out->recent[k] && gradc_is_reusable(out->recent[k], out->descr, out->ndim, shape))
+        if (out->recent[k] && is_reusable(out->recent[k], out->descr, out->ndim, shape))
             return Py_NewRef(out->recent[k]);
     PyObject *made = gradc_new_output(self, j, shape);
     if (made) {
@@ -57,7 +43,7 @@ void gradc_drop_recent(Function *self)
             Py_CLEAR(self->outputs[j].recent[k]);
 }
 
-int gradc_take_output(Function *self, work *w, Py_ssize_t j)
+static inline int take_output(Function *self, work *w, Py_ssize_t j)
 {
     const output *out = &self->outputs[j];
     const int64_t *shape = w->shapes + out->first;
@@ -70,20 +56,25 @@ int gradc_take_output(Function *self, work *w, Py_ssize_t j)
     return 0;
 }
 
+int gradc_take_output(Function *self, work *w, Py_ssize_t j)
+{
+    return take_output(self, w, j);
+}
+
 int gradc_new_outputs(Function *self, work *w)
 {
     for (Py_ssize_t k = 0; k < self->n_updates; ++k) {
         update *u = &self->updates[k];
         const output *out = &self->outputs[u->output];
         const int64_t *shape = w->shapes + out->first;
-        if (u->spare && !out->state && gradc_is_reusable(u->spare, out->descr, out->ndim, shape)) {
+        if (u->spare && !out->state && is_reusable(u->spare, out->descr, out->ndim, shape)) {
             w->results[u->output] = u->spare;
             u->spare = NULL;
         }
     }
     for (Py_ssize_t j = 0; j < self->n_outputs; ++j)
         if (!(self->late && self->outputs[j].ndim && w->shapes[self->outputs[j].first] == GRADC_LATE)
-            && gradc_take_output(self, w, j))
+            && take_output(self, w, j))
             return -1;
     return 0;
 }

@@ -36,6 +36,7 @@ void gradc_lay_out(const Function *self, char *block, work *w)
     w->out_data = (void **)(w->data + self->n_inputs);
     w->sizes = (int64_t *)(w->out_data + self->n_outputs);
     w->shapes = w->sizes + self->n_sizes;
+    w->known = w->shapes + self->n_shapes;
     memset(w->held, 0, (size_t)(self->n_inputs + self->n_outputs) * sizeof(PyObject *));
 }
 
@@ -43,7 +44,7 @@ Py_ssize_t gradc_bytes_of_work(const Function *self)
 {
     Py_ssize_t pointers = 2 * self->n_inputs + 2 * self->n_outputs + self->n_arguments;
     return self->n_inputs * (Py_ssize_t)sizeof(slot) + pointers * (Py_ssize_t)sizeof(void *)
-        + (Py_ssize_t)bytes_of_sizes(self);
+        + (Py_ssize_t)bytes_of_sizes(self) + self->n_known * (Py_ssize_t)sizeof(int64_t);
 }
 
 void gradc_release(const Function *self, work *w)

@@ -20,7 +20,7 @@ import numpy as np
 from gradc.errors import TypeMismatchError, quoted
 from gradc.ir import graph, ops
 from gradc.ir.graph import Apply, Constant, Variable
-from gradc.ir.pretty import letter, pretty
+from gradc.ir.pretty import pretty
 from gradc.ir.program import bodies
 from gradc.ir.scalars import get_row
 
@@ -57,7 +57,7 @@ def _reduce_label(op: ops.Reduce, node: Apply) -> str:
 
 
 def _contract_text(op: ops.Contract) -> str:
-    letters = {k: letter(n) for n, k in enumerate(dict.fromkeys(op.a + op.b))}
+    letters = {k: ops.letter(n) for n, k in enumerate(dict.fromkeys(op.a + op.b))}
     a, b, out = ("".join(letters[k] for k in labels) for labels in (op.a, op.b, op.out))
     return f"{a},{b}->{out}"
 

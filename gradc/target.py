@@ -11,7 +11,7 @@ from gradc.record import record
 
 
 @record
-class Fault:
+class CompilerFault:
     """Wrong code that a compiler makes of right C, and the flag with which it can't.
 
     needs: an instruction set without which the fault does not show.  reduced: C that shows it, in
@@ -28,16 +28,18 @@ class Fault:
 # tests/campaign found these and looks for more in each new compiler (its README says how).  A row goes when no
 # compiler in use has the fault.
 FAULTS = (
-    Fault("gcc", "-fno-tree-loop-if-convert", "", "masked_loads.c",
-          "Loads in branches (the source's, or made by sinking and jump threading) become masked loads in vectors, "
-          "whose permutations are dropped: each gets elements or the mask of another (bug 114375, seen in 11.3 and "
-          "12.2, fixed in 14 and in later releases of the older ones).  Without if-conversion there are no masked "
-          "loads.  What is chosen in vectors is a gradc_select of csrc/include/gradc_math.h, which has no branch."),
-    Fault("gcc", "-mprefer-vector-width=256", "avx512f", "permuted_doubles.c",
-          "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come "
-          "from the upper half: avx_vpermilp_parallel of the i386 back end looks at one side of their range only "
-          "(seen in 11.3 and 12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h allows 512 bits where nothing is "
-          "permuted."),
+    CompilerFault(
+        "gcc", "-fno-tree-loop-if-convert", "", "masked_loads.c",
+        "Loads in branches (the source's, or made by sinking and jump threading) become masked loads in vectors, "
+        "whose permutations are dropped: each gets elements or the mask of another (bug 114375, seen in 11.3 and "
+        "12.2, fixed in 14 and in later releases of the older ones).  Without if-conversion there are no masked "
+        "loads.  What is chosen in vectors is a gradc_select of csrc/include/gradc_math.h, which has no branch."),
+    CompilerFault(
+        "gcc", "-mprefer-vector-width=256", "avx512f", "permuted_doubles.c",
+        "Eight doubles are permuted by vpermilpd, which moves none across 128 bits, though elements 2 and 3 come "
+        "from the upper half: avx_vpermilp_parallel of the i386 back end looks at one side of their range only "
+        "(seen in 11.3 and 12.2).  GRADC_WIDE of csrc/include/gradc_sizes.h allows 512 bits where nothing is "
+        "permuted."),
 )
 
 

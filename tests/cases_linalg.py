@@ -54,8 +54,8 @@ PRODUCTS: list[Case] = [
     Case("batched_dot", at.batched_dot, np.matmul, (T3, Arg((2, 4, 3)))),
     *[
         Case(
-            "slinalg.cholesky",
-            partial(at.slinalg.cholesky, lower=lower, on_error=on_error),
+            "linalg.cholesky",
+            partial(at.linalg.cholesky, lower=lower, on_error=on_error),
             np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2),
             (Arg(shape, "positive_definite"),),
             label=f"{shape} {'lower' * lower} {on_error}",
@@ -65,8 +65,8 @@ PRODUCTS: list[Case] = [
     ],
     *[
         Case(
-            "slinalg.solve_triangular",
-            partial(at.slinalg.solve_triangular, lower=lower, trans=trans, unit_diagonal=unit, b_ndim=ndim),
+            "linalg.solve_triangular",
+            partial(at.linalg.solve_triangular, lower=lower, trans=trans, unit_diagonal=unit, b_ndim=ndim),
             partial(solved, lower=lower, trans=trans, unit=unit, b_ndim=ndim),
             (Arg(a, "triangles"), Arg(b, static=static)),
             label=f"{a} {b} {'lower' * lower} {trans} {'unit' * unit}",

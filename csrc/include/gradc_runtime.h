@@ -1,7 +1,8 @@
 /* The contract between a generated unit and the program that calls it (csrc/dispatch.c, or a user's main).
  *
  * A unit defines two functions, both hidden: gradc_prepare computes output shapes and the arena's size from
- * the input sizes (and integer scalars) and checks that they fit; gradc_entry computes.  Both return 0, or
+ * the input sizes (and integer scalars) and checks that they fit; gradc_entry computes, by what prepare left in
+ * frame->known, as often as it is called.  Both return 0, or
  * the number (from 1) of the check that failed, with up to four values for its message in frame->error;
  * GRADC_NO_MEMORY means that an allocation failed, GRADC_CALL_FAILED that frame->callback did.
  *
@@ -52,7 +53,8 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(GEOMETRIC) ROW(INTEGERS)
 /* Those of linear algebra: one of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
-    ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY)
+    ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
+    ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
     ROW(NONZERO)
@@ -78,6 +80,7 @@ struct gradc_frame {
     const void *const *constants; /* arrays too large to stand in the C text                          */
     char *arena;                  /* scratch memory, 64-byte aligned, arena_bytes long                */
     int64_t arena_bytes;          /* written by prepare                                               */
+    void *known;                  /* memory of the unit's own, of as many int64_t as it says: sizes   */
     int64_t error[4];             /* values for the message of a failed check, doubles as their bits  */
     /* Run section over blocks 0..blocks-1, possibly on several threads: at least `grain` blocks a call;
      * the error of the lowest failing block is returned. */

@@ -17,7 +17,7 @@ from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
-from gradc.autodiff.table import JVP, SEVERAL, connection
+from gradc.autodiff.table import JVP, connection
 from gradc.errors import (
     DisconnectedInputError,
     GradcWarning,
@@ -28,8 +28,9 @@ from gradc.errors import (
     at,
     quoted,
 )
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.branches import sink
+from gradc.ir.facts import facts
 from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 from gradc.tensor.types import TensorLike
@@ -176,7 +177,7 @@ class _Forward:
         elif not isinstance(op, ops.OpKind):
             given = guards.values(o, ts)
             results = guards.through(o, ts, user_jvp(o, node, given) or self._twice_reverse(node, given))
-        elif type(op) in SEVERAL:
+        elif facts(op).several:
             results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
@@ -202,7 +203,7 @@ class _Forward:
             if isinstance(g.type, NullType):
                 return [g if u is not None else None for u in us]
             product = o.mul(g, t)
-            products.append(o.apply(ops.Reduce("add", tuple(range(product.type.ndim))), product))
+            products.append(build.fold_all(o, "add", product))
         total = o.add_terms(products)
         if total is None:
             return [None] * len(us)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.autodiff.table import JVP, VJP
-from gradc.ir import ops
+from gradc.ir import build, ops
+from gradc.ir.facts import facts, folds, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, node_of
 from gradc.ir.types import TensorType
 
@@ -91,15 +92,16 @@ def backward(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> li
     rule = VJP[kind]
     if kind is ops.Map:
         return rule(o, node, g, wanted)
-    if kind is ops.Contract:
+    if product_labels(op) is not None:
         return _contract_back(o, node, g, rule(o, _without_poles(o, node, g), g.value(o), wanted))
     if not g.mask:
         return [None if t is None else peeled(o, Guarded(t)) for t in rule(o, node, g.raw, wanted)]
     if kind in _UNCHANGED:
         return [None if t is None else g.with_raw(t) for t in rule(o, node, g.raw, wanted)]
-    if kind is ops.Reduce:
+    folded = folds(op)
+    if folded is not None:
         ndim = node.inputs[0].type.ndim
-        place = [k for k in range(ndim) if k not in op.axes]
+        place = [k for k in range(ndim) if k not in folded]
         mask = tuple((_between(o, _padded(o, c, len(place)), place, range(ndim)), holds) for c, holds in g.mask)
         return [None if t is None else peeled(o, Guarded(t, mask, g.clean and op.fn == "add", g.weak))
                 for t in rule(o, node, g.raw, wanted)]
@@ -124,18 +126,19 @@ def forward(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Guarded |
         t = rule(o, node, [t and t.raw for t in ts])
         return None if t is None else given[0].with_raw(t)
     value = rule(o, node, values(o, ts))
-    if kind is ops.Contract and value is not None:
+    if product_labels(op) is not None and value is not None:
         return Guarded(value, _contract_forth(o, node, ts), False, True)
     if value is None or not all(t.mask for t in given):
         return None if value is None else Guarded(value)
     shared = _shared(o, given)
     moves, weak = _moves(op), any(t.weak for t in given)
     rest = [None if t is None else _minus(t.mask, shared) for t in ts]
-    if () in rest or not (moves or kind in (ops.Cumulate, ops.Reduce)):
+    folded = folds(op)
+    if () in rest or not (moves or kind is ops.Cumulate or folded is not None):
         return Guarded(value, shared, moves, weak)
-    if kind is ops.Reduce:
+    if folded is not None:
         axes = range(node.inputs[0].type.ndim)
-        mask = _along(o, rest[0] or (), axes, [k for k in axes if k not in op.axes])
+        mask = _along(o, rest[0] or (), axes, [k for k in axes if k not in folded])
         return Guarded(value, (*shared, *mask), moves, True)
     count = rule(o, _as_sum(o, node), [t and ones(o, t.raw, m or ()) for t, m in zip(ts, rest)])
     return Guarded(value, (*shared, positive(o, count)), moves, weak or kind in (ops.Broadcast, ops.Cumulate))
@@ -170,10 +173,10 @@ def _contract_back(o: Symbolic, node: Apply, g: Guarded, terms: Sequence[Variabl
     op, (x, y) = node.op, node.inputs
     uniform = _split(o, g.mask)[0]
     result: list[Guarded | None] = []
-    for t, labels, other, names in zip(terms, (op.a, op.b), (y, x), (op.b, op.a)):
-        mask = _along(o, g.mask, op.out, labels) + _along(o, peeled(o, Guarded(other)).mask, names, labels)
+    for t, own, other, names in zip(terms, (op.a, op.b), (y, x), (op.b, op.a)):
+        mask = _along(o, g.mask, op.out, own) + _along(o, peeled(o, Guarded(other)).mask, names, own)
         # each element is one product, with a factor that may be nan
-        one = g.mask and {*op.out, *names} <= {*labels} and is_singular(other)
+        one = g.mask and {*op.out, *names} <= {*own} and is_singular(other)
         result.append(None if t is None else Guarded(t, mask, not (uniform or one), not one))
     return result
 
@@ -182,9 +185,9 @@ def _without_poles(o: Symbolic, node: Apply, g: Guarded) -> Apply:
     """The product with 0 for what has poles in rows (columns, ...) where g does not count: it would add up 0 * inf."""
     op = node.op
     rest, changed, factors = _split(o, g.mask)[1], False, []
-    for other, labels in zip(node.inputs, (op.a, op.b)):
-        if rest and is_singular(other) and not _is_folded(rest, op.out, labels):
-            (mask, _), = _along(o, rest, op.out, labels)
+    for other, own in zip(node.inputs, (op.a, op.b)):
+        if rest and is_singular(other) and not _is_folded(rest, op.out, own):
+            (mask, _), = _along(o, rest, op.out, own)
             other, changed = o.switch(mask, other, o.const(0, other)), True
         factors.append(other)
     return node_of(o.apply(op, *factors)) if changed else node
@@ -193,8 +196,8 @@ def _without_poles(o: Symbolic, node: Apply, g: Guarded) -> Apply:
 def _contract_forth(o: Symbolic, node: Apply, ts: Sequence[Guarded | None]) -> Mask:
     """Where the tangent of a product may be other than 0."""
     op, (x, y) = node.op, node.inputs
-    masks = [_along(o, t.mask, labels, op.out) + _along(o, peeled(o, Guarded(other)).mask, names, op.out)
-             for t, labels, other, names in zip(ts, (op.a, op.b), (y, x), (op.b, op.a)) if t is not None]
+    masks = [_along(o, t.mask, own, op.out) + _along(o, peeled(o, Guarded(other)).mask, names, op.out)
+             for t, own, other, names in zip(ts, (op.a, op.b), (y, x), (op.b, op.a)) if t is not None]
     return masks[0] if len(masks) == 1 else _either(o, *masks)
 
 
@@ -260,8 +263,12 @@ def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
     if isinstance(a, Constant) and isinstance(b, Constant):
         return a.type == b.type and np.array_equal(a.data, b.data)
     x, y = a.owner, b.owner
-    return (depth > 0 and x is not None and y is not None and type(x.op) in (ops.Map, ops.Transpose) and x.op == y.op
+    return (depth > 0 and x is not None and y is not None and x.op == y.op and _quick(x.op)
             and all(_same(p, q, depth - 1) for p, q in zip(x.inputs, y.inputs)))
+
+
+def _quick(op: Any) -> bool:
+    return facts(op).elementwise or permutation(op) is not None
 
 
 def _minus(a: Mask, b: Mask) -> Mask:
@@ -291,9 +298,7 @@ def _either(o: Symbolic, a: Mask, b: Mask) -> Mask:
 def _split(o: Symbolic, mask: Mask) -> tuple[Mask, Mask]:
     """The conditions that are one for all elements, as scalars, and the others."""
     uniform = [(c, holds) for c, holds in mask if all(s == 1 for s in c.type.shape)]
-    scalars = tuple((o.apply(ops.Transpose(()), c) if c.type.ndim else c, holds)
-                    for c, holds in uniform)
-    return scalars, tuple(m for m in mask if m not in uniform)
+    return tuple((build.scalar(o, c), holds) for c, holds in uniform), tuple(m for m in mask if m not in uniform)
 
 
 def _is_folded(mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> bool:
@@ -304,8 +309,7 @@ def _is_folded(mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> bool
 
 def _padded(o: Symbolic, c: Variable, ndim: int) -> Variable:
     """c with axes put in front up to `ndim`."""
-    missing = ndim - c.type.ndim
-    return o.insert_axes(c, range(missing), ndim) if missing else c
+    return build.insert_axes(o, c, range(ndim - c.type.ndim), ndim)
 
 
 def _between(o: Symbolic, c: Variable, labels: Sequence[int], wanted: Sequence[int]) -> Variable:
@@ -316,10 +320,9 @@ def _between(o: Symbolic, c: Variable, labels: Sequence[int], wanted: Sequence[i
     shape = c.type.shape
     folded = [k for k, label in enumerate(labels) if label not in wanted and shape[k] != 1]
     if folded:
-        c = o.apply(ops.Reduce("or_", tuple(folded)), c)
+        c = build.fold(o, "or_", c, folded)
     at = {label: j for j, label in enumerate(label for k, label in enumerate(labels) if k not in folded)}
-    perm = tuple(at.get(label, -1) for label in wanted)
-    return c if perm == tuple(range(c.type.ndim)) else o.apply(ops.Transpose(perm), c)
+    return build.reorder(o, c, [at.get(label, -1) for label in wanted])
 
 
 def _along(o: Symbolic, mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> Mask:
@@ -338,7 +341,7 @@ def _shared(o: Symbolic, given: Sequence[Guarded]) -> Mask:
 
 def _moves(op: Any) -> bool:
     """Is what comes out of the rule of `op` a sum of elements that go in?"""
-    return type(op) in _MOVES or (type(op) in (ops.Cumulate, ops.Reduce) and op.fn == "add")
+    return type(op) in _MOVES or ((type(op) is ops.Cumulate or folds(op) is not None) and op.fn == "add")
 
 
 def _as_sum(o: Symbolic, node: Apply) -> Apply:

@@ -1,6 +1,6 @@
 """A linear map, given as a Program, applied to what `autodiff.sparsity` can represent: one rule per op kind.
 
-    linear_map(b, program, args) -> Linear
+    linear_map(b, program, args) -> LinearValue
 
 A rule gives the terms of a result, or None where the structure is lost: then all axes of u are spread, and the
 equation is vectorised over them by `ir.batch`.  In and out: equations of one `ir.program.Builder`.
@@ -12,31 +12,29 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradc.autodiff.sparsity import (
-    Linear,
+    LinearValue,
     Term,
     Tie,
     axes_of,
     between,
-    cut,
     dense,
     densify,
-    put,
+    middle,
     sizes_of,
     spread,
-    to_front,
     zeros,
 )
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.batch import batch
 from gradc.ir.program import Builder, Program, Var, tensor
 from gradc.record import replace
 
-Value = Any     # Var | Linear
+Value = Any     # Var | LinearValue
 Rule = Callable[..., "list[Term] | None"]
 
 
-def linear_map(b: Builder, program: Program, args: Sequence[Var]) -> Linear | None:
-    """The map from the first input of `program` to its output, as a Linear; None if it does not depend on it.
+def linear_map(b: Builder, program: Program, args: Sequence[Var]) -> LinearValue | None:
+    """The map from the first input of `program` to its output, as a LinearValue; None if it does not depend on it.
 
     args: Vars of `b` for all inputs; of the first only type and shape count.
     Raises: Unbatchable where an equation has no vectorised form.
@@ -45,11 +43,11 @@ def linear_map(b: Builder, program: Program, args: Sequence[Var]) -> Linear | No
     axes = [k for k, size in enumerate(tensor(u).shape) if size != 1]
     ones = b.map("second", u, b.constant(1, tensor(u).dtype))
     env: dict[Var, Value] = dict(zip(program.inputs, args))
-    env[program.inputs[0]] = Linear([Term(ones, (), {k: Tie(k) for k in axes})], u, u)
+    env[program.inputs[0]] = LinearValue([Term(ones, (), {k: Tie(k) for k in axes})], u, u)
     for eqn in program.eqns:
         env.update(zip(eqn.outs, apply(b, eqn.op, [env[a] for a in eqn.args])))
     (result,) = [env[v] for v in program.outputs]
-    return result if isinstance(result, Linear) else None
+    return result if isinstance(result, LinearValue) else None
 
 
 def is_linear(program: Program) -> bool:
@@ -81,19 +79,19 @@ def is_linear(program: Program) -> bool:
 
 def apply(b: Builder, op: Any, args: Sequence[Value]) -> list[Value]:
     """The results of `op(*args)`, some of which depend on u."""
-    given = [a for a in args if isinstance(a, Linear)]
-    likes = [a.like if isinstance(a, Linear) else a for a in args]
+    given = [a for a in args if isinstance(a, LinearValue)]
+    likes = [a.like if isinstance(a, LinearValue) else a for a in args]
     outs = b.equation(op, likes).outs
-    if not given or type(op) is ops.ShapeOf or (op == _SECOND and not isinstance(args[1], Linear)):
+    if not given or type(op) is ops.ShapeOf or (op == _SECOND and not isinstance(args[1], LinearValue)):
         return list(outs)
     rule = _RULES.get(type(op))
     terms = None if rule is None else rule(b, op, list(args), outs[0])
     if terms is not None:
-        return [Linear(merged(b, terms, outs[0]), outs[0], given[0].u)]
+        return [LinearValue(merged(b, terms, outs[0]), outs[0], given[0].u)]
     axes = axes_of(given[0])
-    made = batch(b, op, [dense(b, a) if isinstance(a, Linear) else a for a in args],
-                 [isinstance(a, Linear) and bool(axes) for a in args])
-    return [Linear([Term(v, tuple(axes) if flag else (), {})], like, given[0].u) if flag or not axes else v
+    made = batch(b, op, [dense(b, a) if isinstance(a, LinearValue) else a for a in args],
+                 [isinstance(a, LinearValue) and bool(axes) for a in args])
+    return [LinearValue([Term(v, tuple(axes) if flag else (), {})], like, given[0].u) if flag or not axes else v
             for (v, flag), like in zip(made, outs)]
 
 
@@ -129,7 +127,7 @@ _PASS_ZEROS = (ops.Broadcast, ops.Cast, ops.Transpose, ops.Reshape, ops.Slice)
 # rule(b, op, args, like) -> the terms of the result, None where the structure is lost.  `like`: op of the likes.
 
 
-def _fit(b: Builder, x: Linear, like: Var) -> list[Term]:
+def _fit(b: Builder, x: LinearValue, like: Var) -> list[Term]:
     """The terms of x, which broadcasts to `like`, in the full shape of `like`."""
     have, want = tensor(x.like).shape, tensor(like).shape
     pad = len(want) - len(have)
@@ -148,11 +146,7 @@ def _fit(b: Builder, x: Linear, like: Var) -> list[Term]:
 
 def _padded(b: Builder, term: Term, pad: int) -> Var:
     """The value of `term` with `pad` axes of size 1 before those of V."""
-    if not pad:
-        return term.value
-    lead = term.lead
-    perm = (*range(lead), *[-1] * pad, *range(lead, tensor(term.value).ndim))
-    return b.apply(ops.Transpose(perm), term.value)
+    return build.insert_axes(b, term.value, range(term.lead, term.lead + pad), term.value.type.ndim + pad)
 
 
 def _along(b: Builder, w: Var, term: Term, ndim: int) -> Var:
@@ -160,11 +154,11 @@ def _along(b: Builder, w: Var, term: Term, ndim: int) -> Var:
     pad = ndim - tensor(w).ndim
     for tie in term.ties.values():
         if tie.axis >= pad and tensor(w).shape[tie.axis - pad] != 1:
-            w = cut(b, w, tie.axis - pad, tie.v0, tie.v1)
+            w = middle(b, w, tie.axis - pad, tie.v0, tie.v1)
     return w
 
 
-def _scaled(b: Builder, fn: str, x: Linear, w: Var, like: Var) -> list[Term]:
+def _scaled(b: Builder, fn: str, x: LinearValue, w: Var, like: Var) -> list[Term]:
     """fn(x, w) for a row that is linear in x, elementwise."""
     ndim = tensor(like).ndim
     pad = ndim - x.ndim
@@ -180,7 +174,7 @@ def _map(b: Builder, op: ops.Map, args: list[Value], like: Var) -> list[Term] | 
     if tensor(like).dtype not in dtypes.FLOATS:
         return None
     x = args[0]
-    match op.fn, [isinstance(a, Linear) for a in args]:
+    match op.fn, [isinstance(a, LinearValue) for a in args]:
         case "add" | "sub", linear:
             if any(not (flag or _is_zero(b, a)) for a, flag in zip(args, linear)):
                 return None
@@ -227,7 +221,7 @@ def _cast(b: Builder, op: ops.Cast, args: list[Value], like: Var) -> list[Term] 
 
 
 def _assert(b: Builder, op: ops.Assert, args: list[Value], like: Var) -> list[Term] | None:
-    if any(isinstance(a, Linear) for a in args[1:]):
+    if any(isinstance(a, LinearValue) for a in args[1:]):
         return None
     return [replace(t, value=b.apply(op, t.value, *args[1:])) for t in args[0].terms]
 
@@ -241,16 +235,16 @@ def _reduce(b: Builder, op: ops.Reduce, args: list[Value], like: Var) -> list[Te
 
 
 def _contract(b: Builder, op: ops.Contract, args: list[Value], like: Var) -> list[Term] | None:
-    if all(isinstance(a, Linear) for a in args):
+    if all(isinstance(a, LinearValue) for a in args):
         return None
-    if isinstance(args[0], Linear):
+    if isinstance(args[0], LinearValue):
         x, w, mine, theirs = args[0], args[1], op.a, op.b
     else:
         x, w, mine, theirs = args[1], args[0], op.b, op.a
     return [_contracted(b, term, x, mine, w, theirs, op.out) for term in x.terms]
 
 
-def _contracted(b: Builder, term: Term, x: Linear, mine: tuple[int, ...], w: Var | None, theirs: tuple[int, ...],
+def _contracted(b: Builder, term: Term, x: LinearValue, mine: tuple[int, ...], w: Var | None, theirs: tuple[int, ...],
                 out: tuple[int, ...]) -> Term:
     """The contraction of a term, whose axes have the labels `mine`, with w (None: 1), of labels `theirs`.
 
@@ -260,7 +254,7 @@ def _contracted(b: Builder, term: Term, x: Linear, mine: tuple[int, ...], w: Var
     for axis, tie in sorted(term.ties.items()):
         label = mine[tie.axis]
         if w is not None and label in theirs:
-            w = cut(b, w, theirs.index(label), tie.v0, tie.v1)
+            w = middle(b, w, theirs.index(label), tie.v0, tie.v1)
         if label in out:
             ties[axis] = replace(tie, axis=out.index(label))
         else:
@@ -271,7 +265,7 @@ def _contracted(b: Builder, term: Term, x: Linear, mine: tuple[int, ...], w: Var
     value = _product(b, term.value, (*lead, *mine), w, theirs, (*labels[:1], *lead, *labels[1:], *out))
     made = Term(value, term.spread, ties)
     for k, (axis, _) in enumerate(gone):        # the first stands in front, the others after the leading axis
-        made = spread(b, replace(made, value=to_front(b, made.value, min(k, 1))), x.u, axis)
+        made = spread(b, replace(made, value=build.move_axis(b, made.value, min(k, 1), 0)), x.u, axis)
     return made
 
 
@@ -281,33 +275,37 @@ def _product(b: Builder, x: Var, mine: tuple[int, ...], w: Var | None, theirs: t
     if w is None:
         axes = tuple([k for k, label in enumerate(mine) if label not in out])
         if axes:
-            x = b.apply(ops.Reduce("add", axes), x)
+            x = build.fold(b, "add", x, axes)
         return _arranged(b, x, [label for label in mine if label in out], out)
     if all(label in out for label in (*mine, *theirs)):
         return b.map("mul", _arranged(b, x, mine, out), _arranged(b, w, theirs, out))
-    return b.apply(ops.Contract(mine, theirs, out), x, w)
+    return build.contract(b, x, mine, w, theirs, out)
 
 
 def _arranged(b: Builder, x: Var, labels: Sequence[int], out: Sequence[int]) -> Var:
     """x with its axes in the order of `out`, axes of size 1 for labels that it has not."""
-    perm = tuple([labels.index(label) if label in labels else -1 for label in out])
-    while perm[:1] == (-1,):                    # the leading ones are NumPy's
-        perm = perm[1:]
-    return x if perm == tuple(range(tensor(x).ndim)) else b.apply(ops.Transpose(perm), x)
+    perm = [labels.index(label) if label in labels else -1 for label in out]
+    while perm[:1] == [-1]:                     # the leading ones are NumPy's
+        del perm[0]
+    return build.reorder(b, x, perm)
 
 
 def _transpose(b: Builder, op: ops.Transpose, args: list[Value], like: Var) -> list[Term]:
-    place = {p: k for k, p in enumerate(op.perm)}
+    return _reordered(b, args[0], op.perm)
+
+
+def _reordered(b: Builder, x: LinearValue, order: Sequence[int]) -> list[Term]:
+    place = {p: k for k, p in enumerate(order)}
     terms = []
-    for t in args[0].terms:
-        perm = (*range(t.lead), *[p if p < 0 else p + t.lead for p in op.perm])
+    for t in x.terms:
+        perm = (*range(t.lead), *[p if p < 0 else p + t.lead for p in order])
         ties = {a: replace(tie, axis=place[tie.axis]) for a, tie in t.ties.items()}
-        terms.append(Term(b.apply(ops.Transpose(perm), t.value), t.spread, ties))
+        terms.append(Term(build.dimshuffle(b, t.value, perm), t.spread, ties))
     return terms
 
 
 def _broadcast(b: Builder, op: ops.Broadcast, args: list[Value], like: Var) -> list[Term] | None:
-    return _fit(b, args[0], like) if isinstance(args[0], Linear) else None
+    return _fit(b, args[0], like) if isinstance(args[0], LinearValue) else None
 
 
 def _reshape(b: Builder, op: ops.Reshape, args: list[Value], like: Var) -> list[Term] | None:
@@ -318,13 +316,12 @@ def _reshape(b: Builder, op: ops.Reshape, args: list[Value], like: Var) -> list[
     theirs = [k for k, s in enumerate(want) if s != 1]
     if [have[k] for k in mine] != [want[k] for k in theirs] or sum(have[k] is None for k in mine) > 1:
         return None
-    perm = tuple([mine[theirs.index(k)] if k in theirs else -1 for k in range(len(want))])
-    return _transpose(b, ops.Transpose(perm), args, like)
+    return _reordered(b, x, [mine[theirs.index(k)] if k in theirs else -1 for k in range(len(want))])
 
 
 def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term] | None:
     x, dynamic = args[0], args[1:]
-    if any(isinstance(a, Linear) for a in dynamic):
+    if any(isinstance(a, LinearValue) for a in dynamic):
         return None
     shape = tensor(x.like).shape
     items = [*op.items, *[ops.Item()] * (x.ndim - len(op.items))]
@@ -350,11 +347,11 @@ def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term
         if empty:
             continue
         if any(not item.is_all for item in own):
-            value = b.apply(ops.Slice((*[ops.Item()] * term.lead, *own)), term.value, *dynamic)
+            value = build.index(b, term.value, (*[ops.Item()] * term.lead, *own), *dynamic)
             term = Term(value, term.spread, ties)
         else:
             term = Term(term.value, term.spread, ties)
-        made = Linear([term], like, x.u)
+        made = LinearValue([term], like, x.u)
         for axis in sorted(ties):               # a tie along an axis of size 1 could not be broadcast
             if tensor(like).shape[ties[axis].axis] == 1:
                 term = densify(b, term, made, axis)
@@ -362,17 +359,14 @@ def _slice(b: Builder, op: ops.Slice, args: list[Value], like: Var) -> list[Term
     return terms
 
 
-def _picked(b: Builder, term: Term, x: Linear, axis: int, at: int) -> Term:
+def _picked(b: Builder, term: Term, x: LinearValue, axis: int, at: int) -> Term:
     """A term whose axis of V tied to `axis` has only element `at` left: the axis of u is spread, one column not 0."""
     tie = term.ties[axis]
-    value = to_front(b, term.value, term.lead + tie.axis)
-    value = b.apply(ops.Slice((ops.Item(at=at),)), value)
+    value = build.take(b, term.value, at, term.lead + tie.axis)
     column = zeros(b, value, [b.size(x.u, axis), *sizes_of(b, value)])
-    column = put(b, column, (ops.Item(at=at + tie.u0 if at >= 0 else at - tie.u1),), value)
-    place = 1 + term.lead + tie.axis
-    perm = (*range(place), -1, *range(place, tensor(column).ndim))
-    return spread(b, replace(term, value=b.apply(ops.Transpose(perm), column),
-                             ties=term.ties | {axis: Tie(tie.axis)}), x.u, axis)
+    column = build.put(b, "set", column, value, [ops.Item(at=at + tie.u0 if at >= 0 else at - tie.u1)])
+    column = build.insert_axes(b, column, [1 + term.lead + tie.axis], column.type.ndim + 1)
+    return spread(b, replace(term, value=column, ties=term.ties | {axis: Tie(tie.axis)}), x.u, axis)
 
 
 def _places(items: Sequence[ops.Item]) -> dict[int, int]:
@@ -396,25 +390,25 @@ def _margins(item: ops.Item, size: int | None) -> tuple[int, int] | None:
 
 def _scatter(b: Builder, op: ops.Scatter, args: list[Value], like: Var) -> list[Term] | None:
     x, v, *dynamic = args
-    if any(isinstance(a, Linear) for a in dynamic) or not all(isinstance(a, Linear) or _is_zero(b, a)
+    if any(isinstance(a, LinearValue) for a in dynamic) or not all(isinstance(a, LinearValue) or _is_zero(b, a)
                                                               for a in (x, v)):
         return None
     terms: list[Term] = []
-    if isinstance(x, Linear):
+    if isinstance(x, LinearValue):
         if op.mode == "set":
             ones = b.map("second", like, b.constant(1, tensor(like).dtype))
             mask = b.apply(op, ones, b.constant(0, tensor(like).dtype), *dynamic)
             terms += _scaled(b, "mul", x, mask, like)
         else:
             terms += x.terms
-    if isinstance(v, Linear):
-        part = b.apply(ops.Slice(op.items), like, *dynamic)
-        whole = Linear(_fit(b, v, part), part, v.u)
+    if isinstance(v, LinearValue):
+        part = b.apply(ops.reading(op), like, *dynamic)
+        whole = LinearValue(_fit(b, v, part), part, v.u)
         terms += [_placed(b, term, whole, op.items, like, dynamic) for term in whole.terms]
     return terms
 
 
-def _placed(b: Builder, term: Term, x: Linear, items: ops.Items, like: Var, dynamic: Sequence[Var]) -> Term:
+def _placed(b: Builder, term: Term, x: LinearValue, items: ops.Items, like: Var, dynamic: Sequence[Var]) -> Term:
     """A term of a part, in the shape of the whole, `like`."""
     shape = tensor(like).shape
     items = (*items, *[ops.Item()] * (len(shape) - len(items)))
@@ -433,20 +427,20 @@ def _placed(b: Builder, term: Term, x: Linear, items: ops.Items, like: Var, dyna
         return Term(term.value, term.spread, ties)
     tied = {t.axis: b.size(term.value, term.lead + _places(items)[t.axis]) for t in ties.values()}
     sizes = sizes_of(b, term.value)[:term.lead] + [tied.get(k, b.size(like, k)) for k in range(len(shape))]
-    value = put(b, zeros(b, term.value, sizes), (*[ops.Item()] * term.lead, *own), term.value, *dynamic)
+    value = build.put(b, "set", zeros(b, term.value, sizes), term.value, [*[ops.Item()] * term.lead, *own], *dynamic)
     return Term(value, term.spread, ties)
 
 
 def _concat(b: Builder, op: ops.Concat, args: list[Value], like: Var) -> list[Term] | None:
     """Terms of equal structure are joined, with zeros for the arguments that have none."""
-    if not all(isinstance(a, Linear) or _is_zero(b, a) for a in args):
+    if not all(isinstance(a, LinearValue) or _is_zero(b, a) for a in args):
         return None
-    likes = [a.like if isinstance(a, Linear) else a for a in args]
+    likes = [a.like if isinstance(a, LinearValue) else a for a in args]
     static = [tensor(v).shape[op.axis] for v in likes]
     groups: dict[Any, dict[int, Term]] = {}
     terms: list[Term] = []
     for k, x in enumerate(args):
-        if not isinstance(x, Linear):
+        if not isinstance(x, LinearValue):
             continue
         for term in x.terms:
             for axis, tie in sorted(term.ties.items()):

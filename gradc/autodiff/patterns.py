@@ -1,6 +1,6 @@
 """Which entries of the matrix of a linear map can differ from 0, entry by entry, where all sizes are static.
 
-    pattern_of(program) -> Pattern | None       `program`: linear in its first input
+    pattern_of(program) -> SparsityPattern | None       `program`: linear in its first input
 
 Every value that depends on the input has, for each of its elements, the set of elements of the input that it can depend
 on; all sets of a value are one sorted array of codes, element * n + input element.  Conservative: sums that cancel
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradc.ir import ops
+from gradc.ir.facts import facts, kinds
 from gradc.ir.interp import run_equation
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
@@ -26,7 +27,7 @@ LIMIT = 5_000_000       # of codes of one value; what is denser is not worth bei
 
 
 @record(eq=False)
-class Pattern:
+class SparsityPattern:
     """The entries of a matrix that can differ from 0, ordered by row, then by column."""
 
     rows: np.ndarray
@@ -34,17 +35,17 @@ class Pattern:
     shape: tuple[int, int]
 
     @property
-    def transposed(self) -> Pattern:
+    def transposed(self) -> SparsityPattern:
         """The pattern of the transposed matrix."""
         order = np.lexsort((self.rows, self.columns))
-        return Pattern(self.columns[order], self.rows[order], self.shape[::-1])
+        return SparsityPattern(self.columns[order], self.rows[order], self.shape[::-1])
 
 
 class _TooMany(Exception):
     pass
 
 
-def pattern_of(program: Program) -> Pattern | None:
+def pattern_of(program: Program) -> SparsityPattern | None:
     """The pattern with a row for each element of the first input, a column for each of the output (flat).
 
     None if a size is not static or the pattern is too dense.
@@ -63,7 +64,7 @@ def pattern_of(program: Program) -> Pattern | None:
     except _TooMany:
         return None
     codes = walk.codes.get(out, np.zeros(0, dtype=np.int64))
-    return Pattern(codes // max(n, 1), codes % max(n, 1), (m, n)).transposed
+    return SparsityPattern(codes // max(n, 1), codes % max(n, 1), (m, n)).transposed
 
 
 def _elements(v: Var) -> int | None:
@@ -99,8 +100,7 @@ class _Walk:
             size = tensor(eqn.args[0]).shape[eqn.op.axis]
             if size is not None:
                 self.known[eqn.out] = np.asarray(size)
-        elif type(eqn.op) in (ops.Constant, ops.Map, ops.Cast, ops.Broadcast, ops.Transpose, ops.Slice, ops.Iota) \
-                and all(a in self.known for a in eqn.args):
+        elif (facts(eqn.op).elementwise or facts(eqn.op).view) and all(a in self.known for a in eqn.args):
             (self.known[eqn.out],) = run_equation(eqn, [self.known[a] for a in eqn.args])
 
     # ------------------------------------------------------------------------------------------ set operations
@@ -241,6 +241,6 @@ def _times_constant(walk: _Walk, x: Var, matrix: np.ndarray) -> np.ndarray:
 
 _RULES: dict[type, Callable[[_Walk, Eqn], np.ndarray]] = {
     **dict.fromkeys(ops.VIEWS, _view), **dict.fromkeys(ops.WRITES, _scatter),
-    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Reduce: _reduce, ops.Concat: _concat,
-    ops.Contract: _contract,
+    ops.Map: _map, ops.Cast: _same, ops.Assert: _same, ops.Concat: _concat,
+    **dict.fromkeys(kinds("folds"), _reduce), **dict.fromkeys(kinds("labels"), _contract),
 }

@@ -18,7 +18,7 @@ from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.stable import ROOTS, Forms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
-from gradc.autodiff.table import SEVERAL, VJP, connection
+from gradc.autodiff.table import VJP, connection
 from gradc.errors import (
     DisconnectedInputError,
     GradcWarning,
@@ -33,6 +33,7 @@ from gradc.errors import (
 )
 from gradc.ir import dtypes, ops
 from gradc.ir.branches import sink
+from gradc.ir.facts import facts
 from gradc.ir.graph import (
     Apply,
     NullVariable,
@@ -328,7 +329,7 @@ class _Backward:
             terms = [null] * len(wanted)
         elif not isinstance(op, ops.OpKind):
             terms = guards.through(o, gs, user_vjp(o, node, guards.values(o, gs)))
-        elif type(op) in SEVERAL:
+        elif facts(op).several:
             terms = VJP[type(op)](o, node, gs, wanted)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient

@@ -1,6 +1,6 @@
 """Which elements of its argument each element of a linear map depends on, as index maps, and by which factors.
 
-    Linear              a value as a sum of terms
+    LinearValue              a value as a sum of terms
     dense(b, linear)    its matrix: row k is the value at the k-th unit vector
     bands(b, linear)    the diagonals that it consists of
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.program import Builder, Var, tensor
 from gradc.record import record
 
@@ -62,7 +62,7 @@ class Term:
 
 
 @record(eq=False)
-class Linear:
+class LinearValue:
     """A value that depends on u: the sum of `terms`.  `like` has its type and shape (it is the value at u = 0)."""
 
     terms: list[Term]
@@ -74,7 +74,7 @@ class Linear:
         return tensor(self.like).ndim
 
 
-def axes_of(x: Linear) -> list[int]:
+def axes_of(x: LinearValue) -> list[int]:
     """The axes of u that terms know: those of static size 1 have one element, and need none."""
     return [k for k, size in enumerate(tensor(x.u).shape) if size != 1]
 
@@ -111,23 +111,9 @@ def between(start: int, end: int) -> ops.Item:
     return ops.Item(start=start or None, stop=-end if end else None)
 
 
-def cut(b: Builder, x: Var, axis: int, start: int, end: int) -> Var:
+def middle(b: Builder, x: Var, axis: int, start: int, end: int) -> Var:
     """x without `start` elements at the beginning and `end` at the end of an axis."""
-    if not start and not end:
-        return x
-    return b.apply(ops.Slice((ops.Item(),) * axis + (between(start, end),)), x)
-
-
-def put(b: Builder, target: Var, items: ops.Items, part: Var, *dynamic: Var) -> Var:
-    """`target` with `part` at a place."""
-    return b.apply(ops.Scatter("set", items), target, part, *dynamic)
-
-
-def to_front(b: Builder, x: Var, axis: int) -> Var:
-    """x with `axis` moved to the front."""
-    if not axis:
-        return x
-    return b.apply(ops.Transpose((axis, *[k for k in range(tensor(x).ndim) if k != axis])), x)
+    return build.index(b, x, [*[ops.Item()] * axis, between(start, end)]) if start or end else x
 
 
 # ---------------------------------------------------------------------------------------------- ties to spread
@@ -145,10 +131,10 @@ def spread(b: Builder, term: Term, u: Var, axis: int) -> Term:
     return Term(value, (axis, *term.spread), {a: t for a, t in term.ties.items() if a != axis})
 
 
-def densify(b: Builder, term: Term, x: Linear, axis: int) -> Term:
+def densify(b: Builder, term: Term, x: LinearValue, axis: int) -> Term:
     """`term` with the tied axis `axis` of u spread, the zeros off the tie written down."""
     tie = term.ties[axis]
-    value = to_front(b, term.value, term.lead + tie.axis)
+    value = build.move_axis(b, term.value, term.lead + tie.axis, 0)
     value = _off_diagonal(b, padded(b, value, tie.u0, tie.u1, b.size(x.u, axis)), tie, x, axis, term.lead)
     if term.spread:
         sizes = sizes_of(b, value)
@@ -160,23 +146,22 @@ def padded(b: Builder, value: Var, start: int, end: int, n: Var) -> Var:
     """`value` with so many zeros before and behind it along its first axis, which then has n elements."""
     if not start and not end:
         return value
-    return put(b, zeros(b, value, [n, *sizes_of(b, value)[1:]]), (between(start, end),), value)
+    return build.put(b, "set", zeros(b, value, [n, *sizes_of(b, value)[1:]]), value, [between(start, end)])
 
 
-def _off_diagonal(b: Builder, value: Var, tie: Tie, x: Linear, axis: int, lead: int) -> Var:
+def _off_diagonal(b: Builder, value: Var, tie: Tie, x: LinearValue, axis: int, lead: int) -> Var:
     """`value`, by elements of u along its first axis, where the element of V is that of the tie, 0 elsewhere.
 
     The axis of V is put in at its place.
     """
-    place = 1 + lead + tie.axis
-    columns = b.apply(ops.Transpose((*range(place), -1, *range(place, tensor(value).ndim))), value)
+    ndim = tensor(value).ndim + 1
+    columns = build.insert_axes(b, value, [1 + lead + tie.axis], ndim)
     rows = b.apply(ops.Iota(), b.size(x.u, axis))
     places = b.apply(ops.Iota(), b.size(x.like, tie.axis))
     if tie.offset:
         places = b.map("add", places, b.constant(tie.offset, "int64"))
-    ndim = tensor(columns).ndim
-    rows = b.apply(ops.Transpose((0, *[-1] * (ndim - 1))), rows)
-    places = b.apply(ops.Transpose((0, *[-1] * (ndim - 2 - lead - tie.axis))), places)
+    rows = build.insert_axes(b, rows, range(1, ndim), ndim)
+    places = build.insert_axes(b, places, range(1, ndim), ndim - 1 - lead - tie.axis)
     return b.map("switch", b.map("eq", rows, places), columns, b.constant(0, tensor(columns).dtype))
 
 
@@ -201,7 +186,7 @@ class Band:
         return total
 
 
-def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
+def bands(b: Builder, x: LinearValue) -> tuple[list[Band], list[Term]]:
     """The terms of x whose only axis of u is tied, together where they have one offset; and the other terms."""
     found: dict[tuple[int, int], Band] = {}
     others = []
@@ -210,7 +195,7 @@ def bands(b: Builder, x: Linear) -> tuple[list[Band], list[Term]]:
             others.append(term)
             continue
         ((axis, tie),) = term.ties.items()
-        parts = [(tie, to_front(b, term.value, tie.axis))]
+        parts = [(tie, build.move_axis(b, term.value, tie.axis, 0))]
         old = found.get((tie.axis, tie.offset))
         if old is not None:
             tie = Tie(*[min(p, q) for p, q in zip(_margins_of(old.tie), _margins_of(tie))])
@@ -223,7 +208,7 @@ def _margins_of(tie: Tie) -> tuple[int, ...]:
     return tie.axis, tie.v0, tie.v1, tie.u0, tie.u1
 
 
-def dense(b: Builder, x: Linear) -> Var:
+def dense(b: Builder, x: LinearValue) -> Var:
     """x with all axes of u spread, in their order, in front: the value of x at each unit vector."""
     axes = axes_of(x)
     along, others = bands(b, x)
@@ -238,7 +223,7 @@ def dense(b: Builder, x: Linear) -> Var:
     return total
 
 
-def _spread_all(b: Builder, term: Term, x: Linear, axes: Sequence[int]) -> Var:
+def _spread_all(b: Builder, term: Term, x: LinearValue, axes: Sequence[int]) -> Var:
     for axis in sorted(term.ties, reverse=True):
         term = densify(b, term, x, axis)
     if list(term.spread) == list(axes):
@@ -247,4 +232,4 @@ def _spread_all(b: Builder, term: Term, x: Linear, axes: Sequence[int]) -> Var:
     rest = sizes_of(b, term.value)[1:]
     full = b.apply(ops.Reshape(len(sizes) + len(rest)), term.value, *sizes, *rest)
     order = [term.spread.index(k) for k in axes] + list(range(len(sizes), len(sizes) + len(rest)))
-    return b.apply(ops.Reshape(1 + len(rest)), b.apply(ops.Transpose(tuple(order)), full), product(b, sizes), *rest)
+    return b.apply(ops.Reshape(1 + len(rest)), build.reorder(b, full, order), product(b, sizes), *rest)

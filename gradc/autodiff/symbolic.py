@@ -14,7 +14,7 @@ import numpy as np
 
 from gradc.config import config
 from gradc.errors import SourceLine
-from gradc.ir import dtypes, infer, ops
+from gradc.ir import build, dtypes, infer, ops
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType, Type
@@ -83,17 +83,8 @@ class Symbolic:
         ones = [k for k, s in enumerate(want) if s == 1 and have[pad + k] != 1]
         axes = (*range(pad), *(pad + k for k in ones))
         if axes:
-            x = self.apply(ops.Reduce("add", axes), x)
-        return self.insert_axes(x, ones, len(want)) if ones else x
-
-    def insert_axes(self, x: Variable, axes: Any, ndim: int) -> Variable:
-        """x with axes of size 1 put in at the positions `axes` of the result, which has `ndim` axes."""
-        rest = iter(range(ndim))
-        return self.apply(ops.Transpose(tuple(-1 if k in axes else next(rest) for k in range(ndim))), x)
-
-    def flip(self, x: Variable, axis: int) -> Variable:
-        """x in reverse order along `axis`."""
-        return self.apply(ops.Slice((ops.Item(),) * axis + (ops.Item(step=-1),)), x)
+            x = build.fold(self, "add", x, axes)
+        return build.insert_axes(self, x, ones, len(want))
 
     def fit(self, x: Variable, like: Variable) -> Variable:
         """x, which broadcasts to `like`, in the full shape of `like`."""

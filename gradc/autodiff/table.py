@@ -4,8 +4,8 @@
     JVP[kind](o, node, tangents)  -> the tangent of the result; None if it is zero
 
 `o` is `autodiff.symbolic.Symbolic`, `node` the Apply, `g` the cotangent of its one output, `wanted` says
-per input whether its cotangent is used, a tangent is None where it is zero.  Rules of the kinds in SEVERAL, which
-have any number of outputs, get a list of cotangents and give a list of tangents.  Those of Map and of SEVERAL take and
+per input whether its cotangent is used, a tangent is None where it is zero.  Rules of kinds with
+several outputs (`ir.facts`) get a list of cotangents and give a list of tangents.  Those, and that of Map, take and
 give `Guarded` ones; `autodiff.guards` calls the others with values.  Rules stand in `autodiff/rules/`,
 those of loops and branches in `control`, user-defined Ops in `autodiff/rules/user.py`.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 from gradc.autodiff.symbolic import is_continuous
 from gradc.ir import ops
+from gradc.ir.facts import facts
 from gradc.ir.graph import Apply, Variable, toposort
 
 Rule = Callable[..., Any]
@@ -28,7 +29,6 @@ JVP: dict[type, Rule] = {}
 CONNECTION: dict[type, Callable[[Apply], Pattern]] = {}
 CALL_VJP: dict[str, Rule] = {}      # by the name of the routine; see `autodiff/rules/calls.py`
 CALL_JVP: dict[str, Rule] = {}
-SEVERAL = (ops.Scan, ops.Cond, ops.Call)
 
 
 def _into(table: dict[type, Rule], kind: type) -> Callable[[Rule], Rule]:
@@ -53,12 +53,6 @@ def connects(kind: type) -> Callable[[Rule], Rule]:
     return _into(CONNECTION, kind)
 
 
-# How many leading arguments the value of the result depends on, differentiably or with zero derivative; the
-# arguments after them are sizes, positions and conditions.  Kinds that are not here: all of them.
-_LEADING: dict[type, int] = {**dict.fromkeys(ops.VIEWS, 1), **dict.fromkeys(ops.WRITES, 2), ops.Assert: 1,
-                             ops.Iota: 0, ops.ShapeOf: 0}
-
-
 def connection(node: Apply) -> Pattern | None:
     """`pattern[input][output]`: does that output depend on that input?  None: every output on every input.
 
@@ -67,7 +61,7 @@ def connection(node: Apply) -> Pattern | None:
     """
     op = node.op
     kind = type(op)
-    leading = _LEADING.get(kind)
+    leading = facts(op).values
     if leading is not None:
         return [[k < leading] for k in range(len(node.inputs))]
     if kind is ops.Map:

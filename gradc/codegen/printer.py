@@ -24,10 +24,8 @@ from gradc.loops.nodes import (
     Accumulate,
     Ahead,
     Assign,
-    Bound,
     Break,
     Buffer,
-    Call,
     Check,
     Define,
     EachRow,
@@ -36,10 +34,12 @@ from gradc.loops.nodes import (
     For,
     If,
     Index,
+    Invoke,
     Let,
     Lit,
     Load,
     Local,
+    LoopBound,
     Size,
     SizeExpr,
     Store,
@@ -279,7 +279,7 @@ class Printer:
             self.line("GRADC_FREE_ORDER")
         self.loop(s.body, f"for (int64_t {var} = {start}; {var} < {stop}; ++{var})", carried=s.is_carried)
 
-    def bound(self, bound: Bound) -> str:
+    def bound(self, bound: LoopBound) -> str:
         return self.expr(bound) if isinstance(bound, Local) else self.size(bound)
 
     def accumulators(self, folds: tuple[Fold, ...]) -> None:
@@ -429,7 +429,7 @@ class Printer:
         self.line(f"if ({self.expr(s.condition, True)})")
         self.line("    break;")
 
-    def call(self, s: Call) -> None:
+    def call(self, s: Invoke) -> None:
         """A call that ends the function if it does not return 0."""
         self.frame = True
         numbers = [self.size(n) for n in s.numbers]
@@ -446,7 +446,8 @@ class Printer:
                 "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
                    f"{listed('void *const', outs)})"
-        if not s.failures and not isinstance(s.routine, int):
+        ends = isinstance(s.routine, int) or (isinstance(s.routine, str) and get_routine(s.routine).works)
+        if not s.failures and not ends:
             self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
             return
         self.checks = True
@@ -462,7 +463,7 @@ class Printer:
             self.line(f"        return {number};")
             if shown:
                 self.line("    }")
-        if isinstance(s.routine, int):
+        if ends:
             self.line("    if (status)")
             self.line("        return status;")
         self.line("}")
@@ -471,7 +472,7 @@ class Printer:
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
-    Call: Printer.call,
+    Invoke: Printer.call,
     Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
     If: Printer.if_, Break: Printer.break_,
 }

@@ -37,6 +37,7 @@ from gradc.loops.nodes import (
 from gradc.record import record
 from gradc.target import TARGET
 
+BRIEF = 256         # statements that take less time than it does to give up the GIL and take it again, or little more
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
 _IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
 # For str.translate: words with blanks between them, and the text without words.
@@ -57,6 +58,8 @@ class CUnit:
     statements: int
     deepest: int            # loops in loops, at most
     late: bool              # the sizes of some outputs are known only when sections have run
+    brief: bool             # a few microseconds at most, whatever the arguments: no loop, and nothing is called
+    known: int              # how many int64_t prepare leaves for entry
 
 
 def generate(kernel: Kernel) -> CUnit:
@@ -126,6 +129,9 @@ class _Unit:
         for d in (d for shape in ([out.shape for out in k.outputs], self.made) for dims in shape for d in dims):
             self.z(d)
         self.z(k.arena_bytes)
+        late = any(out.shape != dims or not self.late.isdisjoint(dims) for out, dims in zip(k.outputs, self.made))
+        brief = self.deepest <= 1 and sum(len(s.body) for s in k.sections) <= BRIEF \
+            and not (late or self.snippets or any(s.measures or s.in_entry for s in k.sections))
         self.entry[:0] = self.fill_slots()
         measured = [self.measure_late(k.sections[number - 1], name) for number, name in reversed(self.measures.items())]
         for number, name in self.measures.items():
@@ -138,8 +144,7 @@ class _Unit:
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
                      sum(not s.measures for s in k.sections), k.routines, k.calls, self.statements, self.deepest,
-                     any(out.shape != dims or not self.late.isdisjoint(dims)
-                         for out, dims in zip(k.outputs, self.made)))
+                     late, brief, len(self.needed) + self.slot_count() + self.rooms)
 
     def z(self, size: SizeExpr | str) -> str:
         """A size in the functions that hold them all."""
@@ -176,8 +181,7 @@ class _Unit:
             lines.append("typedef struct {")
             lines += [f"    int64_t {self.names[n]};" for n in self.needed]
             if self.slots:
-                count = sum(r.slots for r in self.slots)
-                lines.append(f"    char *slot[{count}];      /* of the arena, once there is one */")
+                lines.append(f"    char *slot[{self.slot_count()}];      /* of the arena, once there is one */")
             if self.rooms:
                 lines.append(f"    void *room[{self.rooms}];      /* that are taken */")
             lines += ["} sizes;", ""]
@@ -221,7 +225,8 @@ class _Unit:
             late = not self.late.isdisjoint(dims)
             body += [[f"    frame->shapes[{len(body) + k}] = {'GRADC_LATE' if late else self.z(d)};"]
                      for k, d in enumerate(dims)]
-        return self.called_function("prepare", [
+        measured = bool(self.needed or self.kernel.prologue)
+        return self.called_function("prepare", _checked(f"measure({self.arguments()});") if measured else [], [
             *body, [f"    frame->arena_bytes = {self.z(self.kernel.arena_bytes)};"]])
 
     def fill_slots(self) -> list[list[str]]:
@@ -241,19 +246,15 @@ class _Unit:
         shapes = [d for out in self.kernel.outputs for d in out.shape]
         made = [d for dims in self.made for d in dims]
         found = [[f"    frame->shapes[{k}] = {self.z(d)};"] for k, (d, b) in enumerate(zip(shapes, made)) if d != b]
-        return self.called_function("entry", [*self.entry, *found])
+        return self.called_function("entry", [], [*self.entry, *found])
 
-    def called_function(self, name: str, steps: list[list[str]]) -> list[str]:
-        """A function that the program calls: it measures, and then takes steps, each some lines."""
+    def called_function(self, name: str, start: list[str], steps: list[list[str]]) -> list[str]:
+        """A function that the program calls: it starts, and then takes steps, each some lines."""
         bodies = [[line for lines in steps[k:k + TARGET.function] for line in lines]
                   for k in range(0, len(steps), TARGET.function)]
         parts, body = self.in_parts(name, bodies)
-        start = []
-        if self.needed or self.rooms:
-            # zeros: gcc does not see that where `measure` stores nothing nothing is read, and would warn
-            start += ["    sizes all = {0};", "    sizes *const sz = &all;"]
-        if self.needed or self.rooms or self.kernel.prologue:
-            start += _checked(f"measure({self.arguments()});")
+        if any(re.search(r"\bsz\b", line) for line in (*start, *body)):
+            start = ["    sizes *const sz = frame->known;", *start]
         return [*parts, *_function(f"int gradc_{name}(gradc_frame *frame)", [*start, *body])]
 
     def in_parts(self, name: str, bodies: list[list[str]]) -> tuple[list[str], list[str]]:
@@ -410,6 +411,9 @@ class _Unit:
             return f"sz->room[{b.position}]"
         return f"(void *){self.slot(b)}"
 
+    def slot_count(self) -> int:
+        return sum(r.slots for r in self.slots)
+
     def slot(self, b: Buffer) -> str:
         """Where the slot of a buffer in the arena begins."""
         region = b.region
@@ -417,7 +421,7 @@ class _Unit:
         if isinstance(region.bytes, int) and isinstance(region.start, int):
             return f"(frame->arena + {region.start + b.position * region.bytes})"
         if region not in self.slots:
-            self.slots[region] = sum(r.slots for r in self.slots)
+            self.slots[region] = self.slot_count()
         return f"sz->slot[{self.slots[region] + b.position}]"
 
 

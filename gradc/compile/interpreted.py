@@ -170,7 +170,11 @@ class InterpretedCall:
         if not self._lock.acquire(blocking=False):
             raise ExecutionError("this bound call is running in another thread; bind once per thread")
         try:
-            for given, made in zip(self._list(self.out), self._list(self._of._run(self._values))):
+            pairs = list(zip(self._list(self.out), self._list(self._of._run(self._values))))
+            if any(given.shape != made.shape for given, made in pairs):
+                raise ExecutionError(f"bound call of {title_of(self._of)}: a size has changed since it was bound; bind "
+                                     f"again")
+            for given, made in pairs:
                 given[...] = made
         finally:
             self._lock.release()

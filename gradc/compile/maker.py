@@ -143,6 +143,7 @@ class Maker:
             updates=ingested.updates, convert=partial(self.convert, words=True), fail=self.fail,
             generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
             deterministic=config.deterministic, timed=bool(self.profile), late=manifest["late"],
+            brief=manifest["brief"], known=manifest["known"],
             calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name

@@ -83,6 +83,7 @@ class Compiled:
             made = stages().generate(kernel)
         manifest = {"checks": [[c.error, c.message, list(c.sources)] for c in made.checks],
                     "sections": made.sections, "routines": list(made.routines), "late": made.late,
+                    "brief": made.brief, "known": made.known,
                     "calls": [self._calling(c.name, c.sources) for c in made.calls]}
         return build.Unit(made.text, manifest, made.constants, TARGET.level(made.statements, made.deepest))
 

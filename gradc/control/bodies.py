@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from gradc.ir import ops
 from gradc.ir.branches import selecting, sink
 from gradc.ir.convert import to_program
+from gradc.ir.facts import facts
 from gradc.ir.graph import Constant, Variable, toposort
 from gradc.ir.program import Program
-from gradc.ir.routines import get_routine
 from gradc.record import record
 
 
@@ -56,7 +56,5 @@ def free_variables(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> l
 def _may_fail(v: Variable) -> bool:
     """Does `v` take an op that can fail for its values, or loops?  Draws are values, with checked parameters."""
     return any(not isinstance(node.op, ops.OpKind) or isinstance(node.op, (ops.Assert, ops.Scan, ops.Cond))
-               or (isinstance(node.op, ops.Call) and (row := get_routine(node.op.routine)).may_fail
-                   and not row.has_state)
-               or ops.checks_positions(node.op)
+               or (facts(node.op).fails(node.op) and not facts(node.op).draws(node.op))
                for node in toposort([v]))

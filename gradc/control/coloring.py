@@ -4,16 +4,16 @@
     star_coloring(pattern)    of a symmetric matrix, of which one of the entries (i, j) and (j, i) is enough
     compress(...)             the colours, and for each entry the row sum and the column where it stands
 
-In: `autodiff.patterns.Pattern`.  Out: NumPy arrays.  Greedy, rows with most entries first.  Source: A. Gebremedhin,
-F. Manne, A. Pothen, What color is your Jacobian? Graph coloring for computing derivatives, SIAM Review 47 (2005)
-629-705: structural orthogonality and distance-2 colouring in section 3, star colouring in section 4.
+In: `autodiff.patterns.SparsityPattern`.  Out: NumPy arrays.  Greedy, rows with most entries first.  Source:
+A. Gebremedhin, F. Manne, A. Pothen, What color is your Jacobian? Graph coloring for computing derivatives,
+SIAM Review 47 (2005) 629-705: structural orthogonality and distance-2 colouring in section 3, star colouring in section 4.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gradc.autodiff.patterns import Pattern
+from gradc.autodiff.patterns import SparsityPattern
 from gradc.record import record
 
 
@@ -31,7 +31,7 @@ class Compression:
         return int(self.colors.max(initial=-1)) + 1
 
 
-def compress(pattern: Pattern, *, symmetric: bool = False) -> Compression:
+def compress(pattern: SparsityPattern, *, symmetric: bool = False) -> Compression:
     """A colouring of the rows, and where each entry of the pattern is read."""
     if not symmetric:
         colors = row_coloring(pattern)
@@ -45,14 +45,14 @@ def compress(pattern: Pattern, *, symmetric: bool = False) -> Compression:
                        np.where(alone, pattern.columns, pattern.rows))
 
 
-def compress_columns(pattern: Pattern) -> Compression:
+def compress_columns(pattern: SparsityPattern) -> Compression:
     """The same for columns; entries in the order of `pattern`, sums and places those of the transposed matrix."""
     found = compress(pattern.transposed)
     back = np.argsort(np.lexsort((pattern.rows, pattern.columns)))
     return Compression(found.colors, found.sums[back], found.places[back])
 
 
-def row_coloring(pattern: Pattern) -> np.ndarray:
+def row_coloring(pattern: SparsityPattern) -> np.ndarray:
     """A colour for each row; rows that have a column in common differ."""
     of_row = _neighbours(pattern.rows, pattern.columns, pattern.shape[0])
     of_column = _neighbours(pattern.columns, pattern.rows, pattern.shape[1])
@@ -63,7 +63,7 @@ def row_coloring(pattern: Pattern) -> np.ndarray:
     return colors
 
 
-def star_coloring(pattern: Pattern) -> np.ndarray:
+def star_coloring(pattern: SparsityPattern) -> np.ndarray:
     """A colour for each row of a symmetric matrix: neighbours differ, and no path of four has only two colours."""
     around = [[j for j in js if j != i] for i, js in
               enumerate(_neighbours(pattern.rows, pattern.columns, pattern.shape[0]))]

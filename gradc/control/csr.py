@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradc.autodiff.patterns import Pattern, pattern_of
-from gradc.autodiff.sparsity import Band, Linear, bands, cut, sizes_of, zeros
+from gradc.autodiff.patterns import SparsityPattern, pattern_of
+from gradc.autodiff.sparsity import Band, LinearValue, bands, middle, sizes_of, zeros
 from gradc.control.coloring import Compression, compress, compress_columns
 from gradc.control.linear import LinearMap, Opened, linear_matrix
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable, batch_program
 from gradc.ir.convert import inline
 from gradc.ir.graph import Variable
@@ -68,7 +68,7 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
         return _full(linear_matrix(reverse))
 
 
-def _banded(b: Builder, linear: Linear, along: list[Band]) -> list[Var] | None:
+def _banded(b: Builder, linear: LinearValue, along: list[Band]) -> list[Var] | None:
     """Each band at every p-th entry; None where sizes are static and the rows at the ends are ragged.
 
     Without its ends, which are not there, row i has its entries at p * i - first and behind it.
@@ -105,9 +105,9 @@ def _by_rows(b: Builder, columns: Sequence[Var], first: int, last: int, n: Var) 
     """Vectors of n elements side by side, read row by row, without elements at both ends."""
     flat = columns[0]
     if len(columns) > 1:
-        both = b.apply(ops.Concat(1), *[b.apply(ops.Transpose((0, -1)), v) for v in columns])
+        both = b.apply(ops.Concat(1), *[build.insert_axes(b, v, (1,), 2) for v in columns])
         flat = b.apply(ops.Reshape(1), both, b.map("mul", b.constant(len(columns), "int64"), n))
-    return cut(b, flat, 0, first, last)
+    return middle(b, flat, 0, first, last)
 
 
 def _columns(b: Builder, n: Var, m: Var, offset: int, ragged: bool) -> Var:
@@ -129,7 +129,7 @@ def _positive(b: Builder, n: Var) -> Var:
     return b.map("maximum", n, b.constant(0, "int64"))
 
 
-def _compressed(opened: Opened, pattern: Pattern, compression: Compression) -> CSR:
+def _compressed(opened: Opened, pattern: SparsityPattern, compression: Compression) -> CSR:
     """The sums of the rows of each colour, all at once, and the entries picked from them."""
     u = tensor(opened.closed.program.inputs[0])
     seeds = np.arange(compression.count)[:, None] == compression.colors
@@ -152,13 +152,13 @@ def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
     cuts = np.flatnonzero(np.diff(positions) != 1) + 1
     if len(cuts) < RUNS:
         runs = [run for run in np.split(positions, cuts) if run.size]
-        parts = [b.apply(ops.Slice((ops.Item(start=int(run[0]), stop=int(run[-1]) + 1),)), x) for run in runs]
+        parts = [build.cut(b, x, int(run[0]), int(run[-1]) + 1) for run in runs]
         if not parts:
             return zeros(b, x, [b.constant(0, "int64")])
         return parts[0] if len(parts) == 1 else b.apply(ops.Concat(0), *parts)
     inner = Builder()
     k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
-    body = inner.program([inner.apply(ops.Slice((ops.Item(at=ops.DYNAMIC),)), whole, k)])
+    body = inner.program([build.take(inner, whole, k)])
     steps = b.constant(len(positions), "int64")
     return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)
 

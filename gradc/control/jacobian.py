@@ -16,7 +16,7 @@ from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.control.csr import CSR, sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
 from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import ops
+from gradc.ir import build, graph, ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
 from gradc.tensor.variable import TensorVariable
@@ -142,7 +142,7 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
     if mode == "forward" or (mode is None and fixed is None and _elements(x) < _elements(y)):
         matrix = linear_matrix(forward())
         n = x.type.ndim
-        matrix = _transposed(matrix, (*range(n, matrix.type.ndim), *range(n)))
+        matrix = build.reorder(graph, matrix, (*range(n, matrix.type.ndim), *range(n)))
         if matrix.type.dtype != cotangent_dtype(x):
             matrix = apply(ops.Cast(cotangent_dtype(x)), matrix)
     else:
@@ -157,7 +157,3 @@ def _elements(x: Variable) -> float:
     for size in getattr(x.type, "shape", ()):
         count *= float("inf") if size is None else size
     return count
-
-
-def _transposed(x: Variable, perm: Sequence[int]) -> Variable:
-    return x if tuple(perm) == tuple(range(len(perm))) else apply(ops.Transpose(tuple(perm)), x)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradc.autodiff.linear_rules import linear_map
-from gradc.autodiff.sparsity import Linear, dense, product, sizes_of
+from gradc.autodiff.sparsity import LinearValue, dense, product, sizes_of
 from gradc.control.bodies import Closed, close
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable
 from gradc.ir.convert import inline
 from gradc.ir.graph import Constant, Variable
@@ -45,7 +45,7 @@ class Opened:
         self.builder = b = Builder()
         self.args = [b.input(v.type, v.name) for v in (given.like, *self.closed.others)]
 
-    def linear(self) -> Linear | None:
+    def linear(self) -> LinearValue | None:
         """The structure of the map; None if the result does not depend on u.  Raises Unbatchable."""
         b, args = self.builder, list(self.args)
         for k, v in enumerate(self.closed.others, 1):
@@ -85,7 +85,7 @@ def _by_rows(given: LinearMap) -> Variable:
     like, *others = [inner.input(v.type, v.name) for v in opened.args]
     zero, one = [inner.constant(c, tensor(like).dtype) for c in (0, 1)]
     flat = inner.apply(ops.Broadcast(), zero, product(inner, sizes_of(inner, like)))
-    unit = inner.apply(ops.Scatter("set", (ops.Item(at=ops.DYNAMIC),)), flat, one, i)
+    unit = build.put(inner, "set", flat, one, [ops.Item(at=ops.DYNAMIC)], i)
     unit = inner.apply(ops.Reshape(tensor(like).ndim), unit, *sizes_of(inner, like))
     body = inner.program(_inlined(inner, opened.closed.program, [unit, *others]))
     b, args = opened.builder, opened.args

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc.autodiff.table import Cotangents
-from gradc.control.parts import Step
-from gradc.ir import ops
+from gradc.control.parts import LoopStep
+from gradc.ir import build, ops
+from gradc.ir.facts import changes
 from gradc.ir.graph import Apply, Constant, Variable
 
 if TYPE_CHECKING:
     from gradc.autodiff.symbolic import Symbolic
 
-_FIRST_ROWS = ops.Scatter("inc", (ops.Item(stop=ops.DYNAMIC),))
+_FIRST_ROWS = (ops.Item(stop=ops.DYNAMIC),)
 
 
 def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
@@ -30,7 +31,7 @@ def added(o: Symbolic, total: Variable, term: Variable) -> Variable:
     return total
 
 
-def of_last_values(o: Symbolic, step: Step, gs: Cotangents) -> list[Variable | None]:
+def of_last_values(o: Symbolic, step: LoopStep, gs: Cotangents) -> list[Variable | None]:
     """`gs`, where the cotangent of the last row of all values of a carry is made that of its last value."""
     op, outs, moved = step.op, step.node.outputs, list(gs)
     if op.reverse or (op.limited and not op.until):
@@ -46,7 +47,7 @@ def of_last_values(o: Symbolic, step: Step, gs: Cotangents) -> list[Variable | N
     return moved
 
 
-def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
+def _split(o: Symbolic, step: LoopStep, g: Variable, until: bool) -> tuple[Variable | None, list[Apply]]:
     """What is left of g without the terms that are 0 but for the last row, and the Scatters that make those.
 
     `until`: g is the cotangent of all rows, of which the user has taken the first `count`.
@@ -54,20 +55,21 @@ def _split(o: Symbolic, step: Step, g: Variable, until: bool) -> tuple[Variable 
     rest, parts = [], []
     for term in _terms(g):
         part = _into_zeros(term)
-        if part is not None and until and part.op == _FIRST_ROWS and part.inputs[2] is step.node.outputs[-1]:
+        items = None if part is None else changes(part.op)
+        if part is not None and until and items == _FIRST_ROWS and part.op.mode == "inc" \
+                and part.inputs[2] is step.node.outputs[-1]:
             inner, found = _split(o, step, part.inputs[1], False)
             parts += found
             if inner is not None:
                 rest.append(o.apply(part.op, part.inputs[0], inner, part.inputs[2]) if found else term)
-        elif part is not None and not until and type(part.op) is ops.Scatter and part.op.items \
-                and part.op.items[0].at == -1:
+        elif part is not None and not until and items and items[0].at == -1:
             parts.append(part)
         else:
             rest.append(term)
     return o.add_terms(rest), parts
 
 
-def _value(o: Symbolic, step: Step, like: Variable, part: Apply) -> Variable:
+def _value(o: Symbolic, step: LoopStep, like: Variable, part: Apply) -> Variable:
     """What `part` puts into the last row, as a cotangent of the last value; an error if there was no step."""
     node = step.node
     steps = node.outputs[-1] if step.op.until else node.inputs[0]
@@ -76,7 +78,7 @@ def _value(o: Symbolic, step: Step, like: Variable, part: Apply) -> Variable:
     if len(part.op.items) == 1:
         return o.fit(value, like)
     zeros = o.full_like(like, 0)
-    return o.apply(ops.Scatter("inc", part.op.items[1:]), zeros, o.cast(value, zeros.type.dtype), *part.inputs[2:])
+    return build.put(o, "inc", zeros, o.cast(value, zeros.type.dtype), part.op.items[1:], *part.inputs[2:])
 
 
 def _terms(total: Variable) -> list[Variable]:

@@ -1,4 +1,4 @@
-"""A Scan taken apart, for rules: `Step`, the body as expressions of fresh variables; and put together: `LoopBuilder`.
+"""A Scan taken apart, for rules: `LoopStep`, its body as fresh expressions; and put together: `LoopBuilder`.
 
 Sets of the body's inputs (sequences, carries, others, in this order) are bits of an int.
 """
@@ -25,7 +25,7 @@ def bits(flags: Iterable[object]) -> int:
     return sum(1 << k for k, flag in enumerate(flags) if flag)
 
 
-class Step:
+class LoopStep:
     """One step of the Scan `node`.
 
     rows, carries, others   what it starts from: fresh variables

@@ -17,8 +17,9 @@ from gradc.autodiff.linear_rules import is_linear
 from gradc.autodiff.reverse import Lop
 from gradc.control.jacobian import Derivative
 from gradc.control.linear import LinearMap, is_zero, linear_matrix
-from gradc.ir import ops
+from gradc.ir import build, graph, ops
 from gradc.ir.convert import inline
+from gradc.ir.facts import changes, permutation, product_labels
 from gradc.ir.graph import Apply, Constant, Variable, apply, clone_replace, toposort
 from gradc.ir.program import Eqn, Program, Var
 from gradc.record import record
@@ -38,7 +39,7 @@ class Matrix:
 
 
 @record(eq=False)
-class View:
+class MatrixView:
     """A variable that is `matrix` with its axes in the order `perm`."""
 
     matrix: Matrix
@@ -67,7 +68,7 @@ def products(outputs: Sequence[Variable], stop: Iterable[Variable] = ()) -> dict
 
 
 def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable, Variable]:
-    views: dict[Variable, View] = {}
+    views: dict[Variable, MatrixView] = {}
     pending: dict[Variable, list[tuple[Variable, Callable[[], Variable]]]] = {}     # matrix -> products with it
     formed: set[Variable] = set()           # matrices that are needed as such
     order = toposort(roots, stop=known)
@@ -75,12 +76,12 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         if type(node.op) is ops.Scan:
             for k, out in enumerate(node.outputs):
                 if out not in known and (matrix := _scanned(node, k)) is not None:
-                    views[out] = View(matrix, tuple(range(out.type.ndim)), out)
+                    views[out] = MatrixView(matrix, tuple(range(out.type.ndim)), out)
         else:
             (out, *_) = node.outputs
             mark = _mark(out)
             if mark is not None and mark.matrix is out and out not in known and not _clips(mark.expression):
-                views[out] = View(_marked(mark), tuple(range(out.type.ndim)), out)
+                views[out] = MatrixView(_marked(mark), tuple(range(out.type.ndim)), out)
     if not views:
         return {}
     formed.update(views[v].root for v in roots if v in views)
@@ -89,13 +90,14 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
         if not used:
             continue
         out = node.outputs[0]
-        if type(node.op) is ops.Transpose and -1 not in node.op.perm:
+        perm = permutation(node.op)
+        if perm is not None and -1 not in perm:
             view = views[used[0]]
-            views[out] = View(view.matrix, tuple([view.perm[p] for p in node.op.perm]), view.root)
+            views[out] = MatrixView(view.matrix, tuple([view.perm[p] for p in perm]), view.root)
             if out in roots:
                 formed.add(view.root)
             continue
-        product = _product(node, views) if type(node.op) is ops.Contract and len(used) == 1 else None
+        product = _product(node, views) if product_labels(node.op) is not None and len(used) == 1 else None
         if product is None:
             formed.update(views[v].root for v in used)
         else:
@@ -114,25 +116,24 @@ def _products(roots: Sequence[Variable], known: set[Variable]) -> dict[Variable,
     return result
 
 
-def _product(node: Apply, views: dict[Variable, View]) -> Callable[[], Variable] | None:
+def _product(node: Apply, views: dict[Variable, MatrixView]) -> Callable[[], Variable] | None:
     """The contraction of a matrix over all its rows, or over all its columns, with an array of just these axes."""
     op = node.op
     (x, y), (a, b) = node.inputs, (op.a, op.b)
     if y in views:
         x, y, a, b = y, x, b, a
     view, matrix = views[x], views[x].matrix
-    labels = [a[view.perm.index(k)] for k in range(len(a))]         # of the matrix, in its own order of axes
-    n = len(labels) - matrix.columns
-    for summed, kept, times in ((labels[:n], labels[n:], matrix.left), (labels[n:], labels[:n], matrix.right)):
+    own = [a[view.perm.index(k)] for k in range(len(a))]            # labels of the matrix, in its own order of axes
+    n = len(own) - matrix.columns
+    for summed, kept, times in ((own[:n], own[n:], matrix.left), (own[n:], own[:n], matrix.right)):
         if sorted(b) == sorted(summed) and sorted(op.out) == sorted(kept):
             return lambda: _arranged(times(_arranged(y, b, summed)), kept, op.out)
     return None
 
 
-def _arranged(x: Variable, labels: Sequence[int], out: Sequence[int]) -> Variable:
-    """x, whose axes are `labels`, with its axes in the order `out`."""
-    perm = tuple([list(labels).index(label) for label in out])
-    return x if perm == tuple(range(len(perm))) else apply(ops.Transpose(perm), x)
+def _arranged(x: Variable, names: Sequence[int], out: Sequence[int]) -> Variable:
+    """x, whose axes are `names`, with its axes in the order `out`."""
+    return build.reorder(graph, x, [names.index(name) for name in out])
 
 
 def _marked(mark: Derivative) -> Matrix:
@@ -193,7 +194,7 @@ def _one_element(body: Program, k: int) -> tuple[Eqn, Program] | None:
     """The equation that puts a 1 at position i, the first input, into zeros, and the rest of output k as a Program
     of what it makes and the other inputs; None if output k is not made that way."""
     i, producer = body.inputs[0], body.producers()
-    places = [e for e in body.eqns if type(e.op) is ops.Scatter and e.op.items == (ops.Item(at=ops.DYNAMIC),)
+    places = [e for e in body.eqns if changes(e.op) == (ops.Item(at=ops.DYNAMIC),)
               and e.args[2:] == (i,) and len(e.out.type.shape) == 1
               and _is_one(e.args[1], producer)]
     if len(places) != 1:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gradc.control.parts import Step
+from gradc.control.parts import LoopStep
 from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.scalars import COST, get_row
@@ -22,7 +22,7 @@ _CHEAP = (*ops.VIEWS, ops.Constant, ops.Cast, ops.Concat, ops.Iota, ops.ShapeOf,
 _ROOTS_AND_POWERS = (-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4)      # exponents for which passes find something better
 
 
-def residuals(step: Step, backward: Sequence[Variable]) -> list[Variable]:
+def residuals(step: LoopStep, backward: Sequence[Variable]) -> list[Variable]:
     """The carries and values of `step` that are to be kept for computing `backward`."""
     forward = toposort(step.results)
     inside = {id(node) for node in forward}

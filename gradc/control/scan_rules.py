@@ -20,10 +20,11 @@ from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
 from gradc.control.partial import added, of_last_values
-from gradc.control.parts import LoopBuilder, Step, bits
+from gradc.control.parts import LoopBuilder, LoopStep, bits
 from gradc.control.residuals import residuals
-from gradc.ir import infer, ops
+from gradc.ir import build, infer, ops
 from gradc.ir.convert import to_program
+from gradc.ir.facts import reads
 from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
 from gradc.ir.types import WORDS, NullType, RngType, TensorType
@@ -38,7 +39,7 @@ Derivatives = Sequence["Guarded | None"]
 @connects(ops.Scan)
 def scan_connection(node: Apply) -> Pattern:
     """Through any number of steps; not to the number of steps, and the count of steps to nothing."""
-    step = Step(node)
+    step = LoopStep(node)
     masks = step.influence() + [0] * step.op.until
     first = 1 + step.op.limited
     return [[k >= first and bool(mask >> (k - first) & 1) for mask in masks] for k in range(len(node.inputs))]
@@ -55,7 +56,7 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
     sequences are 0, and so are those of initial values if there were more than k steps (as in Aesara).
     Where a cotangent counts under a condition only (`autodiff.guards`), the condition goes through the loop with it.
     """
-    step = Step(node)
+    step = LoopStep(node)
     op = step.op
     args = node.inputs[len(node.inputs) - len(step.inputs):]        # those of the body
     before, others = len(node.inputs) - len(args), op.split(node.inputs)[-1]
@@ -123,7 +124,7 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
     return result
 
 
-def _settle(o: Symbolic, step: Step, given: dict[int, Variable], flags: dict[int, Variable],
+def _settle(o: Symbolic, step: LoopStep, given: dict[int, Variable], flags: dict[int, Variable],
             starts: Sequence[Guarded | Variable | None], at: int, found: Any, there: int) -> bool:
     """Is what was assumed of the derivatives of carries what the step makes of them?  What was not is corrected.
 
@@ -151,7 +152,7 @@ def _settle(o: Symbolic, step: Step, given: dict[int, Variable], flags: dict[int
     return settled
 
 
-def _cotangents(o: Symbolic, step: Step, gs: Cotangents, conditions: Sequence[Variable | None],
+def _cotangents(o: Symbolic, step: LoopStep, gs: Cotangents, conditions: Sequence[Variable | None],
                 wanted: Sequence[bool]) -> tuple[dict[int, Variable], dict[int, Variable], dict[int, Guarded]]:
     """One step backwards: (result of the step -> its cotangent, a fresh variable; result -> the condition under which
     that counts, a fresh variable, where there is one; input -> its cotangent).
@@ -181,7 +182,7 @@ def _cotangents(o: Symbolic, step: Step, gs: Cotangents, conditions: Sequence[Va
             return given, flags, {i: term for i, term in found.items() if term is not None}
 
 
-def _stacked(node: Apply, step: Step, kept: Sequence[Variable]) -> list[Variable]:
+def _stacked(node: Apply, step: LoopStep, kept: Sequence[Variable]) -> list[Variable]:
     """The rows of values of the forward step: results that the loop has, else those of a second loop."""
     n = step.op.n_carries
     rows = {id(v): out for v, out in zip(step.stacked, node.outputs[n:])}
@@ -212,15 +213,14 @@ class _Window:
         """Its rows of the sequence x."""
         if self.start is None or self.stop is None:     # both or neither
             return x
-        return o.apply(ops.Slice((ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC),)), x, self.start, self.stop)
+        return build.cut(o, x, self.start, self.stop)
 
     def place(self, o: Symbolic, rows: Variable, x: Variable) -> Variable:
         """The cotangent of the sequence x whose rows those of the window are; 0 elsewhere."""
         if self.start is None and _has_rows(x, self.steps):
             return rows
-        bounds = [self.steps] if self.start is None else [self.start, self.stop]
-        item = ops.Item(start=None if self.start is None else ops.DYNAMIC, stop=ops.DYNAMIC)
-        return o.apply(ops.Scatter("inc", (item,)), o.full_like(x, 0), rows, *bounds)
+        item, bounds = build.entry(None, self.start, self.steps if self.start is None else self.stop)
+        return build.put(o, "inc", o.full_like(x, 0), rows, [item], *bounds)
 
     def first(self, o: Symbolic, g: Variable) -> Variable:
         """The cotangent of an initial value, g after the last step of the backward loop."""
@@ -258,9 +258,10 @@ def _has_rows(x: Variable, n: Variable) -> bool:
             return node.inputs[0] is n and x.index >= node.op.n_carries
         if kind is ops.Iota:
             return node.inputs[0] is n
-        if kind is not ops.Slice:
+        items = reads(node.op)
+        if items is None:
             return False
-        item = node.op.items[0] if node.op.items else ops.Item()
+        item = items[0] if items else ops.Item()
         if item.start is None and item.stop is ops.DYNAMIC and item.step in (None, 1) and node.inputs[1] is n:
             return True
         if item.is_single or not (item.start is None and item.stop is None and item.step in (None, 1, -1)):
@@ -274,7 +275,7 @@ def _has_rows(x: Variable, n: Variable) -> bool:
 @jvp(ops.Scan)
 def scan_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
     """The loop run with tangents beside the carries, and the conditions under which these count."""
-    step = Step(node)
+    step = LoopStep(node)
     op, first, n = step.op, step.op.n_seqs, step.op.n_carries
     before = len(node.inputs) - len(step.inputs)
     shared, outer, conditions = opened(o, tangents)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradc.control.bodies import close
 from gradc.errors import GraphError, ShapeError, TypeMismatchError, at
-from gradc.ir import ops
+from gradc.ir import build, graph, ops
 from gradc.ir.batch import Ragged, Unbatchable, batch_program
 from gradc.ir.convert import inline
 from gradc.ir.graph import Variable, apply, describe, graph_inputs, user_line
@@ -123,7 +123,7 @@ def _in_front(a: Variable, axis: int, k: int) -> Variable:
     if not -rank <= axis < rank:
         raise ShapeError(f"vectorize: argument {k}, {describe(a)}, has no axis {axis}: it is {a.type.short()}"
                          f"{at(a.source or user_line())}")
-    return _moved(a, axis % rank, 0)
+    return build.move_axis(graph, a, axis % rank, 0)
 
 
 def _to_place(v: Variable, place: int, k: int) -> Variable:
@@ -132,13 +132,7 @@ def _to_place(v: Variable, place: int, k: int) -> Variable:
     if not -rank <= place < rank:
         raise ShapeError(f"vectorize: out_axes puts the new axis of result {k} at {place}, but with it the result has "
                          f"{rank} dimension(s){at(user_line())}")
-    return _moved(v, 0, place % rank)
-
-
-def _moved(v: Variable, source: int, target: int) -> Variable:
-    order = [k for k in range(v.type.ndim) if k != source]
-    order.insert(target, source)
-    return v if source == target else apply(ops.Transpose(tuple(order)), v)
+    return build.move_axis(graph, v, 0, place % rank)
 
 
 def _equally_many(given: list[Variable]) -> list[Variable]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import GradcWarning, GraphError, MissingInputError, SourceLine, at, quoted
-from gradc.ir import graph, ops
+from gradc.ir import build, graph, ops
+from gradc.ir.facts import facts
 from gradc.ir.graph import Variable
 from gradc.ir.program import Builder, Program, Var, copy_inputs, name_results
 from gradc.ir.routines import UserRoutine
@@ -153,7 +154,7 @@ def _stated_shape(node: graph.Apply, stated: dict[int, list[Variable]]) -> Varia
         return whole[node.op.axis]
     if not whole:
         return None
-    return graph.apply(ops.Concat(0), *[graph.apply(ops.Transpose((-1,)), n) for n in whole])
+    return graph.apply(ops.Concat(0), *[build.vector(graph, n) for n in whole])
 
 
 def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -> Sequence[Var]:
@@ -163,8 +164,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
     if kind is ops.GradientOf and not body:
         return args[-1:]
     if kind is ops.ShapeOf and op.axis is None:
-        sizes = [builder.apply(ops.Transpose((-1,)), builder.size(args[0], k))
-                 for k in range(args[0].type.ndim)]
+        sizes = [build.vector(builder, builder.size(args[0], k)) for k in range(args[0].type.ndim)]
         if not sizes:
             return [builder.constant(np.zeros(0, "int64"))]
         return [builder.apply(ops.Concat(0), *sizes)]
@@ -180,7 +180,7 @@ def _convert(builder: Builder, node: graph.Apply, args: list[Var], body: bool) -
     if hasattr(op, "expand") and not body:  # OpFromGraph and friends: their body, once gradients are taken
         return op.expand(builder, args)
     ranks = tuple(_ranks(node)) if len(args) > len(node.inputs) else ()
-    return builder.equation(ops.Call(UserRoutine(op), ranks), args).outs
+    return builder.equation(build.call(UserRoutine(op), ranks), args).outs
 
 
 def _resolved(op: ops.OpKind) -> ops.OpKind:
@@ -192,12 +192,9 @@ def _resolved(op: ops.OpKind) -> ops.OpKind:
     return op
 
 
-_RESOLVED = (ops.GradientOf, ops.Call, ops.Scan, ops.Cond)
-
-
 def resolved(program: Program) -> Program:
     """A body without what only its derivative asks for (`to_program(..., body=True)` left it in)."""
-    if not any(type(eqn.op) in _RESOLVED for eqn in program.eqns):
+    if not any(facts(eqn.op).several or type(eqn.op) is ops.GradientOf for eqn in program.eqns):
         return program
     builder = Builder()
     env = copy_inputs(program, builder)

@@ -1,6 +1,7 @@
 """Facts about op kinds that passes and batching ask, so that they need not know the kinds: one entry for each.
 
     facts(op)       the entry: does it move elements only, can it fail, which arguments are sizes, ...
+    kinds(fact)     the kinds that have an entry for one of them
     weight(op)      the work of one element of an elementwise op, in additions
     work(eqn)       the work of an equation, in additions
     again(eqn)      recompute or store: the one place that decides it
@@ -25,11 +26,41 @@ from gradc.record import record
 UNKNOWN = 32        # a size that nothing is known about, where memory or work is estimated
 STORED = 4          # work per element, in additions, from which a store and a load of it pay
 
+Axes = tuple[int, ...]
 Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
 def _none(op: Any, args: Sequence[Any]) -> Sequence[Any]:
     return ()
+
+
+def elements(var: Var) -> int:
+    """How many elements a value has, about."""
+    return _count(var.type.shape) if type(var.type) is TensorType else UNKNOWN
+
+
+def _count(shape: Sequence[int | None]) -> int:
+    return prod([UNKNOWN if s is None else s for s in shape])
+
+
+def _largest(eqn: Eqn) -> int:
+    """As many as the largest of what is read and made has elements."""
+    return max(elements(v) for v in (*eqn.args, *eqn.outs))
+
+
+def _products(eqn: Eqn) -> int:
+    common = [s for label, s in zip(eqn.op.a, tensor(eqn.args[0]).shape) if label in eqn.op.b]
+    return elements(eqn.args[0]) * elements(eqn.args[1]) // max(1, _count(common))
+
+
+def _routine_work(eqn: Eqn) -> int:
+    row = get_routine(eqn.op.routine)
+    if not row.cost:
+        return _largest(eqn)
+    cores, made = row.cores
+    size = dict(pair for core, x in zip(cores, eqn.args) for pair in zip(core, tensor(x).shape[-len(core):]))
+    batch = tensor(eqn.outs[0]).shape[:tensor(eqn.outs[0]).ndim - len(made[0])]
+    return _count((*batch, *[size[label] for label in row.cost]))
 
 
 @record(eq=False)
@@ -41,6 +72,19 @@ class Facts:
     fused           over many rows it needs no array of its own, if what reads it is elementwise
     fails           can it raise an error for values, other than for sizes?  Nothing is known of a user's Op
     sizes           which of the arguments say how large a result is
+    work            the work of an equation, in additions
+    values          on how many leading arguments the value of the result depends, differentiably or with zero
+                    derivative, if the others are sizes, positions and conditions; None: on all
+    several         it may have any number of results
+    draws           does it draw from the state of a random generator?
+
+    Of some ops more is known; each of these is None for others.
+    permutation     the axes of the argument that the axes of the result are, -1 for new ones of size 1, if only the
+                    order of axes changes
+    reads           the basic index of the part of the first argument that is the result
+    changes         the basic index of the part that is changed in a copy of the first argument
+    folds           the axes of the argument along which elements are folded into one, by the row `op.fn`
+    labels          the labels of the axes of each argument and of the result, if it is a sum of their products
     """
 
     elementwise: bool = False
@@ -48,6 +92,15 @@ class Facts:
     fused: bool = False
     fails: Callable[[Any], bool] = lambda op: False
     sizes: Sizes = _none
+    work: Callable[[Any], int] = _largest
+    values: int | None = None
+    several: bool = False
+    draws: Callable[[Any], bool] = lambda op: False
+    permutation: Callable[[Any], Axes] | None = None
+    reads: Callable[[Any], ops.Items] | None = None
+    changes: Callable[[Any], ops.Items] | None = None
+    folds: Callable[[Any], Axes] | None = None
+    labels: Callable[[Any], tuple[Axes, Axes, Axes]] | None = None
 
 
 def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
@@ -57,39 +110,80 @@ def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
 
 FACTS: dict[type, Facts] = {
     ops.Constant: Facts(view=True, fused=True),
-    ops.Map: Facts(elementwise=True, fused=True),
+    ops.Map: Facts(elementwise=True, fused=True, work=lambda eqn: weight(eqn.op) * elements(eqn.out)),
     ops.Cast: Facts(elementwise=True, fused=True),
-    ops.Reduce: Facts(fused=True),
+    ops.Reduce: Facts(fused=True, folds=lambda op: op.axes),
     ops.Cumulate: Facts(),
     ops.ArgReduce: Facts(),
-    ops.Contract: Facts(),
-    ops.Broadcast: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
-    ops.Transpose: Facts(view=True, fused=True),
-    ops.Reshape: Facts(view=True, fused=True, sizes=lambda op, args: args[1:]),
-    ops.Slice: Facts(view=True, fused=True, fails=ops.checks_positions,
+    ops.Contract: Facts(work=_products, labels=lambda op: (op.a, op.b, op.out)),
+    ops.Broadcast: Facts(view=True, fused=True, values=1, sizes=lambda op, args: args[1:]),
+    ops.Transpose: Facts(view=True, fused=True, values=1, permutation=lambda op: op.perm),
+    ops.Reshape: Facts(view=True, fused=True, values=1, sizes=lambda op, args: args[1:]),
+    ops.Slice: Facts(view=True, fused=True, values=1, fails=ops.checks_positions, reads=lambda op: op.items,
                      sizes=lambda op, args: _bounds(op.items, args[1:])),
-    ops.Scatter: Facts(fails=ops.checks_positions, sizes=lambda op, args: _bounds(op.items, args[2:])),
-    ops.Gather: Facts(view=True, fused=True, fails=ops.checks_positions),
-    ops.ScatterAt: Facts(fails=ops.checks_positions),
+    ops.Scatter: Facts(values=2, fails=ops.checks_positions, changes=lambda op: op.items,
+                       sizes=lambda op, args: _bounds(op.items, args[2:])),
+    ops.Gather: Facts(view=True, fused=True, values=1, fails=ops.checks_positions),
+    ops.ScatterAt: Facts(values=2, fails=ops.checks_positions),
     ops.Concat: Facts(),
-    ops.Iota: Facts(view=True, fused=True, sizes=lambda op, args: args),
-    ops.ShapeOf: Facts(view=True, fused=True),
-    ops.Assert: Facts(fused=True, fails=lambda op: op.error != "shape"),
+    ops.Iota: Facts(view=True, fused=True, values=0, sizes=lambda op, args: args),
+    ops.ShapeOf: Facts(view=True, fused=True, values=0),
+    ops.Assert: Facts(fused=True, values=1, fails=lambda op: op.error != "shape"),
     ops.Words: Facts(),
-    ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail,
+    ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail, work=_routine_work, several=True,
+                    draws=lambda op: isinstance(op.routine, str) and get_routine(op.routine).has_state,
                     sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
-    ops.Scan: Facts(fails=lambda op: fails(op.body), sizes=lambda op, args: args[:1] if op.n_stacked else ()),
-    ops.Cond: Facts(fails=lambda op: True),
+    ops.Scan: Facts(several=True, fails=lambda op: fails(op.body),
+                    sizes=lambda op, args: args[:1] if op.n_stacked else ()),
+    ops.Cond: Facts(several=True, fails=lambda op: True),
     ops.GradientOf: Facts(elementwise=True),
 }
+_USER = Facts(fails=lambda op: True)        # a user's Op in a graph
 
 
 def facts(op: ops.OpKind) -> Facts:
-    """The entry of an op.  Raises NoRuleError."""
+    """The entry of an op, in a Program or a graph.  Raises NoRuleError."""
     found = FACTS.get(type(op))
     if found is None:
+        if not isinstance(op, ops.OpKind):
+            return _USER
         raise NoRuleError(f"{op} has no entry in ir/facts.py")
     return found
+
+
+def kinds(fact: str) -> tuple[type, ...]:
+    """The kinds of which something is known by the name `fact`."""
+    return tuple([kind for kind, entry in FACTS.items() if getattr(entry, fact)])
+
+
+def permutation(op: ops.OpKind) -> Axes | None:
+    """See `Facts`."""
+    known = facts(op).permutation
+    return None if known is None else known(op)
+
+
+def reads(op: ops.OpKind) -> ops.Items | None:
+    """See `Facts`."""
+    known = facts(op).reads
+    return None if known is None else known(op)
+
+
+def changes(op: ops.OpKind) -> ops.Items | None:
+    """See `Facts`."""
+    known = facts(op).changes
+    return None if known is None else known(op)
+
+
+def folds(op: ops.OpKind) -> Axes | None:
+    """See `Facts`."""
+    known = facts(op).folds
+    return None if known is None else known(op)
+
+
+def product_labels(op: ops.OpKind) -> tuple[Axes, Axes, Axes] | None:
+    """See `Facts`."""
+    known = facts(op).labels
+    return None if known is None else known(op)
 
 
 def may_fail(eqn: Eqn) -> bool:
@@ -102,15 +196,6 @@ def fails(program: Any) -> bool:
     return any(may_fail(eqn) for eqn in program.eqns)
 
 
-def elements(var: Var) -> int:
-    """How many elements a value has, about."""
-    return _count(var.type.shape) if type(var.type) is TensorType else UNKNOWN
-
-
-def _count(shape: Sequence[int | None]) -> int:
-    return prod([UNKNOWN if s is None else s for s in shape])
-
-
 def weight(op: ops.OpKind) -> int:
     """The work of one element of an elementwise op, in additions; 1 for others."""
     return get_row(op.fn).weight if type(op) is ops.Map else 1
@@ -118,17 +203,7 @@ def weight(op: ops.OpKind) -> int:
 
 def work(eqn: Eqn) -> int:
     """The work of an equation, in additions."""
-    if type(eqn.op) is ops.Contract:
-        common = [s for label, s in zip(eqn.op.a, tensor(eqn.args[0]).shape) if label in eqn.op.b]
-        return elements(eqn.args[0]) * elements(eqn.args[1]) // max(1, _count(common))
-    if type(eqn.op) is ops.Map:
-        return weight(eqn.op) * elements(eqn.out)
-    if type(eqn.op) is ops.Call and (cost := get_routine(eqn.op.routine).cost):
-        cores, made = get_routine(eqn.op.routine).cores
-        size = dict(pair for core, x in zip(cores, eqn.args) for pair in zip(core, tensor(x).shape[-len(core):]))
-        batch = tensor(eqn.outs[0]).shape[:tensor(eqn.outs[0]).ndim - len(made[0])]
-        return _count((*batch, *[size[label] for label in cost]))
-    return max(elements(v) for v in (*eqn.args, *eqn.outs))
+    return facts(eqn.op).work(eqn)
 
 
 def again(eqn: Eqn, most: int = STORED) -> bool:
@@ -137,7 +212,10 @@ def again(eqn: Eqn, most: int = STORED) -> bool:
     `most`: less work than this.  Not for what Python or a user's C code computes.
     """
     if not facts(eqn.op).elementwise:
-        return type(eqn.op) is ops.Transpose
+        return permutation(eqn.op) is not None
     return not (type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is not None) and weight(eqn.op) < most
 
 
+# The kinds that do what these facts say.
+REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
+FOLDING, PRODUCTS = kinds("folds"), kinds("labels")

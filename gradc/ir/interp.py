@@ -213,10 +213,9 @@ def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
 
 def index_of(items: ops.Items, dynamic: Sequence[Value], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The NumPy index of a basic index with its dynamic entries filled in."""
-    rest = iter(dynamic)
     index: list[Any] = []
-    for axis, item in enumerate(items):
-        bounds = [int(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+    for axis, (item, given) in enumerate(ops.with_arguments(items, dynamic)):
+        bounds = item.filled(map(int, given))
         if item.is_single:
             k = bounds[0]
             if not -shape[axis] <= k < shape[axis]:
@@ -350,26 +349,25 @@ def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
     cores, made = routine.cores
     batch = () if routine.has_state else shapes[0][:len(shapes[0]) - len(made[0])]  # type: ignore[index, arg-type]
     if not batch:
-        result = _one_call(op, inputs, shapes, ())
-        return result if isinstance(result, list) else [result]
+        return _one_call(op, inputs, shapes, ())
     parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
     found = [_one_call(op, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
-    rows = zip(*found) if found and len(made) > 1 else [found] * len(made)
+    rows = zip(*found) if found else [()] * len(made)
     return [np.asarray(row, None if found else out.type.dtype).reshape(shape)
             for row, shape, out in zip(rows, shapes, eqn.outs)]
 
 
-def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Any:
-    """The value of a row at index `place` of the batch; nan where it fails and is not to report it."""
+def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Values:
+    """The values of a row at index `place` of the batch; nan where it fails and is not to report it."""
     routine: Routine = get_routine(op.routine)
     stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
     try:
-        return routine.value(*inputs, *stated)
+        made = routine.value(*inputs, *stated)
+        return made if isinstance(made, list) else [made]
     except Fault as fault:
         if routine.faults:
             raise routine.error(fault, place[op.outer:]) from None
-        (shape,) = shapes
-        return np.full(shape[len(place):], np.nan, inputs[0].dtype)
+        return [np.full(shape[len(place):], np.nan, inputs[0].dtype) for shape in shapes]
 
 
 def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:

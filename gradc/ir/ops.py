@@ -46,9 +46,19 @@ from gradc.record import record
 
 
 class OpKind:
-    """Base of all op kinds."""
+    """Base of all op kinds.  `str(op)`: its name for users; `detail`: what else tells it from others of the name."""
 
     __slots__ = ()
+
+    @property
+    def detail(self) -> str:
+        return ""
+
+
+def letter(k: int) -> str:
+    """What axis number k of a product is called: i, j, ..., h, i2, j2, ..."""
+    again, k = divmod(k, 26)
+    return "ijklmnopqrstuvwxyzabcdefgh"[k] + (str(again + 1) if again else "")
 
 
 class ConstantValue:
@@ -114,6 +124,10 @@ class Reduce(OpKind):
         return {"add": "sum", "mul": "prod", "maximum": "max", "minimum": "min", "and_": "all",
                 "or_": "any"}.get(self.fn, self.fn)
 
+    @property
+    def detail(self) -> str:
+        return f"[{', '.join(map(str, self.axes))}]"
+
 
 @record
 class Cumulate(OpKind):
@@ -122,6 +136,10 @@ class Cumulate(OpKind):
 
     def __str__(self) -> str:
         return {"add": "cumsum", "mul": "cumprod"}.get(self.fn, self.fn)
+
+    @property
+    def detail(self) -> str:
+        return f"[{self.axis}]"
 
 
 @record
@@ -133,6 +151,10 @@ class ArgReduce(OpKind):
 
     def __str__(self) -> str:
         return "argmax" if self.fn == "maximum" else "argmin"
+
+    @property
+    def detail(self) -> str:
+        return f"[{self.axis}]"
 
 
 @record
@@ -148,6 +170,11 @@ class Contract(OpKind):
 
     def __str__(self) -> str:
         return "dot"
+
+    @property
+    def detail(self) -> str:
+        a, b, out = ["".join(map(letter, labels)) for labels in (self.a, self.b, self.out)]
+        return f"[{a},{b}->{out}]"
 
 
 @record
@@ -212,6 +239,11 @@ class Item:
 
     def bounds(self) -> tuple[Bound, ...]:
         return (self.at,) if self.at is not None else (self.start, self.stop, self.step)
+
+    def filled(self, given: Iterable[Any]) -> list[Any]:
+        """The bounds, with what is given in the place of DYNAMIC."""
+        rest = iter(given)
+        return [next(rest) if b is DYNAMIC else b for b in self.bounds()]
 
     def __str__(self) -> str:
         if self.at is not None:
@@ -282,6 +314,10 @@ class Concat(OpKind):
 
     def __str__(self) -> str:
         return "join"
+
+    @property
+    def detail(self) -> str:
+        return f"[{self.axis}]"
 
 
 @record
@@ -384,6 +420,12 @@ class Scan(OpKind):
     truncate: int = -1
     name: str = ""
     recompute: bool = False
+
+    @property
+    def detail(self) -> str:
+        words = [f"{self.n_seqs} sequences", f"{self.n_carries} carries", f"{self.n_stacked} stacked"]
+        words += [w for w in ("until", "reverse", "limited") if getattr(self, w)]
+        return f"[{', '.join(words)}]"
 
     @property
     def n_stacked(self) -> int:

@@ -10,32 +10,8 @@ from __future__ import annotations
 
 from gradc.errors import shown
 from gradc.ir import ops
+from gradc.ir.facts import reads
 from gradc.ir.program import Eqn, Program, Var, bodies
-
-
-def letter(k: int) -> str:
-    """What axis number k of a product is called: i, j, ..., h, i2, j2, ..."""
-    again, k = divmod(k, 26)
-    return "ijklmnopqrstuvwxyzabcdefgh"[k] + (str(again + 1) if again else "")
-
-
-def op_text(op: ops.OpKind) -> str:
-    """An op with its static fields."""
-    match op:
-        case ops.Reduce(_, axes):
-            return f"{op}[{', '.join(map(str, axes))}]"
-        case ops.Cumulate(_, axis) | ops.ArgReduce(_, axis):
-            return f"{op}[{axis}]"
-        case ops.Contract(a, b, out):
-            left, right, result = ("".join(map(letter, part)) for part in (a, b, out))
-            return f"dot[{left},{right}->{result}]"
-        case ops.Concat(axis):
-            return f"join[{axis}]"
-        case ops.Scan():
-            words = [f"{op.n_seqs} sequences", f"{op.n_carries} carries", f"{op.n_stacked} stacked"]
-            words += [w for w in ("until", "reverse", "limited") if getattr(op, w)]
-            return f"{op}[{', '.join(words)}]"
-    return str(op)
 
 
 def names_of(program: Program) -> dict[Var, str]:
@@ -58,9 +34,9 @@ def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
     args = [names.get(a, repr(a)) for a in eqn.args]
     if type(eqn.op) is ops.Constant:
         return repr(eqn.op.value)
-    if type(eqn.op) is ops.Slice:
+    if reads(eqn.op) is not None:
         return f"{args[0]}{eqn.op}" + (f" with {', '.join(args[1:])}" if len(args) > 1 else "")
-    return f"{op_text(eqn.op)}({', '.join(args)})"
+    return f"{eqn.op}{eqn.op.detail}({', '.join(args)})"
 
 
 def pretty(program: Program) -> str:

@@ -1,8 +1,9 @@
-"""Routines: what an `ops.Call` calls, one row each, as `ir.scalars` has the elementwise functions.
+"""Routines: what is called, one row each, as `ir.scalars` has the elementwise functions.
 
 A row says all that is asked of a call but its derivative (`autodiff.rules`): types, sizes, batching, the value in
 NumPy, the C function of csrc and how it is given its arguments, what may fail.  Core dimensions are written as the
 signature of a NumPy gufunc, "(m,m),(m,n)->(m,n)"; axes in front of them are a batch, and broadcast as those of a Map.
+Results may also have the smaller of two, "(m,n)->(m,min(m,n)),(min(m,n),n)", and a number, which is that size.
 Not here: `UserRoutine`'s run (`ir.callback`), what users write (`tensor.slinalg`, `tensor.random`, `ir.graph.Op`).
 """
 
@@ -17,22 +18,15 @@ from typing import Any
 import numpy as np
 
 from gradc import errors
-from gradc.ir import dtypes
+from gradc.ir import dtypes, matrices
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
+from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
 from gradc.record import record
 
-Core = tuple[str, ...]      # names of the core dimensions of an argument; a number is that size
+Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes; an argument has them all or none
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
-
-
-class Fault(Exception):
-    """Raised by the `value` of a row: its fault number `number` (from 0), with the values that the message shows."""
-
-    def __init__(self, number: int, *values: float) -> None:
-        super().__init__(number, *values)
-        self.number, self.values = number, values
 
 
 @record
@@ -43,14 +37,17 @@ class Routine:
     value         of one core of each argument and the sizes stated, in NumPy (also of complex numbers, for the complex
                   step): the result, or a list of several; raises Fault
     c             name of the C function, without dtype; see `c_name`
-    layouts       how each argument lies in memory: "C": in one piece; "matrix": rows or columns in one piece, any
-                  distance from one to the next; "each": one value for all, or an array in one piece
+    layouts       how each argument that the C function is given lies in memory: "C": in one piece; "matrix": rows or
+                  columns in one piece, any distance from one to the next; "each": one value for all, or an array in
+                  one piece.  Arguments after these it is not given: they tell what the value derives from
     options       numbers that the C function is given in front of those that sizes and layouts tell
     faults        error class and message of each status from 1 on that the C function returns; without them a call
                   does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
-    cost          core dimensions, of which the product is about its work in additions; () if that follows the elements
+    cost          names of core dimensions, of which the product is about its work in additions; () if that follows
+                  the elements
     blas          does it use the library that config.blas chooses?
+    works         does the C function ask for memory, and fail if there is none?
     """
 
     name: str
@@ -66,6 +63,7 @@ class Routine:
     overwrites: int | None = None
     cost: Core = ()
     blas: bool = False
+    works: bool = False
 
     repeatable = True               # gives the same results if it is run again
     snippet: ArraySnippet | None = None
@@ -78,7 +76,8 @@ class Routine:
     @property
     def labels(self) -> list[str]:
         """The core dimensions of which the C function is told the sizes, in order."""
-        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core if not d.isdecimal()]))
+        return list(dict.fromkeys([d for cores in self.cores for core in cores for d in core
+                                   if not d.isdecimal() and not smaller(d)]))
 
     @property
     def count(self) -> int:
@@ -123,9 +122,15 @@ class Routine:
 @cache
 def parsed(signature: str) -> tuple[list[Core], list[Core]]:
     """The core dimensions in a signature."""
-    left, right = [[tuple(re.findall(r"[\w.]+", core)) for core in re.findall(r"\(([^)]*)\)", side)]
+    label = r"min\(\w+,\w+\)|[\w.]+"
+    left, right = [[tuple(re.findall(label, core)) for core in re.findall(rf"\(((?:{label}|,)*)\)", side)]
                    for side in signature.split("->")]
     return left, right
+
+
+def smaller(label: str) -> tuple[str, ...]:
+    """The two names in a core dimension "min(m,n)"; none in another."""
+    return tuple(label[4:-1].split(",")) if label.startswith("min(") else ()
 
 
 @record
@@ -149,30 +154,6 @@ class UserRoutine:
 
 
 # ------------------------------------------------------------------------------------------------- values
-
-
-def _solve(upper: int, unit: int) -> Callable[..., np.ndarray]:
-    """Substitution with one triangle of the matrix; the other is not read."""
-    def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        made = np.array(b, np.result_type(a, b))
-        for i in reversed(range(len(a))) if upper else range(len(a)):
-            if not unit and a[i, i] == 0:
-                raise Fault(0, next(k for k in range(len(a)) if a[k, k] == 0))
-            known = slice(i + 1, None) if upper else slice(i)
-            made[i] = (made[i] - a[i, known] @ made[known]) / (1 if unit else a[i, i])
-        return made
-    return solve
-
-
-def _cholesky(a: np.ndarray) -> np.ndarray:
-    """The lower triangular L with L L^T = a, of which the lower triangle is read."""
-    made = np.zeros_like(a)
-    for j in range(len(a)):
-        rest = a[j:, j] - made[j:, :j] @ made[j, :j]
-        if not rest[0].real > 0:
-            raise Fault(0)
-        made[j:, j] = rest / np.sqrt(rest[0])
-    return made
 
 
 def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -204,18 +185,57 @@ def solve_name(upper: bool, unit: bool) -> str:
 def _solve_row(upper: int, unit: int) -> Routine:
     singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
     return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
-                   _solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit), () if unit else (singular,),
-                   0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
+                   matrices.solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit),
+                   () if unit else (singular,), 0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
 
+
+def _singular(what: str) -> tuple[str, str]:
+    return "LinAlgError", f"{what}: the matrix is singular, pivot {{0}} of its factors is 0"
+
+
+def _not_finite(what: str) -> tuple[str, str]:
+    return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
+
+
+def _factors(name: str, signature: str, gives: int, value: Callable[..., Any],
+             faults: tuple[tuple[str, str], ...]) -> Routine:
+    """A factorization of one matrix."""
+    left = parsed(signature)[0][0]
+    return Routine(name, signature, ("float",), ("float",) * gives, value, name, ("C",), faults=faults,
+                   cost=(*left, left[1]), blas=True, works=True)
+
+
+_LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
 
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), _cholesky, "cholesky", ("C",), faults=faults, overwrites=0,
-              cost=("m", "m", "m"), blas=True)
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), faults=faults,
+              overwrites=0, cost=("m", "m", "m"), blas=True)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
                            ("cholesky_or_nan", ()))],
+    Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
+            "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True),
+    Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),
+            cost=("m", "m", "m"), blas=True),
+    *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("float", "int64", "float", "float"), ("float",),
+              matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
+              cost=("m", "m", "n"), blas=True) for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
+    *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "float"), ("float",), matrices.interchange(back), "interchange",
+              ("C", "C"), (back,)) for name, back in (("interchange", 0), ("interchange_back", 1))],
+    Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("float",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
+            faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True),
+    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C")),
+    Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
+            ("C", "C")),
+    _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
+    _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
+        ("LinAlgError", "complete_basis: there are more columns than rows"),)),
+    _factors("eigh", "(m,m)->(m),(m,m)", 2, matrices.eigh, (_not_finite("eigh"),)),
+    _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
+    _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),
+    _factors("svdvals", "(m,n)->(min(m,n))", 1, matrices.svdvals, (_not_finite("svd"),)),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
     *map(_distribution, DISTRIBUTIONS.values()),

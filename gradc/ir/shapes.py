@@ -16,7 +16,7 @@ import numpy as np
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, SIZE_ONE, NoRuleError, ShapeError, SourceLine, at, literal, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.routines import STATED, UserRoutine, get_routine
+from gradc.ir.routines import STATED, UserRoutine, get_routine, smaller
 from gradc.ir.sizes import Dim, Dims, Sizes, Symbol
 from gradc.ir.types import HasType, StaticShape, TensorType
 
@@ -232,12 +232,17 @@ def _call(s: Sizing, op: ops.Call, args: Args) -> Sequence[Known]:
             continue
         rank = len(dims) - (0 if want == "state" else len(core))
         for axis, (label, d) in enumerate(zip(core, dims[rank:]), rank):
-            found[label] = s.unify(found[label], d, _differ(s, what, inputs, axis)) if label in found else d
+            known = int(label) if label.isdecimal() else found.get(label)
+            found[label] = d if known is None else s.unify(known, d, _differ(s, what, inputs, axis))
         batches.append((x, rank))
     batch = broadcast(s, what, inputs, [s.of(x)[:n] if n else () for x, n in batches],
                       [x.type.shape[:n] if n else () for x, n in batches])
-    return [None if want == "state" else tuple(whole) if core == STATED
-            else (*batch, *[found.get(label) for label in core]) for core, want in zip(made, routine.gives)]
+
+    def size(label: str) -> Dim:
+        return int(label) if label.isdecimal() else s.minimum(*map(size, both)) if (both := smaller(label)) \
+            else found[label]
+    return [None if want == "state" else tuple(whole) if core == STATED else (*batch, *map(size, core))
+            for core, want in zip(made, routine.gives)]
 
 
 def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
@@ -393,9 +398,7 @@ class Shapes(Sizes):
 
     def length(self, item: ops.Item, dynamic: Args, n: Dim) -> Dim:
         """How many elements a range takes of an axis of n."""
-        rest = iter(dynamic)
-        bounds = [self.value(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
-        start, stop, step = bounds
+        start, stop, step = item.filled(map(self.value, dynamic))
         return self.slice_range(start, stop, step, n)[1]
 
     def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
@@ -535,6 +538,9 @@ class Static:
     def maximum(self, a: int | None, b: int, base: str = "") -> int | None:
         return None if a is None else max(a, b)
 
+    def minimum(self, a: int | None, b: int | None, base: str = "") -> int | None:
+        return None if a is None or b is None else min(a, b)
+
     def product(self, dims: Sequence[int | None]) -> int | None:
         return None if None in dims else prod(dims)  # type: ignore[arg-type]
 
@@ -556,8 +562,7 @@ class Static:
             raise ShapeError(f"{OUT_OF_BOUNDS.format(f'dimension {axis}').format(place, n)}{at(self.source)}")
 
     def length(self, item: ops.Item, dynamic: Args, n: int | None) -> int | None:
-        rest = iter(dynamic)
-        bounds = [constant(next(rest)) if b is ops.DYNAMIC else b for b in item.bounds()]
+        bounds = item.filled(map(constant, dynamic))
         if item.step == 0:
             raise ShapeError(f"a slice has step 0{at(self.source)}")
         if any(b is ops.DYNAMIC and c is None for b, c in zip(item.bounds(), bounds)) or n is None or bounds[2] == 0:

@@ -468,16 +468,18 @@ class Sizes:
             older, younger, shift = (y, x, -constant) if self._simpler(y, x) else (x, y, constant)
             region.same[younger] = self.add(older, shift)
         elif terms:
-            if type(a) is int or (type(b) is not int and self._simpler(a, b)):  # type: ignore[arg-type]
-                a, b = b, a
-            region.same[a] = b  # type: ignore[index]
+            self._replace(a, b)
         region.found.clear()
         a, b = self.find(a), self.find(b)
         if a != b:                      # what follows from it does not tell both
-            if type(a) is int or (type(b) is not int and self._simpler(a, b)):  # type: ignore[arg-type]
-                a, b = b, a
-            region.same[a] = b  # type: ignore[index]
+            self._replace(a, b)
             region.found.clear()
+
+    def _replace(self, a: Dim, b: Dim) -> None:
+        """The simpler of two equal sizes stands for the other."""
+        if type(a) is int or (type(b) is not int and self._simpler(a, b)):  # type: ignore[arg-type]
+            a, b = b, a
+        self.region.same[a] = b  # type: ignore[index]
 
     def _simpler(self, a: Symbol, b: Symbol) -> bool:
         """Should a stand for b, to which it is equal, rather than the other way round?  (No term for its own parts.)"""

@@ -32,7 +32,6 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
-    Call,
     Check,
     Define,
     EachRow,
@@ -41,6 +40,7 @@ from gradc.loops.nodes import (
     For,
     If,
     Index,
+    Invoke,
     Kernel,
     Let,
     Lit,
@@ -320,7 +320,7 @@ class _Body:
                     if self.blocks or s.buffer.place != "room":
                         self.of.fail(f"a section takes the {s.buffer.place} {s.buffer.name}, or is cut into blocks")
                     self.take(s)
-                case Call():
+                case Invoke():
                     self.call(s)
                 case _:
                     self.of.fail(f"{type(s).__name__} is no statement of a section")
@@ -465,7 +465,7 @@ class _Body:
             if self.expr(v) not in ("int64", "float64"):
                 self.of.fail(f"a value of check {s.number} is {v.dtype}, not int64 or float64")
 
-    def call(self, s: Call) -> None:
+    def call(self, s: Invoke) -> None:
         """What is read and written are arrays of the dtypes that the routine takes; so many numbers and faults."""
         if self.blocks:
             self.of.fail("a call stands in a section that is cut into blocks")
@@ -493,15 +493,16 @@ class _Body:
         for _, number in s.failures:
             self.of.number(number)
 
-    def row_of_call(self, s: Call, name: str, found: list[str]) -> None:
+    def row_of_call(self, s: Invoke, name: str, found: list[str]) -> None:
         """A call of a routine of `ir.routines`."""
         row = ROUTINES.get(name)
         if row is None:
             self.of.fail(f"{name} is no routine")
-        dtype = next((d for d, want in zip(found, row.takes) if want == "float"), "")
-        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*row.takes, *row.gives)]
+        given = row.takes[:len(row.layouts)]
+        dtype = next((d for d, want in zip(found, given) if want == "float"), "")
+        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*given, *row.gives)]
         if found != want or (dtype and dtype not in dtypes.FLOATS):
-            self.of.fail(f"{name} takes and makes arrays of {', '.join(row.takes)}, {', '.join(row.gives)}, not "
+            self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
         if len(s.numbers) != row.count:
             self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")

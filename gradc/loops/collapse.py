@@ -14,8 +14,8 @@ from gradc.loops.index import Lookup, View, all_lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import (
     Body,
+    BodyItem,
     CondItem,
-    Item,
     Leaf,
     Nest,
     Node,
@@ -38,7 +38,7 @@ def collapse(schedule: Schedule, sizes: KernelSizes) -> Schedule:
     return replace(schedule, body=step.body(schedule.body), memory=step.memory, names=step.names)
 
 
-def _has_pair(item: Item | Node) -> bool:
+def _has_pair(item: BodyItem | Node) -> bool:
     """Is it a loop with an inner one alone?"""
     return type(item) is Nest and len(item.children) == 1 and type(item.children[0]) is Nest
 
@@ -54,7 +54,7 @@ class _Collapse:
     def body(self, body: Body) -> Body:
         return replace(body, items=tuple([self.item(item) for item in body.items]))
 
-    def item(self, item: Item) -> Item:
+    def item(self, item: BodyItem) -> BodyItem:
         match item:
             case Nest():
                 return self.nest(item)

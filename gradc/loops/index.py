@@ -1,4 +1,4 @@
-"""Views: how the elements of a value are found through Transpose, Broadcast, Slice, Reshape and Gather.
+"""Views: how the elements of a value are found through axes moved, repeated, cut, reshaped and gathered.
 
 A View of `root` has one entry per axis of the viewing value: (root axis, factor), meaning that the position on that
 root axis is factor * loop position + offset, or None where the axis is broadcast.  After a Reshape that is no
@@ -17,7 +17,7 @@ from gradc.ir.sizes import Sizes
 from gradc.loops.nodes import SizeExpr
 from gradc.record import record, replace
 
-Axis = tuple[int, SizeExpr] | None
+RootAxis = tuple[int, SizeExpr] | None
 
 
 @record
@@ -35,7 +35,7 @@ class View:
 
     root: Var
     dims: tuple[SizeExpr, ...]
-    axes: tuple[Axis, ...]
+    axes: tuple[RootAxis, ...]
     offsets: tuple[tuple[Any, ...], ...]
     flat: bool = False
 
@@ -88,7 +88,7 @@ class View:
     def sliced(self, sizes: Sizes, ranges: list[tuple[Any, ...]]) -> View:
         """`ranges`: per axis (position,) or (first, count, step); axes past the end are whole."""
         dims: list[SizeExpr] = []
-        axes: list[Axis] = []
+        axes: list[RootAxis] = []
         offsets = list(self._seen(lambda v: v.sliced(sizes, ranges)))
         for axis, bounds in zip(self.axes, ranges):
             first = bounds[0]
@@ -161,7 +161,7 @@ class View:
 
     def composed(self, outer: View, sizes: Sizes) -> View:
         """This view (of v's operand) seen through `outer` (a view of v): a view of this view's root."""
-        axes: list[Axis] = []
+        axes: list[RootAxis] = []
         offsets = list(self._seen(lambda v: v.composed(outer, sizes)))
         for inner, terms in zip(self.axes, outer.offsets):
             if inner is None:

@@ -10,13 +10,13 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
-    Call,
     Check,
     EachRow,
     Fn,
     For,
     If,
     Index,
+    Invoke,
     Let,
     Load,
     Local,
@@ -51,7 +51,7 @@ def expressions(s: Any) -> Iterator[Any]:
         stack = [s.condition, *s.values]
     elif kind is If or kind is Break:
         stack = [s.condition]
-    elif kind is Call:
+    elif kind is Invoke:
         stack = [*s.args, *s.place]
     elif kind is Take:
         stack = []
@@ -69,7 +69,7 @@ def written(s: Any) -> Sequence[Any]:
     kind = type(s)
     if kind is Store or kind is Accumulate:
         return (s,)
-    return s.outs if kind is Call else ()
+    return s.outs if kind is Invoke else ()
 
 
 def variables(index: Index) -> set[str]:
@@ -172,7 +172,7 @@ def sizes_of(statements: Sequence[Any]) -> set[Any]:
         else:
             if kind is If:
                 stack.extend((*s.body, *s.orelse))
-            elif kind is Call:
+            elif kind is Invoke:
                 found.update(s.numbers)
             elif kind is Take:
                 found.update((s.bytes, *s.buffer.shape))

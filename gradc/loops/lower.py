@@ -2,12 +2,11 @@
 
     equation                               becomes
     Map, Cast                              a Let in the body of its nest, or part of its user's expression (recomputed)
-    Reduce, Contract with a vector         a Fold, an Assign, or an Accumulate into a row
+    folds, products with a vector          a Fold, an Assign, or an Accumulate into a row
     ArgReduce, Cumulate                    a serial innermost loop with carried locals
-    Call, Contract of two matrices         a Call
-    Concat, Scatter, ScatterAt             Stores into parts of one buffer
-    Transpose, Broadcast, Slice, Reshape,  nothing: terms of an Index (or one copy)
-    Gather
+    routines, products of two matrices     a call of a C function
+    joins, changed parts                   Stores into parts of one buffer
+    views                                  nothing: terms of an Index (or one copy)
     Constant, ShapeOf, Iota                a Lit or constant buffer, a Size, a loop variable
     Assert                                 a Check
     Scan, Cond                             a For around the statements of its body, an If

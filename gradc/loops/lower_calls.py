@@ -1,4 +1,4 @@
-"""Calls -> statements: a Call, in loops over its batch, and the checks that tell what failed, and at which index."""
+"""Calls -> statements, in loops over their batches, and the checks that tell what failed, and at which index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
 from gradc.loops.access import Access
 from gradc.loops.lower_values import ValueWriter
-from gradc.loops.nodes import Call, CallInfo, CheckInfo, Expr, For, Load, Local, SizeExpr
+from gradc.loops.nodes import CallInfo, CheckInfo, Expr, For, Invoke, Load, Local, SizeExpr
 from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
@@ -39,7 +39,7 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
     function, failures = _function(of, item, routine)
     shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
-    body: Any = Call(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
+    body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
     for size, v in reversed(list(zip(item.batch, LOOP_NAMES))):
         body = For(v, 0, size, (body,))
     scope.statements.append(body)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes
+from gradc.ir.facts import product_labels
 from gradc.ir.program import Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS
@@ -161,7 +162,7 @@ class NestWriter(ValueWriter):
     def _reduce(self, node: Node, scope: Scope, nested: bool) -> None:
         """A fold ends in a local of the innermost kept loop; from there into memory if an outer axis is folded."""
         dtype = tensor(node.out).dtype
-        if type(node.op) is ops.Contract:
+        if product_labels(node.op) is not None:
             value = cast(self.apply(node.op, node.operands, scope), dtype)
         else:
             value = cast(self.value(node.operands[0], scope), dtype)

@@ -22,7 +22,7 @@ from gradc.loops.access import Access
 from gradc.loops.lower_calls import write_call
 from gradc.loops.lower_nest import NestWriter
 from gradc.loops.nodes import Assign, Break, Expr, Fn, For, If, Index, Let, Lit, Load, Local, Size, SizeExpr, Store
-from gradc.loops.schedule import Block, Body, CallItem, Carry, CondItem, Item, Nest, ScanItem, SizeItem
+from gradc.loops.schedule import Block, Body, BodyItem, CallItem, Carry, CondItem, Nest, ScanItem, SizeItem
 from gradc.loops.scopes import BODY, Scope, cast, truth
 
 RAGGED = "{}: a row of a result has the size {{0}} at first and {{1}} in a later step; the rows of a result have one " \
@@ -32,7 +32,7 @@ RAGGED = "{}: a row of a result has the size {{0}} at first and {{1}} in a later
 class ItemWriter(NestWriter):
     """Writes the items of a kernel and of all bodies in it."""
 
-    def item(self, item: Item, scope: Scope) -> None:
+    def item(self, item: BodyItem, scope: Scope) -> None:
         match item:
             case Nest():
                 self.nest(item, scope)

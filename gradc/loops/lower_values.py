@@ -10,6 +10,7 @@ from typing import Any
 
 from gradc.errors import literal
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import product_labels
 from gradc.ir.program import Var, tensor
 from gradc.ir.scalars import get_row
 from gradc.loops import look
@@ -252,7 +253,7 @@ class ValueWriter:
             return Fn(op.fn, tuple([cast(v, compute) for v in values]), result)
         if type(op) is ops.Cast:
             return cast(values[0], op.dtype)
-        assert type(op) is ops.Contract
+        assert product_labels(op) is not None
         dtype = dtypes.upcast(*(v.dtype for v in values))
         return Fn("mul", tuple(cast(v, dtype) for v in values), dtype)
 

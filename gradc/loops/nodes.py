@@ -11,7 +11,7 @@ Not supported: pointers other than `buffer[index]`, recursion.
     expr  = Lit | Local | Size | Load | Fn                     value of one element; each has a dtype
     index = Index(terms: (stride, loop variable)*, offset, plus)     affine, in elements
     size  = int | str                                          a str names a size that a Define has defined
-    stmt  = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Call
+    stmt  = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Invoke
           | Define | Take
     Kernel(prologue: (Define | Check)*, sections: Section*, ...)
 """
@@ -26,7 +26,7 @@ from gradc.ir.snippet import ArraySnippet
 from gradc.record import record
 
 SizeExpr = Dim         # tests write names as plain strings
-Body: TypeAlias = tuple[Any, ...]       # of Stmt, told apart by class
+Statements: TypeAlias = tuple[Any, ...]       # of Stmt, told apart by class
 
 # ------------------------------------------------------------------------------------------------ buffers
 
@@ -125,7 +125,7 @@ Expr = Lit | Local | Size | Load | Fn
 # ------------------------------------------------------------------------------------------------ statements
 
 
-Bound = SizeExpr | Local        # of a loop
+LoopBound = SizeExpr | Local        # of a loop
 
 
 @record
@@ -199,9 +199,9 @@ class For:
     """
 
     var: str
-    start: Bound
-    stop: Bound
-    body: Body
+    start: LoopBound
+    stop: LoopBound
+    body: Statements
     folds: tuple[Fold, ...] = ()
     lanes: int = 0
     order: str = ""
@@ -218,8 +218,8 @@ class If:
     """`body` if the condition holds, else `orelse`."""
 
     condition: Expr
-    body: Body
-    orelse: Body = ()
+    body: Statements
+    orelse: Statements = ()
 
 
 @record
@@ -233,7 +233,7 @@ class Break:
 class EachRow:
     """Statements of a phase that takes several rows together, for each of these rows."""
 
-    body: Body
+    body: Statements
 
 
 @record
@@ -255,7 +255,7 @@ class TilePhase:
     ahead: what is fetched meanwhile for rows of a later tile.
     """
 
-    body: Body
+    body: Statements
     together: int = 1
     ahead: tuple[Ahead, ...] = ()
 
@@ -269,8 +269,8 @@ class Tile:
     """
 
     var: str
-    start: Bound
-    stop: Bound
+    start: LoopBound
+    stop: LoopBound
     rows: int
     phases: tuple[TilePhase, ...]
     shared: tuple[Buffer, ...] = ()
@@ -308,7 +308,7 @@ class Take:
 
 
 @record
-class Call:
+class Invoke:
     """outs = routine(args); ends the function if it fails.
 
     routine: the name of a row of `ir.routines`; or a number, that of one of the kernel's `calls`; or C code that stands
@@ -365,7 +365,7 @@ class Section:
     """
 
     title: str
-    body: Body
+    body: Statements
     reads: tuple[Buffer, ...] = ()
     writes: tuple[Buffer, ...] = ()
     blocks: BlockCut | None = None
@@ -415,4 +415,4 @@ class Kernel:
     calls: tuple[CallInfo, ...] = ()
 
 
-Stmt = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Call | Define | Take
+Stmt = For | Tile | EachRow | If | Break | Let | Assign | Store | Accumulate | Update | Check | Invoke | Define | Take

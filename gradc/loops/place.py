@@ -21,8 +21,8 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 from gradc.ir import ops
+from gradc.ir.facts import facts
 from gradc.ir.program import Eqn, Program, Var
-from gradc.ir.routines import get_routine
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
 from gradc.loops.carried import first_write, keep_old
@@ -360,7 +360,7 @@ class _Placer(EquationPlacer):
         self.sizes.values[var] = size
         return var
 
-    def contract(self, eqn: Eqn, op: ops.Contract) -> None:
+    def contract(self, eqn: Eqn, op: Any) -> None:
         """As before, in a body; a matrix given to all steps is copied if its columns are not contiguous."""
         args = list(eqn.args)
         for position, labels in enumerate((op.a, op.b) if self.level else ()):
@@ -401,7 +401,7 @@ def _advances(program: Program, state: Var, new: Var) -> bool:
     v = new
     while v is not state:
         eqn = producers.get(v)
-        if eqn is None or type(eqn.op) is not ops.Call or get_routine(eqn.op.routine).overwrites != 0:
+        if eqn is None or not facts(eqn.op).draws(eqn.op):
             return False
         v = eqn.args[0]
     return new is not state and program.use_counts()[state] == 1

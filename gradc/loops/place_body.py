@@ -1,6 +1,6 @@
 """A body under construction: values of the schedule's own, copies, and parts that are written into stored values.
 
-Concat and Scatter put a value together from parts, each written by a Node of its own.
+Joins and changed parts put a value together, each written by a Node of its own.
 """
 
 from __future__ import annotations
@@ -77,11 +77,10 @@ class BodyBuilder:
         return out
 
     def ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
-        """What a Slice or Scatter takes of each axis of `x`, as `View.sliced` is told it."""
+        """What an index takes of each axis of `x`, as `View.sliced` is told it."""
         ranges: list[tuple[Any, ...]] = []
-        rest = iter(dynamic)
-        for item, n in zip(op.items, self.sizes.of(x)):
-            bounds = [next(rest) if b is ops.DYNAMIC else b for b in item.bounds()]
+        for (item, given), n in zip(ops.with_arguments(op.items, dynamic), self.sizes.of(x)):
+            bounds = item.filled(given)
             if not item.is_single:
                 start, stop, step = [self.sizes.value(b) if isinstance(b, Var) else b for b in bounds]
                 ranges.append(self.sizes.slice_range(start, stop, step, n))
@@ -167,7 +166,7 @@ class BodyBuilder:
         defined = self.nests.defined
         defined[var] = max(defined.get(var, -1), defined.get(other, -1))
 
-    def scatter(self, eqn: Eqn, op: ops.Scatter) -> None:
+    def scatter(self, eqn: Eqn, op: Any) -> None:
         """A copy of the first argument, into which a part is written; no copy of what is not used otherwise."""
         x, out = eqn.args[0], eqn.outs[0]
         ranges = self.ranges(op, x, eqn.args[2:])
@@ -232,7 +231,7 @@ class BodyBuilder:
             positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
         return view.gathered(self.sizes, axes, positions, dims)
 
-    def _scatter_range(self, eqn: Eqn, op: ops.Scatter, ranges: list[tuple[Any, ...]]) -> bool:
+    def _scatter_range(self, eqn: Eqn, op: Any, ranges: list[tuple[Any, ...]]) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
         values, out = self.values, eqn.outs[0]
         source, value, dims = values.views[eqn.args[0]], values.views[eqn.args[1]], self.sizes.of(out)

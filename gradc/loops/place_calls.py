@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
-from gradc.ir import dtypes, ops
+from gradc.ir import dtypes
 from gradc.ir.program import Eqn, Var
 from gradc.ir.routines import STATED, Core, UserRoutine, get_routine
 from gradc.ir.types import TensorType
-from gradc.loops.index import Axis, View, lookups
+from gradc.loops.index import RootAxis, View, lookups
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_values import is_contiguous
@@ -20,7 +21,7 @@ from gradc.loops.schedule import CallItem, Leaf, Operand, leaves
 from gradc.loops.sizes import KernelSizes
 from gradc.target import TARGET
 
-Labelled = tuple[tuple[int, ...], Var]      # an operand of a Contract and the labels of its axes
+Labelled = tuple[tuple[int, ...], Var]      # an operand of a product and the labels of its axes
 
 
 def call(body: BodyBuilder, item: CallItem, label: str) -> None:
@@ -36,7 +37,7 @@ def call(body: BodyBuilder, item: CallItem, label: str) -> None:
         body.values.labels[out] = label
 
 
-def place_call(body: BodyBuilder, eqn: Eqn, op: ops.Call) -> None:
+def place_call(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
     """A routine, or a user's Op, which is given whole arrays and told their sizes."""
     routine, of = get_routine(op.routine), body.sizes.of
     inputs, _ = op.split(eqn.args)
@@ -111,8 +112,8 @@ def _in_batch(body: BodyBuilder, x: Var, core: Core, layout: str, batch: int) ->
 # ------------------------------------------------------------------------------------ products of matrices
 
 
-def gemm_labels(op: ops.Contract) -> tuple[list[int], list[int], list[int], list[int]]:
-    """The labels of a Contract as those of a product of matrices: batch, rows, columns, summed over."""
+def gemm_labels(op: Any) -> tuple[list[int], list[int], list[int], list[int]]:
+    """The labels of a sum of products as those of a product of matrices: batch, rows, columns, summed over."""
     return ([x for x in op.out if x in op.a and x in op.b], [x for x in op.out if x not in op.b],
             [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
 
@@ -123,7 +124,6 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     Rows, columns and what is summed over may be several axes each.
     """
     op = eqn.op
-    assert type(op) is ops.Contract
     dtype = eqn.outs[0].type.dtype
     if dtype not in dtypes.FLOATS or any(a.type.dtype != dtype for a in eqn.args):
         return False
@@ -139,7 +139,7 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     return all(any(size[x] != 1 for x in group) for group in groups)
 
 
-def gemm(body: BodyBuilder, eqn: Eqn, op: ops.Contract) -> None:
+def gemm(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
     """A gemm for each batch index."""
     sizes = body.sizes
     batch, m, n, k = gemm_labels(op)
@@ -182,7 +182,7 @@ def _matrix(body: BodyBuilder, operand: Labelled, batch: list[int], rows: list[i
     return Leaf(view.root, made) if _is_matrix(made, body.sizes) else None
 
 
-def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, Axis] | None:
+def _as_one(view: View, group: list[int], sizes: KernelSizes) -> tuple[SizeExpr, RootAxis] | None:
     """Several axes of a view as one, if memory goes on from each to the next."""
     group = [p for p in group if view.dims[p] != 1]
     strides: Sequence[SizeExpr] = (1,) if view.flat else sizes.strides(sizes.of(view.root))

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradc.errors import literal
 from gradc.ir import ops
+from gradc.ir.facts import product_labels
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import get_routine
 from gradc.ir.types import TensorType
@@ -87,7 +88,7 @@ class EquationPlacer(BodyBuilder):
         """Values that are computed once whatever they cost: outputs and operands of opaque calls."""
         once = set(self.program.outputs)
         for eqn in self.program.eqns:
-            if type(eqn.op) is ops.Contract and is_gemm(eqn, self.sizes):
+            if product_labels(eqn.op) is not None and is_gemm(eqn, self.sizes):
                 once.update(eqn.args)
             elif type(eqn.op) is ops.Call:
                 inputs, layouts = eqn.op.split(eqn.args)[0], get_routine(eqn.op.routine).layouts
@@ -228,7 +229,7 @@ class EquationPlacer(BodyBuilder):
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             self._fold("cumulate", out, eqn.op, operand, domain, out_axes, ())
 
-    def contract(self, eqn: Eqn, op: ops.Contract) -> None:
+    def contract(self, eqn: Eqn, op: Any) -> None:
         """A product of arrays as loops: a sum of products, or products alone."""
         out = eqn.outs[0]
         values = self.values

@@ -15,7 +15,7 @@ from gradc.ir.program import Var
 from gradc.loops.index import View, needed
 from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_values import Values
-from gradc.loops.schedule import Block, CheckItem, Item, Leaf, Nest, Node
+from gradc.loops.schedule import Block, BodyItem, CheckItem, Leaf, Nest, Node
 from gradc.record import fresh, record
 from gradc.target import TARGET
 
@@ -69,13 +69,14 @@ class Nests:
     def __len__(self) -> int:
         return len(self._items)
 
-    def closed(self) -> tuple[Item, ...]:
+    def closed(self) -> tuple[BodyItem, ...]:
         """The items as they are in the end."""
         return tuple([i.closed() if type(i) is OpenNest or type(i) is OpenBlock else i for i in self._items])
 
     # -- what is added
 
-    def append(self, item: Item, leaves: Sequence[Leaf], defined: Sequence[Var], inner: Set[Var] = frozenset()) -> None:
+    def append(self, item: BodyItem, leaves: Sequence[Leaf], defined: Sequence[Var],
+               inner: Set[Var] = frozenset()) -> None:
         """An item of its own, last so far.  leaves: what it uses, besides the values `inner`, which its bodies use."""
         for leaf in leaves:
             self.use(leaf)

@@ -1,6 +1,6 @@
 """What is known of the values of a kernel while it is placed, and how each is read as an operand.
 
-One table for a kernel and all bodies in it.  A view (Transpose, Slice ...) is a `View` of another value; a cheap
+One table for a kernel and all bodies in it.  A view (axes moved, a part ...) is a `View` of another value; a cheap
 elementwise value is a `Tree`, computed where it is used; all others have a Node, or memory.
 """
 

@@ -22,7 +22,6 @@ from gradc.loops.nodes import (
     Assign,
     Break,
     Buffer,
-    Call,
     Check,
     Define,
     EachRow,
@@ -31,6 +30,7 @@ from gradc.loops.nodes import (
     For,
     If,
     Index,
+    Invoke,
     Kernel,
     Let,
     Lit,
@@ -138,7 +138,7 @@ def _statement(s: Any) -> str:
         case Check():
             values = f" ({', '.join(map(text, s.values))})" if s.values else ""
             return f"check {s.number}: {text(s.condition)}{values}"
-        case Call():
+        case Invoke():
             name = s.routine if isinstance(s.routine, str) else f"call {s.routine}" if isinstance(s.routine, int) \
                 else s.routine.name
             given = ", ".join(map(text, s.args)) + f"; {', '.join(map(str, s.numbers))}" * bool(s.numbers)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import FOLDING, PRODUCTS, product_labels
 from gradc.ir.program import Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.sizes import Symbol
@@ -91,7 +92,7 @@ class Node:
     @property
     def fold(self) -> str:
         """The row that a reduce, argreduce or cumulate folds with."""
-        return "add" if type(self.op) is ops.Contract else self.op.fn  # type: ignore[attr-defined]
+        return "add" if product_labels(self.op) is not None else self.op.fn  # type: ignore[attr-defined]
 
     @property
     def is_serial(self) -> bool:
@@ -138,7 +139,7 @@ def op_label(op: Any) -> str:
         return "position" if op.fn == "position" else get_row(op.fn).name       # that is the schedule's own, no row
     if kind is ops.Cast:
         return f"as_{dtypes.SHORT[op.dtype]}"
-    is_written_so = kind in (ops.Reduce, ops.Contract, ops.ArgReduce, ops.Cumulate)
+    is_written_so = kind in (ops.ArgReduce, ops.Cumulate, *FOLDING, *PRODUCTS)
     return str(op) if is_written_so else kind.__name__.lower()
 
 
@@ -192,7 +193,7 @@ class Block:
 
 @record(eq=False)
 class CallItem:
-    """outs = routine(args), for each index of `batch`; `routine` as in `ops.Call`.
+    """outs = routine(args), for each index of `batch`; `routine` as in `ir.ops`.
 
     args: memory, a Leaf with the axes of the batch and then those of the routine's core; or one value for all (not
     `in_memory`).
@@ -262,7 +263,7 @@ class Body:
     rooms: memory of results of the item around of which only this body knows the sizes.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[BodyItem, ...]
     level: int
     defined: Mapping[Var, int]
     ends: tuple[Operand, ...] = ()
@@ -320,7 +321,7 @@ class CondItem:
         return [self.condition]
 
 
-Item = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
+BodyItem = Nest | Block | CallItem | SizeItem | ScanItem | CondItem
 
 
 # -------------------------------------------------------------------------------------------- the schedule
@@ -382,9 +383,9 @@ class Schedule:
 # ----------------------------------------------------------------------------------------------- traversal
 
 
-def statements(item: Item) -> Iterator[Any]:
+def statements(item: BodyItem) -> Iterator[Any]:
     """All Nodes and CheckItems below an item, in order; an item of another kind is itself one."""
-    stack: list[Item | Node | CheckItem] = [item]
+    stack: list[BodyItem | Node | CheckItem] = [item]
     while stack:
         top = stack.pop()
         if type(top) is Nest or type(top) is Block:

@@ -27,10 +27,10 @@ from gradc.loops.nodes import SizeExpr
 from gradc.loops.schedule import (
     Block,
     Body,
+    BodyItem,
     CallItem,
     CheckItem,
     CondItem,
-    Item,
     Leaf,
     Nest,
     Node,
@@ -114,7 +114,7 @@ class _ScheduleChecker:
         for o in body.ends:
             self.operand(o, 0, known)
 
-    def item(self, item: Item, known: set[Var], level: int) -> None:
+    def item(self, item: BodyItem, known: set[Var], level: int) -> None:
         match item:
             case Nest() | Block():
                 self.nest(item, (), known)

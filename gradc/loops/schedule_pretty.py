@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gradc.ir import ops
+from gradc.ir.facts import product_labels
 from gradc.ir.program import Var
 from gradc.loops.index import Lookup, View
 from gradc.loops.names import Namer
@@ -143,7 +144,7 @@ class _Printer:
             case "cumulate":
                 return f"{out} = running {n.fold}: {value}"
         over = ", ".join([LOOP_NAMES[p] for p in n.reduced])
-        if type(n.op) is ops.Contract:
+        if product_labels(n.op) is not None:
             value = f"mul({value})"
         return f"{out} = {n.fold if n.kind == 'reduce' else n.op} over {over}: {value}"
 

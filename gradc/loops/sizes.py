@@ -18,6 +18,7 @@ from typing import Any
 
 from gradc.errors import literal
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import reads
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import get_routine
 from gradc.ir.scalars import COST, get_row
@@ -91,7 +92,7 @@ class KernelSizes(Shapes):
     def name(self, var: Var) -> str:
         return self.names.get(var) or "a result"
 
-    def stating(self, op: ops.Call) -> str:
+    def stating(self, op: Any) -> str:
         code = get_routine(op.routine).snippet      # the cache's key knows no names of users' Ops but of C code
         return str(op) if code is not None else super().stating(op)
 
@@ -120,7 +121,7 @@ class KernelSizes(Shapes):
         if var in self._inputs and var.type.dtype in dtypes.DISCRETE:
             code = Load(self._inputs[var], Index())
         elif (eqn := self.producer.get(var)) is not None:
-            if type(eqn.op) is ops.Slice:
+            if reads(eqn.op) is not None:
                 code = self._element_code(eqn)
             elif type(eqn.op) in (ops.Map, ops.Cast) and var.type.dtype in dtypes.DISCRETE:
                 if eqn.op in (ops.Map("eq"), ops.Map("le"), ops.Map("ge")) and self._same_scalars(*eqn.args):

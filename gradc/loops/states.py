@@ -8,8 +8,8 @@ csrc/include/gradc_runtime.h; the call path makes them of Generators and Generat
 from __future__ import annotations
 
 from gradc.ir import ops
+from gradc.ir.facts import facts
 from gradc.ir.program import Eqn, Program, Var, bodies, with_bodies
-from gradc.ir.routines import get_routine
 from gradc.ir.types import WORDS, RngType
 
 
@@ -29,8 +29,7 @@ def as_words(program: Program) -> Program:
         if type(e.op) is ops.Words:
             own[e.out] = own[e.args[0]]
             continue
-        draws = type(e.op) is ops.Call and isinstance(e.op.routine, str) and get_routine(e.op.routine).has_state
-        names = ("state", e.op.routine) if draws else (None,) * len(e.outs)
+        names = ("state", e.op.routine) if facts(e.op).draws(e.op) else (None,) * len(e.outs)
         args = tuple([own[a] for a in e.args])
         outs = tuple([copy(v, name) for v, name in zip(e.outs, names)])
         eqns.append(Eqn(with_bodies(e.op, as_words), args, outs, e.sources))

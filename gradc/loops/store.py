@@ -14,10 +14,10 @@ from gradc.loops.place_values import is_contiguous, shows_all
 from gradc.loops.schedule import (
     Block,
     Body,
+    BodyItem,
     CallItem,
     CheckItem,
     CondItem,
-    Item,
     Nest,
     Node,
     ScanItem,
@@ -60,7 +60,7 @@ class _Store:
             items[k] = _without(items[k], needless) or Block()
         return replace(body, items=tuple(items), copies=())
 
-    def _with_bodies(self, item: Item, inner: list[Uses]) -> Item:
+    def _with_bodies(self, item: BodyItem, inner: list[Uses]) -> BodyItem:
         if isinstance(item, ScanItem):
             start, body = map(self.decide, item.bodies, inner)
             return replace(item, start=start, body=body)
@@ -117,7 +117,7 @@ class _Store:
         return needless
 
 
-def _whole_results(item: Item) -> tuple[Var, ...]:
+def _whole_results(item: BodyItem) -> tuple[Var, ...]:
     """Results of an item that are written as wholes."""
     if type(item) is ScanItem:
         return item.rows

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradc.ir.program import Var
 from gradc.loops.index import View, needed
-from gradc.loops.schedule import Block, Body, CallItem, CheckItem, Item, Leaf, Nest, Node, SizeItem, leaves
+from gradc.loops.schedule import Block, Body, BodyItem, CallItem, CheckItem, Leaf, Nest, Node, SizeItem, leaves
 
-User = Node | CheckItem | Item | Body
+User = Node | CheckItem | BodyItem | Body
 
 
 class Uses:

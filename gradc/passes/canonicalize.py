@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
+from gradc.ir.facts import REORDERING, permutation
 from gradc.ir.program import Var, value
 from gradc.ir.scalars import get_row
 from gradc.passes import sums, views
@@ -123,7 +124,7 @@ ELEMENTWISE = (
     Rule("second", On(("second",)), _second,
          sample=lambda b: (b.map("second", b.map("exp", v := matrix(b)), b.constant(1.0, "float64")),
                            b.map("second", v, b.map("exp", v)),
-                           b.map("second", v, b.apply(ops.Slice((ops.Item(at=0),)), v)))),
+                           b.map("second", v, build.take(b, v, 0)))),
     Rule("identity", On(("identity",)), _identity, sample=lambda b: b.map("identity", matrix(b))),
     Rule("conj_of_real", On(("conj", "real")), _real,
          sample=lambda b: (b.map("conj", v := matrix(b)), b.map("real", v))),
@@ -203,8 +204,8 @@ def _cast(b: Rewriter, op: ops.Cast, args: Args) -> Var | None:
     repeated = b.eqn(v, ops.Broadcast)
     if repeated is not None:
         return b.apply(ops.Broadcast(), b.cast(repeated.args[0], op.dtype), *repeated.args[1:])
-    lifted = b.eqn(v, ops.Transpose)
-    if lifted is not None and lifted.op.perm == (-1,):
+    lifted = b.eqn(v, REORDERING)
+    if lifted is not None and permutation(lifted.op) == (-1,):
         return b.apply(lifted.op, b.cast(lifted.args[0], op.dtype))
     joined = b.eqn(v, ops.Concat)
     if joined is not None and len(joined.args) <= 8 and all(a.type.shape == (1,) for a in joined.args):
@@ -216,10 +217,10 @@ CASTS = (
     Rule("cast", On((ops.Cast,)), _cast,
          sample=lambda b: (b.apply(ops.Cast("float64"), v := matrix(b)),
                            b.apply(ops.Cast("int16"), b.apply(ops.Cast("int64"), matrix(b, "int8"))),
-                           b.apply(ops.Cast("int8"), b.apply(ops.Broadcast(), b.apply(ops.Slice((ops.Item(at=0),)), v),
+                           b.apply(ops.Cast("int8"), b.apply(ops.Broadcast(), build.take(b, v, 0),
                                                              b.size(v, 0), b.size(v, 1))),
                            b.apply(ops.Cast("float32"), b.apply(ops.Concat(0), *[
-                               b.apply(ops.Transpose((-1,)), b.size(v, k)) for k in (0, 1)])))),
+                               build.vector(b, b.size(v, k)) for k in (0, 1)])))),
 )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc.errors import GradcError
-from gradc.ir import dtypes, interp, ops
+from gradc.ir import build, dtypes, interp, ops
+from gradc.ir.facts import FOLDING, PRODUCTS
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import ANY_MAP, CONSTANT_KINDS, Args, On, Rule, Sample, result_type
@@ -81,10 +82,10 @@ def _map_of_broadcast(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
 
 def _sample_fold(b: Rewriter) -> Sample:
     x = b.constant(np.array([[0.0, -0.0, np.nan], [np.inf, 1.5, -2.0]]))
-    return (b.map("mul", b.constant(2, "int8"), b.constant(0.5, "float64")), b.apply(ops.Reduce("add", (1,)), x),
-            b.apply(ops.Transpose((1, 0)), x), b.map("add", x, b.constant(1, "int8")),
-            b.apply(ops.Contract((0, 1), (2, 1), (0, 2)), x, x), b.cast(x, "int32"),
-            b.apply(ops.Slice((ops.Item(at=-1), ops.Item(step=-1))), x), b.apply(ops.Cumulate("add", 1), x),
+    return (b.map("mul", b.constant(2, "int8"), b.constant(0.5, "float64")), build.fold(b, "add", x, (1,)),
+            build.dimshuffle(b, x, (1, 0)), b.map("add", x, b.constant(1, "int8")),
+            build.contract(b, x, (0, 1), x, (2, 1), (0, 2)), b.cast(x, "int32"),
+            build.index(b, x, [ops.Item(at=-1), ops.Item(step=-1)]), b.apply(ops.Cumulate("add", 1), x),
             b.apply(ops.ArgReduce("maximum", 0), x), b.apply(ops.Concat(0), x, x))
 
 
@@ -105,7 +106,7 @@ def _sample_broadcast(b: Rewriter) -> Sample:
 
 
 RULES = (
-    Rule("fold", On((ANY_MAP, ops.Cast, ops.Reduce, ops.Cumulate, ops.ArgReduce, ops.Contract, ops.Concat, *ops.WRITES,
+    Rule("fold", On((ANY_MAP, ops.Cast, ops.Cumulate, ops.ArgReduce, ops.Concat, *FOLDING, *PRODUCTS, *ops.WRITES,
                      *_MOVED), every=_CONSTANTS), _fold, sample=_sample_fold),
     Rule("constant_array_of_one_value", On((ops.Constant,)), _uniform, sample=_sample_uniform),
     Rule("map_of_broadcast", On((ANY_MAP,), some=(ops.Broadcast,)), _map_of_broadcast, sample=_sample_broadcast),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -39,9 +39,8 @@ def _range(b: Rewriter, op: ops.Gather, args: Args) -> Var | None:
     first, end = int(data[0]), int(data[-1]) + (1 if step > 0 else -1)
     if step == 0 or not np.array_equal(data, np.arange(first, end, step)):
         return None
-    item = ops.Item(start=first, stop=end if end >= 0 else None, step=step)
-    made = b.apply(ops.Slice((*[ops.Item()] * axis, item)), x)
-    return b.apply(ops.Transpose((axis, *[k for k in range(x.type.ndim) if k != axis])), made)
+    made = build.cut(b, x, first, end if end >= 0 else None, step, axis=axis)
+    return build.move_axis(b, made, axis, 0)
 
 
 def _twice(b: Rewriter, op: ops.Gather, args: Args) -> Var | None:

@@ -42,39 +42,39 @@ def matrix(b: Rewriter, dtype: str = "float64", shape: tuple[int | None, ...] = 
 
 
 class Pattern:
-    """Base of pattern nodes; Python operators build `Call` nodes."""
+    """Base of pattern nodes; Python operators build `Applied` nodes."""
 
     __slots__ = ()
 
-    def __add__(self, other: Pattern | float) -> Call:
-        return Call("add", (self, lift(other)))
+    def __add__(self, other: Pattern | float) -> Applied:
+        return Applied("add", (self, lift(other)))
 
-    def __radd__(self, other: Pattern | float) -> Call:
-        return Call("add", (lift(other), self))
+    def __radd__(self, other: Pattern | float) -> Applied:
+        return Applied("add", (lift(other), self))
 
-    def __sub__(self, other: Pattern | float) -> Call:
-        return Call("sub", (self, lift(other)))
+    def __sub__(self, other: Pattern | float) -> Applied:
+        return Applied("sub", (self, lift(other)))
 
-    def __rsub__(self, other: Pattern | float) -> Call:
-        return Call("sub", (lift(other), self))
+    def __rsub__(self, other: Pattern | float) -> Applied:
+        return Applied("sub", (lift(other), self))
 
-    def __mul__(self, other: Pattern | float) -> Call:
-        return Call("mul", (self, lift(other)))
+    def __mul__(self, other: Pattern | float) -> Applied:
+        return Applied("mul", (self, lift(other)))
 
-    def __rmul__(self, other: Pattern | float) -> Call:
-        return Call("mul", (lift(other), self))
+    def __rmul__(self, other: Pattern | float) -> Applied:
+        return Applied("mul", (lift(other), self))
 
-    def __truediv__(self, other: Pattern | float) -> Call:
-        return Call("true_divide", (self, lift(other)))
+    def __truediv__(self, other: Pattern | float) -> Applied:
+        return Applied("true_divide", (self, lift(other)))
 
-    def __rtruediv__(self, other: Pattern | float) -> Call:
-        return Call("true_divide", (lift(other), self))
+    def __rtruediv__(self, other: Pattern | float) -> Applied:
+        return Applied("true_divide", (lift(other), self))
 
-    def __pow__(self, other: Pattern | float) -> Call:
-        return Call("pow", (self, lift(other)))
+    def __pow__(self, other: Pattern | float) -> Applied:
+        return Applied("pow", (self, lift(other)))
 
-    def __neg__(self) -> Call:
-        return Call("neg", (self,))
+    def __neg__(self) -> Applied:
+        return Applied("neg", (self,))
 
 
 # Plain classes: each dataclass would cost a millisecond of `import gradc`.
@@ -107,7 +107,7 @@ class Number(Pattern):
         self.value = value
 
 
-class Call(Pattern):
+class Applied(Pattern):
     """Matches `Map(fn)` of matching arguments; commutative rows in either order."""
 
     __slots__ = __match_args__ = ("fn", "args")
@@ -132,18 +132,18 @@ def scalar(name: str) -> Scalar:
     return Scalar(name)
 
 
-class _Rows:
+class _RowPatterns:
     """`r.exp(x)`: the pattern of the row `exp`."""
 
     __slots__ = ()
 
-    def __getattr__(self, fn: str) -> Callable[..., Call]:
+    def __getattr__(self, fn: str) -> Callable[..., Applied]:
         if fn.startswith("__"):
             raise AttributeError(fn)
-        return lambda *args: Call(fn, tuple(lift(a) for a in args))
+        return lambda *args: Applied(fn, tuple(lift(a) for a in args))
 
 
-r = _Rows()
+r = _RowPatterns()
 
 # Wildcard among roots: every Map.
 ANY_MAP = "map of any row"
@@ -204,7 +204,7 @@ class Rule:
         work = [self.before]
         while work:
             p = work.pop()
-            if isinstance(p, Call):
+            if isinstance(p, Applied):
                 if p.fn not in present:
                     return False
                 work.extend(p.args)
@@ -234,7 +234,7 @@ def kind_of(op: ops.OpKind) -> Any:
 
 def _accepts(pattern: Pattern, kind: Kind) -> bool:
     match pattern:
-        case Call(fn):
+        case Applied(fn):
             return kind == fn
         case Scalar():
             return kind in CONSTANT_KINDS
@@ -253,7 +253,7 @@ def orders(pattern: Pattern) -> list[Any]:
 
     Constants stand first in Programs (canonical order), so they do in patterns.
     """
-    if not isinstance(pattern, Call):
+    if not isinstance(pattern, Applied):
         return [pattern]
     choices: list[tuple[Kind, ...]] = [()]
     for a in pattern.args:
@@ -263,17 +263,17 @@ def orders(pattern: Pattern) -> list[Any]:
         if get_row(pattern.fn).commutative and len(c) == 2:
             constant = [isinstance(a, (Number, Scalar)) for a in c]
             if constant[1] and not constant[0]:
-                result.append(Call(pattern.fn, c[::-1]))
+                result.append(Applied(pattern.fn, c[::-1]))
                 continue
-            result.append(Call(pattern.fn, c))
+            result.append(Applied(pattern.fn, c))
             if not constant[0] and not (isinstance(c[0], Any_) and isinstance(c[1], Any_)):
-                result.append(Call(pattern.fn, c[::-1]))
+                result.append(Applied(pattern.fn, c[::-1]))
         else:
-            result.append(Call(pattern.fn, c))
+            result.append(Applied(pattern.fn, c))
     return result
 
 
-def _steps(root: Call) -> tuple[list[Step], dict[str, int]]:
+def _steps(root: Applied) -> tuple[list[Step], dict[str, int]]:
     steps: list[Step] = []
     names: dict[str, int] = {}
     slots: list[Pattern] = list(root.args)
@@ -293,7 +293,7 @@ def _steps(root: Call) -> tuple[list[Step], dict[str, int]]:
                     names[name] = k
             case Number(value):
                 steps.append((_NUMBER, k, value))
-            case Call(fn, args):
+            case Applied(fn, args):
                 steps.append((_CALL, k, fn))
                 slots.extend(args)
         k += 1
@@ -305,7 +305,7 @@ def _dtype_fits(want: str, dtype: str) -> bool:
     return want == "any" or dtype in (dtypes.FLOATS if want == "float" else dtypes.INTEGERS)
 
 
-def compile_pattern(rule: Rule, root: Call) -> Callable[..., Var | None]:
+def compile_pattern(rule: Rule, root: Applied) -> Callable[..., Var | None]:
     """The function (rewriter, op, args) -> Var or None that tries `rule` in one order of its pattern."""
     steps, names = _steps(root)
     when, after, want = rule.when, rule.after, rule.dtype
@@ -354,7 +354,7 @@ def build(b: Rewriter, pattern: Pattern, env: dict[str, Var], dtype: str) -> Var
             return b.cast(env[name], dtype)
         case Number(value):
             return b.constant(value, dtype)
-        case Call(fn, args):
+        case Applied(fn, args):
             return b.map(fn, *[build(b, a, env, dtype) for a in args])
     raise InternalError(f"{pattern!r} can't stand in the right-hand side of a rule")
 
@@ -419,7 +419,7 @@ def _structural(on: On) -> Callable[[Sequence[Kind]], bool]:
     return fits
 
 
-def _elementwise(order: Call) -> Callable[[Sequence[Kind]], bool]:
+def _elementwise(order: Applied) -> Callable[[Sequence[Kind]], bool]:
     args = order.args
     same = len(args) == 2 and isinstance(args[0], Any_) and isinstance(args[1], Any_) and args[0].name == args[1].name
 

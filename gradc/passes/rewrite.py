@@ -155,7 +155,7 @@ class Rewriter(Builder):
 
     def raw(self, op: ops.OpKind, args: Sequence[Var]) -> Any:
         """`op(*args)` as it stands."""
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
+        key = _key(op, args)
         eqn = self._interned.get(key)
         if eqn is None:
             eqn = self.place(key, op, args, infer.output_types(op, args))
@@ -187,13 +187,14 @@ class Rewriter(Builder):
     @overload
     def eqn(self, var: Var, kind: type[K]) -> Eqn[K] | Any: ...
     @overload
-    def eqn(self, var: Var, kind: str | None = None) -> Eqn[Any] | Any: ...
+    def eqn(self, var: Var, kind: str | tuple[Any, ...] | None = None) -> Eqn[Any] | Any: ...
     def eqn(self, var: Var, kind: object = None) -> Eqn[Any] | Any:
-        """The equation that makes `var`; with `kind`, only if it is of that op kind or row."""
+        """The equation that makes `var`; with `kind`, only if it is of that op kind or row, or one of these."""
         eqn = self.producer.get(var)
-        if eqn is None or (kind is not None and self.kinds[var.number] != kind):
-            return None
-        return eqn
+        if eqn is None or kind is None:
+            return eqn
+        found = self.kinds[var.number]
+        return eqn if found == kind or (type(kind) is tuple and found in kind) else None
 
     def uses(self) -> dict[Var, int]:
         """How often each Var is used in the Program that is being rewritten; counted on the first question."""
@@ -244,8 +245,7 @@ class Rewriter(Builder):
 
     def adopt(self, eqn: Eqn, args: tuple[Var, ...]) -> Eqn:
         """Take an equation over with its results; or the one that is there already for the same op and `args`."""
-        op = eqn.op
-        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
+        key = _key(eqn.op, args)
         found = self._interned.get(key)
         if found is not None:
             if eqn.sources != found.sources:
@@ -254,7 +254,7 @@ class Rewriter(Builder):
                 if old is not new:
                     self.state.replaced[old] = new
             return found
-        taken = eqn if args is eqn.args else Eqn(op, args, eqn.outs, eqn.sources)
+        taken = eqn if args is eqn.args else Eqn(eqn.op, args, eqn.outs, eqn.sources)
         self._interned[key] = taken
         self.eqns.append(taken)
         for out in eqn.outs:
@@ -304,6 +304,11 @@ class Rewriter(Builder):
             if dims is not None and not self.sizes.equal(self.sizes.dims[new], dims):
                 return None
         return new
+
+
+def _key(op: Any, args: Sequence[Var]) -> tuple[Any, ...]:
+    """What is the same of equations that are one; `sweep` makes it itself, from what it knows."""
+    return (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
 
 
 def ordered(args: Sequence[Var]) -> tuple[Var, ...]:

@@ -4,7 +4,7 @@ Here: `size_var`, which writes a size (`ir.sizes`) as equations; the rule that p
 `ShapeOf` of intermediates, so that afterwards ShapeOf stands only on inputs and on results of which nothing else tells
 the size; and `lost_checks`.
 
-Equations that compare sizes when they run (Map, Contract, Concat, Broadcast) make dimensions equal; these equalities
+Equations that compare sizes when they run (Map, Concat, Broadcast, ...) make dimensions equal; these equalities
 hold for the whole Program, because it fails as a whole where one does not hold.  Rules may therefore drop an equation
 together with its comparison; `lost_checks` compares what the rewritten Program still checks with what the original one
 did, and what was lost is put back as an Assert on sizes.  What an unneeded *value* would have raised (an index out of
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradc.errors import SIZE_ONE, InternalError
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.shapes import Shapes, analyse, describe
 from gradc.ir.sizes import Constraint, Dim, Symbol, parts
@@ -91,7 +91,7 @@ def _sum(b: Rewriter, constant: int, terms: Sequence[tuple[int, Symbol]], get: C
 def length(b: Rewriter, start: Dim | None, stop: Dim | None, step: Dim, n: Var, get: Callable[[Dim], Var]) -> Var:
     """Length of a slice of an axis of size n, as `len(range(*slice(start, stop, step).indices(n)))`.
 
-    Source: the algorithm of PySlice_AdjustIndices in the Python documentation, "Slice Objects".
+    Source: the algorithm of PySlice_AdjustIndices in the Python documentation.
     """
     def const(k: int) -> Var:
         return b.constant(k, "int64")
@@ -139,7 +139,7 @@ def _sample_map(b: Rewriter) -> Sample:
     x = b.input(TensorType("float64", (None, 3)))
     y = b.input(TensorType("float64", (None, None)))
     return b.apply(ops.ShapeOf(1), b.map("add", y, b.map("exp", x))), \
-        b.apply(ops.ShapeOf(0), b.apply(ops.Transpose((1, -1, 0)), y))
+        b.apply(ops.ShapeOf(0), build.dimshuffle(b, y, (1, -1, 0)))
 
 
 def _sample_slice(b: Rewriter) -> Sample:
@@ -148,13 +148,9 @@ def _sample_slice(b: Rewriter) -> Sample:
     item = ops.Item
     cuts = [(item(start=1),), (item(stop=-2),), (item(start=-2, stop=9),), (item(step=2),), (item(step=-1),),
             (item(start=5, stop=0, step=-3),), (item(start=-1, stop=1, step=-2),), (item(at=0), item(start=1, step=3))]
-    outs = [b.apply(ops.ShapeOf(0), b.apply(ops.Slice(c), x)) for c in cuts]
-    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(start=ops.DYNAMIC),)), x, i)))
-    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(stop=ops.DYNAMIC, step=-2),)), x, i)))
-    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Slice((item(start=ops.DYNAMIC, stop=3),)), x, i)))
-    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Iota(), i)))
-    outs.append(b.apply(ops.ShapeOf(0), b.apply(ops.Concat(0), x, b.apply(ops.Slice(cuts[0]), x), x)))
-    return tuple(outs)
+    made = [*[build.index(b, x, c) for c in cuts], build.cut(b, x, i), build.cut(b, x, None, i, -2),
+            build.cut(b, x, i, 3), b.apply(ops.Iota(), i), b.apply(ops.Concat(0), x, build.cut(b, x, 1), x)]
+    return tuple([b.apply(ops.ShapeOf(0), v) for v in made])
 
 
 RULES = (

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
+from gradc.ir.facts import PRODUCTS, READING, REORDERING
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, kind_of, r, result_type, var
@@ -33,7 +34,7 @@ def _used_once(b: Rewriter, x: Var, y: Any) -> bool:
     return (not y.type.ndim or b.same_shape(x, y)) and eqn is not None and b.uses().get(eqn.outs[0], 0) == 1
 
 
-def _matrix_product(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
+def _matrix_product(b: Rewriter, op: Any, args: Args) -> Var | None:
     """Labels that stand next to one another wherever they stand are one: sum_tb x[t,b,i] y[t,b,j] is X^T Y, a gemm."""
     parts = [list(op.a), list(op.b), list(op.out)]
     groups = {label: [label] for part in parts for label in part}
@@ -52,7 +53,7 @@ def _matrix_product(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
     if len(groups) != 3 or len(parts[0]) + len(parts[1]) == len(args[0].type.shape) + len(args[1].type.shape) \
             or [len(s) for s in (a - c, c - a, a & c, out)] != [1, 1, 1, 2] or a & c & out:
         return None
-    if any(b.kinds[v.number] in (ops.Slice, ops.Broadcast, ops.Transpose) for v in args):
+    if any(b.eqn(v, (ops.Broadcast, *READING, *REORDERING)) for v in args):
         return None             # as a matrix it would be a copy
     size = {label: b.size(v, k) for part, v in zip((op.a, op.b), args) for k, label in enumerate(part)}
 
@@ -62,20 +63,20 @@ def _matrix_product(b: Rewriter, op: ops.Contract, args: Args) -> Var | None:
         return b.apply(ops.Reshape(len(part)), v, *[reduce(lambda p, q: b.map("mul", p, q),
                                                            [size[k] for k in groups[label]]) for label in part])
 
-    made = b.apply(ops.Contract(*map(tuple, parts)), matrix(args[0], parts[0]), matrix(args[1], parts[1]))
+    made = build.contract(b, matrix(args[0], parts[0]), parts[0], matrix(args[1], parts[1]), parts[1], parts[2])
     return made if len(op.out) == 2 else b.apply(ops.Reshape(len(op.out)), made, *[size[k] for k in op.out])
 
 
 def _sample_matrix_product(b: Rewriter) -> Sample:
     v, w = [b.input(TensorType("float64", (None, None, s))) for s in (None, 3)]
     m = b.input(TensorType("float64", (3, None)))
-    return (b.apply(ops.Contract((0, 1, 2), (0, 1, 3), (2, 3)), v, w),
-            b.apply(ops.Contract((0, 1, 2), (2, 3), (0, 1, 3)), w, m),
-            b.apply(ops.Contract((2, 3), (0, 1, 2), (0, 1, 3)), m, w))
+    return (build.contract(b, v, (0, 1, 2), w, (0, 1, 3), (2, 3)),
+            build.contract(b, w, (0, 1, 2), m, (2, 3), (0, 1, 3)),
+            build.contract(b, m, (2, 3), w, (0, 1, 2), (0, 1, 3)))
 
 
 RULES = (
-    Rule("matrix_product", On((ops.Contract,)), _matrix_product, exact=False, ulps=64, sample=_sample_matrix_product,
+    Rule("matrix_product", On(PRODUCTS), _matrix_product, exact=False, ulps=64, sample=_sample_matrix_product,
          why="sums of one array in another order"),
     Rule("one_over_times", (1 / x) * y, y / x, when=_used_once, exact=False,
          why="one rounding instead of two, and no overflow of 1/x for subnormal x"),

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.exponentials import SEEDS
+from gradc.ir.facts import FOLDING, REORDERING
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
@@ -110,7 +111,7 @@ def _matrix(b: Rewriter) -> Var:
 
 
 def _keep(b: Rewriter, v: Var) -> Var:
-    return b.apply(ops.Transpose((0, -1)), v)
+    return build.insert_axes(b, v, (1,), 2)
 
 
 def _sample_logistic(b: Rewriter) -> Sample:
@@ -128,10 +129,10 @@ def _sample_logistic(b: Rewriter) -> Sample:
 def _sample_softmax(b: Rewriter) -> Sample:
     v, g = _matrix(b), _matrix(b)
     e = b.map("exp", v)
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     p = b.map("true_divide", e, _keep(b, s))
-    gs = b.apply(ops.Slice((ops.Item(), ops.Item(at=0))), g)
-    total = b.apply(ops.Reduce("add", (0, 1)), e)
+    gs = build.take(b, g, 0, 1)
+    total = build.fold(b, "add", e, (0, 1))
     return (p, b.map("mul", _keep(b, b.map("true_divide", gs, s)), e), b.map("true_divide", e, total),
             b.map("mul", b.map("true_divide", b.map("true_divide", g, p), _keep(b, s)), e))
 
@@ -139,7 +140,7 @@ def _sample_softmax(b: Rewriter) -> Sample:
 def _sample_log(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     sig = b.map("sigmoid", v)
     return (b.map("log", b.map("true_divide", e, _keep(b, s))), b.map("log", b.map("square", sig)),
             b.map("log", b.map("true_divide", b.constant(1.0, "float64"), b.map("add", b.constant(1.0, "float64"), e))))
@@ -149,7 +150,7 @@ def _sample_log_of_sum(b: Rewriter) -> Sample:
     v, w = _matrix(b), _matrix(b)
     d, e = b.map("exp", v), b.map("exp", w)
     two = b.constant(2.0, "float64")
-    s = b.apply(ops.Reduce("add", (1,)), e)
+    s = build.fold(b, "add", e, (1,))
     return (b.map("log", b.map("add", d, e)), b.map("log", b.map("add", two, b.map("add", d, e))),
             b.map("log1p", b.map("add", d, e)), b.map("log1p", s), b.map("log", b.map("add", two, d)))
 
@@ -173,14 +174,14 @@ def _sample_sums(b: Rewriter) -> Sample:
 def _sample_logsumexp(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
-    return (b.map("log", b.apply(ops.Reduce("add", (1,)), e)), b.map("log", b.apply(ops.Reduce("add", (0, 1)), e)),
-            b.map("log", _keep(b, b.apply(ops.Reduce("add", (1,)), e))))
+    return (b.map("log", build.fold(b, "add", e, (1,))), b.map("log", build.fold(b, "add", e, (0, 1))),
+            b.map("log", _keep(b, build.fold(b, "add", e, (1,)))))
 
 
 _GRADIENT = "exp(u) is positive: where the literal quotient is inf/inf or 0/0, exact arithmetic gives this"
 _EMPTY = _LIMIT + "; a maximum of nothing is an error where the sum of nothing was 0"
 
-_PRODUCT = (*SEEDS, "mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", ops.Reduce, ops.Transpose)
+_PRODUCT = (*SEEDS, "mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", *FOLDING, *REORDERING)
 
 PRODUCTS = (
     Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDS, "pow")), _form, exact=False,

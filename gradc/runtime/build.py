@@ -123,7 +123,7 @@ def stats() -> dict[str, int]:
 # ---- finding -----------------------------------------------------------------------------------------
 
 
-def _stores() -> list[cache.Store]:
+def _stores() -> list[cache.KernelStore]:
     """The directories to look in; new kernels go to the first."""
     try:
         main = cache.main_store()
@@ -134,7 +134,7 @@ def _stores() -> list[cache.Store]:
     return [main] if private is None else [main, private]
 
 
-def _private() -> cache.Store:
+def _private() -> cache.KernelStore:
     try:
         store = cache.private_store()
     except OSError as error:
@@ -143,9 +143,9 @@ def _private() -> cache.Store:
     return store
 
 
-def _find(stores: Sequence[cache.Store], key: str, *, again: bool) -> tuple[cache.Lookup, Loaded | None]:
+def _find(stores: Sequence[cache.KernelStore], key: str, *, again: bool) -> tuple[cache.Search, Loaded | None]:
     """What the first store says about `key`, and the kernel if any store has it."""
-    first: cache.Lookup | None = None
+    first: cache.Search | None = None
     for store in stores:
         looked = store.lookup(key, _objection, again=again)
         first = first or looked
@@ -154,7 +154,7 @@ def _find(stores: Sequence[cache.Store], key: str, *, again: bool) -> tuple[cach
                 module = _load(looked.entry)
             except ImportError as error:  # the C library lacks a symbol that the kernel needs
                 unfit = (*looked.unfit, looked.entry.path)
-                first = cache.Lookup(None, unfit, f"it can't be loaded here: {error}")
+                first = cache.Search(None, unfit, f"it can't be loaded here: {error}")
                 continue
             for path in looked.unfit:
                 folders.unlink(path)
@@ -178,7 +178,7 @@ def _objection(manifest: Manifest) -> str:
 # ---- making ------------------------------------------------------------------------------------------
 
 
-def _make(store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Lookup) -> Loaded:
+def _make(store: cache.KernelStore, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Search) -> Loaded:
     """Compile in `store`, or in the private one if that turns out to be unusable."""
     try:
         return _compile_into(store, key, unit, compiler, found)
@@ -187,11 +187,11 @@ def _make(store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchai
         if store == private:
             raise CompileError(f"the kernel can't be compiled in {store.path}: {error}") from error
         folders.fault(error, store.path)
-        return _compile_into(private, key, unit, compiler, cache.Lookup(None, (), found.reason))
+        return _compile_into(private, key, unit, compiler, cache.Search(None, (), found.reason))
 
 
 def _compile_into(
-    store: cache.Store, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Lookup
+    store: cache.KernelStore, key: str, unit: Unit, compiler: toolchain.Toolchain, found: cache.Search
 ) -> Loaded:
     """Compile, load and publish `unit`.
 
@@ -237,7 +237,8 @@ def _compile_into(
     return _loaded(entry, module, path, cached=False, seconds=seconds, reason=found.reason)
 
 
-def _compile(compiler: toolchain.Toolchain, unit: Unit, source: str, output: str, store: cache.Store, key: str) -> str:
+def _compile(compiler: toolchain.Toolchain, unit: Unit, source: str, output: str, store: cache.KernelStore,
+             key: str) -> str:
     """Make the shared object; returns the route taken, `object` or `child`."""
     folder = os.path.dirname(output)
     environment = toolchain.environment(folder)
@@ -316,7 +317,7 @@ def _raise_if_full(folder: str, output: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)
 
 
-def _kept(store: cache.Store, key: str, unit: Unit) -> str:
+def _kept(store: cache.KernelStore, key: str, unit: Unit) -> str:
     return store.keep_failed(key, unit.text) or "not kept (no place to write it)"
 
 

@@ -54,7 +54,7 @@ _PRIVATE: list[Any] = []
 
 
 @record
-class Lookup:
+class Search:
     """What was found for a key: an entry or None, paths that were found unfit, and why, in words."""
 
     entry: Entry | None
@@ -65,7 +65,7 @@ class Lookup:
 # ---- directories -------------------------------------------------------------------------------------
 
 
-def main_store() -> Store:
+def main_store() -> KernelStore:
     """The cache of this user, its directory made if it is not there.
 
     Raises: OSError if it can't be made, or if someone else could write to it.
@@ -84,10 +84,10 @@ def main_store() -> Store:
         raise NotADirectoryError(f"{path} is not a directory")
     require_safe(path, info)
     require_safe_ancestors(path)
-    return Store(path)
+    return KernelStore(path)
 
 
-def private_store(*, make: bool = True) -> Store | None:
+def private_store(*, make: bool = True) -> KernelStore | None:
     """A directory of this process alone, for when the cache is unusable; removed at exit.
 
     Raises: OSError if it can't be made.
@@ -97,7 +97,7 @@ def private_store(*, make: bool = True) -> Store | None:
             info = os.lstat(_PRIVATE[0])
             if stat.S_ISDIR(info.st_mode):
                 require_safe(_PRIVATE[0], info)
-                return Store(_PRIVATE[0])
+                return KernelStore(_PRIVATE[0])
         except OSError:
             pass
     if not make:
@@ -107,7 +107,7 @@ def private_store(*, make: bool = True) -> Store | None:
     if not _PRIVATE:
         atexit.register(_remove_private)
     _PRIVATE[:] = [path, os.getpid()]
-    return Store(path)
+    return KernelStore(path)
 
 
 def _remove_private() -> None:
@@ -128,12 +128,12 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 @record
-class Store:
+class KernelStore:
     """A cache directory that was found to be ours."""
 
     path: str
 
-    def lookup(self, key: str, accept: Callable[[Manifest], str], *, again: bool = False) -> Lookup:
+    def lookup(self, key: str, accept: Callable[[Manifest], str], *, again: bool = False) -> Search:
         """The entry of `key`, verified, that `accept` has no objection to (it returns the empty string).
 
         Damaged entries are counted and reported, unless this is done `again`; other people's are refused with
@@ -162,10 +162,10 @@ class Store:
                 continue
             objection = accept(entry.manifest)
             if not objection:
-                return Lookup(entry, tuple(unfit), "hit")
+                return Search(entry, tuple(unfit), "hit")
             reason = objection
             unfit.append(path)
-        return Lookup(None, tuple(unfit), reason)
+        return Search(None, tuple(unfit), reason)
 
     def _candidates(self, folder: str, key: str) -> Iterator[str]:
         """Paths that may hold `key`: the plain name without looking, then those of replacements, newest first."""

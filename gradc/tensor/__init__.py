@@ -11,9 +11,10 @@ import warnings as _warnings
 
 from gradc.ir.types import TensorType as TensorType
 from gradc.tensor import elemwise as _elemwise
+from gradc.tensor import linalg as linalg
+from gradc.tensor import nlinalg as nlinalg
 from gradc.tensor import nnet as nnet
 from gradc.tensor import random as random
-from gradc.tensor import slinalg as linalg  # as in PyTensor
 from gradc.tensor import slinalg as slinalg
 from gradc.tensor import special as special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
@@ -61,7 +62,7 @@ else:
     # Type checkers take the names from the imports, and would take an `__all__` that is computed for an empty one.
     __all__ = [name for name, value in globals().items()
                if name[0] != "_" and (not isinstance(value, _types.ModuleType)
-                                      or value in (nnet, random, slinalg, special))]
+                                      or value in (linalg, nlinalg, nnet, random, slinalg, special))]
 
     def __getattr__(name: str) -> object:
         new = _elemwise.DEPRECATED.get(name)

@@ -1,6 +1,6 @@
 """Products that sum over axes: `dot, matmul, outer, tensordot, batched_dot, einsum` and relatives.
 
-All are one `Contract` of two operands (or several, for einsum), in which axes are named by small ints.
+All are one sum of products of two operands (or several, for einsum), in which axes are named by small ints.
 Dtype: common of the operands.  Sizes that are summed over must agree, at build where known, else at run time.
 Error: products of matrices are summed by BLAS.  Other sums of float32 are no less exact than NumPy's: over the
 innermost axis within 150 u sum(abs(x * y)), u = 2^-24, for any number n of terms (128 of a lane are added up in
@@ -17,8 +17,8 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import ops
-from gradc.ir.graph import apply, describe
+from gradc.ir import build, graph
+from gradc.ir.graph import describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.diagonals import diagonal
@@ -34,10 +34,9 @@ __all__ = [
 ]
 
 
-
 def _contract(x: TensorVariable, y: TensorVariable, a: Sequence[int], b: Sequence[int],
               out: Sequence[int]) -> TensorVariable:
-    return apply(ops.Contract(tuple(a), tuple(b), tuple(out)), x, y)
+    return build.contract(graph, x, a, y, b, out)
 
 
 def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -45,14 +44,17 @@ def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
     Shapes: (n,) (n,) -> (); (n, k) (k, m) -> (n, m); a scalar multiplies.  Dtype: common.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    return _sum_over(x, y, -2)
+
+
+def _sum_over(x: TensorLike, y: TensorLike, axis: int) -> TensorVariable:
+    """The sum over the last axis of x and `axis` of y (its only one if y is a vector)."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)
     nx, ny = x.type.ndim, y.type.ndim
     if nx == 0 or ny == 0:
         return ew.mul(x, y)
-    a = list(range(nx))
-    b = list(range(nx, nx + ny))
-    b[-2 if ny > 1 else -1] = a[-1]
+    a, b = list(range(nx)), list(range(nx, nx + ny))
+    b[max(axis, -ny)] = a[-1]
     return _contract(x, y, a, b, [k for k in a + b if k != a[-1]])
 
 
@@ -71,7 +73,7 @@ def matmul(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 
 def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> TensorVariable:
-    """Contract the core axes; the axes before them are one batch, aligned from the right."""
+    """Products of the core axes; the axes before them are one batch, aligned from the right."""
     batch = max(x.type.ndim - core_x, y.type.ndim - core_y)
     inner, rows, columns = batch, batch + 1, batch + 2
     core_a = [rows, inner] if core_x == 2 else [inner]
@@ -83,19 +85,13 @@ def _batched(x: TensorVariable, y: TensorVariable, core_x: int, core_y: int) -> 
     wanted = list(range(batch)) + [k for k in (rows, columns) if k in a or k in b]
     out = [k for k in wanted if k in a or k in b]
     result = _contract(x, y, a, b, out)
-    if len(out) == len(wanted):
-        return result
-    here = iter(range(len(out)))
-    return apply(ops.Transpose(tuple(next(here) if k in out else -1 for k in wanted)), result)
+    return build.insert_axes(graph, result, [j for j, k in enumerate(wanted) if k not in out], len(wanted))
 
 
 def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[TensorVariable, list[int]]:
     """Without the batch axes of static size 1: the other operand's count, or they are put back at the end."""
     gone = [k for k, label in enumerate(a) if label < batch and x.type.shape[k] == 1]
-    if not gone:
-        return x, a
-    kept = tuple(k for k in range(len(a)) if k not in gone)
-    return apply(ops.Transpose(kept), x), [a[k] for k in kept]
+    return build.drop_axes(graph, x, gone), [label for k, label in enumerate(a) if k not in gone]
 
 
 def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -106,14 +102,7 @@ def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def inner(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum over the last axes of both, as numpy.inner."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    nx, ny = x.type.ndim, y.type.ndim
-    if nx == 0 or ny == 0:
-        return ew.mul(x, y)
-    a = list(range(nx))
-    b = list(range(nx, nx + ny - 1)) + [a[-1]]
-    return _contract(x, y, a, b, a[:-1] + b[:-1])
+    return _sum_over(x, y, -1)
 
 
 def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -125,23 +114,17 @@ def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def vecdot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum of conj(x) * y over the last axis; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(ew.conj(x), y, 1, 1)
+    return _batched(ew.conj(as_tensor_variable(x)), as_tensor_variable(y), 1, 1)
 
 
 def matvec(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Matrix times vector over the last axes; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(x, y, 2, 1)
+    return _batched(as_tensor_variable(x), as_tensor_variable(y), 2, 1)
 
 
 def vecmat(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Vector times matrix over the last axes; leading axes broadcast."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
-    return _batched(ew.conj(x), y, 1, 2)
+    return _batched(ew.conj(as_tensor_variable(x)), as_tensor_variable(y), 1, 2)
 
 
 def _axis_lists(x: TensorVariable, y: TensorVariable, axes: int | List, what: str) -> tuple[list[int], list[int]]:
@@ -299,9 +282,7 @@ def _distinct(t: TensorVariable, labels: list[str]) -> tuple[TensorVariable, lis
 def _without_ones(t: TensorVariable, labels: list[str], keep: set[str]) -> tuple[TensorVariable, list[str]]:
     """Without axes of static size 1 whose label is larger elsewhere (they broadcast)."""
     kept = [k for k, (s, label) in enumerate(zip(t.type.shape, labels)) if s != 1 or label not in keep]
-    if len(kept) == len(labels):
-        return t, labels
-    return apply(ops.Transpose(tuple(kept)), t), [labels[k] for k in kept]
+    return build.reorder(graph, t, kept), [labels[k] for k in kept]
 
 
 def _pair(left: tuple[TensorVariable, list[str]], right: tuple[TensorVariable, list[str]],
@@ -319,10 +300,9 @@ def _sum_out(x: TensorVariable, labels: list[str], needed: set[str]) -> tuple[Te
     alone = tuple(n for n, k in enumerate(labels) if k not in needed)
     if not alone:
         return x, labels
-    return apply(ops.Reduce("add", alone), x), [k for k in labels if k in needed]
+    return build.fold(graph, "add", x, alone), [k for k in labels if k in needed]
 
 
 def _finish(x: TensorVariable, labels: list[str], output: list[str]) -> TensorVariable:
     x, labels = _sum_out(x, labels, set(output))
-    perm = tuple(labels.index(k) for k in output)
-    return x if perm == tuple(range(len(labels))) else apply(ops.Transpose(perm), x)
+    return build.reorder(graph, x, [labels.index(k) for k in output])

@@ -13,8 +13,9 @@ import numpy as np
 
 from gradc.config import config
 from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, graph, ops
+from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
+from gradc.ir.facts import facts, permutation, reads
 from gradc.ir.graph import Apply, Constant, Variable, apply, describe, is_tensor, tensor_type
 from gradc.ir.types import TensorType
 from gradc.tensor.types import List, ShapeLike, TensorLike
@@ -117,12 +118,12 @@ def as_tensor_variable(x: TensorLike, name: str | None = None, ndim: int | None 
         raise TypeMismatchError(f"expected dtype {dtype}, got {describe(variable)} of type {variable.type}"
                                 f"{at(variable.source)}; cast it")
     have = variable.type.ndim
-    if ndim is not None and ndim != have:
-        if ndim < have:
-            raise ShapeError(f"expected {ndim} dimension(s), got {describe(variable)}, which has {have}"
-                             f"{at(variable.source)}")
-        variable = apply(ops.Transpose((-1,) * (ndim - have) + tuple(range(have))), variable)
-    return variable
+    if ndim is None or ndim == have:
+        return variable
+    if ndim < have:
+        raise ShapeError(f"expected {ndim} dimension(s), got {describe(variable)}, which has {have}"
+                         f"{at(variable.source)}")
+    return build.insert_axes(graph, variable, range(ndim - have), ndim)
 
 
 as_tensor = as_tensor_variable
@@ -146,7 +147,7 @@ def stack_new_axis(items: List) -> TensorVariable:
         if r.type.ndim != ndim:
             raise ShapeError(f"a list that is to make a tensor holds tensors of {ndim} and of {r.type.ndim} "
                              f"dimensions{at(r.source)}")
-    lifted = [apply(ops.Transpose((-1, *range(ndim))), r) for r in rows]
+    lifted = [build.insert_axes(graph, r, (0,), ndim + 1) for r in rows]
     if len(lifted) > 1 or len({r.type.dtype for r in rows}) > 1:
         return apply(ops.Concat(0), *lifted)
     return lifted[0]
@@ -188,8 +189,7 @@ def get_scalar_constant_value(v: TensorLike) -> np.ndarray:
         if type(op) is ops.Cast:
             dtype = dtype or op.dtype
             v = inputs[0]
-        elif type(op) in (ops.Transpose, ops.Broadcast, ops.Reshape, ops.GradientOf, ops.Assert) or \
-                op == ops.Map("identity"):
+        elif facts(op).values == 1 or type(op) is ops.GradientOf or op == ops.Map("identity"):
             v = inputs[0]
         elif op == ops.Map("second"):
             v = inputs[1]
@@ -228,12 +228,9 @@ def _one_size(value: TensorLike) -> TensorVariable:
         if v.type.dtype in dtypes.INTEGERS and v.type.ndim <= 1 and all(s == 1 for s in v.type.shape):
             if isinstance(v, Constant):
                 return size_constant(int(v.data.reshape(())))
-            if v.type.ndim:
-                if v.owner is not None and v.owner.op == ops.Transpose((-1,)):
-                    v = as_tensor_variable(v.owner.inputs[0])
-                else:
-                    v = apply(ops.Transpose(()), v)
-            return cast(v, "int64")
+            if v.type.ndim and v.owner is not None and permutation(v.owner.op) == (-1,):
+                v = as_tensor_variable(v.owner.inputs[0])
+            return cast(build.scalar(graph, v), "int64")
         raise TypeMismatchError(f"a size is an integer scalar, got {describe(v)} of type {v.type}{at(v.source)}")
     raise TypeMismatchError(f"a size is an integer or an integer scalar variable, got {quoted(value)}"
                             f"{at(graph.user_line())}")
@@ -263,16 +260,16 @@ def sizes(shape: ShapeLike, *, ndim: int | None = None, allow_unknown: bool = Fa
         elif v.owner is not None and type(v.owner.op) is ops.Concat and \
                 all(tensor_type(p).shape == (1,) for p in v.owner.inputs):      # a list of scalars put together before
             result = [_one_size(p) for p in v.owner.inputs]
-        elif v.owner is not None and type(v.owner.op) is ops.Slice and v.type.shape[0] is not None and \
-                len(v.owner.inputs) == 1 and len(v.owner.op.items) == 1:           # x.shape[1:]
-            item = v.owner.op.items[0]
+        elif v.owner is not None and (items := reads(v.owner.op)) is not None and v.type.shape[0] is not None and \
+                len(v.owner.inputs) == 1 and len(items) == 1:                      # x.shape[1:]
+            item = items[0]
             result = sizes(v.owner.inputs[0], allow_unknown=True)[slice(item.start, item.stop, item.step)]
         else:
             length = v.type.shape[0] if v.type.shape[0] is not None else ndim
             if length is None:
                 raise ShapeError(f"the length of the shape vector {describe(v)} is not known{at(v.source)}; give "
                                  f"ndim=, or a tuple of scalars")
-            result = [cast(apply(ops.Slice((ops.Item(at=k),)), v), "int64") for k in range(length)]
+            result = [cast(build.take(graph, v, k), "int64") for k in range(length)]
             if v.type.shape[0] is None and result:
                 have, want = apply(ops.ShapeOf(0), v), size_constant(length)
                 result[0] = apply(ops.Assert("expected a shape of {1} entries, got {0}", "shape", 2), result[0],

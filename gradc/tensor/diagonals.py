@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradc.errors import ShapeError, at
-from gradc.ir import dtypes, graph, ops
+from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import integer, python_integer
@@ -117,7 +117,7 @@ def trace(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -> T
     d = diagonal(x, offset, axis1, axis2)
     if d.type.dtype in dtypes.DISCRETE:
         d = cast(d, "uint64" if d.type.dtype in dtypes.UNSIGNED else "int64")
-    return apply(ops.Reduce("add", (d.type.ndim - 1,)), d)
+    return build.fold(graph, "add", d, (d.type.ndim - 1,))
 
 
 def fill_diagonal(x: TensorLike, value: TensorLike) -> TensorVariable:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, graph, ops
+from gradc.ir.facts import permutation, reads
 from gradc.ir.graph import Constant, Variable, apply, describe, is_tensor, user_line
 from gradc.record import record
 from gradc.tensor.checks import equal, named
@@ -44,7 +45,7 @@ class Positions:
         return 1 if self.mask is None else self.mask.type.ndim
 
 
-def _bound(entry: Entry, dynamic: list[Variable], what: str) -> Any:
+def _bound(entry: Entry, dynamic: list[TensorVariable], what: str) -> Any:
     """A position, or a bound of a slice, as int, None or DYNAMIC (whose variable joins `dynamic`)."""
     if entry is None or entry.__class__ is int:
         return entry
@@ -132,18 +133,18 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
     if None not in entries or any(not item.is_all for item in items):
-        result = apply(ops.Slice(items), x, *dynamic)
+        result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
-        result = apply(ops.Transpose((*perm, *rest)), result)
+        result = build.dimshuffle(graph, result, (*perm, *rest))
     return result
 
 
-def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[Variable]]:
+def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[TensorVariable]]:
     """A basic index, and what is dynamic in it."""
     items: list[ops.Item] = []
-    dynamic: list[Variable] = []
+    dynamic: list[TensorVariable] = []
     for e in entries:
         if isinstance(e, slice):
             start = _bound(e.start, dynamic, what)
@@ -182,7 +183,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
     The axes of the positions are where these stand in the index if they stand side by side, else they come first.
     """
     axes: list[int] = []
-    index: list[Variable] = []
+    index: list[TensorVariable] = []
     order: list[Any] = []                   # of the result: -1, "positions", or the number of an axis that is sliced
     plain = [e if isinstance(e, slice) else slice(None) for e in entries if e is not None]
     apart = False
@@ -197,14 +198,14 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
             apart = apart or order[-1] != "positions"
             axes.append(sum(o is not None for o in entries[:k]))
             if not isinstance(e, Positions):
-                dynamic: list[Variable] = []
+                dynamic: list[TensorVariable] = []
                 number = _bound(e, dynamic, what)
-                e = Positions(as_tensor_variable(dynamic[0]) if dynamic else constant(number, dtype="int64"))
+                e = Positions(dynamic[0] if dynamic else constant(number, dtype="int64"))
             index.append(e.array)
     items, bounds = _items(plain, what)
     result, steps = _masked(x, entries)
     if not all(item.is_all for item in items):
-        result, steps = apply(ops.Slice(items), result, *bounds), steps + 1
+        result, steps = build.index(graph, result, items, *bounds), steps + 1
     result, steps = apply(ops.Gather(tuple(axes)), result, *index), steps + 1
     rank = max(i.type.ndim for i in index)
     if apart:
@@ -212,7 +213,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
     perm = [p for o in order for p in (range(rank) if o == "positions" else [o + rank if o >= 0 else -1])]
     perm += [k for k in range(result.type.ndim) if k not in perm]
     if perm != list(range(result.type.ndim)):
-        result, steps = apply(ops.Transpose(tuple(perm)), result), steps + 1
+        result, steps = build.dimshuffle(graph, result, perm), steps + 1
     result.tag.steps = steps
     return result
 
@@ -251,11 +252,11 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
             steps = done + where.tag.steps
         node: Any = where.owner
         kind = None if node is None else type(node.op)
-        if kind is ops.Transpose:
+        if node is not None and permutation(node.op) is not None:
             value = _transposed_back(what, value, node)
         elif kind is ops.Reshape and done:
             value = apply(ops.Reshape(node.inputs[0].type.ndim), value, *sizes_of(node.inputs[0]))
-        elif kind in (ops.Slice, ops.Gather):
+        elif kind is ops.Gather or (node is not None and reads(node.op) is not None):
             value = apply(ops.writing(mode, node.op), node.inputs[0], value, *node.inputs[1:])
             mode, steps = "set", steps or done + 1
         else:
@@ -266,18 +267,18 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
 
 
 def _transposed_back(what: str, value: Any, node: Any) -> Any:
-    """`value`, which fits the result of the Transpose `node`, with the axes of its argument."""
+    """`value`, which fits the result of `node`, a permutation, with the axes of its argument."""
     perm, have = node.op.perm, value.type.ndim
     if have > len(perm):
         raise ShapeError(f"{what}: the new part has {have} dimensions, its place {len(perm)}{at(value.source)}")
     padded = {place: place - (len(perm) - have) for place in range(len(perm)) if place >= len(perm) - have}
     place_of = {p: k for k, p in enumerate(perm) if p >= 0}
-    back = tuple(padded.get(place_of[k], -1) if k in place_of else -1 for k in range(node.inputs[0].type.ndim))
+    back = [padded.get(place_of[k], -1) if k in place_of else -1 for k in range(node.inputs[0].type.ndim)]
     for place, p in enumerate(perm):
         if p < 0 and place in padded and value.type.shape[padded[place]] != 1:
             raise ShapeError(f"{what}: dimension {place} of the place has size 1, that of the new part is not "
                              f"known to be 1{at(value.source)}")
-    return value if back == tuple(range(have)) else apply(ops.Transpose(back), value)
+    return build.reorder(graph, value, back)
 
 
 def _fit(value: Any, part: Any, what: str, mode: str) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative
@@ -76,7 +76,7 @@ def _join_at(axis: Variable, tensors: Sequence[TensorVariable]) -> TensorVariabl
     item = ops.Item(start=ops.DYNAMIC, stop=ops.DYNAMIC)
     for t, start, stop in zip(tensors, [[zero] * ndim, *ends], ends):
         bounds = [ew.switch(h, *pair) for h, a, e, n in zip(here, start, stop, first) for pair in ((a, zero), (e, n))]
-        result = apply(ops.Scatter("set", (item,) * ndim), result, cast(t, result.type.dtype), *bounds)
+        result = build.put(graph, "set", result, cast(t, result.type.dtype), [item] * ndim, *bounds)
     return result
 
 
@@ -179,18 +179,9 @@ def split(x: TensorLike, splits_size: ShapeLike, n_splits: int | None = None, ax
 def slice_axis(x: TensorVariable, axis: int, start: SizeLike | None, stop: SizeLike | None,
                step: SizeLike | None = None) -> TensorVariable:
     """x[..., start:stop:step, ...] along `axis`; bounds are None, ints or int64 scalars."""
-    entries: list[Any] = []
-    dynamic: list[TensorVariable] = []
-    for bound in (start, stop, step):
-        if isinstance(bound, Constant):
-            bound = int(bound.data)
-        if isinstance(bound, Variable):
-            dynamic.append(cast(bound, "int64"))
-            entries.append(ops.DYNAMIC)
-        else:
-            entries.append(bound)
-    items = (ops.Item(),) * axis + (ops.Item(start=entries[0], stop=entries[1], step=entries[2]),)
-    return apply(ops.Slice(items), x, *dynamic)
+    bounds = [int(b.data) if isinstance(b, Constant) else cast(b, "int64") if isinstance(b, Variable) else b
+              for b in (start, stop, step)]
+    return build.cut(graph, x, *bounds, axis=axis)
 
 
 def tile(x: TensorLike, reps: ShapeLike, ndim: int | None = None) -> TensorVariable:
@@ -202,7 +193,6 @@ def tile(x: TensorLike, reps: ShapeLike, ndim: int | None = None) -> TensorVaria
     x = shape_padleft(x, want - x.type.ndim)
     times = [size_constant(1)] * (want - len(times)) + times
     mine = sizes_of(x)
-    perm = [p for k in range(want) for p in (-1, k)]
-    repeated = apply(ops.Broadcast(), apply(ops.Transpose(tuple(perm)), x),
-                   *[s for pair in zip(times, mine) for s in pair])
+    repeated = apply(ops.Broadcast(), build.insert_axes(graph, x, range(0, 2 * want, 2), 2 * want),
+                     *[s for pair in zip(times, mine) for s in pair])
     return apply(ops.Reshape(want), repeated, *[multiply_sizes(t, m) for t, m in zip(times, mine)])

@@ -20,7 +20,7 @@ import numpy as np
 
 import gradc.tensor.shape as shp
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes
+from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
 from gradc.tensor import (
@@ -32,6 +32,7 @@ from gradc.tensor import (
     grids,
     index,
     joining,
+    linalg,
     masks,
     moves,
     padding,
@@ -39,7 +40,6 @@ from gradc.tensor import (
     products,
     repeats,
     selection,
-    slinalg,
     statistics,
 )
 from gradc.tensor import elemwise as ew
@@ -295,7 +295,7 @@ def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: 
     rest = [k for k in range(x.ndim) if k not in axes]
     sizes = shp.shape_tuple(x)
     flat = shp.reshape(shp.transpose(x, [*rest, *axes]), [*(sizes[k] for k in rest), -1], ndim=len(rest) + 1)
-    return red.keep_axes(red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
+    return build.insert_axes(graph, red.norm(flat, ord, -1), axes, x.ndim) if keepdims else red.norm(flat, ord, -1)
 
 
 def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
@@ -348,7 +348,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
-    **{f"linalg.{name}": row for name, row in slinalg.NUMPY.items()},
+    **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),

@@ -4,8 +4,7 @@
 `keepdims`, reduced axes stay with size 1 and broadcast against the argument.  Dtypes follow Aesara: sums and
 products of integers below 64 bits are int64 (uint64), means of integers float64, extremes and cumulative
 sums keep the dtype (but those of bool are int64).  Sums and products of float32 are made in float64 and rounded
-once, wherever they stand.  Here: composites of `Reduce, ArgReduce, Cumulate`.  Not here: log-sum-exp and softmax
-(`special.py`).
+once, wherever they stand.  Not here: log-sum-exp and softmax (`special.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
@@ -71,20 +70,12 @@ def normalize_axis(axis: Axis, ndim: int, what: str, x: TensorVariable | None = 
     return int(axis) % ndim
 
 
-def keep_axes(result: TensorVariable, axes: tuple[int, ...], ndim: int) -> TensorVariable:
-    """`result` of a reduction over `axes` with those axes put back as size 1."""
-    if not axes:
-        return result
-    kept = iter(range(result.type.ndim))
-    return apply(ops.Transpose(tuple(-1 if k in axes else next(kept) for k in range(ndim))), result)
-
-
 def _reduce(fn: str, x: TensorVariable, axis: Axes, keepdims: bool, what: str) -> TensorVariable:
     axes = normalize_axes(axis, x, what)
     if not axes:
         return ew.identity(x)
-    result = apply(ops.Reduce(fn, axes), x)
-    return keep_axes(result, axes, x.type.ndim) if keepdims else result
+    result = build.fold(graph, fn, x, axes)
+    return build.insert_axes(graph, result, axes, x.type.ndim) if keepdims else result
 
 
 def _sum_dtype(dtype: str) -> str:
@@ -158,10 +149,7 @@ def _argreduce(fn: str, what: str, x: TensorLike, axis: Axes, keepdims: bool) ->
         raise ShapeError(f"{what} needs at least one axis, got {axis}")
     if len(axes) > 1:       # position among the elements of all these axes, in C order
         kept = tuple(k for k in range(ndim) if k not in axes)
-        if axes != tuple(range(ndim)):
-            x_in = apply(ops.Transpose(kept + axes), x)
-        else:
-            x_in = x
+        x_in = build.reorder(graph, x, kept + axes)
         joint = size_of(x, axes[0])
         for k in axes[1:]:
             joint = multiply_sizes(joint, size_of(x, k))
@@ -169,7 +157,7 @@ def _argreduce(fn: str, what: str, x: TensorLike, axis: Axes, keepdims: bool) ->
         result = apply(ops.ArgReduce(fn, len(kept)), flat)
     else:
         result = apply(ops.ArgReduce(fn, axes[0]), x)
-    return keep_axes(result, axes, ndim) if keepdims else result
+    return build.insert_axes(graph, result, axes, ndim) if keepdims else result
 
 
 def multiply_sizes(a: TensorVariable, b: TensorVariable) -> TensorVariable:
@@ -223,7 +211,7 @@ def _count(x: TensorVariable, axes: tuple[int, ...], dtype: str) -> TensorVariab
     if len(known) == len(axes):
         return constant(np.asarray(math.prod(known), dtype=dtype))
     shape = cast(apply(ops.ShapeOf(None), x), dtype)
-    return reduce(ew.mul, [apply(ops.Slice((ops.Item(at=k),)), shape) for k in axes])
+    return reduce(ew.mul, [build.take(graph, shape, k) for k in axes])
 
 
 def _moment_dtype(dtype: str) -> str:
@@ -324,8 +312,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
         inner, outer = axes if np.abs(ord) == 1 else axes[::-1]
         lines = sum(size, inner, keepdims=True)
         result = (max if ord > 0 else min)(lines, outer, keepdims=True)
-        return result if keepdims else apply(
-            ops.Transpose(tuple(k for k in range(x.type.ndim) if k not in axes)), result)
+        return result if keepdims else build.drop_axes(graph, result, axes)
     if len(axes) == 1 and isinstance(ord, (int, float)):
         if ord == np.inf:
             return max(size, axes, keepdims)

@@ -1,4 +1,7 @@
-"""`repeat`: elements several times each, by one number, or by a vector with a number for each of them."""
+"""`repeat`: elements several times each, by one number, or by a vector with a number for each of them.
+
+For a vector the elements are gathered at positions made of it; how many there are, its elements tell.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ from gradc.tensor import reduce as red
 from gradc.tensor.checks import equal, in_range, named
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.creation import zeros
-from gradc.tensor.index import getitem, inc_subtensor
-from gradc.tensor.joining import slice_axis
+from gradc.tensor.index import inc_subtensor
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.selection import take
 from gradc.tensor.shape import expand_dims, flatten
@@ -30,7 +32,7 @@ __all__ = ["repeat"]
 def repeat(x: TensorLike, repeats: TensorLike, axis: Axis | None = None) -> TensorVariable:
     """Each element of x `repeats` times along `axis` (of the flattened x for None), as numpy.repeat.
 
-    `repeats` is one number, or a vector with one for each element along the axis, which tell the size of the result.
+    `repeats` is one number, or a vector with one for each element along the axis.
     Raises: BadValueError for a negative number, ShapeError for a vector of another length.
     """
     x = as_tensor_variable(x)
@@ -59,11 +61,10 @@ def _each(x: TensorVariable, times: TensorVariable, axis: int) -> TensorVariable
               f"repeat: there are {{0}} repeats for the {{1}} elements of {named(x)} along axis {axis}", on=x,
               error="shape")
     if isinstance(times, Constant):
-        if times.data.size:
+        if times.data.min(initial=0) < 0:
             _checked(size_constant(int(times.data.min())))
         return take(x, np.repeat(np.arange(len(times.data)), times.data), axis)
-    # Element k ends where so many came before: each place is of the element whose number of ends are at or before it.
-    ends = red.cumsum(_checked(cast(times, "int64")))
-    total = red.sum(times)
-    marks = inc_subtensor(getitem(zeros(ew.add(total, size_constant(1)), dtype="int64"), (ends,)), size_constant(1))
-    return take(x, slice_axis(red.cumsum(marks), 0, None, total), axis)
+    counts = _checked(cast(times, "int64"))
+    total = red.sum(counts)
+    ended = inc_subtensor(zeros(ew.add(total, 1), dtype="int64")[red.cumsum(counts)], 1)
+    return take(x, red.cumsum(ended)[:total], axis)     # as many elements have ended before each place

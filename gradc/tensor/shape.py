@@ -1,9 +1,8 @@
 """Shapes: reading them, changing them, and putting tensors together.
 
-Here: composites of `ShapeOf, Transpose, Reshape, Broadcast, Concat, Slice`.  Sizes are ints or int64
-scalars; a shape may be an int, a tuple of sizes, or a vector.  Errors: ShapeError where sizes known at build
-don't fit; the rest is checked at run time and names the user's line.  Dtypes stay as they are, except that
-tensors put together take their common dtype.
+Sizes are ints or int64 scalars; a shape may be an int, a tuple of sizes, or a vector.  Errors: ShapeError where sizes
+known at build don't fit; the rest is checked at run time and names the user's line.  Dtypes stay as they are, except
+that tensors put together take their common dtype.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import ShapeError, at, quoted, shown
-from gradc.ir import graph, ops
+from gradc.ir import build, graph, ops
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, is_length, named, not_negative, python_integer
@@ -86,18 +85,12 @@ def dimshuffle(x: TensorLike, *pattern: Any) -> TensorVariable:
     if len(pattern) == 1 and isinstance(pattern[0], (list, tuple)):
         pattern = tuple(pattern[0])
     perm = tuple(-1 if p == "x" else normalize_axis(p, x.type.ndim, "dimshuffle", x) for p in pattern)
-    return _permute(x, perm)
-
-
-def _permute(x: TensorVariable, perm: tuple[int, ...]) -> TensorVariable:
-    if perm == tuple(range(x.type.ndim)):
-        return x
-    return apply(ops.Transpose(perm), x)
+    return build.reorder(graph, x, perm)
 
 
 def along(v: TensorVariable, axis: int, ndim: int) -> TensorVariable:
     """The vector v as a tensor of `ndim` dimensions, of which all but `axis` have size 1."""
-    return _permute(v, tuple([0 if k == axis else -1 for k in range(ndim)]))
+    return build.reorder(graph, v, [0 if k == axis else -1 for k in range(ndim)])
 
 
 def transpose(x: TensorLike, *axes: Any) -> TensorVariable:
@@ -106,11 +99,11 @@ def transpose(x: TensorLike, *axes: Any) -> TensorVariable:
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (list, tuple))):
         axes = tuple(axes[0] or ())
     if not axes:
-        return _permute(x, tuple(range(x.type.ndim))[::-1])
+        return build.reorder(graph, x, tuple(range(x.type.ndim))[::-1])
     if len(axes) != x.type.ndim:
         raise ShapeError(f"transpose: expected {x.type.ndim} axes for {describe(x)}, got "
                          f"{quoted(axes)}{at(x.source)}")
-    return _permute(x, tuple(normalize_axis(k, x.type.ndim, "transpose", x) for k in axes))
+    return build.reorder(graph, x, tuple(normalize_axis(k, x.type.ndim, "transpose", x) for k in axes))
 
 
 def matrix_transpose(x: TensorLike) -> TensorVariable:
@@ -124,7 +117,7 @@ def swapaxes(x: TensorLike, axis1: Axis, axis2: Axis) -> TensorVariable:
     order = list(range(x.type.ndim))
     i, j = (normalize_axis(k, x.type.ndim, "swapaxes", x) for k in (axis1, axis2))
     order[i], order[j] = j, i
-    return _permute(x, tuple(order))
+    return build.reorder(graph, x, tuple(order))
 
 
 def moveaxis(x: TensorLike, source: Axis | List, destination: Axis | List) -> TensorVariable:
@@ -140,14 +133,14 @@ def moveaxis(x: TensorLike, source: Axis | List, destination: Axis | List) -> Te
     order = [k for k in range(ndim) if k not in old]
     for place, axis in sorted(zip(new, old)):
         order.insert(place, axis)
-    return _permute(x, tuple(order))
+    return build.reorder(graph, x, tuple(order))
 
 
 def squeeze(x: TensorLike, axis: Axes = None) -> TensorVariable:
     """x without its axes of static size 1, or without those in `axis`."""
     x = as_tensor_variable(x)
     drop = [k for k, s in enumerate(x.type.shape) if s == 1] if axis is None else normalize_axes(axis, x, "squeeze")
-    return _permute(x, tuple(k for k in range(x.type.ndim) if k not in drop))
+    return build.reorder(graph, x, tuple(k for k in range(x.type.ndim) if k not in drop))
 
 
 def expand_dims(x: TensorLike, axis: Axis) -> TensorVariable:
@@ -158,20 +151,21 @@ def expand_dims(x: TensorLike, axis: Axis) -> TensorVariable:
     new = {normalize_axis(k, ndim, "expand_dims") for k in places}
     if len(new) != len(places):
         raise ShapeError(f"expand_dims: an axis is given twice in {axis}{at(graph.user_line())}")
-    old = iter(range(x.type.ndim))
-    return _permute(x, tuple(-1 if k in new else next(old) for k in range(ndim)))
+    return build.insert_axes(graph, x, new, ndim)
 
 
 def shape_padleft(x: TensorLike, n_ones: int = 1) -> TensorVariable:
     """x with `n_ones` axes of size 1 put before the others."""
     x = as_tensor_variable(x)
-    return _permute(x, (-1,) * python_integer(n_ones, "shape_padleft", "n_ones", 0) + tuple(range(x.type.ndim)))
+    count = python_integer(n_ones, "shape_padleft", "n_ones", 0)
+    return build.insert_axes(graph, x, range(count), count + x.type.ndim)
 
 
 def shape_padright(x: TensorLike, n_ones: int = 1) -> TensorVariable:
     """x with `n_ones` axes of size 1 put after the others."""
     x = as_tensor_variable(x)
-    return _permute(x, tuple(range(x.type.ndim)) + (-1,) * python_integer(n_ones, "shape_padright", "n_ones", 0))
+    ndim = x.type.ndim + python_integer(n_ones, "shape_padright", "n_ones", 0)
+    return build.insert_axes(graph, x, range(x.type.ndim, ndim), ndim)
 
 
 def shape_padaxis(x: TensorLike, axis: Axis) -> TensorVariable:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.errors import ShapeError, at
-from gradc.ir import ops
+from gradc.ir import build, graph, ops
+from gradc.ir.facts import folds, permutation
 from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
@@ -72,8 +73,8 @@ def _floating(x: TensorLike) -> TensorVariable:
 
 def _peak(x: TensorVariable, axes: tuple[int, ...]) -> TensorVariable:
     """The largest element along `axes`, kept as axes of size 1, without derivative."""
-    return apply(ops.GradientOf("consider_constant"), red.keep_axes(apply(ops.Reduce("maximum", axes), x), axes,
-                                                                  x.type.ndim))
+    peak = build.fold(graph, "maximum", x, axes)
+    return apply(ops.GradientOf("consider_constant"), build.insert_axes(graph, peak, axes, x.type.ndim))
 
 
 def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
@@ -93,7 +94,7 @@ def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tenso
     result = ew.add(ew.log(total), peak)
     if keepdims:
         return result
-    return apply(ops.Transpose(tuple(k for k in range(x.type.ndim) if k not in axes)), result)
+    return build.drop_axes(graph, result, axes)
 
 
 def softmax(x: TensorLike, axis: Axis = -1) -> TensorVariable:
@@ -140,10 +141,10 @@ def log_of(p: Any) -> TensorVariable:
 
 def _sums(total: Any, powers: Any) -> bool:
     """Is `total` the sum of `powers` over some axes, kept?"""
-    if total.owner is not None and type(total.owner.op) is ops.Transpose:
+    if total.owner is not None and permutation(total.owner.op) is not None:
         total = total.owner.inputs[0]
-    return total.owner is not None and type(total.owner.op) is ops.Reduce and total.owner.op.fn == "add" \
-        and total.owner.inputs[0] is powers
+    node = total.owner
+    return node is not None and folds(node.op) is not None and node.op.fn == "add" and node.inputs[0] is powers
 
 
 def log_of_complement(p: TensorVariable) -> TensorVariable:

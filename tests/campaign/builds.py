@@ -43,6 +43,7 @@ class Case:
     text: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...]         # dtype and sizes of each
     outputs: tuple[tuple[str, int], ...]                    # dtype and rank of each
+    known: int                                              # how many int64_t prepare leaves for entry
     optimize: str = "-O3"
 
 
@@ -61,7 +62,8 @@ def case(name: str, kernel: Kernel, shapes: Sequence[tuple[int, ...]] = ()) -> C
     known = shapes or [tuple(d if isinstance(d, int) else SIZES.get(d, CAPACITY) for d in b.shape)
                        for b in kernel.inputs]
     return Case(name, made.text, tuple((b.dtype, tuple(shape)) for b, shape in zip(kernel.inputs, known)),
-                tuple((b.dtype, len(b.shape)) for b in kernel.outputs), TARGET.level(made.statements, made.deepest))
+                tuple((b.dtype, len(b.shape)) for b in kernel.outputs), made.known,
+                TARGET.level(made.statements, made.deepest))
 
 
 def production(target: str, command: str = "", extra: Sequence[str] = ()) -> Build:
@@ -112,7 +114,7 @@ def compare(cases: Sequence[Case], builds: Sequence[Build], folder: Path) -> lis
             lines.append(f"static const {kind} {name}_{number}[] = {{{', '.join(map(str, values or [0]))}}};")
         lines.append(f"static const build builds_{number}[] = {{{', '.join(made)}}};")
         rows.append(f'{{"{c.name}", {len(c.inputs)}, {len(c.outputs)}, {len(builds)}, kinds_{number}, outs_{number}, '
-                    f"ranks_{number}, counts_{number}, sizes_{number}, builds_{number}}}")
+                    f"ranks_{number}, counts_{number}, sizes_{number}, {c.known}, builds_{number}}}")
     lines += [f"const unit units[] = {{{', '.join(rows)}}};", f"const int unit_count = {len(cases)};"]
     main = folder / "main.c"
     main.write_text("\n".join(lines) + "\n")

@@ -22,6 +22,7 @@ typedef struct {
     const int *input_kinds, *output_kinds, *output_ranks;
     const int64_t *counts;          /* elements of each input */
     const int64_t *sizes;           /* of all inputs */
+    int64_t known;                  /* what prepare leaves for entry */
     const build *build;
 } unit;
 
@@ -98,7 +99,8 @@ static int run(const unit *u, uint64_t seed)
         fill(inputs[k], u->input_kinds[k], u->counts[k]);
     }
     for (int b = 0; b < u->builds; ++b) {
-        gradc_frame frame = {.inputs = (const void *const *)inputs, .sizes = u->sizes, .shapes = shapes, .parallel = serial};
+        gradc_frame frame = {.inputs = (const void *const *)inputs, .sizes = u->sizes, .shapes = shapes,
+                             .known = memory(u->known * 8), .parallel = serial};
         int status = u->build[b].prepare(&frame);
         char **mine = outputs + (b ? u->outputs : 0);
         int64_t *shape = shapes;
@@ -117,6 +119,7 @@ static int run(const unit *u, uint64_t seed)
             return 1;
         }
         free(frame.arena);
+        free(frame.known);
         for (int k = 0; k < u->outputs && b; ++k) {
             const int kind = u->output_kinds[k];
             for (int64_t at = 0; at < counts[k]; ++at)

@@ -17,7 +17,7 @@ from gradc.codegen import unit
 from gradc.loops.nodes import Kernel
 from gradc.record import replace
 from gradc.runtime import toolchain
-from gradc.target import FAULTS, Fault
+from gradc.target import FAULTS, CompilerFault
 from tests.campaign import builds, nests, reduce, run
 
 REDUCED = Path(builds.__file__).parent / "reduced"
@@ -30,7 +30,7 @@ def assembly(source: Path, build: builds.Build, *more: str) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f.reduced for f in FAULTS])
-def test_the_flag_of_a_fault_shuts_it_out(fault: Fault, tmp_path: Path) -> None:
+def test_the_flag_of_a_fault_shuts_it_out(fault: CompilerFault, tmp_path: Path) -> None:
     """A program that tests itself, built by each compiler here with what gradc would give it."""
     target = "x86-64-v4" if fault.needs in toolchain.LEVELS["x86-64-v4"][-5:] else "x86-64-v3"
     for command in OTHERS:

@@ -379,6 +379,23 @@ def test_bound_calls_work_on_fixed_memory(function) -> None:
     assert np.array_equal(own.out, [15, 15, 15])
 
 
+def test_a_bound_call_reads_sizes_once_for_all(function) -> None:
+    """An element of a vector that is a size: entry goes by what the outputs were made for, or the call is refused."""
+    x, n = at.dvector("x"), at.lvector("n")
+    f = function([x, n], x[:n[0]] * 2)
+    value, sizes = np.arange(100.0), np.array([3])
+    call = f.bind(value, sizes)
+    call()
+    np.testing.assert_array_equal(call.out, [0, 2, 4])
+    sizes[0] = 80
+    with pytest.raises(gradc.errors.ExecutionError, match="a size has changed since it was bound"):
+        call()
+    sizes[0] = 3
+    value[1] = 5
+    call()
+    np.testing.assert_array_equal(call.out, [0, 10, 4])
+
+
 def test_bind_refuses_with_a_reason(function) -> None:
     s = gradc.shared(np.zeros(3))
     x = at.dvector("x")

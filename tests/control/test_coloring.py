@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradc.autodiff.patterns import Pattern, pattern_of
+from gradc.autodiff.patterns import SparsityPattern, pattern_of
 from gradc.control.coloring import compress, compress_columns, row_coloring, star_coloring
 from gradc.ir import ops
 from gradc.ir.program import Builder
@@ -14,7 +14,7 @@ rng = np.random.default_rng(4)
 
 def pattern(matrix):
     rows, columns = np.nonzero(matrix)
-    return Pattern(rows, columns, matrix.shape)
+    return SparsityPattern(rows, columns, matrix.shape)
 
 
 def symmetric(n, density):

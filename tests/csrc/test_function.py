@@ -405,3 +405,26 @@ def test_functions_leak_nothing(folder: Path) -> None:
         make()
     gc.collect()
     assert units.resident() - before < 2**20
+
+
+HOLDS = """
+extern int PyGILState_Check(void);
+int gradc_prepare(gradc_frame *f) { (void)f; return 0; }
+int gradc_entry(gradc_frame *f)
+{
+    *(double *)f->outputs[0] = PyGILState_Check();
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_brief_unit_keeps_the_gil(folder: Path, timed: bool) -> None:
+    made = [units.function(units.load(HOLDS, folder), [argument("x")], [("float64", 0)], result="one", timed=timed,
+                           brief=brief) for brief in (False, True)]
+    for f, holds in zip(made, (0, 1)):
+        out = np.empty(())
+        call = f.bind(1.0, out=out)
+        call()
+        assert f(1.0) == holds and out == holds
+        assert not timed or f.tally[0] == 2

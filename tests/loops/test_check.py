@@ -20,7 +20,6 @@ from gradc.loops.nodes import (
     Assign,
     BlockCut,
     Buffer,
-    Call,
     Check,
     CheckInfo,
     Combine,
@@ -30,6 +29,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Index,
+    Invoke,
     Kernel,
     Let,
     Lit,
@@ -102,7 +102,7 @@ TABLE = Buffer("table", "float64", (2,), "constant", 0)
 HEAP = replace(SMALL, place="heap")
 OWN = Buffer("own", "float64", (3,), "stack")
 STATE, AFTER = (replace(SMALL, name=name, dtype="uint64", shape=(6,)) for name in ("state", "after"))
-WORKS = Call("normal", (Load(STATE, HERE), ONE, ONE), (Load(AFTER, HERE), Load(Y, HERE)), ("n", 0, 0), ((1, 1),))
+WORKS = Invoke("normal", (Load(STATE, HERE), ONE, ONE), (Load(AFTER, HERE), Load(Y, HERE)), ("n", 0, 0), ((1, 1),))
 DRAWS = replace(WORKS, args=(Load(X, HERE), ONE, ONE))
 
 ROOM = Buffer("room", "float64", ("n",), "room", 0)
@@ -168,7 +168,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "twice in a list": (kernel(COPY, reads=(X, X)), "the list of reads has a buffer twice"),
     "store to an input": (kernel(loop(Store(X, I, X_I)), writes=(X,)), "the input x is written"),
     "accumulate to an input": (kernel(loop(Accumulate(X, I, "add", X_I)), writes=(X,)), "the input x is written"),
-    "gemm to an input": (kernel(Call("gemm", (Load(X, HERE), Load(X, HERE)), (Load(X, HERE),), (1, 1, 1, 0, 1, 0, 1)),
+    "gemm to an input": (kernel(Invoke("gemm", (Load(X, HERE), Load(X, HERE)), (Load(X, HERE),), (1, 1, 1, 0, 1, 0, 1)),
                                 writes=(X,)), "the input x is written"),
     "store to a constant": (kernel(Store(TABLE, HERE, ONE), reads=(), writes=(TABLE,),
                                    constants=((TABLE, np.zeros(2)),)), "the constant table is written"),
@@ -196,12 +196,13 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "unknown row": (kernel(Store(Y, HERE, fn("plus", ONE, ONE)), reads=()), "no scalar function 'plus'"),
     "select's condition": (kernel(Store(Y, HERE, fn("switch", ONE, ONE, ONE)), reads=()), "switch of float64"),
     "store": (kernel(loop(Store(SINGLE, I, X_I)), writes=(SINGLE,), outputs=(SINGLE,)), "y is float32, what is stored"),
-    "gemm": (kernel(Call("gemm", (Load(X, HERE), Load(X, HERE)), (Load(SINGLE, HERE),), (1, 1, 1, 0, 1, 0, 1)),
+    "gemm": (kernel(Invoke("gemm", (Load(X, HERE), Load(X, HERE)), (Load(SINGLE, HERE),), (1, 1, 1, 0, 1, 0, 1)),
                     writes=(SINGLE,), outputs=(SINGLE,)), "gemm takes and makes .* float64, float64, float32"),
-    "routine": (kernel(Call("dice", (Load(X, HERE),), (Load(Y, HERE),), ())), "dice is no routine"),
-    "call in blocks": (kernel(For("i", "lo", "hi", (Call(0, (Load(X, HERE),), (Load(Y, HERE),), ()),)), blocks=BLOCKS),
+    "routine": (kernel(Invoke("dice", (Load(X, HERE),), (Load(Y, HERE),), ())), "dice is no routine"),
+    "call in blocks": (kernel(For("i", "lo", "hi", (Invoke(0, (Load(X, HERE),), (Load(Y, HERE),), ()),)),
+                              blocks=BLOCKS),
                        "a call stands in a section that is cut into blocks"),
-    "no such call": (kernel(Call(0, (Load(X, HERE),), (Load(Y, HERE),), ())), "there is no call 0"),
+    "no such call": (kernel(Invoke(0, (Load(X, HERE),), (Load(Y, HERE),), ())), "there is no call 0"),
     "draws": (kernel(DRAWS, checks=1), "takes and makes .* state, float64, float64, state, float64, not float64"),
     "numbers": (kernel(replace(WORKS, numbers=(1, 0))), "normal takes 3 numbers, not 2"),
     "faults": (kernel(replace(WORKS, failures=((1, 1), (2, 1))), checks=1), "2 checks .* for the 1 faults of normal"),

@@ -150,7 +150,8 @@ def scatter(g: Growth, v: Var) -> None:
 def positions(g: Growth, n: Var, u: Var) -> Var:
     """Positions along an axis of n, of the sizes of u; some negative."""
     b = g.builder
-    found = b.map("mod", b.cast(b.map("mul", b.map("tanh", u), b.constant(50.0)), "int64"), n)
+    scaled = b.map("mul", b.map("tanh", u), b.constant(50.3))          # no integer where tanh rounds to 1
+    found = b.map("mod", b.cast(scaled, "int64"), n)
     return b.map("sub", found, n) if g.random.random() < 0.5 else found
 
 

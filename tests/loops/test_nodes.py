@@ -12,7 +12,6 @@ from gradc.loops.nodes import (
     Assign,
     BlockCut,
     Buffer,
-    Call,
     Check,
     CheckInfo,
     Combine,
@@ -21,6 +20,7 @@ from gradc.loops.nodes import (
     Fold,
     For,
     Index,
+    Invoke,
     Kernel,
     Let,
     Lit,
@@ -162,7 +162,7 @@ def test_gemm_takes_matrices_as_they_lie(transposed: tuple[bool, bool]):
     b = Buffer("b", "float64", (p, m) if transposed[1] else (m, p), "input", 1)
     c = Buffer("c", "float64", (n, p), "output", 0)
     numbers = (n, m, p, int(transposed[0]), a.shape[1], int(transposed[1]), b.shape[1])
-    call = Call("gemm", (Load(a, at()), Load(b, at())), (Load(c, at()),), numbers)
+    call = Invoke("gemm", (Load(a, at()), Load(b, at())), (Load(c, at()),), numbers)
     kernel = Kernel("product", (a, b), (c,), routines=("gemm",),
                     sections=(Section("c = a b", (call,), (a, b), (c,), in_entry=True),))
     one, two = RNG.normal(size=a.shape), RNG.normal(size=b.shape)

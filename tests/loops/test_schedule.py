@@ -17,8 +17,8 @@ from gradc.loops.lower import lower
 from gradc.loops.nodes import (
     Accumulate,
     Buffer,
-    Call,
     For,
+    Invoke,
     Kernel,
     Let,
     Load,
@@ -221,7 +221,7 @@ def test_a_matrix_product_is_a_call_and_its_transposed_operand_no_copy():
     x, y = b.input(tensor(None, None), "x"), b.input(tensor(None, None), "y")
     c = b.apply(ops.Contract((0, 1), (1, 2), (0, 2)), b.apply(ops.Transpose((1, 0)), x), y)
     made = kernel(b.program([b.map("tanh", c)]))
-    calls = [g for s in made.sections for g in statements(s.body, Call)]
+    calls = [g for s in made.sections for g in statements(s.body, Invoke)]
     assert len(calls) == 1 and calls[0].numbers[3] == 1 and calls[0].numbers[5] == 0 and made.routines == ("gemm",)
     assert len(made.sections) == 2 and made.sections[0].in_entry
 

@@ -18,7 +18,7 @@ from gradc.ir.program import Builder, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.passes import canonicalize, fold, gathers, pieces, shapes, specialize, stabilize
-from gradc.passes.pattern import Any_, Call, Number, On, Pattern, Rule, Scalar, Table
+from gradc.passes.pattern import Any_, Applied, Number, On, Pattern, Rule, Scalar, Table
 from gradc.passes.phases import PHASES, keep_size_checks
 from gradc.passes.rewrite import State, sweep
 
@@ -44,7 +44,7 @@ def variables(pattern: Pattern) -> list[str]:
     match pattern:
         case Any_(name):
             return [name]
-        case Call(_, args):
+        case Applied(_, args):
             return list(dict.fromkeys(n for a in args for n in variables(a)))
     return []
 
@@ -57,7 +57,7 @@ def instance(b: Builder, pattern: Pattern, env: dict[str, Var], dtype: str, valu
             return b.constant(value, dtype)
         case Number(number):
             return b.constant(number, dtype)
-        case Call(fn, args):
+        case Applied(fn, args):
             return b.map(fn, *[instance(b, a, env, dtype, value) for a in args])
     raise TypeError(pattern)
 
@@ -80,7 +80,7 @@ def pattern_programs(rule: Rule) -> list[Program]:
 
 
 def has_scalar(pattern: Pattern) -> bool:
-    return isinstance(pattern, Scalar) or (isinstance(pattern, Call) and any(has_scalar(a) for a in pattern.args))
+    return isinstance(pattern, Scalar) or (isinstance(pattern, Applied) and any(has_scalar(a) for a in pattern.args))
 
 
 def sample_programs(rule: Rule) -> list[Program]:
@@ -193,7 +193,7 @@ def test_inexact_rules_say_why() -> None:
 
 def test_rows_of_patterns_exist() -> None:
     def walk(p: Pattern) -> None:
-        if isinstance(p, Call):
+        if isinstance(p, Applied):
             assert get_row(p.fn).nin == len(p.args)
             for a in p.args:
                 walk(a)

@@ -31,7 +31,7 @@ def accept(_: dict[str, Any]) -> str:
     return ""
 
 
-def put(store: cache.Store, key: str = KEY, code: bytes = CODE, constants: tuple[np.ndarray, ...] = ()) -> Path:
+def put(store: cache.KernelStore, key: str = KEY, code: bytes = CODE, constants: tuple[np.ndarray, ...] = ()) -> Path:
     with store.staging() as folder:
         staged = Path(folder) / "entry.so"
         staged.write_bytes(pack(code, {"key": key, "unit": {}}, constants))
@@ -382,7 +382,7 @@ with store.lock("{KEY}"):
 # ---- size and age ------------------------------------------------------------------------------------
 
 
-def names(store: cache.Store) -> list[str]:
+def names(store: cache.KernelStore) -> list[str]:
     return [os.path.basename(path)[:64] for _, _, path in store.entries()]
 
 

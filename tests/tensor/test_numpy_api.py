@@ -107,6 +107,15 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
                                                            lambda c, **_: np.hsplit(c, [1])[1]],
     "dsplit": [lambda a, **_: np.dsplit(a[None], 2)[1]],
     "tile": [lambda c, **_: np.tile(c, reps=2)], "repeat": [lambda a, **_: np.repeat(a, 2, axis=1)],
+    "linalg.solve": [lambda a, s, **_: np.linalg.solve(np.matmul(a, a.T) + 9 * np.eye(3), a)],
+    "linalg.inv": [lambda a, **_: np.linalg.inv(np.matmul(a, a.T) + 9 * np.eye(3))],
+    "linalg.det": [lambda a, **_: np.linalg.det(np.matmul(a, a.T) + np.eye(3))],
+    "linalg.slogdet": [lambda a, **_: np.linalg.slogdet(np.matmul(a, a.T) + np.eye(3))[1]],
+    "linalg.qr": [lambda a, **_: np.linalg.qr(a)[1], lambda a, **_: np.linalg.qr(a, mode="r")],
+    "linalg.eigh": [lambda a, **_: np.linalg.eigh(np.matmul(np.tanh(a), a.T / 9), UPLO="U")[0]],
+    "linalg.eigvalsh": [lambda a, **_: np.linalg.eigvalsh(np.matmul(np.tanh(a), a.T / 9))],
+    "linalg.svd": [lambda a, **_: np.linalg.svd(a)[1], lambda a, **_: np.linalg.svd(a, compute_uv=False)],
+    "linalg.svdvals": [lambda a, **_: np.linalg.svdvals(a)],
     "linalg.cholesky": [lambda a, **_: np.linalg.cholesky(np.matmul(a, a.T) + 9 * np.eye(3))],
     "take": [lambda a, **_: np.take(a, [1, 0, 1], axis=1), lambda a, **_: np.take(a, 7, mode="wrap")],
     "roll": [lambda a, **_: np.roll(a, shift=1, axis=1), lambda a, **_: np.roll(a, (1, 2), axis=(0, 1))],
@@ -190,9 +199,10 @@ def test_as_numpy(name: str, k: int) -> None:
         got = gradc.function([variables[key] for key in used], got, mode="interpret", on_unused_input="ignore")(
             *[arrays[key] for key in used])
         assert got.dtype == np.asarray(want).dtype or name in ("reduce of ufuncs", "argmax", "nan_to_num"), name
-    np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-14 if got.dtype != "float32" else 1e-6) \
-        if isinstance(got, np.ndarray) else None
-    if not isinstance(got, np.ndarray):
+    if isinstance(got, np.ndarray):
+        rtol = 1e-6 if got.dtype == "float32" else 1e-11 if name.startswith("linalg.") else 1e-14
+        np.testing.assert_allclose(got, np.asarray(want), rtol=rtol)
+    else:
         assert got == want
 
 
@@ -246,7 +256,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no such function": (lambda: np.sort(X), r"numpy.sort does not work on variables \(.*test_numpy_api.py:\d+\); "
                          r"gradc has no such function"),
     "advice": (lambda: np.append(X, X), "numpy.append .* use concatenate"),
-    "linear algebra": (lambda: np.linalg.inv(X), "numpy.linalg.inv .* gradc.tensor.linalg has what there is"),
+    "linear algebra": (lambda: np.linalg.eigvals(X), "numpy.linalg.eigvals .* gradc.tensor.linalg has what there is"),
     "Fourier": (lambda: np.fft.fft(Y), "numpy.fft.fft .* no Fourier transforms"),
     "ufunc": (lambda: np.frexp(X), "numpy.frexp .* no such function"),
     "ufunc option": (lambda: np.exp(X, where=[True]), "numpy.exp with where= .* choose by switch"),

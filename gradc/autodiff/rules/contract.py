@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -15,7 +15,7 @@ def _restore(o: Symbolic, part: Variable, x: Variable, labels: tuple[int, ...], 
     if kept == labels:
         return part
     missing = [k for k, label in enumerate(labels) if label not in kept]
-    return o.second(x, o.insert_axes(part, missing, len(labels)))
+    return o.second(x, build.insert_axes(o, part, missing, len(labels)))
 
 
 @vjp(ops.Contract)
@@ -25,10 +25,10 @@ def contract_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) 
     by_x = by_y = None
     if wanted[0]:
         kept = tuple(k for k in op.a if k in op.out or k in op.b)
-        by_x = _restore(o, o.apply(ops.Contract(op.out, op.b, kept), g, y), x, op.a, kept)
+        by_x = _restore(o, build.contract(o, g, op.out, y, op.b, kept), x, op.a, kept)
     if wanted[1]:
         kept = tuple(k for k in op.b if k in op.out or k in op.a)
-        by_y = _restore(o, o.apply(ops.Contract(op.a, op.out, kept), x, g), y, op.b, kept)
+        by_y = _restore(o, build.contract(o, x, op.a, g, op.out, kept), y, op.b, kept)
     return [by_x, by_y]
 
 

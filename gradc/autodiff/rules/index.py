@@ -8,7 +8,7 @@ import numpy as np
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Constant, Variable
 
 
@@ -20,6 +20,13 @@ def part_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> C
     zeros = o.full_like(x, 0)
     part = o.cast(g, zeros.type.dtype)
     return [o.apply(ops.writing("inc", node.op), zeros, part, *positions)] + [None] * len(positions)
+
+
+@jvp(ops.Slice)
+@jvp(ops.Gather)
+def part_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+    """The same part of the tangent."""
+    return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])
 
 
 @vjp(ops.Scatter)
@@ -64,7 +71,7 @@ def _last_of_equals(o: Symbolic, op: ops.ScatterAt, x: Variable, part: Variable,
     table = o.apply(ops.ScatterAt("set", axes), table, number, *positions)
     last = o.eq(o.apply(ops.Gather(axes), table, *positions), number)
     ndim = part.type.ndim
-    return o.switch(o.insert_axes(last, range(rank, ndim), ndim), part, o.const(0, part))
+    return o.switch(build.insert_axes(o, last, range(rank, ndim), ndim), part, o.const(0, part))
 
 
 @jvp(ops.Scatter)

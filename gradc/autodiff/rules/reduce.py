@@ -13,7 +13,7 @@ import numpy as np
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import dtypes, infer, ops
+from gradc.ir import build, dtypes, infer, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Variable
 from gradc.ir.types import TensorType
@@ -21,19 +21,14 @@ from gradc.ir.types import TensorType
 
 def _expand(o: Symbolic, y: Variable, axes: tuple[int, ...], ndim: int) -> Variable:
     """A result y of a reduction over `axes`, broadcastable against its argument of `ndim` axes."""
-    kept = [k for k in range(ndim) if k not in axes]
-    if not kept or kept == list(range(ndim - len(kept), ndim)):
-        return y                                    # leading axes: NumPy's rank padding does it
-    first = kept[0]
-    position = {k: j for j, k in enumerate(kept)}
-    return o.apply(ops.Transpose(tuple(position.get(k, -1) for k in range(first, ndim))), y)
+    first = next((k for k in range(ndim) if k not in axes), ndim)       # leading axes: NumPy's rank padding does it
+    return build.insert_axes(o, y, [k - first for k in axes], ndim - first)
 
 
 def _factors_before(o: Symbolic, x: Variable, axis: int) -> Variable:
     """For each element the product of those before it along `axis`."""
-    keep = (ops.Item(),) * axis
-    head = o.apply(ops.Slice((*keep, ops.Item(stop=-1))), x)
-    shifted = o.apply(ops.Scatter("set", (*keep, ops.Item(start=1))), o.second(x, o.const(1, x)), head)
+    items = (*[ops.Item()] * axis, ops.Item(start=1))
+    shifted = build.put(o, "set", o.second(x, o.const(1, x)), build.cut(o, x, stop=-1, axis=axis), items)
     return o.apply(ops.Cumulate("mul", axis), shifted)
 
 
@@ -50,7 +45,7 @@ def _other_factors(o: Symbolic, node: Apply) -> Variable:
     limits, size = np.finfo(y.type.dtype), o.abs(y)
     ordinary = o.and_(o.ge(size, o.const(float(limits.tiny), y)), o.le(size, o.const(float(limits.max), y)))
     if y.type.ndim:
-        ordinary = o.apply(ops.Reduce("and_", tuple(range(y.type.ndim))), ordinary)
+        ordinary = build.fold_all(o, "and_", ordinary)
     factor, product = [v.type.variable_class(v.type) for v in (x, y)]
     quotient = o.true_divide(_expand(o, product, axes, factor.type.ndim), factor)
     over, without = [to_program([factor, product], [v], body=True)
@@ -67,10 +62,10 @@ def _products_without(o: Symbolic, x: Variable, axes: tuple[int, ...]) -> Variab
     part, total = x, None
     for k in range(len(axes) - 1, -1, -1):
         axis = axes[k]
-        after = o.flip(_factors_before(o, o.flip(part, axis), axis), axis)
+        after = _flip(o, _factors_before(o, _flip(o, part, axis), axis), axis)
         others = _expand(o, o.mul(_factors_before(o, part, axis), after), axes[k + 1:], ndim)
         total = others if total is None else o.mul(total, others)
-        part = o.apply(ops.Reduce("mul", (axis,)), part)
+        part = build.fold(o, "mul", part, (axis,))
     return o.second(x, o.const(1, x)) if total is None else total
 
 
@@ -79,7 +74,7 @@ def _shared(o: Symbolic, node: Apply, wide: Variable) -> Variable:
     (x,), axes = node.inputs, node.op.axes
     ndim = x.type.ndim
     taken = o.eq(x, _expand(o, node.outputs[0], axes, ndim))
-    ties = _expand(o, o.apply(ops.Reduce("add", axes), o.cast(taken, "int64")), axes, ndim)
+    ties = _expand(o, build.fold(o, "add", o.cast(taken, "int64"), axes), axes, ndim)
     return o.switch(taken, o.true_divide(wide, o.cast(ties, wide.type.dtype)), o.const(0, wide))
 
 
@@ -106,27 +101,28 @@ def reduce_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | Non
         t = o.mul(t, _other_factors(o, node))
     elif op.fn != "add":
         t = _shared(o, node, t)
-    return o.apply(ops.Reduce("add", op.axes), t)
+    return build.fold(o, "add", t, op.axes)
+
+
+def _flip(o: Symbolic, x: Variable, axis: int) -> Variable:
+    return build.cut(o, x, step=-1, axis=axis)
 
 
 def _reverse_cumsum(o: Symbolic, x: Variable, axis: int) -> Variable:
-    return o.flip(o.apply(ops.Cumulate("add", axis), o.flip(x, axis)), axis)
+    return _flip(o, o.apply(ops.Cumulate("add", axis), _flip(o, x, axis)), axis)
 
 
 def _recurrence(o: Symbolic, a: Variable, b: Variable, axis: int) -> Variable:
     """r[i] = a[i] r[i-1] + b[i] along `axis`, with r[-1] = 0."""
-    ndim = b.type.ndim
-    to_front = ops.Transpose((axis, *(k for k in range(ndim) if k != axis)))
-    back = ops.Transpose((*range(1, axis + 1), 0, *range(axis + 1, ndim)))
-    seqs: list[Any] = [o.apply(to_front, v) for v in (a, b)] if axis else [a, b]
-    first = o.apply(ops.Reduce("add", (0,)), o.add(*seqs))                  # for its shape
+    seqs: list[Any] = [build.move_axis(o, v, axis, 0) for v in (a, b)]
+    first = build.fold(o, "add", o.add(*seqs), (0,))                        # for its shape
     rows = [TensorType.make(s.type.dtype, s.type.shape[1:]) for s in seqs] + [first.type]
     factor, term, r = (row.variable_class(row) for row in rows)
     following = o.add(o.mul(factor, r), term)
     loop = ops.Scan(to_program([factor, term, r], [following, following], body=True), 2, 1)
     args = [o.size(b, axis), *seqs, o.full_like(first, 0)]
     result = Apply(loop, args, infer.output_types(loop, args, o.source), o.source).outputs[1]
-    return o.apply(back, result) if axis else result
+    return build.move_axis(o, result, 0, axis)
 
 
 @vjp(ops.Cumulate)
@@ -135,10 +131,9 @@ def cumulate_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) 
     (x,), axis = node.inputs, node.op.axis
     if node.op.fn == "add":
         return [_reverse_cumsum(o, g, axis)]
-    keep = (ops.Item(),) * axis
-    tail = o.apply(ops.Slice((*keep, ops.Item(start=1))), x)
-    shifted = o.apply(ops.Scatter("set", (*keep, ops.Item(stop=-1))), o.second(x, o.const(0, x)), tail)
-    s = o.flip(_recurrence(o, o.flip(shifted, axis), o.flip(g, axis), axis), axis)
+    items = (*[ops.Item()] * axis, ops.Item(stop=-1))
+    shifted = build.put(o, "set", o.second(x, o.const(0, x)), build.cut(o, x, start=1, axis=axis), items)
+    s = _flip(o, _recurrence(o, _flip(o, shifted, axis), _flip(o, g, axis), axis), axis)
     return [o.mul(_factors_before(o, x, axis), s)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -28,11 +28,10 @@ def transpose_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool])
     # g may not know that an axis put in has size 1 (a known gradient of the user's): summing drops it too
     unknown = tuple(k for k, p in enumerate(perm) if p < 0 and g.type.shape[k] != 1)
     if unknown:
-        g = o.apply(ops.Reduce("add", unknown), g)
+        g = build.fold(o, "add", g, unknown)
         perm = tuple(p for k, p in enumerate(perm) if k not in unknown)
     place = {p: k for k, p in enumerate(perm)}
-    inverse = tuple(place.get(k, -1) for k in range(x.type.ndim))
-    return [o.apply(ops.Transpose(inverse), g)]
+    return [build.dimshuffle(o, g, [place.get(k, -1) for k in range(x.type.ndim)])]
 
 
 @vjp(ops.Reshape)
@@ -55,9 +54,7 @@ def concat_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) ->
             stop: Any = start + size
         else:
             stop = o.add(start if isinstance(start, Variable) else o.number(start, "int64"), o.size(x, axis))
-        bounds = [b for b in (start, stop) if isinstance(b, Variable)]
-        item = ops.Item(*(None, *(ops.DYNAMIC if isinstance(b, Variable) else b for b in (start, stop))))
-        result.append(o.apply(ops.Slice((ops.Item(),) * axis + (item,)), g, *bounds) if want else None)
+        result.append(build.cut(o, g, start, stop, axis=axis) if want else None)
         start = stop
     return result
 
@@ -75,8 +72,6 @@ def concat_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | Non
 @jvp(ops.Broadcast)
 @jvp(ops.Transpose)
 @jvp(ops.Reshape)
-@jvp(ops.Slice)
-@jvp(ops.Gather)
 def same_op_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """Linear in the first argument: the same op on its tangent."""
     return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])

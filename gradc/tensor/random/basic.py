@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import TypeMismatchError, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.graph import Constant, apply
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
@@ -102,10 +102,10 @@ def _categorical_equations(b: Builder, state: Var, sizes: Sequence[Var],
                                        for s, n in zip(reversed(sets), reversed(sizes))):
         return None                     # more sets than draws: an error
     zero, one = b.constant(0.0, "float64"), b.constant(1.0, "float64")
-    after, u = b.equation(ops.Call("uniform", (0, len(sizes))), [state, zero, one, *sizes]).outs
+    after, u = b.equation(build.call("uniform", (0, len(sizes))), [state, zero, one, *sizes]).outs
     below = b.map("lt", b.apply(ops.Cumulate("add", len(sets)), p),
-                  b.apply(ops.Transpose((*range(len(sizes)), -1)), u))
-    return after, b.apply(ops.Reduce("add", (len(sizes),)), b.cast(below, "int64"))
+                  build.insert_axes(b, u, (len(sizes),), len(sizes) + 1))
+    return after, build.fold(b, "add", b.cast(below, "int64"), (len(sizes),))
 
 
 class _OfClasses(RandomVariable):

@@ -2,7 +2,7 @@
 
 It is a function: the state that goes in, a NumPy Generator, is not changed; drawing twice from one state gives the same
 numbers twice.  What makes numbers differ from call to call is an update of the shared variable that holds the state.
-Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is a Call of it
+Draws have the bits that NumPy's Generator gives.  In a Program a distribution that kernels know is a call of it
 (`expand`); from another one it is drawn in Python, which kernels call back.
 Not here: the distributions (`random.basic`), streams (`random.utils`).
 """
@@ -18,8 +18,9 @@ import numpy as np
 
 from gradc.config import config
 from gradc.errors import BadArgumentError, BadValueError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops, shapes
+from gradc.ir import build, dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied
+from gradc.ir.facts import permutation
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.routines import UserRoutine
@@ -149,7 +150,7 @@ class RandomVariable(Op):
         return (*batch, *support)
 
     def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:
-        """The equations of the draws in a Program; a Call of the Op if they must be drawn in Python."""
+        """The equations of the draws in a Program; a call of the Op if they must be drawn in Python."""
         state, size, *parameters = args = args[:2 + len(self.parameters)]
         sizes, found = _elements(builder, size), None
         if self.equations is not None:
@@ -159,9 +160,9 @@ class RandomVariable(Op):
         if found is None:
             dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
             if dims is None:
-                return builder.equation(ops.Call(UserRoutine(self)), args).outs
+                return builder.equation(build.call(UserRoutine(self)), args).outs
             words = builder.constant(WORDS.shape[0], "int64")
-            return builder.equation(ops.Call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
+            return builder.equation(build.call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
 
     def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var] | None:
@@ -210,7 +211,7 @@ def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],
     else:                               # the shape that they have together: each sees itself at that of the others
         new = {p: reduce(lambda seen, q: b.map("second", q, seen), shaped, p) for p in shaped}
         sizes = [b.size(new[p], k) for p in shaped[:1] for k in range(tensor(new[p]).ndim)]
-    return b.equation(ops.Call(name, (0, len(sizes))), [state, *[new.get(p, p) for p in values], *sizes]).outs
+    return b.equation(build.call(name, (0, len(sizes))), [state, *[new.get(p, p) for p in values], *sizes]).outs
 
 
 def _elements(b: Builder, size: Var) -> list[Var]:
@@ -222,9 +223,9 @@ def _elements(b: Builder, size: Var) -> list[Var]:
     eqn = b.producer.get(size)
     if eqn is not None and type(eqn.op) is ops.Concat and len(eqn.args) == count:
         parts = [b.producer.get(a) for a in eqn.args]
-        if all(p is not None and p.op == ops.Transpose((-1,)) for p in parts):
+        if all(p is not None and permutation(p.op) == (-1,) for p in parts):
             return [p.args[0] for p in parts if p is not None]
-    return [b.apply(ops.Slice((ops.Item(at=k),)), size) for k in range(count)]
+    return [build.take(b, size, k) for k in range(count)]
 
 
 def _state(rng: Any) -> Variable:

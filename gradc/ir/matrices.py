@@ -1,0 +1,236 @@
+"""Values of the routines of linear algebra, of one matrix each, in NumPy: what csrc/linalg.c computes.
+
+Complex arguments are those of a complex step: real matrices that move by an imaginary part so small that its square is
+nothing.  Products are without conjugates, signs and sizes are those of the real parts, and what moves is what derives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Fault(Exception):
+    """Raised by the `value` of a row: its fault number `number` (from 0), with the values that the message shows."""
+
+    def __init__(self, number: int, *values: float) -> None:
+        super().__init__(number, *values)
+        self.number, self.values = number, values
+
+
+def _finite(a: Array) -> None:
+    if not np.isfinite(a).all():
+        raise Fault(0)
+
+
+def _not_singular(a: Array) -> None:
+    zeros = np.flatnonzero(np.diagonal(a) == 0)
+    if zeros.size:
+        raise Fault(0, int(zeros[0]))
+
+
+# ------------------------------------------------------------------------------------------- triangular systems
+
+
+def solve(upper: int, unit: int) -> Callable[[Array, Array], Array]:
+    """Substitution with one triangle of the matrix; the other is not read."""
+    def value(a: Array, b: Array) -> Array:
+        if not unit:
+            _not_singular(a)
+        made = np.array(b, np.result_type(a, b))
+        for i in reversed(range(len(a))) if upper else range(len(a)):
+            known = slice(i + 1, None) if upper else slice(i)
+            made[i] = (made[i] - a[i, known] @ made[known]) / (1 if unit else a[i, i])
+        return made
+    return value
+
+
+_LOWER, _UPPER, _LOWER_UNIT, _UPPER_UNIT = solve(0, 0), solve(1, 0), solve(0, 1), solve(1, 1)
+
+
+def cholesky(a: Array) -> Array:
+    """The lower triangular L with L L^T = a, of which the lower triangle is read."""
+    made = np.zeros_like(a)
+    for j in range(len(a)):
+        rest = a[j:, j] - made[j:, :j] @ made[j, :j]
+        if not rest[0].real > 0:
+            raise Fault(0)
+        made[j:, j] = rest / np.sqrt(rest[0])
+    return made
+
+
+def cholesky_solve(factor: Array, b: Array, a: Array) -> Array:
+    """a^-1 b by the Cholesky factor of a."""
+    return _UPPER(factor.T, _LOWER(factor, b))
+
+
+# ------------------------------------------------------------------------------------------- LU factors
+
+
+def lu(a: Array) -> list[Array]:
+    """l u = a with its columns interchanged, u having 1s on its diagonal; with which the k-th was interchanged."""
+    made, n = np.array(a), len(a)
+    swaps = np.zeros(n, np.int64)
+    for k in range(n):
+        size = np.abs(made[k, k:].real)
+        best = k
+        for j in range(k + 1, n):
+            best = j if size[j - k] > size[best - k] else best
+        swaps[k] = best
+        made[:, [k, best]] = made[:, [best, k]]
+        if made[k, k] != 0:
+            made[k, k + 1:] /= made[k, k]
+        made[k + 1:, k + 1:] -= made[k + 1:, k, None] * made[k, k + 1:]
+    return [made, swaps]
+
+
+def _interchanged(x: Array, swaps: Array, backwards: bool) -> Array:
+    x = np.array(x)
+    for k in range(len(x))[::-1 if backwards else 1]:
+        x[[k, swaps[k]]] = x[[swaps[k], k]]
+    return x
+
+
+def interchange(back: int) -> Callable[[Array, Array], Array]:
+    """Rows of x interchanged, in order or from the last on."""
+    return lambda swaps, x: _interchanged(x, swaps, bool(back))
+
+
+def lu_solve(trans: int) -> Callable[[Array, Array, Array, Array], Array]:
+    """a^-1 b, or a^-T b, by the factors of a."""
+    def value(factors: Array, swaps: Array, b: Array, a: Array) -> Array:
+        _not_singular(factors)
+        if trans:
+            return _UPPER(factors.T, _LOWER_UNIT(factors.T, _interchanged(b, swaps, False)))
+        return _interchanged(_UPPER_UNIT(factors, _LOWER(factors, b)), swaps, True)
+    return value
+
+
+def lu_inverse(factors: Array, swaps: Array, a: Array) -> Array:
+    return lu_solve(0)(factors, swaps, np.eye(len(factors), dtype=factors.dtype), a)
+
+
+def lu_det(factors: Array, swaps: Array, a: Array) -> Array:
+    odd = np.count_nonzero(swaps != np.arange(len(swaps))) % 2
+    return np.asarray(np.prod(np.diagonal(factors)) * (-1 if odd else 1), factors.dtype)
+
+
+def lu_slogdet(factors: Array, swaps: Array, a: Array) -> list[Array]:
+    pivots = np.diagonal(factors)
+    signs = np.sign(pivots.real)
+    odd = np.count_nonzero(swaps != np.arange(len(swaps))) % 2
+    sign = np.prod(signs) * signs.dtype.type(-1 if odd else 1)
+    with np.errstate(all="ignore"):
+        logs = np.log(np.where(signs < 0, -pivots, pivots))
+    return [np.asarray(sign + 0, factors.dtype), np.asarray(logs.sum(), factors.dtype)]
+
+
+# ------------------------------------------------------------------------------------------- orthogonal factors
+
+
+def qr(a: Array) -> list[Array]:
+    """q and r by Householder's reflections, with the signs of LAPACK's."""
+    m, n = a.shape
+    k = min(m, n)
+    if not np.isfinite(a).all():
+        return [np.full((m, k), np.nan, a.dtype), np.triu(np.full((k, n), np.nan, a.dtype))]
+    r, reflections = np.array(a), []
+    for j in range(k):
+        v = np.array(r[j:, j])
+        factor = v.dtype.type(0)
+        if np.any(v[1:] != 0):
+            most = np.abs(v.real).max() or 1
+            size = most * np.sqrt(np.sum((v / most) ** 2))
+            made = -size if v[0].real >= 0 and not np.signbit(v[0].real) else size
+            factor = (made - v[0]) / made
+            v[1:] /= v[0] - made
+        v[0] = 1
+        r[j:] -= factor * v[:, None] * (v @ r[j:])
+        reflections.append((factor, v))
+    q = np.eye(m, k, dtype=a.dtype)
+    for j in reversed(range(len(reflections))):
+        factor, v = reflections[j]
+        q[j:] -= factor * v[:, None] * (v @ q[j:])
+    return [q, np.triu(r[:k])]
+
+
+def complete_basis(given: Array) -> Array:
+    """An orthogonal matrix that begins with the columns given, then come unit vectors, less what is in those before."""
+    m, n = given.shape
+    if n > m:
+        raise Fault(0)
+    made = np.zeros((m, m), given.real.dtype)
+    made[:, :n] = given.real
+    for r in range(n, m):
+        rest = 1 - np.sum(made[:, :r] ** 2, 1)
+        row = np.zeros(m, made.dtype)
+        row[np.flatnonzero(rest >= 0.45 * (m - r) / m)[0] if not np.isnan(rest).any() else 0] = 1
+        for _ in range(2):
+            for i in range(r):
+                row -= (row @ made[:, i]) * made[:, i]
+        made[:, r] = row / np.sqrt(row @ row)
+    made = made.astype(given.dtype)
+    made[:, n:] -= given @ (given.T @ made[:, n:]) if given.dtype.kind == "c" else 0
+    made[:, :n] = given
+    return made
+
+
+def _signs(vectors: Array) -> Array:
+    """For each column the sign of the first element that is not smaller than 0.6 of the largest."""
+    if not vectors.size:
+        return np.ones(vectors.shape[-1], vectors.dtype)
+    sizes = np.abs(vectors)
+    first = np.argmax(sizes >= 0.6 * sizes.max(0), 0)
+    return np.where(vectors[first, np.arange(len(first))] < 0, -1, 1).astype(vectors.dtype)
+
+
+def eigh(a: Array) -> list[Array]:
+    """Eigenvalues, ascending, and eigenvectors of the symmetric matrix of which the lower triangle is read."""
+    _finite(np.tril(a))
+    whole = np.tril(a) + np.tril(a, -1).T
+    try:
+        values, vectors = np.linalg.eigh(whole.real) if whole.size else (np.zeros(0, whole.dtype), whole)
+    except np.linalg.LinAlgError:
+        raise Fault(0) from None
+    vectors = vectors * _signs(vectors)
+    return [values, vectors] if a.dtype.kind != "c" else _moved_spectrum(values, vectors, whole)
+
+
+def _moved_spectrum(values: Array, vectors: Array, a: Array) -> list[Array]:
+    """Perturbation theory of first order: T. Kato, Perturbation Theory for Linear Operators, II.2."""
+    inner = vectors.T @ a.imag @ vectors
+    with np.errstate(all="ignore"):
+        gaps = values - values[:, None]
+        slopes = np.where(np.eye(len(values), dtype=bool), 0, inner / gaps)
+    return [values + 1j * np.diagonal(inner), vectors + 1j * (vectors @ slopes)]
+
+
+def eigvalsh(a: Array) -> Array:
+    return eigh(a)[0]
+
+
+def svd(a: Array) -> list[Array]:
+    """u, s, v with a = u diag(s) v; s descending."""
+    _finite(a)
+    try:
+        u, s, v = np.linalg.svd(a.real, full_matrices=False) if a.size else (
+            np.eye(len(a), min(a.shape), dtype=a.real.dtype), np.zeros(min(a.shape), a.real.dtype),
+            np.eye(min(a.shape), a.shape[1], dtype=a.real.dtype))
+    except np.linalg.LinAlgError:
+        raise Fault(0) from None
+    signs = _signs(u)
+    u, v = u * signs, v * signs[:, None]
+    if a.dtype.kind != "c":
+        return [u, s, v]
+    wide = a.shape[0] < a.shape[1]              # the squares' eigenvectors are those of the smaller side
+    squares, moved = _moved_spectrum(s * s, u if wide else v.T, a @ a.T if wide else a.T @ a)
+    roots = np.sqrt(squares)
+    return [moved, roots, (moved.T @ a) / roots[:, None]] if wide else [(a @ moved) / roots, roots, moved.T]
+
+
+def svdvals(a: Array) -> Array:
+    return svd(a)[1]

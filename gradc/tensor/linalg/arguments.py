@@ -1,0 +1,59 @@
+"""What functions of linear algebra take: matrices of floats, vectors, batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradc.config import config
+from gradc.errors import ShapeError, TypeMismatchError, at
+from gradc.ir import dtypes
+from gradc.ir.graph import describe, user_line
+from gradc.tensor import elemwise as ew
+from gradc.tensor.convert import as_tensor_variable, cast
+from gradc.tensor.diagonals import tril
+from gradc.tensor.shape import matrix_transpose
+from gradc.tensor.types import TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+
+def floats(what: str, ndim: int, *given: TensorLike) -> list[TensorVariable]:
+    """Tensors of one float dtype, of at least `ndim` dimensions."""
+    values = [as_tensor_variable(x) for x in given]
+    for x in values:
+        if x.type.dtype in dtypes.COMPLEX:
+            raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
+        if x.type.ndim < ndim:
+            raise ShapeError(f"{what} takes at least {ndim} dimension(s), {describe(x)} is {x.type.short()}"
+                             f"{at(x.source)}")
+    dtype = dtypes.upcast(*[x.type.dtype if x.type.dtype in dtypes.FLOATS else config.floatX for x in values])
+    return [cast(x, dtype) for x in values]
+
+
+def matrix(what: str, x: TensorVariable) -> TensorVariable:
+    """x, if it has two dimensions or more."""
+    if x.type.ndim < 2:
+        raise ShapeError(f"{what} takes matrices, {describe(x)} is {x.type.short()}{at(x.source)}")
+    return x
+
+
+def square(what: str, x: TensorLike) -> TensorVariable:
+    """Square matrices of floats."""
+    (x,) = floats(what, 2, x)
+    rows, columns = x.type.shape[-2:]
+    if rows is not None and columns is not None and rows != columns:
+        raise ShapeError(f"{what} takes square matrices, {describe(x)} is {x.type.short()}{at(x.source)}")
+    return x
+
+
+def one_of(what: str, name: str, value: object, choices: tuple[object, ...]) -> None:
+    """TypeMismatchError for an option that is none of the choices."""
+    if value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise TypeMismatchError(f"{what}: {name} is one of {listed}, got {value!r}{at(user_line())}")
+
+
+def symmetric(a: TensorVariable) -> TensorVariable:
+    """The symmetric matrix that has the lower triangle of a."""
+    return ew.add(tril(a), matrix_transpose(tril(a, -1)))

@@ -1,0 +1,162 @@
+"""Linear algebra: factors, systems, spectra.  Signs of vectors that are free are chosen as gradc chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from gradc.tensor import linalg
+from tests.cases_base import Arg, Case
+
+Array = np.ndarray
+
+
+def T(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+
+def each(f: Callable[..., Any], *ranks: int) -> Callable[..., Any]:
+    """`f` for each index of the batch; ranks: of the cores of the arguments."""
+    def mapped(*xs: Array) -> Any:
+        batch = np.broadcast_shapes(*[x.shape[:x.ndim - r] for x, r in zip(xs, ranks)])
+        if not batch:
+            return f(*xs)
+        whole = [np.broadcast_to(x, (*batch, *x.shape[x.ndim - r:])) for x, r in zip(xs, ranks)]
+        rows = [f(*[x[place] for x in whole]) for place in np.ndindex(batch)]
+        if isinstance(rows[0], (tuple, list)):
+            return [np.stack(row).reshape(*batch, *np.shape(row[0])) for row in zip(*rows)]
+        return np.stack(rows).reshape(*batch, *np.shape(rows[0]))
+    return mapped
+
+
+def signed(vectors: Array) -> Array:
+    """1 or -1 for each column: the sign of the first element not smaller than 0.6 of the largest."""
+    sizes = np.abs(vectors)
+    first = np.argmax(sizes >= 0.6 * sizes.max(-2, keepdims=True), -2)
+    return np.where(np.take_along_axis(vectors, first[..., None, :], -2) < 0, -1.0, 1.0)
+
+
+def spectrum(a: Array, lower: bool = True) -> tuple[Array, Array]:
+    w, v = np.linalg.eigh(a, "L" if lower else "U")
+    return w, v * signed(v)
+
+
+def compact_svd(a: Array) -> tuple[Array, Array, Array]:
+    u, s, v = np.linalg.svd(a, full_matrices=False)
+    return u * signed(u), s, v * T(signed(u))
+
+
+def projector(x: Array) -> Array:
+    """On the space of the columns: what does not depend on the choice of a basis."""
+    return x @ T(x)
+
+
+def whole_svd(a: Any) -> list[Any]:
+    """What of full factors is determined."""
+    u, s, v = linalg.svd(a)
+    k = s.shape[-1]
+    return [u[..., :k], s, v[..., :k, :], u[..., k:] @ u[..., k:].mT, v[..., k:, :].mT @ v[..., k:, :]]
+
+
+def whole_svd_of(a: Array) -> list[Array]:
+    u, s, v = np.linalg.svd(a)
+    k = s.shape[-1]
+    return [*compact_svd(a), projector(u[..., k:]), projector(T(v[..., k:, :]))]
+
+
+def whole_qr(a: Any) -> list[Any]:
+    q, r = linalg.qr(a, "complete")
+    k = min(2, 3) if a.type.shape[-1] == 2 else None
+    return [q[..., :k], r, q[..., k:] @ q[..., k:].mT] if k else [q, r]
+
+
+def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_ndim: int | None) -> Array:
+    if assumed in ("sym", "pos"):
+        half = np.tril(a) if lower else np.triu(a)
+        a = half + T(half) - a * np.eye(a.shape[-1])
+    elif assumed != "gen":
+        a = {"d": a * np.eye(a.shape[-1]), "l": np.tril(a), "u": np.triu(a)}[assumed[0]]
+    vectors = b.ndim == 1 or b_ndim == 1
+    x = np.linalg.solve(T(a) if transposed else a, b[..., None] if vectors else b)
+    return x[..., 0] if vectors else x
+
+
+def invertible(*shape: int) -> Arg:
+    return Arg(shape, "triangles")
+
+
+SQUARE, BATCH = invertible(4, 4), invertible(2, 4, 4)
+POSITIVE = Arg((4, 4), "positive_definite")
+TALL, WIDE = Arg((4, 3)), Arg((3, 4))
+LOOSE = 1e-9            # vectors: as exact as gaps between values are large
+
+LINALG: list[Case] = [
+    *[Case(f"linalg.{name}", getattr(linalg, name), getattr(np.linalg, name), (arg,), label=str(arg.shape))
+      for name in ("inv", "det", "slogdet") for arg in (SQUARE, BATCH, invertible(2, 1, 3, 3))],
+    *[
+        Case("linalg.solve", partial(linalg.solve, assume_a=assumed, lower=lower, transposed=trans, b_ndim=ndim),
+             partial(systems, assumed=assumed, lower=lower, transposed=trans, b_ndim=ndim),
+             (Arg(a, "positive_definite" if assumed == "pos" else "triangles"), Arg(b)),
+             label=f"{a} {b} {assumed} {'lower' * lower} {'transposed' * trans}")
+        for a, b, assumed, lower, trans, ndim in (
+            ((4, 4), (4, 3), "gen", False, False, None), ((4, 4), (4,), "gen", False, True, None),
+            ((2, 4, 4), (4, 3), "gen", False, True, None), ((4, 4), (2, 4), "gen", False, False, 1),
+            ((2, 4, 4), (2, 4), "pos", False, False, 1), ((4, 4), (2, 4, 3), "pos", True, True, None),
+            ((4, 4), (4,), "sym", False, False, None), ((4, 4), (4, 3), "sym", True, False, None),
+            ((4, 4), (4, 3), "diagonal", False, False, None), ((4, 4), (4,), "lower triangular", False, True, None),
+            ((2, 4, 4), (4, 3), "upper triangular", False, False, None),
+        )
+    ],
+    *[Case("linalg.cho_solve", lambda c, b, lower=lower: linalg.cho_solve((c, lower), b),
+           lambda c, b, lower=lower: scipy.linalg.cho_solve((c, lower), b), (SQUARE, b), label=f"{lower} {b.shape}")
+      for lower, b in ((True, Arg((4, 3))), (False, Arg((4,))))],
+    Case("linalg.cho_factor", lambda a: linalg.cho_factor(a)[0], lambda a: T(np.linalg.cholesky(a)), (POSITIVE,)),
+    *[Case(f"linalg.{name}", getattr(linalg, name), lambda a, b, of=of: np.linalg.solve(of(a), b),
+           (SQUARE, Arg((4, 3)))) for name, of in (("solve_lower_triangular", np.tril),
+                                                   ("solve_upper_triangular", np.triu))],
+    *[Case("linalg.lu_factor", linalg.lu_factor, each(scipy.linalg.lu_factor, 2), (a,), label=str(a.shape))
+      for a in (SQUARE, Arg((4, 4)), Arg((2, 3, 3)))],
+    *[Case("linalg.lu", partial(linalg.lu, **options), lambda a, options=options: scipy.linalg.lu(a, **options), (a,),
+           label=f"{a.shape} {options}")
+      for a, options in ((Arg((4, 4)), {}), (Arg((2, 3, 3)), {}), (Arg((4, 4)), {"permute_l": True}),
+                         (Arg((4, 4)), {"p_indices": True}))],
+    *[Case("linalg.lu_solve", lambda a, b, trans=trans: linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
+           lambda a, b, trans=trans: scipy.linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
+           (Arg((4, 4), "triangles", static=(4, 4)), b), label=f"{trans} {b.shape}")
+      for trans, b in ((0, Arg((4, 3))), (1, Arg((4,))))],
+    # orthogonal factors
+    *[Case("linalg.qr", linalg.qr, np.linalg.qr, (a,), label=f"{a.shape} {a.static}")
+      for a in (TALL, WIDE, Arg((3, 3)), Arg((2, 4, 3)), Arg((4, 3), static=(4, 3)), Arg((3, 4), static=(3, 4)))],
+    Case("linalg.qr", partial(linalg.qr, mode="r"), partial(np.linalg.qr, mode="r"), (TALL,), label="r"),
+    Case("linalg.qr", partial(linalg.qr, mode="complete"), partial(np.linalg.qr, mode="complete"),
+         (Arg((3, 4), static=(3, 4)),), label="complete wide"),
+    Case("linalg.qr", whole_qr, lambda a: [np.linalg.qr(a)[0], np.linalg.qr(a, "complete")[1],
+                                           projector(np.linalg.qr(a, "complete")[0][..., 2:])],
+         (Arg((4, 2), static=(4, 2)),), label="complete tall"),
+    # symmetric matrices
+    *[Case("linalg.eigh", partial(linalg.eigh, lower=lower), partial(spectrum, lower=lower), (a,), rtol=LOOSE,
+           label=f"{a.shape} {lower}")
+      for a, lower in ((Arg((4, 4)), True), (Arg((3, 3)), False), (Arg((2, 3, 3)), True))],
+    *[Case("linalg.eigvalsh", partial(linalg.eigvalsh, lower=lower), partial(np.linalg.eigvalsh, UPLO="UL"[lower]),
+           (a,), rtol=LOOSE, label=f"{a.shape} {lower}")
+      for a, lower in ((Arg((4, 4)), True), (Arg((2, 3, 3)), False))],
+    Case("linalg.eigh", lambda a, b: [x ** 2 for x in linalg.eigh(a, b)],
+         lambda a, b: [x ** 2 for x in scipy.linalg.eigh(a, b)] if a.size else np.linalg.eigh(a),
+         (Arg((4, 4)), POSITIVE), rtol=LOOSE, label="generalized"),
+    Case("linalg.eigvalsh", lambda a, b: linalg.eigvalsh(a, b, False),
+         lambda a, b: scipy.linalg.eigvalsh(a, b, lower=False) if a.size else np.linalg.eigvalsh(a),
+         (Arg((4, 4)), POSITIVE), rtol=LOOSE, label="generalized"),
+    # singular values
+    *[Case("linalg.svd", partial(linalg.svd, full_matrices=False), compact_svd, (a,), rtol=LOOSE, label=f"{a.shape}")
+      for a in (TALL, WIDE, Arg((3, 3)), Arg((2, 4, 3)))],
+    *[Case("linalg.svd", whole_svd, whole_svd_of, (a,), rtol=LOOSE, label=f"{a.shape} whole {a.static}")
+      for a in (Arg((4, 2)), Arg((2, 3), static=(2, 3)), Arg((2, 4, 2)))],
+    *[Case("linalg.svdvals", linalg.svdvals, partial(np.linalg.svd, compute_uv=False), (a,), rtol=LOOSE,
+           label=f"{a.shape}") for a in (TALL, Arg((2, 3, 4)))],
+    Case("linalg.svd", partial(linalg.svd, compute_uv=False), partial(np.linalg.svd, compute_uv=False), (WIDE,),
+         rtol=LOOSE, label="values"),
+]

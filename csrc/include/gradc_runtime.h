@@ -56,6 +56,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
     ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
+<<<<<<< HEAD
 /* Those of sorting: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS)
@@ -70,6 +71,15 @@ enum {
     GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
     GRADC_ROUTINES
 };
+=======
+/* Those of one dtype. */
+#define GRADC_OF_ONE_DTYPE(ROW) \
+    ROW(NONZERO)
+#define GRADC_NUMBER(name) GRADC_##name,
+#define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
+enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)
+       GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES };
+>>>>>>> index
 
 static inline int64_t gradc_bits(double value)
 {

@@ -170,6 +170,10 @@ def _places(side: Literal["left", "right"]) -> Callable[..., np.ndarray]:
     return lambda x, v: np.searchsorted(x, v, side)
 
 
+def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.flatnonzero(mask)
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -255,6 +259,8 @@ _ROWS = (
     _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
     _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),
     _factors("svdvals", "(m,n)->(min(m,n))", 1, matrices.svdvals, (_not_finite("svd"),)),
+    # the positions of the true elements of a mask, whose number is stated
+    Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

@@ -72,7 +72,6 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
 
-<<<<<<< HEAD
 /* sort.c ------------------------------------------------------------------------------------------------- */
 
 #define GRADC_DECLARE_REAL(name, type) \
@@ -85,11 +84,10 @@ typedef int (*gradc_sorter)(void *first, intptr_t n, void *unused);
 #define GRADC_TYPE(name, type) gradc_##name##_##type,
 enum { GRADC_OF_TYPES(GRADC_TYPE, TYPE) GRADC_TYPES };
 extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they are faster; else NULL */
-=======
+
 /* index.c ------------------------------------------------------------------------------------------------ */
 
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
->>>>>>> index
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 

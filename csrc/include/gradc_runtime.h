@@ -56,30 +56,23 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
     ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
-<<<<<<< HEAD
 /* Those of sorting: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS)
 #define GRADC_OF_TYPES(EACH, name) \
     EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
+/* Those of one dtype. */
+#define GRADC_OF_ONE_DTYPE(ROW) \
+    ROW(NONZERO)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,
 #define GRADC_NUMBERS_OF_REALS(name) GRADC_OF_TYPES(GRADC_NUMBER_OF, name)
 enum {
     GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
-    GRADC_ROUTINES
+    GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
 };
-=======
-/* Those of one dtype. */
-#define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO)
-#define GRADC_NUMBER(name) GRADC_##name,
-#define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
-enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)
-       GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES };
->>>>>>> index
 
 static inline int64_t gradc_bits(double value)
 {

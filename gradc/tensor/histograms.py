@@ -13,8 +13,9 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import equal, fail, in_range, integer, named
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of
-from gradc.tensor.creation import linspace, zeros
+from gradc.tensor.creation import zeros
 from gradc.tensor.extra import diff
+from gradc.tensor.grids import linspace
 from gradc.tensor.index import inc_subtensor
 from gradc.tensor.joining import join
 from gradc.tensor.shape import flatten
@@ -100,7 +101,7 @@ def _edges(what: str, x: TensorVariable, bins: Any, span: Any) -> TensorVariable
     first, last = cast(first, floating), cast(last, floating)
     same = ew.eq(first, last)
     return cast(linspace(ew.switch(same, ew.sub(first, half), first), ew.switch(same, ew.add(last, half), last),
-                         ew.add(count, 1)), floating)       # type: ignore[arg-type]
+                         ew.add(count, 1)), floating)
 
 
 def _span(what: str, x: TensorVariable, span: Any) -> tuple[TensorVariable, TensorVariable]:

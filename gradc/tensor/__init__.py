@@ -39,6 +39,7 @@ from gradc.tensor.products import *
 from gradc.tensor.reduce import *
 from gradc.tensor.repeats import *
 from gradc.tensor.selection import *
+from gradc.tensor.sets import *
 from gradc.tensor.shape import *
 from gradc.tensor.sharedvar import *
 from gradc.tensor.sorting import *

@@ -42,6 +42,7 @@ from gradc.tensor import (
     products,
     repeats,
     selection,
+    sets,
     sorting,
     statistics,
 )
@@ -375,7 +376,7 @@ FUNCTIONS: dict[str, Row] = {
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
     # order
-    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms)
+    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms, sets)
        for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),

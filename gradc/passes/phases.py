@@ -31,7 +31,7 @@ from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last
 from gradc.record import record
 
 _LAST = specialize.RULES + pieces.LATE
-_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + pieces.RULES
+_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + pieces.RULES + stabilize.DERIVATIVES
 
 
 Transform = Callable[[Program], Program]

@@ -43,7 +43,7 @@ def triangle(o: Symbolic, x: Variable, upper: bool, strict: bool = False) -> Var
 
 def several(o: Symbolic, routine: str, *inputs: Variable) -> list[Variable]:
     """The results of a routine."""
-    op = ops.Call(routine)
+    op = build.call(routine)
     return Apply(op, inputs, infer.output_types(op, inputs, o.source), o.source).outputs
 
 
@@ -165,7 +165,7 @@ CALL_VJP["cholesky_solve"], CALL_JVP["cholesky_solve"] = _cholesky_solve_vjp, _c
 def _lu_solve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     (factors, swaps, b, a), (x,), (g,) = node.inputs, node.outputs, gs
     assert g is not None
-    by_b = o.apply(ops.Call(_OTHER[node.op.routine]), factors, swaps, g, a)
+    by_b = o.apply(build.call(_OTHER[node.op.routine]), factors, swaps, g, a)
     by_a = None
     if wanted[3]:
         left, right = (by_b, x) if node.op.routine == "lu_solve" else (x, by_b)
@@ -199,13 +199,13 @@ def _inverse_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 def _logarithmic(o: Symbolic, node: Apply) -> Variable:
     """The derivative of log abs det: the inverse, transposed."""
-    return transposed(o, o.apply(ops.Call("lu_inverse"), *node.inputs))
+    return transposed(o, o.apply(build.call("lu_inverse"), *node.inputs))
 
 
 def _along(o: Symbolic, x: Variable, moved: Variable) -> Variable:
     """The sum of products of the elements of matrices."""
     ndim = x.type.ndim
-    return o.apply(ops.Reduce("add", (ndim - 2, ndim - 1)), o.mul(x, moved))
+    return build.fold(o, "add", o.mul(x, moved), (ndim - 2, ndim - 1))
 
 
 def _det_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -250,10 +250,10 @@ def _lu_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) ->
     middle = _both(o, product(o, transposed(o, lower), triangle(o, g, False)),
                    product(o, by_upper, transposed(o, upper)))
     middle = o.add(middle, by_upper)
-    left = o.apply(ops.Call("solve_upper"), turned, middle)
+    left = o.apply(build.call("solve_upper"), turned, middle)
     # m u^-T = (u^-1 m^T)^T, then the columns go back
-    right = o.apply(ops.Call("solve_upper_unit"), factors, transposed(o, left))
-    return [transposed(o, o.apply(ops.Call("interchange_back"), swaps, right))]
+    right = o.apply(build.call("solve_upper_unit"), factors, transposed(o, left))
+    return [transposed(o, o.apply(build.call("interchange_back"), swaps, right))]
 
 
 def _lu_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
@@ -261,9 +261,9 @@ def _lu_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     factors, swaps = node.outputs
     da = tangents[0]
     assert da is not None
-    moved = o.apply(ops.Call("interchange"), swaps, transposed(o, da))
-    right = o.apply(ops.Call("solve_lower_unit"), transposed(o, factors), moved)
-    middle = o.apply(ops.Call("solve_lower"), factors, transposed(o, right))
+    moved = o.apply(build.call("interchange"), swaps, transposed(o, da))
+    right = o.apply(build.call("solve_lower_unit"), transposed(o, factors), moved)
+    middle = o.apply(build.call("solve_lower"), factors, transposed(o, right))
     above = triangle(o, middle, True, True)
     by_upper = o.add(above, product(o, above, triangle(o, factors, True, True)))
     return [_both(o, product(o, triangle(o, factors, False), triangle(o, middle, False)), by_upper), None]
@@ -273,7 +273,7 @@ CALL_VJP["lu"], CALL_JVP["lu"] = _lu_vjp, _lu_jvp
 
 
 def _interchange_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    return [None, o.sum_to(o.apply(ops.Call(_BACK[node.op.routine]), node.inputs[0], gs[0]), node.inputs[1])]  # type: ignore
+    return [None, o.sum_to(o.apply(build.call(_BACK[node.op.routine]), node.inputs[0], gs[0]), node.inputs[1])]  # type: ignore
 
 
 def _interchange_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:

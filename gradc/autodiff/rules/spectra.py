@@ -21,7 +21,7 @@ from gradc.autodiff.rules.linalg import (
 )
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -42,7 +42,7 @@ def _on_diagonal(o: Symbolic, x: Variable, like: Variable) -> Variable:
 
 def _diagonal_of(o: Symbolic, x: Variable) -> Variable:
     """The diagonals of matrices."""
-    return o.apply(ops.Reduce("add", (x.type.ndim - 1,)), o.switch(diagonal(o, x), x, o.const(0, x)))
+    return build.fold(o, "add", o.switch(diagonal(o, x), x, o.const(0, x)), (x.type.ndim - 1,))
 
 
 # ------------------------------------------------------------------------------------------- symmetric matrices
@@ -75,7 +75,7 @@ def _eigvalsh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[boo
 def _eigvalsh_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     vectors = several(o, "eigh", *node.inputs)[1]
     moved = product(o, from_triangle(o, tangents[0]), vectors)  # type: ignore[arg-type]
-    return [o.apply(ops.Reduce("add", (vectors.type.ndim - 2,)), o.mul(vectors, moved))]
+    return [build.fold(o, "add", o.mul(vectors, moved), (vectors.type.ndim - 2,))]
 
 
 CALL_VJP.update(eigh=_eigh_vjp, eigvalsh=_eigvalsh_vjp)
@@ -133,7 +133,7 @@ def _svdvals_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool
 def _svdvals_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     u, _, vt = several(o, "svd", *node.inputs)
     moved = product(o, tangents[0], transposed(o, vt))  # type: ignore[arg-type]
-    return [o.apply(ops.Reduce("add", (u.type.ndim - 2,)), o.mul(u, moved))]
+    return [build.fold(o, "add", o.mul(u, moved), (u.type.ndim - 2,))]
 
 
 CALL_VJP.update(svd=_svd_vjp, svdvals=_svdvals_vjp)
@@ -150,10 +150,8 @@ def _split(o: Symbolic, node: Apply, x: Variable) -> tuple[Variable, Variable | 
     if rows is not None and rows == columns:
         return x, None
     count = o.size(r, r.type.ndim - 2)
-    before = (ops.Item(),) * (x.type.ndim - 1)
-    bound = ops.DYNAMIC
-    return (o.apply(ops.Slice((*before, ops.Item(stop=bound))), x, count),
-            o.apply(ops.Slice((*before, ops.Item(start=bound))), x, count))
+    axis = x.type.ndim - 1
+    return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 
 def _joined(o: Symbolic, first: Variable, rest: Variable | None) -> Variable:
@@ -162,7 +160,7 @@ def _joined(o: Symbolic, first: Variable, rest: Variable | None) -> Variable:
 
 def _right_solved(o: Symbolic, x: Variable, r: Variable) -> Variable:
     """x r^-1."""
-    return transposed(o, o.apply(ops.Call("solve_lower"), transposed(o, r), transposed(o, x)))
+    return transposed(o, o.apply(build.call("solve_lower"), transposed(o, r), transposed(o, x)))
 
 
 def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -181,7 +179,7 @@ def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) ->
     assert middle is not None
     inner = _total(o, [by_q, product(o, q, from_triangle(o, middle))])
     assert inner is not None
-    by_a = transposed(o, o.apply(ops.Call("solve_upper"), first, transposed(o, inner)))
+    by_a = transposed(o, o.apply(build.call("solve_upper"), first, transposed(o, inner)))
     if later is None:
         return [by_a]
     return [_joined(o, by_a, o.second(later, o.const(0, later)) if by_rest is None else product(o, q, by_rest))]
@@ -229,9 +227,8 @@ def _basis_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 def _parted(o: Symbolic, given: Variable, x: Variable) -> tuple[Variable, Variable]:
     """The columns of x that stand where those given do, and the others."""
     count = o.size(given, given.type.ndim - 1)
-    before = (ops.Item(),) * (x.type.ndim - 1)
-    return (o.apply(ops.Slice((*before, ops.Item(stop=ops.DYNAMIC))), x, count),
-            o.apply(ops.Slice((*before, ops.Item(start=ops.DYNAMIC))), x, count))
+    axis = x.type.ndim - 1
+    return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 
 CALL_VJP["complete_basis"], CALL_JVP["complete_basis"] = _basis_vjp, _basis_jvp

@@ -138,7 +138,7 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
         result = build.dimshuffle(graph, result, (*perm, *rest))
-    return as_tensor_variable(result)
+    return result
 
 
 def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[TensorVariable]]:

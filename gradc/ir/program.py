@@ -211,6 +211,13 @@ def rebuild(program: Program, builder: Builder, replace: dict[Var, Var], eqns: S
             replace[old_out] = new_out
 
 
+def inline(program: Program, builder: Builder, args: Iterable[Var]) -> list[Var]:
+    """The outputs of `program` of `args`, as equations of `builder`."""
+    env = dict(zip(program.inputs, args))
+    rebuild(program, builder, env)
+    return [env[v] for v in program.outputs]
+
+
 def copy_inputs(program: Program, builder: Builder) -> dict[Var, Var]:
     """Make the same inputs in `builder`; the first entries of a replacement map."""
     return {v: builder.input(v.type, v.name) for v in program.inputs}

@@ -16,7 +16,7 @@ from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
-from gradc.autodiff.stable import ROOTS, GraphForms, new_nodes
+from gradc.autodiff.stable import ROOTS, SEEDING, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import VJP, connection
 from gradc.errors import (
@@ -220,6 +220,7 @@ class _Backward:
         self._forms = GraphForms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
+        self._seeded = any([type(node.op) is ops.Map and node.op.fn in SEEDING for node in order])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
         warn_of_cuts(order, [v for v, _ in starts], [lazy.get(x, x) for x in targets])
@@ -320,7 +321,7 @@ class _Backward:
         o = self.o
         o.source = node.source
         op = node.op
-        if type(op) is ops.Map and null is None and gs[0] is not None:
+        if type(op) is ops.Map and self._seeded and null is None and gs[0] is not None:
             projection = self._forms.projection(node)
             if projection is not None:
                 return self._through(projection.sources(), projection.backward(gs[0]))

@@ -16,12 +16,12 @@ from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.symbolic import Symbolic
 from gradc.ir import build, dtypes, ops, stable_forms
-from gradc.ir.exponentials import ROOTS
+from gradc.ir.exponentials import ROOTS, SEEDING
 from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.merge import placed
 from gradc.ir.weighted import Remainder, Softmax
 
-__all__ = ["ROOTS", "GraphForms", "Projection", "new_nodes"]
+__all__ = ["ROOTS", "SEEDING", "GraphForms", "Projection", "new_nodes"]
 
 
 class GraphForms(stable_forms.Forms[Variable]):

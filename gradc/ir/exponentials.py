@@ -22,6 +22,7 @@ from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
+SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
                       REORDER})
 MOST_TERMS = 8      # of a sum

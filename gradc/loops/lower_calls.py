@@ -6,6 +6,7 @@ from typing import Any
 
 from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
+from gradc.ir.sizes import Symbol
 from gradc.loops.access import Access
 from gradc.loops.lower_values import ValueWriter
 from gradc.loops.nodes import CallInfo, CheckInfo, Expr, For, Invoke, Load, Local, SizeExpr
@@ -13,8 +14,8 @@ from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 
-def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
-    """The statements of a call."""
+def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = False) -> None:
+    """The statements of a call; `blocked`: the outermost loop over its batch is cut."""
     routine, depth = get_routine(item.routine), len(item.batch)
     args: list[Expr] = []
     numbers: list[SizeExpr] = list(item.numbers)
@@ -40,8 +41,9 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
     shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
-    for size, v in reversed(list(zip(item.batch, LOOP_NAMES))):
-        body = For(v, 0, size, (body,))
+    for level, size in reversed(list(enumerate(item.batch))):
+        start, stop = (Symbol("lo"), Symbol("hi")) if blocked and level == 0 else (0, size)
+        body = For(LOOP_NAMES[level], start, stop, (body,))
     scope.statements.append(body)
 
 

@@ -30,7 +30,7 @@ from gradc.passes.sums import wide_sums
 from gradc.record import record
 
 _LAST = specialize.RULES + joins.LATE
-_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES
+_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES + stabilize.DERIVATIVES
 
 
 Transform = Callable[[Program], Program]

@@ -124,14 +124,14 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
-    result: Any = x
+    result: Variable = x
     if None not in entries or any(not item.is_all for item in items):
         result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
         result = build.dimshuffle(graph, result, (*perm, *rest))
-    return result
+    return as_tensor_variable(result)
 
 
 def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[Variable]]:
@@ -179,7 +179,7 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
             index.append(e.array)
     items, bounds = _items(plain, what)
     steps = 1
-    result: Any = x
+    result: Variable = x
     if not all(item.is_all for item in items):
         result, steps = build.index(graph, x, items, *bounds), 2
     result = apply(ops.Gather(tuple(axes)), result, *index)

@@ -23,7 +23,7 @@ from gradc.passes.phases import PHASES, keep_size_checks
 from gradc.passes.rewrite import State, sweep
 
 RULES = (*fold.RULES, *shapes.RULES, *canonicalize.RULES, *gathers.RULES, *joins.RULES, *stabilize.RULES,
-         *specialize.RULES, *joins.LATE)
+         *stabilize.DERIVATIVES, *specialize.RULES, *joins.LATE)
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 0.5, -2.0, 40.0,
            -40.0, 1e3, -1e3)

@@ -146,9 +146,10 @@ def test_files_of_the_extension_use_those_above_them() -> None:
 
 
 def test_no_two_classes_have_one_name() -> None:
-    places: dict[str, list[str]] = {}
+    """A name means one thing wherever it is read."""
+    found: dict[str, list[str]] = {}
     for path in modules():
         for node in parsed(path).body:
             if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(module_name(path))
-    assert not {name: where for name, where in places.items() if len(where) > 1}
+                found.setdefault(node.name, []).append(module_name(path))
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}

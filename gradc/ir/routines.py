@@ -282,7 +282,7 @@ ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
 
 
 def get_routine(routine: Any) -> Any:
-    """The row that the field `routine` of a Call names, or is."""
+    """The row that an op's field `routine` names, or is."""
     if not isinstance(routine, str):
         return routine
     found = ROUTINES.get(routine)

@@ -76,7 +76,7 @@ def _same(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     return [s.of(args[0])]
 
 
-def _constant(s: Sizing, op: ops.Constant, args: Args) -> list[Known]:
+def _constant(s: Sizing, op: ops.Const, args: Args) -> list[Known]:
     return [op.value.data.shape]
 
 
@@ -268,7 +268,7 @@ def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
 
 
 RULES: dict[type[ops.OpKind], Rule] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

@@ -41,8 +41,9 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = Fa
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
     for level, size in reversed(list(enumerate(item.batch))):
-        bounds: Any = ("lo", "hi") if blocked and level == 0 else (0, size)     # no sizes of the kernel: not Symbols
-        body = For(LOOP_NAMES[level], *bounds, (body,))
+        start: Any = "lo" if blocked and level == 0 else 0
+        stop: Any = "hi" if blocked and level == 0 else size
+        body = For(LOOP_NAMES[level], start, stop, (body,))
     scope.statements.append(body)
 
 

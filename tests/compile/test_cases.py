@@ -174,7 +174,7 @@ def run_and_compare(made: Batch, values: list[list], wants: list[list], what: st
 
 
 # The number of batches; test_all_rows_are_in_a_batch says when it has to grow.
-VALUE_BATCHES = range(10)
+VALUE_BATCHES = range(11)
 GRADIENT_BATCHES = range(8)
 SECOND_BATCHES = range(7)
 

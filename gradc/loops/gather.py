@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
 from gradc.ir.shapes import OUT_OF_BOUNDS, Shapes, analyse
 from gradc.ir.sizes import Dim
@@ -49,7 +50,7 @@ def with_positions(program: Program) -> Program:
 def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
     """Are the positions i all of those along an axis of n, or those of the true elements of a mask that is as long?"""
     eqn = sizes.producer.get(i)
-    while eqn is not None and type(eqn.op) is ops.Transpose:
+    while eqn is not None and permutation(eqn.op) is not None:
         eqn = sizes.producer.get(eqn.args[0])
     if eqn is None:
         return False

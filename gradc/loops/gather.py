@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.facts import permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
 from gradc.ir.shapes import OUT_OF_BOUNDS, Shapes, analyse
@@ -56,7 +56,7 @@ def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
         return False
     if type(eqn.op) is ops.Iota:
         return sizes.equal((sizes.value(eqn.args[0]),), (n,))
-    return eqn.op == ops.Call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
+    return eqn.op == build.call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
 
 
 def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:

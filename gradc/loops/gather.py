@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
+from gradc.ir.facts import permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
 from gradc.ir.shapes import OUT_OF_BOUNDS, Shapes, analyse
 from gradc.ir.sizes import Dim
@@ -49,13 +50,13 @@ def with_positions(program: Program) -> Program:
 def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
     """Are the positions i all of those along an axis of n, or those of the true elements of a mask that is as long?"""
     eqn = sizes.producer.get(i)
-    while eqn is not None and type(eqn.op) is ops.Transpose:
+    while eqn is not None and permutation(eqn.op) is not None:
         eqn = sizes.producer.get(eqn.args[0])
     if eqn is None:
         return False
     if type(eqn.op) is ops.Iota:
         return sizes.equal((sizes.value(eqn.args[0]),), (n,))
-    return eqn.op == ops.Call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
+    return eqn.op == build.call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
 
 
 def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:

@@ -81,7 +81,7 @@ def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: 
     """
     _check_options("sort", kind, order, stable)
     x, axis = _last("sort", a, axis)
-    return _back(apply(ops.Call("sort"), x), axis)
+    return _back(apply(build.call("sort"), x), axis)
 
 
 def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
@@ -92,7 +92,7 @@ def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, orde
     """
     _check_options("argsort", kind, order, stable)
     x, axis = _last("argsort", a, axis)
-    return _back(apply(ops.Call("argsort"), x), axis)
+    return _back(apply(build.call("argsort"), x), axis)
 
 
 def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
@@ -127,7 +127,7 @@ def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str 
     """
     _check_options("partition", kind, order, None, ("introselect",))
     x, axis = _last("partition", a, axis)
-    return _back(apply(ops.Call("sort"), _check_kth("partition", kth, x)), axis)
+    return _back(apply(build.call("sort"), _check_kth("partition", kth, x)), axis)
 
 
 def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
@@ -135,7 +135,7 @@ def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: s
     """The positions (int64) of the elements of `partition(a, kth, axis)`, which are those of `argsort`."""
     _check_options("argpartition", kind, order, None, ("introselect",))
     x, axis = _last("argpartition", a, axis)
-    return _back(apply(ops.Call("argsort"), _check_kth("argpartition", kth, x)), axis)
+    return _back(apply(build.call("argsort"), _check_kth("argpartition", kth, x)), axis)
 
 
 def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
@@ -160,9 +160,9 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
     for part in parts:
         key, _ = _last("lexsort", part, axis)
         if order is None:
-            order = apply(ops.Call("argsort"), key)
+            order = apply(build.call("argsort"), key)
         else:
-            order = take_along(order, apply(ops.Call("argsort"), take_along(key, order)))
+            order = take_along(order, apply(build.call("argsort"), take_along(key, order)))
     assert order is not None
     return _back(order, axis)
 
@@ -174,7 +174,7 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
                          f"known{at(table.source)}")
     axis = normalize_axis(axis, table.type.ndim - 1, "lexsort", table)
     rows = moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1)
-    return _back(apply(ops.Call("order_of_rows"), rows), axis)
+    return _back(apply(build.call("order_of_rows"), rows), axis)
 
 
 def take_along(x: TensorVariable, positions: TensorVariable) -> TensorVariable:
@@ -236,11 +236,11 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[Te
     down = bool(k.data > 0) if isinstance(k, Constant) else ew.gt(k, 0)
     turned = last[..., ::-1]
     if down is True:
-        order = _turned(apply(ops.Call("argsort"), turned), n)
+        order = _turned(apply(build.call("argsort"), turned), n)
     elif down is False:
-        order = apply(ops.Call("argsort"), last)
+        order = apply(build.call("argsort"), last)
     else:
-        up = apply(ops.Call("argsort"), ew.switch(down, turned, last))
+        up = apply(build.call("argsort"), ew.switch(down, turned, last))
         order = ew.switch(down, _turned(up, n), up)
     return order[..., :count], last, axis
 
@@ -268,7 +268,7 @@ def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: Tenso
     if sorter is not None:
         x = _sorted_by(x, as_tensor_variable(sorter))
     common = dtypes.upcast(x.type.dtype, v.type.dtype)
-    found = apply(ops.Call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
+    found = apply(build.call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
     return found if v.type.ndim == 1 else reshape(found, sizes_of(v), ndim=v.type.ndim)
 
 

@@ -65,7 +65,7 @@ def _moved_exponential(o: Symbolic, a: Variable, da: Variable) -> Variable:
     whole = o.apply(ops.Concat(ndim - 2), o.apply(ops.Concat(ndim - 1), a, da),
                     o.apply(ops.Concat(ndim - 1), o.second(a, o.const(0, a)), a))
     n = o.size(a, ndim - 1)
-    upper = build.cut(o, o.apply(ops.Call("expm"), whole), stop=n, axis=ndim - 2)
+    upper = build.cut(o, o.apply(build.call("expm"), whole), stop=n, axis=ndim - 2)
     return build.cut(o, upper, n, axis=ndim - 1)
 
 
@@ -165,14 +165,14 @@ def _eig_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
     inner = o.add_terms(terms)
     assert inner is not None
     factors, swaps = several(o, "lu", vectors)
-    return [o.apply(ops.Call("lu_solve_transposed"), factors, swaps, product(o, inner, turned), vectors)]
+    return [o.apply(build.call("lu_solve_transposed"), factors, swaps, product(o, inner, turned), vectors)]
 
 
 def _eig_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     values, vectors = node.outputs
     assert tangents[0] is not None
     factors, swaps = several(o, "lu", vectors)
-    inner = o.apply(ops.Call("lu_solve"), factors, swaps, product(o, tangents[0], vectors), vectors)
+    inner = o.apply(build.call("lu_solve"), factors, swaps, product(o, tangents[0], vectors), vectors)
     ndim = vectors.type.ndim
     moved = product(o, vectors, o.mul(gaps(o, values, vectors), inner))
     along = build.fold(o, "add", o.mul(vectors, moved), (ndim - 2,))

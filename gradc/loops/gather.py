@@ -2,7 +2,8 @@
 
 In: a Program.  Out: the same in which the positions of each Gather and ScatterAt that are no scalars are int64 and come
 from an Assert, so that loops may use them as they are.  Checks are Asserts like any other: one fold over the array, and
-a search for the first position at fault where it fails.  Equal positions of axes of one size are checked once.
+a search for the first position at fault where it fails.  Equal positions of axes of one size are checked once; all
+positions of an axis in order, and those that a mask of its size gives, are not.
 Not here: scalar positions, which the schedule checks where it computes them.
 """
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from gradc.ir import dtypes, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
-from gradc.ir.shapes import OUT_OF_BOUNDS, analyse
+from gradc.ir.shapes import OUT_OF_BOUNDS, Shapes, analyse
+from gradc.ir.sizes import Dim
 
 _MOST = np.iinfo("int64").max
 
@@ -33,7 +35,7 @@ def with_positions(program: Program) -> Program:
             for axis, i in zip(eqn.op.axes, eqn.args[first:]):
                 key = (i, axis, dims[axis])
                 if key not in found:
-                    found[key] = _checked(b, env[eqn.args[0]], axis, env[i])
+                    found[key] = env[i] if _fits(sizes, i, dims[axis]) else _checked(b, env[eqn.args[0]], axis, env[i])
             args = [*[env[a] for a in eqn.args[:first]],
                     *[found[i, axis, dims[axis]] for axis, i in zip(eqn.op.axes, eqn.args[first:])]]
             made = b.equation(eqn.op, args, eqn.out.name)
@@ -42,6 +44,18 @@ def with_positions(program: Program) -> Program:
             op = with_bodies(eqn.op, with_positions)
             rebuild(program, b, env, [Eqn(op, eqn.args, eqn.outs, eqn.sources)])
     return b.program([env[v] for v in program.outputs])
+
+
+def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
+    """Are the positions i all of those along an axis of n, or those of the true elements of a mask that is as long?"""
+    eqn = sizes.producer.get(i)
+    while eqn is not None and type(eqn.op) is ops.Transpose:
+        eqn = sizes.producer.get(eqn.args[0])
+    if eqn is None:
+        return False
+    if type(eqn.op) is ops.Iota:
+        return sizes.equal((sizes.value(eqn.args[0]),), (n,))
+    return eqn.op == ops.Call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
 
 
 def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:

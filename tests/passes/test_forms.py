@@ -26,7 +26,7 @@ def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:
 
 
 def rows(program: Program) -> list[str]:
-    return [str(e.op) for e in program.eqns if type(e.op) is not ops.Constant]
+    return [str(e.op) for e in program.eqns if type(e.op) is not ops.Const]
 
 
 def test_gradient_of_square_is_one_node() -> None:

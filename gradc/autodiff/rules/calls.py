@@ -60,3 +60,10 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
 
 CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
+
+
+# ------------------------------------------------------------------------------------------------- positions
+
+
+CALL_VJP["nonzero"] = lambda o, node, gs, wanted: [None] * len(node.inputs)
+CALL_JVP["nonzero"] = lambda o, node, tangents: [None]

@@ -109,7 +109,7 @@ def _filter(lib: Any, arrays: Arrays) -> tuple[list[Any], Any]:
         value = -0.5 * (z**2).sum() - aet.log(aet.diagonal(factor)).sum()
         return [m + aet.dot(w.T, z), p - aet.dot(w.T, w), value]
 
-    (_, _, values), _ = lib.scan(step, sequences=inputs[4], non_sequences=inputs[:4],
+    (_, _, values), _ = lib.module.scan(step, sequences=inputs[4], non_sequences=inputs[:4],
                                  outputs_info=[aet.constant(np.zeros(STATES)), aet.constant(np.eye(STATES)), None])
     return inputs, values.sum()
 

@@ -148,17 +148,16 @@ def _numpy_filter_slopes(arrays: Arrays) -> Call:
             half = np.tril(factor.T @ g_factor)
             half[np.diag_indices(SEEN)] /= 2
             inverse = np.linalg.inv(factor)
-            g_seen = inverse.T @ half @ inverse
-            g_seen = (g_seen + g_seen.T) / 2
-            gh += 2 * g_seen @ h @ p + sw @ p - np.outer(sz, m)
+            g_seen = np.tril(inverse.T @ (half + half.T) @ inverse)     # of what is factored one triangle is read
+            g_seen[np.diag_indices(SEEN)] /= 2
+            gh += g_seen @ h @ p.T + g_seen.T @ h @ p + sw @ p.T - np.outer(sz, m)
             gp = gp + h.T @ g_seen @ h + h.T @ sw
             gr += g_seen
             gm = gm - h.T @ sz
             gq += gp
             gf += np.outer(gm, before) + gp @ f @ old.T + gp.T @ f @ old
             gm, gp = f.T @ gm, f.T @ gp @ f
-        low = np.tril(2 * gr) - np.diag(np.diagonal(gr))        # of the sum that is factored one triangle is read
-        return [total, gf, gh, gq, low]
+        return [total, gf, gh, gq, gr]
 
     return Call(run, tuple(arrays.values()))
 

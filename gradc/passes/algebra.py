@@ -47,7 +47,7 @@ def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
         if vector:
             right = build.insert_axes(b, right, (1,), 2)
         name = "lu_solve" if summed[0] == labels[1] else "lu_solve_transposed"
-        made = b.apply(ops.Call(name), *call.args[:2], right, call.args[2])
+        made = b.apply(build.call(name), *call.args[:2], right, call.args[2])
         if vector:
             return build.take(b, made, 0, axis=1)
         kept = labels[0] if summed[0] == labels[1] else labels[1]
@@ -60,7 +60,7 @@ def _log_of_determinant(b: Rewriter, op: Any, args: Args) -> Var | None:
     call = _routine(b, args[0] if inner is None else inner.args[0], "lu_det")
     if call is None:
         return None
-    sign, log = b.apply(ops.Call("lu_slogdet"), *call.args)
+    sign, log = b.apply(build.call("lu_slogdet"), *call.args)
     return log if inner is not None else b.map("add", b.map("log", sign), log)
 
 
@@ -73,12 +73,12 @@ def _dominant(b: Rewriter) -> Var:
 
 
 def _factors(b: Rewriter, a: Var) -> tuple[Var, Var, Var]:
-    factors, swaps = b.apply(ops.Call("lu"), a)
+    factors, swaps = b.apply(build.call("lu"), a)
     return factors, swaps, a
 
 
 def _sample_solved(b: Rewriter) -> Sample:
-    inverses = [b.apply(ops.Call("lu_inverse"), *_factors(b, _dominant(b))) for _ in range(4)]
+    inverses = [b.apply(build.call("lu_inverse"), *_factors(b, _dominant(b))) for _ in range(4)]
     m, v = b.input(TensorType("float64", (3, 2))), b.input(TensorType("float64", (3,)))
     return (build.contract(b, inverses[0], (0, 1), m, (1, 2), (0, 2)),
             build.contract(b, inverses[1], (0, 1), v, (1,), (0,)),
@@ -87,7 +87,7 @@ def _sample_solved(b: Rewriter) -> Sample:
 
 
 def _sample_determinant(b: Rewriter) -> Sample:
-    made = [b.apply(ops.Call("lu_det"), *_factors(b, _dominant(b))) for _ in range(2)]
+    made = [b.apply(build.call("lu_det"), *_factors(b, _dominant(b))) for _ in range(2)]
     return b.map("log", made[0]), b.map("log", b.map("abs", made[1]))
 
 
@@ -147,7 +147,7 @@ def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
         return None
     turned = op.routine == "lu_solve_transposed"
     upper = (part == "upper") != turned
-    return b.apply(ops.Call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
+    return b.apply(build.call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
 
 
 def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
@@ -179,7 +179,7 @@ def _sample_triangular(b: Rewriter) -> Sample:
         part = b.map("switch", keep, a, b.constant(0.0, "float64"))
         v = b.input(TensorType("float64", (3, 2)))
         factors, swaps, _ = _factors(b, part)
-        made += [b.apply(ops.Call(name), factors, swaps, v, part) for name in ("lu_solve", "lu_solve_transposed")]
+        made += [b.apply(build.call(name), factors, swaps, v, part) for name in ("lu_solve", "lu_solve_transposed")]
     return tuple(made)
 
 

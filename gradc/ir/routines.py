@@ -267,6 +267,9 @@ _ROWS = (
     *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum", ("C",), (log,),
               (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {'not positive' if log else 'negative'}")),
               cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
+    Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "float", "float"), ("float",), matrices.solve_banded,
+            "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
+            works=True),
     Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("float",) * 3, ("float",), matrices.sylvester, "sylvester",
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),

@@ -66,6 +66,7 @@ GRADC_OF_FLOATS(GRADC_DECLARED)
 /* index.c ------------------------------------------------------------------------------------------------ */
 
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 

@@ -57,7 +57,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO)
+    ROW(NONZERO) ROW(BINCOUNT)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)

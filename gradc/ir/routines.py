@@ -174,6 +174,12 @@ def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.flatnonzero(mask)
 
 
+def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if (x < 0).any():
+        raise Fault(0, x[x < 0][0])
+    return np.bincount(x, minlength=shape[0])
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -279,6 +285,9 @@ _ROWS = (
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
+    # how often each of 0, 1, ... occurs; the number of counts is stated
+    Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
+        ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

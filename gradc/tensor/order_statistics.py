@@ -7,6 +7,7 @@ R. J. Hyndman, Y. Fan, Sample Quantiles in Statistical Packages, The American St
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -114,7 +115,7 @@ def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool)
     if without_nan or rows.type.dtype not in dtypes.FLOATS:
         return result
     last = shape_padright(rows[..., -1])
-    return ew.switch(ew.isnan(last), cast(last, result.type.dtype), result)
+    return ew.switch(ew.isnan(last), constant(math.nan, dtype=result.type.dtype), result)
 
 
 def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: bool) -> TensorVariable:
@@ -190,7 +191,7 @@ def _checked(what: str, q: TensorVariable, most: int) -> TensorVariable:
     message = f"{what}: q must be from 0 to {most}, got {{0:float}}"
     if isinstance(q, Constant):
         for wrong in q.data[~((q.data >= 0) & (q.data <= most))].flat[:1]:
-            fail(message.replace("{0:float}", str(wrong)), "value")
+            fail(message, "value", float(wrong))
         return q
     return apply(ops.Assert(message, "value", 1), q, ew.and_(ew.ge(q, 0), ew.le(q, most)), q)
 
@@ -198,7 +199,8 @@ def _checked(what: str, q: TensorVariable, most: int) -> TensorVariable:
 def _mixture(low: TensorVariable, high: TensorVariable, weight: TensorVariable) -> TensorVariable:
     """low + (high - low) * weight, from the nearer end; equal infinities stay as they are.  Source: numpy.quantile."""
     step = ew.sub(high, low)
-    mixed = ew.switch(ew.ge(weight, 0.5), ew.sub(high, ew.mul(step, ew.sub(1, weight))), ew.add(low, ew.mul(step, weight)))
+    mixed = ew.switch(ew.ge(weight, 0.5), ew.sub(high, ew.mul(step, ew.sub(1, weight))),
+                      ew.add(low, ew.mul(step, weight)))
     return ew.switch(ew.and_(ew.isinf(low), ew.eq(low, high)), low, mixed)
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Constant, Variable, apply, describe, user_line
+from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape
-from gradc.tensor.types import Axis, List, SizeLike, TensorLike
+from gradc.tensor.types import Axis, SizeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
@@ -225,10 +225,11 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[Te
     n = size_of(last, last.type.ndim - 1)
     message = f"{what}: kth is {{0}}, it must not be 0, nor its size above {{1}}, that of the axis"
     if isinstance(k, Constant):
+        size = int(n.data) if isinstance(n, Constant) else None
+        if not 0 < abs(int(k.data)) <= (abs(int(k.data)) if size is None else size):
+            fail(message if size is not None else f"{what}: kth is {{0}}, it must not be 0", "value", int(k.data),
+                 size or 0)
         count = size_constant(abs(int(k.data)))
-        if count.data == 0 or (isinstance(n, Constant) and count.data > n.data):
-            fail(message.replace("{1}", "{1}" if isinstance(n, Constant) else "that"), "value", int(k.data),
-                 int(n.data) if isinstance(n, Constant) else 0)
     else:
         count = ew.abs(k)
     if not (isinstance(k, Constant) and isinstance(n, Constant)):

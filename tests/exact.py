@@ -46,6 +46,11 @@ def _exp(x: Any) -> Any:
     return mpmath.exp(x)
 
 
+def _tanh(x: Any) -> Any:
+    # 1 in far more digits than are kept; mpmath takes 2 to the power of the exponent of x
+    return mpmath.sign(x) if abs(x) > 1e5 else mpmath.tanh(x)
+
+
 def _erfcx(x: Any) -> Any:
     if x < 100:
         return _exp(x * x) * mpmath.erfc(x)
@@ -65,7 +70,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "expm1": lambda x: mpmath.expm1(x) if abs(x) < 1 else _exp(x) - 1, "log": _log, "log1p": _log1p,
     "sigmoid": lambda x: 1 / (1 + _exp(-x)), "softplus": lambda x: max(x, 0) + _log1p(_exp(-abs(x))),
     "log1mexp": lambda x: _log(1 - _exp(x)), "log_cosh": lambda x: _log((_exp(x) + _exp(-x)) / 2),
-    "logaddexp": lambda x, y: max(x, y) + _log1p(_exp(-abs(x - y))), "tanh": mpmath.tanh,
+    "logaddexp": lambda x, y: max(x, y) + _log1p(_exp(-abs(x - y))), "tanh": _tanh,
     "erf": lambda x: 1 - _erfc(x), "erfc": _erfc, "log_erfc": lambda x: _log(_erfc(x)),
     "erfcx": _erfcx, "softsign": lambda x: x / (1 + abs(x)),
     "times_complement": lambda x: x * (1 - x), "one_minus_square": lambda x: (1 - x) * (1 + x),
@@ -73,6 +78,7 @@ ROWS: dict[str, Callable[..., Any]] = {
     "log_plus_one": lambda x: _log(x) + 1, "hypot": lambda x, y: mpmath.sqrt(x * x + y * y),
     "hypot_slope": lambda x, y: x / mpmath.sqrt(x * x + y * y) if x else x,
     "maximum": max, "minimum": min, "switch": lambda c, x, y: x if c else y, "isinf": lambda x: bool(mpmath.isinf(x)),
+    "isnan": lambda x: bool(mpmath.isnan(x)),
     "eq": lambda x, y: x == y, "ge": lambda x, y: x >= y, "le": lambda x, y: x <= y, "gt": lambda x, y: x > y,
     "lt": lambda x, y: x < y, "and_": lambda x, y: x and y, "second": lambda x, y: y, "identity": lambda x: x,
 }

@@ -174,4 +174,30 @@ static GRADC_NOINLINE __attribute__((unused)) int64_t gradc_run(
     return cut.count;
 }
 
+/* A batch of calls: indices lo..hi-1 of its first axis; 0, or what the first that failed reports. */
+typedef int (*gradc_calls)(gradc_frame *frame, void *const *arrays, const int64_t *numbers, int64_t lo, int64_t hi);
+
+typedef struct {
+    gradc_calls calls;
+    void *const *arrays;
+    const int64_t *numbers;
+} gradc_batch;
+
+static inline int gradc_part_of_batch(gradc_frame *frame, const void *context, int64_t first, int64_t last)
+{
+    const gradc_batch *batch = context;
+    return batch->calls(frame, batch->arrays, batch->numbers, first, last);
+}
+
+/* Runs all calls of a batch, perhaps on several threads; work: additions of one index, cost: nanoseconds of one. */
+static GRADC_NOINLINE __attribute__((unused)) int gradc_run_batch(
+    gradc_frame *frame, gradc_calls calls, void *const *arrays, const int64_t *numbers, int64_t extent, int64_t work,
+    double cost)
+{
+    const gradc_batch batch = {calls, arrays, numbers};
+    const double call_ns = cost * (double)work;
+    const int64_t grain = call_ns >= 20000.0 ? 1 : (int64_t)(20000.0 / (call_ns + 50.0)) + 1;
+    return frame->parallel(frame, gradc_part_of_batch, &batch, extent, grain);
+}
+
 #endif

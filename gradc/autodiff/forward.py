@@ -15,7 +15,7 @@ from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
-from gradc.autodiff.stable import ROOTS, Forms, new_nodes
+from gradc.autodiff.stable import ROOTS, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import JVP, connection
 from gradc.errors import (
@@ -129,7 +129,7 @@ class _Forward:
         self.sources = sources
         self.connected = {id(x) for x in sources}
         self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
-        self._forms = Forms(o, self.connected.copy())
+        self._forms = GraphForms(o, self.connected.copy())
         self._known: set[int] = set()
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
 
@@ -152,13 +152,16 @@ class _Forward:
             with made_with(node):
                 self._step(node)
 
-    def _through(self, form: Variable, y: Variable) -> None:
-        """The tangent of y by another form of it."""
-        nodes = new_nodes(form, self._known)
+    def _through(self, forms: Sequence[Variable]) -> list[Guarded | None]:
+        """The tangents of other forms that a node has."""
+        nodes = new_nodes(forms, self._known)
         self._made += nodes
         self._run(nodes)
-        if id(form) in self.tangents:
-            self.tangents[id(y)] = self.tangents[id(form)]
+        return [self.tangents.get(id(form)) for form in forms]
+
+    def _set(self, y: Variable, t: Guarded | None) -> None:
+        if t is not None:
+            self.tangents[id(y)] = t.with_raw(self.o.cast(t.raw, cotangent_dtype(y)))
 
     def _step(self, node: Apply) -> None:
         ts = [self.tangents.get(id(x)) for x in node.inputs]
@@ -167,10 +170,13 @@ class _Forward:
         o, op = self.o, node.op
         o.source = node.source
         null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
-        if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.of(node)
+        if type(op) is ops.Map and null is None:
+            projection = self._forms.projection(node)
+            if projection is not None:
+                return self._set(node.outputs[0], projection.forward(self._through(projection.sources())))
+            form = self._forms.of(node) if op.fn in ROOTS else None
             if form is not None:
-                return self._through(form, node.outputs[0])
+                return self._set(node.outputs[0], *self._through([form]))
         results: Sequence[Guarded | None]
         if null is not None:
             results = [null if is_continuous(y) else None for y in node.outputs]

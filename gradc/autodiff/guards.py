@@ -156,6 +156,14 @@ def opened(o: Symbolic, given: Sequence[Guarded | None]) -> tuple[Mask, list[Var
     return shared, values(o, given), [_all(o, mask) if mask else None for mask in rest]
 
 
+def along_axes(o: Symbolic, raw: Variable, given: Sequence[Guarded], labels: Sequence[int],
+               wanted: Sequence[int]) -> Guarded:
+    """A derivative whose elements, with axes `wanted`, are made of all those along axes `labels` that it has not."""
+    if len(given) > 1:
+        return Guarded(raw, _shared(o, given), False)
+    return Guarded(raw, _along(o, given[0].mask, labels, wanted), False, True)
+
+
 def condition(o: Symbolic, g: Guarded) -> Variable | None:
     """When g counts, as one variable; None if that is always."""
     return _all(o, g.mask) if g.mask else None

@@ -26,6 +26,7 @@ from gradc.autodiff.sparsity import (
 )
 from gradc.ir import build, dtypes, ops
 from gradc.ir.batch import batch
+from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Program, Var, tensor
 from gradc.record import replace
 
@@ -69,8 +70,8 @@ def is_linear(program: Program) -> bool:
         elif type(op) is ops.Contract:
             fits = not all(used)
         else:
-            values = len(used) if type(op) is ops.Concat else 2 if type(op) is ops.Scatter else 1
-            fits = type(op) in _RULES and not any(used[values:])
+            values = facts(op).values
+            fits = type(op) in _RULES and (values is None or not any(used[values:]))
         if not fits:
             return False
         depends.update(eqn.outs)
@@ -114,13 +115,10 @@ def _is_zero(b: Builder, x: Value) -> bool:
         if x.data is not None:
             return not x.data.any()
         eqn = b.producer.get(x)
-        if eqn is None or not (eqn.op == _SECOND or type(eqn.op) in _PASS_ZEROS):
+        if eqn is None or not (eqn.op == _SECOND or type(eqn.op) is ops.Cast or facts(eqn.op).values == 1):
             return False
         x = eqn.args[-1 if eqn.op == _SECOND else 0]
     return False
-
-
-_PASS_ZEROS = (ops.Broadcast, ops.Cast, ops.Transpose, ops.Reshape, ops.Slice)
 
 
 # ------------------------------------------------------------------------------------------------- rules

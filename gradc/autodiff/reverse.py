@@ -16,7 +16,7 @@ from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
-from gradc.autodiff.stable import ROOTS, Forms, new_nodes
+from gradc.autodiff.stable import ROOTS, SEEDING, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import VJP, connection
 from gradc.errors import (
@@ -217,9 +217,10 @@ class _Backward:
         self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
-        self._forms = Forms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
+        self._forms = GraphForms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
+        self._seeded = any([type(node.op) is ops.Map and node.op.fn in SEEDING for node in order])
         self._targets = {id(lazy.get(x, x)) for x in targets}
         self._needed = self._leads_to(order, set(self._targets))
         warn_of_cuts(order, [v for v, _ in starts], [lazy.get(x, x) for x in targets])
@@ -320,10 +321,13 @@ class _Backward:
         o = self.o
         o.source = node.source
         op = node.op
-        if type(op) is ops.Map and op.fn in ROOTS and null is None:
-            form = self._forms.of(node)
-            if form is not None and gs[0] is not None:
-                return self._through(form, gs[0])
+        if type(op) is ops.Map and self._seeded and null is None and gs[0] is not None:
+            projection = self._forms.projection(node)
+            if projection is not None:
+                return self._through(projection.sources(), projection.backward(gs[0]))
+            form = self._forms.of(node) if op.fn in ROOTS else None
+            if form is not None:
+                return self._through([form], [gs[0]])
         terms: Sequence[Guarded | None]
         if null is not None:
             terms = [null] * len(wanted)
@@ -344,15 +348,17 @@ class _Backward:
             if want and term is not None:
                 self._accumulate(x, term)
 
-    def _through(self, form: Variable, g: Guarded) -> None:
-        """From the cotangent of a node to those of the variables that its other form is made of."""
-        nodes = new_nodes(form, self.connected)
+    def _through(self, forms: Sequence[Variable], gs: Sequence[Guarded]) -> None:
+        """From the cotangents of other forms that a node has to those of the variables that these are made of."""
+        nodes = new_nodes(forms, self.connected)
         self._made += nodes
         for node in nodes:
             self._patterns[id(node)] = connection(node)
             self.connected.update(id(y) for y in node.outputs)
         self._leads_to(nodes, self._needed)
-        self._accumulate(form, g)
+        for form, g in zip(forms, gs):
+            if id(form) in self._needed:
+                self._accumulate(form, g)
         for node in reversed(nodes):
             self._step(node)
 

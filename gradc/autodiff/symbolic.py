@@ -20,6 +20,7 @@ from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType, Type
 
 _SUB = ops.Map("sub")
+_BY_TYPES = (ops.Cast, ops.Reduce, ops.Transpose)       # kinds whose arguments' types tell the type of the result
 
 
 class Symbolic:
@@ -35,7 +36,13 @@ class Symbolic:
 
     def apply(self, op: ops.OpKind, *inputs: Variable) -> Variable:
         """`op(*inputs)` for an op with one output."""
-        return Apply(op, inputs, infer.output_types(op, inputs, self.source), self.source).outputs[0]
+        if type(op) not in _BY_TYPES:
+            return Apply(op, inputs, infer.output_types(op, inputs, self.source), self.source).outputs[0]
+        key = (op, *[v.type for v in inputs])
+        result = self._types.get(key)
+        if result is None:
+            result = self._types[key] = infer.output_types(op, inputs, self.source)[0]
+        return Apply(op, inputs, (result,), self.source).outputs[0]
 
     def const(self, value: float, like: Variable) -> Variable:
         """A constant in the dtype of `like` if that is floating, else the smallest integer dtype for it."""

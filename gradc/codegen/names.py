@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache
 
 from gradc.ir.scalars import ROWS
@@ -31,6 +30,7 @@ LOCAL_TYPE = {**C_TYPE, "bool": "bool"}
 KIND = {"bool": "b", **{f"int{b}": "i" for b in (8, 16, 32, 64)}, **{f"uint{b}": "u" for b in (8, 16, 32, 64)},
         "float32": "f", "float64": "f"}
 SUFFIX = {"float32": "f", "float64": ""}
+WIDTH = 110             # characters of a line
 BOUNDS = ("lo", "hi")         # sizes of a section that runs a block
 _WORD = re.compile(r"[A-Za-z]\w*")
 
@@ -88,12 +88,41 @@ class Names(dict[str, str]):
         self._taken.add(name)
         return name
 
-    def others(self, words: Iterable[str]) -> frozenset[str]:
-        """The words that are no identifiers of this scope or the one around it."""
-        return frozenset(words) - self._taken - self._around
+
+class Blanks(dict[str, str]):
+    """Numbered blanks (@3@) for the identifiers of a C function: texts that differ in nothing but names are equal."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: list[tuple[str, bool]] = []        # by number: what is named, and is it something else's name?
+
+    def __missing__(self, name: str) -> str:
+        blank = self[name] = f"@{len(self._asked)}@"
+        self._asked.append((name, False))
+        return blank
+
+    def new(self, base: str) -> str:
+        """A blank for something else, called `base`, which may have blanks itself."""
+        self._asked.append((base, True))
+        return f"@{len(self._asked) - 1}@"
+
+    def filled(self, text: str, names: Names) -> str:
+        """`text` with the identifiers of `names` in its blanks."""
+        found: list[str] = []
+        for name, is_new in self._asked:
+            found.append(names.new(_filled(name, found)) if is_new else names[name])
+        return _filled(text, found)
 
 
-def wrapped(text: str, indent: int, width: int = 110) -> list[str]:
+def _filled(text: str, found: list[str]) -> str:
+    parts = text.split("@")
+    parts[1::2] = [found[int(k)] for k in parts[1::2]]
+    return "".join(parts)
+
+
+def wrapped(text: str, indent: int, width: int = WIDTH) -> list[str]:
     """Break a long line of C at commas or blanks."""
     lead = len(text) - len(text.lstrip())
     lines: list[str] = []

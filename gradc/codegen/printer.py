@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Names, wrapped
+from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Blanks, Names
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.routines import GENERIC, Routine, get_routine
@@ -118,7 +118,7 @@ class _Lanes:
 class Printer:
     """Prints the body of one C function."""
 
-    def __init__(self, names: Names, depth: int = 1) -> None:
+    def __init__(self, names: Names | Blanks, depth: int = 1) -> None:
         self.names = names
         self.lines: list[str] = []
         self.sizes: dict[str, None] = {}    # names of sizes in order of appearance
@@ -451,11 +451,11 @@ class Printer:
                    f"{listed('void *const', outs)})"
         ends = isinstance(s.routine, int) or (row is not None and row.works)
         if not s.failures and not ends:
-            self.lines += wrapped(f"{self._indent}{call};", len(self._indent) + 4)
+            self.line(f"{call};")
             return
         self.checks = True
         self.line("{")
-        self.lines += wrapped(f"{self._indent}    const int status = {call};", len(self._indent) + 8)
+        self.line(f"    const int status = {call};")
         first = row.shown if row is not None else 0
         place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
         for code, number in s.failures:

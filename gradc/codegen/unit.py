@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
-from gradc.codegen.names import C_TYPE, Names, wrapped
+from gradc.codegen.names import C_TYPE, WIDTH, Blanks, Names, wrapped
 from gradc.codegen.printer import Printer, listed, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
+from gradc.loops import look
 from gradc.loops.nodes import (
     BlockCut,
     Buffer,
@@ -26,7 +27,6 @@ from gradc.loops.nodes import (
     CheckInfo,
     Combine,
     Define,
-    Fn,
     Kernel,
     Load,
     Section,
@@ -39,10 +39,6 @@ from gradc.target import TARGET
 
 BRIEF = 256         # statements that take less time than it does to give up the GIL and take it again, or little more
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
-_IS_WORD = {k: chr(k).isalnum() or chr(k) == "_" for k in range(128)}
-# For str.translate: words with blanks between them, and the text without words.
-_WORDS = {k: k if is_word else " " for k, is_word in _IS_WORD.items()}
-_SIGNS = {k: None if is_word else k for k, is_word in _IS_WORD.items()}
 
 
 @record
@@ -82,20 +78,6 @@ class _Function:
         return [*wrapped(f"/* ---- {self.title}{others}    {self.uses} ---- */", 3), *self.lines]
 
 
-class Alike:
-    """Texts by what is left of them without names: an object for all that differ in nothing but names."""
-
-    def __init__(self) -> None:
-        self._found: dict[Any, Any] = {}
-
-    def find(self, text: str, names: Names, made: Any) -> Any:
-        """The object of a text like `text`, or `made`, which is kept."""
-        words = text.translate(_WORDS).split()
-        stands: dict[str, Any] = {word: k for k, word in enumerate(dict.fromkeys(words))}     # a name: its place
-        stands.update({word: word for word in names.others(stands)})    # words of C, types among them: for themselves
-        return self._found.setdefault((text.translate(_SIGNS), tuple(map(stands.get, words))), made)
-
-
 class _Unit:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -107,8 +89,7 @@ class _Unit:
         self.functions: list[str] = []
         self.entry: list[list[str]] = []        # lines, section by section
         self.called_at: dict[int, list[str]] = {}           # those of sections that measure
-        self.alike = Alike()                    # functions of sections
-        self.known: list[_Function] = []
+        self.alike: dict[str, _Function] = {}   # functions of sections by their text with blanks for names
         self.folds: dict[tuple[str, str], str] = {}         # row, dtype -> the function that folds rows of blocks
         self.needed: dict[str, None] = {}       # sizes that sections and the entry use
         self.slots: dict[Slots, int] = {}      # regions of the arena, and the number of the first slot of each
@@ -140,7 +121,7 @@ class _Unit:
         own = definitions(self.snippets, header.count("\n") + 2)
         parts = [header, *own, *self.measure(list(k.prologue)),
                  *[line for lines in reversed(measured) for line in lines],
-                 *[line for function in self.known for line in function.text()], *self.functions,
+                 *[line for function in self.alike.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
                      sum(not s.measures for s in k.sections), k.routines, k.calls, self.statements, self.deepest,
@@ -202,7 +183,8 @@ class _Unit:
         lines = [f"    const int64_t {self.names[n]} = frame->sizes[{given[n]}];"
                  for n in sorted([n for n in used if n in given], key=given.__getitem__)]
         lines += [f"    const int64_t {self.names[n]} = {self.z(n)};" for n in used if n not in made and n not in given]
-        for b in dict.fromkeys([load.buffer for s in statements for load in _loads(s)]):
+        for b in dict.fromkeys([load.buffer for s in statements for load in look.expressions(s)
+                                if type(load) is Load]):
             lines.append(f"    const {C_TYPE[b.dtype]} *{self.names[b.name]} = frame->inputs[{b.position}];")
         stored = [*copied, *[n for n in made if n in self.needed]]
         return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names[n]};" for n in stored]]
@@ -283,14 +265,14 @@ class _Unit:
         if s.in_entry:
             self.entry_section(s)
             return
-        printer = Printer(Names(self.names))
+        printer = Printer(Blanks())
         printer.statements(s.body)
         self.snippets.update(printer.snippets)
         buffers = list(dict.fromkeys((*s.writes, *s.reads)))
         sizes = [n for n in printer.sizes if n not in ("lo", "hi") and n not in printer.made]
         function = self.function_of(number, s, buffers, sizes, printer)
         if s.blocks:
-            self.entry.append(self.run(function, s, s.blocks, buffers, sizes))
+            self.entry.append(self.run(function, s, s.blocks, buffers, sizes, printer))
             return
         arguments = [*["frame"] * printer.frame, *map(self.pointer, buffers), *map(self.z, sizes)]
         call = f"{function}({', '.join(arguments)});"
@@ -299,41 +281,53 @@ class _Unit:
 
     def function_of(self, number: int, s: Section, buffers: list[Buffer], sizes: list[str], printer: Printer) -> str:
         """The function that the entry function calls, or has called block by block, for a section."""
+        blanks = printer.names
+        assert isinstance(blanks, Blanks)
         written = set(s.writes)
         parameters = ["gradc_frame *frame"] * printer.frame
         for b in buffers:
-            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {self.names[b.name]}")
-        parameters += [f"int64_t {self.names[n]}" for n in sizes]
+            parameters.append(f"{'' if b in written else 'const '}{C_TYPE[b.dtype]} *restrict {blanks[b.name]}")
+        parameters += [f"int64_t {blanks[n]}" for n in sizes]
         if s.blocks:
             parameters += ["int64_t lo", "int64_t hi"]
         body = ["{",
-                *[f"    {C_TYPE[b.dtype]} {self.names[b.name]}[{prod(b.shape)}];" for b in s.arrays],
+                *[f"    {C_TYPE[b.dtype]} {blanks[b.name]}[{prod(b.shape)}];" for b in s.arrays],
                 *printer.lines, *(["    return 0;"] * printer.checks), "}", ""]
         copies = [b.place == "block" for b in buffers]          # which arrays each block has for itself
+        head, text = ", ".join(parameters) or "void", "\n".join(body)
+        key = f"{head}\n{text}{copies}{s.wide}"
+        found = self.alike.get(key)
+        if found is not None:
+            found.sections += 1
+            return found.name
         name, loop = self.called[number - 1]
+        head, text = blanks.filled(f"{head}\n{text}", Names(self.names)).split("\n", 1)
         head = f"static GRADC_NOINLINE {'GRADC_WIDE ' * s.wide}{'int' if printer.checks else 'void'} " \
-               f"{loop if s.blocks else name}({', '.join(parameters) or 'void'})"
-        lines = [*wrapped(head, 4), *body]
-        if s.blocks:
+               f"{loop if s.blocks else name}({head})"
+        lines = [*wrapped(head, 4), *_wrapped_lines(text)]
+        if s.blocks and printer.frame:
+            lines += _batch_function(name, loop, len(buffers), len(sizes), printer.checks)
+        elif s.blocks:
             lines += _block_function(name, loop, copies, len(sizes))
         reads, writes = (" ".join([self.names[b.name] for b in which]) or "-" for which in (s.reads, s.writes))
-        made = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
-        found: _Function = self.alike.find("\n".join([*parameters, *body, repr(copies)]), printer.names, made)
-        if found is made:
-            self.known.append(made)
-            self.statements += printer.count
-            self.deepest = max(self.deepest, printer.deepest)
-        else:
-            found.sections += 1
-        return found.name
+        self.alike[key] = _Function(name, _comment(s.title), f"reads {reads}    writes {writes}", lines)
+        self.statements += printer.count
+        self.deepest = max(self.deepest, printer.deepest)
+        return name
 
-    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str]) -> list[str]:
+    def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str],
+            printer: Printer) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
         arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}"
                                         for b in buffers])
         numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
-        call = f"gradc_run(frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
-               f"{self.z(cut.work)}, {cut.multiple}, {cut.limit}, {cut.cost});"
+        given = f"frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
+                f"{self.z(cut.work)}"
+        if printer.frame:
+            call = f"gradc_run_batch({given}, {cut.cost});"
+            return [*wrapped(f"    /* {_comment(s.title)} */", 7),
+                    *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))]
+        call = f"gradc_run({given}, {cut.multiple}, {cut.limit}, {cut.cost});"
         if not s.partial:
             return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
         return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
@@ -400,7 +394,7 @@ class _Unit:
             const = "" if b in s.writes else "const "
             lines.append(f"        {const}{C_TYPE[b.dtype]} *const {self.names[b.name]} = {self.pointer(b)};")
         lines += [f"        const int64_t {self.names[n]} = {self.z(n)};" for n in printer.sizes]
-        self.entry.append([*lines, *printer.lines, "    }"])
+        self.entry.append([*lines, *_wrapped_lines("\n".join(printer.lines)), "    }"])
 
     def pointer(self, b: Buffer) -> str:
         """Where a buffer begins; of one that each block has for itself, where that of block 0 does."""
@@ -436,6 +430,14 @@ def _function(head: str, body: list[str]) -> list[str]:
     return [head, "{", *unused, *body, "    return 0;", "}", ""]
 
 
+def _wrapped_lines(text: str) -> list[str]:
+    """The lines of a text, of which long ones are broken."""
+    lines = []
+    for line in text.split("\n"):
+        lines += wrapped(line, len(line) - len(line.lstrip()) + 4) if len(line) > WIDTH else [line]
+    return lines
+
+
 def _checked(call: str) -> list[str]:
     """A call after which a function goes on if it returns 0."""
     return [*wrapped(f"    status = {call}", 8), "    if (status)", "        return status;"]
@@ -451,6 +453,17 @@ def _block_function(name: str, loop: str, copies: list[bool], sizes: int) -> lis
     return [f"static void {name}(void *const *arrays, const int64_t *numbers, int64_t block, int64_t lo, int64_t hi)",
             "{",
             *unused, *wrapped(f"    {call}", 8), "}", ""]
+
+
+def _batch_function(name: str, loop: str, arrays: int, sizes: int, checks: bool) -> list[str]:
+    """The function that calls `loop` for a part of a batch."""
+    given = ["frame", *[f"arrays[{k}]" for k in range(arrays)], *[f"numbers[{k}]" for k in range(sizes)], "lo", "hi"]
+    call = f"{loop}({', '.join(given)});"
+    return [*wrapped(f"static int {name}(gradc_frame *frame, void *const *arrays, const int64_t *numbers, int64_t lo, "
+                     f"int64_t hi)", 4),
+            "{",
+            *["    (void)numbers;"] * (not sizes),
+            *(wrapped(f"    return {call}", 8) if checks else [*wrapped(f"    {call}", 8), "    return 0;"]), "}", ""]
 
 
 def _shared(kernel: Kernel) -> Iterator[str]:
@@ -470,23 +483,8 @@ def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set
     for s in reversed(prologue):
         if type(s) is not Define or s.name in used:
             kept.append(s)
-            printer = Printer(Names())
-            printer.statements((s,))
-            used.update(printer.sizes)
+            used |= look.sizes_of((s,))
     return tuple(reversed(kept)), used
-
-
-def _loads(statement: Define | Check) -> list[Load]:
-    """The loads of integer inputs in a statement of the prologue."""
-    found: list[Load] = []
-    stack = [statement.expr] if isinstance(statement, Define) else [statement.condition]
-    while stack:
-        e = stack.pop()
-        if type(e) is Load:
-            found.append(e)
-        elif type(e) is Fn:
-            stack.extend(e.args)
-    return found
 
 
 def _comment(text: str) -> str:

@@ -15,14 +15,10 @@ from gradc.compile.ingest import Argument, Cell, Ingested
 from gradc.compile.profile import Profile
 from gradc.errors import GraphError, shown
 from gradc.ir.graph import Variable, describe
+from gradc.runtime.toolchain import dispatch
 
 if TYPE_CHECKING:
     from gradc.compile.maker import Info, Maker
-
-try:                                    # absent if gradc was installed without a C compiler
-    from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
-except ImportError:
-    dispatch = None
 
 Result = TypeVar("Result", covariant=True)
 

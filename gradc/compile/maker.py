@@ -18,7 +18,7 @@ import numpy as np
 from gradc import errors
 from gradc.codegen.snippets import needs_compiler
 from gradc.compile import pipeline, states
-from gradc.compile.callable import Function, dispatch
+from gradc.compile.callable import Function
 from gradc.compile.ingest import In, Ingested, Out, ingest
 from gradc.compile.interpreted import InterpretedFunction
 from gradc.compile.mode import Mode, get_mode
@@ -44,6 +44,7 @@ from gradc.ir.program import Eqn, with_sources
 from gradc.ir.routines import get_routine
 from gradc.ir.types import WORDS, RngType, TensorType, Type
 from gradc.runtime import toolchain
+from gradc.runtime.toolchain import dispatch
 
 
 class Info(dict[str, Any]):

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from gradc.errors import ToolchainNotFoundError
-
-try:                                    # absent if gradc was installed without a C compiler
-    from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
-except ImportError:
-    dispatch = None
+from gradc.runtime.toolchain import dispatch
 
 
 def set_num_threads(n: int) -> None:

@@ -6,7 +6,7 @@
 
 In: `autodiff.patterns.SparsityPattern`.  Out: NumPy arrays.  Greedy, rows with most entries first.  Source:
 A. Gebremedhin, F. Manne, A. Pothen, What color is your Jacobian? Graph coloring for computing derivatives,
-SIAM Review 47 (2005) 629-705: structural orthogonality and distance-2 colouring in section 3, star colouring in section 4.
+SIAM Review 47 (2005) 629-705: structural orthogonality and distance-2 colouring in section 3, star colouring in 4.
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ def dimshuffle(b: Applies[V], x: V, perm: Iterable[int]) -> V:
     return b.apply(ops.Transpose(tuple(perm)), x)
 
 
-def reorder(b: Applies[V], x: V, perm: Iterable[int]) -> V:
-    """As `dimshuffle`; x itself if nothing changes."""
-    perm = tuple(perm)
-    return x if perm == tuple(range(x.type.ndim)) else dimshuffle(b, x, perm)
+def reorder(b: Applies[V], x: V, perm: Iterable[int] | None) -> V:
+    """As `dimshuffle`; x itself if nothing changes, or for None."""
+    perm = None if perm is None else tuple(perm)
+    return x if perm is None or perm == tuple(range(x.type.ndim)) else dimshuffle(b, x, perm)
 
 
 def insert_axes(b: Applies[V], x: V, axes: Collection[int], ndim: int) -> V:

@@ -16,13 +16,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, Generic
 
-from gradc.ir import ops
-from gradc.ir.exponents import DEPTH, E, Exponents, Linear
+from gradc.ir import exponents, ops
+from gradc.ir.exponents import CONTRACT, DEPTH, FOLD, REORDER, E, Exponents, Linear
+from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
-_THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", ops.Reduce,
-                      ops.Transpose})
+SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
+_THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
+                      REORDER})
 MOST_TERMS = 8      # of a sum
 _MOST_FACTORS = 12  # of a product
 _POWER = 4          # largest power that is taken apart
@@ -131,7 +133,7 @@ class Reader(Exponents[E]):
             if sign > 0:
                 self.written.setdefault(key, v)
             return Product(sign, {key: 1})
-        return self._transposed(v, args[0], depth) if fn is ops.Transpose else None
+        return self._transposed(v, args[0], depth) if fn == REORDER else None
 
     def combined(self, fn: str, args: Sequence[E], depth: int = DEPTH) -> Product[E] | None:
         """The product that the row `fn` of `args` is."""
@@ -176,7 +178,7 @@ class Reader(Exponents[E]):
                 return key, 1
             case "add" | "sub":
                 return self._sum(v, depth)
-            case ops.Reduce | ops.Transpose:
+            case exponents.FOLD | exponents.REORDER:
                 return self._reduced(v), 1
         return None, 1
 
@@ -273,12 +275,12 @@ class Reader(Exponents[E]):
         """A sum of exponentials along axes."""
         perm: tuple[int, ...] | None = None
         fn, args = self.row(v)
-        while fn is ops.Transpose:
+        while fn == REORDER:
             perm = composed(self.made(v)[0].perm, perm)
             v = args[0]
             fn, args = self.row(v)
         op = self.made(v)[0]
-        if fn is not ops.Reduce or op.fn != "add" or not op.axes:
+        if fn != FOLD or op.fn != "add" or not op.axes:
             return None
         if any(args[0].type.shape[k] == 0 for k in op.axes):    # a maximum needs an element
             return None
@@ -326,7 +328,7 @@ class Reader(Exponents[E]):
         op, args = self.made(v)
         if type(op) is ops.ShapeOf:
             return True
-        return bool(args) and (type(op) in (ops.Cast, ops.Slice) or (
+        return bool(args) and (type(op) is ops.Cast or reads(op) is not None or (
             type(op) is ops.Map and op.fn in ("mul", "true_divide"))) and all(self.positive(x) for x in args)
 
 

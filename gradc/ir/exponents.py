@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from gradc.ir import dtypes, ops
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
 from gradc.ir.types import HasType
 
 E = TypeVar("E", bound=HasType)      # an expression: Variable or Var
@@ -115,15 +116,15 @@ class Exponents(Expressions[E]):
         self.written: dict[Hashable, E] = {}       # a Linear or a factor -> the expression that was found for it
 
     def row(self, v: E) -> tuple[Any, Sequence[E]]:
-        """The row that makes v, or Reduce or Transpose, and its arguments, which are floating or numbers."""
+        """The row that makes v, or FOLD, CONTRACT or REORDER, and its arguments: floating ones, or numbers."""
         op, args = self.made(v)
-        kind = type(op)
-        if v.type.dtype not in dtypes.FLOATS or kind not in (ops.Map, ops.Reduce, ops.Transpose):
+        fn = op.fn if type(op) is ops.Map else _STRUCTURAL.get(type(op))
+        if v.type.dtype not in dtypes.FLOATS or fn is None:
             return None, ()
         for a in args:
             if a.type.dtype not in dtypes.FLOATS and self.number(a) is None:
                 return None, ()
-        return (op.fn if kind is ops.Map else kind), args
+        return fn, args
 
     def linear(self, v: E, depth: int = DEPTH) -> Linear:
         """v as a linear combination."""
@@ -175,12 +176,15 @@ class Exponents(Expressions[E]):
         v = args[1]
         for _ in range(6):
             op, inner = self.made(v)
-            if type(op) is ops.Reduce:
+            if type(op) in FOLDING:
                 return op.fn == "maximum"
-            if type(op) not in (ops.Transpose, ops.Broadcast, ops.GradientOf) and op != _SWITCH:
+            if type(op) not in (*REORDERING, ops.Broadcast, ops.GradientOf) and op != _SWITCH:
                 return False
             v = inner[2 if op == _SWITCH else 0]
         return False
 
 
+FOLD, CONTRACT, REORDER = "(fold)", "(contract)", "(reorder)"       # beside rows: what else forms look through
+_STRUCTURAL = {**dict.fromkeys(FOLDING, FOLD), **dict.fromkeys(PRODUCTS, CONTRACT),
+               **dict.fromkeys(REORDERING, REORDER)}
 _SWITCH = ops.Map("switch")

@@ -326,8 +326,8 @@ class _Sizes(Static):
     def of(self, arg: Any) -> tuple[int, ...]:
         return np.shape(self.values[arg])
 
-    def name(self, arg: Any) -> str:
-        return shown(arg.name or "a result")
+    def naming(self) -> Callable[[Any], str]:
+        return lambda arg: shown(arg.name or "a result")
 
     def value(self, arg: Any) -> int:
         return int(self.values[arg])

@@ -152,7 +152,7 @@ class Merge(Generic[E]):
         low, _ = self.exponent.multiple(u)
         forms = self.forms
         k = min(int(low), -n) if low >= 1 else 0
-        if k and not forms.is_shifted(u) and _aligned(axes, perm, forms.variable_ndim(u)):
+        if k and not forms.is_shifted(u) and aligned(axes, perm, forms.variable_ndim(u)):
             self.exponent -= u.times(k)
             self.replace(key, -k, (("softmax", *key[1:]), k))
 
@@ -229,7 +229,7 @@ def placed(axes: tuple[int, ...], ndim: int) -> tuple[int, ...]:
     return tuple([kept.index(k) if k in kept else -1 for k in range(ndim)])
 
 
-def _aligned(axes: tuple[int, ...], perm: tuple[int, ...] | None, ndim: int) -> bool:
+def aligned(axes: tuple[int, ...], perm: tuple[int, ...] | None, ndim: int) -> bool:
     """Does the sum along `axes`, transposed by `perm`, broadcast against what was summed?"""
     perm = tuple(range(ndim - len(axes))) if perm is None else perm
     return (-1,) * (ndim - len(perm)) + perm == placed(axes, ndim)

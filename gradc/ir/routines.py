@@ -229,6 +229,8 @@ _ROWS = (
               overwrites=0, cost=("m", "m", "m"), blas=True)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
                            ("cholesky_or_nan", ()))],
+    Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("float",) * 2, ("float",), matrices.cholesky_back, "cholesky_back",
+            ("C", "C"), cost=("m", "m", "m"), blas=True),
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
             works=True),
@@ -259,6 +261,19 @@ _ROWS = (
     _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
     _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),
     _factors("svdvals", "(m,n)->(min(m,n))", 1, matrices.svdvals, (_not_finite("svd"),)),
+    Routine("pinv", "(m,n),()->(n,m)", ("float", "float"), ("float",), matrices.pinv, "pinv", ("C", "C"),
+            faults=(_not_finite("pinv"),), cost=("m", "n", "n"), blas=True, works=True),
+    _factors("expm", "(m,m)->(m,m)", 1, matrices.expm, (("LinAlgError", "expm: the matrix has nan or inf"),)),
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum", ("C",), (log,),
+              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {'not positive' if log else 'negative'}")),
+              cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
+    Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("float",) * 3, ("float",), matrices.sylvester, "sylvester",
+            ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
+                "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
+            cost=("m", "m", "n"), blas=True, works=True),
+    _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
+        _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
+        ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
     *map(_distribution, DISTRIBUTIONS.values()),

@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from gradc.ir import ops
-from gradc.ir.exponentials import MOST_TERMS, Key, Product, Reader
+from gradc.ir import build
+from gradc.ir.exponentials import MOST_TERMS, Key, Product
 from gradc.ir.exponents import DEPTH, Atom, E, Linear
-from gradc.ir.merge import Merge, Terms, is_logistic, is_mirrored, placed
+from gradc.ir.merge import Merge, Terms, is_logistic, is_mirrored
+from gradc.ir.weighted import Softmax, Weighted
 
 
-class Forms(Reader[E]):
+class Forms(Weighted[E]):
     """Finds forms."""
 
     def form(self, fn: str, args: Sequence[E]) -> E | None:
@@ -32,6 +33,8 @@ class Forms(Reader[E]):
             return None
         if fn == "log":
             return self.log(args[0], DEPTH)
+        if fn in ("add", "sub"):
+            return self.exact_remainder(fn, args)
         if fn == "log1p":
             return self.log_of_terms([(1, self.const(1)), *self.terms(args[0])], DEPTH)
         whole = self.combined(fn, args)
@@ -87,7 +90,7 @@ class Forms(Reader[E]):
         """The expression of a product."""
         top: E | None = None
         bottom: E | None = None
-        rest = [(v if perm is None else self.apply(ops.Transpose(perm), v), n) for v, perm, n in p.rest]
+        rest = [(build.reorder(self, v, perm), n) for v, perm, n in p.rest]
         for v, n in sorted(rest, key=lambda entry: entry[0].type.ndim):     # numbers first
             if n > 0:
                 top = self.times(top, v, n)
@@ -134,7 +137,7 @@ class Forms(Reader[E]):
             case "D":
                 return self._difference(*u)
             case "G":
-                return self.apply(ops.Transpose(rest[0]), u)
+                return build.dimshuffle(self, u, rest[0])
             case "H":
                 return self.map("cosh", self.variable(u))
             case "mills":
@@ -144,11 +147,9 @@ class Forms(Reader[E]):
                 near = self.map("true_divide", self.value(("E", rest[0])), tail)
                 return self.map("switch", self.map("gt", v, zero), far, near)
             case "softmax":
-                v = self.variable(u)
-                e = self.map("exp", self.shift(v, rest[0])[1])
-                return self.map("true_divide", e, self.kept(self.apply(ops.Reduce("add", rest[0]), e), rest[0], v))
-        total = self.apply(ops.Reduce("add", rest[0]), self.map("exp", self.variable(u)))
-        return total if rest[1] is None else self.apply(ops.Transpose(rest[1]), total)
+                return self.weights(Softmax(u, rest[0]))
+        total = build.fold(self, "add", self.map("exp", self.variable(u)), rest[0])
+        return build.reorder(self, total, rest[1])
 
     def _term(self, c: float, u: Linear) -> E:
         """c exp(u)."""
@@ -197,16 +198,6 @@ class Forms(Reader[E]):
                 total = self.map("add" if c > 0 else "sub", total, part)
         return total
 
-    def kept(self, reduced: E, axes: tuple[int, ...], like: E) -> E:
-        """What was reduced along `axes`, with these as axes of size 1."""
-        return self.apply(ops.Transpose(placed(axes, like.type.ndim)), reduced)
-
-    def shift(self, v: E, axes: tuple[int, ...]) -> tuple[E, E]:
-        """(m, v - m in place), m the maximum along `axes`, held constant; 0 where infinite: inf - inf is nan."""
-        top = self.hold(self.apply(ops.Reduce("maximum", axes), v))
-        m = self.map("switch", self.map("isinf", top), self.const(0), top)
-        return m, self.map("sub", v, self.kept(m, axes, v))
-
     # ------------------------------------------------------------------------------------------ logarithms
 
     def log(self, v: E, depth: int) -> E | None:
@@ -249,7 +240,7 @@ class Forms(Reader[E]):
             number = self.number(u)
             if number is None:
                 u = self.map("log", self.cast(u, dtype))
-                terms.append((u if perm is None else self.apply(ops.Transpose(perm), u), n))
+                terms.append((build.reorder(self, u, perm), n))
             else:
                 terms.append((self.const(math.log(number)), n))
         return self._combined(terms)
@@ -291,7 +282,7 @@ class Forms(Reader[E]):
                 log_of_sum = self.log_of_terms(self.terms(u), depth)
                 if log_of_sum is None:
                     return None
-                return (log_of_sum if rest[0] is None else self.apply(ops.Transpose(rest[0]), log_of_sum)), n
+                return build.reorder(self, log_of_sum, rest[0]), n
             case "mills":
                 log = self.map("add", self.map("log_erfc", self.variable(u)), self.variable(u.square()))
                 return log, -n
@@ -299,17 +290,17 @@ class Forms(Reader[E]):
                 return self.map("log_cosh", self.variable(u)), n
             case "softmax":
                 w = self.shift(self.variable(u), rest[0])[1]
-                total = self.apply(ops.Reduce("add", rest[0]), self.map("exp", w))
+                total = build.fold(self, "add", self.map("exp", w), rest[0])
                 return self.map("sub", w, self.kept(self.map("log", total), rest[0], w)), n
             case "S":
                 v = self.variable(u)
                 if self.is_shifted(u):
-                    made = self.map("log", self.apply(ops.Reduce("add", rest[0]), self.map("exp", v)))
+                    made = self.map("log", build.fold(self, "add", self.map("exp", v), rest[0]))
                 else:
                     m, w = self.shift(v, rest[0])
-                    total = self.apply(ops.Reduce("add", rest[0]), self.map("exp", w))
+                    total = build.fold(self, "add", self.map("exp", w), rest[0])
                     made = self.map("add", m, self.map("log", total))
-                return (made if rest[1] is None else self.apply(ops.Transpose(rest[1]), made)), n
+                return build.reorder(self, made, rest[1]), n
         return None         # tanh has no sign
 
     def _log_of_exponentials(self, terms: Terms) -> E:

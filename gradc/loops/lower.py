@@ -30,7 +30,7 @@ from gradc.loops import look
 from gradc.loops.collapse import collapse
 from gradc.loops.fused import fused
 from gradc.loops.gather import with_positions
-from gradc.loops.lower_calls import title
+from gradc.loops.lower_calls import title, write_call
 from gradc.loops.lower_scan import ItemWriter
 from gradc.loops.memory import allocate, nbytes
 from gradc.loops.names import Namer
@@ -135,8 +135,10 @@ class _Lowering:
                     self._nest_section(item)
                 case Block():
                     self._section(self._title(item.children) or "check", item)
-                case CallItem():
+                case CallItem(work=0):
                     self._section(title(self.writer, item), item)
+                case CallItem():
+                    self._batch_section(item)
                 case ScanItem() | CondItem():
                     self._section(item.name, item)
                 case SizeItem():
@@ -192,6 +194,14 @@ class _Lowering:
                          for used in (writer.reads, writer.writes))
         self.sections.append(Section(name, tuple(scope.statements), reads, writes, in_entry=type(item) is CallItem,
                                      arrays=tuple(small), wide=look.is_straight(scope.statements)))
+
+    def _batch_section(self, item: CallItem) -> None:
+        """A call for each index of a batch, which may run on several threads."""
+        scope, writer = Scope(0, None), self.writer
+        write_call(writer, item, scope, True)
+        work = self.sizes.product((*item.batch[1:], item.work), "work")
+        self.sections.append(Section(title(writer, item), tuple(scope.statements), tuple(writer.reads),
+                                     tuple(writer.writes), BlockCut(item.batch[0], work, 1, 0, TARGET.addition)))
 
     def _size_section(self, item: SizeItem) -> None:
         """What follows from the size is put behind when all is written."""

@@ -13,8 +13,8 @@ from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
 
-def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
-    """The statements of a call."""
+def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = False) -> None:
+    """The statements of a call; `blocked`: the outermost loop over its batch is cut."""
     routine, depth = get_routine(item.routine), len(item.batch)
     args: list[Expr] = []
     numbers: list[SizeExpr] = list(item.numbers)
@@ -40,8 +40,10 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope) -> None:
     shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
-    for size, v in reversed(list(zip(item.batch, LOOP_NAMES))):
-        body = For(v, 0, size, (body,))
+    for level, size in reversed(list(enumerate(item.batch))):
+        start: Any = "lo" if blocked and level == 0 else 0
+        stop: Any = "hi" if blocked and level == 0 else size
+        body = For(LOOP_NAMES[level], start, stop, (body,))
     scope.statements.append(body)
 
 

@@ -15,8 +15,9 @@ from math import prod
 
 from gradc.ir import dtypes
 from gradc.ir.program import Var
+from gradc.ir.routines import get_routine
 from gradc.loops.nodes import SizeExpr, Slots
-from gradc.loops.schedule import Allocation, Body, CondItem, Node, ScanItem, Schedule
+from gradc.loops.schedule import Allocation, Body, CallItem, CondItem, Node, ScanItem, Schedule, leaves
 from gradc.loops.sizes import START, KernelSizes, Point
 from gradc.loops.uses import Uses
 from gradc.record import replace
@@ -187,6 +188,9 @@ class _Allocator:
 
     def _in_place_of(self, var: Var, body: Body, uses: Uses, ranges: dict[Var, tuple[int, int]]) -> Var | None:
         """An operand whose memory `var` can take over: same sizes and dtype, element for element, last used with it."""
+        item = body.items[body.defined[var]]
+        if isinstance(item, CallItem):
+            return self._overwritten(var, item, uses, ranges)
         node = uses.node.get(var)
         if node is None or node.kind != "map" or not node.domain:
             return None
@@ -205,6 +209,19 @@ class _Allocator:
                    and nest.children.index(user) <= nest.children.index(node) for user, view in users):
                 return v
         return None
+
+    def _overwritten(self, var: Var, item: CallItem, uses: Uses, ranges: dict[Var, tuple[int, int]]) -> Var | None:
+        """The argument in whose memory a routine can leave its first result, if nothing else uses that."""
+        which = get_routine(item.routine).overwrites
+        if which is None or var is not item.outs[0] or not item.in_memory[which]:
+            return None
+        (leaf,) = leaves(item.args[which])
+        v, number = leaf.root, uses.item[item]
+        if v not in self.s.stored or v in self.s.outputs or v in self.s.base or ranges.get(v, (0, 0))[1] != number \
+                or v.type.dtype != var.type.dtype or not leaf.view.is_whole(self.sizes.of(v)) \
+                or leaf.view.dims != self.sizes.of(var):
+            return None
+        return v if [uses.item[user] for user, _ in uses.users[v]].count(number) == 1 else None
 
 
 def live_ranges(schedule: Schedule, body: Body, uses: Uses) -> dict[Var, tuple[int, int]]:

@@ -71,8 +71,9 @@ def place_call(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
         numbers += [int(memory)] * (layout == "each")
     for out in eqn.outs:
         body.values.whole(out)
-    call(body, CallItem(op.routine, eqn.outs, tuple(args), in_memory, eqn.sources, batch, tuple(numbers), op.outer),
-         str(op))
+    work = body.sizes.product([size[label] for label in routine.cost], "work") if batch and routine.cost else 0
+    call(body, CallItem(op.routine, eqn.outs, tuple(args), in_memory, eqn.sources, batch, tuple(numbers), op.outer,
+                        work=work), str(op))
 
 
 def contiguous(body: BodyBuilder, x: Var) -> Leaf:
@@ -163,7 +164,8 @@ def gemm(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
         made = body.fresh(TensorType.make(out.type.dtype, (None,) * len(dims)), dims, out.name)
         body.values.views[out] = body.values.views[made].transposed(tuple(order.index(x) for x in op.out))
     extents = tuple([sizes.product([size[x] for x in group]) for group in (m, k, n)])
-    item = CallItem("gemm", (made,), (a, b), (True, True), eqn.sources, tuple([size[x] for x in batch]), extents)
+    item = CallItem("gemm", (made,), (a, b), (True, True), eqn.sources, tuple([size[x] for x in batch]), extents,
+                    work=sizes.product(extents, "work") if batch else 0)
     call(body, item, str(op))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradc.errors import literal
+from gradc.errors import NoRuleError, literal
 from gradc.ir import ops
 from gradc.ir.facts import product_labels
 from gradc.ir.program import Eqn, Program, Var
@@ -153,6 +153,8 @@ class EquationPlacer(BodyBuilder):
                 self._assert(eqn, op)
             case ops.Call():
                 place_calls.place_call(self, eqn, op)
+            case _:
+                raise NoRuleError(f"{op} has no entry in loops/place_equations.py")
 
     def _reshape(self, eqn: Eqn) -> None:
         x, out = eqn.args[0], eqn.outs[0]

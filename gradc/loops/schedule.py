@@ -199,6 +199,7 @@ class CallItem:
     `in_memory`).
     numbers: what it is told, but for the steps of "matrix" arguments, which are known when all memory is.
     outer: axes of the batch that messages do not show.
+    work: of one index of the batch, in additions; what may be cut into blocks.
     told: results of which only the call knows the sizes -> where it stores these; then `numbers` are of args only.
     """
 
@@ -211,6 +212,7 @@ class CallItem:
     numbers: tuple[SizeExpr, ...]
     outer: int = 0
     told: Mapping[Var, Var] = {}
+    work: SizeExpr = 0
 
 
 @record(eq=False)

@@ -41,37 +41,23 @@ def matrix(b: Rewriter, dtype: str = "float64", shape: tuple[int | None, ...] = 
 # ------------------------------------------------------------------------------------------------ patterns
 
 
+def _operators(fn: str) -> tuple[Callable[[Pattern, Pattern | float], Applied],
+                                 Callable[[Pattern, Pattern | float], Applied]]:
+    """The operator that writes the row `fn`, and the one with its operands exchanged."""
+    return (lambda self, other: Applied(fn, (self, lift(other))),
+            lambda self, other: Applied(fn, (lift(other), self)))
+
+
 class Pattern:
     """Base of pattern nodes; Python operators build `Applied` nodes."""
 
     __slots__ = ()
 
-    def __add__(self, other: Pattern | float) -> Applied:
-        return Applied("add", (self, lift(other)))
-
-    def __radd__(self, other: Pattern | float) -> Applied:
-        return Applied("add", (lift(other), self))
-
-    def __sub__(self, other: Pattern | float) -> Applied:
-        return Applied("sub", (self, lift(other)))
-
-    def __rsub__(self, other: Pattern | float) -> Applied:
-        return Applied("sub", (lift(other), self))
-
-    def __mul__(self, other: Pattern | float) -> Applied:
-        return Applied("mul", (self, lift(other)))
-
-    def __rmul__(self, other: Pattern | float) -> Applied:
-        return Applied("mul", (lift(other), self))
-
-    def __truediv__(self, other: Pattern | float) -> Applied:
-        return Applied("true_divide", (self, lift(other)))
-
-    def __rtruediv__(self, other: Pattern | float) -> Applied:
-        return Applied("true_divide", (lift(other), self))
-
-    def __pow__(self, other: Pattern | float) -> Applied:
-        return Applied("pow", (self, lift(other)))
+    __add__, __radd__ = _operators("add")
+    __sub__, __rsub__ = _operators("sub")
+    __mul__, __rmul__ = _operators("mul")
+    __truediv__, __rtruediv__ = _operators("true_divide")
+    __pow__ = _operators("pow")[0]
 
     def __neg__(self) -> Applied:
         return Applied("neg", (self,))

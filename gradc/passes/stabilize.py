@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.exponentials import SEEDS
-from gradc.ir.facts import FOLDING, REORDERING
+from gradc.ir.exponentials import SEEDING
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING
 from gradc.ir.program import Var
 from gradc.ir.stable_forms import Forms
 from gradc.ir.types import TensorType
@@ -40,7 +40,6 @@ EXPRESSIONS = (
     Rule("minus_one_plus_exp", -1 + r.exp(x), r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_exp", 1 - r.exp(x), -r.expm1(x), exact=False, why=_CANCEL),
     Rule("one_minus_two_sigmoids", 1 - 2 * r.sigmoid(x), -r.tanh(0.5 * x), exact=False, why=_CANCEL),
-    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
     Rule("log1p_of_exp", r.log1p(r.exp(x)), r.softplus(x), exact=False, why=_LIMIT),
     Rule("log1p_of_neg_exp", r.log1p(-r.exp(x)), r.log1mexp(x), exact=False,
          why="Machler, Accurately Computing log(1-exp(-|a|)), Rmpfr vignette; the literal form cancels near 0"),
@@ -64,6 +63,12 @@ EXPRESSIONS = (
     Rule("log1p_of_erf", r.log1p(r.erf(x)), r.log_erfc(-x), exact=False, ulps=100, why=_CANCEL),
     Rule("log1p_of_neg_erf", r.log1p(-r.erf(x)), r.log_erfc(x), exact=False, ulps=100, why=_CANCEL),
     Rule("one_plus_neg_sigmoid", 1 + (-r.sigmoid(x)), r.sigmoid(-x), exact=False, why=_CANCEL),
+)
+
+
+# What derivatives are made of, in canonical form as it is made: a gradient needs no second sweep for it.
+DERIVATIVES = (
+    Rule("one_minus_tanh_squared", 1 - r.square(r.tanh(x)), r.sech_squared(x), exact=False, why=_CANCEL),
 )
 
 
@@ -171,6 +176,15 @@ def _sample_sums(b: Rewriter) -> Sample:
             b.map("true_divide", b.map("sinh", v), b.map("cosh", v)))
 
 
+def _sample_remainders(b: Rewriter) -> Sample:
+    v, g = _matrix(b), _matrix(b)
+    e = b.map("exp", v)
+    p = b.map("true_divide", e, _keep(b, build.fold(b, "add", e, (1,))))
+    mean = _keep(b, build.fold(b, "add", b.map("mul", g, p), (1,)))
+    total = _keep(b, build.fold(b, "add", g, (1,)))
+    return b.map("sub", g, mean), b.map("sub", g, b.map("mul", p, total)), b.map("add", b.map("neg", mean), g)
+
+
 def _sample_logsumexp(b: Rewriter) -> Sample:
     v = _matrix(b)
     e = b.map("exp", v)
@@ -181,13 +195,19 @@ def _sample_logsumexp(b: Rewriter) -> Sample:
 _GRADIENT = "exp(u) is positive: where the literal quotient is inf/inf or 0/0, exact arithmetic gives this"
 _EMPTY = _LIMIT + "; a maximum of nothing is an error where the sum of nothing was 0"
 
-_PRODUCT = (*SEEDS, "mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", *FOLDING, *REORDERING)
+_PROJECTION = "the literal form cancels where a weight is near 1 (ir/weighted.py)"
 
-PRODUCTS = (
-    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDS, "pow")), _form, exact=False,
+_PRODUCT = (*SEEDING, "mul", "true_divide", "neg", "square", "reciprocal", "add", "sub", *FOLDING, *REORDERING)
+
+FORMS = (
+    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDING,)), _form, exact=False,
          why=_EMPTY, sample=(_sample_log, _sample_log_of_sum, _sample_log_of_difference, _sample_logsumexp), ulps=64),
-    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDS, "pow")), _form,
+    Rule("weighted_mean_taken_off",
+         On(("add", "sub"), some=(*REORDERING, *FOLDING, *PRODUCTS, "mul", "true_divide", "neg"),
+            needs=("exp",)),
+         _form, exact=False, why=_PROJECTION, sample=_sample_remainders, ulps=1000),
+    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDING,)), _form,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax, _sample_sums), ulps=64),
 )
 
-RULES = EXPRESSIONS + PRODUCTS
+RULES = EXPRESSIONS + FORMS

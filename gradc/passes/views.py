@@ -22,7 +22,8 @@ def _reorder(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
         return v            # also: an axis of size 1 is dropped and made again at its place
     inner = b.eqn(v, REORDERING)
     if inner is not None:
-        return build.dimshuffle(b, inner.args[0], [-1 if p < 0 else permutation(inner.op)[p] for p in perm])
+        first = permutation(inner.op) or ()
+        return build.dimshuffle(b, inner.args[0], [-1 if p < 0 else first[p] for p in perm])
     inner = b.eqn(v, ops.Broadcast)
     if inner is not None and not inner.args[0].type.ndim:
         sizes = [b.constant(1, "int64") if p < 0 else inner.args[1 + p] for p in perm]

@@ -23,9 +23,9 @@ from gradc.runtime.process import run
 from gradc.target import FAULTS
 
 try:
-    from gradc.runtime import _dispatch  # type: ignore[attr-defined]
+    from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
 except ImportError:  # installed without a C compiler: no kernel can run, but the messages still work
-    _dispatch = None
+    dispatch = None
 
 # Instruction sets that units are compiled for, as names of -m flags; a feature that changes no code we
 # generate stays out, so that two machines which differ only in it share their kernels.
@@ -175,8 +175,8 @@ def runs_here(names: Iterable[str]) -> bool:
 @cache
 def cpu_isa() -> tuple[str, ...]:
     """This CPU's instruction sets, of those that units are compiled for."""
-    if _dispatch is not None:
-        features = set(_dispatch.cpu_features())
+    if dispatch is not None:
+        features = set(dispatch.cpu_features())
     elif platform.machine() in ("x86_64", "AMD64"):
         features = _linux_features()
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gradc.errors import ShapeError, at
@@ -29,15 +30,17 @@ def offsets(n: TensorVariable, m: TensorVariable) -> TensorVariable:
 
 def tril(x: TensorLike, k: TensorLike = 0) -> TensorVariable:
     """The lower triangle of the last two axes, up to diagonal k; 0 elsewhere."""
-    x = _at_least_matrix(x, "tril")
-    keep = ew.le(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "tril", "k"))
-    return ew.switch(keep, x, constant(0, dtype=x.type.dtype))
+    return _triangle("tril", ew.le, x, k)
 
 
 def triu(x: TensorLike, k: TensorLike = 0) -> TensorVariable:
     """The upper triangle of the last two axes, from diagonal k on; 0 elsewhere."""
-    x = _at_least_matrix(x, "triu")
-    keep = ew.ge(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, "triu", "k"))
+    return _triangle("triu", ew.ge, x, k)
+
+
+def _triangle(what: str, side: Callable[..., TensorVariable], x: TensorLike, k: TensorLike) -> TensorVariable:
+    x = _at_least_matrix(x, what)
+    keep = side(offsets(size_of(x, x.type.ndim - 2), size_of(x, x.type.ndim - 1)), integer(k, what, "k"))
     return ew.switch(keep, x, constant(0, dtype=x.type.dtype))
 
 

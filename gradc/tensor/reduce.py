@@ -125,8 +125,7 @@ def max(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVaria
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """
-    x = as_tensor_variable(x)
-    return _reduce("maximum", x, axis, keepdims, "max")
+    return _reduce("maximum", as_tensor_variable(x), axis, keepdims, "max")
 
 
 def min(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
@@ -134,8 +133,7 @@ def min(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVaria
 
     Dtype: same as x.  Raises: ShapeError at run time if there is no element.
     """
-    x = as_tensor_variable(x)
-    return _reduce("minimum", x, axis, keepdims, "min")
+    return _reduce("minimum", as_tensor_variable(x), axis, keepdims, "min")
 
 
 def _argreduce(fn: str, what: str, x: TensorLike, axis: Axes, keepdims: bool) -> TensorVariable:

@@ -11,8 +11,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.codegen.names import Names
-from gradc.codegen.unit import Alike
+from gradc.codegen.names import Blanks, Names
 from gradc.errors import IndexOutOfBoundsError, ShapeError
 from gradc.scan.utils import until
 from gradc.target import TARGET
@@ -57,21 +56,19 @@ def test_few_sections_are_called_by_the_entry_function_itself() -> None:
     assert not any(re.fullmatch(r"(measure|prepare|entry)_\d+", name) for name in found)
 
 
-def test_what_is_alike_differs_in_names_only() -> None:
-    names = Names()
-    for name in ("x", "y", "e5", "e6", "f", "u"):
-        names[name]
+def test_texts_with_blanks_are_equal_where_only_names_differ() -> None:
+    outer = Names()
+    outer["x"], outer["exp"]
 
-    def alike(a: str, b: str) -> bool:
-        known = Alike()
-        return known.find(a, names, "a") == known.find(b, names, "b")
+    def written(a: str, b: str) -> tuple[Blanks, str]:
+        blanks = Blanks()
+        lanes = blanks.new(f"{blanks[a]}_lanes")
+        return blanks, f"{blanks[a]} = 1e5 * e5 + {blanks[b]} + {lanes} + {blanks[a]} + {blanks.new(a)};"
 
-    assert alike("x[i] = y[i] + x[i];", "e5[i] = f[i] + e5[i];")
-    assert not alike("x[i] = y[i] + x[i];", "x[i] = y[i] + y[i];")
-    assert not alike("x[i] = 1e5 * e5;", "x[i] = 1e6 * e6;")
-    assert not alike("x[i] = 2.0f * f;", "x[i] = 2u * u;")
-    assert not alike("double *x", "float *x")
-    assert not alike("x = exp(y);", "x = log(y);")
+    first, second = written("x", "y"), written("e5", "f")
+    assert first[1] == second[1] != written("x", "x")[1]
+    assert first[0].filled(first[1], Names(outer)) == "x = 1e5 * e5 + y + x_lanes + x + x_2;"
+    assert second[0].filled(second[1], Names(outer)) == "e5 = 1e5 * e5 + f + e5_lanes + e5 + e5_2;"
 
 
 @pytest.mark.parametrize("count", [1, 3])

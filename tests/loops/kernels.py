@@ -60,7 +60,7 @@ def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ())
                 for b in kernel.inputs],
         outputs=[(b.dtype, len(b.shape)) for b in kernel.outputs], constants=loaded.constants,
         n_results=len(kernel.outputs), result="list", convert=convert, fail=fail, keep=loaded.keep, deterministic=True,
-        late=made.late, call=call,
+        late=made.late, known=made.known, call=call,
         calls=[([(v.type.dtype, v.type.ndim) for v in eqn.op.split(eqn.args)[0]],  # type: ignore[attr-defined]
                 [(v.type.dtype, v.type.ndim) for v in eqn.outs]) for eqn in users])  # type: ignore[attr-defined]
 

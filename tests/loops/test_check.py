@@ -201,7 +201,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "routine": (kernel(Invoke("dice", (Load(X, HERE),), (Load(Y, HERE),), ())), "dice is no routine"),
     "call in blocks": (kernel(For("i", "lo", "hi", (Invoke(0, (Load(X, HERE),), (Load(Y, HERE),), ()),)),
                               blocks=BLOCKS),
-                       "a call stands in a section that is cut into blocks"),
+                       "a call of a user's function stands in a section"),
     "no such call": (kernel(Invoke(0, (Load(X, HERE),), (Load(Y, HERE),), ())), "there is no call 0"),
     "draws": (kernel(DRAWS, checks=1), "takes and makes .* state, float64, float64, state, float64, not float64"),
     "numbers": (kernel(replace(WORKS, numbers=(1, 0))), "normal takes 3 numbers, not 2"),

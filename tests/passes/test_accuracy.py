@@ -83,7 +83,7 @@ def test_rule_keeps_relative_accuracy(rule: Rule) -> None:
                 return
 
 
-ELEMENTWISE = [rule for rule in (*stabilize.RULES, *specialize.RULES, *canonicalize.RULES)
+ELEMENTWISE = [rule for rule in (*stabilize.RULES, *stabilize.DERIVATIVES, *specialize.RULES, *canonicalize.RULES)
                if not isinstance(rule.before, On) and rule.dtype == "float"]
 
 

@@ -60,11 +60,10 @@ def test_cost_is_not_computed_for_its_shape() -> None:
     assert rows(after) == ["exp", "mul"]
 
 
-def test_dot_of_transposes_is_one_contraction() -> None:
+def test_the_gradient_of_a_summed_product_is_no_product() -> None:
     x, y = at.dmatrix("x"), at.dmatrix("y")
-    _, after = compiled([x, y], [at.dot(x.T, y.T), grad(at.sum(at.dot(x, y)), x)])
-    assert rows(after)[0] == "dot"
-    assert after.eqns[0].op == ops.Contract((1, 0), (2, 1), (0, 2)) or sorted(rows(after)).count("dot") == 1
+    _, after = compiled([x, y], [grad(at.sum(at.dot(x, y)), x)])
+    assert "dot" not in rows(after)
 
 
 X = np.array([0.0, -0.0, 1.0, -1.0, 3.5, 30.0, -30.0, 710.0, -710.0, 1e3, -1e3, np.inf, -np.inf])

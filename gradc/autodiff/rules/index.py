@@ -22,13 +22,6 @@ def part_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> C
     return [o.apply(ops.writing("inc", node.op), zeros, part, *positions)] + [None] * len(positions)
 
 
-@jvp(ops.Slice)
-@jvp(ops.Gather)
-def part_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
-    """The same part of the tangent."""
-    return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])
-
-
 @vjp(ops.Scatter)
 @vjp(ops.ScatterAt)
 def scatter_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:

@@ -69,12 +69,13 @@ def concat_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | Non
                               for x, t in zip(node.inputs, tangents)])
 
 
-@jvp(ops.Broadcast)
-@jvp(ops.Transpose)
-@jvp(ops.Reshape)
-def same_op_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
+def view_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """Linear in the first argument: the same op on its tangent."""
     return None if tangents[0] is None else o.apply(node.op, tangents[0], *node.inputs[1:])
+
+
+for _kind in ops.VIEWS:
+    jvp(_kind)(view_jvp)
 
 
 @vjp(ops.Constant)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import apply
 from gradc.tensor.convert import constant, size_of
 from gradc.tensor.elemwise import sub
@@ -44,13 +44,13 @@ def qr(a: TensorLike, mode: str = "reduced") -> Any:
     """
     one_of("qr", "mode", mode, ("reduced", "economic", "complete", "full", "r"))
     (a,) = floats("qr", 2, a)
-    q, r = apply(ops.Call("qr"), a)
+    q, r = apply(build.call("qr"), a)
     if mode == "r":
         return r
     if mode in ("complete", "full"):
         rows = a.type.shape[-2:]
         if None in rows or rows[0] > rows[1]:  # type: ignore[operator]
-            whole = apply(ops.Call("complete_basis"), q)
+            whole = apply(build.call("complete_basis"), q)
             axis = a.type.ndim - 2
             below = sub(size_of(a, axis), size_of(r, axis))
             sizes = [*[size_of(a, k) for k in range(axis)], below, size_of(a, axis + 1)]
@@ -68,17 +68,17 @@ def eigh(a: TensorLike, b: TensorLike | None = None, lower: bool = True) -> tupl
     """
     a = square("eigh", a) if lower else matrix_transpose(square("eigh", a))
     if b is None:
-        values, vectors = apply(ops.Call("eigh"), a)
+        values, vectors = apply(build.call("eigh"), a)
         return values, vectors
     reduced, factor = _reduced(a, b, lower)
-    values, vectors = apply(ops.Call("eigh"), reduced)
+    values, vectors = apply(build.call("eigh"), reduced)
     return values, solve_triangular(factor, vectors, 1, True, b_ndim=2)
 
 
 def eigvalsh(a: TensorLike, b: TensorLike | None = None, lower: bool = True) -> TensorVariable:
     """The eigenvalues of `eigh`, ascending."""
     a = square("eigvalsh", a) if lower else matrix_transpose(square("eigvalsh", a))
-    return apply(ops.Call("eigvalsh"), a if b is None else _reduced(a, b, lower)[0])
+    return apply(build.call("eigvalsh"), a if b is None else _reduced(a, b, lower)[0])
 
 
 def _reduced(a: TensorVariable, b: TensorLike, lower: bool) -> tuple[TensorVariable, TensorVariable]:
@@ -102,10 +102,10 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True) -> A
     if not compute_uv:
         return svdvals(a)
     (a,) = floats("svd", 2, a)
-    u, s, v = apply(ops.Call("svd"), a)
+    u, s, v = apply(build.call("svd"), a)
     if full_matrices:
         m, n = a.type.shape[-2:]
-        complete = ops.Call("complete_basis")
+        complete = build.call("complete_basis")
         if m is None or n is None or m > n:
             u = apply(complete, u)
         if m is None or n is None or m < n:
@@ -115,4 +115,4 @@ def svd(a: TensorLike, full_matrices: bool = True, compute_uv: bool = True) -> A
 
 def svdvals(a: TensorLike, check_finite: bool = True) -> TensorVariable:
     """Singular values, descending.  Shapes: (..., m, n) -> (..., min(m, n)).  The derivative asks for distinct ones."""
-    return apply(ops.Call("svdvals"), *floats("svdvals", 2, a))
+    return apply(build.call("svdvals"), *floats("svdvals", 2, a))

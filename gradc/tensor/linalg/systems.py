@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.errors import TypeMismatchError, at
-from gradc.ir import ops
+from gradc.ir import build
 from gradc.ir.graph import apply, describe
 from gradc.ir.routines import solve_name
 from gradc.tensor import elemwise as ew
@@ -47,7 +47,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: 
     a, b, vectors = _system("solve_triangular", a, b, b_ndim)
     if _TRANSPOSED[trans]:
         a, lower = matrix_transpose(a), not lower
-    x = apply(ops.Call(solve_name(not lower, unit_diagonal)), a, b)
+    x = apply(build.call(solve_name(not lower, unit_diagonal)), a, b)
     return x[..., 0] if vectors else x
 
 
@@ -58,7 +58,7 @@ def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> Tens
     Raises: LinAlgError, at the call.   Error: that of the LAPACK in use, or of the plain algorithm.
     """
     one_of("cholesky", "on_error", on_error, ("raise", "nan"))
-    op = ops.Call("cholesky" if on_error == "raise" else "cholesky_or_nan")
+    op = build.call("cholesky" if on_error == "raise" else "cholesky_or_nan")
     (x,) = floats("cholesky", 2, x)
     return apply(op, x) if lower else matrix_transpose(apply(op, matrix_transpose(x)))
 
@@ -102,7 +102,7 @@ def cho_solve(c_and_lower: tuple[TensorLike, bool], b: TensorLike, check_finite:
 
 def _factored(a: TensorVariable) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
     """What the routines take that solve, invert and the like: factors, interchanges, and a, which they derive from."""
-    factors, swaps = apply(ops.Call("lu"), a)
+    factors, swaps = apply(build.call("lu"), a)
     return factors, swaps, a
 
 
@@ -131,9 +131,9 @@ def lu_solve(lu_and_piv: tuple[TensorLike, TensorLike], b: TensorLike, trans: in
     swaps = cast(swaps, "int64")
     if _TRANSPOSED[trans]:
         x = solve_triangular(factors, solve_triangular(factors, b, 1, b_ndim=2), 1, True, True, b_ndim=2)
-        x = apply(ops.Call("interchange_back"), swaps, x)
+        x = apply(build.call("interchange_back"), swaps, x)
     else:
-        x = solve_triangular(factors, apply(ops.Call("interchange"), swaps, b), 0, True, True, b_ndim=2)
+        x = solve_triangular(factors, apply(build.call("interchange"), swaps, b), 0, True, True, b_ndim=2)
         x = solve_triangular(factors, x, b_ndim=2)
     return x[..., 0] if vectors else x
 
@@ -145,7 +145,7 @@ def lu(a: TensorLike, permute_l: bool = False, check_finite: bool = True,
     n, dtype = size_of(factors, factors.type.ndim - 1), factors.type.dtype
     low = ew.add(tril(factors, -1), eye(n, dtype=dtype))
     high = triu(factors)
-    back = ops.Call("interchange_back")
+    back = build.call("interchange_back")
     if permute_l:
         return apply(back, swaps, low), high
     if p_indices:
@@ -175,18 +175,18 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
         x = ew.true_divide(b, shape_padright(diagonal(a, 0, -2, -1)))
     elif assume_a == "pos":
         a = a if lower else matrix_transpose(a)
-        x = apply(ops.Call("cholesky_solve"), cholesky(a), b, a)
+        x = apply(build.call("cholesky_solve"), cholesky(a), b, a)
     else:
         if assume_a != "gen":
             a = symmetric(a if lower else matrix_transpose(a))
         factors, swaps, a = _factored(a)
-        x = apply(ops.Call("lu_solve_transposed" if transposed else "lu_solve"), factors, swaps, b, a)
+        x = apply(build.call("lu_solve_transposed" if transposed else "lu_solve"), factors, swaps, b, a)
     return x[..., 0] if vectors else x
 
 
 def inv(a: TensorLike) -> TensorVariable:
     """The inverse.  Shapes: (..., m, m).  Raises: LinAlgError, at the call, for singular matrices."""
-    return apply(ops.Call("lu_inverse"), *_factored(square("inv", a)))
+    return apply(build.call("lu_inverse"), *_factored(square("inv", a)))
 
 
 def det(a: TensorLike) -> TensorVariable:
@@ -194,7 +194,7 @@ def det(a: TensorLike) -> TensorVariable:
 
     The derivative goes by the inverse: for a singular matrix it raises LinAlgError.
     """
-    return apply(ops.Call("lu_det"), *_factored(square("det", a)))
+    return apply(build.call("lu_det"), *_factored(square("det", a)))
 
 
 def slogdet(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
@@ -202,5 +202,5 @@ def slogdet(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
 
     -inf for a singular matrix, whose derivative raises LinAlgError.
     """
-    sign, log = apply(ops.Call("lu_slogdet"), *_factored(square("slogdet", a)))
+    sign, log = apply(build.call("lu_slogdet"), *_factored(square("slogdet", a)))
     return sign, log

@@ -19,8 +19,9 @@ from gradc.tensor import reduce as red
 from gradc.tensor.checks import fail, in_range
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes
+from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padright, transpose
-from gradc.tensor.sorting import real_numbers, sort, take_along
+from gradc.tensor.sorting import real_numbers, sort
 from gradc.tensor.types import Axes, TensorLike
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
 
 def _elements(rows: TensorVariable, places: TensorVariable) -> TensorVariable:
     """The elements of each row at `places`, a vector for all of them or one for each."""
-    return rows[..., places] if places.type.ndim == 1 else take_along(rows, places)
+    return rows[..., places] if places.type.ndim == 1 else take_along_axis(rows, places, -1)
 
 
 def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool) -> TensorVariable:

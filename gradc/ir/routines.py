@@ -167,7 +167,7 @@ def _order_of_rows(x: np.ndarray) -> np.ndarray:
 
 
 def _places(side: Literal["left", "right"]) -> Callable[..., np.ndarray]:
-    return lambda x, v: np.searchsorted(x, v, side)
+    return lambda x, v: np.asarray(np.searchsorted(x, v, side))
 
 
 def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew

@@ -214,18 +214,19 @@ def _spread_for(b: Builder, x: LinearValue, less: LinearValue) -> LinearValue:
 
 
 def _where_not_finite(b: Builder, args: list[Value]) -> list[Term] | None:
-    """switch(isnan(v), x, v) or with isinf, of values of one structure: v is 0 where this says so."""
-    where, *values = args
-    eqn = b.producer.get(where.like)
-    terms = [v.terms[0] for v in values if isinstance(v, LinearValue) and len(v.terms) == 1]
-    if eqn is None or eqn.op not in TESTS or not isinstance(values[1], LinearValue) \
-            or eqn.args[0] is not values[1].like or len({term.key() for term in terms}) > 1 \
-            or not all([isinstance(v, LinearValue) and len(v.terms) == 1 or _is_zero(b, v) for v in values]):
+    """switch(isnan(v), x, v), or with isinf, of values that are one term of one structure: it is 0 where v is."""
+    where, x, v = args
+    test = b.producer.get(where.like)
+    given = [a for a in (x, v) if isinstance(a, LinearValue)]
+    if test is None or test.op not in TESTS or not isinstance(v, LinearValue) or test.args[0] is not v.like \
+            or not (x in given or _is_zero(b, x)) or any([len(a.terms) != 1 for a in given]):
         return None
-    term = terms[-1]
-    zero = b.constant(0, tensor(term.value).dtype)
-    first = terms[0].value if isinstance(values[0], LinearValue) else zero
-    return [replace(term, value=b.map("switch", b.map(eqn.op.fn, term.value), first, term.value))]
+    terms = [a.terms[0] for a in given]
+    if len({term.key() for term in terms}) > 1:
+        return None
+    value = terms[-1].value
+    first = terms[0].value if len(terms) == 2 else b.constant(0, tensor(value).dtype)
+    return [replace(terms[-1], value=b.map("switch", b.map(test.op.fn, value), first, value))]
 
 
 def _negative(b: Builder, terms: Sequence[Term]) -> list[Term]:

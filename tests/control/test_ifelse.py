@@ -57,7 +57,8 @@ def test_a_branch_that_only_gives_a_size_does_not_run(mode: str) -> None:
     for y in (gradc.ifelse(x > 0, factor, a), gradc.ifelse(x > 0, inner, at.exp(a)), factor):
         f = gradc.function([a, b, x], y.shape[0] * x, mode=mode, on_unused_input="ignore")
         assert f(*args) == 6
-    for y in (gradc.ifelse(x > 0, factor, b).shape[0] * x, gradc.ifelse(x > 0, factor, a)):     # only the branch has the size
+    # only the branch tells the size; and its values are needed
+    for y in (gradc.ifelse(x > 0, factor, b).shape[0] * x, gradc.ifelse(x > 0, factor, a)):
         f = gradc.function([a, b, x], y, mode=mode, on_unused_input="ignore")
         with pytest.raises(LinAlgError):
             f(*args)

@@ -11,8 +11,20 @@
 #pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
 #endif
 
-enum { ROW_MAJOR = 101, LEFT = 141, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
+enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
+enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most */
+
+/* Loops over a small matrix, compiled for each size: they are unrolled. */
+#define SMALL_LOOP static inline __attribute__((always_inline))
+#define OF_SIZE(n, call, ...) \
+    switch (n) { \
+    case 2: call(2, __VA_ARGS__); break; \
+    case 3: call(3, __VA_ARGS__); break; \
+    case 4: call(4, __VA_ARGS__); break; \
+    case 6: call(6, __VA_ARGS__); break; \
+    default: call(n, __VA_ARGS__); \
+    }
 
 /* LAPACK is given its integers as int64_t, of which one of 32 bits sees the lower halves, where they come first. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -22,11 +34,18 @@ enum { LAPACK_BITS = 64 };
 #endif
 
 /* A function of LAPACK for matrices of n rows, and the bits of its integers; NULL if there is none. */
+static void *any_lapack(const gradc_frame *frame, const char *name, int64_t n, int *bits)
+{
+    *bits = 0;
+    void *found = frame->blas->find(name, bits);
+    return *bits == 64 || (*bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+}
+
+/* The same; NULL, too, where loops take less time. */
 static void *lapack(const gradc_frame *frame, const char *name, int64_t n, int *bits)
 {
     *bits = 0;
-    void *found = n > SMALL ? frame->blas->find(name, bits) : NULL;
-    return *bits == 64 || (*bits >= LAPACK_BITS && n <= INT_MAX) ? found : NULL;
+    return n > SMALL ? any_lapack(frame, name, n, bits) : NULL;
 }
 
 /* n integers of LAPACK, of so many bits, become interchanges: they count from 0. */
@@ -77,6 +96,7 @@ static void work_done(void *room, void *work)
 #define EPSILON DBL_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "functions_template.h"
 #undef T
 #undef NAME
 #undef BLAS
@@ -90,3 +110,4 @@ static void work_done(void *room, void *work)
 #define EPSILON FLT_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "functions_template.h"

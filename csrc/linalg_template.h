@@ -9,7 +9,7 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
 }
 
 /* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
-static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
+SMALL_LOOP void NAME(substitute)(int64_t m, int upper, int unit, int trans, int64_t n, const T *a, int64_t lda, T *x)
 {
     const int64_t row = trans ? 1 : lda, column = trans ? lda : 1;
     for (int64_t k = 0; k < m; ++k) {
@@ -25,6 +25,14 @@ static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, co
             for (int64_t c = 0; c < n; ++c)
                 to[c] /= a[i * row + i * column];
     }
+}
+
+static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
+{
+    if (n == 1)
+        OF_SIZE(m, NAME(substitute), upper, unit, trans, 1, a, lda, x)
+    else
+        NAME(substitute)(m, upper, unit, trans, n, a, lda, x);
 }
 
 /* The same by the library where the matrix is large. */
@@ -78,6 +86,26 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
     return 0;
 }
 
+/* The Cholesky factor in the place of the lower triangle, 0 above it; was there an element that is not positive? */
+SMALL_LOOP void NAME(factor)(int64_t n, T *restrict l, int64_t *fault)
+{
+    for (int64_t j = 0; j < n; ++j) {
+        T rest = l[j * (n + 1)];
+        for (int64_t k = 0; k < j; ++k)
+            rest -= l[j * n + k] * l[j * n + k];
+        *fault |= !(rest > 0);
+        const T root = (T)sqrt(rest), inverse = 1 / root;
+        l[j * (n + 1)] = root;
+        for (int64_t i = j + 1; i < n; ++i) {
+            T sum = l[i * n + j];
+            for (int64_t k = 0; k < j; ++k)
+                sum -= l[i * n + k] * l[j * n + k];
+            l[i * n + j] = sum * inverse;
+            l[j * n + i] = 0;
+        }
+    }
+}
+
 /* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite. */
 int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
@@ -89,18 +117,88 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
         found("U", &n, l, &n, &fault, 1);           /* the upper triangle by columns */
-    for (int64_t i = 0; i < n; ++i) {
-        for (int64_t j = 0; !found && j <= i; ++j) {
-            for (int64_t k = 0; k < j; ++k)
-                l[i * n + j] -= l[i * n + k] * l[j * n + k];
-            l[i * n + j] = j < i ? l[i * n + j] / l[j * n + j] : (T)sqrt(l[i * n + i]);
-        }
+    else
+        OF_SIZE(n, NAME(factor), l, &fault)
+    for (int64_t i = 0; found && i < n; ++i) {
         fault |= !(l[i * n + i] > 0);
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
     for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
     return fault != 0;
+}
+
+/* What of the lower triangle of g the cotangent of the factor l makes that of the matrix; n x n, steps of `step`.
+ * I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, chol_unblocked_rev. */
+SMALL_LOOP void NAME(factor_back)(int64_t n, int64_t step, const T *restrict l, T *restrict g)
+{
+    for (int64_t j = n - 1; j >= 0; --j) {
+        const T inverse = 1 / l[j * (step + 1)];
+        T sum = 0;
+        for (int64_t i = j + 1; i < n; ++i) {
+            g[i * step + j] *= inverse;
+            sum += l[i * step + j] * g[i * step + j];
+        }
+        const T d = (g[j * (step + 1)] - sum) * inverse;
+        for (int64_t k = 0; k < j; ++k)
+            g[j * step + k] -= d * l[j * step + k];
+        for (int64_t i = j + 1; i < n; ++i) {
+            const T c = g[i * step + j];
+            for (int64_t k = 0; k < j; ++k) {
+                g[j * step + k] -= c * l[i * step + k];
+                g[i * step + k] -= c * l[j * step + k];
+            }
+        }
+        g[j * (step + 1)] = d / 2;
+    }
+}
+
+/* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */
+static void NAME(right_solved)(gradc_frame *frame, int64_t m, int64_t n, const T *d, T *x, int64_t step)
+{
+    int bits = 0;
+    void *found = frame->blas->find(TEXT("cblas_", "trsm"), &bits);
+    if (found && bits == 64)
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, n, m, 1, d, step, x, step);
+    else if (found && m <= INT_MAX && n <= INT_MAX && step <= INT_MAX)
+        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, (int)n, (int)m, 1, d, (int)step, x, (int)step);
+    else
+        for (int64_t i = 0; i < n; ++i)
+            for (int64_t j = m - 1; j >= 0; --j) {
+                const T value = x[i * step + j] /= d[j * (step + 1)];
+                for (int64_t k = 0; k < j; ++k)
+                    x[i * step + k] -= value * d[j * step + k];
+            }
+}
+
+/* The same in blocks of rows: chol_blocked_rev. */
+int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t n = numbers[0];
+    const T *l = in[0];
+    T *g = memmove(out[0], in[1], (size_t)(n * n) * sizeof(T)), square[BLOCK * BLOCK];
+    if (n <= BLOCK)
+        OF_SIZE(n, NAME(factor_back), n, l, g)
+    for (int64_t last = n > BLOCK ? n : 0; last > 0; last -= BLOCK) {
+        const int64_t j = last > BLOCK ? last - BLOCK : 0, m = last - j, below = n - last;
+        const T *r = l + j * n, *d = r + j, *b = l + last * n, *c = b + j;
+        T *to_r = g + j * n, *to_d = to_r + j, *to_b = g + last * n, *to_c = to_b + j;
+        NAME(right_solved)(frame, m, below, d, to_c, n);
+        frame->blas->BLAS(gemm)(0, 0, below, j, m, -1, to_c, n, r, n, 1, to_b, n);
+        frame->blas->BLAS(gemm)(1, 0, m, m, below, -1, to_c, n, c, n, 1, to_d, n);
+        NAME(factor_back)(m, n, d, to_d);
+        for (int64_t i = 0; i < m; ++i)
+            for (int64_t k = 0; k < m; ++k)
+                square[i * m + k] = k < i ? to_d[i * n + k] : k > i ? to_d[k * n + i] : 2 * to_d[i * n + i];
+        frame->blas->BLAS(gemm)(1, 0, m, j, below, -1, to_c, n, b, n, 1, to_r, n);
+        frame->blas->BLAS(gemm)(0, 0, m, j, m, -1, square, m, r, n, 1, to_r, n);
+    }
+    for (int64_t i = 0; i < n; ++i)
+        memset(g + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
+    return 0;
 }
 
 /* The solution x of a x = b, l l^T = a; numbers: m, n. */
@@ -123,6 +221,35 @@ int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, 
  * a with its columns interchanged is l u, u having 1s on its diagonal: for LAPACK, which counts by columns, that is
  * the transpose with its rows interchanged.  No matrix has to be transposed. */
 
+SMALL_LOOP void NAME(eliminate)(int64_t n, T *restrict a, int64_t *restrict swaps)
+{
+    for (int64_t k = 0; k < n; ++k) {
+        T *row = a + k * n;
+        int64_t best = k;
+        T most = (T)fabs((double)row[k]);
+        for (int64_t j = k + 1; j < n; ++j) {
+            const T size = (T)fabs((double)row[j]);
+            best = size > most ? j : best;
+            most = size > most ? size : most;
+        }
+        swaps[k] = best;
+        for (int64_t i = 0; i < n; ++i) {
+            const T kept = a[i * n + k];
+            a[i * n + k] = a[i * n + best];
+            a[i * n + best] = kept;
+        }
+        const T inverse = row[k] != 0 ? 1 / row[k] : 1;
+        for (int64_t j = k + 1; j < n; ++j)
+            row[j] *= inverse;
+        for (int64_t i = k + 1; i < n; ++i) {
+            T *to = a + i * n;
+            const T factor = to[k];
+            for (int64_t j = k + 1; j < n; ++j)
+                to[j] -= factor * row[j];
+        }
+    }
+}
+
 int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -137,27 +264,7 @@ int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_
         interchanges_of(swaps, n, bits);
         return 0;
     }
-    for (int64_t k = 0; k < n; ++k) {
-        T *restrict row = a + k * n;
-        int64_t best = k;
-        for (int64_t j = k + 1; j < n; ++j)
-            best = fabs((double)row[j]) > fabs((double)row[best]) ? j : best;
-        swaps[k] = best;
-        for (int64_t i = 0; best != k && i < n; ++i) {
-            const T kept = a[i * n + k];
-            a[i * n + k] = a[i * n + best];
-            a[i * n + best] = kept;
-        }
-        const T pivot = row[k];
-        for (int64_t j = k + 1; pivot != 0 && j < n; ++j)
-            row[j] /= pivot;
-        for (int64_t i = k + 1; i < n; ++i) {
-            T *restrict to = a + i * n;
-            const T factor = to[k];
-            for (int64_t j = k + 1; j < n; ++j)
-                to[j] -= factor * row[j];
-        }
-    }
+    OF_SIZE(n, NAME(eliminate), a, swaps)
     return 0;
 }
 

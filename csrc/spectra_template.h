@@ -196,26 +196,40 @@ static inline double NAME(tangent)(double a, double b, double c)
     return fabs(half) > 1e150 ? 0.5 / half : 1 / (half + copysign(sqrt(1 + half * half), half));
 }
 
-/* Eigenvalues, ascending, and eigenvectors, the rows of v, of a symmetric matrix; v may be NULL. */
-static void NAME(jacobi)(int64_t n, T *restrict a, T *w, T *v)
+/* Rotations of all rows and columns but one, in pairs, until they are orthogonal: in a round no row is in two pairs, so
+ * that what the rotations of a round are does not have to wait. */
+SMALL_LOOP int NAME(sweep)(int64_t n, T *restrict a, T *restrict v, double least)
 {
-    double norm = 0;
-    for (int64_t i = 0; i < n * n; ++i)
-        norm = fabs((double)a[i]) > norm ? fabs((double)a[i]) : norm;
-    for (int64_t i = 0; v && i < n * n; ++i)
-        v[i] = i % (n + 1) == 0;
-    for (int sweep = 0, moved = 1; moved && sweep < 60; ++sweep) {
-        moved = 0;
-        for (int64_t p = 0; p < n; ++p)
-            for (int64_t q = p + 1; q < n; ++q) {
-                const double b = a[p * n + q];
-                if (fabs(b) <= EPSILON / 8 * norm)
+    enum { MOST = 32 };
+    const int64_t even = n + (n & 1);
+    int moved = 0;
+    for (int64_t round = 0; round + 1 < even; ++round)
+        for (int64_t first = 0; first < even / 2; first += MOST) {
+            const int64_t last = first + MOST < even / 2 ? first + MOST : even / 2;
+            int64_t ps[MOST], qs[MOST];
+            double ts[MOST], cs[MOST];
+            for (int64_t k = first; k < last; ++k) {        /* the last row meets each other one, these meet in a circle */
+                const int64_t one = k ? (round + k) % (even - 1) : round, two = k ? (round + even - 1 - k) % (even - 1)
+                                                                                  : even - 1;
+                const int64_t p = one < two ? one : two, q = one < two ? two : one;
+                ps[k - first] = p;
+                qs[k - first] = q;
+                const double b = q < n ? a[p * n + q] : 0;
+                const double half = q < n ? (double)a[q * (n + 1)] - a[p * (n + 1)] : 1;
+                const double t = 2 * b / (half + copysign(sqrt(half * half + 4 * b * b), half));
+                const int still = fabs(b) <= least;
+                ts[k - first] = still ? 0 : t;
+                cs[k - first] = still ? 1 : 1 / sqrt(1 + t * t);
+                moved |= !still;
+            }
+            for (int64_t k = 0; k < last - first; ++k) {
+                const int64_t p = ps[k], q = qs[k];
+                if (ts[k] == 0)
                     continue;
-                moved = 1;
-                const double t = NAME(tangent)(a[p * (n + 1)], b, a[q * (n + 1)]);
-                const double c = 1 / sqrt(1 + t * t), s = t * c;
-                const T low = (T)(a[p * (n + 1)] - t * b), high = (T)(a[q * (n + 1)] + t * b);
-                NAME(rotate)(n, a + p * n, a + q * n, (T)c, (T)s);
+                const double b = a[p * n + q];
+                const T c = (T)cs[k], s = (T)(ts[k] * cs[k]);
+                const T low = (T)(a[p * (n + 1)] - ts[k] * b), high = (T)(a[q * (n + 1)] + ts[k] * b);
+                NAME(rotate)(n, a + p * n, a + q * n, c, s);
                 a[p * (n + 1)] = low;
                 a[q * (n + 1)] = high;
                 a[p * n + q] = a[q * n + p] = 0;
@@ -224,9 +238,31 @@ static void NAME(jacobi)(int64_t n, T *restrict a, T *w, T *v)
                     a[i * n + q] = a[q * n + i];
                 }
                 if (v)
-                    NAME(rotate)(n, v + p * n, v + q * n, (T)c, (T)s);
+                    NAME(rotate)(n, v + p * n, v + q * n, c, s);
             }
-    }
+        }
+    return moved;
+}
+
+/* Eigenvalues, ascending, and eigenvectors, the rows of v, of a symmetric matrix; v may be NULL. */
+static void NAME(jacobi)(int64_t n, T *restrict a, T *w, T *v)
+{
+    double norm = 0;
+    for (int64_t i = 0; i < n * n; ++i)
+        norm = fabs((double)a[i]) > norm ? fabs((double)a[i]) : norm;
+    for (int64_t i = 0; v && i < n * n; ++i)
+        v[i] = i % (n + 1) == 0;
+    const double by = norm > 0 ? norm : 1;          /* no square overflows or vanishes */
+    NAME(scale)(n * n, (T)(1 / by), a, 1);
+    for (int count = 0, moved = 1; moved && count < 60; ++count)
+        if (n == 3)
+            moved = NAME(sweep)(3, a, v, EPSILON / 8);
+        else if (n == 4)
+            moved = NAME(sweep)(4, a, v, EPSILON / 8);
+        else
+            moved = NAME(sweep)(n, a, v, EPSILON / 8);
+    for (int64_t i = 0; i < n; ++i)
+        a[i * (n + 1)] = (T)(a[i * (n + 1)] * by);
     for (int64_t i = 0; i < n; ++i)
         w[i] = a[i * (n + 1)];
     for (int64_t i = 0; i < n; ++i) {

@@ -55,8 +55,17 @@ class Target:
     addition: float = 0.12          # one unit of a row's weight, per element
     recompute: int = 2              # additions' worth that is computed again rather than stored
     recompute_leaves: int = 3       # and from so many elements
+    stored: int = 4                 # additions per element from which a store and a load of it pay
     call: int = 10                  # weight of a row of the table whose C is a call
     small_product: int = 512        # multiplications of a product of matrices that is faster as loops than by BLAS
+    # where a value of a loop is computed: in each step, or of all rows at once
+    unknown: int = 32               # a size that nothing is known about
+    vector: int = 8                 # values of fewer elements gain from vector code over the rows
+    room: int = 16                  # times the memory of the sequences that values before a loop may take
+    leaving: int = 100              # equations: a row or sum that takes more of them stays in its loop
+    ends: int = 16                  # elements at the ends of a vector that are computed apart from the others
+    copies: int = 24                # cheap operations that are computed again for such a part
+
     # folds
     lanes: int = 32                 # accumulators of one fold; a quarter where many folds share a loop (cache)
     shared_loop: int = 4            # folds of one loop that have all lanes

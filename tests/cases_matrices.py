@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+import gradc.tensor as at
 from gradc.tensor import linalg
 from tests.cases_base import Arg, Case
 
@@ -48,6 +49,11 @@ def spectrum(a: Array, lower: bool = True) -> tuple[Array, Array]:
 def compact_svd(a: Array) -> tuple[Array, Array, Array]:
     u, s, v = np.linalg.svd(a, full_matrices=False)
     return u * signed(u), s, v * T(signed(u))
+
+
+def real_spectrum(a: Array) -> tuple[Array, Array]:
+    w, v = np.linalg.eig(a)
+    return w, v * signed(v)
 
 
 def projector(x: Array) -> Array:
@@ -128,6 +134,17 @@ LINALG: list[Case] = [
            lambda a, b, trans=trans: scipy.linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
            (Arg((4, 4), "triangles", static=(4, 4)), b), label=f"{trans} {b.shape}")
       for trans, b in ((0, Arg((4, 3))), (1, Arg((4,))))],
+    *[Case("linalg.solve_banded", partial(linalg.solve_banded, bands), partial(scipy.linalg.solve_banded, bands),
+           (Arg((sum(bands) + 1, 4), "positive", static=(sum(bands) + 1, None)), b), rtol=LOOSE,
+           label=f"{bands} {b.shape}")
+      for bands, b in (((1, 1), Arg((4, 3))), ((2, 0), Arg((4,))), ((0, 1), Arg((4, 2))), ((1, 2), Arg((4,))))],
+    Case("linalg.solve_banded", lambda ab, b: linalg.solve_banded((1, 1), ab, b),
+         each(lambda ab, b: scipy.linalg.solve_banded((1, 1), ab, b), 2, 2), (
+             Arg((2, 3, 4), static=(None, 3, None)), Arg((4, 3))), label="batch"),
+    *[Case("linalg.toeplitz", linalg.toeplitz, scipy.linalg.toeplitz, args, label=str(len(args)))
+      for args in ((Arg((4,)), Arg((3,))), (Arg((4,)),))],
+    Case("linalg.solve_toeplitz", lambda c, b: linalg.solve_toeplitz(c, b),
+         lambda c, b: np.linalg.solve(scipy.linalg.toeplitz(c), b), (Arg((4,)), Arg((4, 3))), rtol=LOOSE),
     # orthogonal factors
     *[Case("linalg.qr", linalg.qr, np.linalg.qr, (a,), label=f"{a.shape} {a.static}")
       for a in (TALL, WIDE, Arg((3, 3)), Arg((2, 4, 3)), Arg((4, 3), static=(4, 3)), Arg((3, 4), static=(3, 4)))],
@@ -159,4 +176,63 @@ LINALG: list[Case] = [
            label=f"{a.shape}") for a in (TALL, Arg((2, 3, 4)))],
     Case("linalg.svd", partial(linalg.svd, compute_uv=False), partial(np.linalg.svd, compute_uv=False), (WIDE,),
          rtol=LOOSE, label="values"),
+    # powers, products, norms
+    *[Case("linalg.matrix_power", partial(linalg.matrix_power, n=n), partial(np.linalg.matrix_power, n=n), (a,),
+           label=f"{a.shape} {n}") for a, n in ((SQUARE, 5), (BATCH, 0), (BATCH, -2), (SQUARE, 1))],
+    Case("linalg.multi_dot", lambda *xs: linalg.multi_dot(xs), lambda *xs: np.linalg.multi_dot(xs),
+         (Arg((4,)), Arg((4, 3)), Arg((3, 2)), Arg((2, 4)))),
+    Case("linalg.matrix_dot", linalg.matrix_dot, lambda a, b, c: a @ b @ c, (Arg((3, 4)), Arg((4, 2)), Arg((2, 3)))),
+    *[Case("linalg.norm", partial(linalg.norm, ord=p, axis=axis, keepdims=keep),
+           partial(np.linalg.norm, ord=p, axis=axis, keepdims=keep), (a,), rtol=LOOSE,
+           label=f"{a.shape} {p} {axis} {keep}", grad="complex" if p in (None, "fro", 2, -2, "nuc") else "difference")
+      for a, p, axis, keep in ((TALL, 2, None, False), (TALL, -2, (0, 1), True), (Arg((2, 3, 4)), "nuc", (2, 0), True),
+                               (Arg((2, 3, 4)), 2, (0, 2), False), (WIDE, "fro", None, False), (WIDE, None, None, True),
+                               (WIDE, 3, 1, False), (WIDE, -np.inf, None, False), (Arg((4,)), 1, None, False))],
+    *[Case("linalg.cond", partial(linalg.cond, p=p), partial(np.linalg.cond, p=p), (a,), rtol=LOOSE,
+           label=f"{a.shape} {p}", grad="complex" if p in (None, -2, "fro") else "difference")
+      for a, p in ((SQUARE, None), (TALL, -2), (BATCH, 1), (SQUARE, "fro"), (SQUARE, -np.inf))],
+    # least squares
+    *[Case("linalg.pinv", linalg.pinv, np.linalg.pinv, (a,), rtol=LOOSE, label=str(a.shape))
+      for a in (TALL, WIDE, Arg((2, 4, 3)))],
+    Case("linalg.pinv", lambda a: linalg.pinv(a, 0.5), lambda a: np.linalg.pinv(a, 0.5), (TALL,), rtol=LOOSE,
+         label="rank lost", grad="none"),
+    Case("linalg.pinv", partial(linalg.pinv, hermitian=True), lambda a: np.linalg.pinv(np.tril(a) + np.tril(a, -1).T),
+         (SQUARE,), rtol=LOOSE, label="hermitian"),
+    *[Case("linalg.lstsq", lambda a, b: linalg.lstsq(a, b)[:2], lambda a, b: [
+        np.linalg.lstsq(a, b)[0], np.atleast_1d(
+            ((b - a @ np.linalg.lstsq(a, b)[0]) ** 2).sum(0))], (TALL, b), rtol=LOOSE,
+        label=str(b.shape)) for b in (Arg((4, 2)), Arg((4,)))],
+    Case("linalg.lstsq", lambda a, b: linalg.lstsq(a, b)[2:], lambda a, b: np.linalg.lstsq(a, b)[2:], (
+        WIDE, Arg((3,))), rtol=LOOSE, label="rank and values", wrt=(0,)),
+    *[Case("linalg.matrix_rank", partial(linalg.matrix_rank, **o), partial(np.linalg.matrix_rank, **o), (a,),
+           grad="none", label=f"{a.shape} {o}")
+      for a, o in ((TALL, {}), (Arg((2, 3, 4)), {}), (WIDE, {"tol": 2.0}), (POSITIVE, {"hermitian": True}))],
+    Case("linalg.tensorsolve", linalg.tensorsolve, np.linalg.tensorsolve, (Arg((2, 3, 6)), Arg((2, 3)))),
+    Case("linalg.tensorsolve", partial(linalg.tensorsolve, axes=(0,)), partial(np.linalg.tensorsolve, axes=(0,)),
+         (Arg((6, 2, 3)), Arg((2, 3))), label="axes"),
+    *[Case("linalg.tensorinv", partial(linalg.tensorinv, ind=k), partial(np.linalg.tensorinv, ind=k), (a,),
+           label=str(k)) for k, a in ((2, Arg((2, 3, 3, 2))), (1, Arg((6, 2, 3))))],
+    # functions of matrices
+    *[Case("linalg.expm", linalg.expm, scipy.linalg.expm, (a,), rtol=LOOSE, label=str(a.shape))
+      for a in (Arg((3, 3)), Arg((2, 4, 4)))],
+    Case("linalg.sqrtm", linalg.sqrtm, each(lambda a: np.real(scipy.linalg.sqrtm(a)) if a.size else a, 2),
+         (Arg((2, 3, 3), "positive_definite"),), rtol=LOOSE),
+    Case("linalg.logm", linalg.logm, each(lambda a: np.real(scipy.linalg.logm(a)) if a.size else a, 2), (POSITIVE,),
+         rtol=LOOSE),
+    Case("linalg.schur", linalg.schur, lambda a: [np.eye(a.shape[-1]) * spectrum(a)[0][..., None], spectrum(a)[1]],
+         (Arg((2, 3, 3)),), rtol=LOOSE),
+    *[Case("linalg.eig", lambda a: linalg.eig(np.diag([1.0, 2.0, 4.0]) + a / 40), lambda a: real_spectrum(
+        np.diag([1.0, 2.0, 4.0]) + a / 40), (Arg(shape, static=(*[None] * (len(shape) - 2), 3, 3)),), rtol=LOOSE,
+        label=str(shape)) for shape in ((3, 3), (2, 3, 3))],
+    Case("linalg.eigvals", lambda a, d: linalg.eigvals(a / 40 + d * at.eye(d.shape[0])),
+         lambda a, d: np.linalg.eigvals(a / 40 + np.diag(d)).real, (Arg((3, 3), "unit"), Arg((3,), "distinct")),
+         rtol=LOOSE),
+    # matrix equations
+    *[Case("linalg.solve_sylvester", linalg.solve_sylvester, each(scipy.linalg.solve_sylvester, 2, 2, 2),
+           (a, b, q), rtol=LOOSE, label=f"{a.shape} {q.shape}")
+      for a, b, q in ((SQUARE, invertible(3, 3), Arg((4, 3))), (BATCH, invertible(3, 3), Arg((4, 3))))],
+    Case("linalg.solve_continuous_lyapunov", linalg.solve_continuous_lyapunov, scipy.linalg.solve_continuous_lyapunov,
+         (SQUARE, Arg((4, 4))), rtol=LOOSE),
+    Case("linalg.solve_discrete_lyapunov", linalg.solve_discrete_lyapunov, scipy.linalg.solve_discrete_lyapunov,
+         (SQUARE, Arg((4, 4))), rtol=LOOSE),
 ]

@@ -143,3 +143,13 @@ def test_files_of_the_extension_use_those_above_them() -> None:
         text = re.sub(r"/\*.*?\*/", "", (csrc / file).read_text(), flags=re.S)
         for name in set(re.findall(r"\bgradc_\w+", text)) & set(owner):
             assert order.index(owner[name]) <= place, f"{file} uses {name} of {owner[name]}, which stands below it"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """A name means one thing wherever it is read."""
+    found: dict[str, list[str]] = {}
+    for path in modules():
+        for node in parsed(path).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module_name(path))
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}

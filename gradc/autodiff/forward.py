@@ -15,7 +15,7 @@ from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
-from gradc.autodiff.stable import ROOTS, Forms, new_nodes
+from gradc.autodiff.stable import ROOTS, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import JVP, connection
 from gradc.errors import (
@@ -129,7 +129,7 @@ class _Forward:
         self.sources = sources
         self.connected = {id(x) for x in sources}
         self.tangents = {id(x): t for x, t in zip(sources, points) if t is not None}
-        self._forms = Forms(o, self.connected.copy())
+        self._forms = GraphForms(o, self.connected.copy())
         self._known: set[int] = set()
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
 

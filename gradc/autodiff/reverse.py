@@ -16,7 +16,7 @@ from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
-from gradc.autodiff.stable import ROOTS, SEEDING, Forms, new_nodes
+from gradc.autodiff.stable import ROOTS, SEEDING, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
 from gradc.autodiff.table import VJP, connection
 from gradc.errors import (
@@ -217,7 +217,7 @@ class _Backward:
         self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
         self._patterns: dict[int, Any] = {}
-        self._forms = Forms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
+        self._forms = GraphForms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
         self._seeded = any([type(node.op) is ops.Map and node.op.fn in SEEDING for node in order])

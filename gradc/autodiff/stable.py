@@ -21,10 +21,10 @@ from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.merge import placed
 from gradc.ir.weighted import Remainder, Softmax
 
-__all__ = ["ROOTS", "SEEDING", "Forms", "Projection", "new_nodes"]
+__all__ = ["ROOTS", "SEEDING", "GraphForms", "Projection", "new_nodes"]
 
 
-class Forms(stable_forms.Forms[Variable]):
+class GraphForms(stable_forms.Forms[Variable]):
     """Finds forms; `keep` are variables (by id) that are differentiated by, so that they may not be seen through."""
 
     opens = True
@@ -134,7 +134,7 @@ class Projection(NamedTuple):
     1 - p[i] where p[i] is near 1; these are made of the two forms of `ir/weighted.py`, which keep it.
     """
 
-    forms: Forms
+    forms: GraphForms
     kind: str
     of: Variable
     p: Variable

@@ -18,6 +18,7 @@ from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
 from gradc.ir.snippet import ArraySnippet, Snippet
+from gradc.loops import look
 from gradc.loops.nodes import (
     BlockCut,
     Buffer,
@@ -26,7 +27,6 @@ from gradc.loops.nodes import (
     CheckInfo,
     Combine,
     Define,
-    Fn,
     Kernel,
     Load,
     Section,
@@ -183,7 +183,8 @@ class _Unit:
         lines = [f"    const int64_t {self.names[n]} = frame->sizes[{given[n]}];"
                  for n in sorted([n for n in used if n in given], key=given.__getitem__)]
         lines += [f"    const int64_t {self.names[n]} = {self.z(n)};" for n in used if n not in made and n not in given]
-        for b in dict.fromkeys([load.buffer for s in statements for load in _loads(s)]):
+        for b in dict.fromkeys([load.buffer for s in statements for load in look.expressions(s)
+                                if type(load) is Load]):
             lines.append(f"    const {C_TYPE[b.dtype]} *{self.names[b.name]} = frame->inputs[{b.position}];")
         stored = [*copied, *[n for n in made if n in self.needed]]
         return [*lines, *printer.lines, *[f"    {self.z(n)} = {self.names[n]};" for n in stored]]
@@ -482,23 +483,8 @@ def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set
     for s in reversed(prologue):
         if type(s) is not Define or s.name in used:
             kept.append(s)
-            printer = Printer(Names())
-            printer.statements((s,))
-            used.update(printer.sizes)
+            used |= look.sizes_of((s,))
     return tuple(reversed(kept)), used
-
-
-def _loads(statement: Define | Check) -> list[Load]:
-    """The loads of integer inputs in a statement of the prologue."""
-    found: list[Load] = []
-    stack = [statement.expr] if isinstance(statement, Define) else [statement.condition]
-    while stack:
-        e = stack.pop()
-        if type(e) is Load:
-            found.append(e)
-        elif type(e) is Fn:
-            stack.extend(e.args)
-    return found
 
 
 def _comment(text: str) -> str:

@@ -11,11 +11,11 @@ gradient; integer and bool carries have none, but take part.  By integer sequenc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradc.autodiff.forward import pushforward
-from gradc.autodiff.guards import Guarded, condition, ones, opened, peeled, positive
+from gradc.autodiff.guards import Guarded, Mask, condition, ones, opened, peeled, positive
 from gradc.autodiff.reverse import pullback
 from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.autodiff.table import Cotangents, Pattern, connects, jvp, vjp
@@ -109,6 +109,15 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
     inside = [*zip(step.carries, likes), *zip(kept, map(_of_row, stored, kept))]
     made = loop.build(back, window.steps, window.limit, inside,
                       [*zip(step.others, others), *zip(likes, args[op.n_seqs:])], node.source)
+    for i, guarded in _placed(o, op, window, made, args, shared):
+        result[before + i] = guarded
+    return result
+
+
+def _placed(o: Symbolic, op: ops.Scan, window: _Window, made: Mapping[Any, Variable], args: Sequence[Variable],
+            shared: Mask) -> Iterator[tuple[int, Guarded]]:
+    """What the backward loop made for each of `args`, where the steps that it went through belong; `shared`: its
+    conditions."""
     for i in [i for i in made if not isinstance(i, tuple)]:
         total, counts, mask = made[i], made.get(("counts", i)), shared
         if i < op.n_seqs:
@@ -120,8 +129,7 @@ def scan_vjp(o: Symbolic, node: Apply, gs: Derivatives, wanted: Sequence[bool]) 
             counts = counts if window.whole is None else None
         if counts is not None and i >= op.n_seqs:
             mask = (*shared, (counts, True))
-        result[before + i] = Guarded(total, mask, not shared)
-    return result
+        yield i, Guarded(total, mask, not shared)
 
 
 def _settle(o: Symbolic, step: LoopStep, given: dict[int, Variable], flags: dict[int, Variable],

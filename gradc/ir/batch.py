@@ -20,7 +20,7 @@ from typing import Any
 from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
-from gradc.ir.program import Builder, Program, Var, bodies, rebuild, tensor
+from gradc.ir.program import Builder, Program, Var, bodies, inline, tensor
 from gradc.ir.routines import UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
@@ -371,9 +371,7 @@ def _python(builder: Builder, user: Any, args: Sequence[Var], batched: Flags) ->
         raise Ragged(f"{user} draws in Python, the numbers of all rows from one state")
     given = [(a, flag) for a, flag in zip(args, batched) if a.data is None]
     vectorised, flags = batch_program(program, [flag for _, flag in given])
-    env = dict(zip(vectorised.inputs, [a for a, _ in given]))
-    rebuild(vectorised, builder, env)
-    return list(zip([env[v] for v in vectorised.outputs], flags))
+    return list(zip(inline(vectorised, builder, [a for a, _ in given]), flags))
 
 
 def _scan(builder: Builder, op: ops.Scan, args: Sequence[Var], batched: Flags, loops: bool) -> Result:
@@ -415,7 +413,7 @@ def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags, l
 
 
 BATCH: dict[type, Callable[..., Result]] = {
-    ops.Constant: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
+    ops.Const: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather, ops.ScatterAt: _scatter_at,
     ops.Concat: _concat, ops.Iota: _never, ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call,

@@ -4,7 +4,8 @@
     kinds(fact)     the kinds that have an entry for one of them
     weight(op)      the work of one element of an elementwise op, in additions
     work(eqn)       the work of an equation, in additions
-    again(eqn)      recompute or store: the one place that decides it
+    again(eqn)      recompute or store: here it is decided for an element,
+    dear(eqn)       and here for a value of each step of a loop
 
 Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`, `ir.rows`).
 """
@@ -22,9 +23,7 @@ from gradc.ir.routines import get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.record import record
-
-UNKNOWN = 32        # a size that nothing is known about, where memory or work is estimated
-STORED = 4          # work per element, in additions, from which a store and a load of it pay
+from gradc.target import TARGET
 
 Axes = tuple[int, ...]
 Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
@@ -36,11 +35,11 @@ def _none(op: Any, args: Sequence[Any]) -> Sequence[Any]:
 
 def elements(var: Var) -> int:
     """How many elements a value has, about."""
-    return _count(var.type.shape) if type(var.type) is TensorType else UNKNOWN
+    return _count(var.type.shape) if type(var.type) is TensorType else TARGET.unknown
 
 
 def _count(shape: Sequence[int | None]) -> int:
-    return prod([UNKNOWN if s is None else s for s in shape])
+    return prod([TARGET.unknown if s is None else s for s in shape])
 
 
 def _largest(eqn: Eqn) -> int:
@@ -109,7 +108,7 @@ def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
 
 
 FACTS: dict[type, Facts] = {
-    ops.Constant: Facts(view=True, fused=True),
+    ops.Const: Facts(view=True, fused=True),
     ops.Map: Facts(elementwise=True, fused=True, work=lambda eqn: weight(eqn.op) * elements(eqn.out)),
     ops.Cast: Facts(elementwise=True, fused=True),
     ops.Reduce: Facts(fused=True, folds=lambda op: op.axes),
@@ -128,7 +127,7 @@ FACTS: dict[type, Facts] = {
     ops.Concat: Facts(),
     ops.Iota: Facts(view=True, fused=True, values=0, sizes=lambda op, args: args),
     ops.ShapeOf: Facts(view=True, fused=True, values=0),
-    ops.Assert: Facts(fused=True, values=1, fails=lambda op: op.error != "shape"),
+    ops.Assert: Facts(fused=True, values=1, work=lambda eqn: 0, fails=lambda op: op.error != "shape"),
     ops.Words: Facts(),
     ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail, work=_routine_work, several=True,
                     draws=lambda op: isinstance(op.routine, str) and get_routine(op.routine).has_state,
@@ -206,7 +205,7 @@ def work(eqn: Eqn) -> int:
     return facts(eqn.op).work(eqn)
 
 
-def again(eqn: Eqn, most: int = STORED) -> bool:
+def again(eqn: Eqn, most: int = TARGET.stored) -> bool:
     """Is an element of the result made again, from what it is made of, at less than a store and a load of it?
 
     `most`: less work than this.  Not for what Python or a user's C code computes.
@@ -214,6 +213,18 @@ def again(eqn: Eqn, most: int = STORED) -> bool:
     if not facts(eqn.op).elementwise:
         return permutation(eqn.op) is not None
     return not (type(eqn.op) is ops.Map and get_row(eqn.op.fn).snippet is not None) and weight(eqn.op) < most
+
+
+def dear(eqn: Eqn) -> bool:
+    """Is it worth a store and a load of the result to compute it of all rows at once, rather than row by row?
+
+    Functions of few elements become vector code then, products one product of matrices.
+    """
+    known, few = facts(eqn.op), elements(eqn.out) < TARGET.vector
+    if known.elementwise:
+        return few and not again(eqn)
+    least = TARGET.recompute if few else TARGET.stored
+    return not known.view and not known.several and work(eqn) >= least * elements(eqn.out)
 
 
 # The kinds that do what these facts say.

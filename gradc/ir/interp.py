@@ -70,7 +70,7 @@ def run_equation(eqn: Eqn, args: Values, holomorphic: bool = False) -> Sequence[
     return [result]
 
 
-def _constant(op: ops.Constant, args: Values, eqn: Eqn) -> Value:
+def _constant(op: ops.Const, args: Values, eqn: Eqn) -> Value:
     return op.value.data
 
 
@@ -326,8 +326,8 @@ class _Sizes(Static):
     def of(self, arg: Any) -> tuple[int, ...]:
         return np.shape(self.values[arg])
 
-    def name(self, arg: Any) -> str:
-        return shown(arg.name or "a result")
+    def naming(self) -> Callable[[Any], str]:
+        return lambda arg: shown(arg.name or "a result")
 
     def value(self, arg: Any) -> int:
         return int(self.values[arg])
@@ -445,7 +445,7 @@ def _is_complex_step(args: Values, eqn: Eqn) -> bool:
 
 
 _RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

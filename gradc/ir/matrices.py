@@ -63,6 +63,25 @@ def cholesky(a: Array) -> Array:
     return made
 
 
+def _halved(x: Array) -> Array:
+    """The lower triangle, its diagonal halved."""
+    return (np.tril(x) + np.tril(x, -1)) / 2
+
+
+def cholesky_back(factor: Array, g: Array) -> Array:
+    """The cotangent of a matrix, in its lower triangle, by that of its Cholesky factor, of which that triangle is read.
+
+    I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10.
+    """
+    factor = np.tril(factor)
+    half = _halved(factor.T @ np.tril(g))
+    made = half + half.T
+    with np.errstate(all="ignore"):
+        safe = np.where(np.diagonal(factor) == 0, factor.dtype.type(np.nan), factor)
+        inverse = _LOWER(safe, np.eye(len(factor), dtype=factor.dtype))
+    return _halved(inverse.T @ made @ inverse)
+
+
 def cholesky_solve(factor: Array, b: Array, a: Array) -> Array:
     """a^-1 b by the Cholesky factor of a."""
     return _UPPER(factor.T, _LOWER(factor, b))
@@ -234,3 +253,89 @@ def svd(a: Array) -> list[Array]:
 
 def svdvals(a: Array) -> Array:
     return svd(a)[1]
+
+
+def pinv(a: Array, smallest: Array) -> Array:
+    """The pseudo-inverse; singular values up to `smallest` times the largest count as 0."""
+    u, s, v = svd(a)
+    with np.errstate(all="ignore"):
+        inverted = np.where(s.real > smallest.real * s[:1].real, 1 / s, 0)
+    return v.T @ (inverted[:, None] * u.T)
+
+
+# ------------------------------------------------------------------------------------------- functions of matrices
+
+
+_PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0,
+         10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0)
+
+
+def expm(a: Array) -> Array:
+    """The exponential, by the Pade approximant of degree 13, scaled and squared (Higham 2005)."""
+    _finite(a)
+    if not a.size:
+        return a
+    norm = np.abs(a.real).sum(0).max()
+    halvings = max(int(np.frexp(norm / 5.371920351148152)[1]), 0)
+    a = a / np.asarray(2.0 ** halvings, a.real.dtype)
+    powers = [np.eye(len(a), dtype=a.dtype), a @ a]
+    powers += [powers[1] @ powers[1], powers[1] @ powers[1] @ powers[1]]
+    b = np.asarray(_PADE, a.real.dtype)
+    even = powers[3] @ (b[12] * powers[3] + b[10] * powers[2] + b[8] * powers[1])
+    odd = powers[3] @ (b[13] * powers[3] + b[11] * powers[2] + b[9] * powers[1])
+    even = even + b[6] * powers[3] + b[4] * powers[2] + b[2] * powers[1] + b[0] * powers[0]
+    odd = a @ (odd + b[7] * powers[3] + b[5] * powers[2] + b[3] * powers[1] + b[1] * powers[0])
+    made = np.linalg.solve(even - odd, even + odd)
+    for _ in range(halvings):
+        made = made @ made
+    return made
+
+
+def of_spectrum(log: int) -> Callable[[Array], Array]:
+    """v f(w) v^T of a symmetric matrix with eigenvalues w, f being the log or the square root."""
+    def value(a: Array) -> Array:
+        w, v = eigh(a)
+        if w.size and (w[0].real <= 0 if log else w[0].real < -len(w) * np.finfo(w.real.dtype).eps * np.abs(w[-1])):
+            raise Fault(1)
+        return (v * (np.log(w) if log else np.sqrt(np.where(w.real < 0, 0, w)))) @ v.T
+    return value
+
+
+def solve_banded(low: Array, band: Array, b: Array) -> Array:
+    """The solution with the matrix whose element [i, j] is band[u + i - j, j], u = len(band) - 1 - low."""
+    high, n = len(band) - 1 - int(low), band.shape[1]
+    a = np.zeros((n, n), band.dtype)
+    for k in range(len(band)):
+        columns = np.arange(max(high - k, 0), min(n + high - k, n))
+        a[columns - high + k, columns] = band[k, columns]
+    factors, swaps = lu(a.T)
+    _not_singular(factors)
+    return lu_solve(1)(factors, swaps, b, a)
+
+
+def sylvester(a: Array, b: Array, q: Array) -> Array:
+    """x of a x + x b = q, as one system of all unknowns."""
+    for x in (a, b, q):
+        _finite(x)
+    eyes = [np.eye(len(x), dtype=x.dtype) for x in (a, b)]
+    try:
+        return np.linalg.solve(np.kron(a, eyes[1]) + np.kron(eyes[0], b.T), q.reshape(-1, 1)).reshape(q.shape)
+    except np.linalg.LinAlgError:
+        raise Fault(1) from None
+
+
+def eig(a: Array) -> list[Array]:
+    """Eigenvalues and right eigenvectors of norm 1, all of them real."""
+    _finite(a)
+    if not a.size:
+        return [np.zeros(0, a.dtype), a]
+    values, vectors = np.linalg.eig(a.real)
+    if values.dtype.kind == "c":
+        raise Fault(1)
+    vectors = vectors * _signs(vectors)
+    if a.dtype.kind != "c":
+        return [values, vectors]
+    inner = np.linalg.solve(vectors, a.imag @ vectors)
+    with np.errstate(all="ignore"):
+        slopes = vectors @ np.where(np.eye(len(values), dtype=bool), 0, inner / (values - values[:, None]))
+    return [values + 1j * np.diagonal(inner), vectors + 1j * (slopes - vectors * np.sum(vectors * slopes, 0))]

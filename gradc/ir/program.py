@@ -136,7 +136,7 @@ class Builder:
     def equation(self, op: ops.OpKind, args: Sequence[Var], name: str | None = None,
                  types: Sequence[Type] | None = None) -> Eqn:
         """The (new or interned) equation for `op(*args)`; `types` of the results where they are known already."""
-        key = (op, *[a.number for a in args])
+        key = (op.fn if type(op) is ops.Map else op, *[a.number for a in args])      # a string is hashed once
         eqn = self._interned.get(key)
         if eqn is not None:
             if self.sources and self.sources != eqn.sources:
@@ -147,7 +147,7 @@ class Builder:
         if types is None:
             types = infer.output_types(op, args)
         number = self._next
-        data = op.value.data if type(op) is ops.Constant else None
+        data = op.value.data if type(op) is ops.Const else None
         if len(types) == 1:
             outs: tuple[Var, ...] = (Var(number, types[0], data, name),)
         else:
@@ -163,7 +163,7 @@ class Builder:
     def constant(self, value: Any, dtype: str | None = None) -> Var:
         """A constant; Python numbers take the dtype given (or autocast's)."""
         data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
-        return self.equation(ops.Constant(ops.ConstantValue(data)), ()).outs[0]
+        return self.equation(ops.Const(ops.ConstantValue(data)), ()).outs[0]
 
     def map(self, fn: str, *args: Var) -> Var:
         """Elementwise `fn`."""
@@ -204,11 +204,19 @@ def rebuild(program: Program, builder: Builder, replace: dict[Var, Var], eqns: S
             args = [replace[a] for a in eqn.args]
         except KeyError as missing:
             raise InternalError(f"{eqn}: {missing} has no replacement yet") from None
-        alike = all([a.type == b.type and (a.data is None or b.data is not None) for a, b in zip(args, eqn.args)])
+        alike = all([(a.type is b.type or a.type == b.type) and (a.data is None or b.data is not None)
+                     for a, b in zip(args, eqn.args)])
         types = [v.type for v in eqn.outs] if alike else None       # a size that is known now may tell more
         new = builder.equation(eqn.op, args, eqn.outs[0].name, types)
         for old_out, new_out in zip(eqn.outs, new.outs):
             replace[old_out] = new_out
+
+
+def inline(program: Program, builder: Builder, args: Iterable[Var]) -> list[Var]:
+    """The outputs of `program` of `args`, as equations of `builder`."""
+    env = dict(zip(program.inputs, args))
+    rebuild(program, builder, env)
+    return [env[v] for v in program.outputs]
 
 
 def copy_inputs(program: Program, builder: Builder) -> dict[Var, Var]:

@@ -3,6 +3,7 @@
     row_form(eqn)           row t of the result is the op returned, of rows t of the arguments flagged and others whole
     term_form(eqn)          the result is the sum, over all t, of what the op returned makes of rows t
     apply_row(b, eqn, ...)  the equation of either form
+    totals(op)              the arguments that something is added to
     sum_form(eqn, rows)     how a sum over the rows that `ir.batch` makes can be had without making them
 
 None where there is no such form within the closed set of op kinds.  One entry per op kind in each table.
@@ -79,7 +80,7 @@ def _assert(op: ops.Assert, eqn: Eqn) -> Form:
 
 
 ROW: dict[type, Callable[[Any, Eqn], Form]] = {
-    ops.Constant: _none, ops.Map: _map, ops.Cast: _first, ops.Reduce: _reduce, ops.Cumulate: _along,
+    ops.Const: _none, ops.Map: _map, ops.Cast: _first, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _none, ops.Transpose: _transpose,
     ops.Reshape: _none, ops.Slice: _slice, ops.Scatter: _none, ops.Gather: _gather, ops.ScatterAt: _none,
     ops.Concat: _concat, ops.Iota: _none, ops.ShapeOf: _none, ops.Assert: _assert, ops.Call: _none, ops.Words: _none,
@@ -181,3 +182,10 @@ def product_of_rows(b: Builder, eqn: Eqn, args: Sequence[tuple[Var, bool]]) -> V
     there = [k for k in range(ndim) if any(k in part for part in labels)]
     made = b.apply(ops.Contract(labels[0], labels[1], tuple(there)), *factors)
     return b.apply(ops.Transpose(tuple([there.index(k) if k in there else -1 for k in range(ndim)])), made)
+
+
+def totals(op: ops.OpKind) -> tuple[int, ...]:
+    """Which of the first two arguments the other is added to, or subtracted from, all of it or a part."""
+    if op in _ADDED:
+        return (0, 1) if op == _ADDED[0] else (0,)
+    return (0,) if isinstance(op, ops.WRITES) and op.mode == "inc" else ()

@@ -57,11 +57,13 @@ def broadcast(s: Sizing, what: object, args: Args, all_dims: Sequence[Any], fixe
 
 
 def _differ(s: Sizing, what: object, args: Args, axis: int | None = None) -> Callable[[], str]:
+    name, note = s.naming(), s.broadcast_note       # not `s` itself, which keeps the constraint that this is for
+
     def text() -> str:
-        shapes = literal(", ".join(f"{s.name(a)} is {a.type.short()}" for a in args))
+        shapes = literal(", ".join(f"{name(a)} is {a.type.short()}" for a in args))
         where = "" if axis is None else f" of dimension {axis}"
         return f"{literal(str(what))}: sizes {{0}} and {{1}}{where} differ ({shapes})" \
-               f"{'' if axis is None else s.broadcast_note}"
+               f"{'' if axis is None else note}"
 
     return text
 
@@ -74,7 +76,7 @@ def _same(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     return [s.of(args[0])]
 
 
-def _constant(s: Sizing, op: ops.Constant, args: Args) -> list[Known]:
+def _constant(s: Sizing, op: ops.Const, args: Args) -> list[Known]:
     return [op.value.data.shape]
 
 
@@ -250,8 +252,9 @@ def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
     what = literal(str(op))
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
+    name = s.naming()
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(s.name(x))))
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(name(x))))
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]
@@ -265,7 +268,7 @@ def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
 
 
 RULES: dict[type[ops.OpKind], Rule] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,
@@ -318,9 +321,9 @@ class Shapes(Sizes):
         """Dimensions of a Var, representatives."""
         return self.all_found(self.dims[var])
 
-    def name(self, var: Var) -> str:
-        """What to call a Var in a message."""
-        return shown(var.name or "a result")
+    def naming(self) -> Callable[[Var], str]:
+        """What tells messages how to call a Var; they outlive the analysis."""
+        return lambda var: shown(var.name or "a result")
 
     def value(self, var: Var) -> Dim:
         """The value of an integer scalar as a size."""
@@ -526,8 +529,8 @@ class Static:
     def of(self, arg: HasType) -> StaticShape:
         return arg.type.shape if isinstance(arg.type, TensorType) else ()
 
-    def name(self, arg: HasType) -> str:
-        return describe(arg)
+    def naming(self) -> Callable[[HasType], str]:
+        return describe
 
     def value(self, arg: HasType) -> int | None:
         return constant(arg)

@@ -7,7 +7,6 @@ from typing import Any
 
 from gradc.loops.nodes import (
     Accumulate,
-    Assign,
     Break,
     Buffer,
     Check,
@@ -25,43 +24,62 @@ from gradc.loops.nodes import (
     Take,
     Tile,
     TilePhase,
-    Update,
 )
+
+LOOPS = frozenset((For, Tile, TilePhase, EachRow))
+NESTED = LOOPS | {If}
+
+
+def inside(s: Any) -> Sequence[Any]:
+    """The statements that stand in a statement."""
+    kind = type(s)
+    if kind is If:
+        return (*s.body, *s.orelse)
+    if kind is Tile:
+        return s.phases
+    return s.body if kind in NESTED else ()
+
+
+def everything(statements: Sequence[Any]) -> Iterator[Any]:
+    """All statements at any depth, in order."""
+    stack = list(reversed(statements))
+    while stack:
+        s = stack.pop()
+        yield s
+        if type(s) in NESTED:
+            stack.extend(reversed(inside(s)))
 
 
 def walk(statements: Sequence[Any]) -> Iterator[Any]:
     """All statements at any depth, in order, but for the loops themselves."""
-    stack = list(reversed(statements))
-    while stack:
-        s = stack.pop()
-        if type(s) in (For, TilePhase, EachRow):
-            stack.extend(reversed(s.body))
-        elif type(s) is Tile:
-            stack.extend(reversed(s.phases))
-        else:
-            yield s
-            if type(s) is If:
-                stack.extend(reversed((*s.body, *s.orelse)))
+    return (s for s in everything(statements) if type(s) not in LOOPS)
 
 
-def expressions(s: Any) -> Iterator[Any]:
-    """All expressions of a statement that is no loop."""
+def operands(s: Any) -> Sequence[Any]:
+    """The expressions that a statement has as operands."""
     kind = type(s)
+    if kind is Let:
+        return (s.expr,)
+    if kind is If or kind is Break:
+        return (s.condition,)
     if kind is Check:
-        stack = [s.condition, *s.values]
-    elif kind is If or kind is Break:
-        stack = [s.condition]
-    elif kind is Invoke:
-        stack = [*s.args, *s.place]
-    elif kind is Take:
-        stack = []
-    else:
-        stack = [s.expr]
-    while stack:
-        e = stack.pop()
-        yield e
+        return (s.condition, *s.values)
+    if kind is Invoke:
+        return (*s.args, *s.place)
+    return () if kind is Take or kind in LOOPS else (s.expr,)
+
+
+def expressions(*statements: Any) -> list[Any]:
+    """All expressions of statements, but for those of statements in them."""
+    return with_parts([e for s in statements for e in operands(s)])
+
+
+def with_parts(exprs: list[Any]) -> list[Any]:
+    """Expressions, and all that stand in them behind them."""
+    for e in exprs:         # which grows
         if type(e) is Fn:
-            stack.extend(e.args)
+            exprs += e.args
+    return exprs
 
 
 def written(s: Any) -> Sequence[Any]:
@@ -70,6 +88,11 @@ def written(s: Any) -> Sequence[Any]:
     if kind is Store or kind is Accumulate:
         return (s,)
     return s.outs if kind is Invoke else ()
+
+
+def _places(s: Any) -> Sequence[Any]:
+    """What a statement writes or fetches."""
+    return () if type(s) is Let else s.ahead if type(s) is TilePhase else written(s)
 
 
 def variables(index: Index) -> set[str]:
@@ -102,26 +125,15 @@ def is_straight(statements: Sequence[Any]) -> bool:
 
     They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
     """
-    stack = list(statements)
-    while stack:
-        s = stack.pop()
-        if type(s) is For:
-            if not s.lanes and isinstance(s.start, int) and isinstance(s.stop, int):
-                return False
-            stack.extend(s.body)
-        elif type(s) is Tile:
-            stack.extend(s.phases)
-        elif type(s) in (TilePhase, EachRow):
-            stack.extend(s.body)
-            if not all([_is_straight(a.index) for a in getattr(s, "ahead", ())]):
-                return False
-        else:
-            if type(s) is If:
-                stack.extend((*s.body, *s.orelse))
-            if not all([_is_straight(place.index) for place in written(s)]) \
-                    or not all([_is_straight(e.index) for e in expressions(s) if type(e) is Load]):
-                return False
-    return True
+    every = list(everything(statements))
+    if any([type(s) is For and not s.lanes and isinstance(s.start, int) and isinstance(s.stop, int) for s in every]):
+        return False
+    return all([_is_straight(index) for index in _indices(every, expressions(*every))])
+
+
+def _indices(every: list[Any], exprs: list[Any]) -> list[Index]:
+    """Where statements and their expressions read, write and fetch."""
+    return [e.index for e in exprs if type(e) is Load] + [p.index for s in every for p in _places(s)]
 
 
 def _is_straight(index: Index) -> bool:
@@ -149,49 +161,21 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
 
 def sizes_of(statements: Sequence[Any]) -> set[Any]:
     """All sizes that statements use: names, and numbers."""
-    found: set[Any] = set()
-    stack, exprs = list(statements), []
-    while stack:
-        s = stack.pop()
+    every = list(everything(statements))
+    exprs = expressions(*every)
+    found: set[Any] = {e.size for e in exprs if type(e) is Size}
+    for index in _indices(every, exprs):
+        found.add(index.offset)
+        for stride, _ in index.terms:
+            found.add(stride)
+    for s in every:
         kind = type(s)
-        if kind is Let or kind is Assign or kind is Update:
-            exprs.append(s.expr)
-        elif kind is Store or kind is Accumulate:
-            _in_index(s.index, found)
-            exprs.append(s.expr)
-        elif kind is For or kind is Tile:
+        if kind is For or kind is Tile:
             found.update([b for b in (s.start, s.stop) if type(b) is not Local])
-            stack.extend(s.body if kind is For else s.phases)
         elif kind is TilePhase:
-            for a in s.ahead:
-                found.add(a.count)
-                _in_index(a.index, found)
-            stack.extend(s.body)
-        elif kind is EachRow:
-            stack.extend(s.body)
-        else:
-            if kind is If:
-                stack.extend((*s.body, *s.orelse))
-            elif kind is Invoke:
-                found.update(s.numbers)
-            elif kind is Take:
-                found.update((s.bytes, *s.buffer.shape))
-            for place in written(s):
-                _in_index(place.index, found)
-            exprs.extend(expressions(s))
-        while exprs:
-            e = exprs.pop()
-            kind = type(e)
-            if kind is Fn:
-                exprs.extend(e.args)
-            elif kind is Load:
-                _in_index(e.index, found)
-            elif kind is Size:
-                found.add(e.size)
+            found.update([a.count for a in s.ahead])
+        elif kind is Invoke:
+            found.update(s.numbers)
+        elif kind is Take:
+            found.update((s.bytes, *s.buffer.shape))
     return found
-
-
-def _in_index(index: Index, found: set[Any]) -> None:
-    found.add(index.offset)
-    for stride, _ in index.terms:
-        found.add(stride)

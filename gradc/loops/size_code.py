@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gradc.ir.sizes import Dim, Symbol
+from gradc.loops.look import with_parts
 from gradc.loops.nodes import Check, Define, Expr, Fn, Lit, Load, Size
 
 INLINE = 3              # levels of a size that is used once are written where it is used
@@ -141,14 +142,5 @@ def inside(at: Expr, n: Expr) -> Expr:
 
 def sizes_in(expr: Expr | None) -> list[Symbol]:
     """The Symbols of an expression."""
-    found: list[Symbol] = []
-    stack = [expr]
-    while stack:
-        e = stack.pop()
-        if type(e) is Size and isinstance(e.size, Symbol):
-            found.append(e.size)
-        elif type(e) is Load and isinstance(e.index.offset, Symbol):
-            found.append(e.index.offset)
-        elif type(e) is Fn:
-            stack.extend(e.args)
-    return found
+    used = [e.size if type(e) is Size else e.index.offset if type(e) is Load else None for e in with_parts([expr])]
+    return [d for d in used if isinstance(d, Symbol)]

@@ -89,8 +89,9 @@ class KernelSizes(Shapes):
         for out in eqn.outs:
             self._order[out] = len(self._order)
 
-    def name(self, var: Var) -> str:
-        return self.names.get(var) or "a result"
+    def naming(self) -> Callable[[Var], str]:
+        names = self.names
+        return lambda var: names.get(var) or "a result"
 
     def stating(self, op: Any) -> str:
         code = get_routine(op.routine).snippet      # the cache's key knows no names of users' Ops but of C code

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from copy import copy
+from itertools import pairwise
 from operator import is_
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.facts import may_fail
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
+from gradc.ir.rows import Form, apply_row, row_form, term_form
 from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused
@@ -141,8 +143,11 @@ class Loop:
                 env[eqn.out] = made
         self._move(inner, env, env)
 
-    def substitute(self, new: Mapping[Var, Value]) -> None:
-        """Put other values in the place of inputs of the body: see `Value`."""
+    def substitute(self, new: Mapping[Var, Value]) -> dict[Var, Var]:
+        """Put other values in the place of inputs of the body, or of what it computes: see `Value`.
+
+        Result: old value inside -> new value inside.
+        """
         body = self.body()
         inner = Builder()
         env = {v: inner.input(v.type, v.name) for v in body.inputs if v not in new}
@@ -151,7 +156,7 @@ class Loop:
 
         def inside(x: Var) -> Var:
             if x.data is not None:
-                return inner.apply(ops.Constant(ops.ConstantValue(x.data)))
+                return inner.apply(ops.Const(ops.ConstantValue(x.data)))
             if x not in known:
                 known[x] = inner.input(x.type, x.name)
                 added[known[x]] = x
@@ -165,29 +170,27 @@ class Loop:
             else:
                 op, args = value
                 env[v] = inside(args[0]) if op is None else inner.apply(op, *[inside(x) for x in args])
-        rebuild(body, inner, env)
+        for eqn in body.eqns:
+            if not all([v in new for v in eqn.outs]):
+                given = {v: env[v] for v in eqn.outs if v in new}
+                rebuild(body, inner, env, [eqn])
+                env.update(given)
         for table in (self.seqs, self.inits, self.after, self.others):
             for v in new:
                 table.pop(v, None)
         self._move(inner, env, env)
         self.others.update(added)
+        return env
 
     def cut(self, seqs: Mapping[Var, Var], others: Mapping[Var, Var]) -> dict[Var, Var]:
         """Take values of the body from outside instead: as rows of new sequences, or as others.
 
         Result: old value inside -> new value inside.
         """
-        body = self.body()
-        inner = Builder()
-        env = {v: inner.input(v.type, v.name) for v in body.inputs}
-        new = {v: inner.input(v.type, v.name) for v in (*seqs, *others)}
-        for eqn in body.eqns:
-            rebuild(body, inner, env, [eqn])
-            env.update({v: new[v] for v in eqn.outs if v in new})
-        self._move(inner, env, env)
+        new = {v: self.inner.input(v.type, v.name) for v in (*seqs, *others)}
         self.seqs.update({new[v]: x for v, x in seqs.items()})
         self.others.update({new[v]: x for v, x in others.items()})
-        return env
+        return self.substitute(new)
 
     def _move(self, inner: Builder, inputs: Mapping[Var, Var], values: Mapping[Var, Var]) -> None:
         self.inner = inner
@@ -388,17 +391,23 @@ def sizes_inside(b: SizedBuilder, loop: Loop, value: Var,
     return None if dims is None or None in dims else [size_var(b, d) for d in dims]  # type: ignore[arg-type]
 
 
-def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None]) -> Program:
-    """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself."""
+def each_loop(program: Program, change: Callable[[SizedBuilder, Loop], Mapping[Key, Var] | None],
+              other: Callable[[SizedBuilder, Mapping[Var, Var], Eqn], Var | None] | None = None) -> Program:
+    """`program` with `change` done to each loop; `change` edits it in place, or returns all of its results itself.
+
+    `other`: what stands for another equation, of values that the mapping gives; None leaves it as it is.
+    """
     if not any(is_loop(eqn) for eqn in program.eqns):
         return program
     b = SizedBuilder()
     env = copy_inputs(program, b)
     for eqn in program.eqns:
+        b.sources = eqn.sources
         if is_loop(eqn):
-            b.sources = eqn.sources
             loop = Loop(eqn, [env[a] for a in eqn.args])
             env.update(change(b, loop) or loop.emit(b))
+        elif other is not None and (made := other(b, env, eqn)) is not None:
+            env[eqn.out] = made
         else:
             rebuild(program, b, env, [eqn])
     return b.program([env[v] for v in program.outputs])
@@ -414,7 +423,7 @@ def rows_of(b: SizedBuilder, loop: Loop, x: Var, row: Var) -> Var:
                     steps)
     rows = b.size(x, 0)
     x = b.apply(ops.Assert(FEW_ROWS.format(what, literal(name)), "shape", 2), x, b.map("le", steps, rows), rows, steps)
-    x = b.apply(ops.Slice((ops.Item(stop=ops.DYNAMIC),)), x, loop.steps)
+    x = build.cut(b, x, stop=loop.steps)
     if loop.steps.data is None:
         return x
     return b.apply(ops.Reshape(tensor(x).ndim), x, loop.steps,      # a single row broadcasts: the type must tell it
@@ -428,3 +437,62 @@ def _special(t: Type, outside: Type, row: bool) -> Type:
     shape = outside.shape[1:] if row else outside.shape
     new = tuple([b if a is None and b != 1 else a for a, b in zip(t.shape, shape)])
     return t if new == t.shape else TensorType.make(t.dtype, new)
+
+
+# -------------------------------------------------------------------------------------- what was outside, in the step
+
+
+def _in_step(loop: Loop, eqn: Eqn, form: Form, alike: list[tuple[Var, Var]]) -> tuple[ops.OpKind, list[Var]]:
+    """The op and arguments of `eqn` in a step; to `alike` goes what must have equally many rows."""
+    assert form is not None
+    op, by_rows = form
+    alike += pairwise([a for a, flag in zip(eqn.args, by_rows) if flag])
+    return op, [loop.sequence(a) if flag else loop.other(a) for a, flag in zip(eqn.args, by_rows)]
+
+
+def sum_in_steps(loop: Loop, sums: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sums over all steps become carries, whose first values are to be zeros.  Result: as that of `take_in`."""
+    alike: list[tuple[Var, Var]] = []
+    for eqn in sums:
+        op, args = _in_step(loop, eqn, term_form(eqn), alike)
+        loop.inner.sources = eqn.sources
+        value = apply_row(loop.inner, eqn, op, args)
+        carry = loop.carry(eqn.out, eqn.out)
+        loop.after[carry] = loop.inner.map("add", carry, value)
+        loop.lasts[eqn.out] = carry
+    return alike
+
+
+def take_in(loop: Loop, between: Iterable[Eqn]) -> list[tuple[Var, Var]]:
+    """Sequences that `between` makes become values of the step.  Result: what must have equally many rows."""
+    alike: list[tuple[Var, Var]] = []
+    made = {eqn.out: eqn for eqn in between}
+    while (row := next((v for v, x in loop.seqs.items() if x in made), None)) is not None:
+        eqn = made[loop.seqs[row]]
+        op, args = _in_step(loop, eqn, row_form(eqn), alike)
+
+        def value(inner: Builder, env: Mapping[Var, Var], eqn: Eqn = eqn, op: ops.OpKind = op,
+                  args: Sequence[Var] = args) -> Var:
+            inner.sources = eqn.sources
+            return apply_row(inner, eqn, op, [env[v] for v in args])
+
+        loop.substitute({row: value})
+        loop.trim({*loop.rows, *loop.lasts, *loop.counts})
+    return alike
+
+
+def check_rows(b: SizedBuilder, loop: Loop, alike: Iterable[tuple[Var | None, Var]]) -> None:
+    """Pairs of arrays have equally many rows; where there is no first, as many as there are steps.
+
+    Not asked of `b`, which knows it from the equations that became part of the step, and will be left out.
+    """
+    steps = b.cast(loop.steps, "int64")
+    rows = [(steps if v is None else b.size(v, 0), b.size(w, 0)) for v, w in alike]
+    checks = [b.map("eq", m, n) for m, n in dict.fromkeys(rows) if m is not n]
+    if checks:
+        same = ops.Assert("sizes of dimension 0 differ", "shape")
+        if loop.inits:
+            first = next(iter(loop.inits))
+            loop.inits[first] = b.apply(same, loop.inits[first], *checks)
+        else:
+            loop.steps = b.apply(same, steps, *checks)

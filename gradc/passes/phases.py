@@ -17,21 +17,20 @@ from gradc.ir import ops
 from gradc.ir.check import check
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
-from gradc.passes import canonicalize, fold, gathers, pieces, shapes, specialize, stabilize
+from gradc.passes import algebra, canonicalize, fold, gathers, joins, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
-from gradc.passes.pads import join_pads
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan_checkpoints import checkpoints
 from gradc.passes.scan_merge import merge_branches, merge_siblings, simplify_branches
-from gradc.passes.scan_places import split
-from gradc.passes.scan_rows import inline_sequences, wide_sums
+from gradc.passes.scan_places import inline_sequences, split
 from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last_rows, simplify
+from gradc.passes.sums import wide_sums
 from gradc.record import record
 
-_LAST = specialize.RULES + pieces.LATE
-_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + pieces.RULES + stabilize.DERIVATIVES
+_LAST = specialize.RULES + joins.LATE + algebra.RULES
+_BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES + stabilize.DERIVATIVES
 
 
 Transform = Callable[[Program], Program]
@@ -80,10 +79,9 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("merge_branches", lambda p, _: merge_branches(p), "first: one question is asked once"),
     Step("simplify_branches", simplify_branches, "before loops: what no branch needs is no loop's result"),
+    Step("last_rows", lambda p, _: last_rows(p), "before results are dropped: a row that became a carry is not "
+         "stacked"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "before all that costs time"),
-    Step("last_rows", lambda p, _: last_rows(p), "before results are dropped again: a row that became a carry "
-         "is not stacked"),
-    Step("drop_unused_results", lambda p, _: drop_unused_results(p), "see last_rows"),
     Step("simplify", simplify, "before loops are compared: equal bodies look equal when they are in normal form"),
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
     Step("checkpoints", lambda p, _: checkpoints(p), "after merge_siblings: the loop that a gradient runs again is the "
@@ -93,8 +91,7 @@ STEPS: tuple[Step, ...] = (
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
     Step("inline_sequences", lambda p, _: inline_sequences(p), "after split, which makes sequences of other loops"),
     Step("simplify", simplify, "last but one: bodies have other things in them now"),
-    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are Reduces",
-         bodies=False),
+    Step("wide_sums", lambda p, _: wide_sums(p), "last: the sums that are still in loops; the others are over axes"),
 )
 
 
@@ -164,7 +161,7 @@ class _Optimizer:
                       f"{len(state.fired or ()) - fired} rules fired, {1e3 * (now - started):.1f} ms", file=sys.stderr)
                 started = now
         if phases is self.phases:           # after all rules, which see sums as they were written
-            program = join_pads(program, state, PHASES[0].table)
+            program = joins.join_pads(program, state, PHASES[0].table)
             program = share_exponentials(program, state)
             # last: it makes products of quotients
             program = specialize.share_reciprocals(program, state)

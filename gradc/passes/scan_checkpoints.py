@@ -32,15 +32,15 @@ from typing import Any
 
 from gradc.config import config
 from gradc.errors import NEGATIVE_STEPS, literal
-from gradc.ir import dtypes, interp, ops
+from gradc.ir import build, dtypes, interp, ops
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
 from gradc.ir.routines import get_routine
 from gradc.ir.rows import row_form, term_form
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dim, parts
 from gradc.ir.types import WORDS, RngType
-from gradc.passes.loop import Key, Loop, SizedBuilder, is_loop, rows_of, sizes_inside
-from gradc.passes.scan_rows import cheap_rows, check_rows, sum_in_steps, take_in, users_of
+from gradc.passes.loop import Key, Loop, SizedBuilder, check_rows, is_loop, rows_of, sizes_inside, sum_in_steps, take_in
+from gradc.passes.scan_places import cheap_rows, users_of
 from gradc.passes.shapes import size_var
 from gradc.record import record, replace
 
@@ -229,10 +229,7 @@ def _rows(loop: Eqn) -> Sequence[Var]:
 
 def _on_the_way(program: Program, loops: Collection[Eqn]) -> list[Eqn] | None:
     """What is computed of results of some of the loops for others; None if that is more than rows, row by row."""
-    late: set[Var] = set()
-    for eqn in program.eqns:
-        if eqn in loops or not late.isdisjoint(eqn.args):
-            late.update(eqn.outs)
+    late = {v for eqn in (*loops, *_after(program, loops)) for v in eqn.outs}
     lasts = {v for loop in loops for v in loop.outs if v not in _rows(loop)}
     found: list[Eqn] = []
     needed: set[Var] = set()
@@ -378,10 +375,8 @@ class Blocks:
 
     def parts(self, x: Var) -> tuple[Var, Var]:
         """The rows of x in the blocks, one after the other, and in the rest."""
-        known = self.start.data
-        bound, args = (ops.DYNAMIC, [self.start]) if known is None else (int(known), [])
-        first, last = [self.b.apply(ops.Slice((item,)), x, *args)
-                       for item in (ops.Item(stop=bound), ops.Item(start=bound))]
+        bound = self.start if self.start.data is None else int(self.start.data)
+        first, last = build.cut(self.b, x, stop=bound), build.cut(self.b, x, start=bound)
         return (last, first) if self.reverse else (first, last)
 
     def cut(self, loops: Sequence[Loop]) -> None:
@@ -398,7 +393,7 @@ class Blocks:
         made = self.b.producer.get(x)
         if made is not None and type(made.op) is ops.Iota and not self.reverse:     # takes no memory so
             first, inside = [self.b.apply(ops.Iota(), n) for n in (self.count, self.size)]
-            first = self.b.apply(ops.Transpose((0, -1)), self.b.map("mul", self.size, first))
+            first = build.insert_axes(self.b, self.b.map("mul", self.size, first), (1,), 2)
             return self.b.map("add", first, inside), rest
         sizes = [self.b.size(x, k) for k in range(1, tensor(x).ndim)]
         return self.b.apply(ops.Reshape(1 + tensor(x).ndim), head, self.count, self.size, *sizes), rest

@@ -15,7 +15,7 @@ from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.facts import may_fail
-from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, inline, rebuild, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.dce import drop_unused
 from gradc.passes.loop import STOP, Loop, is_loop
@@ -46,21 +46,13 @@ def merge_siblings(program: Program) -> Program:
 
 def _pair(items: list[Item], tried: set[tuple[Loop, Loop]]) -> list[Item] | None:
     """`items` with two loops as one; None if there are no two that may be and gain by it."""
-    earlier: list[Loop] = []
-    for second in items:
-        if isinstance(second, Eqn):
-            continue
-        for first in earlier:
-            if (first, second) in tried:
-                continue
-            tried.add((first, second))
-            if not _alike(first, second):
-                continue
-            both = _together(first, second)
-            joined = None if both is None else in_place(items, first, second, both)
-            if joined is not None:
-                return joined
-        earlier.append(second)
+    loops = [item for item in items if isinstance(item, Loop)]
+    for first, second in [(a, b) for k, b in enumerate(loops) for a in loops[:k] if (a, b) not in tried]:
+        tried.add((first, second))
+        both = _together(first, second) if _alike(first, second) else None
+        joined = None if both is None else in_place(items, first, second, both)
+        if joined is not None:
+            return joined
     return None
 
 
@@ -216,10 +208,8 @@ def _of(branch: Program, kept: Sequence[int], inputs: Sequence[Var], given: Sequ
     b = Builder()
     types = dict(zip(reversed(inputs), reversed(branch.inputs)))
     made = {x: b.input(types[x].type, types[x].name) for x in given}
-    env = {v: made[x] if x.data is None else b.constant(x.data, str(x.data.dtype))
-           for v, x in zip(branch.inputs, inputs)}
-    rebuild(branch, b, env)
-    return b.program([env[branch.outputs[k]] for k in kept])
+    outs = inline(branch, b, [made[x] if x.data is None else b.constant(x.data, str(x.data.dtype)) for x in inputs])
+    return b.program([outs[k] for k in kept])
 
 
 def _same_results(then: Program, orelse: Program) -> list[int]:
@@ -269,8 +259,5 @@ def _as_one(first: Eqn, second: Eqn) -> Eqn:
 def _side_by_side(first: Program, second: Program) -> Program:
     """A Program that does what the two do, of the inputs of both."""
     b = Builder()
-    outputs: list[Var] = []
-    for env, part in [(copy_inputs(part, b), part) for part in (first, second)]:
-        rebuild(part, b, env)
-        outputs += [env[v] for v in part.outputs]
-    return b.program(outputs)
+    inputs = [(part, copy_inputs(part, b).values()) for part in (first, second)]
+    return b.program([v for part, given in inputs for v in inline(part, b, given)])

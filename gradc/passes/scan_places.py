@@ -1,4 +1,6 @@
-"""What needs not wait for the step before leaves the loop, vectorised over all steps.
+"""Where each equation of a loop is computed: once, of all rows at once, in the step, or in a sum.  Program -> Program.
+
+`split` takes out of a loop what needs not wait for the step before:
 
     before  values of sequences only that are dear: products with a matrix become one gemm, functions of scalars
             become vector code; the loop reads their rows
@@ -6,25 +8,23 @@
             dW = sum of x_t g_t^T.  Not where more would be stacked than is saved (see `_Split.pays`)
     outside what is the same in every step
 
-A loop without carries goes away entirely.  Program -> Program: `split`.  Sums are added in another order.
+A loop without carries goes away entirely.  Sums are added in another order.  `inline_sequences` goes the other way,
+with what costs little.  What is dear and what costs little is said in `ir.facts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Mapping
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
-from gradc.ir.facts import STORED, again, elements, facts, may_fail, work
-from gradc.ir.program import Builder, Eqn, Program, Var, tensor
+from gradc.ir.facts import again, dear, elements, facts, may_fail, permutation, product_labels, weight, work
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
+from gradc.ir.rows import row_form, term_form
 from gradc.ir.types import TensorType
-from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop, rows_of
-from gradc.passes.scan_rows import Addend, Sums, accumulators
-
-SMALL = 8       # values of fewer elements gain from vector code over the steps
-SAVED = 3       # operations on scalars that a sequence more must save
-LARGE = 100     # equations: a row or sum that takes more of them stays
-MORE = 16       # times as much memory as the sequences take that values before the loop may take
+from gradc.passes.loop import Key, Loop, SizedBuilder, check_rows, each_loop, is_loop, rows_of, take_in
+from gradc.passes.sums import Addend, Sums, accumulators
+from gradc.target import TARGET
 
 
 def split(program: Program) -> Program:
@@ -78,7 +78,8 @@ class _Split:
 
     def choose(self) -> None:
         """Decide which rows and sums leave; each that does makes values available that others may use."""
-        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= LARGE for a in addends]
+        most = TARGET.leaving
+        candidates: list[Addend | Key] = [a for addends in self.sums.values() if len(addends) <= most for a in addends]
         candidates += [key for key, v in self.row_values.items() if v not in self.core or v not in self.late]
         progress = True
         while progress:
@@ -86,7 +87,7 @@ class _Split:
             self.inside = self.only_inside()
             for out in list(candidates):
                 eqns = self.cone(out)
-                if len(eqns) <= LARGE and all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
+                if len(eqns) <= most and all(self.vectorises(eqn) for eqn in eqns if eqn.outs[0] in self.rows):
                     needs = ({a for eqn in eqns for a in eqn.args} | {self.value(out)}) & self.inside
                     if self.pays(out, eqns, needs):
                         self.stacked |= needs
@@ -103,14 +104,14 @@ class _Split:
         for eqn in self.body.eqns:
             if self.late.isdisjoint(eqn.outs) or self.core.isdisjoint(eqn.outs):
                 continue
-            if eqn.out in self.stacked or not again(eqn, 2) \
+            if eqn.out in self.stacked or not again(eqn, TARGET.recompute) \
                     or not all(a in self.stacked or a not in found for a in eqn.args):
                 found.update(eqn.outs)
         return found
 
     def cone(self, out: Addend | Key) -> list[Eqn]:
         """The equations that leave with a row or a sum."""
-        found = self.ancestors([self.value(out)], self.inside, 2 * LARGE) - self.inside
+        found = self.ancestors([self.value(out)], self.inside, 2 * TARGET.leaving) - self.inside
         eqns = {self.producer[v] for v in found if v in self.producer}
         return sorted(eqns, key=lambda eqn: eqn.outs[0].number)
 
@@ -124,18 +125,17 @@ class _Split:
             products = Sums(eqns, self.rows.__contains__, [value], self.inside).linear
         varying = [eqn for eqn in eqns if eqn.outs[0] in self.rows]
         given = max([elements(a) for eqn in varying for a in eqn.args if a in self.seqs or a in inside], default=1)
-        if any(not facts(eqn.op).fused and elements(v) > STORED * max(size, given, new)
+        if any(not facts(eqn.op).fused and elements(v) > TARGET.stored * max(size, given, new)
                for eqn in varying for v in eqn.outs if v not in products):
             return False
         if new == 0 or (isinstance(out, Addend) and new < size):
             return True
-        dear = sum(work(eqn) for eqn in varying) >= STORED * new
-        return dear and (max(new, size) < SMALL or (new <= size and any(type(e.op) is ops.Contract for e in varying)))
+        few = max(new, size) < TARGET.vector or (new <= size and any(product_labels(eqn.op) for eqn in varying))
+        return few and sum(work(eqn) for eqn in varying) >= TARGET.stored * new
 
     def vectorises(self, eqn: Eqn) -> bool:
-        """Has `eqn` a form over all steps?  It must not fail in one that is not run; positions are the same in all."""
-        if any(type(a.type) is not TensorType for a in eqn.args) or (
-                self.partial and type(eqn.op) not in (ops.Slice, ops.Scatter) and may_fail(eqn)):
+        """Has `eqn` a form over all steps?  It must not fail in one that is not run."""
+        if any(type(a.type) is not TensorType for a in eqn.args) or (self.partial and may_fail(eqn)):
             return False
         flags = tuple([a in self.rows for a in eqn.args])
         key = (eqn.op, flags, *[a if a.data is not None else a.type for a in eqn.args])
@@ -154,10 +154,10 @@ class _Split:
         made: set[Var] = set()
         if self.partial:
             return made
-        room = MORE * max([elements(v) for v in self.seqs], default=1)
+        room = TARGET.room * max([elements(v) for v in self.seqs], default=1)
         uses = self.body.use_counts()
         possible = set(self.seqs)           # values that have a vectorised form
-        cheap: set[Var] = set()             # would come along
+        cheap: set[Var] = set()             # would come along if the loop reads no more sequences then
         needed = self.ancestors(roots)
         for eqn in self.body.eqns:
             v = eqn.outs[0]
@@ -167,14 +167,14 @@ class _Split:
             possible.update(eqn.outs)
             if elements(v) > room:
                 continue
-            follows = (facts(eqn.op).elementwise or type(eqn.op) is ops.Transpose) and any(
+            follows = (facts(eqn.op).elementwise or permutation(eqn.op) is not None) and any(
                 a in made and uses[a] == 1 and elements(a) >= elements(v) for a in eqn.args)
-            if follows or _dear(eqn):
+            if follows or dear(eqn):
                 made.update(eqn.outs)
-            elif elements(v) < SMALL:
+            elif elements(v) < TARGET.vector:
                 cheap.add(v)
-        more = len(self.taken(roots, made | cheap)[0]) - len([*self.taken(roots, made)[0], *self.seqs])
-        return made | cheap if made and SAVED * more <= len(cheap) else made
+        both, few = self.taken(roots, made | cheap)[0], self.taken(roots, made)[0]
+        return made | cheap if made and len(both) <= len(few) + len(self.seqs) else made
 
     def taken(self, roots: Iterable[Var], made: set[Var]) -> tuple[list[Var], list[Var]]:
         """What a loop that computes `roots` takes from outside: of `made`, and of what is the same in all steps."""
@@ -273,7 +273,7 @@ class _Split:
             return rows
         t = tensor(rows)
         run = self.run(made)
-        return b.map("switch", b.apply(ops.Transpose((0, *[-1] * (t.ndim - 1))), run), rows, b.constant(0, t.dtype))
+        return b.map("switch", build.insert_axes(b, run, range(1, t.ndim), t.ndim), rows, b.constant(0, t.dtype))
 
     def run(self, made: Mapping[Key, Var]) -> Var:
         """For each step, whether it is run."""
@@ -314,13 +314,82 @@ class _Split:
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
     """A value of the type of `v`, or of rows of that type."""
     if v.data is not None:
-        return b.apply(ops.Constant(ops.ConstantValue(v.data)))
+        return b.apply(ops.Const(ops.ConstantValue(v.data)))
     return b.input(with_rows(v.type) if rows else v.type)
 
 
-def _dear(eqn: Eqn) -> bool:
-    """Is it worth a store and a load to have this vectorised over the steps?"""
-    if facts(eqn.op).elementwise:
-        return not again(eqn) and elements(eqn.out) < SMALL
-    return type(eqn.op) is ops.Contract or (
-        type(eqn.op) in (ops.Reduce, ops.ArgReduce) and elements(eqn.args[0]) > elements(eqn.out))
+# ------------------------------------------------------------------------------------------------ in the step
+
+
+def inline_sequences(program: Program) -> Program:
+    """Sequences that cost little are computed in the step that reads them: no array of all rows is left.
+
+        xs = a * ys + b; a loop over xs: h' = tanh(h + x)      ->      a loop over ys: h' = tanh(h + (a * y + b))
+
+    `split` goes the other way, with what is dear.
+    """
+    loops = [eqn for eqn in program.eqns if is_loop(eqn)]
+    if not loops:
+        return program
+    users, producers = users_of(program), program.producers()
+    b = SizedBuilder()
+    env = copy_inputs(program, b)
+    for eqn in program.eqns:
+        if not is_loop(eqn):
+            rebuild(program, b, env, [eqn])
+            continue
+        loop = Loop(eqn, eqn.args)
+        taken = cheap_rows(program, users, [eqn], [])
+        own = [v for v in loop.seqs.values() if _is_own(v, producers, users, {eqn})]
+        left = {a for e in taken for a in _by_rows(e) if _is_own(a, producers, users, {eqn, *taken})}
+        left -= {e.out for e in taken}
+        alike = []
+        if len(left) < len(own) and sum(weight(e.op) for e in taken) <= 2 * TARGET.stored * len(own):
+            alike = take_in(loop, taken)
+        loop.move(env)
+        check_rows(b, loop, [(env[v], env[w]) for v, w in alike])
+        env.update(loop.emit(b))
+    return b.program([env[v] for v in program.outputs])
+
+
+def _is_own(v: Var, producers: Mapping[Var, Eqn], users: Mapping[Var, Sequence[Eqn]], by: Collection[Eqn]) -> bool:
+    """Is it an array that is computed for these equations only?"""
+    eqn = producers.get(v)
+    if eqn is None or not all(user in by for user in users.get(v, ())):
+        return False
+    return facts(eqn.op).elementwise or (permutation(eqn.op) is not None and _is_own(
+        eqn.args[0], producers, users, {*by, eqn}))
+
+
+def users_of(program: Program) -> dict[Var, list[Eqn]]:
+    """The equations that take a value."""
+    users: dict[Var, list[Eqn]] = {}
+    for eqn in program.eqns:
+        for a in dict.fromkeys(eqn.args):
+            users.setdefault(a, []).append(eqn)
+    return users
+
+
+def cheap_rows(program: Program, users: Mapping[Var, Sequence[Eqn]], loops: Sequence[Eqn],
+               taken: Sequence[Eqn]) -> list[Eqn]:
+    """What is computed at little cost, row by row, only for rows that the loops and what they have taken use."""
+    inside = {*loops, *taken}
+    found: list[Eqn] = []
+    wanted = {x for eqn in loops for x in eqn.op.split(eqn.args)[2]}
+    for eqn in taken:
+        wanted.update(_by_rows(eqn))
+    for eqn in reversed(program.eqns):
+        if eqn in inside or wanted.isdisjoint(eqn.outs) or eqn.out in program.outputs or not again(eqn) \
+                or not inside.issuperset(users[eqn.out]):
+            continue
+        if rows := _by_rows(eqn):
+            inside.add(eqn)
+            found.append(eqn)
+            wanted.update(rows)
+    return found
+
+
+def _by_rows(eqn: Eqn) -> list[Var]:
+    """The arguments of which a row is used for each row of the result, or of what is summed up."""
+    form = row_form(eqn) or term_form(eqn)
+    return [] if form is None else [a for a, flag in zip(eqn.args, form[1]) if flag]

@@ -14,16 +14,16 @@ Not here: what leaves a loop (`scan_places`), loops that become one (`scan_merge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gradc.ir import dtypes, ops
-from gradc.ir.facts import weight
+from gradc.ir import build, dtypes, ops
+from gradc.ir.facts import reads, weight
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
 from gradc.ir.types import TensorType
-from gradc.passes.loop import Loop, SizedBuilder, each_loop, is_loop, sizes_inside
+from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop, is_loop, sizes_inside
 from gradc.passes.scan_merge import equal_values
-from gradc.passes.scan_rows import accumulators
+from gradc.passes.sums import accumulators
 
 Optimise = Callable[[Program], Program]
 OUTSIDE = "index -1 is out of bounds for dimension 0 of size 0"
@@ -103,8 +103,8 @@ def sequences_of_positions(b: SizedBuilder, loop: Loop) -> None:
         return              # x may be shorter than the steps that are not run
     positions = {v for v, x in loop.seqs.items() if x in b.producer and b.producer[x].op == ops.Iota()
                  and b.producer[x].args[0] is loop.steps}
-    picked = [eqn for eqn in loop.body().eqns if type(eqn.op) is ops.Slice and eqn.args[0] in loop.others
-              and eqn.op.items[0].at is ops.DYNAMIC and eqn.args[1] in positions]
+    picked = [eqn for eqn in loop.body().eqns if (items := reads(eqn.op)) and items[0].at is ops.DYNAMIC
+              and eqn.args[0] in loop.others and eqn.args[1] in positions] if positions else []
     if not picked:
         return
     rows: dict[Var, Var] = {}
@@ -120,8 +120,8 @@ def sequences_of_positions(b: SizedBuilder, loop: Loop) -> None:
     def row(inner: Builder, env: dict[Var, Var], eqn: Eqn) -> Any:
         if eqn not in picked:
             return None
-        items = eqn.op.items[1:]
-        return inner.apply(ops.Slice(items), env[rows[loop.others[eqn.args[0]]]], *[env[a] for a in eqn.args[2:]])
+        row = env[rows[loop.others[eqn.args[0]]]]
+        return build.index(inner, row, eqn.op.items[1:], *[env[a] for a in eqn.args[2:]])
 
     loop.rewrite(row)
 
@@ -157,42 +157,36 @@ def last_rows(program: Program) -> Program:
     """r[-1] of a stacked result r -> the carry that follows the last step."""
     producer = program.producers()
     found = {eqn.out: row for eqn in program.eqns if (row := last_row_of(eqn, producer)) is not None}
-    if not found:
-        return program
     wanted = set(found.values())
-    b = SizedBuilder()
-    env = copy_inputs(program, b)
     last: dict[Var, Var] = {}
-    for eqn in program.eqns:
-        if is_loop(eqn) and not wanted.isdisjoint(eqn.outs):
-            b.sources = eqn.sources
-            loop = Loop(eqn, [env[a] for a in eqn.args])
-            rows = [v for v in eqn.outs if v in wanted and carry_row(b, loop, v)]
-            made = loop.emit(b)
-            env.update({v: made[v] for v in eqn.outs})
-            for v in rows:
-                ran = b.map("lt", b.constant(0, "int64"), loop.steps)
-                last[v] = b.apply(ops.Assert(OUTSIDE, "index"), made["last", v], ran)
-        elif found.get(eqn.outs[0]) in last:
-            b.sources = eqn.sources
-            op: ops.Slice = eqn.op
-            env[eqn.out] = b.apply(ops.Slice(op.items[1:]), last[found[eqn.out]], *[env[a] for a in eqn.args[1:]])
-        else:
-            rebuild(program, b, env, [eqn])
-    return b.program([env[v] for v in program.outputs])
+
+    def change(b: SizedBuilder, loop: Loop) -> Mapping[Key, Var] | None:
+        rows = [key for key in loop.rows if key in wanted and carry_row(b, loop, key)]
+        if not rows:
+            return None
+        made, ran = loop.emit(b), b.map("lt", b.constant(0, "int64"), loop.steps)
+        last.update({key: b.apply(ops.Assert(OUTSIDE, "index"), made["last", key], ran) for key in rows})
+        return made
+
+    def pick(b: SizedBuilder, env: Mapping[Var, Var], eqn: Eqn) -> Var | None:
+        v = found.get(eqn.outs[0])
+        return build.index(b, last[v], eqn.op.items[1:], *[env[a] for a in eqn.args[1:]]) if v in last else None
+
+    return each_loop(program, change, pick) if found else program
 
 
 def last_row_of(eqn: Eqn, producer: dict[Var, Eqn]) -> Var | None:
     """The stacked result r if `eqn` is r[-1, ...], or r[:count][-1, ...], of a forward loop."""
-    if type(eqn.op) is not ops.Slice or not eqn.op.items or eqn.op.items[0].at != -1:
+    items = reads(eqn.op)
+    if not items or items[0].at != -1:
         return None
     row = eqn.args[0]
     made = producer.get(row)
     count = None
-    if made is not None and type(made.op) is ops.Slice and made.op.items == (ops.Item(stop=ops.DYNAMIC),):
+    if made is not None and reads(made.op) == (ops.Item(stop=ops.DYNAMIC),):
         row, count = made.args
         made = producer.get(row)
-    if made is None or type(made.op) is not ops.Scan:
+    if made is None or not is_loop(made):
         return None
     scan = made.op
     stacked = made.outs[scan.n_carries:scan.n_carries + scan.n_stacked]

@@ -30,16 +30,20 @@ from gradc.tensor import (
     extra,
     filters,
     grids,
+    histograms,
     index,
     joining,
     linalg,
     masks,
     moves,
+    order_statistics,
     padding,
     positions,
     products,
     repeats,
     selection,
+    sets,
+    sorting,
     statistics,
 )
 from gradc.tensor import elemwise as ew
@@ -283,10 +287,6 @@ def _vecdot(x1: TensorLike, x2: TensorLike, axis: Axis = -1) -> TensorVariable:
                                                                     shp.moveaxis(y, axis, -1))
 
 
-def _matrix_norm(x: TensorLike, keepdims: bool = False, ord: float | str = "fro") -> TensorVariable:
-    return red.norm(x, ord, (-2, -1), keepdims)
-
-
 def _vector_norm(x: TensorLike, axis: Axes = None, keepdims: bool = False, ord: float | str = 2) -> TensorVariable:
     x = as_tensor_variable(x)
     if isinstance(axis, (int, np.integer)):
@@ -340,14 +340,12 @@ FUNCTIONS: dict[str, Row] = {
     "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),
     "vdot": (contract.vdot, "a b"), "tensordot": (contract.tensordot, "a b axes="),
     "einsum": (contract.einsum, "*operands"),
-    "linalg.norm": (red.norm, "x ord= axis= keepdims="), "linalg.matrix_norm": (_matrix_norm, "x keepdims= ord="),
     "linalg.vector_norm": (_vector_norm, "x axis= keepdims= ord="),
     "linalg.trace": (lambda x, **o: _trace(x, axis1=-2, axis2=-1, **o), "x offset= dtype="),
     "linalg.diagonal": (lambda x, offset=0: diagonals.diagonal(x, offset, -2, -1), "x offset="),
     "linalg.matrix_transpose": (shp.matrix_transpose, "x"), "linalg.outer": (contract.outer, "x1 x2"),
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
-    "linalg.multi_dot": (lambda arrays: reduce(contract.dot, arrays), "arrays"),
     **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
@@ -371,6 +369,9 @@ FUNCTIONS: dict[str, Row] = {
     "diagonal": (diagonals.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
+    # order
+    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms, sets)
+       for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
     "empty_like": (creation.empty_like, "prototype dtype="),

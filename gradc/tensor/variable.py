@@ -17,7 +17,19 @@ from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, diagonals, index, masks, numpy_api, repeats, selection, truth
+from gradc.tensor import (
+    contract,
+    convert,
+    creation,
+    diagonals,
+    index,
+    masks,
+    numpy_api,
+    repeats,
+    selection,
+    sorting,
+    truth,
+)
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -375,6 +387,11 @@ class TensorVariable(Variable):
     choose = _method(selection.choose)
     nonzero = _method(masks.nonzero)
     nonzero_values = _method(selection.nonzero_values)
+    sort = _method(sorting.sort)
+    argsort = _method(sorting.argsort)
+    partition = _method(sorting.partition)
+    argpartition = _method(sorting.argpartition)
+    searchsorted = _method(sorting.searchsorted)
     diagonal = _method(diagonals.diagonal)
     trace = _method(diagonals.trace)
     squeeze = _method(shp.squeeze)

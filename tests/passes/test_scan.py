@@ -58,7 +58,7 @@ def loops(program: Program) -> list[Eqn]:
 
 
 def kinds(program: Program) -> list[str]:
-    return [str(eqn.op) for eqn in program.eqns if type(eqn.op) is not ops.Constant]
+    return [str(eqn.op) for eqn in program.eqns if type(eqn.op) is not ops.Const]
 
 
 N, X, M = at.lscalar("n"), at.dvector("x"), at.dmatrix("m")
@@ -283,6 +283,16 @@ def test_sums_into_a_part_leave_as_well() -> None:
     assert loops(after)[0].op.n_carries == 1
 
 
+def test_sums_at_positions_leave_as_well() -> None:
+    def step(x: Any, h: Any, s: Any) -> Any:
+        new = at.tanh(A * h + x)
+        return new, s[[0, 2, 0]].inc(new[:3]), new
+
+    _, s, rows = scan(step, N, [M], [X, at.zeros(4)])
+    after = same([N, M, X, A], [s, rows], (7, MS, V, 0.5), (0, MS, V, 0.5))
+    assert loops(after)[0].op.n_carries == 1
+
+
 def test_what_is_summed_in_one_sum_is_a_factor_in_another() -> None:
     def step(x: Any, r: Any, s: Any, t: Any) -> Any:
         return r + (x + A), s + x * x * A, t - (A + x) * A / (A * A)
@@ -331,6 +341,19 @@ def test_rows_after_the_stop_are_0() -> None:
 
     after = same([N, X, A], scan(step, N, [X], [A], until=True), (7, XS ** 2, 0.5), (2, XS ** 2, 0.5), (0, XS, 0.5))
     assert "exp" not in inside(after)
+
+
+def test_positions_of_steps_that_are_not_run_are_not_looked_up() -> None:
+    def step(k: Any, h: Any) -> Any:
+        return A * h, X[k], at.gt(k, 2)
+
+    outs = scan(step, N, [at.arange(N)], [A], until=True)
+    row = gradc.function([N, X, A], outs[1])
+    for n in (7, 3):
+        np.testing.assert_array_equal(row(n, XS[:4], 0.5)[:n], np.pad(XS[:4], (0, 3))[:n])
+    with pytest.raises(IndexOutOfBoundsError):
+        row(7, XS[:3], 0.5)
+    same([N, X, A], outs, (7, XS[:4], 0.5), (7, XS[:3], 0.5))
 
 
 def test_an_error_in_a_step_stays_an_error() -> None:
@@ -492,7 +515,7 @@ def test_sums_of_float32_over_steps_are_carried_in_float64() -> None:
     eqn, = loops(after)
     body, n = eqn.op.body, eqn.op.n_seqs
     carries = [v.type.short() for v in body.inputs[n:n + eqn.op.n_carries]]
-    assert carries == ["f64[]", "f64[3]", "f32[]", "f32[]"], pretty(after)
+    assert carries == ["f32[]", "f32[]", "f64[]", "f64[3]"], pretty(after)
     assert [v.type.dtype for v in after.outputs] == ["float32"] * 5
 
 

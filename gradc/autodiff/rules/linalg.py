@@ -50,17 +50,17 @@ def several(o: Symbolic, routine: str, *inputs: Variable) -> list[Variable]:
 def diagonal(o: Symbolic, x: Variable) -> Variable:
     """Is it the diagonal?  For each element of the last two axes of x."""
     places = [o.apply(ops.Iota(), o.size(x, axis)) for axis in (x.type.ndim - 2, x.type.ndim - 1)]
-    return o.eq(o.insert_axes(places[0], (1,), 2), places[1])
+    return o.eq(build.insert_axes(o, places[0], (1,), 2), places[1])
 
 
 def row(o: Symbolic, x: Variable) -> Variable:
     """Each vector as one row; it multiplies the columns of a matrix."""
-    return o.insert_axes(x, (x.type.ndim - 1,), x.type.ndim + 1)
+    return build.insert_axes(o, x, (x.type.ndim - 1,), x.type.ndim + 1)
 
 
 def column(o: Symbolic, x: Variable, axes: int = 1) -> Variable:
     """Each element, or vector, with axes of size 1 behind it; it multiplies matrices, or their rows."""
-    return o.insert_axes(x, range(x.type.ndim, x.type.ndim + axes), x.type.ndim + axes)
+    return build.insert_axes(o, x, range(x.type.ndim, x.type.ndim + axes), x.type.ndim + axes)
 
 
 def to_triangle(o: Symbolic, x: Variable) -> Variable:
@@ -111,9 +111,8 @@ def _halved(o: Symbolic, x: Variable) -> Variable:
 
 
 def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
-    """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle."""
-    half = _halved(o, x)
-    s = o.add(half, transposed(o, half))
+    """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle, its diagonal halved."""
+    s = o.add(x, transposed(o, x))
     for _ in range(2):
         s = transposed(o, o.apply(build.call(routine), a, s))
     return _halved(o, s)
@@ -121,16 +120,45 @@ def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
 
 def _cholesky_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
-    turned = transposed(o, node.outputs[0])
-    return [_between(o, product(o, turned, gs[0]), "solve_upper", turned)]  # type: ignore[arg-type]
+    return [o.apply(build.call("cholesky_back"), node.outputs[0], gs[0])]  # type: ignore[arg-type]
 
 
 def _cholesky_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     """The same, equation 8."""
     factor = node.outputs[0]
-    return [product(o, factor, _between(o, tangents[0], "solve_lower", factor))]  # type: ignore[arg-type]
+    return [product(o, factor, _between(o, _halved(o, tangents[0]), "solve_lower", factor))]  # type: ignore[arg-type]
 
 
+def _back_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """With m = l^-T s l^-1 the result is m, halved, and s = p + p^T, p = l^T g, halved."""
+    (factor, g), (made,), (h,) = node.inputs, node.outputs, gs
+    assert h is not None
+    half = _halved(o, h)
+    by_p = _between(o, half, "solve_lower", factor)
+    by_g = triangle(o, product(o, factor, by_p), False) if wanted[1] else None
+    by_factor = None
+    if wanted[0]:
+        m, n = o.add(made, transposed(o, made)), o.add(half, transposed(o, half))
+        right = o.apply(build.call("solve_lower"), factor, product(o, n, m))
+        by_factor = o.sub(product(o, triangle(o, g, False), transposed(o, by_p)), transposed(o, right))
+    return [by_factor and o.sum_to(by_factor, factor), by_g and o.sum_to(by_g, g)]
+
+
+def _back_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
+    (factor, g), (made,), (dl, dg) = node.inputs, node.outputs, tangents
+    moved = [] if dg is None else [product(o, transposed(o, factor), triangle(o, dg, False))]
+    if dl is not None:
+        m = o.add(made, transposed(o, made))
+        moved.append(product(o, transposed(o, dl), triangle(o, g, False)))
+        turn = product(o, transposed(o, factor), product(o, m, dl))
+        moved.append(o.neg(o.add(turn, transposed(o, turn))))
+    right = o.add_terms(moved)
+    if right is None:
+        return [None]
+    return [_between(o, _halved(o, right), "solve_upper", transposed(o, factor))]
+
+
+CALL_VJP["cholesky_back"], CALL_JVP["cholesky_back"] = _back_vjp, _back_jvp
 for _name in ("cholesky", "cholesky_or_nan"):
     CALL_VJP[_name], CALL_JVP[_name] = _cholesky_vjp, _cholesky_jvp
 

@@ -29,18 +29,18 @@ def _total(o: Symbolic, terms: Sequence[Variable | None]) -> Variable | None:
     return o.add_terms([term for term in terms if term is not None])
 
 
-def _gaps(o: Symbolic, values: Variable, like: Variable) -> Variable:
+def gaps(o: Symbolic, values: Variable, like: Variable) -> Variable:
     """1 / (values[j] - values[i]), and 0 on the diagonal."""
-    gaps = o.sub(row(o, values), column(o, values))
-    return o.switch(diagonal(o, like), o.const(0, values), o.true_divide(o.const(1, values), gaps))
+    between = o.sub(row(o, values), column(o, values))
+    return o.switch(diagonal(o, like), o.const(0, values), o.true_divide(o.const(1, values), between))
 
 
-def _on_diagonal(o: Symbolic, x: Variable, like: Variable) -> Variable:
+def on_diagonal(o: Symbolic, x: Variable, like: Variable) -> Variable:
     """The diagonal matrices of vectors."""
     return o.switch(diagonal(o, like), row(o, x), o.const(0, x))
 
 
-def _diagonal_of(o: Symbolic, x: Variable) -> Variable:
+def diagonal_of(o: Symbolic, x: Variable) -> Variable:
     """The diagonals of matrices."""
     return build.fold(o, "add", o.switch(diagonal(o, x), x, o.const(0, x)), (x.type.ndim - 1,))
 
@@ -54,8 +54,8 @@ def _eigh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
     by_values, by_vectors = gs
     turned = transposed(o, vectors)
     inner = _total(o, [
-        by_values and _on_diagonal(o, by_values, vectors),
-        by_vectors and o.mul(_gaps(o, values, vectors), product(o, turned, by_vectors)),
+        by_values and on_diagonal(o, by_values, vectors),
+        by_vectors and o.mul(gaps(o, values, vectors), product(o, turned, by_vectors)),
     ])
     assert inner is not None
     return [to_triangle(o, product(o, product(o, vectors, inner), turned))]
@@ -64,7 +64,7 @@ def _eigh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
 def _eigh_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     values, vectors = node.outputs
     inner = product(o, product(o, transposed(o, vectors), from_triangle(o, tangents[0])), vectors)  # type: ignore
-    return [_diagonal_of(o, inner), product(o, vectors, o.mul(_gaps(o, values, vectors), inner))]
+    return [diagonal_of(o, inner), product(o, vectors, o.mul(gaps(o, values, vectors), inner))]
 
 
 def _eigvalsh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -95,13 +95,13 @@ def _svd_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
     u, s, vt = node.outputs
     by_u, by_s, by_vt = gs
     v, by_v = transposed(o, vt), by_vt and transposed(o, by_vt)
-    inner: list[Variable | None] = [by_s and _on_diagonal(o, by_s, product(o, vt, v))]
+    inner: list[Variable | None] = [by_s and on_diagonal(o, by_s, product(o, vt, v))]
     outer: list[Variable | None] = []
     for basis, by, left in ((u, by_u, True), (v, by_v, False)):
         if by is None:
             continue
         turn = product(o, transposed(o, basis), by)
-        turn = o.mul(_gaps(o, o.square(s), turn), o.sub(turn, transposed(o, turn)))
+        turn = o.mul(gaps(o, o.square(s), turn), o.sub(turn, transposed(o, turn)))
         inner.append(o.mul(turn, row(o, s) if left else column(o, s)))
         part = o.true_divide(_outside(o, basis, by), row(o, s))
         outer.append(product(o, part, vt) if left else product(o, u, transposed(o, part)))
@@ -112,17 +112,17 @@ def _svd_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
 def _svd_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     """The same, equations 16 to 20."""
     u, s, vt = node.outputs
-    da, v, = tangents[0], transposed(o, vt)
+    da, v = tangents[0], transposed(o, vt)
     assert da is not None
     moved = product(o, da, v)
     inner = product(o, transposed(o, u), moved)
-    turned, gaps = transposed(o, inner), _gaps(o, o.square(s), inner)
+    turned, inverse = transposed(o, inner), gaps(o, o.square(s), inner)
     along, across = row(o, s), column(o, s)
-    du = product(o, u, o.mul(gaps, o.add(o.mul(inner, along), o.mul(across, turned))))
-    dv = product(o, v, o.mul(gaps, o.add(o.mul(across, inner), o.mul(turned, along))))
+    du = product(o, u, o.mul(inverse, o.add(o.mul(inner, along), o.mul(across, turned))))
+    dv = product(o, v, o.mul(inverse, o.add(o.mul(across, inner), o.mul(turned, along))))
     du = o.add(du, o.true_divide(_outside(o, u, moved), along))
     dv = o.add(dv, o.true_divide(_outside(o, v, product(o, transposed(o, da), u)), along))
-    return [du, _diagonal_of(o, inner), transposed(o, dv)]
+    return [du, diagonal_of(o, inner), transposed(o, dv)]
 
 
 def _svdvals_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -149,8 +149,7 @@ def _split(o: Symbolic, node: Apply, x: Variable) -> tuple[Variable, Variable | 
     rows, columns = r.type.shape[-2:]
     if rows is not None and rows == columns:
         return x, None
-    count = o.size(r, r.type.ndim - 2)
-    axis = x.type.ndim - 1
+    count, axis = o.size(r, r.type.ndim - 2), x.type.ndim - 1
     return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 
@@ -226,8 +225,7 @@ def _basis_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 def _parted(o: Symbolic, given: Variable, x: Variable) -> tuple[Variable, Variable]:
     """The columns of x that stand where those given do, and the others."""
-    count = o.size(given, given.type.ndim - 1)
-    axis = x.type.ndim - 1
+    count, axis = o.size(given, given.type.ndim - 1), x.type.ndim - 1
     return build.cut(o, x, stop=count, axis=axis), build.cut(o, x, count, axis=axis)
 
 

@@ -1,0 +1,285 @@
+"""Rules of linear algebra: systems instead of inverses, triangles where they are known, products in a cheaper order.
+
+A factorization that is asked for twice needs no rule: equal equations are one, and derivatives use the factors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gradc.ir import build, ops
+from gradc.ir.facts import FOLDING, PRODUCTS, READING, REORDERING
+from gradc.ir.program import Eqn, Var
+from gradc.ir.types import TensorType
+from gradc.passes.pattern import Args, On, Rule, Sample
+
+if TYPE_CHECKING:
+    from gradc.passes.rewrite import Rewriter
+
+
+def _routine(b: Rewriter, v: Var, *names: str) -> Eqn[Any] | None:
+    """The call of one of these routines that makes v."""
+    eqn = b.eqn(v, ops.Call)
+    return eqn if eqn is not None and eqn.op.routine in names else None
+
+
+def _once(b: Rewriter, v: Var) -> bool:
+    """Is v used here only?"""
+    return b.uses().get(v, 0) == 1
+
+
+def _turned(b: Rewriter, v: Var) -> Var:
+    return build.move_axis(b, v, v.type.ndim - 1, v.type.ndim - 2)
+
+
+# ------------------------------------------------------------------------------------------- systems
+
+
+def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
+    """A product with an inverse, of matrices without a batch."""
+    for inverse, labels, other, rest in ((args[0], op.a, args[1], op.b), (args[1], op.b, args[0], op.a)):
+        call = _routine(b, inverse, "lu_inverse")
+        summed = [x for x in labels if x in rest]
+        if call is None or len(labels) != 2 or len(rest) > 2 or len(summed) != 1 or summed[0] in op.out \
+                or len(op.out) != len(rest) or not _once(b, inverse):
+            continue
+        right = build.move_axis(b, other, list(rest).index(summed[0]), 0)
+        vector = len(rest) == 1
+        if vector:
+            right = build.insert_axes(b, right, (1,), 2)
+        name = "lu_solve" if summed[0] == labels[1] else "lu_solve_transposed"
+        made = b.apply(build.call(name), *call.args[:2], right, call.args[2])
+        if vector:
+            return build.take(b, made, 0, axis=1)
+        kept = labels[0] if summed[0] == labels[1] else labels[1]
+        return made if op.out[0] == kept else _turned(b, made)
+    return None
+
+
+def _log_of_determinant(b: Rewriter, op: Any, args: Args) -> Var | None:
+    inner = b.eqn(args[0], "abs")
+    call = _routine(b, args[0] if inner is None else inner.args[0], "lu_det")
+    if call is None:
+        return None
+    sign, log = b.apply(build.call("lu_slogdet"), *call.args)
+    return log if inner is not None else b.map("add", b.map("log", sign), log)
+
+
+def _dominant(b: Rewriter) -> Var:
+    """A matrix that no input makes singular."""
+    v = b.input(TensorType("float64", (3, 3)))
+    places = b.apply(ops.Iota(), b.constant(3, "int64"))
+    same = b.map("eq", build.insert_axes(b, places, (1,), 2), build.insert_axes(b, places, (0,), 2))
+    return b.map("add", b.map("tanh", v), b.map("switch", same, b.constant(4.0, "float64"), b.constant(0.0, "float64")))
+
+
+def _factors(b: Rewriter, a: Var) -> tuple[Var, Var, Var]:
+    factors, swaps = b.apply(build.call("lu"), a)
+    return factors, swaps, a
+
+
+def _sample_solved(b: Rewriter) -> Sample:
+    inverses = [b.apply(build.call("lu_inverse"), *_factors(b, _dominant(b))) for _ in range(4)]
+    m, v = b.input(TensorType("float64", (3, 2))), b.input(TensorType("float64", (3,)))
+    return (build.contract(b, inverses[0], (0, 1), m, (1, 2), (0, 2)),
+            build.contract(b, inverses[1], (0, 1), v, (1,), (0,)),
+            build.contract(b, m, (0, 1), inverses[2], (0, 2), (1, 2)),
+            build.contract(b, inverses[3], (0, 1), m, (0, 2), (2, 1)))
+
+
+def _sample_determinant(b: Rewriter) -> Sample:
+    made = [b.apply(build.call("lu_det"), *_factors(b, _dominant(b))) for _ in range(2)]
+    return b.map("log", made[0]), b.map("log", b.map("abs", made[1]))
+
+
+# ------------------------------------------------------------------------------------------- triangles and diagonals
+
+
+def _bands(b: Rewriter, mask: Var) -> str:
+    """What a comparison of row and column numbers leaves of a matrix: "lower", "upper", "diagonal", or ""."""
+    eqn = b.eqn(mask, ("le", "lt", "ge", "gt", "eq"))
+    if eqn is None or mask.type.ndim != 2:
+        return ""
+    left, right = eqn.args
+    fn = eqn.op.fn
+    if left.data is not None:
+        left, right, fn = right, left, {"le": "ge", "lt": "gt", "ge": "le", "gt": "lt", "eq": "eq"}[fn]
+    less = b.eqn(left, "sub")
+    limit = 0
+    if less is not None and right.data is not None and not right.data.ndim:
+        limit, (left, right) = int(right.data), less.args
+    sides = [_axis_of(b, v) for v in (left, right)]
+    if sides not in ([0, 1], [1, 0]):
+        return ""
+    if sides == [0, 1]:                         # row less column
+        fn, limit = {"le": "ge", "lt": "gt", "ge": "le", "gt": "lt", "eq": "eq"}[fn], -limit
+    if fn == "eq":
+        return "diagonal" if limit == 0 else ""
+    low = (fn == "le" and limit <= 0) or (fn == "lt" and limit <= 1)
+    high = (fn == "ge" and limit >= 0) or (fn == "gt" and limit >= -1)
+    return "lower" if low else "upper" if high else ""
+
+
+def _axis_of(b: Rewriter, v: Var) -> int | None:
+    """The axis that v numbers, as one row or column."""
+    eqn = b.eqn(v, REORDERING)
+    if eqn is None or b.eqn(eqn.args[0], ops.Iota) is None:
+        return None
+    return 0 if eqn.op.perm == (0, -1) else 1 if eqn.op.perm == (-1, 0) else None
+
+
+def _part(b: Rewriter, v: Var) -> str:
+    """Which part of a matrix can be other than 0, as far as its expression tells."""
+    if _routine(b, v, "cholesky", "cholesky_or_nan") is not None:
+        return "lower"
+    turned = b.eqn(v, REORDERING)
+    if turned is not None and v.type.ndim >= 2 and turned.op.perm == (
+            *range(v.type.ndim - 2), v.type.ndim - 1, v.type.ndim - 2):
+        return {"lower": "upper", "upper": "lower"}.get(found := _part(b, turned.args[0]), found)
+    chosen = b.eqn(v, "switch")
+    if chosen is not None and chosen.args[2].data is not None and not chosen.args[2].data.any():
+        return _bands(b, chosen.args[0])
+    return ""
+
+
+def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
+    a = args[-1]
+    if op.routine not in ("lu_solve", "lu_solve_transposed") or (part := _part(b, a)) not in ("lower", "upper"):
+        return None
+    turned = op.routine == "lu_solve_transposed"
+    upper = (part == "upper") != turned
+    return b.apply(build.call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
+
+
+def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
+    """diag(v) a, or a diag(v): rows or columns of a matrix times a number each."""
+    for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
+        chosen, other = b.eqn(args[k], "switch"), args[1 - k]
+        summed = [x for x in labels if x in rest]
+        if chosen is None or len(labels) != 2 or len(rest) != 2 or len(summed) != 1 or summed[0] in op.out \
+                or len(op.out) != 2 or _part(b, args[k]) != "diagonal" or not b.sizes.equal(
+                    b.dims(args[k])[:1], b.dims(args[k])[1:]):
+            continue
+        vector = b.eqn(chosen.args[1], REORDERING)
+        if vector is None or vector.op.perm not in ((-1, 0), (0, -1)):
+            return None
+        axis = list(rest).index(summed[0])
+        made = b.map("mul", build.insert_axes(b, vector.args[0], (1 - axis,), 2), other)
+        rows = [next(x for x in labels if x not in rest) if x == summed[0] else x for x in rest]
+        return made if rows == list(op.out) else _turned(b, made)
+    return None
+
+
+def _sample_triangular(b: Rewriter) -> Sample:
+    made = []
+    for fn in ("le", "ge"):
+        a = _dominant(b)
+        places = b.apply(ops.Iota(), b.constant(3, "int64"))
+        less = b.map("sub", build.insert_axes(b, places, (0,), 2), build.insert_axes(b, places, (1,), 2))
+        keep = b.map(fn, less, b.constant(0, "int64"))
+        part = b.map("switch", keep, a, b.constant(0.0, "float64"))
+        v = b.input(TensorType("float64", (3, 2)))
+        factors, swaps, _ = _factors(b, part)
+        made += [b.apply(build.call(name), factors, swaps, v, part) for name in ("lu_solve", "lu_solve_transposed")]
+    return tuple(made)
+
+
+def _sample_scaled(b: Rewriter) -> Sample:
+    v, m = b.input(TensorType("float64", (3,))), b.input(TensorType("float64", (3, None)))
+    places = b.apply(ops.Iota(), b.constant(3, "int64"))
+    same = b.map("eq", build.insert_axes(b, places, (1,), 2), build.insert_axes(b, places, (0,), 2))
+    d = b.map("switch", same, build.insert_axes(b, v, (0,), 2), b.constant(0.0, "float64"))
+    return (build.contract(b, d, (0, 1), m, (1, 2), (0, 2)), build.contract(b, m, (1, 2), d, (0, 1), (2, 0)))
+
+
+# ------------------------------------------------------------------------------------------- products
+
+
+def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
+    """(x y) v is x (y v): two products with a vector."""
+    for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
+        inner, vector = b.eqn(args[k], PRODUCTS), args[1 - k]
+        if inner is None or len(rest) != 1 or len(labels) != 2 or rest[0] not in labels or len(op.out) != 1 \
+                or rest[0] in op.out or not _once(b, args[k]):
+            continue
+        p, (one, other) = inner.op, inner.args
+        summed = p.out[list(labels).index(rest[0])]
+        if len(p.a) != 2 or len(p.b) != 2 or len(p.out) != 2 or len(set(p.a) & set(p.b)) != 1:
+            continue
+        near, far = ((p.b, other), (p.a, one)) if summed in p.b else ((p.a, one), (p.b, other))
+        (between,) = set(p.a) & set(p.b)
+        (left,) = set(far[0]) - {between}
+        if between in p.out or summed == between:
+            continue
+        first = build.contract(b, near[1], near[0], vector, (summed,), (between,))
+        return build.contract(b, far[1], far[0], first, (between,), (left,))
+    return None
+
+
+def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
+    """The sum of the diagonal of x y, which is the sum of x times y^T."""
+    part = b.eqn(args[0], READING)
+    if op.fn != "add" or op.axes != (0,) or part is None or len(part.op.items) != 1 or args[0].type.ndim != 1:
+        return None
+    flat = b.eqn(part.args[0], ops.Reshape)
+    product = None if flat is None else b.eqn(flat.args[0], PRODUCTS)
+    if product is None or flat.args[0].type.ndim != 2 or not _once(b, flat.args[0]):
+        return None
+    p, (x, y), item = product.op, product.args, part.op.items[0]
+    if len(p.a) != 2 or len(p.b) != 2 or len(set(p.a) & set(p.b)) != 1 or set(p.a) & set(p.b) & set(p.out) \
+            or item.at is not None or item.start not in (None, 0):
+        return None
+    sizes = [b.size(flat.args[0], k) for k in range(2)]
+    step = b.map("add", b.constant(1, "int64"), sizes[1])
+    given = part.args[-1] if item.step is ops.DYNAMIC else b.constant(item.step or 1, "int64")
+    count = b.map("minimum", *sizes)
+    stop = b.map("mul", b.map("maximum", b.constant(0, "int64"), count), step)
+    whole = part.args[1] is stop if item.stop is ops.DYNAMIC else b.sizes.equal(
+        b.dims(args[0]), (b.sizes.value(count),))
+    if given is not step or not whole:
+        return None
+    (between,) = set(p.a) & set(p.b)
+    parts = [build.cut(b, v, stop=count, axis=1 - list(labels).index(between)) for v, labels in ((x, p.a), (y, p.b))]
+    names = [[between if name == between else -1 for name in labels] for labels in (p.a, p.b)]
+    return build.contract(b, parts[0], names[0], parts[1], names[1], ())
+
+
+def _sample_product(b: Rewriter) -> Sample:
+    x, y = b.input(TensorType("float64", (3, None))), b.input(TensorType("float64", (4, None)))
+    v, w = b.input(TensorType("float64", (4,))), b.input(TensorType("float64", (3,)))
+    one = build.contract(b, x, (0, 1), y, (2, 1), (0, 2))
+    other = build.contract(b, y, (0, 1), x, (2, 1), (0, 2))
+    return (build.contract(b, one, (0, 1), v, (1,), (0,)), build.contract(b, w, (1,), other, (0, 1), (0,)))
+
+
+def _sample_trace(b: Rewriter) -> Sample:
+    made = []
+    for shape in ((None, 3), (5, 3)):
+        x, y = b.input(TensorType("float64", (shape[0], None))), b.input(TensorType("float64", (shape[1], None)))
+        product = build.contract(b, x, (0, 1), y, (2, 1), (0, 2))
+        n, m = (b.size(product, k) for k in range(2))
+        flat = b.apply(ops.Reshape(1), product, b.map("mul", n, m))
+        step = b.map("add", b.constant(1, "int64"), m)
+        count = b.map("maximum", b.constant(0, "int64"), b.map("minimum", n, m))
+        part = build.cut(b, flat, 0, b.map("mul", count, step), step)
+        made.append(build.fold(b, "add", part, (0,)))
+    return tuple(made)
+
+
+_ORDER = "sums of products in another order"
+
+RULES = (
+    Rule("solve_instead_of_inverse", On(PRODUCTS, some=(ops.Call,)), _solved, exact=False, ulps=256,
+         sample=_sample_solved, why="a solution by factors is closer to the exact one than a product with an inverse"),
+    Rule("log_of_determinant", On(("log",), first=(ops.Call, "abs"), needs=(ops.Call,)), _log_of_determinant,
+         exact=False, ulps=64, sample=_sample_determinant,
+         why="the determinant over- or underflows where its logarithm does not"),
+    Rule("triangular_system", On((ops.Call,)), _triangular, exact=False, ulps=256, sample=_sample_triangular,
+         why="substitution with the triangle itself, not with its factors"),
+    Rule("scaled_rows", On(PRODUCTS, some=("switch",)), _scaled_rows, exact=False, sample=_sample_scaled,
+         why="no sum with zeros: infinities do not become nan in other rows"),
+    Rule("product_by_vector", On(PRODUCTS, some=PRODUCTS), _product_by_vector, exact=False, ulps=256,
+         sample=_sample_product, why=_ORDER),
+    Rule("trace_of_product", On(FOLDING, first=READING, needs=PRODUCTS), _trace_of_product,
+         exact=False, ulps=256, sample=_sample_trace, why=_ORDER),
+)

@@ -1,13 +1,16 @@
 """Positions that index arrays give: checked before anything is read or written at them.
 
-In: a Program.  Out: the same in which the positions of each Gather and ScatterAt that are no scalars are int64 and come
-from an Assert, so that loops may use them; negative ones count from the end (`index.Lookup`).  Checks are Asserts like
-any other: one fold over the array, and a search for the first position at fault where it fails.  Equal positions of
-axes of one size are checked once; all positions of an axis in order, and those that a mask of its size gives, are not.
+In: a Program.  Out: the same in which the positions of each Gather and ScatterAt that are no scalars are int64 and
+come from an Assert, so that loops may use them.  Checks are Asserts like any other: one fold over the array, and a
+search for the first position at fault where it fails.  Equal positions of axes of one size are checked once; all
+positions of an axis in order, and those that a mask of its size gives, are not.  Positions that are used more than once
+are counted from the start there; of others those that are negative are where they are looked up (`index.Lookup`).
 Not here: scalar positions, which the schedule checks where it computes them.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 
@@ -28,6 +31,8 @@ def with_positions(program: Program) -> Program:
     b = Builder()
     env = copy_inputs(program, b)
     found: dict[tuple[Var, int, object], Var] = {}
+    uses = Counter([(i, axis) for eqn in program.eqns if isinstance(eqn.op, ops.AT_ARRAYS)
+                    for axis, i in zip(eqn.op.axes, eqn.args[len(eqn.args) - len(eqn.op.axes):])])
     for eqn in program.eqns:
         if isinstance(eqn.op, ops.AT_ARRAYS):
             b.sources = eqn.sources
@@ -36,7 +41,8 @@ def with_positions(program: Program) -> Program:
             for axis, i in zip(eqn.op.axes, eqn.args[first:]):
                 key = (i, axis, dims[axis])
                 if key not in found:
-                    found[key] = env[i] if _fits(sizes, i, dims[axis]) else _checked(b, env[eqn.args[0]], axis, env[i])
+                    found[key] = env[i] if _fits(sizes, i, dims[axis]) else _checked(
+                        b, env[eqn.args[0]], axis, env[i], uses[i, axis] > 1)
             args = [*[env[a] for a in eqn.args[:first]],
                     *[found[i, axis, dims[axis]] for axis, i in zip(eqn.op.axes, eqn.args[first:])]]
             made = b.equation(eqn.op, args, eqn.out.name)
@@ -59,8 +65,8 @@ def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
     return eqn.op == build.call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
 
 
-def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:
-    """The index array i, in bounds of an axis of x."""
+def _checked(b: Builder, x: Var, axis: int, i: Var, often: bool) -> Var:
+    """The index array i, in bounds of an axis of x; `often`: counted from the start."""
     if not tensor(i).ndim:
         return i
     lowest, size = None, tensor(x).shape[axis]
@@ -74,10 +80,13 @@ def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:
         index = b.map("minimum", i, b.constant(_MOST, "uint64")) if tensor(i).dtype == "uint64" else i
         index = b.cast(index, "int64")
     n, zero = b.size(x, axis), b.constant(0, "int64")
-    lower = index
+    position = lower = index
     if tensor(i).dtype not in dtypes.UNSIGNED and lowest != 0:
         lower = b.map("add", index, n)
-    upper = b.map("sub", b.map("sub", n, b.constant(1, "int64")), index)
+        if often:
+            position = lower = b.equation(ops.Map("switch"), (b.map("lt", index, zero), lower, index),
+                                          f"{i.name or 'index'}_position").out
+    upper = b.map("sub", b.map("sub", n, b.constant(1, "int64")), position)
     valid = b.map("ge", b.map("or_", lower, upper), zero)           # one of them is negative out of bounds
     message = OUT_OF_BOUNDS.format(f"dimension {axis}")
-    return b.apply(ops.Assert(message, "index", 2), index, valid, index, n)
+    return b.apply(ops.Assert(message, "index", 2), position, valid, index, n)

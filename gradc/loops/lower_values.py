@@ -146,10 +146,10 @@ class ValueWriter:
         key = "position", own, term.size
         found = scope.find(key)
         if found is None:
-            below = Fn("lt", (value, Lit(0, "int64")), "bool")
-            from_end = Fn("add", (value, Size(term.size)), "int64")
+            below = Fn("neg", (Fn("cast", (Fn("lt", (value, Lit(0, "int64")), "bool"),), "int64"),), "int64")
+            more = Fn("and_", (below, Size(term.size)), "int64")        # all bits of the size, or none
             place = scope.at(min(level, scope.level))
-            found = place.names[key] = self.let(place, "position", Fn("switch", (below, from_end, value), "int64"))
+            found = place.names[key] = self.let(place, "position", Fn("add", (value, more), "int64"))
         return found
 
     def value(self, operand: Operand, scope: Scope) -> Expr:

@@ -228,9 +228,17 @@ class BodyBuilder:
             if at.root in self.values.trees:
                 at = self.values.views[self.copy(at, i)]
             at = at.broadcast(dims[:len(dims) - rest], shape)
-            below = i.data is None or (i.data < 0).any()
-            positions.append(Lookup(at.repeated(dims), i, view.dims[axis] if below else None))
+            positions.append(Lookup(at.repeated(dims), i, view.dims[axis] if self._may_be_negative(i) else None))
         return view.gathered(self.sizes, axes, positions, dims)
+
+    def _may_be_negative(self, i: Var) -> bool:
+        """May positions be negative?  Not if their check (`loops.gather`) tests their own sign, or there is none."""
+        made = self._producers.get(i)
+        if made is None or type(made.op) is not ops.Assert:
+            return i.data is not None and bool((i.data < 0).any())
+        test = self._producers.get(made.args[1])
+        bits = None if test is None else self._producers.get(test.args[0])
+        return bits is None or made.args[0] not in bits.args
 
     def _scatter_range(self, eqn: Eqn, op: Any, ranges: list[tuple[Any, ...]]) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""

@@ -72,7 +72,7 @@ def test_sort_and_order(library: ctypes.CDLL, dtype: str) -> None:
             assert made.tobytes() == np.sort(x, kind="stable").tobytes(), (n, x)
             assert call(library, "ARGSORT", [x], [n], order) == 0
             np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
-            for ranks in (np.arange(n)[::-1], np.arange(n)[[n // 2, 0, n // 3, n // 2][:4 if n else 0]]):
+            for ranks in (np.arange(n)[::-1].copy(), np.arange(n)[[n // 2, 0, n // 3, n // 2][:4 if n else 0]]):
                 places = np.empty(len(ranks), "int64")
                 assert call(library, "ORDER_AT", [x, ranks], [n, len(ranks)], places) == 0
                 np.testing.assert_array_equal(places, order[ranks])

@@ -167,7 +167,7 @@ M = at.dmatrix("m")
 V = at.dvector("v")
 I = at.lscalar("i")     # noqa: E741
 SAMPLES: dict[type, Callable[[], Any]] = {
-    ops.Constant: lambda: M + at.constant(np.arange(3.0)),
+    ops.Const: lambda: M + at.constant(np.arange(3.0)),
     ops.Map: lambda: at.exp(M) * V,
     ops.Cast: lambda: at.cast(M, "int32"),
     ops.Reduce: lambda: M.sum(axis=0) + M.max(axis=0),
@@ -198,7 +198,7 @@ SAMPLES: dict[type, Callable[[], Any]] = {
 def test_every_kind_has_a_sample_that_runs_the_same_in_c(kind: type) -> None:
     assert kind in SAMPLES, "no sample in tests/test_tables.py"
     out = SAMPLES[kind]()
-    assert any(type(node.op) is kind or kind is ops.Constant for node in gradc.ir.graph.toposort([out]))
+    assert any(type(node.op) is kind or kind is ops.Const for node in gradc.ir.graph.toposort([out]))
     values = [np.array([[1.0, 2.5, -3.0], [4.0, 0.5, 6.0]]), np.array([1.0, 2.0, 3.0]), 1]
     c, numpy = (gradc.function([M, V, I], out, mode=mode, on_unused_input="ignore")(*values)
                 for mode in ("c", gradc.Mode("interpret", None)))

@@ -55,7 +55,7 @@ def _of_shape(dtype: str, op: ops.OpKind, args: Args, source: SourceLine | None)
     return [TensorType.make(dtype, Static(source).shape(op, args))]
 
 
-def _constant(op: ops.Constant, args: Args, source: SourceLine | None) -> list[Type]:
+def _constant(op: ops.Const, args: Args, source: SourceLine | None) -> list[Type]:
     data = op.value.data
     return [TensorType.make(data.dtype.name, data.shape)]
 
@@ -381,7 +381,7 @@ def _cond(op: ops.Cond, args: Args, source: SourceLine | None) -> list[Type]:
 
 
 _INFER: dict[type, Callable[..., list[Type]]] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
@@ -82,7 +82,7 @@ def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: 
     """
     _check_options("sort", kind, order, stable)
     x, axis = _last("sort", a, axis)
-    return _back(apply(ops.Call("sort"), x), axis)
+    return _back(apply(build.call("sort"), x), axis)
 
 
 def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
@@ -93,7 +93,7 @@ def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, orde
     """
     _check_options("argsort", kind, order, stable)
     x, axis = _last("argsort", a, axis)
-    return _back(apply(ops.Call("argsort"), x), axis)
+    return _back(apply(build.call("argsort"), x), axis)
 
 
 def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
@@ -128,7 +128,7 @@ def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str 
     """
     _check_options("partition", kind, order, None, ("introselect",))
     x, axis = _last("partition", a, axis)
-    return _back(apply(ops.Call("sort"), _check_kth("partition", kth, x)), axis)
+    return _back(apply(build.call("sort"), _check_kth("partition", kth, x)), axis)
 
 
 def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
@@ -136,7 +136,7 @@ def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: s
     """The positions (int64) of the elements of `partition(a, kth, axis)`, which are those of `argsort`."""
     _check_options("argpartition", kind, order, None, ("introselect",))
     x, axis = _last("argpartition", a, axis)
-    return _back(apply(ops.Call("argsort"), _check_kth("argpartition", kth, x)), axis)
+    return _back(apply(build.call("argsort"), _check_kth("argpartition", kth, x)), axis)
 
 
 def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
@@ -161,9 +161,9 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
     for part in parts:
         key, _ = _last("lexsort", part, axis)
         if order is None:
-            order = apply(ops.Call("argsort"), key)
+            order = apply(build.call("argsort"), key)
         else:
-            order = take_along_axis(order, apply(ops.Call("argsort"), take_along_axis(key, order, -1)), -1)
+            order = take_along_axis(order, apply(build.call("argsort"), take_along_axis(key, order, -1)), -1)
     assert order is not None
     return _back(order, axis)
 
@@ -175,7 +175,7 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
                          f"known{at(table.source)}")
     axis = normalize_axis(axis, table.type.ndim - 1, "lexsort", table)
     rows = moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1)
-    return _back(apply(ops.Call("order_of_rows"), rows), axis)
+    return _back(apply(build.call("order_of_rows"), rows), axis)
 
 
 # ------------------------------------------------------------------------------------------- the largest
@@ -247,7 +247,7 @@ def order_at(x: TensorVariable, ranks: TensorVariable) -> TensorVariable:
 
     ranks: a vector for all rows, or one for each.
     """
-    return apply(ops.Call("order_at"), x, ranks)
+    return apply(build.call("order_at"), x, ranks)
 
 
 # ------------------------------------------------------------------------------------------------- search
@@ -268,7 +268,7 @@ def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: Tenso
     if sorter is not None:
         x = _sorted_by(x, as_tensor_variable(sorter))
     common = dtypes.upcast(x.type.dtype, v.type.dtype)
-    found = apply(ops.Call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
+    found = apply(build.call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
     return found if v.type.ndim == 1 else reshape(found, sizes_of(v), ndim=v.type.ndim)
 
 

@@ -107,7 +107,7 @@ def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
 
 
 def _elements(rows: TensorVariable, *ranks: TensorVariable) -> list[TensorVariable]:
-    """The elements of each row at each of `ranks` (int64), which are vectors for all rows, or for each along an axis."""
+    """The elements of each row at `ranks` (int64): each a vector for all rows, or, along the last axis, one a row."""
     known = ranks[0].type.shape[-1]
     size = size_of(ranks[0], ranks[0].type.ndim - 1) if known is None else known
     joined = join(-1, *ranks) if len(ranks) > 1 else ranks[0]

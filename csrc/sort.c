@@ -19,7 +19,9 @@ enum {
     WIDTH = 10,                 /* bits of a digit: counts and the open lines of targets fit caches */
     NARROW = 8,                 /* in arrays of no more elements than digits                        */
     DIGITS = 1 << WIDTH,
-    MOST_PASSES = 4
+    MOST_PASSES = 4,
+    FEW = 2048,                 /* elements of which the order is made for the sake of some ranks       */
+    FEW_RANKS = 64              /* more are read from the order                                         */
 };
 
 gradc_sorter gradc_sorters[GRADC_TYPES];
@@ -48,6 +50,15 @@ static plan plan_for(int64_t n, uint64_t most, int room)
     used = used < MOST_PASSES * widest ? used : MOST_PASSES * widest;
     const int passes = (used + widest - 1) / widest;
     return (plan){passes, passes ? (used + passes - 1) / passes : 0, bits - used};
+}
+
+/* The digit of the element of that rank; begin[d]: how many elements have digits below d. */
+static int digit_at(const int64_t *begin, int64_t rank)
+{
+    int digit = 0;
+    for (int half = DIGITS / 2; half; half /= 2)
+        digit += begin[digit + half] <= rank ? half : 0;
+    return digit;
 }
 
 static void clear(int64_t (*counts)[DIGITS], plan p)

@@ -139,20 +139,31 @@ int NAME(SORT)(gradc_frame *frame, int number, const void *const *in, const int6
     return status;
 }
 
-/* The order of the n elements of x at the positions `from` (all of them: NULL), which go up. */
-static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *order)
+/* The same of the n elements at the positions `from` (all of them: NULL). */
+static int64_t NAME(range_of)(const T *x, const int64_t *from, int64_t n, W *lowest, W *highest)
 {
-    W low = (W)-1, high = 0;
-    int64_t nans = 0, counts[MOST_PASSES][DIGITS];
     if (!from)
-        nans = NAME(range)(x, n, &low, &high);
-    for (int64_t i = 0; from && i < n; ++i) {
+        return NAME(range)(x, n, lowest, highest);
+    W low = (W)-1, high = 0;
+    int64_t nans = 0;
+    for (int64_t i = 0; i < n; ++i) {
         const T element = x[from[i]];
         const W key = KEY(element);
         nans += IS_NAN(element);
         low = !IS_NAN(element) && key < low ? key : low;
         high = !IS_NAN(element) && key > high ? key : high;
     }
+    *lowest = low;
+    *highest = high;
+    return nans;
+}
+
+/* The order of the n elements of x at the positions `from` (all of them: NULL), which go up. */
+static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *order)
+{
+    W low = (W)-1, high = 0;
+    int64_t counts[MOST_PASSES][DIGITS];
+    const int64_t nans = NAME(range_of)(x, from, n, &low, &high);
     const W nan = n > nans ? (W)(high - low + 1) : 0;
     const int bits = bits_of((uint64_t)(n - 1));            /* a word is a key, and behind it a position */
     plan p = plan_for(n, nans ? nan : nan - 1, 64 - bits);
@@ -204,6 +215,88 @@ int NAME(ARGSORT)(gradc_frame *frame, int number, const void *const *in, const i
     NAME(ranks)(in[0], (int)n, rank);
     for (int64_t i = 0; i < n; ++i)
         order[rank[i]] = i;
+    return 0;
+}
+
+/* Where the elements of the given ranks are, of the n elements of x at the positions `from` (all of them: NULL), which
+ * go up: those are looked at further that share their high bits with one of these, until they are few. */
+static int NAME(select)(const T *x, const int64_t *from, int64_t n, const int64_t *ranks, int64_t m, int64_t *places)
+{
+    W low = (W)-1, high = 0;
+    int64_t begin[DIGITS + 1] = {0}, first[DIGITS], next[DIGITS], kept = 0;
+    uint8_t wanted[DIGITS] = {0};
+    const int64_t nans = NAME(range_of)(x, from, n, &low, &high);
+    const W nan = n > nans ? (W)(high - low + 1) : 0;
+    const int bits = bits_of(nans ? nan : (W)(nan - 1)), shift = bits > WIDTH ? bits - WIDTH : 0;
+    if (n <= FEW || m > FEW_RANKS || !bits) {
+        int64_t *const order = malloc((size_t)n * sizeof *order);
+        const int status = order ? NAME(order)(x, from, n, order) : GRADC_NO_MEMORY;
+        for (int64_t k = 0; k < m && !status; ++k)
+            places[k] = order[ranks[k]];
+        free(order);
+        return status;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const T element = x[from ? from[i] : i];
+        ++begin[((IS_NAN(element) ? nan : (W)(KEY(element) - low)) >> shift) + 1];
+    }
+    for (int64_t d = 0; d < DIGITS; ++d)
+        begin[d + 1] += begin[d];
+    for (int64_t k = 0; k < m; ++k)
+        wanted[digit_at(begin, ranks[k])] = 1;
+    for (int64_t d = 0; d < DIGITS; ++d) {
+        first[d] = kept;
+        kept += wanted[d] ? begin[d + 1] - begin[d] : 0;
+    }
+    int64_t *const found = malloc((size_t)(kept + 1) * sizeof *found);      /* the last for all that is not wanted */
+    int status = found ? 0 : GRADC_NO_MEMORY;
+    for (int64_t d = 0; d < DIGITS; ++d)
+        next[d] = wanted[d] ? first[d] : kept;
+    for (int64_t i = 0; !status && i < n; ++i) {
+        const int64_t position = from ? from[i] : i;
+        const W digit = (IS_NAN(x[position]) ? nan : (W)(KEY(x[position]) - low)) >> shift;
+        found[next[digit]] = position;
+        next[digit] += wanted[digit];
+    }
+    for (int64_t d = 0; !status && d < DIGITS; ++d) {
+        int64_t inner[FEW_RANKS], at[FEW_RANKS], count = 0;
+        for (int64_t k = 0; wanted[d] && k < m; ++k)
+            if (digit_at(begin, ranks[k]) == d)
+                inner[count++] = ranks[k] - begin[d];
+        if (count)
+            status = NAME(select)(x, found + first[d], next[d] - first[d], inner, count, at);
+        for (int64_t k = m; count && k-- > 0;)
+            if (digit_at(begin, ranks[k]) == d)
+                places[k] = at[--count];
+    }
+    free(found);
+    return status;
+}
+
+/* numbers: n, how many ranks; errors: a rank that there is not, n. */
+int NAME(ORDER_AT)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const T *x = in[0];
+    const int64_t *ranks = in[1], n = numbers[0], m = numbers[1];
+    int64_t *places = out[0];
+    for (int64_t k = 0; k < m; ++k)
+        if (ranks[k] < 0 || ranks[k] >= n) {
+            frame->error[0] = ranks[k];
+            frame->error[1] = n;
+            return 1;
+        }
+    if (m == 0)
+        return 0;
+    if (n > SHORT)
+        return NAME(select)(x, NULL, n, ranks, m, places);
+    uint8_t rank[SHORT];
+    int64_t order[SHORT];
+    NAME(ranks)(x, (int)n, rank);
+    for (int64_t i = 0; i < n; ++i)
+        order[rank[i]] = i;
+    for (int64_t k = 0; k < m; ++k)
+        places[k] = order[ranks[k]];
     return 0;
 }
 

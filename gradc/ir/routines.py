@@ -162,6 +162,12 @@ class UserRoutine:
 # ------------------------------------------------------------------------------------------------- values
 
 
+def _order_at(x: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    for rank in ranks[(ranks < 0) | (ranks >= len(x))][:1]:
+        raise Fault(0, int(rank), len(x))
+    return np.argsort(x, kind="stable")[ranks]
+
+
 def _order_of_rows(x: np.ndarray) -> np.ndarray:
     return np.lexsort(x.T[::-1]) if x.shape[1] else np.arange(len(x))
 
@@ -240,6 +246,8 @@ _ROWS = (
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
             works=True),
+    Routine("order_at", "(n),(k)->(k)", ("real", "int64"), ("int64",), _order_at, "order_at", ("C", "C"), faults=(
+        ("IndexOutOfBoundsError", "order_at: there is no rank {0} among {1} elements"),), shown=2, works=True),
     Routine("order_of_rows", "(n,m)->(n)", ("real",), ("int64",), _order_of_rows, "order_of_rows", ("C",),
             works=True),
     Routine("searchsorted_left", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("left"), "searchsorted",

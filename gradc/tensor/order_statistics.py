@@ -1,4 +1,4 @@
-"""Medians and quantiles: composites of `sorting.sort`.
+"""Medians and quantiles: composites of `sorting.order_at`.
 
 Other axes than those that are gone are a batch.  A row with a nan has the value nan; the functions named nan... leave
 them out.  Derivatives go to the elements that a value is made of.  The methods of quantiles are those of NumPy:
@@ -18,10 +18,11 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import fail, in_range
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
+from gradc.tensor.joining import join
 from gradc.tensor.reduce import multiply_sizes, normalize_axes
 from gradc.tensor.selection import take_along_axis
-from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padright, transpose
-from gradc.tensor.sorting import real_numbers, sort
+from gradc.tensor.shape import flatten, moveaxis, reshape, transpose
+from gradc.tensor.sorting import order_at, real_numbers
 from gradc.tensor.types import Axes, TensorLike
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ MIXTURES: dict[str, tuple[Formula, Callable[[Numbers], Numbers]]] = {
 
 
 def _rows(what: str, a: TensorLike, axis: Axes) -> tuple[TensorVariable, tuple[int, ...], int]:
-    """The elements along `axis`, sorted, as the last axis, not empty; these axes, and of how many."""
+    """The elements along `axis` as the last axis, not empty; these axes, and of how many."""
     x = real_numbers(what, a)
     axes = normalize_axes(axis, x, what)
     ndim = x.type.ndim
@@ -95,8 +96,7 @@ def _rows(what: str, a: TensorLike, axis: Axes) -> tuple[TensorVariable, tuple[i
     n = size_of(flat, flat.type.ndim - 1)
     if isinstance(n, Constant) and n.data == 0:
         raise ShapeError(f"{what} of no elements has no value{at(x.source or user_line())}")
-    flat = in_range(n, 1, None, f"{what} of no elements has no value", "size", on=flat)
-    return sort(flat), axes, ndim
+    return in_range(n, 1, None, f"{what} of no elements has no value", "size", on=flat), axes, ndim
 
 
 def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
@@ -106,17 +106,21 @@ def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
     return size_of(rows, rows.type.ndim - 1)
 
 
-def _elements(rows: TensorVariable, places: TensorVariable) -> TensorVariable:
-    """The elements of each row at `places`, a vector for all of them or one for each."""
-    return rows[..., places] if places.type.ndim == 1 else take_along_axis(rows, places, -1)
+def _elements(rows: TensorVariable, *ranks: TensorVariable) -> list[TensorVariable]:
+    """The elements of each row at `ranks` (int64): each a vector for all rows, or, along the last axis, one a row."""
+    known = ranks[0].type.shape[-1]
+    size = size_of(ranks[0], ranks[0].type.ndim - 1) if known is None else known
+    joined = join(-1, *ranks) if len(ranks) > 1 else ranks[0]
+    found = take_along_axis(rows, order_at(rows, joined), -1)
+    return [found] if len(ranks) == 1 else [found[..., :size], found[..., size:]]
 
 
 def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool) -> TensorVariable:
     """`result`, nan of the rows with a nan, where they are not left out."""
     if without_nan or rows.type.dtype not in dtypes.FLOATS:
         return result
-    last = shape_padright(rows[..., -1])
-    return ew.switch(ew.isnan(last), constant(math.nan, dtype=result.type.dtype), result)
+    has_nan = red.any(ew.isnan(rows), -1, keepdims=True)
+    return ew.switch(has_nan, constant(math.nan, dtype=result.type.dtype), result)
 
 
 def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: bool) -> TensorVariable:
@@ -126,7 +130,7 @@ def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: b
     if not n.type.ndim:
         half, less = half.dimshuffle("x"), less.dimshuffle("x")
     floating = rows.type.dtype if rows.type.dtype in dtypes.FLOATS else "float64"
-    high, low = (cast(_elements(rows, place), floating) for place in (half, less))
+    high, low = (cast(part, floating) for part in _elements(rows, half, less))
     result = ew.switch(ew.eq(half, less), high, ew.true_divide(ew.add(low, high), 2))
     result = _nan_of_nan(result, rows, without_nan)[..., 0]
     return build.insert_axes(graph, result, axes, ndim) if keepdims else result
@@ -168,14 +172,14 @@ def _quantile(what: str, a: TensorLike, q: TensorLike, axis: Axes, method: str, 
     last = ew.maximum(ew.sub(n, 1), 0)
     if method in ELEMENTS:
         place = cast(ELEMENTS[method](n, part), "int64")
-        result = _elements(rows, ew.minimum(ew.maximum(place, 0), last))
+        (result,) = _elements(rows, ew.minimum(ew.maximum(place, 0), last))
     else:
         formula, weight = MIXTURES[method]
         exact = formula(n, part)
         whole = ew.floor(exact)
         first = cast(whole, "int64")
-        low, high = (cast(_elements(rows, ew.minimum(ew.maximum(place, 0), last)), floating)
-                     for place in (first, ew.add(first, 1)))
+        low, high = (cast(part, floating) for part in _elements(
+            rows, *[ew.minimum(ew.maximum(place, 0), last) for place in (first, ew.add(first, 1))]))
         result = _mixture(low, high, cast(weight(ew.sub(exact, whole)), floating))
     result = moveaxis(_nan_of_nan(result, rows, without_nan), -1, 0)
     kept = result[0] if not given.type.ndim else result

@@ -72,6 +72,10 @@ def test_sort_and_order(library: ctypes.CDLL, dtype: str) -> None:
             assert made.tobytes() == np.sort(x, kind="stable").tobytes(), (n, x)
             assert call(library, "ARGSORT", [x], [n], order) == 0
             np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
+            for ranks in (np.arange(n)[::-1].copy(), np.arange(n)[[n // 2, 0, n // 3, n // 2][:4 if n else 0]]):
+                places = np.empty(len(ranks), "int64")
+                assert call(library, "ORDER_AT", [x, ranks], [n, len(ranks)], places) == 0
+                np.testing.assert_array_equal(places, order[ranks])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,11 +103,11 @@ def test_without_memory_it_says_so(library: ctypes.CDLL) -> None:
     x = 1 + np.arange(n) * 37 % n * 1e-15
     x[::7] = -1e300 * np.arange(len(x[::7]))
     allowed = ctypes.c_int.in_dll(library, "allowed")
-    for name, most in (("SORT", 1), ("ARGSORT", 2), ("ORDER_OF_ROWS", 1)):
+    for name, most in (("SORT", 1), ("ARGSORT", 2), ("ORDER_AT", 3), ("ORDER_OF_ROWS", 1)):
         out = np.empty(n, "float64" if name == "SORT" else "int64")
         found = []
         for k in range(most + 1):
             allowed.value = k
-            found.append(call(library, name, [x], [n, 1], out))
+            found.append(call(library, name, [x, np.zeros(1, "int64")], [n, 1], out))
         allowed.value = -1
         assert found == [-1] * most + [0], name

@@ -39,5 +39,5 @@ def _no_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 
 CALL_VJP["sort"], CALL_JVP["sort"] = _sort_vjp, _sort_jvp
-for _name in ("argsort", "order_of_rows", "searchsorted_left", "searchsorted_right"):
+for _name in ("argsort", "order_at", "order_of_rows", "searchsorted_left", "searchsorted_right"):
     CALL_VJP[_name], CALL_JVP[_name] = _no_vjp, _no_jvp

@@ -8,6 +8,15 @@
 
 #include "gradc_runtime.h"
 
+/* One body compiled for several instruction sets, chosen when the library is loaded (too early for the thread
+ * sanitizer). */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) \
+    && !defined(__SANITIZE_THREAD__)
+#define GRADC_CLONES __attribute__((target_clones("avx512f", "avx2", "default"), noinline))
+#else
+#define GRADC_CLONES
+#endif
+
 /* arena.c ------------------------------------------------------------------------------------------------ */
 
 /* 64-byte aligned; large blocks in huge pages.  NULL without memory; to be freed with free(). */
@@ -62,6 +71,24 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
     int gradc_##name##_F32(gradc_frame *, int, const void *const *, const int64_t *, void *const *); \
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
+
+/* sort.c ------------------------------------------------------------------------------------------------- */
+
+#define GRADC_DECLARE_REAL(name, type) \
+    int gradc_##name##_##type(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+#define GRADC_DECLARE_REALS(name) GRADC_OF_TYPES(GRADC_DECLARE_REAL, name)
+GRADC_OF_REALS(GRADC_DECLARE_REALS)
+
+/* What sorts an array in place; 0, or there is no memory. */
+typedef int (*gradc_sorter)(void *first, intptr_t n, void *unused);
+#define GRADC_TYPE(name, type) gradc_##name##_##type,
+enum { GRADC_OF_TYPES(GRADC_TYPE, TYPE) GRADC_TYPES };
+extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they are faster; else NULL */
+
+/* index.c ------------------------------------------------------------------------------------------------ */
+
+int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 

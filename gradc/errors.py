@@ -74,12 +74,6 @@ class NotScalarConstantError(GradcError):
     code = "E111"
 
 
-class AdvancedIndexingError(GradcError, TypeError):
-    """An index that needs advanced indexing was given where only a basic one is accepted."""
-
-    code = "E112"
-
-
 class GradientError(GradcError):
     """A derivative can't be built."""
 

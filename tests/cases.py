@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tests.cases_base import Case
 from tests.cases_elemwise import BINARY, UNARY
-from tests.cases_index import EXTRA, INDEXING
+from tests.cases_index import EXTRA, INDEXING, MOVED, SELECTION
 from tests.cases_linalg import PRODUCTS
 from tests.cases_matrices import LINALG
 from tests.cases_nnet import NNET
@@ -19,7 +19,7 @@ from tests.cases_reductions import REDUCTIONS
 from tests.cases_shapes import CREATION, SHAPES
 from tests.cases_sort import ORDER
 
-CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *ORDER, *SHAPES, *CREATION, *INDEXING, *PRODUCTS,
+CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *ORDER, *SHAPES, *CREATION, *INDEXING, *SELECTION, *MOVED, *PRODUCTS,
                      *EXTRA, *NNET, *LINALG]
 
 # Public names that are no functions of tensors, or are tested on their own.

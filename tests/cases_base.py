@@ -63,6 +63,8 @@ SAMPLERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     "bools": lambda rng, shape: rng.integers(0, 2, shape),
     "minus_one": lambda rng, shape: np.full(shape, -1),
     "two": lambda rng, shape: np.full(shape, 2),
+    "odd_bools": lambda rng, shape: np.arange(np.prod(shape, dtype=int)).reshape(shape) % 2,
+    "orders": lambda rng, shape: rng.permuted(np.broadcast_to(np.arange(shape[-1]), shape), axis=-1),
     "positions": lambda rng, shape: rng.integers(-3, 3, shape),         # of which some are equal
     "triangles": lambda rng, shape: rng.normal(0, 1, shape) / shape[-1] + 2 * np.eye(shape[-1]),
     "positive_definite": lambda rng, shape: (x := rng.normal(0, 1, shape)) @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]),

@@ -94,7 +94,7 @@ def exact(value: Any) -> Any:
 def _equation(eqn: Eqn, args: list[Any]) -> Any:
     op: Any = eqn.op
     kind = type(op)
-    if kind is ops.Constant:
+    if kind is ops.Const:
         return exact(op.value.data)
     if kind is ops.Map and op.fn in ROWS:
         return np.frompyfunc(ROWS[op.fn], len(args), 1)(*args)

@@ -145,15 +145,11 @@ def test_files_of_the_extension_use_those_above_them() -> None:
             assert order.index(owner[name]) <= place, f"{file} uses {name} of {owner[name]}, which stands below it"
 
 
-# One is Aesara's name of a constant variable, the other the op kind that stands for it in a Program.
-TWICE = {"Constant"}
-
-
-def test_no_two_public_classes_have_one_name() -> None:
+def test_no_two_classes_have_one_name() -> None:
     """A name means one thing wherever it is read."""
     found: dict[str, list[str]] = {}
     for path in modules():
         for node in parsed(path).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(module_name(path))
-    assert {name: where for name, where in found.items() if len(where) > 1 and name not in TWICE} == {}
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}

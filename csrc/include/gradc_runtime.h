@@ -41,7 +41,8 @@ typedef struct gradc_blas {
  * its signature names them (of "...": the number of elements); then of each argument of layout "matrix" whether its
  * columns are what lies in one piece (0 or 1) and how many elements are from one to the next, and of each of layout
  * "each" whether it has a value for each element (0 or 1).
- * Returns 0, or the number of what is wrong (from 1), with values for its message in frame->error. */
+ * Returns 0, or the number of what is wrong (from 1), with values for its message in frame->error, or
+ * GRADC_NO_MEMORY. */
 typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                              void *const *out);
 
@@ -56,9 +57,23 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
     ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS) ROW(PINV) \
     ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(EIG)
+/* Those of sorting: one for each real type. */
+#define GRADC_OF_REALS(ROW) \
+    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS)
+#define GRADC_OF_TYPES(EACH, name) \
+    EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
+    EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
+/* Those of one dtype. */
+#define GRADC_OF_ONE_DTYPE(ROW) \
+    ROW(NONZERO) ROW(BINCOUNT)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
-enum { GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_ROUTINES };
+#define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,
+#define GRADC_NUMBERS_OF_REALS(name) GRADC_OF_TYPES(GRADC_NUMBER_OF, name)
+enum {
+    GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
+    GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
+};
 
 static inline int64_t gradc_bits(double value)
 {

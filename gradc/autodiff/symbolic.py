@@ -15,12 +15,13 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import SourceLine
 from gradc.ir import build, dtypes, infer, ops
+from gradc.ir.facts import FOLDING, REORDERING
 from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType, Type
 
 _SUB = ops.Map("sub")
-_BY_TYPES = (ops.Cast, ops.Reduce, ops.Transpose)       # kinds whose arguments' types tell the type of the result
+_BY_TYPES = (ops.Cast, *FOLDING, *REORDERING)       # kinds whose arguments' types tell the type of the result
 
 
 class Symbolic:

@@ -61,11 +61,11 @@ def connection(node: Apply) -> Pattern | None:
     """
     op = node.op
     kind = type(op)
+    if kind is ops.Map:
+        return [[False], [True]] if op.fn == "second" else None
     leading = facts(op).values
     if leading is not None:
         return [[k < leading] for k in range(len(node.inputs))]
-    if kind is ops.Map:
-        return [[False], [True]] if op.fn == "second" else None
     if kind is ops.GradientOf:
         return [[op.kind != "disconnected"], [False]][:len(node.inputs)]
     if kind in CONNECTION:

@@ -16,7 +16,7 @@ import numpy as np
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Blanks, Names
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
-from gradc.ir.routines import get_routine
+from gradc.ir.routines import GENERIC, Routine, get_routine
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -434,6 +434,7 @@ class Printer:
         self.frame = True
         numbers = [self.size(n) for n in s.numbers]
         outs = [self.address(load) for load in s.outs]
+        row: Routine | None = get_routine(s.routine) if isinstance(s.routine, str) else None
         if isinstance(s.routine, ArraySnippet):
             self.snippets[s.routine] = None
             args = [self.address(e) if rank and type(e) is Load else self.expr(e)
@@ -442,18 +443,20 @@ class Printer:
         else:
             args = [self.address(e) if type(e) is Load else f"&(const {C_TYPE[e.dtype]}){{{self.expr(e, True)}}}"
                     for e in s.args]
-            which = f"callback(frame, {s.routine}" if isinstance(s.routine, int) else \
-                "routines[{0}](frame, {0}".format(get_routine(s.routine).c_name(s.outs[0].dtype))
+            which = f"callback(frame, {s.routine}"
+            if row is not None:
+                dtype = next((e.dtype for e, want in zip(s.args, row.takes) if want in GENERIC), "")
+                which = "routines[{0}](frame, {0}".format(row.c_name(dtype))
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
                    f"{listed('void *const', outs)})"
-        ends = isinstance(s.routine, int) or (isinstance(s.routine, str) and get_routine(s.routine).works)
+        ends = isinstance(s.routine, int) or (row is not None and row.works)
         if not s.failures and not ends:
             self.line(f"{call};")
             return
         self.checks = True
         self.line("{")
         self.line(f"    const int status = {call};")
-        first = get_routine(s.routine).shown if isinstance(s.routine, str) else 0
+        first = row.shown if row is not None else 0
         place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
         for code, number in s.failures:
             shown = place if code is not None else [(0, "status")]

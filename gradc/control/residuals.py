@@ -18,7 +18,7 @@ from gradc.ir import ops
 from gradc.ir.graph import Apply, Constant, Variable, toposort
 from gradc.ir.scalars import COST, get_row
 
-_CHEAP = (*ops.VIEWS, ops.Constant, ops.Cast, ops.Concat, ops.Iota, ops.ShapeOf, ops.Assert, ops.GradientOf, ops.Words)
+_CHEAP = (*ops.VIEWS, ops.Const, ops.Cast, ops.Concat, ops.Iota, ops.ShapeOf, ops.Assert, ops.GradientOf, ops.Words)
 _ROOTS_AND_POWERS = (-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4)      # exponents for which passes find something better
 
 

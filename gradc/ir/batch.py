@@ -413,7 +413,7 @@ def _cond(builder: Builder, op: ops.Cond, args: Sequence[Var], batched: Flags, l
 
 
 BATCH: dict[type, Callable[..., Result]] = {
-    ops.Constant: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
+    ops.Const: _never, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather, ops.ScatterAt: _scatter_at,
     ops.Concat: _concat, ops.Iota: _never, ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call,

@@ -117,3 +117,19 @@ def contract(b: Applies[V], x: V, a: Sequence[int], y: V, c: Sequence[int], out:
 def call(routine: Any, ranks: tuple[int, ...] = ()) -> ops.OpKind:
     """The op that calls a routine; `ranks` of the results whose sizes are its last arguments."""
     return ops.Call(routine, ranks)
+
+
+# ------------------------------------------------------------------------------------- positions along an axis
+
+
+def along(b: Applies[V], positions: V) -> list[V]:
+    """The index arrays by which x is taken at `positions` along its last axis, a row of them for each row of x."""
+    last = positions.type.ndim - 1
+    rows = [b.apply(ops.Iota(), b.apply(ops.ShapeOf(axis), positions)) for axis in range(last)]
+    return [*[dimshuffle(b, row, [0 if k == axis else -1 for k in range(last + 1)]) for axis, row in enumerate(rows)],
+            positions]
+
+
+def take_along(b: Applies[V], x: V, positions: V) -> V:
+    """x at `positions` along its last axis, a row of them for each row of x."""
+    return b.apply(ops.Gather(tuple(range(x.type.ndim))), x, *along(b, positions))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run_user_op(eqn: Eqn, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-    """The results of the user's Op of a Call; it sees copies of `inputs`, and nobody else has what is returned."""
+    """The results of the user's Op that is called; it sees copies of `inputs`, and nobody else has what is returned."""
     own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in inputs]
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in performed(eqn, own, shapes)]
 

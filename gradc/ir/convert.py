@@ -42,7 +42,7 @@ def to_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
     def leaf(v: Variable) -> None:
         if isinstance(v, graph.Constant) and isinstance(v.data, np.ndarray):
             builder.sources = ()
-            env[id(v)] = builder.equation(ops.Constant(ops.ConstantValue(v.data)), (), v.name).outs[0]
+            env[id(v)] = builder.equation(ops.Const(ops.ConstantValue(v.data)), (), v.name).outs[0]
             return
         raise MissingInputError(f"{graph.describe(v)} of type {v.type} is needed to compute the outputs, but is not "
                                 f"an input{at(v.source)}; add it to the inputs or give it a value in `givens`")
@@ -220,7 +220,7 @@ def inline(program: Program, variables: Sequence[Variable], *, bare: bool = Fals
     """
     env: dict[Var, Variable] = dict(zip(program.inputs, variables))
     for eqn in program.eqns:
-        if type(eqn.op) is ops.Constant:
+        if type(eqn.op) is ops.Const:
             data = eqn.op.value.data
             made = [eqn.out.type.constant_class(eqn.out.type, data, name=eqn.out.name)]
             if bare:

@@ -72,7 +72,7 @@ def _digest(program: Program, inner: Callable[[Program], str], number_of: Callab
             number[out] = str(len(number))
             if out.name:
                 parts.append(sanitised(out.name))
-        if type(op) is ops.Constant:
+        if type(op) is ops.Const:
             data = op.value.data
             parts.append(f"constant {data.dtype.str} {data.shape}")
             h.update(data.tobytes())

@@ -110,7 +110,7 @@ def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
 
 
 FACTS: dict[type, Facts] = {
-    ops.Constant: Facts(view=True, fused=True),
+    ops.Const: Facts(view=True, fused=True),
     ops.Map: Facts(elementwise=True, fused=True, work=lambda eqn: weight(eqn.op) * elements(eqn.out)),
     ops.Cast: Facts(elementwise=True, fused=True),
     ops.Reduce: Facts(fused=True, folds=lambda op: op.axes),

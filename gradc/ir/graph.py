@@ -246,7 +246,7 @@ class Apply:
 class Op:
     """Base class of user-defined operations (`make_node, perform, grad | L_op, R_op, connection_pattern`).
 
-    gradc's own operations are the closed set in `ir.ops`; a subclass of this class becomes a `Call`: `perform` is
+    gradc's own operations are the closed set in `ir.ops`; a subclass of this class is called: `perform` is
     called as `ir.callback` says.  Ops are equal, so that their results are computed once, if they have the same class
     and `__props__`, or else are one object.
     `infer_shape(fgraph, node, input_shapes)`, with fgraph None, states a tuple of sizes for each result, made of

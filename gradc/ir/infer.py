@@ -11,7 +11,7 @@ from typing import Any
 
 from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.routines import STATED, Routine, UserRoutine, get_routine
+from gradc.ir.routines import GENERIC, STATED, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
 from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, HasType, RngType, StaticShape, TensorType, Type
@@ -55,7 +55,7 @@ def _of_shape(dtype: str, op: ops.OpKind, args: Args, source: SourceLine | None)
     return [TensorType.make(dtype, Static(source).shape(op, args))]
 
 
-def _constant(op: ops.Constant, args: Args, source: SourceLine | None) -> list[Type]:
+def _constant(op: ops.Const, args: Args, source: SourceLine | None) -> list[Type]:
     data = op.value.data
     return [TensorType.make(data.dtype.name, data.shape)]
 
@@ -267,12 +267,12 @@ def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
         return types
     dtype = _taken(op, routine, inputs, source)
     shapes = Static(source).shapes(op, args)
-    return [RngType() if want == "state" else TensorType.make(dtype if want == "float" else want, shape)
+    return [RngType() if want == "state" else TensorType.make(dtype if want in GENERIC else want, shape)
             for want, shape in zip(routine.gives, shapes)]
 
 
 def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | None) -> str:
-    """The dtype of the floats that a routine is given; all arguments have the dtypes and dimensions that it takes."""
+    """What the generic word of a routine stands for; all arguments have the dtypes and dimensions that it takes."""
     if len(inputs) != len(routine.takes):
         raise TypeMismatchError(f"{op} takes {len(routine.takes)} argument(s), got {len(inputs)}{at(source)}")
     dtype = ""
@@ -281,9 +281,9 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
         if want == "state" and t in (RngType(), WORDS):
             continue
         if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
-                (want,) if want != "float" else (dtype,) if dtype else dtypes.FLOATS):
+                (want,) if want not in GENERIC else (dtype,) if dtype else GENERIC[want]):
             raise TypeMismatchError(f"{op} takes {dtype or want}, got {describe(x)} of type {t}{at(source)}")
-        if want == "float":
+        if want in GENERIC:
             dtype = t.dtype
         few = 0 if core == STATED else len(core)
         if t.ndim < few or (core == STATED and t.ndim not in (0, *op.ranks)):
@@ -381,7 +381,7 @@ def _cond(op: ops.Cond, args: Args, source: SourceLine | None) -> list[Type]:
 
 
 _INFER: dict[type, Callable[..., list[Type]]] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

@@ -70,7 +70,7 @@ def run_equation(eqn: Eqn, args: Values, holomorphic: bool = False) -> Sequence[
     return [result]
 
 
-def _constant(op: ops.Constant, args: Values, eqn: Eqn) -> Value:
+def _constant(op: ops.Const, args: Values, eqn: Eqn) -> Value:
     return op.value.data
 
 
@@ -445,7 +445,7 @@ def _is_complex_step(args: Values, eqn: Eqn) -> bool:
 
 
 _RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

@@ -5,7 +5,7 @@ op *means* stands in the tables: types in `ir.infer`, values in `ir.interp`, der
 `autodiff.rules`, loops in `loops.lower`; a completeness test holds each kind against each table.
 
 kind                 arguments               result
-Constant(value)      -                       the array `value`
+Const(value)         -                       the array `value`
 Map(fn)              one per row argument    elementwise; NumPy broadcasting, of *static* 1s (and missing axes) only
 Cast(dtype)          x                       x in another dtype
 Reduce(fn, axes)     x                       axes removed, folded by a binary row; sums and products of float32
@@ -88,7 +88,7 @@ class ConstantValue:
 
 
 @record
-class Constant(OpKind):
+class Const(OpKind):
     value: ConstantValue
 
     def __str__(self) -> str:
@@ -497,11 +497,11 @@ def checks_positions(op: OpKind) -> bool:
     return isinstance(op, AT_ARRAYS)
 
 
-KINDS: tuple[type, ...] = (Constant, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
+KINDS: tuple[type, ...] = (Const, Map, Cast, Reduce, Cumulate, ArgReduce, Contract, Broadcast, Transpose, Reshape,
                            Slice, Scatter, Gather, ScatterAt, Concat, Iota, ShapeOf, Assert, Call, Words, Scan,
                            Cond)
 
 # The kinds that have one result each.
 OneResult: TypeAlias = (
-    "Constant | Map | Cast | Reduce | Cumulate | ArgReduce | Contract | Broadcast | Transpose | Reshape | Slice | "
+    "Const | Map | Cast | Reduce | Cumulate | ArgReduce | Contract | Broadcast | Transpose | Reshape | Slice | "
     "Scatter | Gather | ScatterAt | Concat | Iota | ShapeOf | Assert | Words | GradientOf")

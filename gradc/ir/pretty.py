@@ -32,7 +32,7 @@ def names_of(program: Program) -> dict[Var, str]:
 def equation_text(eqn: Eqn, names: dict[Var, str]) -> str:
     """The right-hand side of one equation; a Var that no equation defines (a bug to be shown) prints as its number."""
     args = [names.get(a, repr(a)) for a in eqn.args]
-    if type(eqn.op) is ops.Constant:
+    if type(eqn.op) is ops.Const:
         return repr(eqn.op.value)
     if reads(eqn.op) is not None:
         return f"{args[0]}{eqn.op}" + (f" with {', '.join(args[1:])}" if len(args) > 1 else "")

@@ -147,7 +147,7 @@ class Builder:
         if types is None:
             types = infer.output_types(op, args)
         number = self._next
-        data = op.value.data if type(op) is ops.Constant else None
+        data = op.value.data if type(op) is ops.Const else None
         if len(types) == 1:
             outs: tuple[Var, ...] = (Var(number, types[0], data, name),)
         else:
@@ -163,7 +163,7 @@ class Builder:
     def constant(self, value: Any, dtype: str | None = None) -> Var:
         """A constant; Python numbers take the dtype given (or autocast's)."""
         data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
-        return self.equation(ops.Constant(ops.ConstantValue(data)), ()).outs[0]
+        return self.equation(ops.Const(ops.ConstantValue(data)), ()).outs[0]
 
     def map(self, fn: str, *args: Var) -> Var:
         """Elementwise `fn`."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from gradc.record import record
 
 Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes; an argument has them all or none
+GENERIC = {"float": dtypes.FLOATS, "real": dtypes.DISCRETE + dtypes.FLOATS}      # dtypes that a word stands for
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
 
@@ -33,7 +34,7 @@ MOST_SHOWN = 4              # values in the message of an error (csrc/include/gr
 class Routine:
     """A row.
 
-    takes, gives  dtypes; "float": float32 or float64, the same for all of them; "state": that of a random generator
+    takes, gives  dtypes; a word of GENERIC: one of these, the same for all of them; "state": that of a random generator
     value         of one core of each argument and the sizes stated, in NumPy (also of complex numbers, for the complex
                   step): the result, or a list of several; raises Fault
     c             name of the C function, without dtype; see `c_name`
@@ -85,6 +86,11 @@ class Routine:
         return len(self.options) + len(self.labels) + sum({"matrix": 2, "each": 1}.get(x, 0) for x in self.layouts)
 
     @property
+    def generic(self) -> str:
+        """The word of GENERIC among the dtypes that it takes, or ""."""
+        return next((want for want in self.takes if want in GENERIC), "")
+
+    @property
     def may_fail(self) -> bool:
         return bool(self.faults)
 
@@ -93,8 +99,8 @@ class Routine:
         return "state" in self.takes
 
     def c_name(self, dtype: str) -> str:
-        """The number of its C function, a name of gradc_runtime.h; `dtype`: of the floats."""
-        return f"GRADC_{self.c}_{dtypes.SHORT[dtype]}".upper() if "float" in self.takes else f"GRADC_{self.c}".upper()
+        """The number of its C function, a name of gradc_runtime.h; `dtype`: what its generic word stands for."""
+        return f"GRADC_{self.c}_{dtypes.SHORT[dtype]}".upper() if self.generic else f"GRADC_{self.c}".upper()
 
     def error(self, found: Fault, place: Sequence[int]) -> errors.GradcError:
         """The error that the interpreter raises at index `place` of the batch."""
@@ -156,6 +162,24 @@ class UserRoutine:
 # ------------------------------------------------------------------------------------------------- values
 
 
+def _order_of_rows(x: np.ndarray) -> np.ndarray:
+    return np.lexsort(x.T[::-1]) if x.shape[1] else np.arange(len(x))
+
+
+def _places(side: Literal["left", "right"]) -> Callable[..., np.ndarray]:
+    return lambda x, v: np.asarray(np.searchsorted(x, v, side))
+
+
+def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.flatnonzero(mask)
+
+
+def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if (x < 0).any():
+        raise Fault(0, x[x < 0][0])
+    return np.bincount(x, minlength=shape[0])
+
+
 def _drawn(name: str) -> Callable[..., list[Any]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
@@ -213,6 +237,15 @@ _ROWS = (
                            ("cholesky_or_nan", ()))],
     Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("float",) * 2, ("float",), matrices.cholesky_back, "cholesky_back",
             ("C", "C"), cost=("m", "m", "m"), blas=True),
+    Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
+    Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
+            works=True),
+    Routine("order_of_rows", "(n,m)->(n)", ("real",), ("int64",), _order_of_rows, "order_of_rows", ("C",),
+            works=True),
+    Routine("searchsorted_left", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("left"), "searchsorted",
+            ("C", "C"), (0,)),
+    Routine("searchsorted_right", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("right"), "searchsorted",
+            ("C", "C"), (1,)),
     Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
             "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True),
     Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),
@@ -250,13 +283,18 @@ _ROWS = (
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
+    # the positions of the true elements of a mask, whose number is stated
+    Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
+    # how often each of 0, 1, ... occurs; the number of counts is stated
+    Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
+        ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
 
 
 def get_routine(routine: Any) -> Any:
-    """The row that the field `routine` of a Call names, or is."""
+    """The row that an op's field `routine` names, or is."""
     if not isinstance(routine, str):
         return routine
     found = ROUTINES.get(routine)

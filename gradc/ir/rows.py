@@ -80,7 +80,7 @@ def _assert(op: ops.Assert, eqn: Eqn) -> Form:
 
 
 ROW: dict[type, Callable[[Any, Eqn], Form]] = {
-    ops.Constant: _none, ops.Map: _map, ops.Cast: _first, ops.Reduce: _reduce, ops.Cumulate: _along,
+    ops.Const: _none, ops.Map: _map, ops.Cast: _first, ops.Reduce: _reduce, ops.Cumulate: _along,
     ops.ArgReduce: _along, ops.Contract: _contract, ops.Broadcast: _none, ops.Transpose: _transpose,
     ops.Reshape: _none, ops.Slice: _slice, ops.Scatter: _none, ops.Gather: _gather, ops.ScatterAt: _none,
     ops.Concat: _concat, ops.Iota: _none, ops.ShapeOf: _none, ops.Assert: _assert, ops.Call: _none, ops.Words: _none,

@@ -76,7 +76,7 @@ def _same(s: Sizing, op: ops.OpKind, args: Args) -> list[Known]:
     return [s.of(args[0])]
 
 
-def _constant(s: Sizing, op: ops.Constant, args: Args) -> list[Known]:
+def _constant(s: Sizing, op: ops.Const, args: Args) -> list[Known]:
     return [op.value.data.shape]
 
 
@@ -252,8 +252,9 @@ def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
     what = literal(str(op))
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
+    name = s.naming()
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x, name=s.naming(): FEW_ROWS.format(what, literal(name(x))))
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(name(x))))
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]
@@ -267,7 +268,7 @@ def _cond(s: Sizing, op: ops.Cond, args: Args) -> list[Known]:
 
 
 RULES: dict[type[ops.OpKind], Rule] = {
-    ops.Constant: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
+    ops.Const: _constant, ops.Map: _map, ops.Cast: _same, ops.Reduce: _reduce, ops.Cumulate: _same,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,
     ops.ScatterAt: _scatter_at, ops.Concat: _concat, ops.Iota: _iota,

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
-from gradc.ir.routines import MOST_SHOWN, ROUTINES
+from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import ArraySnippet
 from gradc.loops.nodes import (
@@ -499,9 +499,9 @@ class _Body:
         if row is None:
             self.of.fail(f"{name} is no routine")
         given = row.takes[:len(row.layouts)]
-        dtype = next((d for d, want in zip(found, given) if want == "float"), "")
-        want = [{"float": dtype, "state": "uint64"}.get(d, d) for d in (*given, *row.gives)]
-        if found != want or (dtype and dtype not in dtypes.FLOATS):
+        dtype = next((d for d, want in zip(found, given) if want in GENERIC), "")
+        want = [dtype if d in GENERIC else "uint64" if d == "state" else d for d in (*given, *row.gives)]
+        if found != want or (dtype and dtype not in GENERIC[row.generic]):
             self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
         if len(s.numbers) != row.count:

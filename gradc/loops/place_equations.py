@@ -108,7 +108,7 @@ class EquationPlacer(BodyBuilder):
                 views[out] = view.broadcast(self.sizes.of(out), eqn.args[-1].type.shape)
             case ops.Map():
                 self._map(eqn)
-            case ops.Constant():
+            case ops.Const():
                 values.whole(out)
                 values.frame.add(out)
             case ops.Iota():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024
 
 _MOVED = tuple([kind for kind in ops.VIEWS if kind is not ops.Broadcast])
-_CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Constant)
+_CONSTANTS = (*sorted(CONSTANT_KINDS), ops.Const)
 
 
 def _fold(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
@@ -43,10 +43,10 @@ def _fold(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
             value = interp.run_equation(Eqn(op, tuple(args), (Var(-1, want),)), [a.data for a in args])[0]
     except GradcError:
         return None             # it fails whenever it runs; then it should fail at run time, with its line
-    return b.apply(ops.Constant(ops.ConstantValue(np.asarray(value))))
+    return b.apply(ops.Const(ops.ConstantValue(np.asarray(value))))
 
 
-def _uniform(b: Rewriter, op: ops.Constant, args: Args) -> Var | None:
+def _uniform(b: Rewriter, op: ops.Const, args: Args) -> Var | None:
     data = op.value.data
     if data.ndim == 0 or data.size == 0:
         return None
@@ -54,7 +54,7 @@ def _uniform(b: Rewriter, op: ops.Constant, args: Args) -> Var | None:
     first = flat[:1]
     if flat.tobytes() != first.tobytes() * data.size:
         return None
-    scalar = b.apply(ops.Constant(ops.ConstantValue(data.reshape(-1)[0].reshape(()))))
+    scalar = b.apply(ops.Const(ops.ConstantValue(data.reshape(-1)[0].reshape(()))))
     return b.raw(ops.Broadcast(), (scalar, *[b.constant(s, "int64") for s in data.shape]))
 
 
@@ -108,6 +108,6 @@ def _sample_broadcast(b: Rewriter) -> Sample:
 RULES = (
     Rule("fold", On((ANY_MAP, ops.Cast, ops.Cumulate, ops.ArgReduce, ops.Concat, *FOLDING, *PRODUCTS, *ops.WRITES,
                      *_MOVED), every=_CONSTANTS), _fold, sample=_sample_fold),
-    Rule("constant_array_of_one_value", On((ops.Constant,)), _uniform, sample=_sample_uniform),
+    Rule("constant_array_of_one_value", On((ops.Const,)), _uniform, sample=_sample_uniform),
     Rule("map_of_broadcast", On((ANY_MAP,), some=(ops.Broadcast,)), _map_of_broadcast, sample=_sample_broadcast),
 )

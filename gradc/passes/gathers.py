@@ -95,7 +95,7 @@ def _sample_same_place(b: Rewriter) -> Sample:
 
 
 RULES = (
-    Rule("gather_of_a_range", On((ops.Gather,), second=(ops.Constant,)), _range, sample=_sample_range),
+    Rule("gather_of_a_range", On((ops.Gather,), second=(ops.Const,)), _range, sample=_sample_range),
     Rule("gather_of_gather", On((ops.Gather,), first=(ops.Gather,)), _twice, sample=_sample_twice),
     Rule("added_at_one_place", On((ops.ScatterAt,), first=(ops.ScatterAt,)), _same_place, exact=False,
          why="the order of a sum: parts are added before they are added to the whole", sample=_sample_same_place),

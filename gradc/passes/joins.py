@@ -248,7 +248,7 @@ def join_pads(program: Program, state: State, table: Table) -> Program:
     """`program` with sums of padded vectors as joins; new equations pass through the rules of `table`."""
     if not any(type(eqn.op) in CHANGING or type(eqn.op) is ops.Reshape for eqn in program.eqns):
         return program
-    found = _Search(program).found
+    found = _JoinSearch(program).found
     if not found:
         return program
     b = Rewriter(state, table, "pads", program)
@@ -268,7 +268,7 @@ def join_pads(program: Program, state: State, table: Table) -> Program:
     return b.program([state.latest(v) for v in program.outputs])
 
 
-class _Search:
+class _JoinSearch:
     """Result -> its rows, for the largest sums of vectors, some of them padded, and such sums side by side."""
 
     def __init__(self, program: Program) -> None:

@@ -156,7 +156,7 @@ class Loop:
 
         def inside(x: Var) -> Var:
             if x.data is not None:
-                return inner.apply(ops.Constant(ops.ConstantValue(x.data)))
+                return inner.apply(ops.Const(ops.ConstantValue(x.data)))
             if x not in known:
                 known[x] = inner.input(x.type, x.name)
                 added[known[x]] = x

@@ -210,10 +210,10 @@ def kind_of(op: ops.OpKind) -> Any:
     cls = type(op)
     if cls is ops.Map:
         return op.fn  # type: ignore[attr-defined]
-    if cls is ops.Constant:
+    if cls is ops.Const:
         data = op.value.data  # type: ignore[attr-defined]
         if data.ndim:
-            return ops.Constant
+            return ops.Const
         return _NAMED.get(float(data), "#") if data.dtype.kind in "fiu" else "#"
     return cls
 

@@ -140,7 +140,7 @@ class Rewriter(Builder):
         if key is not None and key in self._const:
             return self._const[key]
         data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
-        var = self.apply(ops.Constant(ops.ConstantValue(data)))
+        var = self.apply(ops.Const(ops.ConstantValue(data)))
         if key is not None:
             self._const[key] = var
         return var
@@ -167,7 +167,7 @@ class Rewriter(Builder):
     def place(self, key: Any, op: ops.OpKind, args: Sequence[Var], types: Sequence[Any]) -> Eqn:
         """A new equation at the end."""
         number = self._next
-        data = op.value.data if type(op) is ops.Constant else None
+        data = op.value.data if type(op) is ops.Const else None
         outs = tuple([Var(number + k, t, data) for k, t in enumerate(types)])
         self._next = number + len(outs)
         eqn = Eqn(op, tuple(args), outs, self.sources)

@@ -314,7 +314,7 @@ class _Split:
 def _stand_in(b: Builder, v: Var, rows: bool) -> Var:
     """A value of the type of `v`, or of rows of that type."""
     if v.data is not None:
-        return b.apply(ops.Constant(ops.ConstantValue(v.data)))
+        return b.apply(ops.Const(ops.ConstantValue(v.data)))
     return b.input(with_rows(v.type) if rows else v.type)
 
 

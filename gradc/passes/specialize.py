@@ -114,7 +114,7 @@ def share_reciprocals(program: Program, state: State) -> Program:
     ones: dict[str, Var] = {}
 
     def place(op: ops.OpKind, args: tuple[Var, ...], sources: tuple[int, ...]) -> Var:
-        out = Var(state.next, result_type(op, args), op.value.data if isinstance(op, ops.Constant) else None)
+        out = Var(state.next, result_type(op, args), op.value.data if isinstance(op, ops.Const) else None)
         state.next += 1
         state.kinds[out.number] = kind_of(op)
         eqns.append(Eqn(op, args, (out,), sources))
@@ -129,7 +129,7 @@ def share_reciprocals(program: Program, state: State) -> Program:
             r = reciprocal.get(args[1])
             if r is None:
                 if dtype not in ones:
-                    ones[dtype] = place(ops.Constant(ops.ConstantValue(np.asarray(1.0, dtype))), (), ())
+                    ones[dtype] = place(ops.Const(ops.ConstantValue(np.asarray(1.0, dtype))), (), ())
                 r = reciprocal[args[1]] = place(_DIVIDE, (ones[dtype], args[1]), eqn.sources)
             if args[0].data is not None and not args[0].data.ndim and args[0].data == 1:
                 replaced[eqn.out] = r

@@ -24,16 +24,29 @@ from gradc.tensor.creation import *
 from gradc.tensor.diagonals import *
 from gradc.tensor.elemwise import *
 from gradc.tensor.extra import *
+from gradc.tensor.filters import *
+from gradc.tensor.grids import *
+from gradc.tensor.histograms import *
 from gradc.tensor.index import *
 from gradc.tensor.inputs import *
 from gradc.tensor.joining import *
+from gradc.tensor.masks import *
+from gradc.tensor.moves import *
+from gradc.tensor.order_statistics import *
+from gradc.tensor.padding import *
+from gradc.tensor.positions import *
+from gradc.tensor.products import *
 from gradc.tensor.reduce import *
 from gradc.tensor.repeats import *
+from gradc.tensor.selection import *
+from gradc.tensor.sets import *
 from gradc.tensor.shape import *
 from gradc.tensor.sharedvar import *
+from gradc.tensor.sorting import *
 from gradc.tensor.special import log_softmax as log_softmax
 from gradc.tensor.special import logsumexp as logsumexp
 from gradc.tensor.special import softmax as softmax
+from gradc.tensor.statistics import *
 from gradc.tensor.trigonometry import *
 from gradc.tensor.typed_inputs import *
 from gradc.tensor.variable import *

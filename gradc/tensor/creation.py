@@ -1,4 +1,4 @@
-"""Tensors from shapes: `zeros, full, arange, eye, meshgrid, ...`, composites of `Broadcast` and `Iota`."""
+"""Tensors from shapes: `zeros, full, arange, eye, ...`, composites of `Broadcast` and `Iota`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import gradc.tensor.shape as shp
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError, at, quoted
+from gradc.errors import ShapeError, at
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe
@@ -16,7 +15,6 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, integer, not_negative, true
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.diagonals import offsets
-from gradc.tensor.joining import stack
 from gradc.tensor.trigonometry import cos, sin
 from gradc.tensor.types import ShapeLike, SizeLike, TensorLike
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alloc", "arange", "complex_from_polar", "empty", "empty_like", "eye", "full", "full_like", "identity_like",
-    "linspace", "meshgrid", "mgrid", "ogrid", "ones", "ones_like", "tri", "zeros", "zeros_like",
+    "ones", "ones_like", "tri", "zeros", "zeros_like",
 ]
 
 
@@ -43,12 +41,12 @@ def alloc(value: TensorLike, *shape: ShapeLike) -> TensorVariable:
 def full(shape: ShapeLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of `shape` with every element `fill_value`.  Dtype: `dtype`, else that of fill_value."""
     value = as_tensor_variable(fill_value)
-    return apply(ops.Broadcast(), value if dtype is None else _converted(value, dtype),
+    return apply(ops.Broadcast(), value if dtype is None else converted(value, dtype),
                  *[not_negative(s, "alloc") for s in sizes(shape)])
 
 
-def _converted(value: TensorVariable, dtype: DTypeLike) -> TensorVariable:
-    """`value` in `dtype`; a constant stays a constant."""
+def converted(value: TensorVariable, dtype: DTypeLike) -> TensorVariable:
+    """`value` in `dtype`; a constant stays a constant (`cast` makes an expression of it)."""
     return constant(value.data, dtype=dtype) if isinstance(value, Constant) else cast(value, dtype)
 
 
@@ -70,7 +68,7 @@ def empty(shape: ShapeLike, dtype: DTypeLike | None = None) -> TensorVariable:
 def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of the shape of x with every element `fill_value`.  Dtype: that of x unless given."""
     x = as_tensor_variable(x)
-    value = _converted(as_tensor_variable(fill_value), x.type.dtype if dtype is None else dtype)
+    value = converted(as_tensor_variable(fill_value), x.type.dtype if dtype is None else dtype)
     if x.type.ndim == 0:
         return ew.second(x, value)
     return apply(ops.Broadcast(), value, *sizes_of(x))
@@ -127,7 +125,7 @@ def arange(start: TensorLike, stop: TensorLike | None = None, step: TensorLike =
             fail(_ENDLESS, "value")
         count = size_constant(len(range(a, b, s)) if discrete else max(int(np.ceil((b - a) / s)), 0))
     elif discrete:
-        count = _count_steps(*[_converted(v, "int64") for v in (first, last, by)])
+        count = _count_steps(*[converted(v, "int64") for v in (first, last, by)])
     else:
         span = ew.true_divide(ew.sub(cast(last, common), first), by)
         count = cast(ew.ceil(true(ew.isfinite(span), _ENDLESS, on=span)), "int64")
@@ -137,10 +135,10 @@ def arange(start: TensorLike, stop: TensorLike | None = None, step: TensorLike =
     unit = isinstance(by, Constant) and by.data == 1
     if not unit:
         # NumPy's step is the rounded difference of the first two elements.
-        delta = _converted(by, work) if discrete else ew.sub(ew.add(_converted(first, work), by), first)
+        delta = converted(by, work) if discrete else ew.sub(ew.add(converted(first, work), by), first)
         result = ew.mul(result, delta)
     if not (isinstance(first, Constant) and first.data == 0):
-        result = ew.add(_converted(first, work), result)
+        result = ew.add(converted(first, work), result)
     return cast(result, want)
 
 
@@ -150,29 +148,6 @@ def _count_steps(first: TensorVariable, last: TensorVariable, by: TensorVariable
     if isinstance(by, Constant) and by.data == 1:
         return last if zero else ew.sub(last, first)
     return ew.neg(ew.floor_divide(ew.sub(first, last), by))
-
-
-def linspace(start: TensorLike, stop: TensorLike, num: int = 50, endpoint: bool = True,
-             dtype: DTypeLike | None = None) -> TensorVariable:
-    """`num` numbers from start to stop in equal steps; the last one is stop exactly, if `endpoint`.
-
-    Dtype: floating of start and stop, float64 for integers, unless given.  Source: numpy.linspace.
-    """
-    a, b = as_tensor_variable(start), as_tensor_variable(stop)
-    common = dtypes.upcast(a.type.dtype, b.type.dtype)
-    known = isinstance(a, Constant) and isinstance(b, Constant)     # Python floats: as numpy.linspace of them
-    work = "float64" if known or common in dtypes.DISCRETE else common
-    a, b = _converted(a, work), _converted(b, work)
-    n = not_negative(sizes(num)[0], "linspace")
-    steps = ew.sub(n, size_constant(1)) if endpoint else n
-    count = apply(ops.Iota(), n)
-    place = shp.shape_padright(cast(count, work), max(a.type.ndim, b.type.ndim))
-    step = ew.true_divide(ew.sub(b, a), cast(ew.maximum(steps, size_constant(1)), work))
-    result = ew.add(ew.mul(place, step), a)
-    if endpoint:
-        is_last = shp.shape_padright(ew.and_(ew.eq(count, steps), ew.gt(n, size_constant(1))), result.type.ndim - 1)
-        result = ew.switch(is_last, b, result)
-    return result if dtype is None else cast(result, dtype)
 
 
 def eye(n: SizeLike, m: SizeLike | None = None, k: TensorLike = 0, dtype: DTypeLike | None = None) -> TensorVariable:
@@ -197,49 +172,6 @@ def identity_like(x: TensorLike, dtype: DTypeLike | None = None) -> TensorVariab
 def tri(n: SizeLike, m: SizeLike | None = None, k: TensorLike = 0, dtype: DTypeLike | None = None) -> TensorVariable:
     """The n by m matrix with ones on and below diagonal k.  Dtype: floatX unless given."""
     return cast(ew.le(_offsets("tri", n, m), integer(k, "tri", "k")), config.floatX if dtype is None else dtype)
-
-
-class _Grid:
-    """`mgrid` and `ogrid`: indexing with slices makes coordinates, as numpy.mgrid and numpy.ogrid."""
-
-    def __init__(self, sparse: bool, doc: str) -> None:
-        self._sparse = sparse
-        self.__doc__ = doc
-
-    def __getitem__(self, key: slice | tuple[slice, ...]) -> Any:
-        slices = key if isinstance(key, tuple) else (key,)
-        axes = []
-        for s in slices:
-            if not isinstance(s, slice) or s.stop is None:
-                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {quoted(s)}")
-            start = 0 if s.start is None else s.start
-            if isinstance(s.step, complex):
-                axes.append(linspace(start, s.stop, int(abs(s.step))))
-            else:
-                axes.append(arange(start, s.stop, 1 if s.step is None else s.step))
-        if not isinstance(key, tuple):
-            return axes[0]
-        ndim = len(axes)
-        open_axes = [shp.dimshuffle(a, *["x"] * k, 0, *["x"] * (ndim - 1 - k)) for k, a in enumerate(axes)]
-        if self._sparse:
-            return open_axes
-        return stack(list(shp.broadcast_arrays(*open_axes)))
-
-
-mgrid = _Grid(False, "Dense coordinates: `mgrid[0:3, 0:4]` has shape (2, 3, 4), as numpy.mgrid.")
-ogrid = _Grid(True, "Open coordinates: `ogrid[0:3, 0:4]` is a list of shapes (3, 1) and (1, 4), as numpy.ogrid.")
-
-
-def meshgrid(*vectors: TensorLike, indexing: str = "xy", sparse: bool = False) -> list[TensorVariable]:
-    """Coordinate matrices of vectors, as numpy.meshgrid."""
-    if indexing not in ("xy", "ij"):
-        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {quoted(indexing)}")
-    made = [shp.flatten(shp.atleast_1d(v)) for v in vectors]
-    place = list(range(len(made)))
-    if indexing == "xy" and len(made) > 1:
-        place[0], place[1] = 1, 0
-    open_axes = [shp.dimshuffle(v, *[0 if k == p else "x" for k in range(len(made))]) for v, p in zip(made, place)]
-    return open_axes if sparse else list(shp.broadcast_arrays(*open_axes))
 
 
 def complex_from_parts(real: TensorVariable, imag: TensorVariable) -> TensorVariable:

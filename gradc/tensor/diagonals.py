@@ -19,7 +19,7 @@ from gradc.tensor.types import Axis, TensorLike
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
-__all__ = ["diag", "diagonal", "fill_diagonal", "trace", "tril", "triu"]
+__all__ = ["diag", "diagonal", "fill_diagonal", "fill_diagonal_offset", "trace", "tril", "triu"]
 
 
 
@@ -125,11 +125,21 @@ def trace(x: TensorLike, offset: int = 0, axis1: Axis = 0, axis2: Axis = 1) -> T
 
 def fill_diagonal(x: TensorLike, value: TensorLike) -> TensorVariable:
     """A copy of the matrix x with the scalar `value` on its diagonal.  Dtype: same as x."""
-    x = _at_least_matrix(x, "fill_diagonal")
+    return _with_diagonal(x, value, 0, "fill_diagonal")
+
+
+def fill_diagonal_offset(a: TensorLike, val: TensorLike, offset: TensorLike) -> TensorVariable:
+    """A copy of the matrix a with the scalar `val` on diagonal `offset`, an integer.  Dtype: same as a."""
+    return _with_diagonal(a, val, offset, "fill_diagonal_offset")
+
+
+def _with_diagonal(x: TensorLike, value: TensorLike, k: TensorLike, what: str) -> TensorVariable:
+    x = _at_least_matrix(x, what)
     if x.type.ndim != 2:
-        raise ShapeError(f"fill_diagonal takes a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
+        raise ShapeError(f"{what} takes a matrix, {describe(x)} is {x.type.short()}{at(x.source)}")
     value = as_tensor_variable(value)
     if value.type.ndim:
-        raise ShapeError(f"fill_diagonal takes a scalar value, {describe(value)} is {value.type.short()}"
+        raise ShapeError(f"{what} takes a scalar value, {describe(value)} is {value.type.short()}"
                          f"{at(value.source)}; use set_subtensor(diag(x), value)")
-    return ew.switch(ew.eq(offsets(size_of(x, 0), size_of(x, 1)), 0), cast(value, x.type.dtype), x)
+    here = ew.eq(offsets(size_of(x, 0), size_of(x, 1)), integer(k, what, "offset"))
+    return ew.switch(here, cast(value, x.type.dtype), x)

@@ -34,7 +34,7 @@ __all__ = [
     "logical_xor", "lt", "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow",
     "power", "psi", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
     "round_half_to_even", "second", "sgn", "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "switch",
-    "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "where", "xlogx", "xlogy0", "xor",
+    "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "xlogx", "xlogy0", "xor",
 ]
 
 
@@ -337,16 +337,6 @@ def switch(cond: TensorLike, ift: TensorLike, iff: TensorLike) -> TensorVariable
     itself nan where the branch is not taken has to be replaced before it.  Slices and set_subtensor are no guards.
     """
     return elementwise("switch", as_bool(cond), ift, iff)
-
-
-def where(cond: TensorLike, ift: TensorLike | None = None, iff: TensorLike | None = None) -> TensorVariable:
-    """As `switch`; takes all three arguments.
-
-    Raises: TypeMismatchError with one argument (the indices where cond is true have no static number).
-    """
-    if ift is None or iff is None:
-        raise TypeMismatchError("where takes a condition and two values, where(cond, ift, iff)")
-    return switch(cond, ift, iff)
 
 
 def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8,

@@ -1,9 +1,10 @@
 """Indexing of variables, and new versions of tensors with a part changed.
 
-`x[...]` takes ints, integer scalars (also symbolic), slices with any of those or None as bounds and step,
-`None` (a new axis), `...`, arrays of integers (lists, NumPy's, symbolic) and masks that are known when the graph is
-built; axes of the result are in NumPy's order.  `set_subtensor(x[i], v)` and `inc_subtensor(x[i], v)` read the index
-from their first argument, also through the axes that `None` put in.
+`x[...]` takes what NumPy's arrays take: ints, integer scalars (also symbolic), slices with any of those or None as
+bounds and step, `None` (a new axis), `...`, arrays of integers (lists, NumPy's, symbolic) and masks, arrays of bools;
+axes of the result are in NumPy's order.  A mask is as large as the axes it stands for.  `set_subtensor(x[i], v)` and
+`inc_subtensor(x[i], v)` read the index from their first argument, also through the axes that `None` put in.
+Not here: functions that are written with indices (`selection.py`).
 """
 
 from __future__ import annotations
@@ -12,35 +13,39 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from gradc.errors import AdvancedIndexingError, ShapeError, TypeMismatchError, at, quoted
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.facts import permutation, reads
-from gradc.ir.graph import Constant, Variable, apply, describe, user_line
+from gradc.ir.graph import Constant, Variable, apply, describe, is_tensor, user_line
 from gradc.record import record
-from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
 from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
-from gradc.tensor.reduce import normalize_axis
-from gradc.tensor.shape import flatten
+from gradc.tensor.masks import flatnonzero
+from gradc.tensor.reduce import multiply_sizes
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
-__all__ = ["inc_subtensor", "set_subtensor", "take"]
+__all__ = ["inc_subtensor", "set_subtensor"]
 
-Entry: TypeAlias = Any      # of an index, as users write it; where it is an array, _Positions
+Entry: TypeAlias = Any      # of an index, as users write it; where it is an array, Positions
 
 
 @record(eq=False)
-class _Positions:
-    """An array of integers in an index; `length`: that of the axis of the mask it was made of."""
+class Positions:
+    """An array of integers in an index; of a mask, the positions of what is true in it, flattened."""
 
-    array: Variable
-    length: int | None = None
+    array: TensorVariable
+    mask: TensorVariable | None = None
+
+    @property
+    def axes(self) -> int:
+        """How many axes it stands for."""
+        return 1 if self.mask is None else self.mask.type.ndim
 
 
-def _bound(entry: Entry, dynamic: list[Variable], what: str) -> Any:
+def _bound(entry: Entry, dynamic: list[TensorVariable], what: str) -> Any:
     """A position, or a bound of a slice, as int, None or DYNAMIC (whose variable joins `dynamic`)."""
     if entry is None or entry.__class__ is int:
         return entry
@@ -54,69 +59,71 @@ def _bound(entry: Entry, dynamic: list[Variable], what: str) -> Any:
         data = np.asarray(entry)
         if data.dtype.kind in "iu":
             return int(data)
-    raise _no_index(entry, what)
+    raise no_index(entry, what)
 
 
-def _no_index(entry: Entry, what: str) -> TypeMismatchError:
+def no_index(entry: Entry, what: str) -> TypeMismatchError:
     if isinstance(entry, Variable):
         return TypeMismatchError(f"{what}: indices are integers, got {describe(entry)} of type {entry.type}"
                                  f"{at(entry.source)}; cast it")
-    return TypeMismatchError(f"{what}: indices are integers, slices, None, ... and arrays of integers, got "
+    return TypeMismatchError(f"{what}: indices are integers, slices, None, ... and arrays of integers or bools, got "
                              f"{quoted(entry)}{at(user_line())}")
 
 
-def _entries(entry: Entry, what: str) -> list[Entry]:
-    """An entry of an index, where it is an array as _Positions: one for each axis of a mask."""
+def entry_of(entry: Entry, what: str) -> Entry:
+    """An entry of an index, where it is an array or a mask as Positions."""
     if entry is None or entry is Ellipsis or isinstance(entry, slice) or entry.__class__ is int:
-        return [entry]
-    if isinstance(entry, (list, tuple)) and has_variable(entry):
+        return entry
+    if isinstance(entry, Variable) and not is_tensor(entry):
+        raise no_index(entry, what)
+    if isinstance(entry, Variable) or (isinstance(entry, (list, tuple)) and has_variable(entry)):
         entry = as_tensor_variable(entry)
-    if isinstance(entry, Variable) and not isinstance(entry, Constant):
-        dtype, ndim = getattr(entry.type, "dtype", ""), getattr(entry.type, "ndim", 0)
-        if dtype == "bool":
-            raise AdvancedIndexingError(f"{what}: a mask must be known when the graph is built, got {describe(entry)} "
-                                        f"of type {entry.type}{at(entry.source)}; use switch(mask, x, 0)")
-        if ndim == 0:
-            return [entry]
-        if dtype not in dtypes.INTEGERS:
-            raise _no_index(entry, what)
-        return [_Positions(entry)]
+        if not isinstance(entry, Constant):
+            if entry.type.dtype == "bool":
+                return Positions(flatnonzero(entry), entry)
+            if entry.type.ndim and entry.type.dtype not in dtypes.INTEGERS:
+                raise no_index(entry, what)
+            return Positions(entry) if entry.type.ndim else entry
     try:
         data = np.asarray(entry.data if isinstance(entry, Constant) else entry)
     except ValueError:                          # rows of different lengths
-        raise _no_index(entry, what) from None
+        raise no_index(entry, what) from None
     if data.dtype == bool:
-        if data.ndim == 0:
-            raise AdvancedIndexingError(f"{what}: a mask has at least one dimension, got {quoted(entry)}"
-                                        f"{at(user_line())}; use switch(condition, x, 0)")
-        return [_Positions(constant(i), n) for i, n in zip(np.nonzero(data), data.shape)]
+        return Positions(constant(np.flatnonzero(data)), constant(data))
     if data.ndim == 0:
-        return [entry]
+        return entry
     if data.size == 0 and isinstance(entry, (list, tuple)):
         data = data.astype("int64")
     if data.dtype.kind not in "iu":
-        raise _no_index(entry, what)
-    return [_Positions(entry if isinstance(entry, Constant) else constant(data))]
+        raise no_index(entry, what)
+    return Positions(constant(data))
+
+
+def _axes(entry: Entry) -> int:
+    """How many axes of x an entry stands for."""
+    if isinstance(entry, Positions):
+        return entry.axes
+    return int(entry is not None and entry is not Ellipsis)
 
 
 def getitem(x: TensorVariable, key: Any) -> TensorVariable:
     """`x[key]`.
 
-    Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit, TypeMismatchError for
-    what is no index, AdvancedIndexingError for masks that are not known when the graph is built.
+    Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit (of a mask, at run time
+    where sizes are not known before), TypeMismatchError for what is no index.
     """
     what = f"index of {describe(x)}"
-    entries = [e for entry in (key if isinstance(key, tuple) else [key]) for e in _entries(entry, what)]
+    entries = [entry_of(entry, what) for entry in (key if isinstance(key, tuple) else [key])]
     ndim = x.type.ndim
     dots = [k for k, e in enumerate(entries) if e is Ellipsis]
     if len(dots) > 1:
         raise ShapeError(f"an index has at most one ..., got {len(dots)}{at(x.source)}")
-    used = sum(e is not None and e is not Ellipsis for e in entries)
+    used = sum(map(_axes, entries))
     if used > ndim:
         raise ShapeError(f"too many indices: {used} for {describe(x)}, which is {x.type.short()}{at(x.source)}")
     if dots:
         entries[dots[0]:dots[0] + 1] = [slice(None)] * (ndim - used)
-    if any(isinstance(e, _Positions) for e in entries):
+    if any(isinstance(e, Positions) for e in entries):
         return _at_arrays(x, entries, what)
     items, dynamic = _items(entries, what)
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and None not in entries \
@@ -124,20 +131,20 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
-    result: Variable = x
+    result = x
     if None not in entries or any(not item.is_all for item in items):
         result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
         result = build.dimshuffle(graph, result, (*perm, *rest))
-    return as_tensor_variable(result)
+    return result
 
 
-def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[Variable]]:
+def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[TensorVariable]]:
     """A basic index, and what is dynamic in it."""
     items: list[ops.Item] = []
-    dynamic: list[Variable] = []
+    dynamic: list[TensorVariable] = []
     for e in entries:
         if isinstance(e, slice):
             start = _bound(e.start, dynamic, what)
@@ -148,13 +155,35 @@ def _items(entries: list[Entry], what: str) -> tuple[ops.Items, list[Variable]]:
     return tuple(items), dynamic
 
 
+def _masked(x: TensorVariable, entries: list[Entry]) -> tuple[TensorVariable, int]:
+    """x with one axis for each mask, in place of those that it stands for, and how many steps that took.
+
+    A mask must be as large as these axes.
+    """
+    shape: list[TensorVariable] = []
+    axis = 0
+    for e in entries:
+        for k, size in enumerate(sizes_of(e.mask) if isinstance(e, Positions) and e.mask is not None else []):
+            x = equal(size_of(x, axis + k), size,
+                      f"{named(x)} has size {{0}} along dimension {axis + k}, the mask {{1}}", on=x)
+        n = size_constant(1)
+        for k in range(_axes(e)):
+            n = multiply_sizes(n, size_of(x, axis + k))
+        shape += [] if e is None else [n]
+        axis += _axes(e)
+    if all(e.axes == 1 for e in entries if isinstance(e, Positions)):
+        return x, 0
+    shape += sizes_of(x)[axis:]
+    return apply(ops.Reshape(len(shape)), x, *shape), 1
+
+
 def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVariable:
     """x at arrays of positions: slices are taken first, then all positions, of which integers are some, at once.
 
     The axes of the positions are where these stand in the index if they stand side by side, else they come first.
     """
     axes: list[int] = []
-    index: list[Variable] = []
+    index: list[TensorVariable] = []
     order: list[Any] = []                   # of the result: -1, "positions", or the number of an axis that is sliced
     plain = [e if isinstance(e, slice) else slice(None) for e in entries if e is not None]
     apart = False
@@ -164,25 +193,20 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
         elif isinstance(e, slice):
             order.append(sum(isinstance(o, int) and o >= 0 for o in order))
         else:
-            axis = sum(o is not None for o in entries[:k])
             if "positions" not in order:
                 order.append("positions")
             apart = apart or order[-1] != "positions"
-            axes.append(axis)
-            if not isinstance(e, _Positions):
-                dynamic: list[Variable] = []
+            axes.append(sum(o is not None for o in entries[:k]))
+            if not isinstance(e, Positions):
+                dynamic: list[TensorVariable] = []
                 number = _bound(e, dynamic, what)
-                e = _Positions(dynamic[0] if dynamic else constant(number, dtype="int64"))
-            elif e.length is not None:
-                x = equal(size_of(x, axis), size_constant(e.length),
-                          f"{named(x)} has size {{0}} along dimension {axis}, the mask {{1}}", on=x)
+                e = Positions(dynamic[0] if dynamic else constant(number, dtype="int64"))
             index.append(e.array)
     items, bounds = _items(plain, what)
-    steps = 1
-    result: Variable = x
+    result, steps = _masked(x, entries)
     if not all(item.is_all for item in items):
-        result, steps = build.index(graph, x, items, *bounds), 2
-    result = apply(ops.Gather(tuple(axes)), result, *index)
+        result, steps = build.index(graph, result, items, *bounds), steps + 1
+    result, steps = apply(ops.Gather(tuple(axes)), result, *index), steps + 1
     rank = max(i.type.ndim for i in index)
     if apart:
         order = ["positions", *[o for o in order if o != "positions"]]
@@ -192,28 +216,6 @@ def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVari
         result, steps = build.dimshuffle(graph, result, perm), steps + 1
     result.tag.steps = steps
     return result
-
-
-def take(a: TensorLike, indices: Any, axis: int | None = None, mode: str = "raise") -> TensorVariable:
-    """a at `indices`, integers of any shape, along `axis` (None: of the flattened a), as numpy.take.
-
-    mode: of indices out of bounds: "raise", "wrap" (around the end) or "clip" (to the first or the last element).
-    Dtype: same as a.  Derivative: by a, a sum over equal indices.
-    """
-    a = as_tensor_variable(a)
-    if axis is None:
-        a, axis = flatten(a), 0
-    axis = normalize_axis(axis, a.type.ndim, "take", a)
-    (entry,) = _entries(indices, "take")
-    i = entry.array if isinstance(entry, _Positions) else as_tensor_variable(entry)
-    if i.type.dtype not in dtypes.INTEGERS or (isinstance(entry, _Positions) and entry.length is not None):
-        raise _no_index(indices, "take")
-    if mode not in ("raise", "wrap", "clip"):
-        raise TypeMismatchError(f"take: mode is 'raise', 'wrap' or 'clip', got {mode!r}{at(user_line())}")
-    if mode != "raise":
-        n, i = size_of(a, axis), cast(i, "int64")
-        i = ew.mod(i, n) if mode == "wrap" else ew.maximum(ew.minimum(i, ew.sub(n, size_constant(1))), size_constant(0))
-    return getitem(a, (*[slice(None)] * axis, i))
 
 
 def set_subtensor(x: Variable, y: TensorLike, inplace: bool = False,

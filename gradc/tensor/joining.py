@@ -1,4 +1,4 @@
-"""Putting tensors together and taking them apart: `join, stack, split, tile, roll`, and relatives.
+"""Putting tensors together and taking them apart: `join, stack, split, tile`, and relatives.
 
 Errors: ShapeError where sizes known at build don't fit; the rest is checked at run time and names the user's line.
 Tensors put together take their common dtype.
@@ -19,14 +19,14 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
-from gradc.tensor.shape import atleast_1d, atleast_2d, expand_dims, flatten, shape_padleft
+from gradc.tensor.shape import atleast_1d, atleast_2d, expand_dims, shape_padleft
 from gradc.tensor.types import Axis, ShapeLike, SizeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "concatenate", "horizontal_stack", "hstack", "join", "roll", "split", "stack", "stacklists", "tile",
+    "concatenate", "horizontal_stack", "hstack", "join", "split", "stack", "stacklists", "tile",
     "vertical_stack", "vstack",
 ]
 
@@ -196,23 +196,3 @@ def tile(x: TensorLike, reps: ShapeLike, ndim: int | None = None) -> TensorVaria
     repeated = apply(ops.Broadcast(), build.insert_axes(graph, x, range(0, 2 * want, 2), 2 * want),
                      *[s for pair in zip(times, mine) for s in pair])
     return apply(ops.Reshape(want), repeated, *[multiply_sizes(t, m) for t, m in zip(times, mine)])
-
-
-def roll(x: TensorLike, shift: TensorLike, axis: Axis | None = None) -> TensorVariable:
-    """x with its elements moved by `shift` places along `axis`, those past the end coming in at the start.
-
-    With axis None the flattened x is rolled.
-    """
-    x = as_tensor_variable(x)
-    if axis is None:
-        if x.type.ndim == 1:
-            return roll(x, shift, 0)
-        return apply(ops.Reshape(x.type.ndim), roll(flatten(x), shift, 0), *sizes_of(x))
-    axis = normalize_axis(axis, x.type.ndim, "roll", x)
-    n = size_of(x, axis)
-    by = integer(shift, "roll", "shift")
-    if isinstance(n, Constant) and isinstance(by, Constant):
-        cut = size_constant((-int(by.data)) % max(int(n.data), 1))
-    else:
-        cut = ew.mod(ew.neg(by), ew.maximum(n, size_constant(1)))
-    return join(axis, slice_axis(x, axis, cut, None), slice_axis(x, axis, None, cut))

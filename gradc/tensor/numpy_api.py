@@ -23,7 +23,29 @@ from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, qu
 from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
-from gradc.tensor import contract, creation, diagonals, extra, index, joining, linalg, repeats
+from gradc.tensor import (
+    contract,
+    creation,
+    diagonals,
+    extra,
+    filters,
+    grids,
+    histograms,
+    index,
+    joining,
+    linalg,
+    masks,
+    moves,
+    order_statistics,
+    padding,
+    positions,
+    products,
+    repeats,
+    selection,
+    sets,
+    sorting,
+    statistics,
+)
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
@@ -220,14 +242,6 @@ def _unstack(x: TensorLike, axis: Axis = 0) -> tuple[TensorVariable, ...]:
     return tuple(shp.moveaxis(x, axis, 0))
 
 
-def _flip(m: TensorLike, axis: Axes = None) -> TensorVariable:
-    x = as_tensor_variable(m)
-    result = x
-    for k in red.normalize_axes(axis, x, "flip"):
-        result = index.getitem(result, _along(x, k, slice(None, None, -1)))
-    return result
-
-
 def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: TensorLike | None = None,
           append: TensorLike | None = None) -> TensorVariable:
     x = as_tensor_variable(a)
@@ -242,10 +256,24 @@ def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: TensorLike | None
     return extra.diff(joining.concatenate(parts, k) if len(parts) > 1 else x, n, k)
 
 
-def _fill_diagonal(a: TensorLike, val: TensorLike) -> TensorVariable:
-    """A copy with another diagonal; NumPy changes the array, so that it must not be called for that alone."""
+def _changed(name: str) -> None:
+    """NumPy changes an array: what gives a changed copy must not be called for that alone."""
     if result_is_dropped():
-        raise TypeMismatchError(f"variables can't be changed{at(user_line())}; write x = fill_diagonal(x, value)")
+        raise TypeMismatchError(f"variables can't be changed{at(user_line())}; write x = {name}(x, ...)")
+
+
+def _take_along_axis(arr: TensorLike, indices: TensorLike, axis: Axis | None = -1) -> TensorVariable:
+    return selection.take_along_axis(arr, indices, axis)
+
+
+def _put_along_axis(arr: TensorLike, indices: TensorLike, values: TensorLike, axis: Axis | None) -> TensorVariable:
+    _changed("put_along_axis")
+    return selection.put_along_axis(arr, indices, values, axis)
+
+
+def _fill_diagonal(a: TensorLike, val: TensorLike) -> TensorVariable:
+    """A copy with another diagonal."""
+    _changed("fill_diagonal")
     return diagonals.fill_diagonal(a, val)
 
 
@@ -303,7 +331,7 @@ FUNCTIONS: dict[str, Row] = {
     "cumulative_prod": (_cumulative_from(red.cumprod, 1), "x axis= dtype= include_initial="),
     "allclose": (red.allclose, "a b rtol= atol= equal_nan="),
     # elementwise
-    "isclose": (ew.isclose, "a b rtol= atol= equal_nan="), "where": (ew.where, "condition x y"),
+    "isclose": (ew.isclose, "a b rtol= atol= equal_nan="),
     "clip": (_clip, "a a_min= a_max= min= max="), "round": (_round, "a decimals="), "around": (_round, "a decimals="),
     "real": (ew.real, "val"), "imag": (ew.imag, "val"), "angle": (_angle, "z deg="),
     "nan_to_num": (ew.nan_to_num, "x nan= posinf= neginf="), "copy": (ew.identity, "a"),
@@ -337,18 +365,23 @@ FUNCTIONS: dict[str, Row] = {
     "vsplit": (_split_along(0), "ary indices_or_sections"), "hsplit": (_split_along(1), "ary indices_or_sections"),
     "dsplit": (_split_along(2), "ary indices_or_sections"),
     "tile": (joining.tile, "A reps"), "repeat": (repeats.repeat, "a repeats axis="),
-    "take": (index.take, "a indices axis= mode="), "roll": (joining.roll, "a shift axis="), "flip": (_flip, "m axis="),
-    "flipud": (lambda m: _flip(m, 0), "m"), "fliplr": (lambda m: _flip(m, 1), "m"),
     "diag": (diagonals.diag, "v k="), "diagflat": (lambda v, k=0: diagonals.diag(shp.ravel(v), k), "v k="),
     "diagonal": (diagonals.diagonal, "a offset= axis1= axis2="), "trace": (_trace, "a offset= axis1= axis2= dtype="),
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
+    # order
+    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms, sets)
+       for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
     "empty_like": (creation.empty_like, "prototype dtype="),
     "full_like": (creation.full_like, "a fill_value dtype="),
-    "linspace": (creation.linspace, "start stop num= endpoint= dtype="),
-    "meshgrid": (creation.meshgrid, "*xi sparse= indexing="),
+    # positions, and modules of which most functions have NumPy's names and parameters
+    "where": (selection.where, "condition x y"), "put_along_axis": (_put_along_axis, "arr indices values axis"),
+    "take_along_axis": (_take_along_axis, "arr indices axis="),
+    **{name: (getattr(module, name), words) for module in (
+        selection, masks, moves, positions, grids, padding, statistics, filters, products)
+       for name, words in module.NUMPY.items()},
     # what types tell
     "iscomplexobj": (lambda x: x.dtype in dtypes.COMPLEX, "x"),
     "isrealobj": (lambda x: x.dtype not in dtypes.COMPLEX, "x"),
@@ -379,13 +412,12 @@ METHODS: dict[tuple[str, str], str] = {     # (ufunc, method) -> the function th
 }
 
 ADVICE: dict[str, str] = {                  # what to write instead of functions that are refused
-    "append": "use concatenate", "pad": "use concatenate", "ediff1d": "use diff", "dstack": "use concatenate",
+    "append": "use concatenate", "ediff1d": "use diff", "dstack": "use concatenate",
     "block": "use concatenate", "insert": "use concatenate", "resize": "use reshape or tile",
     "array_equal": "use all(eq(x, y))", "fmax": "use maximum, which keeps nan", "fmin": "use minimum, which keeps nan",
-    "select": "use switch", "piecewise": "use switch", "choose": "use switch",
+    "select": "use switch", "piecewise": "use switch",
     "copyto": "use switch", "putmask": "use switch", "place": "use switch", "put": "use set_subtensor",
-    "heaviside": "use switch", "nonzero": "use switch", "argwhere": "use switch", "extract": "use switch",
-    "compress": "use switch",
+    "heaviside": "use switch",
     "apply_along_axis": "use gradc.map or gradc.scan", "average": "use mean, or sums",
     "nansum": "use sum(switch(isnan(x), 0, x))",
     "nanprod": "use prod(switch(isnan(x), 1, x))", "array2string": "use str, gradc.pp or gradc.dprint",

@@ -17,8 +17,9 @@ from gradc.tensor import reduce as red
 from gradc.tensor.checks import equal, in_range, named
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.creation import zeros
-from gradc.tensor.index import inc_subtensor, take
+from gradc.tensor.index import inc_subtensor
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
+from gradc.tensor.selection import take
 from gradc.tensor.shape import expand_dims, flatten
 from gradc.tensor.types import Axis, TensorLike
 

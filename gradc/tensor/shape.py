@@ -88,6 +88,11 @@ def dimshuffle(x: TensorLike, *pattern: Any) -> TensorVariable:
     return build.reorder(graph, x, perm)
 
 
+def along(v: TensorVariable, axis: int, ndim: int) -> TensorVariable:
+    """The vector v as a tensor of `ndim` dimensions, of which all but `axis` have size 1."""
+    return build.reorder(graph, v, [0 if k == axis else -1 for k in range(ndim)])
+
+
 def transpose(x: TensorLike, *axes: Any) -> TensorVariable:
     """x with its axes reversed, or in the order `axes` (one tuple, or one argument per axis)."""
     x = as_tensor_variable(x)

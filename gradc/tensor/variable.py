@@ -17,11 +17,23 @@ from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, Variable, describe
 from gradc.ir.types import TensorType
-from gradc.tensor import contract, convert, creation, diagonals, index, numpy_api, repeats, truth
+from gradc.tensor import (
+    contract,
+    convert,
+    creation,
+    diagonals,
+    index,
+    masks,
+    numpy_api,
+    repeats,
+    selection,
+    sorting,
+    truth,
+)
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
-from gradc.tensor.types import Axes, TensorLike
+from gradc.tensor.types import Axes, Axis, TensorLike
 
 __all__ = ["TensorConstant", "TensorVariable"]
 
@@ -342,6 +354,10 @@ class TensorVariable(Variable):
         x = shp.flatten(self) if axis is None and self.ndim > 1 and not keepdims else self
         return red.norm(x, L, axis, keepdims)
 
+    def compress(self, condition: TensorLike, axis: Axis | None = None) -> TensorVariable:
+        """The parts along `axis` for which `condition` is true; see `gradc.tensor.compress`."""
+        return selection.compress(condition, self, axis)
+
     def set(self, value: TensorLike) -> TensorVariable:
         """For a part `x[i]`: a copy of x with that part set to `value`."""
         return index.set_subtensor(self, value)
@@ -367,7 +383,15 @@ class TensorVariable(Variable):
     cumsum = _method(red.cumsum)
     cumprod = _method(red.cumprod)
     dot = _method(contract.dot)
-    take = _method(index.take)
+    take = _method(selection.take)
+    choose = _method(selection.choose)
+    nonzero = _method(masks.nonzero)
+    nonzero_values = _method(selection.nonzero_values)
+    sort = _method(sorting.sort)
+    argsort = _method(sorting.argsort)
+    partition = _method(sorting.partition)
+    argpartition = _method(sorting.argpartition)
+    searchsorted = _method(sorting.searchsorted)
     diagonal = _method(diagonals.diagonal)
     trace = _method(diagonals.trace)
     squeeze = _method(shp.squeeze)

@@ -120,7 +120,7 @@ def test_hessians_by_star_colouring(f, n, colours):
     full = evaluate(ingest([x], hessian(f(at, x), x)).program, [given])[0]
     np.testing.assert_allclose(dense(got, (n, n)), full, rtol=1e-12, atol=1e-13)
     assert len(got[0]) == np.count_nonzero(full)
-    seeds = [e.op.value.data for e in program.eqns if type(e.op) is ops.Constant and e.op.value.data.ndim == 2]
+    seeds = [e.op.value.data for e in program.eqns if type(e.op) is ops.Const and e.op.value.data.ndim == 2]
     assert min(s.shape[0] for s in seeds) <= colours
 
 

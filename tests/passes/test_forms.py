@@ -26,7 +26,7 @@ def compiled(inputs: list[Any], outputs: list[Any]) -> tuple[Program, Program]:
 
 
 def rows(program: Program) -> list[str]:
-    return [str(e.op) for e in program.eqns if type(e.op) is not ops.Constant]
+    return [str(e.op) for e in program.eqns if type(e.op) is not ops.Const]
 
 
 def test_gradient_of_square_is_one_node() -> None:
@@ -58,6 +58,13 @@ def test_cost_is_not_computed_for_its_shape() -> None:
     x = at.dmatrix("x")
     _, after = compiled([x], [grad(at.sum(at.exp(x) * 3), x)])
     assert rows(after) == ["exp", "mul"]
+
+
+def test_dot_of_transposes_is_one_contraction() -> None:
+    x, y = at.dmatrix("x"), at.dmatrix("y")
+    _, after = compiled([x, y], [at.dot(x.T, y.T)])
+    assert rows(after) == ["dot"]
+    assert after.eqns[0].op == ops.Contract((1, 0), (3, 1), (0, 3))
 
 
 def test_the_gradient_of_a_summed_product_is_no_product() -> None:

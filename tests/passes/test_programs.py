@@ -218,7 +218,7 @@ def test_lines_survive() -> None:
     y = at.log(1 + at.exp(x))
     made = convert.to_program([x], [y, grad(at.sum(y), x)])
     after = optimize(made)
-    assert all(e.sources for e in after.eqns if type(e.op) is not ops.Constant)
+    assert all(e.sources for e in after.eqns if type(e.op) is not ops.Const)
     assert {s for e in after.eqns for s in e.sources} <= {s for e in made.eqns for s in e.sources}
 
 

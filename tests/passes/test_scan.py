@@ -58,7 +58,7 @@ def loops(program: Program) -> list[Eqn]:
 
 
 def kinds(program: Program) -> list[str]:
-    return [str(eqn.op) for eqn in program.eqns if type(eqn.op) is not ops.Constant]
+    return [str(eqn.op) for eqn in program.eqns if type(eqn.op) is not ops.Const]
 
 
 N, X, M = at.lscalar("n"), at.dvector("x"), at.dmatrix("m")

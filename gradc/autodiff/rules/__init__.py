@@ -1,5 +1,16 @@
 """Derivative rules, one module per family of op kinds; importing this package fills the tables."""
 
-from gradc.autodiff.rules import calls, contract, elemwise, index, linalg, matrix_functions, reduce, shape, spectra
+from gradc.autodiff.rules import (
+    calls,
+    contract,
+    elemwise,
+    index,
+    linalg,
+    matrix_functions,
+    reduce,
+    shape,
+    sort,
+    spectra,
+)
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "spectra"]
+__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra"]

@@ -60,3 +60,11 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
 
 CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
+
+
+# ------------------------------------------------------------------------------------------------- positions and counts
+
+
+for name in ("nonzero", "bincount"):
+    CALL_VJP[name] = lambda o, node, gs, wanted: [None] * len(node.inputs)
+    CALL_JVP[name] = lambda o, node, tangents: [None]

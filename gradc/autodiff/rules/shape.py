@@ -78,7 +78,7 @@ for _kind in ops.VIEWS:
     jvp(_kind)(view_jvp)
 
 
-@vjp(ops.Constant)
+@vjp(ops.Const)
 @vjp(ops.Iota)
 @vjp(ops.ShapeOf)
 @vjp(ops.Words)
@@ -87,7 +87,7 @@ def nothing_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -
     return [None] * len(node.inputs)
 
 
-@jvp(ops.Constant)
+@jvp(ops.Const)
 @jvp(ops.Iota)
 @jvp(ops.ShapeOf)
 @jvp(ops.Words)

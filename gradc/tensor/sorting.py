@@ -1,0 +1,277 @@
+"""Sorting, and search in what is sorted, along one axis; other axes are a batch.
+
+nan comes last, -0.0 and 0.0 are equal, and equal elements keep their order, whatever kind of sort is asked for.
+Derivatives move with the elements: at equal ones they are those of the stable order.
+Here: calls of routines (`ir.routines`) and composites of them.  Not here: extremes (`reduce.py`), medians and
+quantiles (`order_statistics.py`), sets of values (`sets.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
+from gradc.ir import build, dtypes, ops
+from gradc.ir.dtypes import DTypeLike
+from gradc.ir.graph import Constant, apply, describe, user_line
+from gradc.tensor import elemwise as ew
+from gradc.tensor.checks import fail, in_range, integer
+from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
+from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.selection import take_along_axis
+from gradc.tensor.shape import flatten, moveaxis, reshape
+from gradc.tensor.types import Axis, SizeLike, TensorLike
+
+if TYPE_CHECKING:
+    from gradc.tensor.variable import TensorVariable
+
+__all__ = [
+    "argpartition", "argsort", "argtopk", "lexsort", "partition", "searchsorted", "sort", "topk", "topk_and_argtopk",
+]
+
+# rows of `tensor.numpy_api`
+NUMPY: dict[str, str] = {
+    "sort": "a axis= kind= stable=", "argsort": "a axis= kind= stable=", "lexsort": "keys axis=",
+    "partition": "a kth axis= kind=", "argpartition": "a kth axis= kind=", "searchsorted": "a v side= sorter=",
+}
+
+KINDS = ("quicksort", "mergesort", "heapsort", "stable")
+
+
+def real_numbers(what: str, x: TensorLike) -> TensorVariable:
+    """x, which must have an order."""
+    x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        raise TypeMismatchError(f"{what} takes real numbers, got {describe(x)} of type {x.type}"
+                                f"{at(x.source or user_line())}")
+    return x
+
+
+def _last(what: str, x: TensorLike, axis: Axis | None) -> tuple[TensorVariable, int]:
+    """x with `axis` at the end, and where it was; of the flattened x for None."""
+    x = real_numbers(what, x)
+    if axis is None:
+        return flatten(x), 0
+    axis = normalize_axis(axis, x.type.ndim, what, x)
+    return moveaxis(x, axis, -1) if axis != x.type.ndim - 1 else x, axis
+
+
+def _back(x: TensorVariable, axis: int) -> TensorVariable:
+    """The last axis where it was."""
+    return moveaxis(x, -1, axis) if axis != x.type.ndim - 1 else x
+
+
+def _check_options(what: str, kind: object, order: object, stable: object, kinds: Sequence[str] = KINDS) -> None:
+    if kind is not None and kind not in kinds:
+        raise BadArgumentError(f"{what}: kind is one of {', '.join(kinds)}, got {quoted(kind)}{at(user_line())}")
+    if order is not None:
+        raise BadArgumentError(f"{what}: order= names fields, which no tensor has{at(user_line())}")
+    if stable is not None and kind is not None:
+        raise BadArgumentError(f"{what}: kind= and stable= say the same, give one of them{at(user_line())}")
+
+
+def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
+         stable: bool | None = None) -> TensorVariable:
+    """The elements of `a` in ascending order along `axis` (of the flattened a for None), as numpy.sort.
+
+    Every kind is stable.  Dtype: same as a, any real one.
+    Raises: ShapeError for an axis out of range, TypeMismatchError for complex numbers.
+    """
+    _check_options("sort", kind, order, stable)
+    x, axis = _last("sort", a, axis)
+    return _back(apply(build.call("sort"), x), axis)
+
+
+def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
+            stable: bool | None = None) -> TensorVariable:
+    """The positions (int64) at which `sort(a, axis)` finds its elements, as numpy.argsort(a, axis, kind="stable").
+
+    Every kind is stable: of equal elements the first comes first.  The rank of each element is argsort(argsort(a)).
+    """
+    _check_options("argsort", kind, order, stable)
+    x, axis = _last("argsort", a, axis)
+    return _back(apply(build.call("argsort"), x), axis)
+
+
+def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
+    """x, once it is certain that all of `kth` are positions along its last axis."""
+    n = size_of(x, x.type.ndim - 1)
+    places = as_tensor_variable(kth)
+    if places.type.dtype not in dtypes.INTEGERS or places.type.ndim > 1:
+        raise TypeMismatchError(f"{what}: kth is an integer or a vector of integers, got {describe(places)} of type "
+                                f"{places.type}{at(places.source or user_line())}")
+    message = f"{what}: kth is {{0}}, the axis has size {{1}}"
+    if isinstance(places, Constant):
+        data = places.data.astype("int64")
+        if not data.size:
+            return x
+        worst = int(data.flat[np.argmax(np.where(data < 0, -data - 1, data))])
+        if isinstance(n, Constant):
+            if not -n.data <= worst < n.data:
+                fail(message, "value", worst, int(n.data))
+            return x
+        places = size_constant(worst)
+    signed = cast(places, "int64")
+    valid = ew.and_(ew.ge(signed, ew.neg(n)), ew.lt(signed, n))
+    return apply(ops.Assert(message, "value", 2), x, valid, signed, n)
+
+
+def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
+              order: None = None) -> TensorVariable:
+    """`a` along `axis` so that element `kth` is where sorting puts it, as numpy.partition; all others are sorted, too.
+
+    kth: an integer, or several; negative ones count from the end.
+    Raises: BadValueError where kth is out of range.
+    """
+    _check_options("partition", kind, order, None, ("introselect",))
+    x, axis = _last("partition", a, axis)
+    return _back(apply(build.call("sort"), _check_kth("partition", kth, x)), axis)
+
+
+def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
+                 order: None = None) -> TensorVariable:
+    """The positions (int64) of the elements of `partition(a, kth, axis)`, which are those of `argsort`."""
+    _check_options("argpartition", kind, order, None, ("introselect",))
+    x, axis = _last("argpartition", a, axis)
+    return _back(apply(build.call("argsort"), _check_kth("argpartition", kth, x)), axis)
+
+
+def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
+    """The positions (int64) that sort by several keys along `axis`, of which the *last* counts most; numpy.lexsort.
+
+    keys: tensors of one shape, or one tensor whose first axis counts the keys.
+    Raises: ShapeError for keys of different shapes or for none, TypeMismatchError for complex numbers.
+    """
+    if isinstance(keys, (list, tuple)):
+        parts = [real_numbers("lexsort", k) for k in keys]
+        if not parts:
+            raise ShapeError(f"lexsort takes at least one key, got none{at(user_line())}")
+    else:
+        table = real_numbers("lexsort", keys)
+        if table.type.ndim < 1:
+            raise ShapeError(f"lexsort takes keys, {describe(table)} is {table.type.short()}{at(table.source)}")
+        if table.type.shape[0] is None:
+            return _lexsort_rows(table, axis)
+        parts = [table[k] for k in range(table.type.shape[0])]
+    axis = normalize_axis(axis, parts[0].type.ndim, "lexsort", parts[0])
+    order: TensorVariable | None = None
+    for part in parts:
+        key, _ = _last("lexsort", part, axis)
+        if order is None:
+            order = apply(build.call("argsort"), key)
+        else:
+            order = take_along_axis(order, apply(build.call("argsort"), take_along_axis(key, order, -1)), -1)
+    assert order is not None
+    return _back(order, axis)
+
+
+def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
+    """By as many keys as the first axis has."""
+    if table.type.ndim < 2:
+        raise ShapeError(f"lexsort: the number of keys of {describe(table)}, which is {table.type.short()}, must be "
+                         f"known{at(table.source)}")
+    axis = normalize_axis(axis, table.type.ndim - 1, "lexsort", table)
+    rows = moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1)
+    return _back(apply(build.call("order_of_rows"), rows), axis)
+
+
+# ------------------------------------------------------------------------------------------- the largest
+
+
+def topk_and_argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
+                     idx_dtype: DTypeLike = "int64") -> tuple[TensorVariable, TensorVariable]:
+    """The pair (topk, argtopk)."""
+    order, last, axis = _top("topk_and_argtopk", x, kth, axis)
+    return _back(take_along_axis(last, order, -1), axis), _back(_positions(order, idx_dtype), axis)
+
+
+def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
+         idx_dtype: DTypeLike = "int64") -> TensorVariable:
+    """The `kth` largest elements along `axis` (of the flattened x for None), the largest first; nan is the largest.
+
+    A negative kth: the -kth smallest, the smallest first.  They are in order whatever `sorted` is.
+    Of equal elements the first ones are taken.  Dtype: same as x.
+    Raises: BadValueError for kth = 0, or if there are not so many elements.
+    """
+    order, last, axis = _top("topk", x, kth, axis)
+    return _back(take_along_axis(last, order, -1), axis)
+
+
+def argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
+            idx_dtype: DTypeLike = "int64") -> TensorVariable:
+    """The positions of the elements of `topk`, of dtype `idx_dtype`."""
+    order, _, axis = _top("argtopk", x, kth, axis)
+    return _back(_positions(order, idx_dtype), axis)
+
+
+def _positions(order: TensorVariable, dtype: DTypeLike) -> TensorVariable:
+    name = dtypes.check_dtype(dtype)
+    if name not in dtypes.INTEGERS:
+        raise TypeMismatchError(f"positions are integers, got idx_dtype={quoted(dtype)}{at(user_line())}")
+    return cast(order, name)
+
+
+def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[TensorVariable, TensorVariable, int]:
+    """Positions of the first elements along the last axis of x, which is `axis` of what was given."""
+    last, axis = _last(what, x, axis)
+    k = integer(kth, what, "kth")
+    n = size_of(last, last.type.ndim - 1)
+    message = f"{what}: kth is {{0}}, it must not be 0, nor its size above {{1}}, that of the axis"
+    if isinstance(k, Constant):
+        size = int(n.data) if isinstance(n, Constant) else None
+        if not 0 < abs(int(k.data)) <= (abs(int(k.data)) if size is None else size):
+            fail(message if size is not None else f"{what}: kth is {{0}}, it must not be 0", "value", int(k.data),
+                 size or 0)
+        count = size_constant(abs(int(k.data)))
+    else:
+        count = ew.abs(k)
+    if not (isinstance(k, Constant) and isinstance(n, Constant)):
+        count = apply(ops.Assert(message, "value", 2), count, ew.and_(ew.gt(count, 0), ew.le(count, n)), k, n)
+    down = bool(k.data > 0) if isinstance(k, Constant) else ew.gt(k, 0)
+    turned = last[..., ::-1]
+    if down is True:
+        order = _turned(apply(build.call("argsort"), turned), n)
+    elif down is False:
+        order = apply(build.call("argsort"), last)
+    else:
+        up = apply(build.call("argsort"), ew.switch(down, turned, last))
+        order = ew.switch(down, _turned(up, n), up)
+    return order[..., :count], last, axis
+
+
+def _turned(order: TensorVariable, n: TensorVariable) -> TensorVariable:
+    """Of the order of a reversed axis of size n: the positions before it was reversed, the last one first."""
+    return ew.sub(ew.sub(n, 1), order[..., ::-1])
+
+
+# ------------------------------------------------------------------------------------------------- search
+
+
+def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> TensorVariable:
+    """Where each element of v belongs in the sorted vector x, as numpy.searchsorted.
+
+    side: "left": before elements of x that are equal to it; "right": behind them.  sorter: positions that sort x.
+    Shapes: x (n,), v any; as v.  Dtype: int64.  Values are compared in the common dtype of x and v.
+    x is not checked to be sorted: if it is not, the result is some number from 0 to n, not always NumPy's.
+    """
+    x, v = real_numbers("searchsorted", x), real_numbers("searchsorted", v)
+    if x.type.ndim != 1:
+        raise ShapeError(f"searchsorted: x is a vector, {describe(x)} is {x.type.short()}{at(x.source or user_line())}")
+    if side not in ("left", "right"):
+        raise BadArgumentError(f"searchsorted: side is 'left' or 'right', got {quoted(side)}{at(user_line())}")
+    if sorter is not None:
+        x = _sorted_by(x, as_tensor_variable(sorter))
+    common = dtypes.upcast(x.type.dtype, v.type.dtype)
+    found = apply(build.call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
+    return found if v.type.ndim == 1 else reshape(found, sizes_of(v), ndim=v.type.ndim)
+
+
+def _sorted_by(x: TensorVariable, sorter: TensorVariable) -> TensorVariable:
+    if sorter.type.ndim != 1 or sorter.type.dtype not in dtypes.INTEGERS:
+        raise TypeMismatchError(f"searchsorted: sorter is a vector of integers, got {describe(sorter)} of type "
+                                f"{sorter.type}{at(sorter.source or user_line())}")
+    from_zero = in_range(sorter, 0, size_of(x, 0), "searchsorted: sorter has position {0}, x has size {1}", "index")
+    return apply(ops.Gather((0,)), x, from_zero)

@@ -84,6 +84,7 @@ class Facts:
     changes         the basic index of the part that is changed in a copy of the first argument
     folds           the axes of the argument along which elements are folded into one, by the row `op.fn`
     labels          the labels of the axes of each argument and of the result, if it is a sum of their products
+    routine         what it calls, if it is a call
     """
 
     elementwise: bool = False
@@ -100,6 +101,7 @@ class Facts:
     changes: Callable[[Any], ops.Items] | None = None
     folds: Callable[[Any], Axes] | None = None
     labels: Callable[[Any], tuple[Axes, Axes, Axes]] | None = None
+    routine: Callable[[Any], Any] | None = None
 
 
 def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
@@ -130,6 +132,7 @@ FACTS: dict[type, Facts] = {
     ops.Assert: Facts(fused=True, values=1, work=lambda eqn: 0, fails=lambda op: op.error != "shape"),
     ops.Words: Facts(),
     ops.Call: Facts(fails=lambda op: get_routine(op.routine).may_fail, work=_routine_work, several=True,
+                    routine=lambda op: op.routine,
                     draws=lambda op: isinstance(op.routine, str) and get_routine(op.routine).has_state,
                     sizes=lambda op, args: [n for each in op.split(args)[1] for n in each]),
     ops.Scan: Facts(several=True, fails=lambda op: fails(op.body),
@@ -229,4 +232,4 @@ def dear(eqn: Eqn) -> bool:
 
 # The kinds that do what these facts say.
 REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
-FOLDING, PRODUCTS = kinds("folds"), kinds("labels")
+FOLDING, PRODUCTS, CALLING = kinds("folds"), kinds("labels"), kinds("routine")

@@ -308,9 +308,22 @@ def solve_banded(low: Array, band: Array, b: Array) -> Array:
     for k in range(len(band)):
         columns = np.arange(max(high - k, 0), min(n + high - k, n))
         a[columns - high + k, columns] = band[k, columns]
-    factors, swaps = lu(a.T)
-    _not_singular(factors)
-    return lu_solve(1)(factors, swaps, b, a)
+    x = np.array(b, np.result_type(band, b))
+    for k in range(n):                          # elimination in the band, with interchanges of rows
+        below, right = slice(k + 1, k + int(low) + 1), slice(k, k + len(band))
+        size, best = np.abs(a[k:below.stop, k].real), k
+        for i in range(k + 1, k + len(size)):
+            best = i if size[i - k] > size[best - k] else best
+        a[[k, best], right], x[[k, best]] = a[[best, k], right], x[[best, k]]
+        if a[k, k] == 0:
+            raise Fault(0, k)
+        factor = a[below, k, None] / a[k, k]
+        a[below, right] -= factor * a[k, right]
+        x[below] -= factor * x[k]
+    for k in reversed(range(n)):
+        right = slice(k + 1, k + len(band))
+        x[k] = (x[k] - a[k, right] @ x[right]) / a[k, k]
+    return x
 
 
 def sylvester(a: Array, b: Array, q: Array) -> Array:

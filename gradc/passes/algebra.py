@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, ops
-from gradc.ir.facts import FOLDING, PRODUCTS, READING, REORDERING
+from gradc.ir.facts import CALLING, FOLDING, PRODUCTS, READING, REORDERING, folds, permutation, product_labels, reads
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _routine(b: Rewriter, v: Var, *names: str) -> Eqn[Any] | None:
     """The call of one of these routines that makes v."""
-    eqn = b.eqn(v, ops.Call)
+    eqn = b.eqn(v, CALLING)
     return eqn if eqn is not None and eqn.op.routine in names else None
 
 
@@ -32,18 +32,32 @@ def _turned(b: Rewriter, v: Var) -> Var:
     return build.move_axis(b, v, v.type.ndim - 1, v.type.ndim - 2)
 
 
+def _labels(op: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The labels of a product: of each operand and of the result."""
+    labels = product_labels(op)
+    assert labels is not None
+    return labels
+
+
+def _is_product(a: tuple[int, ...], c: tuple[int, ...], out: tuple[int, ...]) -> bool:
+    """Is it a product of two matrices, of which each may be transposed?"""
+    common = set(a) & set(c)
+    return len(a) == len(c) == len(out) == 2 and len(common) == 1 and not common & set(out)
+
+
 # ------------------------------------------------------------------------------------------- systems
 
 
 def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
     """A product with an inverse, of matrices without a batch."""
-    for inverse, labels, other, rest in ((args[0], op.a, args[1], op.b), (args[1], op.b, args[0], op.a)):
+    *both, out = _labels(op)
+    for inverse, labels, other, rest in ((args[0], both[0], args[1], both[1]), (args[1], both[1], args[0], both[0])):
         call = _routine(b, inverse, "lu_inverse")
         summed = [x for x in labels if x in rest]
-        if call is None or len(labels) != 2 or len(rest) > 2 or len(summed) != 1 or summed[0] in op.out \
-                or len(op.out) != len(rest) or not _once(b, inverse):
+        if call is None or len(labels) != 2 or len(rest) > 2 or len(summed) != 1 or summed[0] in out \
+                or len(out) != len(rest) or not _once(b, inverse):
             continue
-        right = build.move_axis(b, other, list(rest).index(summed[0]), 0)
+        right = build.move_axis(b, other, rest.index(summed[0]), 0)
         vector = len(rest) == 1
         if vector:
             right = build.insert_axes(b, right, (1,), 2)
@@ -52,7 +66,7 @@ def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
         if vector:
             return build.take(b, made, 0, axis=1)
         kept = labels[0] if summed[0] == labels[1] else labels[1]
-        return made if op.out[0] == kept else _turned(b, made)
+        return made if out[0] == kept else _turned(b, made)
     return None
 
 
@@ -125,7 +139,7 @@ def _axis_of(b: Rewriter, v: Var) -> int | None:
     eqn = b.eqn(v, REORDERING)
     if eqn is None or b.eqn(eqn.args[0], ops.Iota) is None:
         return None
-    return 0 if eqn.op.perm == (0, -1) else 1 if eqn.op.perm == (-1, 0) else None
+    return 0 if permutation(eqn.op) == (0, -1) else 1 if permutation(eqn.op) == (-1, 0) else None
 
 
 def _part(b: Rewriter, v: Var) -> str:
@@ -133,7 +147,7 @@ def _part(b: Rewriter, v: Var) -> str:
     if _routine(b, v, "cholesky", "cholesky_or_nan") is not None:
         return "lower"
     turned = b.eqn(v, REORDERING)
-    if turned is not None and v.type.ndim >= 2 and turned.op.perm == (
+    if turned is not None and v.type.ndim >= 2 and permutation(turned.op) == (
             *range(v.type.ndim - 2), v.type.ndim - 1, v.type.ndim - 2):
         return {"lower": "upper", "upper": "lower"}.get(found := _part(b, turned.args[0]), found)
     chosen = b.eqn(v, "switch")
@@ -153,20 +167,21 @@ def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
 
 def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
     """diag(v) a, or a diag(v): rows or columns of a matrix times a number each."""
-    for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
+    first, second, out = _labels(op)
+    for k, (labels, rest) in enumerate(((first, second), (second, first))):
         chosen, other = b.eqn(args[k], "switch"), args[1 - k]
         summed = [x for x in labels if x in rest]
-        if chosen is None or len(labels) != 2 or len(rest) != 2 or len(summed) != 1 or summed[0] in op.out \
-                or len(op.out) != 2 or _part(b, args[k]) != "diagonal" or not b.sizes.equal(
+        if chosen is None or len(labels) != 2 or len(rest) != 2 or len(summed) != 1 or summed[0] in out \
+                or len(out) != 2 or _part(b, args[k]) != "diagonal" or not b.sizes.equal(
                     b.dims(args[k])[:1], b.dims(args[k])[1:]):
             continue
         vector = b.eqn(chosen.args[1], REORDERING)
-        if vector is None or vector.op.perm not in ((-1, 0), (0, -1)):
+        if vector is None or permutation(vector.op) not in ((-1, 0), (0, -1)):
             return None
-        axis = list(rest).index(summed[0])
+        axis = rest.index(summed[0])
         made = b.map("mul", build.insert_axes(b, vector.args[0], (1 - axis,), 2), other)
         rows = [next(x for x in labels if x not in rest) if x == summed[0] else x for x in rest]
-        return made if rows == list(op.out) else _turned(b, made)
+        return made if rows == list(out) else _turned(b, made)
     return None
 
 
@@ -197,37 +212,36 @@ def _sample_scaled(b: Rewriter) -> Sample:
 
 def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
     """(x y) v is x (y v): two products with a vector."""
-    for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
+    left, right, out = _labels(op)
+    for k, (labels, rest) in enumerate(((left, right), (right, left))):
         inner, vector = b.eqn(args[k], PRODUCTS), args[1 - k]
-        if inner is None or len(rest) != 1 or len(labels) != 2 or rest[0] not in labels or len(op.out) != 1 \
-                or rest[0] in op.out or not _once(b, args[k]):
+        if inner is None or len(rest) != 1 or len(labels) != 2 or rest[0] not in labels or len(out) != 1 \
+                or rest[0] in out or not _once(b, args[k]):
             continue
-        p, (one, other) = inner.op, inner.args
-        summed = p.out[list(labels).index(rest[0])]
-        if len(p.a) != 2 or len(p.b) != 2 or len(p.out) != 2 or len(set(p.a) & set(p.b)) != 1:
+        (one, other), (c, d, made) = inner.args, _labels(inner.op)
+        summed = made[labels.index(rest[0])]
+        if not _is_product(c, d, made):
             continue
-        near, far = ((p.b, other), (p.a, one)) if summed in p.b else ((p.a, one), (p.b, other))
-        (between,) = set(p.a) & set(p.b)
-        (left,) = set(far[0]) - {between}
-        if between in p.out or summed == between:
-            continue
+        near, far = ((d, other), (c, one)) if summed in d else ((c, one), (d, other))
+        (between,) = set(c) & set(d)
+        (kept,) = set(far[0]) - {between}
         first = build.contract(b, near[1], near[0], vector, (summed,), (between,))
-        return build.contract(b, far[1], far[0], first, (between,), (left,))
+        return build.contract(b, far[1], far[0], first, (between,), (kept,))
     return None
 
 
 def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
     """The sum of the diagonal of x y, which is the sum of x times y^T."""
     part = b.eqn(args[0], READING)
-    if op.fn != "add" or op.axes != (0,) or part is None or len(part.op.items) != 1 or args[0].type.ndim != 1:
+    if op.fn != "add" or folds(op) != (0,) or part is None or len(items := reads(part.op) or ()) != 1 \
+            or args[0].type.ndim != 1:
         return None
     flat = b.eqn(part.args[0], ops.Reshape)
     product = None if flat is None else b.eqn(flat.args[0], PRODUCTS)
     if product is None or flat.args[0].type.ndim != 2 or not _once(b, flat.args[0]):
         return None
-    p, (x, y), item = product.op, product.args, part.op.items[0]
-    if len(p.a) != 2 or len(p.b) != 2 or len(set(p.a) & set(p.b)) != 1 or set(p.a) & set(p.b) & set(p.out) \
-            or item.at is not None or item.start not in (None, 0):
+    (x, y), (c, d, made), item = product.args, _labels(product.op), items[0]
+    if not _is_product(c, d, made) or item.at is not None or item.start not in (None, 0):
         return None
     sizes = [b.size(flat.args[0], k) for k in range(2)]
     step = b.map("add", b.constant(1, "int64"), sizes[1])
@@ -238,9 +252,9 @@ def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
         b.dims(args[0]), (b.sizes.value(count),))
     if given is not step or not whole:
         return None
-    (between,) = set(p.a) & set(p.b)
-    parts = [build.cut(b, v, stop=count, axis=1 - list(labels).index(between)) for v, labels in ((x, p.a), (y, p.b))]
-    names = [[between if name == between else -1 for name in labels] for labels in (p.a, p.b)]
+    (between,) = set(c) & set(d)
+    parts = [build.cut(b, v, stop=count, axis=1 - labels.index(between)) for v, labels in ((x, c), (y, d))]
+    names = [[between if name == between else -1 for name in labels] for labels in (c, d)]
     return build.contract(b, parts[0], names[0], parts[1], names[1], ())
 
 
@@ -269,12 +283,12 @@ def _sample_trace(b: Rewriter) -> Sample:
 _ORDER = "sums of products in another order"
 
 RULES = (
-    Rule("solve_instead_of_inverse", On(PRODUCTS, some=(ops.Call,)), _solved, exact=False, ulps=256,
+    Rule("solve_instead_of_inverse", On(PRODUCTS, some=CALLING), _solved, exact=False, ulps=256,
          sample=_sample_solved, why="a solution by factors is closer to the exact one than a product with an inverse"),
-    Rule("log_of_determinant", On(("log",), first=(ops.Call, "abs"), needs=(ops.Call,)), _log_of_determinant,
+    Rule("log_of_determinant", On(("log",), first=(*CALLING, "abs"), needs=CALLING), _log_of_determinant,
          exact=False, ulps=64, sample=_sample_determinant,
          why="the determinant over- or underflows where its logarithm does not"),
-    Rule("triangular_system", On((ops.Call,)), _triangular, exact=False, ulps=256, sample=_sample_triangular,
+    Rule("triangular_system", On(CALLING), _triangular, exact=False, ulps=256, sample=_sample_triangular,
          why="substitution with the triangle itself, not with its factors"),
     Rule("scaled_rows", On(PRODUCTS, some=("switch",)), _scaled_rows, exact=False, sample=_sample_scaled,
          why="no sum with zeros: infinities do not become nan in other rows"),

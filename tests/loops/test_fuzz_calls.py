@@ -78,7 +78,7 @@ def called(g: Growth, v: Var) -> None:
 
 
 def factored(g: Growth, v: Var) -> None:
-    """A Cholesky factor for each row, and the solution of a system with it."""
+    """A factor for each row, Cholesky's or LU, and the solution of a system with it."""
     b, rank = g.builder, len(g.shape[v])
     u = b.map("tanh", v)
     axes = (*range(rank - 1), *(rank - 1, -1))
@@ -87,8 +87,14 @@ def factored(g: Growth, v: Var) -> None:
     one = b.cast(b.map("eq", b.apply(ops.Transpose((0, -1)), i), i), "float64")
     row = b.apply(ops.Transpose((*range(rank - 1), -1, rank - 1)), u)
     a = b.map("add", b.map("mul", b.apply(ops.Transpose(axes), u), row), one)
-    factor = b.apply(ops.Call(g.random.choice(("cholesky", "cholesky_or_nan"))), a)
-    x = b.apply(ops.Call("solve_lower"), factor, b.apply(ops.Transpose(axes), v))
+    right = b.apply(ops.Transpose(axes), v)
+    kind = g.random.choice(("cholesky", "cholesky_or_nan", "lu"))
+    if kind == "lu":
+        factor, swaps = b.apply(ops.Call("lu"), a)
+        x = b.apply(ops.Call(g.random.choice(("lu_solve", "lu_solve_transposed"))), factor, swaps, right, a)
+    else:
+        factor = b.apply(ops.Call(kind), a)
+        x = b.apply(ops.Call("solve_lower"), factor, right)
     g.add(b.apply(ops.Slice((ops.Item(),) * rank + (ops.Item(at=0),)), x), g.shape[v])
     if rank == 1:
         g.add(factor, g.shape[v] * 2)
@@ -164,10 +170,10 @@ def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
 
 
 def test_seeds_meet_calls_of_both_kinds() -> None:
-    users = [type(user) for seed in range(1000, 1030) for e in equations(test_fuzz_nested.grown(seed))
+    users = [type(user) for seed in range(1000, 1050) for e in equations(test_fuzz_nested.grown(seed))
              if (user := ops.user_op(e.op)) is not None]
     assert users.count(Turned) > 10 and len(users) - users.count(Turned) > 10
-    rows = [e.op.routine for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
+    rows = [e.op.routine for seed in range(1000, 1050) for e in equations(test_fuzz_nested.grown(seed))
             if type(e.op) is ops.Call]
-    assert rows.count("cholesky") > 5 and rows.count("solve_lower") > 10
+    assert rows.count("cholesky") > 5 and rows.count("solve_lower") > 10 and rows.count("lu") > 5
     assert rows.count("sort") > 5 and rows.count("argsort") > 5

@@ -60,7 +60,8 @@ def test_architecture_shows_the_stages_as_they_are():
     assert page.count("\n") <= 150
 
 
-def test_the_page_about_numpy_is_that_of_the_table():
-    printed = subprocess.run([sys.executable, ROOT / "docs" / "numpy_page.py"], capture_output=True, text=True,
-                             check=True, cwd=ROOT).stdout
-    assert (ROOT / "docs" / "numpy.md").read_text() == printed, "run: python docs/numpy_page.py --write"
+@pytest.mark.parametrize("page", ["numpy", "functions"])
+def test_written_pages_are_those_of_the_tables(page):
+    printed = subprocess.run([sys.executable, "-m", f"docs.{page}_page"], capture_output=True, text=True, check=True,
+                             cwd=ROOT).stdout
+    assert (ROOT / "docs" / f"{page}.md").read_text() == printed, f"run: python -m docs.{page}_page --write"

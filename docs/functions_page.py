@@ -1,0 +1,135 @@
+"""Writes `docs/functions.md`: each public function of `gradc.tensor` with its dtypes, batches, derivatives and route.
+
+All of it is computed: the functions and their families from the modules, what they take by building the rows of
+`tests/cases.py` with arguments of other dtypes and with a further axis; the derivatives by what these rows test.
+`python -m docs.functions_page` prints the page, `--write` puts it into the file; a test compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradc
+import gradc.tensor as at
+from gradc.errors import GradcError
+from gradc.ir import ops
+from gradc.ir.convert import to_program
+from gradc.ir.types import TensorType
+from gradc.loops.lower import unsupported
+from tests.cases import CASES
+from tests.cases_base import Case
+
+PAGE = Path(__file__).parent / "functions.md"
+DTYPES = {"bool": "bool", "int64": "int", "float32": "float32", "float64": "float64", "complex128": "complex"}
+HEAD = """# Functions
+
+Written by `docs/functions_page.py`: the public functions of `gradc.tensor` by family, each tested by its rows in
+`tests/cases.py`.
+
+- **takes**: kinds of dtypes of the arguments that are floats in those rows (of all arguments, where none is). Where a
+  function is not one of integers, integers and bools become floatX. Complex numbers are computed in the interpreter.
+- **rows**: `vectorize` over new axes of these arguments. "at once": one vectorised expression; "loop": a loop over
+  the rows for some forms; "one size": refused where sizes of results would differ from row to row.
+- **derivatives**: orders that are tested, by reverse and forward mode, against complex steps (2) or differences (1);
+  "-" where the function is piecewise constant, or of integers.
+- **C**: whether real arguments run in a kernel.
+"""
+
+
+def _function(name: str) -> Any:
+    found: Any = at.TensorVariable if name == "getitem" else at
+    for part in ("__getitem__" if name == "getitem" else name).split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _family(name: str) -> str:
+    """The first sentence of the module that the function is from."""
+    if name.startswith("linalg."):
+        return "Linear algebra"
+    module = inspect.getmodule(_function(name))
+    first = re.split(r"[:.;](?:\s|$)", (module and module.__doc__) or "", maxsplit=1)[0]
+    return " ".join(first.split())
+
+
+def _with_dtype(case: Case, dtype: str) -> Case:
+    """`case` with its floats, or all of its arguments where none is, of another dtype."""
+    floats = any(a.dtype == "float64" for a in case.args)
+    return replace(case, args=tuple(replace(a, dtype=dtype) if a.dtype == "float64" or not floats else a
+                                    for a in case.args))
+
+
+def _builds(case: Case) -> bool:
+    try:
+        case.outputs(case.variables())
+    except (GradcError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _loops(outputs: list[Any], inputs: list[Any]) -> int:
+    """How many loops are in the graph."""
+    return sum(type(eqn.op) is ops.Scan for eqn in to_program(inputs, outputs).eqns)
+
+
+def _rows(case: Case) -> str | None:
+    """What becomes of the case with rows of its floats; None where it has no arguments."""
+    floats = any(a.dtype.startswith("float") for a in case.args)
+    flags = [a.dtype.startswith("float") or not floats for a in case.args]
+    if not flags:
+        return None
+    plain = case.variables()
+    given = [TensorType(v.dtype, (None, *v.type.shape))(v.name) if f else v for v, f in zip(plain, flags)]
+    try:
+        made = gradc.vectorize(case.build, [0 if f else None for f in flags])(*given)
+    except GradcError:
+        return "one size"
+    outputs = list(made) if isinstance(made, (list, tuple)) else [made]
+    return "loop" if _loops(outputs, given) > _loops(case.outputs(plain), plain) else "at once"
+
+
+def _in_c(case: Case) -> bool:
+    inputs = case.variables()
+    return unsupported(to_program(inputs, case.outputs(inputs))) is None
+
+
+def _line(name: str, cases: list[Case]) -> str:
+    """The row of a function."""
+    taken = [word for dtype, word in DTYPES.items() if any(_builds(_with_dtype(c, dtype)) for c in cases if c.args)]
+    rows = {_rows(c) for c in cases} - {None}
+    words = [word for word in ("at once", "loop", "one size") if word in rows]
+    order = max((2 if c.grad == "complex" else 1) if c.differentiable() else 0 for c in cases)
+    cells = [f"`{name}`", ", ".join(taken), ", ".join(words), str(order or "-"),
+             "yes" if all(map(_in_c, cases)) else "no" if not any(map(_in_c, cases)) else "partly"]
+    return f"| {' | '.join(cells)} |"
+
+
+def page() -> str:
+    """The text of the page."""
+    return "\n".join([HEAD, *_tables()]) + "\n"
+
+
+def _tables() -> Iterator[str]:
+    cases: dict[str, list[Case]] = {}
+    for case in CASES:
+        cases.setdefault(case.name, []).append(case)
+    families: dict[str, list[str]] = {}
+    for name in cases:
+        families.setdefault(_family(name), []).append(name)
+    for family, names in sorted(families.items()):
+        yield from (f"## {family}", "", "| function | takes | rows | derivatives | C |", "|---|---|---|---|---|")
+        yield from (_line(name, cases[name]) for name in sorted(names))
+        yield ""
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(page(), encoding="utf-8")
+    else:
+        print(page(), end="")

@@ -44,7 +44,8 @@ def interp(x: TensorLike, xp: TensorLike, fp: TensorLike, left: TensorLike | Non
     if work in dtypes.COMPLEX:
         raise TypeMismatchError(f"interp takes real x and xp, got {x.type.short()} and {xp.type.short()}"
                                 f"{at(x.source or user_line())}")
-    n = in_range(size_of(xp, 0), 1, None, "interp: there is no point", "size")
+    n = size_of(xp, 0)
+    xp = in_range(n, 1, None, "interp: there is no point", "size", on=xp)
     fp = equal(size_of(fp, 0), n, "interp: there are {1} points xp and {0} values fp", on=fp, error="shape")
     x, xp, fp = converted(x, work), converted(xp, work), converted(fp, dtypes.upcast(fp.type.dtype, work))
     if period is not None:

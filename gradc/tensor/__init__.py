@@ -29,6 +29,7 @@ from gradc.tensor.grids import *
 from gradc.tensor.histograms import *
 from gradc.tensor.index import *
 from gradc.tensor.inputs import *
+from gradc.tensor.interpolation import *
 from gradc.tensor.joining import *
 from gradc.tensor.masks import *
 from gradc.tensor.moves import *

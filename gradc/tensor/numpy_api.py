@@ -32,6 +32,7 @@ from gradc.tensor import (
     grids,
     histograms,
     index,
+    interpolation,
     joining,
     linalg,
     masks,
@@ -370,8 +371,6 @@ FUNCTIONS: dict[str, Row] = {
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
     # order
-    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms, sets)
-       for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
     "empty_like": (creation.empty_like, "prototype dtype="),
@@ -380,7 +379,8 @@ FUNCTIONS: dict[str, Row] = {
     "where": (selection.where, "condition x y"), "put_along_axis": (_put_along_axis, "arr indices values axis"),
     "take_along_axis": (_take_along_axis, "arr indices axis="),
     **{name: (getattr(module, name), words) for module in (
-        selection, masks, moves, positions, grids, padding, statistics, filters, products)
+        selection, masks, moves, positions, grids, padding, statistics, filters, products, interpolation, sorting,
+        order_statistics, histograms, sets)
        for name, words in module.NUMPY.items()},
     # what types tell
     "iscomplexobj": (lambda x: x.dtype in dtypes.COMPLEX, "x"),

@@ -232,6 +232,64 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
     return status;
 }
 
+/* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C. Wang,
+ * Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).  numbers: m, n. */
+int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[0], n = numbers[1], size = m * m, more = m > n ? m : n;
+    if (!NAME(all_finite)(size, in[0]) || !NAME(all_finite)(m * n, in[1]) || !NAME(all_finite)(size, in[2])
+        || !NAME(all_finite)(n * n, in[3]))
+        return 1;
+    T room[512], *x = memmove(out[0], in[2], (size_t)size * sizeof(T));
+    int64_t *swaps = work_memory(room, sizeof room, (size_t)more * sizeof(int64_t)
+                                                        + (size_t)(7 * size + n * n + m * n) * sizeof(T));
+    if (!swaps)
+        return GRADC_NO_MEMORY;
+    T *a = (T *)(swaps + more), *g = a + size, *w = g + size, *va = w + size, *vg = va + size, *half = vg + size;
+    T *step = half + size, *r = step + size, *rb = r + n * n;
+    memcpy(a, in[0], (size_t)size * sizeof(T));
+    memcpy(r, in[3], (size_t)(n * n) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < m; ++j)
+            rb[i * m + j] = ((const T *)in[1])[j * n + i];
+    NAME(LU)(frame, 0, (const void *const[]){r}, &n, (void *const[]){r, swaps});
+    int status = NAME(singular)(frame, n, r, n) ? 2 : 0, moving = 1;
+    if (!status) {
+        NAME(solved_by_lu)(frame, 0, n, m, r, swaps, rb);
+        NAME(times)(frame, 0, 0, m, m, n, in[1], rb, g);
+    }
+    for (int count = 0; !status && moving && m; ++count) {
+        NAME(times)(frame, 0, 0, m, m, m, g, x, w);
+        for (int64_t i = 0; i < m; ++i)
+            w[i * (m + 1)] += 1;
+        NAME(LU)(frame, 0, (const void *const[]){w}, &m, (void *const[]){w, swaps});
+        memcpy(va, a, (size_t)size * sizeof(T));
+        memcpy(vg, g, (size_t)size * sizeof(T));
+        NAME(solved_by_lu)(frame, 0, m, m, w, swaps, va);
+        NAME(solved_by_lu)(frame, 0, m, m, w, swaps, vg);
+        NAME(times)(frame, 0, 0, m, m, m, x, va, half);
+        NAME(times)(frame, 1, 0, m, m, m, a, half, step);
+        T most = 0, moved = 0;
+        for (int64_t i = 0; i < size; ++i) {
+            x[i] += step[i];
+            most = fabs((double)x[i]) > most ? (T)fabs((double)x[i]) : most;
+            moved = fabs((double)step[i]) > moved ? (T)fabs((double)step[i]) : moved;
+        }
+        moving = moved > EPSILON * most;
+        if (count == 60 || !NAME(all_finite)(size, x))
+            status = 3;
+        NAME(times)(frame, 0, 0, m, m, m, a, vg, half);
+        NAME(times)(frame, 0, 1, m, m, m, half, a, step);
+        for (int64_t i = 0; i < size; ++i)
+            g[i] += step[i];
+        NAME(times)(frame, 0, 0, m, m, m, a, va, half);
+        memcpy(a, half, (size_t)size * sizeof(T));
+    }
+    work_done(room, swaps);
+    return status;
+}
+
 /* Eigenvalues and right eigenvectors of any square matrix, all of them real. */
 int NAME(EIG)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {

@@ -1,7 +1,8 @@
 /* functions_template.h: functions of whole matrices, and equations with them, for one type T; see linalg.c. */
 
 /* c = op(a) op(b), in one piece each; op(a) is m x k, op(b) is k x n. */
-static void NAME(times)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c)
+static void NAME(times)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, const T *b,
+                        T *c)
 {
     frame->blas->BLAS(gemm)(ta, tb, m, n, k, 1, a, ta ? m : k, b, tb ? k : n, 0, c, n);
 }
@@ -25,8 +26,8 @@ int NAME(PINV)(gradc_frame *frame, int number, const void *const *in, const int6
     return status;
 }
 
-/* N. Higham, The scaling and squaring method for the matrix exponential revisited, SIAM J. Matrix Anal. Appl. 26 (2005):
- * the Pade approximant of degree 13. */
+/* N. Higham, The scaling and squaring method for the matrix exponential revisited, SIAM J. Matrix Anal. Appl. 26
+ * (2005): the Pade approximant of degree 13. */
 int NAME(EXPM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     static const double b[] = {64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800,
@@ -103,8 +104,8 @@ int NAME(OF_SPECTRUM)(gradc_frame *frame, int number, const void *const *in, con
     return status;
 }
 
-/* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has d
- * rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
+/* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has
+ * d rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
 int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -187,13 +188,13 @@ static int NAME(kronecker)(gradc_frame *frame, int64_t m, int64_t n, const T *a,
     return status;
 }
 
-/* x of a x + x b = q: R. Bartels, G. Stewart, Solution of the matrix equation AX + XB = C, CACM 15 (1972).  LAPACK, which
- * counts by columns, solves b^T x^T + x^T a^T = q^T.  numbers: m, n. */
+/* x of a x + x b = q: R. Bartels, G. Stewart, Solution of the matrix equation AX + XB = C, CACM 15 (1972).  LAPACK,
+ * which counts by columns, solves b^T x^T + x^T a^T = q^T.  numbers: m, n. */
 int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    typedef void schur(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *, T *,
-                       const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t);
+    typedef void schur(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *,
+                       T *, const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t);
     typedef void triangular(const char *, const char *, const int64_t *, const int64_t *, const int64_t *, const T *,
                             const int64_t *, const T *, const int64_t *, T *, const int64_t *, T *, int64_t *, size_t,
                             size_t);
@@ -232,8 +233,9 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
     return status;
 }
 
-/* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C. Wang,
- * Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).  numbers: m, n. */
+/* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C.
+ * Wang, Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).
+ * numbers: m, n. */
 int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;

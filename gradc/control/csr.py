@@ -3,24 +3,27 @@
     banded       the map is a sum of diagonals, found by `autodiff.sparsity`, whatever the sizes
     compressed   sizes are static: `autodiff.patterns` finds which entries can differ from 0, `control.coloring` which
                  rows or columns can be computed together; one vectorised evaluation, from which entries are picked
-    full         else: all entries
+    full         else: all entries; with a warning where sizes are static
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from gradc.autodiff.pattern_rules import LIMIT, TooManyEntries
 from gradc.autodiff.patterns import SparsityPattern, pattern_of
 from gradc.autodiff.sparsity import Band, LinearValue, bands, middle, sizes_of, zeros
-from gradc.control.coloring import Compression, compress, compress_columns
+from gradc.control.coloring import MOST, Compression, TooManyColors, compress
 from gradc.control.linear import LinearMap, Opened, linear_matrix
+from gradc.errors import GradcWarning, SourceLine
 from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable, batch_program
-from gradc.ir.convert import inline
-from gradc.ir.graph import Variable
+from gradc.ir.convert import inline, to_program
+from gradc.ir.graph import Constant, Variable, graph_inputs, user_line
 from gradc.ir.program import Builder, Var, rebuild, tensor
 from gradc.ir.types import TensorType
 from gradc.tensor.convert import as_tensor_variable
@@ -55,17 +58,39 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
         found = None if others else _banded(opened.builder, linear, along)
         if found is not None:
             return CSR(*map(as_tensor_variable, opened.expressions(found)))
-    pattern = pattern_of(opened.closed.program)
+    pattern = _pattern(reverse)
     if pattern is None:
         return _full(linear_matrix(reverse))
-    rows = compress(pattern, symmetric=symmetric)
-    columns = None if symmetric or forward is None else compress_columns(pattern)
     try:
-        if forward is not None and columns is not None and columns.count < rows.count:
-            return _compressed(Opened(forward()), pattern, columns)
-        return _compressed(Opened(reverse), pattern, rows)
-    except Unbatchable:
-        return _full(linear_matrix(reverse))
+        by_columns, compression = compress(pattern, symmetric=symmetric, columns=forward is not None)
+        if forward is not None and by_columns:
+            return _compressed(Opened(forward()), pattern, compression)
+        return _compressed(Opened(reverse), pattern, compression)
+    except TooManyColors:
+        _warn(f"a sparse matrix of derivatives needs more than {MOST:,} rows or columns computed one by one, so that "
+              f"all its entries are made; leave out sparse=True, or the dense row and column", user_line())
+    except Unbatchable as error:
+        _warn(f"a sparse matrix of derivatives has all entries, as {error}", *error.sources)
+    return _full(linear_matrix(reverse))
+
+
+def _pattern(given: LinearMap) -> SparsityPattern | None:
+    """The pattern of the matrix of a map; None, with a warning where sizes are known, if it can't be found."""
+    inputs = [v for v in graph_inputs([given.result]) if v is not given.u and not isinstance(v, Constant)]
+    try:
+        found = pattern_of(to_program([given.u, *inputs], [given.result]))
+    except TooManyEntries:
+        _warn(f"the pattern of a sparse matrix of derivatives has more than {LIMIT:,} entries, so that all entries are "
+              f"made; leave out sparse=True", user_line())
+        return None
+    for text, sources in found.notes.items():
+        _warn(f"{text}: a sparse matrix of derivatives has an entry for each that is possible", *sources)
+    return found.pattern
+
+
+def _warn(message: str, *sources: SourceLine | None) -> None:
+    file, line = next((s for s in sources if s is not None), None) or ("gradc", 0)
+    warnings.warn_explicit(message, GradcWarning, file, line)
 
 
 def _banded(b: Builder, linear: LinearValue, along: list[Band]) -> list[Var] | None:

@@ -20,7 +20,7 @@ from gradc.ir.facts import kinds
 from gradc.ir.interp import run_equation
 from gradc.ir.program import Eqn, Program, Var, bodies, tensor
 from gradc.ir.routines import STATED, UserRoutine, get_routine
-from gradc.ir.types import TensorType
+from gradc.ir.types import TensorType, Type
 
 Codes = np.ndarray
 Rule = Callable[["Walk", Eqn], "Sequence[Codes]"]
@@ -73,7 +73,7 @@ class Walk:
 
     def equation(self, eqn: Eqn, args: Sequence[Var]) -> Sequence[Var]:
         """The results of one equation, with their sets if they depend on the input."""
-        outs = tuple([Var(-1, t) for t in infer.output_types(eqn.op, args)])
+        outs = tuple([Var(-1, t) for t in self._types(eqn.op, args)])
         made = Eqn(eqn.op, tuple(args), outs, eqn.sources)
         if type(eqn.op) is ops.ShapeOf or not any(a in self.codes for a in args):
             _evaluate(made)
@@ -87,6 +87,23 @@ class Walk:
             if codes.size:
                 self.codes[out] = codes
         return outs
+
+    def _types(self, op: Any, args: Sequence[Var]) -> list[Type]:
+        """The types of the results; those of a loop or branch from its bodies, for the sizes that arguments have."""
+        types = infer.output_types(op, args)
+        if not bodies(op) or not any(None in t.shape for t in types if type(t) is TensorType):
+            return types
+        plain = Walk(0, self.rules)
+        if type(op) is ops.Cond:
+            made = [[v.type for v in plain.run(branch, args[1:])] for branch in bodies(op)]
+            return [a if a == b else t for a, b, t in zip(*made, types)]
+        number, _, seqs, inits, others = op.split(args)
+        row = [Var(-1, TensorType.make(tensor(x).dtype, tensor(x).shape[1:])) for x in seqs]
+        outs = plain.run(op.body, [*row, *[Var(-1, v.type) for v in inits], *others])
+        steps = None if number.data is None else int(number.data)
+        rows = [TensorType.make(tensor(v).dtype, (steps, *tensor(v).shape))
+                for v in outs[op.n_carries:op.n_carries + op.n_stacked]]
+        return [*[v.type for v in inits], *rows, *types[op.n_carries + op.n_stacked:]]
 
     def note(self, text: str, eqn: Eqn) -> None:
         """Something that was not understood in `eqn`."""

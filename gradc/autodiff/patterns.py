@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradc.autodiff import pattern_loops, pattern_rules
-from gradc.autodiff.pattern_rules import UnknownSizes, Walk, elements
+from gradc.autodiff.pattern_rules import Walk, elements
 from gradc.ir.program import Program, Var
 from gradc.ir.types import StaticShape, TensorType
 from gradc.record import record
@@ -40,31 +40,25 @@ class SparsityPattern:
 
 @record(eq=False)
 class Found:
-    """The pattern, or None where a size is not known before a run; `notes`: what was not understood -> user lines.
+    """The pattern; `notes`: what was not understood, so that there may be more entries than needed -> user lines."""
 
-    For what is noted there may be more entries than the matrix has.
-    """
-
-    pattern: SparsityPattern | None
+    pattern: SparsityPattern
     notes: dict[str, tuple[Any, ...]]
 
 
 def pattern_of(program: Program, shapes: Sequence[StaticShape] | None = None) -> Found:
     """The pattern with a row for each element of the first input, a column for each of the output (flat).
 
-    shapes: of the inputs, where types do not tell.  Raises TooManyEntries.
+    shapes: of the inputs, where types do not tell.  Raises UnknownSizes, TooManyEntries.
     """
     inputs = list(program.inputs)
     if shapes is not None:
         inputs = [Var(-1, TensorType.make(v.type.dtype, shape)) if type(v.type) is TensorType else v
                   for v, shape in zip(inputs, shapes)]
-    try:
-        n = elements(inputs[0])
-        walk = Walk(n, {**pattern_rules.RULES, **pattern_loops.RULES})
-        walk.codes[inputs[0]] = np.arange(n) * (walk.n + 1)
-        (out,) = walk.run(program, inputs)
-        m = elements(out)
-    except UnknownSizes:
-        return Found(None, {})
+    n = elements(inputs[0])
+    walk = Walk(n, {**pattern_rules.RULES, **pattern_loops.RULES})
+    walk.codes[inputs[0]] = np.arange(n) * (walk.n + 1)
+    (out,) = walk.run(program, inputs)
+    m = elements(out)
     codes = walk.codes_of(out)
     return Found(SparsityPattern(codes // walk.n, codes % walk.n, (m, n)).transposed, walk.notes)

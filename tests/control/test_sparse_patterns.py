@@ -9,7 +9,7 @@ import gradc
 import gradc.tensor as at
 from gradc.autodiff.patterns import SparsityPattern
 from gradc.compile.ingest import ingest
-from gradc.control import coloring
+from gradc.control import coloring, compression
 from gradc.errors import GradcWarning
 from gradc.gradient import hessian, jacobian
 from gradc.ifelse import ifelse
@@ -74,7 +74,7 @@ EXACT = {
     "gather": lambda w: at.sin(w[INDEX]),
     "gather twice": lambda w: w[INDEX] * w[INDEX[::-1].copy()],
     "gather rows": lambda w: at.exp(w.reshape((N, 2))[INDEX // 2]).flatten(),
-    "scatter": lambda w: at.inc_subtensor(at.zeros(2 * N)[INDEX], w[3] * at.sin(w[:1])),
+    "scatter": lambda w: at.inc_subtensor(at.zeros(2 * N)[INDEX], w[3] * at.sin(w[0])),
     "scatter array": lambda w: at.set_subtensor(w[np.array([1, 4])], w[:2] ** 2),
     "one-hot": lambda w: at.dot(ONE_HOT, at.sin(w)),
     "one-hot rows": lambda w: at.dot(np.eye(N)[INDEX // 2], w.reshape((N, 2)) ** 2).flatten(),
@@ -207,3 +207,90 @@ def test_what_is_not_understood_is_said_with_its_line():
         np.testing.assert_allclose(dense(got, (6, 6)), full)
     with pytest.warns(GradcWarning, match="positions of"):
         jacobian(at.set_subtensor(w[i[0]], w[0] ** 2), w, sparse=True)
+
+
+@pytest.mark.filterwarnings("error::gradc.errors.GradcWarning")
+@pytest.mark.parametrize("name", EXACT)
+def test_sizes_that_only_a_run_tells(name):
+    """The interpreter: entries, and their order, are those of a static vector."""
+    x, w, given = at.dvector("x"), at.TensorType("float64", (2 * N,))("w"), rng.uniform(0.5, 1.5, 2 * N)
+    made = evaluate(ingest([x], list(jacobian(EXACT[name](x), x, sparse=True))).program, [given])
+    want = evaluate(ingest([w], list(jacobian(EXACT[name](w), w, sparse=True))).program, [given])
+    for a, b in zip(made, want):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def pairs(x):
+    """Rows of two, whatever the size: a loop, a gather and a dense column."""
+    rows = x.reshape((-1, 2))
+    squares = gradc.map(lambda r: at.stack([r[0] * r[1], r[1] ** 2]), rows)[0].flatten()
+    return at.concatenate([squares, x[::-1] * x[0]])
+
+
+def test_patterns_are_made_when_sizes_are_new(monkeypatch):
+    """The compiled matrix is the dense one of the interpreter; Python runs only where sizes are new."""
+    x = at.dvector("x")
+    f = gradc.function([x], list(jacobian(pairs(x), x, sparse=True)))
+    dense_matrix = gradc.function([x], jacobian(pairs(x), x), mode="interpret")
+    runs = []
+    perform = compression.CompressionOp.perform
+    monkeypatch.setattr(compression.CompressionOp, "perform", lambda *args: (runs.append(1), perform(*args))[1])
+    for n, runs_then in ((4, 1), (4, 1), (10, 2), (10, 2), (2, 3), (4, 4), (4, 4)):
+        given = rng.uniform(0.5, 1.5, n)
+        made = f(given)
+        np.testing.assert_allclose(dense(made, (2 * n, n)), dense_matrix(given), rtol=1e-12)
+        assert len(made[0]) == max(3 * n // 2 + 2 * n - 1, 0)
+        assert len(runs) == runs_then
+
+
+def test_hessians_of_sizes_that_only_a_run_tells():
+    x, y = at.dvector("x"), at.dvector("y")
+    cost = (y * pairs(x) ** 2).sum()
+    f = gradc.function([x, y], list(hessian(cost, x, sparse=True)))
+    full = gradc.function([x, y], hessian(cost, x), mode="interpret")
+    for n in (2, 8):
+        given = rng.uniform(0.5, 1.5, n), rng.normal(size=2 * n)
+        made, want = f(*given), full(*given)
+        np.testing.assert_allclose(dense(made, (n, n)), want, rtol=1e-12)
+        assert len(made[0]) == np.count_nonzero(want)
+
+
+def test_derivatives_and_loops_go_through_a_sparse_matrix():
+    x, xs, given = at.dvector("x"), at.dmatrix("xs"), rng.uniform(0.5, 1.5, (3, 4))
+    total = (jacobian(pairs(x), x, sparse=True).data ** 2).sum()
+    want = (jacobian(pairs(x), x) ** 2).sum()
+    f = gradc.function([x], [gradc.grad(total, x), gradc.grad(want, x)], mode="interpret")
+    np.testing.assert_allclose(*f(given[0]), rtol=1e-12)
+    loop = gradc.map(lambda x: jacobian(pairs(x), x, sparse=True).data.sum(), xs)[0]
+    one = gradc.function([x], jacobian(pairs(x), x).sum(), mode="interpret")
+    np.testing.assert_allclose(gradc.function([xs], loop, mode="interpret")(given), [one(row) for row in given])
+
+
+def test_sizes_that_depend_on_values_are_said():
+    x, given = at.dvector("x"), np.array([1.0, -2.0, 3.0])
+    y = x[at.nonzero(x > 0)[0]] ** 2
+    f = gradc.function([x], [*jacobian(y, x, sparse=True), jacobian(y, x)])
+    with pytest.warns(GradcWarning, match="depend on values") as caught:
+        *made, full = f(given)
+    assert caught[0].filename == __file__
+    np.testing.assert_allclose(dense(made, (2, 3)), full)
+
+
+def test_a_repeatable_op_is_not_run_again():
+    class Doubled(gradc.graph.op.Op):
+        repeatable = True
+        runs = 0
+
+        def make_node(self, x):
+            return gradc.graph.basic.Apply(self, [x], [x.type()])
+
+        def perform(self, node, inputs, outputs):
+            Doubled.runs += 1
+            outputs[0][0] = inputs[0] * 2
+            inputs[0][:] = 0            # its own copy
+
+    x = at.dvector("x")
+    f = gradc.function([x], Doubled()(x) + 1)
+    for given, runs in (([1.0, 2], 1), ([1.0, 2], 1), ([0.0, 0], 2), ([0.0], 3), ([0.0], 3), ([1.0, 2], 4)):
+        np.testing.assert_array_equal(f(given), np.array(given) * 2 + 1)
+        assert Doubled.runs == runs

@@ -146,10 +146,13 @@ class UserRoutine:
     op: Any
 
     may_fail = has_state = True         # what Python does is not known
-    repeatable = False
     overwrites = None
     cost = ()
     layouts = itertools.repeat("C")
+
+    @property
+    def repeatable(self) -> bool:
+        return bool(getattr(self.op, "repeatable", False))
 
     @property
     def snippet(self) -> ArraySnippet | None:

@@ -10,13 +10,16 @@ import gradc.tensor as at
 from gradc.errors import ShapeError, TypeMismatchError
 from gradc.gradient import grad
 from gradc.ir import ops
+from gradc.ir.convert import to_program
+from gradc.ir.interp import evaluate
+from gradc.passes.phases import optimize
 
 RNG = np.random.default_rng(3)
 X, Y, V, S = at.dmatrix("x"), at.dmatrix("y"), at.dvector("v"), at.dscalar("s")
 A23, B43 = at.matrix("a", shape=(2, 3)), at.matrix("b", shape=(4, 3))
 
 WRONG = {
-    "sizes": (lambda: at.einsum("ij,jk->ik", A23, B43), ShapeError, "'j' has size 3 in a, which is f64[2,3], and 4 in b"),
+    "sizes": (lambda: at.einsum("ij,jk->ik", A23, B43), ShapeError, "size 3 in a, which is f64[2,3], and 4 in b"),
     "sizes of lists": (lambda: at.einsum(A23, [0, 1], B43, [1, 2]), ShapeError, "label 1 has size 3 in a"),
     "sizes of ellipses": (lambda: at.einsum("...,...", A23, B43), ShapeError, "label of an axis of '...' has size 2"),
     "diagonal": (lambda: at.einsum("ii", A23), ShapeError, "two of its axes have the label 'i': sizes 2 and 3 differ"),
@@ -149,3 +152,36 @@ def test_a_batch_of_matrices_with_themselves():
     a = RNG.normal(size=(3, 70, 80))
     f = gradc.function([t], at.einsum("bij,bkj->bik", t, t))
     np.testing.assert_allclose(f(a), a @ a.transpose(0, 2, 1), atol=1e-12)
+
+
+CHAINS = {
+    "from the left": ([(400, 3), (3, 400), (400, 5)], lambda a, b, c: a @ b @ c, [(3, 5), (400, 5)]),
+    "from the right": ([(5, 400), (400, 3), (3, 400)], lambda a, b, c: a @ (b @ c), [(5, 3), (5, 400)]),
+    "in the middle": ([(90, 70), (70, 2), (2, 80), (80, 60)], lambda a, b, c, d: a @ b @ c @ d,
+                      [(90, 2), (2, 60), (90, 60)]),
+    "transposed": ([(3, 400), (3, 400), (5, 400)], lambda a, b, c: (a.T @ b @ c.T).T, [(3, 5), (400, 5)]),
+    "inner transposed": ([(400, 3), (3, 400), (400, 5)], lambda a, b, c: (b.T @ a.T).T @ c, [(3, 5), (400, 5)]),
+    "with a vector": ([(None, None), (None, None), (None,)], lambda a, b, v: a @ b @ v, [(None,), (None,)]),
+    "of a vector": ([(None,), (None, None), (None, None)], lambda v, a, b: v @ (a @ b), [(None,), (None,)]),
+    "sizes not known": ([(None, None), (None, None), (None, 400)], lambda a, b, c: a @ b @ c, None),
+    "good as it is": ([(3, 4), (4, 5), (5, 6)], lambda a, b, c: a @ b @ c, [(3, 5), (3, 6)]),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_products(name):
+    shapes, build, wants = CHAINS[name]
+    given = [at.tensor("abcd"[k], dtype="float64", shape=shape) for k, shape in enumerate(shapes)]
+    program = optimize(to_program(given, [build(*given)]), checked=True)
+    made = [eqn.out.type.shape for eqn in program.eqns if type(eqn.op) is ops.Contract]
+    assert wants is None or sorted(made, key=str) == sorted(wants, key=str)
+    values = [RNG.normal(size=[30 if s is None else s for s in shape]) for shape in shapes]
+    np.testing.assert_allclose(evaluate(program, values)[0], build(*values), rtol=1e-9, atol=1e-9)
+
+
+def test_a_product_that_has_another_use_stays():
+    a, b, c = [at.tensor(name, dtype="float64", shape=shape) for name, shape in
+               (("a", (400, 3)), ("b", (3, 400)), ("c", (400, 5)))]
+    product = a @ b
+    program = optimize(to_program([a, b, c], [product @ c, product]), checked=True)
+    assert sorted(eqn.out.type.shape for eqn in program.eqns if type(eqn.op) is ops.Contract) == [(400, 5), (400, 400)]

@@ -22,6 +22,7 @@ from gradc.tensor.contract import *
 from gradc.tensor.convert import *
 from gradc.tensor.creation import *
 from gradc.tensor.diagonals import *
+from gradc.tensor.einstein import *
 from gradc.tensor.elemwise import *
 from gradc.tensor.extra import *
 from gradc.tensor.filters import *

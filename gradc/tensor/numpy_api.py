@@ -27,6 +27,7 @@ from gradc.tensor import (
     contract,
     creation,
     diagonals,
+    einstein,
     extra,
     filters,
     grids,
@@ -340,7 +341,7 @@ FUNCTIONS: dict[str, Row] = {
     # products
     "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),
     "vdot": (contract.vdot, "a b"), "tensordot": (contract.tensordot, "a b axes="),
-    "einsum": (contract.einsum, "*operands"),
+    "einsum": (einstein.einsum, "*operands optimize="),
     "linalg.vector_norm": (_vector_norm, "x axis= keepdims= ord="),
     "linalg.trace": (lambda x, **o: _trace(x, axis1=-2, axis2=-1, **o), "x offset= dtype="),
     "linalg.diagonal": (lambda x, offset=0: diagonals.diagonal(x, offset, -2, -1), "x offset="),
@@ -428,7 +429,7 @@ ADVICE: dict[str, str] = {                  # what to write instead of functions
 
 _MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks only, at these values
     "order": ("C", "K", "A"), "copy": (True, False), "subok": (True, False), "device": ("cpu",),
-    "casting": ("same_kind", "unsafe", "safe", "equiv", "no"), "optimize": (True, False, "greedy", "optimal"),
+    "casting": ("same_kind", "unsafe", "safe", "equiv", "no"),
 }
 
 

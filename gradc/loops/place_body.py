@@ -228,7 +228,9 @@ class BodyBuilder:
             if at.root in self.values.trees:
                 at = self.values.views[self.copy(at, i)]
             at = at.broadcast(dims[:len(dims) - rest], shape)
-            positions.append(Lookup(at.repeated(dims), i, view.dims[axis] if self._may_be_negative(i) else None))
+            made = self._producers.get(i)
+            check = i if made is not None and type(made.op) is ops.Assert else None
+            positions.append(Lookup(at.repeated(dims), check, view.dims[axis] if self._may_be_negative(i) else None))
         return view.gathered(self.sizes, axes, positions, dims)
 
     def _may_be_negative(self, i: Var) -> bool:

@@ -252,8 +252,9 @@ def _scan(s: Sizing, op: ops.Scan, args: Args) -> list[Known]:
     what = literal(str(op))
     number, _, seqs, inits, others = op.split(args)
     steps = s.steps(op, number)
+    name = s.naming()
     for x in seqs:
-        s.enough(s.of(x)[0], steps, lambda x=x, name=s.naming(): FEW_ROWS.format(what, literal(name(x))))
+        s.enough(s.of(x)[0], steps, lambda x=x: FEW_ROWS.format(what, literal(name(x))))
     given = [*[s.of(x)[1:] for x in seqs], *map(s.of, (*inits, *others))]
     made = s.loop(op, given, args, others)
     rows = made[op.n_carries:op.n_carries + op.n_stacked]

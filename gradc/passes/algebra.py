@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, ops
+from gradc.ir.facts import FOLDING, PRODUCTS, READING, REORDERING
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -47,7 +48,7 @@ def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
         if vector:
             right = build.insert_axes(b, right, (1,), 2)
         name = "lu_solve" if summed[0] == labels[1] else "lu_solve_transposed"
-        made = b.apply(ops.Call(name), *call.args[:2], right, call.args[2])
+        made = b.apply(build.call(name), *call.args[:2], right, call.args[2])
         if vector:
             return build.take(b, made, 0, axis=1)
         kept = labels[0] if summed[0] == labels[1] else labels[1]
@@ -60,7 +61,7 @@ def _log_of_determinant(b: Rewriter, op: Any, args: Args) -> Var | None:
     call = _routine(b, args[0] if inner is None else inner.args[0], "lu_det")
     if call is None:
         return None
-    sign, log = b.apply(ops.Call("lu_slogdet"), *call.args)
+    sign, log = b.apply(build.call("lu_slogdet"), *call.args)
     return log if inner is not None else b.map("add", b.map("log", sign), log)
 
 
@@ -73,12 +74,12 @@ def _dominant(b: Rewriter) -> Var:
 
 
 def _factors(b: Rewriter, a: Var) -> tuple[Var, Var, Var]:
-    factors, swaps = b.apply(ops.Call("lu"), a)
+    factors, swaps = b.apply(build.call("lu"), a)
     return factors, swaps, a
 
 
 def _sample_solved(b: Rewriter) -> Sample:
-    inverses = [b.apply(ops.Call("lu_inverse"), *_factors(b, _dominant(b))) for _ in range(4)]
+    inverses = [b.apply(build.call("lu_inverse"), *_factors(b, _dominant(b))) for _ in range(4)]
     m, v = b.input(TensorType("float64", (3, 2))), b.input(TensorType("float64", (3,)))
     return (build.contract(b, inverses[0], (0, 1), m, (1, 2), (0, 2)),
             build.contract(b, inverses[1], (0, 1), v, (1,), (0,)),
@@ -87,7 +88,7 @@ def _sample_solved(b: Rewriter) -> Sample:
 
 
 def _sample_determinant(b: Rewriter) -> Sample:
-    made = [b.apply(ops.Call("lu_det"), *_factors(b, _dominant(b))) for _ in range(2)]
+    made = [b.apply(build.call("lu_det"), *_factors(b, _dominant(b))) for _ in range(2)]
     return b.map("log", made[0]), b.map("log", b.map("abs", made[1]))
 
 
@@ -121,7 +122,7 @@ def _bands(b: Rewriter, mask: Var) -> str:
 
 def _axis_of(b: Rewriter, v: Var) -> int | None:
     """The axis that v numbers, as one row or column."""
-    eqn = b.eqn(v, ops.Transpose)
+    eqn = b.eqn(v, REORDERING)
     if eqn is None or b.eqn(eqn.args[0], ops.Iota) is None:
         return None
     return 0 if eqn.op.perm == (0, -1) else 1 if eqn.op.perm == (-1, 0) else None
@@ -131,7 +132,7 @@ def _part(b: Rewriter, v: Var) -> str:
     """Which part of a matrix can be other than 0, as far as its expression tells."""
     if _routine(b, v, "cholesky", "cholesky_or_nan") is not None:
         return "lower"
-    turned = b.eqn(v, ops.Transpose)
+    turned = b.eqn(v, REORDERING)
     if turned is not None and v.type.ndim >= 2 and turned.op.perm == (
             *range(v.type.ndim - 2), v.type.ndim - 1, v.type.ndim - 2):
         return {"lower": "upper", "upper": "lower"}.get(found := _part(b, turned.args[0]), found)
@@ -147,7 +148,7 @@ def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
         return None
     turned = op.routine == "lu_solve_transposed"
     upper = (part == "upper") != turned
-    return b.apply(ops.Call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
+    return b.apply(build.call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
 
 
 def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
@@ -159,7 +160,7 @@ def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
                 or len(op.out) != 2 or _part(b, args[k]) != "diagonal" or not b.sizes.equal(
                     b.dims(args[k])[:1], b.dims(args[k])[1:]):
             continue
-        vector = b.eqn(chosen.args[1], ops.Transpose)
+        vector = b.eqn(chosen.args[1], REORDERING)
         if vector is None or vector.op.perm not in ((-1, 0), (0, -1)):
             return None
         axis = list(rest).index(summed[0])
@@ -179,7 +180,7 @@ def _sample_triangular(b: Rewriter) -> Sample:
         part = b.map("switch", keep, a, b.constant(0.0, "float64"))
         v = b.input(TensorType("float64", (3, 2)))
         factors, swaps, _ = _factors(b, part)
-        made += [b.apply(ops.Call(name), factors, swaps, v, part) for name in ("lu_solve", "lu_solve_transposed")]
+        made += [b.apply(build.call(name), factors, swaps, v, part) for name in ("lu_solve", "lu_solve_transposed")]
     return tuple(made)
 
 
@@ -197,7 +198,7 @@ def _sample_scaled(b: Rewriter) -> Sample:
 def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
     """(x y) v is x (y v): two products with a vector."""
     for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
-        inner, vector = b.eqn(args[k], ops.Contract), args[1 - k]
+        inner, vector = b.eqn(args[k], PRODUCTS), args[1 - k]
         if inner is None or len(rest) != 1 or len(labels) != 2 or rest[0] not in labels or len(op.out) != 1 \
                 or rest[0] in op.out or not _once(b, args[k]):
             continue
@@ -217,11 +218,11 @@ def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
 
 def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
     """The sum of the diagonal of x y, which is the sum of x times y^T."""
-    part = b.eqn(args[0], ops.Slice)
+    part = b.eqn(args[0], READING)
     if op.fn != "add" or op.axes != (0,) or part is None or len(part.op.items) != 1 or args[0].type.ndim != 1:
         return None
     flat = b.eqn(part.args[0], ops.Reshape)
-    product = None if flat is None else b.eqn(flat.args[0], ops.Contract)
+    product = None if flat is None else b.eqn(flat.args[0], PRODUCTS)
     if product is None or flat.args[0].type.ndim != 2 or not _once(b, flat.args[0]):
         return None
     p, (x, y), item = product.op, product.args, part.op.items[0]
@@ -268,17 +269,17 @@ def _sample_trace(b: Rewriter) -> Sample:
 _ORDER = "sums of products in another order"
 
 RULES = (
-    Rule("solve_instead_of_inverse", On((ops.Contract,), some=(ops.Call,)), _solved, exact=False, ulps=256,
+    Rule("solve_instead_of_inverse", On(PRODUCTS, some=(ops.Call,)), _solved, exact=False, ulps=256,
          sample=_sample_solved, why="a solution by factors is closer to the exact one than a product with an inverse"),
     Rule("log_of_determinant", On(("log",), first=(ops.Call, "abs"), needs=(ops.Call,)), _log_of_determinant,
          exact=False, ulps=64, sample=_sample_determinant,
          why="the determinant over- or underflows where its logarithm does not"),
     Rule("triangular_system", On((ops.Call,)), _triangular, exact=False, ulps=256, sample=_sample_triangular,
          why="substitution with the triangle itself, not with its factors"),
-    Rule("scaled_rows", On((ops.Contract,), some=("switch",)), _scaled_rows, exact=False, sample=_sample_scaled,
+    Rule("scaled_rows", On(PRODUCTS, some=("switch",)), _scaled_rows, exact=False, sample=_sample_scaled,
          why="no sum with zeros: infinities do not become nan in other rows"),
-    Rule("product_by_vector", On((ops.Contract,), some=(ops.Contract,)), _product_by_vector, exact=False, ulps=256,
+    Rule("product_by_vector", On(PRODUCTS, some=PRODUCTS), _product_by_vector, exact=False, ulps=256,
          sample=_sample_product, why=_ORDER),
-    Rule("trace_of_product", On((ops.Reduce,), first=(ops.Slice,), needs=(ops.Contract,)), _trace_of_product,
+    Rule("trace_of_product", On(FOLDING, first=READING, needs=PRODUCTS), _trace_of_product,
          exact=False, ulps=256, sample=_sample_trace, why=_ORDER),
 )

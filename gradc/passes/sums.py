@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import FOLDING, PRODUCTS, folds, permutation
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING, folds, permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.rows import adds_up, product_of_rows, sum_form, totals
 from gradc.ir.sizes import Dim
@@ -130,8 +130,15 @@ def _sample_reduce_sum(b: Rewriter) -> Sample:
 
 
 def _contract(b: Rewriter, op: Any, args: Args) -> Var | None:
-    """Axes along which an operand is repeated go away."""
-    names = (op.a, op.b)
+    """Reordered axes go into the labels; axes along which an operand is repeated go away."""
+    names, given = [op.a, op.b], list(args)
+    for k in (0, 1):
+        inner = b.eqn(args[k], REORDERING)
+        perm = () if inner is None else permutation(inner.op) or ()
+        if inner is not None and sorted(perm) == list(range(tensor(inner.args[0]).ndim)):
+            names[k], given[k] = tuple([names[k][perm.index(p)] for p in range(len(perm))]), inner.args[0]
+    if given != list(args):
+        return build.contract(b, given[0], names[0], given[1], names[1], op.out)
     dtype = dtypes.upcast(*(a.type.dtype for a in args))
     for k in (0, 1):
         inner = b.eqn(args[k], ops.Broadcast)
@@ -164,7 +171,8 @@ def _sample_contract(b: Rewriter) -> Sample:
     n, m = b.size(v, 0), b.size(v, 1)
     ones = b.apply(ops.Broadcast(), b.constant(0.5, "float64"), m, b.constant(4, "int64"))
     vector = b.apply(ops.Broadcast(), b.constant(1.0, "float64"), n)
-    return (build.contract(b, v, (0, 1), ones, (1, 2), (0, 2)), build.contract(b, vector, (0,), v, (0, 1), (1,)),
+    return (build.contract(b, build.dimshuffle(b, v, (1, 0)), (0, 1), v, (1, 2), (0, 2)),
+            build.contract(b, v, (0, 1), ones, (1, 2), (0, 2)), build.contract(b, vector, (0,), v, (0, 1), (1,)),
             build.contract(b, vector, (0,), v, (1, 2), (0, 2)),
             build.contract(b, v, (0, 1), build.dimshuffle(b, ones, (1, 0)), (2, 1), (0,)))
 
@@ -173,8 +181,8 @@ _SUMS = "sums of one array in another order; "
 RULES = (
     Rule("reduce", On(FOLDING), _reduce, exact=False, sample=(_sample_reduce, _sample_reduce_sum), ulps=64,
          why=_SUMS + "n * c for the sum of n equal terms rounds once"),
-    Rule("contract", On(PRODUCTS, some=(ops.Broadcast,)), _contract, exact=False, ulps=64, sample=_sample_contract,
-         why=_SUMS + "terms with an equal factor are summed before they are multiplied"),
+    Rule("contract", On(PRODUCTS, some=(ops.Broadcast, *REORDERING)), _contract, exact=False, ulps=64,
+         sample=_sample_contract, why=_SUMS + "terms with an equal factor are summed before they are multiplied"),
 )
 
 
@@ -289,8 +297,7 @@ def _widen(b: SizedBuilder, loop: Loop) -> Mapping[Key, Var] | None:
     narrow = {c: loop.after[c] for c in loop.inits if type(c.type) is TensorType and c.type.dtype == "float32"}
     sums = {}
     for carry, addends in sums_of(body, narrow).items() if narrow else ():
-        late = _late(body, loop.after, carry)
-        if late.isdisjoint([v for a in addends for v in (a.value, *a.eqn.args[2:])]):
+        if carry not in loop.needed([v for a in addends for v in (a.value, *a.eqn.args[2:])]):
             sums[carry] = addends
     if not sums:
         return None
@@ -321,15 +328,3 @@ def _widen(b: SizedBuilder, loop: Loop) -> Mapping[Key, Var] | None:
     loop.substitute(new)
     made = loop.emit(b)
     return {**made, **{key: b.cast(made[key], "float32") for key in keys}}
-
-
-def _late(body: Program, after: Mapping[Var, Var], carry: Var) -> set[Var]:
-    """The values that depend on a carry, in the same step or later."""
-    late, size = {carry}, 0
-    while len(late) != size:
-        size = len(late)
-        for eqn in body.eqns:
-            if not late.isdisjoint(eqn.args):
-                late.update(eqn.outs)
-        late.update([c for c, end in after.items() if end in late])
-    return late

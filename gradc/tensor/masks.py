@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import ShapeError, at
-from gradc.ir import ops
+from gradc.ir import build
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
@@ -34,7 +34,7 @@ def flatnonzero(a: TensorLike) -> TensorVariable:
     if isinstance(a, Constant):
         return constant(np.flatnonzero(a.data))
     mask = ew.as_bool(flatten(a))
-    return apply(ops.Call("nonzero", (1,)), mask, red.sum(mask))
+    return apply(build.call("nonzero", (1,)), mask, red.sum(mask))
 
 
 def nonzero(a: TensorLike, return_matrix: bool = False) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.errors import BadArgumentError, at, quoted
-from gradc.ir import dtypes, ops
+from gradc.ir import build, dtypes
 from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
@@ -58,7 +58,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
         axis = normalize_axis(axis, x.type.ndim, "unique", x)
         first = moveaxis(x, axis, 0) if axis else x
         rows, shape = _as_matrix(first), [size_of(first, 0)]
-        order = apply(ops.Call("order_of_rows"), rows)
+        order = apply(build.call("order_of_rows"), rows)
         ordered = rows[order]
         differs = red.any(ew.neq(ordered[1:], ordered[:-1]), 1)
     n = size_of(ordered, 0)

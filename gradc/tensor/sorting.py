@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import build, dtypes, graph, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape
 from gradc.tensor.types import Axis, SizeLike, TensorLike
 
@@ -81,7 +82,7 @@ def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: 
     """
     _check_options("sort", kind, order, stable)
     x, axis = _last("sort", a, axis)
-    return _back(apply(ops.Call("sort"), x), axis)
+    return _back(apply(build.call("sort"), x), axis)
 
 
 def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
@@ -92,7 +93,7 @@ def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, orde
     """
     _check_options("argsort", kind, order, stable)
     x, axis = _last("argsort", a, axis)
-    return _back(apply(ops.Call("argsort"), x), axis)
+    return _back(apply(build.call("argsort"), x), axis)
 
 
 def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
@@ -127,7 +128,7 @@ def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str 
     """
     _check_options("partition", kind, order, None, ("introselect",))
     x, axis = _last("partition", a, axis)
-    return _back(apply(ops.Call("sort"), _check_kth("partition", kth, x)), axis)
+    return _back(apply(build.call("sort"), _check_kth("partition", kth, x)), axis)
 
 
 def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
@@ -135,7 +136,7 @@ def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: s
     """The positions (int64) of the elements of `partition(a, kth, axis)`, which are those of `argsort`."""
     _check_options("argpartition", kind, order, None, ("introselect",))
     x, axis = _last("argpartition", a, axis)
-    return _back(apply(ops.Call("argsort"), _check_kth("argpartition", kth, x)), axis)
+    return _back(apply(build.call("argsort"), _check_kth("argpartition", kth, x)), axis)
 
 
 def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
@@ -160,9 +161,9 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
     for part in parts:
         key, _ = _last("lexsort", part, axis)
         if order is None:
-            order = apply(ops.Call("argsort"), key)
+            order = apply(build.call("argsort"), key)
         else:
-            order = take_along(order, apply(ops.Call("argsort"), take_along(key, order)))
+            order = take_along_axis(order, apply(build.call("argsort"), take_along_axis(key, order, -1)), -1)
     assert order is not None
     return _back(order, axis)
 
@@ -174,12 +175,7 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
                          f"known{at(table.source)}")
     axis = normalize_axis(axis, table.type.ndim - 1, "lexsort", table)
     rows = moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1)
-    return _back(apply(ops.Call("order_of_rows"), rows), axis)
-
-
-def take_along(x: TensorVariable, positions: TensorVariable) -> TensorVariable:
-    """x at `positions` along its last axis; each row has its own."""
-    return build.take_along(graph, x, positions)
+    return _back(apply(build.call("order_of_rows"), rows), axis)
 
 
 # ------------------------------------------------------------------------------------------- the largest
@@ -189,7 +185,7 @@ def topk_and_argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorte
                      idx_dtype: DTypeLike = "int64") -> tuple[TensorVariable, TensorVariable]:
     """The pair (topk, argtopk)."""
     order, last, axis = _top("topk_and_argtopk", x, kth, axis)
-    return _back(take_along(last, order), axis), _back(_positions(order, idx_dtype), axis)
+    return _back(take_along_axis(last, order, -1), axis), _back(_positions(order, idx_dtype), axis)
 
 
 def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
@@ -201,7 +197,7 @@ def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = Tr
     Raises: BadValueError for kth = 0, or if there are not so many elements.
     """
     order, last, axis = _top("topk", x, kth, axis)
-    return _back(take_along(last, order), axis)
+    return _back(take_along_axis(last, order, -1), axis)
 
 
 def argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
@@ -225,10 +221,11 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[Te
     n = size_of(last, last.type.ndim - 1)
     message = f"{what}: kth is {{0}}, it must not be 0, nor its size above {{1}}, that of the axis"
     if isinstance(k, Constant):
+        size = int(n.data) if isinstance(n, Constant) else None
+        if not 0 < abs(int(k.data)) <= (abs(int(k.data)) if size is None else size):
+            fail(message if size is not None else f"{what}: kth is {{0}}, it must not be 0", "value", int(k.data),
+                 size or 0)
         count = size_constant(abs(int(k.data)))
-        if count.data == 0 or (isinstance(n, Constant) and count.data > n.data):
-            fail(message.replace("{1}", "{1}" if isinstance(n, Constant) else "that"), "value", int(k.data),
-                 int(n.data) if isinstance(n, Constant) else 0)
     else:
         count = ew.abs(k)
     if not (isinstance(k, Constant) and isinstance(n, Constant)):
@@ -236,11 +233,11 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[Te
     down = bool(k.data > 0) if isinstance(k, Constant) else ew.gt(k, 0)
     turned = last[..., ::-1]
     if down is True:
-        order = _turned(apply(ops.Call("argsort"), turned), n)
+        order = _turned(apply(build.call("argsort"), turned), n)
     elif down is False:
-        order = apply(ops.Call("argsort"), last)
+        order = apply(build.call("argsort"), last)
     else:
-        up = apply(ops.Call("argsort"), ew.switch(down, turned, last))
+        up = apply(build.call("argsort"), ew.switch(down, turned, last))
         order = ew.switch(down, _turned(up, n), up)
     return order[..., :count], last, axis
 
@@ -268,7 +265,7 @@ def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: Tenso
     if sorter is not None:
         x = _sorted_by(x, as_tensor_variable(sorter))
     common = dtypes.upcast(x.type.dtype, v.type.dtype)
-    found = apply(ops.Call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
+    found = apply(build.call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
     return found if v.type.ndim == 1 else reshape(found, sizes_of(v), ndim=v.type.ndim)
 
 

@@ -60,6 +60,13 @@ def test_cost_is_not_computed_for_its_shape() -> None:
     assert rows(after) == ["exp", "mul"]
 
 
+def test_dot_of_transposes_is_one_contraction() -> None:
+    x, y = at.dmatrix("x"), at.dmatrix("y")
+    _, after = compiled([x, y], [at.dot(x.T, y.T)])
+    assert rows(after) == ["dot"]
+    assert after.eqns[0].op == ops.Contract((1, 0), (3, 1), (0, 3))
+
+
 def test_the_gradient_of_a_summed_product_is_no_product() -> None:
     x, y = at.dmatrix("x"), at.dmatrix("y")
     _, after = compiled([x, y], [grad(at.sum(at.dot(x, y)), x)])

@@ -114,13 +114,13 @@ def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
     """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle, its diagonal halved."""
     s = o.add(x, transposed(o, x))
     for _ in range(2):
-        s = transposed(o, o.apply(ops.Call(routine), a, s))
+        s = transposed(o, o.apply(build.call(routine), a, s))
     return _halved(o, s)
 
 
 def _cholesky_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     """Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10."""
-    return [o.apply(ops.Call("cholesky_back"), node.outputs[0], gs[0])]  # type: ignore[arg-type]
+    return [o.apply(build.call("cholesky_back"), node.outputs[0], gs[0])]  # type: ignore[arg-type]
 
 
 def _cholesky_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
@@ -139,7 +139,7 @@ def _back_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
     by_factor = None
     if wanted[0]:
         m, n = o.add(made, transposed(o, made)), o.add(half, transposed(o, half))
-        right = o.apply(ops.Call("solve_lower"), factor, product(o, n, m))
+        right = o.apply(build.call("solve_lower"), factor, product(o, n, m))
         by_factor = o.sub(product(o, triangle(o, g, False), transposed(o, by_p)), transposed(o, right))
     return [by_factor and o.sum_to(by_factor, factor), by_g and o.sum_to(by_g, g)]
 

@@ -159,7 +159,7 @@ def _joined(o: Symbolic, first: Variable, rest: Variable | None) -> Variable:
 
 def _right_solved(o: Symbolic, x: Variable, r: Variable) -> Variable:
     """x r^-1."""
-    return transposed(o, o.apply(ops.Call("solve_lower"), transposed(o, r), transposed(o, x)))
+    return transposed(o, o.apply(build.call("solve_lower"), transposed(o, r), transposed(o, x)))
 
 
 def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -178,7 +178,7 @@ def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) ->
     assert middle is not None
     inner = _total(o, [by_q, product(o, q, from_triangle(o, middle))])
     assert inner is not None
-    by_a = transposed(o, o.apply(ops.Call("solve_upper"), first, transposed(o, inner)))
+    by_a = transposed(o, o.apply(build.call("solve_upper"), first, transposed(o, inner)))
     if later is None:
         return [by_a]
     return [_joined(o, by_a, o.second(later, o.const(0, later)) if by_rest is None else product(o, q, by_rest))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import ops
+from gradc.ir import build
 from gradc.ir.graph import apply, describe, user_line
 from gradc.tensor import contract
 from gradc.tensor import elemwise as ew
@@ -20,7 +20,7 @@ from gradc.tensor.creation import eye, zeros_like
 from gradc.tensor.linalg.arguments import floats, square, symmetric
 from gradc.tensor.linalg.spectra import eigh, eigvalsh, svdvals
 from gradc.tensor.linalg.systems import inv, solve
-from gradc.tensor.shape import matrix_transpose, moveaxis, reshape, shape_padright
+from gradc.tensor.shape import dimshuffle, matrix_transpose, moveaxis, reshape, shape_padright
 from gradc.tensor.types import Axes, List, TensorLike
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
     if not keepdims:
         return made
     kept = iter(range(made.type.ndim))
-    return apply(ops.Transpose(tuple([-1 if k in axes else next(kept) for k in range(x.type.ndim)])), made)
+    return dimshuffle(made, *["x" if k in axes else next(kept) for k in range(x.type.ndim)])
 
 
 def cond(x: TensorLike, p: float | str | None = None) -> TensorVariable:
@@ -153,7 +153,7 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
     if hermitian:
         a = symmetric(a)
     smallest = _smallest(a) if rcond is None else cast(as_tensor_variable(rcond), a.type.dtype)
-    return apply(ops.Call("pinv"), a, smallest)
+    return apply(build.call("pinv"), a, smallest)
 
 
 def _smallest(a: TensorVariable) -> TensorVariable:
@@ -198,7 +198,7 @@ def tensorsolve(a: TensorLike, b: TensorLike, axes: List | None = None) -> Tenso
     a, b = floats("tensorsolve", 0, a, b)
     if axes is not None:
         order = [k for k in range(a.type.ndim) if k not in [int(n) % a.type.ndim for n in axes]]
-        a = apply(ops.Transpose((*order, *[int(n) % a.type.ndim for n in axes])), a)
+        a = dimshuffle(a, *order, *[int(n) % a.type.ndim for n in axes])
     rank = b.type.ndim
     shape = [size_of(a, k) for k in range(rank, a.type.ndim)]
     n = reduce(ew.mul, [size_of(b, k) for k in range(rank)])
@@ -225,7 +225,7 @@ def expm(a: TensorLike) -> TensorVariable:
 
     Raises: LinAlgError, at the call, for nan and inf.
     """
-    return apply(ops.Call("expm"), square("expm", a))
+    return apply(build.call("expm"), square("expm", a))
 
 
 def sqrtm(a: TensorLike) -> TensorVariable:
@@ -234,7 +234,7 @@ def sqrtm(a: TensorLike) -> TensorVariable:
     The derivative is inf for singular matrices, the second one nan where eigenvalues are equal.
     Raises: LinAlgError, at the call, for negative eigenvalues, nan and inf.
     """
-    return apply(ops.Call("sqrtm"), square("sqrtm", a))
+    return apply(build.call("sqrtm"), square("sqrtm", a))
 
 
 def logm(a: TensorLike) -> TensorVariable:
@@ -243,7 +243,7 @@ def logm(a: TensorLike) -> TensorVariable:
     The second derivative is nan where eigenvalues are equal.
     Raises: LinAlgError, at the call, for eigenvalues that are not positive, nan and inf.
     """
-    return apply(ops.Call("logm"), square("logm", a))
+    return apply(build.call("logm"), square("logm", a))
 
 
 def schur(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
@@ -260,7 +260,7 @@ def eig(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
     smaller than 0.6 of the largest is positive.  The derivative asks for distinct eigenvalues.
     Raises: LinAlgError, at the call, for complex eigenvalues, nan and inf, or if there is no LAPACK.
     """
-    values, vectors = apply(ops.Call("eig"), square("eig", a))
+    values, vectors = apply(build.call("eig"), square("eig", a))
     return values, vectors
 
 
@@ -277,7 +277,7 @@ def solve_sylvester(a: TensorLike, b: TensorLike, q: TensorLike) -> TensorVariab
 
     Raises: LinAlgError, at the call, if a and -b have a common eigenvalue, and for nan and inf.
     """
-    return apply(ops.Call("sylvester"), *floats("solve_sylvester", 2, a, b, q))
+    return apply(build.call("sylvester"), *floats("solve_sylvester", 2, a, b, q))
 
 
 def solve_continuous_lyapunov(a: TensorLike, q: TensorLike) -> TensorVariable:

@@ -35,8 +35,8 @@ class CSR(NamedTuple):
     """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...].
 
     Indices are int32, as SciPy's; 2**31 entries and more are refused.
-    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  The entries are those of the pattern, but
-    where bands that are not next to the diagonal are all that there is and sizes are not static: then each row has one
+    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  The entries are those of the pattern,
+    but where bands that are not next to the diagonal are all there is and sizes are not static: then each row has one
     entry per band; those that would lie outside of the matrix are 0, in the first or last column.  Entries of a row are
     ordered by column.
     """

@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks import measure, peers
 from benchmarks.row import Call, Row
 
-WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature", "random", "gather")
+WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature", "random", "gather",
+             "linalg", "sorting")
 
 
 def all_rows() -> list[Row]:

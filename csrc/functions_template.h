@@ -103,6 +103,65 @@ int NAME(OF_SPECTRUM)(gradc_frame *frame, int number, const void *const *in, con
     return status;
 }
 
+/* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has d
+ * rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
+int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[1], n = numbers[2], low = *(const int64_t *)in[0], high = numbers[0] - 1 - low;
+    const int64_t width = 2 * low + high + 1;          /* row i: columns i - low to i + low + high */
+    const T *given = in[1];
+    T room[512], *x = memmove(out[0], in[2], (size_t)(m * n) * sizeof(T));
+    T *a = work_memory(room, sizeof room, (size_t)(m * width) * sizeof(T));
+    if (!a)
+        return GRADC_NO_MEMORY;
+    memset(a, 0, (size_t)(m * width) * sizeof(T));
+    for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = i > low ? i - low : 0; j < m && j <= i + high; ++j)
+            a[i * width + j - i + low] = given[(high + i - j) * m + j];
+    int status = 0;
+    for (int64_t k = 0; k < m; ++k) {
+        const int64_t last = k + low < m - 1 ? k + low : m - 1, end = k + low + high < m - 1 ? k + low + high : m - 1;
+        int64_t best = k;
+        for (int64_t i = k + 1; i <= last; ++i)
+            best = fabs((double)a[i * width + k - i + low]) > fabs((double)a[best * width + k - best + low]) ? i : best;
+        T *row = a + k * width + low - k, *other = a + best * width + low - best;       /* by columns of the matrix */
+        for (int64_t j = k; best != k && j <= end; ++j) {
+            const T kept = row[j];
+            row[j] = other[j];
+            other[j] = kept;
+        }
+        for (int64_t c = 0; best != k && c < n; ++c) {
+            const T kept = x[k * n + c];
+            x[k * n + c] = x[best * n + c];
+            x[best * n + c] = kept;
+        }
+        if (row[k] == 0) {
+            frame->error[0] = k;
+            status = 1;
+            break;
+        }
+        for (int64_t i = k + 1; i <= last; ++i) {
+            T *to = a + i * width + low - i;
+            const T factor = to[k] / row[k];
+            for (int64_t j = k + 1; j <= end; ++j)
+                to[j] -= factor * row[j];
+            for (int64_t c = 0; c < n; ++c)
+                x[i * n + c] -= factor * x[k * n + c];
+        }
+    }
+    for (int64_t k = m - 1; !status && k >= 0; --k) {
+        const T *row = a + k * width + low - k;
+        for (int64_t j = k + 1; j < m && j <= k + low + high; ++j)
+            for (int64_t c = 0; c < n; ++c)
+                x[k * n + c] -= row[j] * x[j * n + c];
+        for (int64_t c = 0; c < n; ++c)
+            x[k * n + c] /= row[k];
+    }
+    work_done(room, a);
+    return status;
+}
+
 /* a x + x b = q as one system of m n unknowns. */
 static int NAME(kronecker)(gradc_frame *frame, int64_t m, int64_t n, const T *a, const T *b, T *x)
 {

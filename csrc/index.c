@@ -30,3 +30,22 @@ int gradc_NONZERO(gradc_frame *frame, int number, const void *const *in, const i
     memset(found + k, 0, (size_t)(count - k) * sizeof(int64_t));       /* a mask that is no mask of 0s and 1s */
     return 0;
 }
+
+/* How often each of 0, 1, ... occurs.  numbers: how many elements, and how many counts.  Status 1: error[0] is
+ * none of these numbers.
+ */
+int gradc_BINCOUNT(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t *x = in[0];
+    const int64_t n = numbers[0], size = numbers[1];
+    int64_t *count = memset(out[0], 0, (size_t)size * sizeof(int64_t));
+    for (int64_t i = 0; i < n; ++i) {
+        if ((uint64_t)x[i] >= (uint64_t)size) {
+            frame->error[0] = x[i];
+            return 1;
+        }
+        ++count[x[i]];
+    }
+    return 0;
+}

@@ -134,6 +134,17 @@ LINALG: list[Case] = [
            lambda a, b, trans=trans: scipy.linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
            (Arg((4, 4), "triangles", static=(4, 4)), b), label=f"{trans} {b.shape}")
       for trans, b in ((0, Arg((4, 3))), (1, Arg((4,))))],
+    *[Case("linalg.solve_banded", partial(linalg.solve_banded, bands), partial(scipy.linalg.solve_banded, bands),
+           (Arg((sum(bands) + 1, 4), "positive", static=(sum(bands) + 1, None)), b), rtol=LOOSE,
+           label=f"{bands} {b.shape}")
+      for bands, b in (((1, 1), Arg((4, 3))), ((2, 0), Arg((4,))), ((0, 1), Arg((4, 2))), ((1, 2), Arg((4,))))],
+    Case("linalg.solve_banded", lambda ab, b: linalg.solve_banded((1, 1), ab, b),
+         each(lambda ab, b: scipy.linalg.solve_banded((1, 1), ab, b), 2, 2), (
+             Arg((2, 3, 4), static=(None, 3, None)), Arg((4, 3))), label="batch"),
+    *[Case("linalg.toeplitz", linalg.toeplitz, scipy.linalg.toeplitz, args, label=str(len(args)))
+      for args in ((Arg((4,)), Arg((3,))), (Arg((4,)),))],
+    Case("linalg.solve_toeplitz", lambda c, b: linalg.solve_toeplitz(c, b),
+         lambda c, b: np.linalg.solve(scipy.linalg.toeplitz(c), b), (Arg((4,)), Arg((4, 3))), rtol=LOOSE),
     # orthogonal factors
     *[Case("linalg.qr", linalg.qr, np.linalg.qr, (a,), label=f"{a.shape} {a.static}")
       for a in (TALL, WIDE, Arg((3, 3)), Arg((2, 4, 3)), Arg((4, 3), static=(4, 3)), Arg((3, 4), static=(3, 4)))],

@@ -37,7 +37,7 @@ SORTING: list[Case] = [
     *_on_axes("sort", np.sort, "complex"),
     *_on_axes("argsort", partial(np.argsort, kind="stable"), "none"),
     *[Case("sort", at.sort, np.sort, (arg,), "none", label=arg.dtype)
-      for arg in (bools(), ints(), ints(dtype="int8"), ints((40,), "integers", "int32"), ints((80,), "small", "uint8"))],
+      for arg in (bools(), ints(), ints(dtype="int8"), ints((40,), dtype="int32"), ints((80,), "small", "uint8"))],
     *[Case("argsort", partial(at.argsort, kind=kind), partial(np.argsort, kind="stable"), (arg,), "none",
            label=f"{arg.dtype} {kind}")
       for arg, kind in ((bools(), "stable"), (ints(), None), (ints(dtype="int16"), "quicksort"),
@@ -59,7 +59,8 @@ SORTING: list[Case] = [
     Case("topk", lambda x, k: at.topk(x, k, 0), lambda x, k: _largest(x, int(k), 0), (D, Arg((), "two", "int8")),
          label="symbolic"),
     *[Case("argtopk", partial(at.argtopk, kth=k, axis=axis, idx_dtype="int32"),
-           lambda x, k=k, axis=axis: _places_of_largest(x, k, axis).astype("int32"), (arg,), "none", label=f"{k} {axis}")
+           lambda x, k=k, axis=axis: _places_of_largest(x, k, axis).astype("int32"), (arg,), "none",
+           label=f"{k} {axis}")
       for k, axis, arg in ((2, -1, D), (-3, 0, ints()), (5, None, ints()))],
     Case("topk_and_argtopk", lambda x: at.topk_and_argtopk(x, 2),
          lambda x: [_largest(x, 2, -1), _places_of_largest(x, 2, -1)], (D,), "none"),
@@ -72,8 +73,8 @@ SORTING: list[Case] = [
         np.sort(x), v), (D1, D), "none", label="sorter"),
 ]
 
-METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
-           "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest")
+METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen",
+           "weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest")
 Q = Arg((3,), "open01")
 
 
@@ -85,11 +86,13 @@ ORDER_STATISTICS: list[Case] = [
       for axis, keepdims, arg in ((None, False, D3), (1, True, D3), ((0, 2), False, D3), (0, False, ints()),
                                   (-1, False, bools()))],
     *[Case("quantile", partial(at.quantile, q=0.3, axis=1, method=method),
-           partial(np.quantile, q=0.3, axis=1, method=method), (D3,), "difference", label=method) for method in METHODS],
+           partial(np.quantile, q=0.3, axis=1, method=method), (D3,), "difference", label=method)
+      for method in METHODS],
     *[Case("quantile", lambda x, q, axis=axis, keepdims=keepdims: at.quantile(x, q, axis, keepdims=keepdims),
            lambda x, q, axis=axis, keepdims=keepdims: np.quantile(x, q, axis, keepdims=keepdims), (arg, Q),
            "difference" if arg is D3 else "none", label=f"{axis} {keepdims} {arg.dtype}")
-      for axis, keepdims, arg in ((0, False, D3), ((0, 2), True, D3), (None, False, ints()), (-1, False, ints(dtype="uint8")))],
+      for axis, keepdims, arg in ((0, False, D3), ((0, 2), True, D3), (None, False, ints()),
+                                  (-1, False, ints(dtype="uint8")))],
     *[Case(name, partial(getattr(at, name), q=q, axis=axis), partial(getattr(np, name), q=q, axis=axis), (D3,),
            "difference", label=f"{q} {axis}")
       for name, q, axis in (("percentile", 40, 1), ("percentile", [25, 50.0], None), ("nanpercentile", 75, 0),
@@ -120,6 +123,32 @@ HISTOGRAMS: list[Case] = [
       for turn in (1, -1)],
 ]
 
+_SMALL = ints((3, 4), "small")
+_ALL = {"return_index": True, "return_inverse": True, "return_counts": True}
+SETS: list[Case] = [
+    *[Case("unique", partial(at.unique, **options), partial(np.unique, **options), (arg,), "none",
+           label=f"{arg.dtype} {options}")
+      for arg in (_SMALL, bools(), ints((30,), "integers", "uint8"), Arg((2, 5), "small", "float32"))
+      for options in ({}, _ALL)],
+    *[Case("unique", partial(at.unique, axis=axis, **_ALL), partial(np.unique, axis=axis, **_ALL),
+           (Arg((6, 2, 3), "bools"),), "none", label=f"axis={axis}") for axis in (0, -1)],
+    Case("unique", at.unique, np.unique, (D,), label="derivatives"),
+    Case("unique", lambda x: at.unique(at.concatenate([x, x]), axis=0), lambda x: x[np.argsort(x[:, 0].real)], (D,),
+         label="derivatives of rows"),
+    *[Case("isin", partial(at.isin, invert=invert), partial(np.isin, invert=invert), args, "none", label=f"{invert}")
+      for invert, args in ((False, (_SMALL, ints((2, 2)))), (True, (Arg((5,), "small"), ints((3,), dtype="int8"))))],
+    Case("in1d", at.in1d, lambda x, y: np.isin(x, y).ravel(), (_SMALL, ints((3,))), "none"),
+    *[Case(name, getattr(at, name), getattr(np, name), args, "none", label=f"{k}")
+      for name in ("union1d", "intersect1d", "setdiff1d", "setxor1d")
+      for k, args in enumerate(((_SMALL, ints((7,), "small", "int8")), (Arg((9,), "small"), ints((2, 3)))))],
+    *[Case(name, partial(getattr(at, name), assume_unique=True), partial(getattr(np, name), assume_unique=True),
+           (D1, Arg((4,), "positive")), "none", label="assume_unique")
+      for name in ("intersect1d", "setdiff1d", "setxor1d")],
+    *[Case("intersect1d", partial(at.intersect1d, assume_unique=known, return_indices=True),
+           partial(np.intersect1d, assume_unique=known, return_indices=True), args, "none", label=f"indices {known}")
+      for known, args in ((False, (_SMALL, ints((7,), "small"))), (True, (D1, D1)))],
+]
+
 ORDER: list[Case] = [
     *reduction("argmax", np.argmax, "distinct", "none", (None, 0, -1)),
     *reduction("argmin", np.argmin, "distinct", "none", (None, 0, -1)),
@@ -131,5 +160,5 @@ ORDER: list[Case] = [
         (Arg(domain="distinct"),),
         "none",
     ),
-    *SORTING, *ORDER_STATISTICS, *HISTOGRAMS,
+    *SORTING, *ORDER_STATISTICS, *HISTOGRAMS, *SETS,
 ]

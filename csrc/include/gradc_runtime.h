@@ -56,7 +56,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
     ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS) ROW(PINV) \
-    ROW(EXPM) ROW(OF_SPECTRUM) ROW(SYLVESTER) ROW(EIG)
+    ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(EIG)
 /* Those of sorting: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS)
@@ -65,7 +65,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO)
+    ROW(NONZERO) ROW(BINCOUNT)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,

@@ -301,6 +301,18 @@ def of_spectrum(log: int) -> Callable[[Array], Array]:
     return value
 
 
+def solve_banded(low: Array, band: Array, b: Array) -> Array:
+    """The solution with the matrix whose element [i, j] is band[u + i - j, j], u = len(band) - 1 - low."""
+    high, n = len(band) - 1 - int(low), band.shape[1]
+    a = np.zeros((n, n), band.dtype)
+    for k in range(len(band)):
+        columns = np.arange(max(high - k, 0), min(n + high - k, n))
+        a[columns - high + k, columns] = band[k, columns]
+    factors, swaps = lu(a.T)
+    _not_singular(factors)
+    return lu_solve(1)(factors, swaps, b, a)
+
+
 def sylvester(a: Array, b: Array, q: Array) -> Array:
     """x of a x + x b = q, as one system of all unknowns."""
     for x in (a, b, q):

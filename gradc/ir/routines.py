@@ -167,11 +167,17 @@ def _order_of_rows(x: np.ndarray) -> np.ndarray:
 
 
 def _places(side: Literal["left", "right"]) -> Callable[..., np.ndarray]:
-    return lambda x, v: np.searchsorted(x, v, side)
+    return lambda x, v: np.asarray(np.searchsorted(x, v, side))
 
 
 def _nonzero(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.flatnonzero(mask)
+
+
+def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if (x < 0).any():
+        raise Fault(0, x[x < 0][0])
+    return np.bincount(x, minlength=shape[0])
 
 
 def _drawn(name: str) -> Callable[..., list[Any]]:
@@ -267,6 +273,9 @@ _ROWS = (
     *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum", ("C",), (log,),
               (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {'not positive' if log else 'negative'}")),
               cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
+    Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "float", "float"), ("float",), matrices.solve_banded,
+            "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
+            works=True),
     Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("float",) * 3, ("float",), matrices.sylvester, "sylvester",
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
@@ -276,6 +285,9 @@ _ROWS = (
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
+    # how often each of 0, 1, ... occurs; the number of counts is stated
+    Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
+        ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),
     *map(_distribution, DISTRIBUTIONS.values()),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}

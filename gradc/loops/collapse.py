@@ -162,5 +162,5 @@ class _Collapsing:
                              for t in terms]) for terms in offsets])
 
     def lookup(self, position: Lookup) -> Lookup:
-        return Lookup(self.flat(self.accesses[position], position.view), position.checked)
+        return replace(position, view=self.flat(self.accesses[position], position.view))
 

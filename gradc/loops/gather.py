@@ -1,9 +1,9 @@
-"""Positions that index arrays give: checked, and counted from the start, before anything is read or written at them.
+"""Positions that index arrays give: checked before anything is read or written at them.
 
 In: a Program.  Out: the same in which the positions of each Gather and ScatterAt that are no scalars are int64 and come
-from an Assert, so that loops may use them as they are.  Checks are Asserts like any other: one fold over the array, and
-a search for the first position at fault where it fails.  Equal positions of axes of one size are checked once; all
-positions of an axis in order, and those that a mask of its size gives, are not.
+from an Assert, so that loops may use them; negative ones count from the end (`index.Lookup`).  Checks are Asserts like
+any other: one fold over the array, and a search for the first position at fault where it fails.  Equal positions of
+axes of one size are checked once; all positions of an axis in order, and those that a mask of its size gives, are not.
 Not here: scalar positions, which the schedule checks where it computes them.
 """
 
@@ -60,7 +60,7 @@ def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
 
 
 def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:
-    """The index array i as positions along an axis of x."""
+    """The index array i, in bounds of an axis of x."""
     if not tensor(i).ndim:
         return i
     lowest, size = None, tensor(x).shape[axis]
@@ -74,11 +74,10 @@ def _checked(b: Builder, x: Var, axis: int, i: Var) -> Var:
         index = b.map("minimum", i, b.constant(_MOST, "uint64")) if tensor(i).dtype == "uint64" else i
         index = b.cast(index, "int64")
     n, zero = b.size(x, axis), b.constant(0, "int64")
-    position = index
+    lower = index
     if tensor(i).dtype not in dtypes.UNSIGNED and lowest != 0:
-        position = b.equation(ops.Map("switch"), (b.map("lt", index, zero), b.map("add", index, n), index),
-                              f"{i.name or 'index'}_position").out
-    below = b.map("sub", b.map("sub", n, b.constant(1, "int64")), position)
-    valid = b.map("ge", b.map("or_", position, below), zero)        # one of them is negative out of bounds
+        lower = b.map("add", index, n)
+    upper = b.map("sub", b.map("sub", n, b.constant(1, "int64")), index)
+    valid = b.map("ge", b.map("or_", lower, upper), zero)           # one of them is negative out of bounds
     message = OUT_OF_BOUNDS.format(f"dimension {axis}")
-    return b.apply(ops.Assert(message, "index", 2), position, valid, index, n)
+    return b.apply(ops.Assert(message, "index", 2), index, valid, index, n)

@@ -23,10 +23,11 @@ RootAxis = tuple[int, SizeExpr] | None
 @record
 class Lookup:
     """An element of an array of positions.  `view` has the axes of the value that is viewed with it; `checked`: what
-    exists once these are known to be in bounds."""
+    exists once these are known to be in bounds; `size`: what is added to a negative one, None if there are none."""
 
     view: View
     checked: Var
+    size: SizeExpr | None = None
 
 
 @record
@@ -66,7 +67,7 @@ class View:
         """The offsets when the axes of this view are changed so, those of its lookups with them."""
         if not lookups(self):
             return self.offsets
-        return tuple([tuple([(Lookup(change(t[0].view), t[0].checked), t[1]) if _is_lookup(t) else t for t in terms])
+        return tuple([tuple([(replace(t[0], view=change(t[0].view)), t[1]) if _is_lookup(t) else t for t in terms])
                       for terms in self.offsets])
 
     def walked(self, axis_of: Sequence[int | None]) -> View:
@@ -84,6 +85,12 @@ class View:
         return replace(self, dims=dims, axes=(None,) * pad + tuple(
             None if f == 1 else a for a, f in zip(self.axes, fixed)),
             offsets=self._seen(lambda v: v.broadcast(dims, fixed)))
+
+    def repeated(self, dims: tuple[SizeExpr, ...]) -> View:
+        """With more axes behind its own, along which it repeats; `dims`: of all."""
+        more = len(dims) - len(self.dims)
+        return replace(self, dims=dims, axes=(*self.axes, *[None] * more),
+                       offsets=self._seen(lambda v: v.repeated(dims)))
 
     def sliced(self, sizes: Sizes, ranges: list[tuple[Any, ...]]) -> View:
         """`ranges`: per axis (position,) or (first, count, step); axes past the end are whole."""

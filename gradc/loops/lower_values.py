@@ -135,9 +135,22 @@ class ValueWriter:
         return Index(tuple(terms), offset + plus) if isinstance(offset, int) else Index(tuple(terms), offset, plus)
 
     def _position_of(self, term: Var | Lookup, scope: Scope) -> Expr:
-        """A position that is computed or looked up."""
-        leaf = self.memory.lookup(term) if isinstance(term, Lookup) else Leaf(term, View.whole(term, ()))
-        return self.value(leaf, scope)
+        """A position that is computed or looked up; a negative one that is looked up counts from the end."""
+        if not isinstance(term, Lookup):
+            return self.value(Leaf(term, View.whole(term, ())), scope)
+        leaf = self.memory.lookup(term)
+        value = self.value(leaf, scope)
+        if term.size is None:
+            return value
+        own, level = self._key(leaf)
+        key = "position", own, term.size
+        found = scope.find(key)
+        if found is None:
+            below = Fn("lt", (value, Lit(0, "int64")), "bool")
+            from_end = Fn("add", (value, Size(term.size)), "int64")
+            place = scope.at(min(level, scope.level))
+            found = place.names[key] = self.let(place, "position", Fn("switch", (below, from_end, value), "int64"))
+        return found
 
     def value(self, operand: Operand, scope: Scope) -> Expr:
         """An operand's value in `scope`; loads and computations are named in the outermost loop they allow."""

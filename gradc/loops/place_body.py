@@ -228,7 +228,8 @@ class BodyBuilder:
             if at.root in self.values.trees:
                 at = self.values.views[self.copy(at, i)]
             at = at.broadcast(dims[:len(dims) - rest], shape)
-            positions.append(Lookup(replace(at, dims=dims, axes=(*at.axes, *[None] * rest)), i))
+            below = i.data is None or (i.data < 0).any()
+            positions.append(Lookup(at.repeated(dims), i, view.dims[axis] if below else None))
         return view.gathered(self.sizes, axes, positions, dims)
 
     def _scatter_range(self, eqn: Eqn, op: Any, ranges: list[tuple[Any, ...]]) -> bool:

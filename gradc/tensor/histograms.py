@@ -11,7 +11,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
-from gradc.tensor.checks import equal, fail, in_range, integer, named
+from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of
 from gradc.tensor.creation import zeros
 from gradc.tensor.extra import diff
@@ -35,18 +35,18 @@ NUMPY: dict[str, str] = {
 
 
 def _monotonic(edges: TensorVariable, message: str, falling: bool) -> tuple[TensorVariable, Any]:
-    """The vector `edges` as a rising one, once it is certain that it rises or, if `falling` is allowed, falls; falls it?
+    """The vector `edges` as a rising one, once it is certain that it rises or, if `falling`, falls; does it fall?
 
     The message is of `fail`: {0} and {1} are two neighbours that are in the wrong order.
     """
     before, after = edges[:-1], edges[1:]
     if isinstance(edges, Constant):
         data = edges.data
-        falls = bool(falling and data.size and data[0] > data[-1])
-        wrong = np.flatnonzero(data[1:] > data[:-1] if falls else ~(data[1:] >= data[:-1]))
+        down = bool(falling and data.size and data[0] > data[-1])
+        wrong = np.flatnonzero(~(data[1:] <= data[:-1]) if down else ~(data[1:] >= data[:-1]))
         for k in wrong[:1]:
-            fail(message.replace("{0:float}", str(data[k])).replace("{1:float}", str(data[k + 1])), "value")
-        return (edges[::-1], True) if falls else (edges, False)
+            fail(message, "value", float(data[k]), float(data[k + 1]))
+        return (edges[::-1], True) if down else (edges, False)
     shown = [cast(before, "float64"), cast(after, "float64")]
     rises = ew.ge(after, before)
     if not falling:
@@ -125,7 +125,7 @@ def _span(what: str, x: TensorVariable, span: Any) -> tuple[TensorVariable, Tens
     ends = [cast(first, "float64"), cast(last, "float64")]
     if isinstance(first, Constant) and isinstance(last, Constant):
         if not (np.isfinite(first.data) and np.isfinite(last.data) and first.data <= last.data):
-            fail(message.replace("{0:float}", str(first.data)).replace("{1:float}", str(last.data)), "value")
+            fail(message, "value", float(first.data), float(last.data))
         return first, last
     if x.type.dtype not in dtypes.FLOATS and span is None:
         return first, last
@@ -166,8 +166,6 @@ def histogram(a: TensorLike, bins: TensorLike = 10, range: Any = None, density: 
             raise ShapeError(f"histogram: weights have the shape of a, {describe(w)} is {w.type.short()}, "
                              f"{describe(x)} {x.type.short()}{at(w.source or user_line())}")
         parts = flatten(w)
-        parts = equal(size_of(parts, 0), size_of(flat, 0), f"histogram: there are {{0}} weights for the {{1}} elements "
-                                                           f"of {named(x)}", on=parts, error="shape")
         parts = cast(parts, "int64") if parts.type.dtype == "bool" else parts
     total = inc_subtensor(zeros(ew.add(count, 1), dtype=parts.type.dtype)[place], parts)[:-1]
     if density:

@@ -131,7 +131,7 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         inner = as_tensor_variable(x.owner.inputs[0])
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
-    result: Variable = x
+    result = x
     if None not in entries or any(not item.is_all for item in items):
         result = build.index(graph, x, items, *dynamic)
     if None in entries:

@@ -7,6 +7,7 @@ R. J. Hyndman, Y. Fan, Sample Quantiles in Statistical Packages, The American St
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,8 +19,9 @@ from gradc.tensor import reduce as red
 from gradc.tensor.checks import fail, in_range
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, sizes_of
 from gradc.tensor.reduce import multiply_sizes, normalize_axes
+from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padright, transpose
-from gradc.tensor.sorting import real_numbers, sort, take_along
+from gradc.tensor.sorting import real_numbers, sort
 from gradc.tensor.types import Axes, TensorLike
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
 
 def _elements(rows: TensorVariable, places: TensorVariable) -> TensorVariable:
     """The elements of each row at `places`, a vector for all of them or one for each."""
-    return rows[..., places] if places.type.ndim == 1 else take_along(rows, places)
+    return rows[..., places] if places.type.ndim == 1 else take_along_axis(rows, places, -1)
 
 
 def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool) -> TensorVariable:
@@ -114,7 +116,7 @@ def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool)
     if without_nan or rows.type.dtype not in dtypes.FLOATS:
         return result
     last = shape_padright(rows[..., -1])
-    return ew.switch(ew.isnan(last), cast(last, result.type.dtype), result)
+    return ew.switch(ew.isnan(last), constant(math.nan, dtype=result.type.dtype), result)
 
 
 def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: bool) -> TensorVariable:
@@ -190,7 +192,7 @@ def _checked(what: str, q: TensorVariable, most: int) -> TensorVariable:
     message = f"{what}: q must be from 0 to {most}, got {{0:float}}"
     if isinstance(q, Constant):
         for wrong in q.data[~((q.data >= 0) & (q.data <= most))].flat[:1]:
-            fail(message.replace("{0:float}", str(wrong)), "value")
+            fail(message, "value", float(wrong))
         return q
     return apply(ops.Assert(message, "value", 1), q, ew.and_(ew.ge(q, 0), ew.le(q, most)), q)
 
@@ -198,7 +200,8 @@ def _checked(what: str, q: TensorVariable, most: int) -> TensorVariable:
 def _mixture(low: TensorVariable, high: TensorVariable, weight: TensorVariable) -> TensorVariable:
     """low + (high - low) * weight, from the nearer end; equal infinities stay as they are.  Source: numpy.quantile."""
     step = ew.sub(high, low)
-    mixed = ew.switch(ew.ge(weight, 0.5), ew.sub(high, ew.mul(step, ew.sub(1, weight))), ew.add(low, ew.mul(step, weight)))
+    mixed = ew.switch(ew.ge(weight, 0.5), ew.sub(high, ew.mul(step, ew.sub(1, weight))),
+                      ew.add(low, ew.mul(step, weight)))
     return ew.switch(ew.and_(ew.isinf(low), ew.eq(low, high)), low, mixed)
 
 

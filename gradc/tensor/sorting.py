@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import build, dtypes, graph, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape
 from gradc.tensor.types import Axis, SizeLike, TensorLike
 
@@ -162,7 +163,7 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
         if order is None:
             order = apply(build.call("argsort"), key)
         else:
-            order = take_along(order, apply(build.call("argsort"), take_along(key, order)))
+            order = take_along_axis(order, apply(build.call("argsort"), take_along_axis(key, order, -1)), -1)
     assert order is not None
     return _back(order, axis)
 
@@ -177,11 +178,6 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
     return _back(apply(build.call("order_of_rows"), rows), axis)
 
 
-def take_along(x: TensorVariable, positions: TensorVariable) -> TensorVariable:
-    """x at `positions` along its last axis; each row has its own."""
-    return build.take_along(graph, x, positions)
-
-
 # ------------------------------------------------------------------------------------------- the largest
 
 
@@ -189,7 +185,7 @@ def topk_and_argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorte
                      idx_dtype: DTypeLike = "int64") -> tuple[TensorVariable, TensorVariable]:
     """The pair (topk, argtopk)."""
     order, last, axis = _top("topk_and_argtopk", x, kth, axis)
-    return _back(take_along(last, order), axis), _back(_positions(order, idx_dtype), axis)
+    return _back(take_along_axis(last, order, -1), axis), _back(_positions(order, idx_dtype), axis)
 
 
 def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
@@ -201,7 +197,7 @@ def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = Tr
     Raises: BadValueError for kth = 0, or if there are not so many elements.
     """
     order, last, axis = _top("topk", x, kth, axis)
-    return _back(take_along(last, order), axis)
+    return _back(take_along_axis(last, order, -1), axis)
 
 
 def argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
@@ -225,10 +221,11 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[Te
     n = size_of(last, last.type.ndim - 1)
     message = f"{what}: kth is {{0}}, it must not be 0, nor its size above {{1}}, that of the axis"
     if isinstance(k, Constant):
+        size = int(n.data) if isinstance(n, Constant) else None
+        if not 0 < abs(int(k.data)) <= (abs(int(k.data)) if size is None else size):
+            fail(message if size is not None else f"{what}: kth is {{0}}, it must not be 0", "value", int(k.data),
+                 size or 0)
         count = size_constant(abs(int(k.data)))
-        if count.data == 0 or (isinstance(n, Constant) and count.data > n.data):
-            fail(message.replace("{1}", "{1}" if isinstance(n, Constant) else "that"), "value", int(k.data),
-                 int(n.data) if isinstance(n, Constant) else 0)
     else:
         count = ew.abs(k)
     if not (isinstance(k, Constant) and isinstance(n, Constant)):

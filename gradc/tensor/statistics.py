@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes
-from gradc.ir.graph import Constant, describe, user_line
+from gradc.ir import build, dtypes, ops
+from gradc.ir.convert import to_program
+from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import equal, in_range, integer, python_integer
@@ -41,16 +42,19 @@ def bincount(x: TensorLike, weights: TensorLike | None = None, minlength: SizeLi
     if x.type.dtype not in dtypes.DISCRETE or x.type.ndim != 1:
         raise TypeMismatchError(f"bincount takes a vector of integers, got {describe(x)} of type {x.type}"
                                 f"{at(x.source or user_line())}; cast it")
-    x = in_range(converted(x, "int64"), 0, None, "bincount: elements must not be negative, got {0}")
+    x = converted(x, "int64")
+    if weights is not None or isinstance(x, Constant):
+        x = in_range(x, 0, None, "bincount: elements must not be negative, got {0}")
     least = in_range(integer(minlength, "bincount", "minlength"), 0, None,
                      "bincount: minlength must not be negative, got {0}")
     if isinstance(x, Constant) and isinstance(least, Constant):
         count = size_constant(max(int(x.data.max(initial=-1)) + 1, int(least.data)))
     else:
-        largest = red.max(join(0, x, shape_padleft(ew.sub(least, size_constant(1)))))
-        count = ew.add(largest, size_constant(1))
+        v = x.type("v")
+        some, none = to_program([v], [ew.add(red.max(v), size_constant(1))]), to_program([v], [size_constant(0)])
+        count = ew.maximum(apply(ops.Cond(some, none), ew.gt(size_of(x, 0), size_constant(0)), x), least)
     if weights is None:
-        return inc_subtensor(getitem(zeros(count, dtype="int64"), (x,)), size_constant(1))
+        return apply(build.call("bincount", (1,)), x, count)
     w = as_tensor_variable(weights)
     if w.type.dtype in dtypes.COMPLEX or w.type.ndim != 1:
         raise TypeMismatchError(f"bincount: weights are a vector of real numbers, got {describe(w)} of type {w.type}"

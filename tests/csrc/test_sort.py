@@ -1,4 +1,4 @@
-"""The C of sorting by itself, without NumPy's sorts: every type, lengths around its thresholds, memory that is short."""
+"""The C of sorting by itself, without NumPy's sorts: every type, lengths around its thresholds, no memory."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from gradc import CFunction
 from gradc.codegen import unit
 from gradc.errors import Unsupported
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Op
 from gradc.ir.program import Var, equations
 from gradc.ir.routines import UserRoutine
@@ -94,6 +94,14 @@ def factored(g: Growth, v: Var) -> None:
         g.add(factor, g.shape[v] * 2)
 
 
+def ordered(g: Growth, v: Var) -> None:
+    """Each row sorted, by itself or by gathering; both change little where v does."""
+    b = g.builder
+    row = b.apply(ops.Call("sort"), v) if g.random.random() < 0.5 else \
+        build.take_along(b, v, b.apply(ops.Call("argsort"), v))
+    g.add(row, g.shape[v])
+
+
 def joined_and_parted(g: Growth, v: Var) -> None:
     """The sum of the two parts of a value that was joined with another."""
     b, axis = g.builder, g.random.randrange(len(g.shape[v]))
@@ -108,7 +116,7 @@ def joined_and_parted(g: Growth, v: Var) -> None:
 
 @pytest.fixture(autouse=True)
 def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {**test_fuzz.STEPS, called: 25, factored: 15, joined_and_parted: 15}
+    steps = {**test_fuzz.STEPS, called: 25, factored: 15, ordered: 10, joined_and_parted: 15}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
 
@@ -162,3 +170,4 @@ def test_seeds_meet_calls_of_both_kinds() -> None:
     rows = [e.op.routine for seed in range(1000, 1015) for e in equations(test_fuzz_nested.grown(seed))
             if type(e.op) is ops.Call]
     assert rows.count("cholesky") > 5 and rows.count("solve_lower") > 10
+    assert rows.count("sort") > 5 and rows.count("argsort") > 5

@@ -30,7 +30,7 @@ def test_a_gather_is_part_of_the_loop_that_uses_it() -> None:
     positions, checks, last = sections(f)
     assert "a[" not in positions and "a[" not in checks and "return 2;" in checks
     body = last[last.index("i_base + 32 <= hi"):last.index("for (int64_t lane = 0; i_base + lane < hi")]
-    for text in ("= group_position[i];", "= a[group_position_i];", "= b[group_position_i];", "exp(b_i)", "= y[i];"):
+    for text in ("= group[i];", "position = ", "= a[position];", "= b[position];", "exp(b_i)", "= y[i];"):
         assert body.count(text) == 1
 
 
@@ -46,8 +46,9 @@ def test_the_gradient_of_a_gather_is_one_loop_over_the_rows() -> None:
     f = gradc.function([table, rows], gradc.grad((table[rows]**2).sum(), table), mode="c")
     *_, zeros, added = sections(f)
     assert zeros.count("= 0.0f;") == 1
-    assert "rows_n0; ++i" in added and "table_n0" not in added
-    assert re.search(r"part\[j \+ table_n1 \* rows_position_i\] = part\[j \+ table_n1 \* rows_position_i\] \+", added)
+    loop = added[added.index("{"):]
+    assert "rows_n0; ++i" in loop and loop.index("position = ") < loop.index("++j") and "< table_n0" not in loop
+    assert re.search(r"part\[j \+ table_n1 \* position\] = part\[j \+ table_n1 \* position\] \+", loop)
 
 
 def test_rows_that_are_read_twice_are_added_to_one_table() -> None:

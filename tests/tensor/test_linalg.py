@@ -124,6 +124,21 @@ def test_functions_and_equations_of_all_sizes(library: str, dtype: str) -> None:
         np.testing.assert_allclose(x64 @ stationary @ x64.T / 64 - stationary, -x64 @ x64.T, atol=tol)
 
 
+def test_bands_of_all_sizes() -> None:
+    ab, b = at.dmatrices("ab")
+    for low, high in ((1, 1), (2, 3), (0, 2), (3, 0)):
+        f = gradc.function([ab, b], linalg.solve_banded((low, high), ab, b))
+        for m in (1, 2, 5, 60):
+            x, y = RNG.normal(size=(low + high + 1, m)), RNG.normal(size=(m, 2))
+            x[high] += 0.5                      # pivots have to be looked for
+            whole = sum(np.diag(x[high - k, max(k, 0):m + min(k, 0)], k) for k in range(-low, high + 1) if abs(k) < m)
+            np.testing.assert_allclose(f(x, y), np.linalg.solve(whole, y), rtol=1e-8, atol=1e-8)
+        with pytest.raises(LinAlgError, match=r"solve_banded: the matrix is singular, pivot 0 of its factors is 0"):
+            f(np.zeros((low + high + 1, 3)), np.ones((3, 1)))
+        with pytest.raises(ShapeError):
+            f(np.ones((low + high + 2, 3)), np.ones((3, 1)))
+
+
 # ------------------------------------------------------------------------------------------- what fails
 
 

@@ -62,8 +62,9 @@ CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
 
 
-# ------------------------------------------------------------------------------------------------- positions
+# ------------------------------------------------------------------------------------------------- positions and counts
 
 
-CALL_VJP["nonzero"] = lambda o, node, gs, wanted: [None] * len(node.inputs)
-CALL_JVP["nonzero"] = lambda o, node, tangents: [None]
+for name in ("nonzero", "bincount"):
+    CALL_VJP[name] = lambda o, node, gs, wanted: [None] * len(node.inputs)
+    CALL_JVP[name] = lambda o, node, tangents: [None]

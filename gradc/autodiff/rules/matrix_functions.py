@@ -120,6 +120,66 @@ for _name in ("sqrtm", "logm"):
     CALL_VJP[_name], CALL_JVP[_name] = _spectrum_vjp, _spectrum_jvp
 
 
+# ------------------------------------------------------------------------------------------- banded systems
+
+
+def _shifted(o: Symbolic, x: Variable, offset: int, axis: int) -> Variable:
+    """What stands `offset` places on along an axis; 0 where there is nothing."""
+    if offset == 0:
+        return x
+    if offset > 0:
+        part, edge = build.cut(o, x, offset, axis=axis), build.cut(o, x, stop=offset, axis=axis)
+        return o.apply(ops.Concat(axis), part, o.second(edge, o.const(0, x)))
+    part, edge = build.cut(o, x, stop=offset, axis=axis), build.cut(o, x, offset, axis=axis)
+    return o.apply(ops.Concat(axis), o.second(edge, o.const(0, x)), part)
+
+
+def _band(node: Apply) -> tuple[int, int]:
+    """How many diagonals are below and above the first one."""
+    low = int(node.inputs[0].data)  # type: ignore[attr-defined]
+    return low, node.inputs[1].type.shape[-2] - 1 - low  # type: ignore[operator]
+
+
+def _turned_band(o: Symbolic, band: Variable, high: int) -> Variable:
+    """The band of the transposed matrix."""
+    axis = band.type.ndim - 2
+    rows = [_shifted(o, build.cut(o, band, k, k + 1, axis=axis), high - k, axis + 1)
+            for k in reversed(range(band.type.shape[axis]))]  # type: ignore[arg-type]
+    return o.apply(ops.Concat(axis), *rows)
+
+
+def _banded_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """x = a^-1 b: by b it is a^-T g, by a that times -x^T, in the band."""
+    (_, band, b), (x,), (g,) = node.inputs, node.outputs, gs
+    assert g is not None
+    low, high = _band(node)
+    by_b = o.apply(node.op, o.number(high, "int64"), _turned_band(o, band, high), g)
+    by_band = None
+    if wanted[1]:
+        ndim = by_b.type.ndim
+        rows = []
+        for k in range(low + high + 1):         # element [j - high + k, j]
+            moved = _shifted(o, by_b, k - high, ndim - 2)
+            rows.append(row(o, o.neg(build.fold(o, "add", o.mul(moved, x), (ndim - 1,)))))
+        by_band = o.sum_to(o.apply(ops.Concat(ndim - 2), *rows), band)
+    return [None, by_band, o.sum_to(by_b, b) if wanted[2] else None]
+
+
+def _banded_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
+    (low_of, band, _), (x,), (_, da, db) = node.inputs, node.outputs, tangents
+    moved = [] if db is None else [db]
+    if da is not None:
+        low, high = _band(node)
+        for k in range(low + high + 1):
+            part = build.cut(o, da, k, k + 1, axis=da.type.ndim - 2)
+            moved.append(o.neg(_shifted(o, o.mul(transposed(o, part), x), high - k, x.type.ndim - 2)))
+    right = o.add_terms(moved)
+    return [None if right is None else o.apply(node.op, low_of, band, right)]
+
+
+CALL_VJP["solve_banded"], CALL_JVP["solve_banded"] = _banded_vjp, _banded_jvp
+
+
 # ------------------------------------------------------------------------------------------- Sylvester's equation
 
 

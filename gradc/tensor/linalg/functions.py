@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import build, graph
+from gradc.ir import build
 from gradc.ir.graph import apply, describe, user_line
 from gradc.tensor import contract
 from gradc.tensor import elemwise as ew
@@ -20,7 +20,7 @@ from gradc.tensor.creation import eye, zeros_like
 from gradc.tensor.linalg.arguments import floats, square, symmetric
 from gradc.tensor.linalg.spectra import eigh, eigvalsh, svdvals
 from gradc.tensor.linalg.systems import inv, solve
-from gradc.tensor.shape import matrix_transpose, moveaxis, reshape, shape_padright
+from gradc.tensor.shape import dimshuffle, matrix_transpose, moveaxis, reshape, shape_padright
 from gradc.tensor.types import Axes, List, TensorLike
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
     if not keepdims:
         return made
     kept = iter(range(made.type.ndim))
-    return build.dimshuffle(graph, made, [-1 if k in axes else next(kept) for k in range(x.type.ndim)])
+    return dimshuffle(made, *["x" if k in axes else next(kept) for k in range(x.type.ndim)])
 
 
 def cond(x: TensorLike, p: float | str | None = None) -> TensorVariable:
@@ -198,7 +198,7 @@ def tensorsolve(a: TensorLike, b: TensorLike, axes: List | None = None) -> Tenso
     a, b = floats("tensorsolve", 0, a, b)
     if axes is not None:
         order = [k for k in range(a.type.ndim) if k not in [int(n) % a.type.ndim for n in axes]]
-        a = build.dimshuffle(graph, a, (*order, *[int(n) % a.type.ndim for n in axes]))
+        a = dimshuffle(a, *order, *[int(n) % a.type.ndim for n in axes])
     rank = b.type.ndim
     shape = [size_of(a, k) for k in range(rank, a.type.ndim)]
     n = reduce(ew.mul, [size_of(b, k) for k in range(rank)])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradc.errors import TypeMismatchError, at
+from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import build
 from gradc.ir.graph import apply, describe
 from gradc.ir.routines import solve_name
 from gradc.tensor import elemwise as ew
-from gradc.tensor.convert import as_tensor_variable, cast, size_of
+from gradc.tensor.checks import python_integer
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
 from gradc.tensor.creation import arange, eye
-from gradc.tensor.diagonals import diagonal, tril, triu
+from gradc.tensor.diagonals import diagonal, offsets, tril, triu
 from gradc.tensor.linalg.arguments import floats, matrix, one_of, square, symmetric
-from gradc.tensor.shape import matrix_transpose, shape_padright
+from gradc.tensor.shape import matrix_transpose, shape_padright, specify_shape
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cho_factor", "cho_solve", "cholesky", "det", "inv", "lu", "lu_factor", "lu_solve", "slogdet", "solve",
-    "solve_lower_triangular", "solve_triangular", "solve_upper_triangular",
+    "solve_banded", "solve_lower_triangular", "solve_toeplitz", "solve_triangular", "solve_upper_triangular",
+    "toeplitz",
 ]
 
 # rows of `tensor.numpy_api`
@@ -182,6 +184,40 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
         factors, swaps, a = _factored(a)
         x = apply(build.call("lu_solve_transposed" if transposed else "lu_solve"), factors, swaps, b, a)
     return x[..., 0] if vectors else x
+
+
+def solve_banded(l_and_u: tuple[int, int], ab: TensorLike, b: TensorLike, check_finite: bool = True,
+                 b_ndim: int | None = None) -> TensorVariable:
+    """x with a x = b, a having l diagonals below and u above the first one: a[i, j] is ab[u + i - j, j].
+
+    Shapes: (..., l + u + 1, m) and (m,) or (..., m, n); l and u are ints.  b_ndim=1: b is a batch of vectors.
+    Raises: LinAlgError, at the call, for singular matrices.   Error: that of elimination with interchanges of rows.
+    """
+    low, high = (python_integer(n, "solve_banded", "l_and_u") for n in l_and_u)
+    ab, b, vectors = _system("solve_banded", ab, b, b_ndim)
+    if low < 0 or high < 0 or ab.type.shape[-2] not in (None, low + high + 1):
+        raise ShapeError(f"solve_banded: l + u + 1 is {low + high + 1}, but {describe(ab)} is {ab.type.short()}"
+                         f"{at(ab.source)}")
+    band = specify_shape(ab, [*[None] * (ab.type.ndim - 2), low + high + 1, None])
+    x = apply(build.call("solve_banded"), constant(low, dtype="int64"), band, b)
+    return x[..., 0] if vectors else x
+
+
+def toeplitz(c: TensorLike, r: TensorLike | None = None) -> TensorVariable:
+    """The matrix whose first column is c and whose diagonals are constant; r: the first row, of which r[0] is not read.
+
+    Shapes: (m,), (n,) -> (m, n).  None: r is c.
+    """
+    column = as_tensor_variable(c)
+    (rest,) = (column,) if r is None else (as_tensor_variable(r),)
+    below = offsets(size_of(column, 0), size_of(rest, 0))
+    return ew.switch(ew.le(below, 0), column[ew.maximum(ew.neg(below), 0)], rest[ew.maximum(below, 0)])
+
+
+def solve_toeplitz(c_or_cr: Any, b: TensorLike, check_finite: bool = True) -> TensorVariable:
+    """x with toeplitz(c, r) x = b; c_or_cr: c, or the pair.  By `solve`, in m**3 steps."""
+    column, rest = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
+    return solve(toeplitz(*floats("solve_toeplitz", 1, column, *([] if rest is None else [rest]))), b)
 
 
 def inv(a: TensorLike) -> TensorVariable:

@@ -221,7 +221,7 @@ class _Forward:
         return [next(rest) if u is not None else None for u in us]
 
 
-def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
+def _point(o: Symbolic, x: Variable, t: object) -> Variable | None:
     """An evaluation point, checked against its variable."""
     if t is None:
         return None

@@ -10,8 +10,6 @@ FAST_COMPILE                             as written, run equation by equation in
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.config import config
 from gradc.errors import GraphError, quoted
 from gradc.record import record, replace
@@ -48,7 +46,7 @@ class Mode:
         """This mode without the named rules; rules that gradc does not have need not be excluded."""
         return self.clone(excluded=tuple(dict.fromkeys(self.excluded + names)))
 
-    def clone(self, **changes: Any) -> Mode:
+    def clone(self, **changes: object) -> Mode:
         """A copy with other fields."""
         return replace(self, **changes)
 

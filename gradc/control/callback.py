@@ -19,8 +19,8 @@ class FromFunctionOp(Op):
 
     __props__ = ("fn", "itypes", "otypes")
 
-    def __init__(self, fn: Callable[..., Any], itypes: Sequence[Type], otypes: Sequence[Type],
-                 infer_shape: Callable[..., Any] | None = None) -> None:
+    def __init__(self, fn: Callable[..., object], itypes: Sequence[Type], otypes: Sequence[Type],
+                 infer_shape: Callable[..., object] | None = None) -> None:
         self.fn = fn
         self.itypes = tuple(itypes)
         self.otypes = tuple(otypes)
@@ -28,7 +28,7 @@ class FromFunctionOp(Op):
             self.infer_shape = infer_shape
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
 
-    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: Sequence[object], output_storage: list[list[object]]) -> None:
         results = self.fn(*inputs)
         if not isinstance(results, (list, tuple)):
             results = [results]

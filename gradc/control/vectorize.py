@@ -24,7 +24,7 @@ from gradc.tensor.types import TensorLike
 Axis = int | None
 
 
-def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
+def vectorize(fn: Callable[..., object], in_axes: Axis | Sequence[Axis] = 0,
               out_axes: Axis | Sequence[Axis] = 0) -> Callable[..., Any]:
     """`fn`, a Python function of variables, over an axis of its arguments: a function of variables, too.
 

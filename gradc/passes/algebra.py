@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, ops
-from gradc.ir.facts import FOLDING, PRODUCTS, READING, REORDERING
+from gradc.ir.facts import FOLDING, PRODUCTS, READING, REORDERING, Folding, Product
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -35,7 +35,7 @@ def _turned(b: Rewriter, v: Var) -> Var:
 # ------------------------------------------------------------------------------------------- systems
 
 
-def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _solved(b: Rewriter, op: Product, args: Args) -> Var | None:
     """A product with an inverse, of matrices without a batch."""
     for inverse, labels, other, rest in ((args[0], op.a, args[1], op.b), (args[1], op.b, args[0], op.a)):
         call = _routine(b, inverse, "lu_inverse")
@@ -56,7 +56,7 @@ def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
     return None
 
 
-def _log_of_determinant(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _log_of_determinant(b: Rewriter, op: object, args: Args) -> Var | None:
     inner = b.eqn(args[0], "abs")
     call = _routine(b, args[0] if inner is None else inner.args[0], "lu_det")
     if call is None:
@@ -151,7 +151,7 @@ def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
     return b.apply(build.call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
 
 
-def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _scaled_rows(b: Rewriter, op: Product, args: Args) -> Var | None:
     """diag(v) a, or a diag(v): rows or columns of a matrix times a number each."""
     for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
         chosen, other = b.eqn(args[k], "switch"), args[1 - k]
@@ -195,7 +195,7 @@ def _sample_scaled(b: Rewriter) -> Sample:
 # ------------------------------------------------------------------------------------------- products
 
 
-def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _product_by_vector(b: Rewriter, op: Product, args: Args) -> Var | None:
     """(x y) v is x (y v): two products with a vector."""
     for k, (labels, rest) in enumerate(((op.a, op.b), (op.b, op.a))):
         inner, vector = b.eqn(args[k], PRODUCTS), args[1 - k]
@@ -216,7 +216,7 @@ def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
     return None
 
 
-def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _trace_of_product(b: Rewriter, op: Folding, args: Args) -> Var | None:
     """The sum of the diagonal of x y, which is the sum of x times y^T."""
     part = b.eqn(args[0], READING)
     if op.fn != "add" or op.axes != (0,) or part is None or len(part.op.items) != 1 or args[0].type.ndim != 1:

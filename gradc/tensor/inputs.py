@@ -66,7 +66,7 @@ class OneOfAnyType(Protocol):
 class Several(Protocol):
     """`matrices("A", "B")`, `matrices("AB")`, `matrices(2)`, `matrices(["A", "B"])`: makes a list of inputs."""
 
-    def __call__(self, *names: str | int | Sequence[str | None], **options: Any) -> list[TensorVariable]: ...
+    def __call__(self, *names: str | int | Sequence[str | None], **options: object) -> list[TensorVariable]: ...
 
 
 def plain(kind: str, default: StaticShape) -> OneOfAnyType:

@@ -288,7 +288,7 @@ class TensorVariable(Variable):
     def __ge__(self, other: TensorLike) -> TensorVariable:
         return ew.elementwise("ge", self, other)
 
-    def __getitem__(self, key: Any) -> TensorVariable:
+    def __getitem__(self, key: object) -> TensorVariable:
         return index.getitem(self, key)
 
     # ----------------------------------------------------------------------------------- methods
@@ -430,7 +430,7 @@ class TensorVariable(Variable):
 
     # ------------------------------------------------------------------------------ NumPy's protocols
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> Any:
         return numpy_api.call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...],

@@ -15,7 +15,7 @@ import numpy as np
 import gradc.tensor.shape as shp
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.graph import Constant, Variable, describe, user_line
 from gradc.ir.types import TensorType
 from gradc.tensor import (
     contract,
@@ -163,7 +163,7 @@ class TensorVariable(Variable):
     def __index__(self) -> int:
         value = self._python_number("the index")
         if not isinstance(value, int):
-            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}")
+            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}{at(user_line())}")
         return int(value)
 
     # ------------------------------------------------------------------------------------ operators

@@ -92,17 +92,18 @@ class RandomVariable(Op):
     def bind(self, args: Sequence[object], named: Mapping[str, object]) -> list[Any]:
         """The parameters in order, from positional and named arguments and defaults."""
         if len(args) > len(self.parameters):
-            raise TypeMismatchError(f"{self.name} has the parameters {', '.join(self.parameters)}; got {len(args)}")
+            raise TypeMismatchError(f"{self.name} has the parameters {', '.join(self.parameters)}; got {len(args)}"
+                                    f"{at(user_line())}")
         given = dict(zip(self.parameters, args))
         for key, value in named.items():
             if key not in self.parameters or key in given:
                 raise TypeMismatchError(f"{self.name} has {'two values for' if key in given else 'no'} parameter "
-                                        f"{quoted(key)}; its parameters: {', '.join(self.parameters)}")
+                                        f"{quoted(key)}; its parameters: {', '.join(self.parameters)}{at(user_line())}")
             given[key] = value
         values = [given.get(key, default) for key, default in self.parameters.items()]
         for key, value in zip(self.parameters, values):
             if value is REQUIRED:
-                raise TypeMismatchError(f"{self.name} needs a value of its parameter {quoted(key)}")
+                raise TypeMismatchError(f"{self.name} needs a value of its parameter {quoted(key)}{at(user_line())}")
         return values
 
     def make_node(self, rng: Variable, size: Any, *parameters: Any) -> Apply:
@@ -235,7 +236,8 @@ def _state(rng: object) -> Variable:
         return shared(rng)
     if not isinstance(rng, Variable) or not isinstance(rng.type, RngType):
         got = f"{describe(rng)} of type {rng.type}" if isinstance(rng, Variable) else f"a {type(rng).__name__}"
-        raise BadArgumentError(f"rng must be a numpy.random.Generator or a variable that holds one, got {got}")
+        raise BadArgumentError(f"rng must be a numpy.random.Generator or a variable that holds one, got {got}"
+                               f"{at(user_line())}")
     return rng
 
 

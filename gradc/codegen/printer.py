@@ -140,7 +140,7 @@ class Printer:
     def line(self, text: str) -> None:
         self.lines.append(self._indent + text)
 
-    def statements(self, body: tuple[Any, ...]) -> None:
+    def statements(self, body: tuple[object, ...]) -> None:
         self.count += len(body)
         self.deepest = max(self.deepest, len(self._indent) // 4)
         for s in body:
@@ -204,7 +204,7 @@ class Printer:
         index = self.index(load.index)
         return self.names[load.buffer.name] if index == "0" else f"{self.names[load.buffer.name]} + {index}"
 
-    def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
+    def folded(self, row: str, place: str, value: object, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
             return FMA_C.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
@@ -286,7 +286,7 @@ class Printer:
         for f in folds:
             self.line(f"{LOCAL_TYPE[f.dtype]} {self.names[f.name]} = {literal(f.identity, f.dtype)};")
 
-    def loop(self, body: tuple[Any, ...], head: str, *first: str, carried: bool = False) -> None:
+    def loop(self, body: tuple[object, ...], head: str, *first: str, carried: bool = False) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
         around, self.carried = self.carried, carried

@@ -40,7 +40,7 @@ def inside(s: Any) -> Sequence[Any]:
     return s.body if kind in NESTED else ()
 
 
-def everything(statements: Sequence[Any]) -> Iterator[Any]:
+def everything(statements: Sequence[object]) -> Iterator[Any]:
     """All statements at any depth, in order."""
     stack = list(reversed(statements))
     while stack:
@@ -50,7 +50,7 @@ def everything(statements: Sequence[Any]) -> Iterator[Any]:
             stack.extend(reversed(inside(s)))
 
 
-def walk(statements: Sequence[Any]) -> Iterator[Any]:
+def walk(statements: Sequence[object]) -> Iterator[Any]:
     """All statements at any depth, in order, but for the loops themselves."""
     return (s for s in everything(statements) if type(s) not in LOOPS)
 
@@ -69,12 +69,12 @@ def operands(s: Any) -> Sequence[Any]:
     return () if kind is Take or kind in LOOPS else (s.expr,)
 
 
-def expressions(*statements: Any) -> list[Any]:
+def expressions(*statements: object) -> list[Any]:
     """All expressions of statements, but for those of statements in them."""
     return with_parts([e for s in statements for e in operands(s)])
 
 
-def with_parts(exprs: list[Any]) -> list[Any]:
+def with_parts(exprs: list[object]) -> list[Any]:
     """Expressions, and all that stand in them behind them."""
     for e in exprs:         # which grows
         if type(e) is Fn:
@@ -90,7 +90,7 @@ def written(s: Any) -> Sequence[Any]:
     return s.outs if kind is Invoke else ()
 
 
-def _places(s: Any) -> Sequence[Any]:
+def _places(s: object) -> Sequence[Any]:
     """What a statement writes or fetches."""
     return () if type(s) is Let else s.ahead if type(s) is TilePhase else written(s)
 
@@ -100,7 +100,7 @@ def variables(index: Index) -> set[str]:
     return {v for _, v in index.terms}
 
 
-def names(s: Any) -> set[str]:
+def names(s: object) -> set[str]:
     """Locals and loop variables that a statement uses."""
     found = {v for place in written(s) for v in variables(place.index)}
     for e in expressions(s):
@@ -111,7 +111,7 @@ def names(s: Any) -> set[str]:
     return found
 
 
-def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
+def touched(s: object) -> Iterator[tuple[Buffer, bool]]:
     """Buffers that a statement reads or writes, and whether it writes."""
     for place in written(s):
         yield place.buffer, True
@@ -120,7 +120,7 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
             yield e.buffer, False
 
 
-def is_straight(statements: Sequence[Any]) -> bool:
+def is_straight(statements: Sequence[object]) -> bool:
     """Do compilers permute nothing here?
 
     They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
@@ -131,7 +131,7 @@ def is_straight(statements: Sequence[Any]) -> bool:
     return all([_is_straight(index) for index in _indices(every, expressions(*every))])
 
 
-def _indices(every: list[Any], exprs: list[Any]) -> list[Index]:
+def _indices(every: list[object], exprs: list[object]) -> list[Index]:
     """Where statements and their expressions read, write and fetch."""
     return [e.index for e in exprs if type(e) is Load] + [p.index for s in every for p in _places(s)]
 
@@ -159,11 +159,11 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
     return found
 
 
-def sizes_of(statements: Sequence[Any]) -> set[Any]:
+def sizes_of(statements: Sequence[object]) -> set[Any]:
     """All sizes that statements use: names, and numbers."""
     every = list(everything(statements))
     exprs = expressions(*every)
-    found: set[Any] = {e.size for e in exprs if type(e) is Size}
+    found: set[object] = {e.size for e in exprs if type(e) is Size}
     for index in _indices(every, exprs):
         found.add(index.offset)
         for stride, _ in index.terms:

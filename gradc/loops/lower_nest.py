@@ -181,7 +181,7 @@ class NestWriter(ValueWriter):
         scope.statements.append(Update(name, node.fold, value))
         self._outwards(node, Local(name, fold.dtype), depth - 1, last_kept, scope, identity, base)
 
-    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: Any,
+    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: object,
                   base: str) -> None:
         """`value` will hold the fold of the loop at `level`; go on outside it, out to the last kept axis."""
 
@@ -209,7 +209,7 @@ class NestWriter(ValueWriter):
         self.writes[parts] = None
         scope.statements.append(Store(parts, Index((), position), value))
 
-    def _into_memory(self, node: Node, value: Expr, scope: Scope, identity: Any) -> None:
+    def _into_memory(self, node: Node, value: Expr, scope: Scope, identity: object) -> None:
         """Accumulate into the row that the outer folded loop fills; set it to the identity before that loop."""
         first = min(node.reduced)
         a = self.memory.result(node)

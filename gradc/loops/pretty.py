@@ -98,7 +98,7 @@ def statement_lines(statement: Any) -> list[str]:
     return lines
 
 
-def _statement(s: Any) -> str:
+def _statement(s: object) -> str:
     match s:
         case For():
             lanes = f", {s.lanes} lanes" if s.lanes else ""
@@ -152,7 +152,7 @@ def _folds(folds: Sequence[Fold]) -> str:
     return f" with {', '.join(f'{f.name} = {get_row(f.row).name}' for f in folds)}" if folds else ""
 
 
-def text(e: Any) -> str:
+def text(e: object) -> str:
     """An expression on one line."""
     match e:
         case Lit():

@@ -167,3 +167,38 @@ def test_gathers_of_gathers_and_through_views() -> None:
                    "mul", b.size(turned, 0), b.size(turned, 1)), b.size(turned, 2)), x)]
     rng = np.random.default_rng(0)
     compare(b.program(outputs), [rng.normal(size=(5, 4)), rng.integers(-4, 4, 6), rng.integers(-4, 4, (3, 2))], 1e-12)
+
+
+def test_a_loop_in_a_branch_looks_up_what_the_branch_has_looked_up() -> None:
+    """Each loop has lookups of its own: what is looked up before the inner loop is one element of another loop."""
+    x, i = at.dmatrix("x"), at.lvector("i")
+    rows, columns = x[i], x[:, i]                   # positions of `columns` are counted from the start before
+    states, _ = gradc.scan(lambda c, d: [at.tanh(c) + rows, at.tanh(d) + columns], outputs_info=[rows, columns],
+                           n_steps=3)
+    value = gradc.ifelse(x.sum() > 0, (states[0][-1], states[1][-1]), (rows, columns))
+    f = gradc.function([x, i], value, mode="c")
+    a, k = np.random.default_rng(0).normal(size=(4, 4)), np.array([2, -1, 0, -4, 2])
+    for numbers in (a + 1, a - 1):
+        for got, start in zip(f(numbers, k), (numbers[k], numbers[:, k])):
+            want = start
+            for _ in range(3 if numbers.sum() > 0 else 0):
+                want = np.tanh(want) + start
+            np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_a_loop_in_a_step_looks_up_what_the_step_has_looked_up() -> None:
+    x, i = at.dmatrix("x"), at.lvector("i")
+
+    def step(h: Any) -> Any:
+        picked = h[i]
+        states, _ = gradc.scan(lambda c: at.tanh(c) + picked, outputs_info=[picked], n_steps=3)
+        return states[-1]
+
+    states, _ = gradc.scan(step, outputs_info=[x], n_steps=2)
+    a, k = np.random.default_rng(1).normal(size=(4, 3)), np.array([2, -1, 0, -4])
+    want = a
+    for _ in range(2):
+        start = want = want[k]
+        for _ in range(3):
+            want = np.tanh(want) + start
+    np.testing.assert_allclose(gradc.function([x, i], states[-1], mode="c")(a, k), want, rtol=1e-13)

@@ -10,7 +10,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program
 from gradc.loops.gather import with_positions
@@ -202,3 +202,18 @@ def test_a_loop_in_a_step_looks_up_what_the_step_has_looked_up() -> None:
         for _ in range(3):
             want = np.tanh(want) + start
     np.testing.assert_allclose(gradc.function([x, i], states[-1], mode="c")(a, k), want, rtol=1e-13)
+
+
+def test_positions_that_need_no_check_may_be_views() -> None:
+    """All positions of an axis, and those of true elements: transposed, so that no loop makes them."""
+    b = Builder()
+    x, i = b.input(tensor(None, None), "x"), b.input(tensor(None, dtype="int64"), "i")
+    column = ops.Transpose((0, -1))
+    every = b.apply(column, b.apply(ops.Iota(), b.size(x, 0)))
+    large = b.map("gt", b.apply(ops.Slice((ops.Item(), ops.Item(at=0))), x), b.constant(1.0))
+    count = b.apply(ops.Reduce("add", (0,)), b.cast(large, "int64"))
+    some = b.apply(column, b.apply(build.call("nonzero", (1,)), large, count))
+    f = compiled(b.program([b.apply(ops.Gather((0, 1)), x, rows, i) for rows in (every, some)]))
+    a, k = np.arange(12.0).reshape(3, 4), np.array([2, -1])
+    for got, want in zip(f(a, k), (a[:, k], a[1:, k])):
+        np.testing.assert_array_equal(got, want)

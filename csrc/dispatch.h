@@ -63,6 +63,8 @@ typedef struct user_array {
 typedef struct user_call {
     user_array *arrays;                 /* inputs, then outputs                           */
     Py_ssize_t n_inputs, n_outputs;
+    int repeatable;                     /* equal arguments give equal results             */
+    PyObject *given, *results;          /* then: those of the last call                   */
 } user_call;
 
 /* One for each container that some Function updates; found by the container's address. */

@@ -1,7 +1,8 @@
 /* functions_template.h: functions of whole matrices, and equations with them, for one type T; see linalg.c. */
 
 /* c = op(a) op(b), in one piece each; op(a) is m x k, op(b) is k x n. */
-static void NAME(times)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, const T *b, T *c)
+static void NAME(times)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, const T *b,
+                        T *c)
 {
     frame->blas->BLAS(gemm)(ta, tb, m, n, k, 1, a, ta ? m : k, b, tb ? k : n, 0, c, n);
 }
@@ -25,8 +26,8 @@ int NAME(PINV)(gradc_frame *frame, int number, const void *const *in, const int6
     return status;
 }
 
-/* N. Higham, The scaling and squaring method for the matrix exponential revisited, SIAM J. Matrix Anal. Appl. 26 (2005):
- * the Pade approximant of degree 13. */
+/* N. Higham, The scaling and squaring method for the matrix exponential revisited, SIAM J. Matrix Anal. Appl. 26
+ * (2005): the Pade approximant of degree 13. */
 int NAME(EXPM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     static const double b[] = {64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800,
@@ -103,8 +104,8 @@ int NAME(OF_SPECTRUM)(gradc_frame *frame, int number, const void *const *in, con
     return status;
 }
 
-/* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has d
- * rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
+/* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has
+ * d rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
 int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -187,13 +188,13 @@ static int NAME(kronecker)(gradc_frame *frame, int64_t m, int64_t n, const T *a,
     return status;
 }
 
-/* x of a x + x b = q: R. Bartels, G. Stewart, Solution of the matrix equation AX + XB = C, CACM 15 (1972).  LAPACK, which
- * counts by columns, solves b^T x^T + x^T a^T = q^T.  numbers: m, n. */
+/* x of a x + x b = q: R. Bartels, G. Stewart, Solution of the matrix equation AX + XB = C, CACM 15 (1972).  LAPACK,
+ * which counts by columns, solves b^T x^T + x^T a^T = q^T.  numbers: m, n. */
 int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    typedef void schur(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *, T *,
-                       const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t);
+    typedef void schur(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *,
+                       T *, const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t);
     typedef void triangular(const char *, const char *, const int64_t *, const int64_t *, const int64_t *, const T *,
                             const int64_t *, const T *, const int64_t *, T *, const int64_t *, T *, int64_t *, size_t,
                             size_t);
@@ -229,6 +230,65 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
         NAME(times)(frame, 0, 0, m, n, n, half, vb, x);
     }
     free(a);
+    return status;
+}
+
+/* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C.
+ * Wang, Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).
+ * numbers: m, n. */
+int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[0], n = numbers[1], size = m * m, more = m > n ? m : n;
+    if (!NAME(all_finite)(size, in[0]) || !NAME(all_finite)(m * n, in[1]) || !NAME(all_finite)(size, in[2])
+        || !NAME(all_finite)(n * n, in[3]))
+        return 1;
+    T room[512], *x = memmove(out[0], in[2], (size_t)size * sizeof(T));
+    int64_t *swaps = work_memory(room, sizeof room, (size_t)more * sizeof(int64_t)
+                                                        + (size_t)(7 * size + n * n + m * n) * sizeof(T));
+    if (!swaps)
+        return GRADC_NO_MEMORY;
+    T *a = (T *)(swaps + more), *g = a + size, *w = g + size, *va = w + size, *vg = va + size, *half = vg + size;
+    T *step = half + size, *r = step + size, *rb = r + n * n;
+    memcpy(a, in[0], (size_t)size * sizeof(T));
+    memcpy(r, in[3], (size_t)(n * n) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < m; ++j)
+            rb[i * m + j] = ((const T *)in[1])[j * n + i];
+    NAME(LU)(frame, 0, (const void *const[]){r}, &n, (void *const[]){r, swaps});
+    int status = NAME(singular)(frame, n, r, n) ? 2 : 0, moving = 1;
+    if (!status) {
+        NAME(solved_by_lu)(frame, 0, n, m, r, swaps, rb);
+        NAME(times)(frame, 0, 0, m, m, n, in[1], rb, g);
+    }
+    for (int count = 0; !status && moving && m; ++count) {
+        NAME(times)(frame, 0, 0, m, m, m, g, x, w);
+        for (int64_t i = 0; i < m; ++i)
+            w[i * (m + 1)] += 1;
+        NAME(LU)(frame, 0, (const void *const[]){w}, &m, (void *const[]){w, swaps});
+        memcpy(va, a, (size_t)size * sizeof(T));
+        memcpy(vg, g, (size_t)size * sizeof(T));
+        NAME(solved_by_lu)(frame, 0, m, m, w, swaps, va);
+        NAME(solved_by_lu)(frame, 0, m, m, w, swaps, vg);
+        NAME(times)(frame, 0, 0, m, m, m, x, va, half);
+        NAME(times)(frame, 1, 0, m, m, m, a, half, step);
+        T most = 0, moved = 0;
+        for (int64_t i = 0; i < size; ++i) {
+            x[i] += step[i];
+            most = fabs((double)x[i]) > most ? (T)fabs((double)x[i]) : most;
+            moved = fabs((double)step[i]) > moved ? (T)fabs((double)step[i]) : moved;
+        }
+        moving = moved > EPSILON * most;
+        if (count == 60 || !NAME(all_finite)(size, x))
+            status = 3;
+        NAME(times)(frame, 0, 0, m, m, m, a, vg, half);
+        NAME(times)(frame, 0, 1, m, m, m, half, a, step);
+        for (int64_t i = 0; i < size; ++i)
+            g[i] += step[i];
+        NAME(times)(frame, 0, 0, m, m, m, a, va, half);
+        memcpy(a, half, (size_t)size * sizeof(T));
+    }
+    work_done(room, swaps);
     return status;
 }
 

@@ -11,9 +11,11 @@
 #pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
 #endif
 
-enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131, UNIT = 132 };
+enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131,
+       UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
-enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most */
+enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most, or of a copy */
+enum { SYMMETRIC = 64 };        /* rows of a product of a matrix with itself from which on half of it takes less time */
 
 /* Loops over a small matrix, compiled for each size: they are unrolled. */
 #define SMALL_LOOP static inline __attribute__((always_inline))
@@ -96,6 +98,7 @@ static void work_done(void *room, void *work)
 #define EPSILON DBL_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "qr_template.h"
 #include "functions_template.h"
 #undef T
 #undef NAME
@@ -110,4 +113,5 @@ static void work_done(void *room, void *work)
 #define EPSILON FLT_EPSILON
 #include "linalg_template.h"
 #include "spectra_template.h"
+#include "qr_template.h"
 #include "functions_template.h"

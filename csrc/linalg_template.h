@@ -1,9 +1,37 @@
 /* linalg_template.h: the routines of linalg.c for one type T.  BLAS(x) and TEXT(a, b) put its letter into names. */
 
+/* C = op(A) op(A)^T, m x m: the library makes the lower triangle, in half the time, the upper one is its mirror image.
+ * Returns 0, and does nothing, if there is no such function. */
+static int NAME(product_with_itself)(const gradc_frame *frame, int trans, int64_t m, int64_t k, const T *a, int64_t lda,
+                                     T *c)
+{
+    int bits = 0;
+    void *found = frame->blas->find(TEXT("cblas_", "syrk"), &bits);
+    const int op = trans ? TRANS : NO_TRANS;
+    if (found && bits == 64)
+        ((void (*)(int, int, int, int64_t, int64_t, T, const T *, int64_t, T, T *, int64_t))found)(
+            ROW_MAJOR, LOWER, op, m, k, 1, a, lda, 0, c, m);
+    else if (found && bits == 32 && m <= INT_MAX && k <= INT_MAX && lda <= INT_MAX)
+        ((void (*)(int, int, int, int, int, T, const T *, int, T, T *, int))found)(
+            ROW_MAJOR, LOWER, op, (int)m, (int)k, 1, a, (int)lda, 0, c, (int)m);
+    else
+        return 0;
+    for (int64_t rows = 0; rows < m; rows += BLOCK)
+        for (int64_t columns = 0; columns <= rows; columns += BLOCK)
+            for (int64_t i = rows; i < m && i < rows + BLOCK; ++i)
+                for (int64_t j = columns; j < i && j < columns + BLOCK; ++j)
+                    c[j * m + i] = c[i * m + j];
+    return 1;
+}
+
 int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
     const int64_t m = numbers[0], k = numbers[1], n = numbers[2], *a = numbers + 3, *b = numbers + 5;
+    const int itself = in[0] == in[1] && m == n && a[0] != b[0] && a[1] == b[1];
+    if (itself && m >= SYMMETRIC && m * k >= SYMMETRIC * SYMMETRIC
+        && NAME(product_with_itself)(frame, (int)a[0], m, k, in[0], a[1], out[0]))
+        return 0;
     frame->blas->BLAS(gemm)((int)a[0], (int)b[0], m, n, k, 1, in[0], a[1], in[1], b[1], 0, out[0], n);
     return 0;
 }

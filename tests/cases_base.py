@@ -59,6 +59,7 @@ SAMPLERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     "off_integer": _off_integer,
     "probabilities": _probabilities,
     "integers": lambda rng, shape: rng.integers(-6, 7, shape),
+    "hundreds": lambda rng, shape: rng.integers(90, 128, shape),
     "small": lambda rng, shape: rng.integers(0, 4, shape),
     "bools": lambda rng, shape: rng.integers(0, 2, shape),
     "minus_one": lambda rng, shape: np.full(shape, -1),

@@ -196,11 +196,11 @@ MOVED: list[Case] = [
     Case("roll", lambda x: at.roll(x, (1, -2), (0, 1)), lambda x: np.roll(x, (1, -2), (0, 1)), label="two axes"),
     *[Case("pad", lambda x, mode=mode, more=more: at.pad(x, _WIDTHS, mode, **more),
            lambda x, mode=mode, more=more: np.pad(x, _WIDTHS, mode, **more), (Arg((3, 4), "distinct"),),
-           "difference" if mode in ("maximum", "minimum") else "complex", label=f"{mode} {more}")
+           "difference" if mode[:2] in ("ma", "mi", "me") else "complex", label=f"{mode} {more}")
       for mode, more in (("constant", {"constant_values": (1, 2)}), ("edge", {}), ("linear_ramp", {"end_values": 2.0}),
                          ("maximum", {}), ("minimum", {"stat_length": 2}), ("mean", {"stat_length": (2, 1)}),
-                         ("reflect", {}), ("reflect", {"reflect_type": "odd"}), ("symmetric", {}),
-                         ("symmetric", {"reflect_type": "odd"}), ("wrap", {}))],
+                         ("median", {"stat_length": 3}), ("reflect", {}), ("reflect", {"reflect_type": "odd"}),
+                         ("symmetric", {}), ("symmetric", {"reflect_type": "odd"}), ("wrap", {}))],
     Case("kron", at.kron, np.kron, (M, V)),
     Case("block_diag", at.block_diag, lambda x, y, z: np.block([
         [x, np.zeros((3, 5))], [np.zeros((1, 4)), y[None], np.zeros((1, 1))], [np.zeros((1, 8)), z[None, None]]]),
@@ -219,6 +219,13 @@ MOVED: list[Case] = [
     Case("polyval", at.polyval, np.polyval, (V, M)),
     Case("polyval", lambda x, y: at.polyval([x, 2.0, y], x), lambda x, y: np.polyval([x, 2.0, y], x), (S, S),
          label="few"),
+    Case("interp", lambda x, y: at.interp(x, [-2.0, 0.0, 0.5, 3.0], y), lambda x, y: np.interp(
+        x, [-2.0, 0.0, 0.5, 3.0], y), (M, V)),
+    Case("interp", lambda x, p, y: at.interp(x, at.cumsum(at.exp(p)), y, left=-1.0, right=y[1] * y[2]),
+         lambda x, p, y: np.interp(x, np.cumsum(np.exp(p)), y, -1.0, y[1] * y[2]), (Arg((3,), "positive"), V, V),
+         "difference", label="ends"),
+    Case("interp", lambda x, y: at.interp(x, [0.1, 1.2, 0.9, -0.4], y, period=1.3),
+         lambda x, y: np.interp(x, [0.1, 1.2, 0.9, -0.4], y, period=1.3), (M, V), "difference", label="period"),
     Case("vander", at.vander, np.vander, (V,)),
     Case("vander", lambda x: at.vander(x, 2, increasing=True), lambda x: np.vander(x, 2, increasing=True), (V,),
          label="increasing"),

@@ -145,7 +145,7 @@ class Maker:
             generator=self.generator if any(type(v.type) is RngType for v in outputs) else None, keep=loaded.keep,
             deterministic=config.deterministic, timed=bool(self.profile), late=manifest["late"],
             brief=manifest["brief"], known=manifest["known"],
-            calls=[_arrays(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
+            calls=[_calling(ingested.equation(numbers[0])) for numbers in manifest["calls"]], call=self.call)
         made.maker = self
         made.name = self.name
         if any(get_routine(name).blas for name in manifest["routines"]):
@@ -328,10 +328,11 @@ def _in_memory(t: Type) -> tuple[str, tuple[int, ...]]:
     return t.dtype, tuple([-1 if s is None else s for s in t.shape])
 
 
-def _arrays(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Dtype and rank of each array that a user's Op is given, and of each of its results."""
-    return tuple([[(dtype, len(shape)) for dtype, shape in (_in_memory(v.type) for v in group)]  # type: ignore
-                  for group in (eqn.op.split(eqn.args)[0], eqn.outs)])
+def _calling(eqn: Eqn) -> tuple[list[tuple[str, int]], list[tuple[str, int]], bool]:
+    """Dtype and rank of each array that a user's Op is given, and of each of its results; is it repeatable?"""
+    given, made = [[(dtype, len(shape)) for dtype, shape in (_in_memory(v.type) for v in group)]
+                   for group in (eqn.op.split(eqn.args)[0], eqn.outs)]
+    return given, made, eqn.op.routine.repeatable
 
 
 def _arranged(result: str, keys: Sequence[str], outs: list[Out]) -> object:

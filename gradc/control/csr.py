@@ -1,9 +1,10 @@
 """Sparse matrices of linear maps as three dense variables, rows compressed (CSR): data, indices, indptr.
 
     banded       the map is a sum of diagonals, found by `autodiff.sparsity`, whatever the sizes
-    compressed   sizes are static: `autodiff.patterns` finds which entries can differ from 0, `control.coloring` which
-                 rows or columns can be computed together; one vectorised evaluation, from which entries are picked
-    full         else: all entries
+    compressed   else `control.compression` finds which entries can differ from 0 and which rows or columns can be
+                 computed together; one vectorised evaluation, from which entries are picked.  Static sizes: it is done
+                 now, and the pattern is constant; else at a call with new sizes, by an Op
+    full         all entries, with a warning, where that has no vectorised form or is too much
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradc.autodiff.patterns import SparsityPattern, pattern_of
+from gradc.autodiff.pattern_rules import UnknownSizes
 from gradc.autodiff.sparsity import Band, LinearValue, bands, middle, sizes_of, zeros
-from gradc.control.coloring import Compression, compress, compress_columns
+from gradc.control.compression import Compressed, CompressionOp, compressed, warn
+from gradc.control.ifelse import ifelse
 from gradc.control.linear import LinearMap, Opened, linear_matrix
 from gradc.ir import build, ops
 from gradc.ir.batch import Unbatchable, batch_program
-from gradc.ir.convert import inline
-from gradc.ir.graph import Variable
-from gradc.ir.program import Builder, Var, rebuild, tensor
+from gradc.ir.convert import inline, to_program
+from gradc.ir.graph import Constant, Variable, apply, clone_replace, graph_inputs, user_line
+from gradc.ir.program import Builder, Program, Var, rebuild, tensor
 from gradc.ir.types import TensorType
 from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.variable import TensorVariable
@@ -55,17 +57,81 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
         found = None if others else _banded(opened.builder, linear, along)
         if found is not None:
             return CSR(*map(as_tensor_variable, opened.expressions(found)))
-    pattern = pattern_of(opened.closed.program)
-    if pattern is None:
-        return _full(linear_matrix(reverse))
-    rows = compress(pattern, symmetric=symmetric)
-    columns = None if symmetric or forward is None else compress_columns(pattern)
+    inputs = [v for v in graph_inputs([reverse.result]) if v is not reverse.u and not isinstance(v, Constant)]
+    program = to_program([reverse.u, *inputs], [reverse.result])
     try:
-        if forward is not None and columns is not None and columns.count < rows.count:
-            return _compressed(Opened(forward()), pattern, columns)
-        return _compressed(Opened(reverse), pattern, rows)
-    except Unbatchable:
-        return _full(linear_matrix(reverse))
+        try:
+            entries = compressed(program, None, symmetric=symmetric, columns=forward is not None, line=user_line())
+        except UnknownSizes:
+            return _at_run_time(program, inputs, reverse, forward, symmetric)
+        if entries is not None:
+            return _known(entries, forward() if forward is not None and entries.by_columns else reverse)
+    except Unbatchable as error:
+        warn(f"a sparse matrix of derivatives has all entries: {error}", *error.sources, user_line())
+    return _full(linear_matrix(reverse))
+
+
+def _known(found: Compressed, given: LinearMap) -> CSR:
+    """Where all sizes are static, hence the pattern is constant."""
+    opened = Opened(given)
+    b = opened.builder
+    seeds = np.arange(found.count)[:, None] == found.colors
+    data = _entries_of(opened, b.constant(seeds, tensor(opened.args[0]).dtype), b.constant(found.places, "int64"))
+    arrays = [data, b.constant(found.indices, "int32"), b.constant(found.indptr, "int32")]
+    return CSR(*map(as_tensor_variable, opened.expressions(arrays)))
+
+
+def _at_run_time(program: Program, inputs: Sequence[Variable], reverse: LinearMap,
+                 forward: Callable[[], LinearMap] | None, symmetric: bool) -> CSR:
+    """Where a run tells the sizes: the pattern is an Op of them."""
+    sizes = [apply(ops.ShapeOf(k), x) for x in (reverse.like, *inputs)
+             for k, size in enumerate(getattr(x.type, "shape", ())) if size is None]
+    row = clone_replace(reverse.result, {reverse.u: reverse.like})
+    sizes += [apply(ops.ShapeOf(0), x) for x in (reverse.like, row)]
+    op = CompressionOp(program, symmetric, forward is not None and not symmetric, user_line())
+    palette, colors, places, indices, indptr, by_columns = op(*sizes)
+
+    def entries(given: LinearMap) -> Variable:
+        opened = Opened(given)
+        b = opened.builder
+        numbers, own, at = [b.input(v.type) for v in (palette, colors, places)]
+        same = b.map("eq", build.insert_axes(b, numbers, (1,), 2), build.insert_axes(b, own, (0,), 2))
+        seeds = b.cast(same, tensor(opened.args[0]).dtype)
+        width = b.size(opened.args[0], 0)               # which may be static
+        seeds = b.apply(ops.Reshape(2), seeds, b.size(numbers, 0), width)
+        data = _entries_of(opened, seeds, at)
+        return opened.expressions([data], [palette, colors, places])[0]
+
+    data = entries(reverse)
+    if forward is not None and not symmetric:
+        data = ifelse(by_columns, entries(forward()), data)
+    return CSR(*map(as_tensor_variable, (data, indices, indptr)))
+
+
+def _entries_of(opened: Opened, seeds: Var, places: Var) -> Var:
+    """The values of the map at all seeds, one behind the other, at `places`."""
+    program, _ = batch_program(opened.closed.program, [True] + [False] * len(opened.closed.others), [True])
+    b = opened.builder
+    env = dict(zip(program.inputs, [seeds, *opened.args[1:]]))
+    rebuild(program, b, env)
+    sums = env[program.outputs[0]]
+    flat = b.apply(ops.Reshape(1), sums, b.map("mul", b.size(sums, 0), b.size(sums, 1)))
+    return _picked(b, flat, places)
+
+
+def _picked(b: Builder, x: Var, places: Var) -> Var:
+    """The elements of the vector x at `places`: a few ranges, if that is what they are, or one by one in a loop."""
+    if places.data is not None:
+        runs = [run for run in np.split(places.data, np.flatnonzero(np.diff(places.data) != 1) + 1) if run.size]
+        if len(runs) <= RUNS:
+            parts = [build.cut(b, x, int(run[0]), int(run[-1]) + 1) for run in runs]
+            if not parts:
+                return zeros(b, x, [b.constant(0, "int64")])
+            return parts[0] if len(parts) == 1 else b.apply(ops.Concat(0), *parts)
+    inner = Builder()
+    k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
+    body = inner.program([build.take(inner, whole, k)])
+    return b.apply(ops.Scan(body, 1, 0, name="pick"), b.size(places, 0), places, x)
 
 
 def _banded(b: Builder, linear: LinearValue, along: list[Band]) -> list[Var] | None:
@@ -127,40 +193,6 @@ def _entries(b: Builder, data: Var, indices: Var, indptr: Var, count: Var) -> li
 
 def _positive(b: Builder, n: Var) -> Var:
     return b.map("maximum", n, b.constant(0, "int64"))
-
-
-def _compressed(opened: Opened, pattern: SparsityPattern, compression: Compression) -> CSR:
-    """The sums of the rows of each colour, all at once, and the entries picked from them."""
-    u = tensor(opened.closed.program.inputs[0])
-    seeds = np.arange(compression.count)[:, None] == compression.colors
-    program, _ = batch_program(opened.closed.program, [True] + [False] * len(opened.closed.others), [True])
-    b = opened.builder
-    env = dict(zip(program.inputs, [b.constant(seeds, u.dtype), *opened.args[1:]]))
-    rebuild(program, b, env)
-    sums = env[program.outputs[0]]
-    width = tensor(sums).shape[1]
-    assert width is not None
-    flat = b.apply(ops.Reshape(1), sums, b.constant(compression.count * width, "int64"))
-    data = _picked(b, flat, compression.sums * width + compression.places)
-    indptr = np.searchsorted(pattern.rows, np.arange(pattern.shape[0] + 1))
-    indices = b.constant(pattern.columns, "int32")
-    return CSR(*map(as_tensor_variable, opened.expressions([data, indices, b.constant(indptr, "int32")])))
-
-
-def _picked(b: Builder, x: Var, positions: np.ndarray) -> Var:
-    """The elements of the vector x at constant positions: a few ranges, or one by one in a loop."""
-    cuts = np.flatnonzero(np.diff(positions) != 1) + 1
-    if len(cuts) < RUNS:
-        runs = [run for run in np.split(positions, cuts) if run.size]
-        parts = [build.cut(b, x, int(run[0]), int(run[-1]) + 1) for run in runs]
-        if not parts:
-            return zeros(b, x, [b.constant(0, "int64")])
-        return parts[0] if len(parts) == 1 else b.apply(ops.Concat(0), *parts)
-    inner = Builder()
-    k, whole = inner.input(TensorType.make("int64", ())), inner.input(x.type)
-    body = inner.program([build.take(inner, whole, k)])
-    steps = b.constant(len(positions), "int64")
-    return b.apply(ops.Scan(body, 1, 0, name="pick"), steps, b.constant(positions, "int64"), x)
 
 
 def _full(matrix: Variable) -> CSR:

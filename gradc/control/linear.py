@@ -53,9 +53,9 @@ class Opened:
                 args[k] = b.map("second", args[k], b.constant(0, tensor(args[k]).dtype))
         return linear_map(b, self.closed.program, args)
 
-    def expressions(self, outputs: Sequence[Var]) -> list[Variable]:
-        """Vars of the Builder as expressions."""
-        return inline(self.builder.program(outputs), [self.given.like, *self.closed.others])
+    def expressions(self, outputs: Sequence[Var], more: Sequence[Variable] = ()) -> list[Variable]:
+        """Vars of the Builder as expressions; `more`: what stands for the inputs that it was given since."""
+        return inline(self.builder.program(outputs), [self.given.like, *self.closed.others, *more])
 
 
 def linear_matrix(given: LinearMap) -> Variable:

@@ -252,10 +252,13 @@ class Op:
     `infer_shape(fgraph, node, input_shapes)`, with fgraph None, states a tuple of sizes for each result, made of
     `input_shapes` and of `node.inputs`; it may raise NotImplementedError.  It is believed where only a shape is needed,
     and what `perform` returns must agree.  Without it the results tell their sizes.
+    `repeatable = True` says that equal arrays give equal results, which are not changed afterwards: a compiled function
+    keeps those of its last call, and does not run `perform` again for the same.
     Memory is gradc's affair: `view_map` and `destroy_map` are accepted, and change nothing.
     """
 
     __props__: tuple[str, ...] = ()
+    repeatable = False
     itypes: Sequence[Type] | None = None
     otypes: Sequence[Type] | None = None
 

@@ -337,6 +337,32 @@ def sylvester(a: Array, b: Array, q: Array) -> Array:
         raise Fault(1) from None
 
 
+def riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
+    """The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling."""
+    for v in (a, b, q, r):
+        _finite(v)
+    factors, _ = lu(r)
+    if (np.diagonal(factors) == 0).any():
+        raise Fault(1)
+    g, x = b @ np.linalg.solve(r, b.T), np.array(q)
+    for _ in range(61):
+        with np.errstate(all="ignore"):
+            w = np.eye(len(a), dtype=a.dtype) + g @ x
+            try:
+                va, vg = np.linalg.solve(w, a), np.linalg.solve(w, g)
+            except np.linalg.LinAlgError:
+                break
+            step = a.T @ (x @ va)
+            x = x + step
+            g, a = g + a @ vg @ a.T, a @ va
+        if not np.isfinite(x).all():
+            break
+        if not np.any(np.abs(step.real) > np.finfo(x.dtype).eps * np.abs(x.real).max(initial=0)) and not np.any(
+                np.abs(step.imag) > np.finfo(x.dtype).eps * np.abs(x.imag).max(initial=0)):
+            return x
+    raise Fault(2)
+
+
 def eig(a: Array) -> list[Array]:
     """Eigenvalues and right eigenvectors of norm 1, all of them real."""
     _finite(a)

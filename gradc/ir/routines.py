@@ -146,10 +146,13 @@ class UserRoutine:
     op: Any
 
     may_fail = has_state = True         # what Python does is not known
-    repeatable = False
     overwrites = None
     cost = ()
     layouts = itertools.repeat("C")
+
+    @property
+    def repeatable(self) -> bool:
+        return bool(getattr(self.op, "repeatable", False))
 
     @property
     def snippet(self) -> ArraySnippet | None:
@@ -288,6 +291,11 @@ _ROWS = (
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
             cost=("m", "m", "n"), blas=True, works=True),
+    Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("float",) * 4, ("float",), matrices.riccati, "riccati",
+            ("C",) * 4, faults=(("LinAlgError", "solve_discrete_are: a matrix has nan or inf"),
+                                ("LinAlgError", "solve_discrete_are: r is singular"),
+                                ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
+            cost=("m", "m", "m"), blas=True, works=True),
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),

@@ -228,13 +228,10 @@ class BodyBuilder:
             if at.root in self.values.trees:
                 at = self.values.views[self.copy(at, i)]
             at = at.broadcast(dims[:len(dims) - rest], shape)
-            checked = i if self._is_checked(i) else at.root         # else i may be a view, which no item makes
-            positions.append(Lookup(at.repeated(dims), checked, view.dims[axis] if self._may_be_negative(i) else None))
+            made = self._producers.get(i)
+            check = i if made is not None and type(made.op) is ops.Assert else None
+            positions.append(Lookup(at.repeated(dims), check, view.dims[axis] if self._may_be_negative(i) else None))
         return view.gathered(self.sizes, axes, positions, dims)
-
-    def _is_checked(self, i: Var) -> bool:
-        made = self._producers.get(i)
-        return made is not None and type(made.op) is ops.Assert
 
     def _may_be_negative(self, i: Var) -> bool:
         """May positions be negative?  Not if their check (`loops.gather`) tests their own sign, or there is none."""

@@ -1,4 +1,4 @@
-"""Rules of linear algebra: systems instead of inverses, triangles where they are known, products in a cheaper order.
+"""Rules of linear algebra: systems instead of inverses, triangles where they are known (orders of products: `chains`).
 
 A factorization that is asked for twice needs no rule: equal equations are one, and derivatives use the factors.
 """
@@ -210,26 +210,6 @@ def _sample_scaled(b: Rewriter) -> Sample:
 # ------------------------------------------------------------------------------------------- products
 
 
-def _product_by_vector(b: Rewriter, op: Any, args: Args) -> Var | None:
-    """(x y) v is x (y v): two products with a vector."""
-    left, right, out = _labels(op)
-    for k, (labels, rest) in enumerate(((left, right), (right, left))):
-        inner, vector = b.eqn(args[k], PRODUCTS), args[1 - k]
-        if inner is None or len(rest) != 1 or len(labels) != 2 or rest[0] not in labels or len(out) != 1 \
-                or rest[0] in out or not _once(b, args[k]):
-            continue
-        (one, other), (c, d, made) = inner.args, _labels(inner.op)
-        summed = made[labels.index(rest[0])]
-        if not _is_product(c, d, made):
-            continue
-        near, far = ((d, other), (c, one)) if summed in d else ((c, one), (d, other))
-        (between,) = set(c) & set(d)
-        (kept,) = set(far[0]) - {between}
-        first = build.contract(b, near[1], near[0], vector, (summed,), (between,))
-        return build.contract(b, far[1], far[0], first, (between,), (kept,))
-    return None
-
-
 def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
     """The sum of the diagonal of x y, which is the sum of x times y^T."""
     part = b.eqn(args[0], READING)
@@ -258,14 +238,6 @@ def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
     return build.contract(b, parts[0], names[0], parts[1], names[1], ())
 
 
-def _sample_product(b: Rewriter) -> Sample:
-    x, y = b.input(TensorType("float64", (3, None))), b.input(TensorType("float64", (4, None)))
-    v, w = b.input(TensorType("float64", (4,))), b.input(TensorType("float64", (3,)))
-    one = build.contract(b, x, (0, 1), y, (2, 1), (0, 2))
-    other = build.contract(b, y, (0, 1), x, (2, 1), (0, 2))
-    return (build.contract(b, one, (0, 1), v, (1,), (0,)), build.contract(b, w, (1,), other, (0, 1), (0,)))
-
-
 def _sample_trace(b: Rewriter) -> Sample:
     made = []
     for shape in ((None, 3), (5, 3)):
@@ -280,8 +252,6 @@ def _sample_trace(b: Rewriter) -> Sample:
     return tuple(made)
 
 
-_ORDER = "sums of products in another order"
-
 RULES = (
     Rule("solve_instead_of_inverse", On(PRODUCTS, some=CALLING), _solved, exact=False, ulps=256,
          sample=_sample_solved, why="a solution by factors is closer to the exact one than a product with an inverse"),
@@ -292,8 +262,6 @@ RULES = (
          why="substitution with the triangle itself, not with its factors"),
     Rule("scaled_rows", On(PRODUCTS, some=("switch",)), _scaled_rows, exact=False, sample=_sample_scaled,
          why="no sum with zeros: infinities do not become nan in other rows"),
-    Rule("product_by_vector", On(PRODUCTS, some=PRODUCTS), _product_by_vector, exact=False, ulps=256,
-         sample=_sample_product, why=_ORDER),
     Rule("trace_of_product", On(FOLDING, first=READING, needs=PRODUCTS), _trace_of_product,
-         exact=False, ulps=256, sample=_sample_trace, why=_ORDER),
+         exact=False, ulps=256, sample=_sample_trace, why="sums of products in another order"),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import REORDERING, permutation
+from gradc.ir.facts import PRODUCTS, REORDERING, permutation
 from gradc.ir.program import Var, value
 from gradc.ir.scalars import get_row
 from gradc.passes import sums, views
@@ -213,7 +213,19 @@ def _cast(b: Rewriter, op: ops.Cast, args: Args) -> Var | None:
     return None
 
 
+def _product_casts(b: Rewriter, op: Any, args: Args) -> Var | None:
+    """Operands in the dtype of their product: a product of matrices is BLAS's only if all are of one dtype."""
+    dtype = dtypes.upcast(*[a.type.dtype for a in args])
+    if all(a.type.dtype == dtype for a in args):
+        return None
+    return b.apply(op, *[b.cast(a, dtype) for a in args])
+
+
 CASTS = (
+    Rule("product_casts", On(PRODUCTS), _product_casts,
+         sample=lambda b: (build.contract(b, matrix(b, "float32"), (0, 1), matrix(b), (2, 1), (0, 2)),
+                           build.contract(b, matrix(b, "int8"), (0, 1), matrix(b, "int64"), (2, 1), (0, 2)),
+                           build.contract(b, matrix(b), (0, 1), matrix(b, "bool"), (0, 1), (1,)))),
     Rule("cast", On((ops.Cast,)), _cast,
          sample=lambda b: (b.apply(ops.Cast("float64"), v := matrix(b)),
                            b.apply(ops.Cast("int16"), b.apply(ops.Cast("int64"), matrix(b, "int8"))),

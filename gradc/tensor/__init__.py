@@ -22,6 +22,7 @@ from gradc.tensor.contract import *
 from gradc.tensor.convert import *
 from gradc.tensor.creation import *
 from gradc.tensor.diagonals import *
+from gradc.tensor.einstein import *
 from gradc.tensor.elemwise import *
 from gradc.tensor.extra import *
 from gradc.tensor.filters import *
@@ -29,6 +30,7 @@ from gradc.tensor.grids import *
 from gradc.tensor.histograms import *
 from gradc.tensor.index import *
 from gradc.tensor.inputs import *
+from gradc.tensor.interpolation import *
 from gradc.tensor.joining import *
 from gradc.tensor.masks import *
 from gradc.tensor.moves import *

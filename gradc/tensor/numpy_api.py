@@ -27,11 +27,13 @@ from gradc.tensor import (
     contract,
     creation,
     diagonals,
+    einstein,
     extra,
     filters,
     grids,
     histograms,
     index,
+    interpolation,
     joining,
     linalg,
     masks,
@@ -339,7 +341,7 @@ FUNCTIONS: dict[str, Row] = {
     # products
     "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),
     "vdot": (contract.vdot, "a b"), "tensordot": (contract.tensordot, "a b axes="),
-    "einsum": (contract.einsum, "*operands"),
+    "einsum": (einstein.einsum, "*operands optimize="),
     "linalg.vector_norm": (_vector_norm, "x axis= keepdims= ord="),
     "linalg.trace": (lambda x, **o: _trace(x, axis1=-2, axis2=-1, **o), "x offset= dtype="),
     "linalg.diagonal": (lambda x, offset=0: diagonals.diagonal(x, offset, -2, -1), "x offset="),
@@ -370,8 +372,6 @@ FUNCTIONS: dict[str, Row] = {
     "tril": (diagonals.tril, "m k="), "triu": (diagonals.triu, "m k="), "fill_diagonal": (_fill_diagonal, "a val"),
     "diff": (_diff, "a n= axis= prepend= append="),
     # order
-    **{name: (getattr(module, name), words) for module in (sorting, order_statistics, histograms, sets)
-       for name, words in module.NUMPY.items()},
     # like others
     "zeros_like": (creation.zeros_like, "a dtype="), "ones_like": (creation.ones_like, "a dtype="),
     "empty_like": (creation.empty_like, "prototype dtype="),
@@ -380,7 +380,8 @@ FUNCTIONS: dict[str, Row] = {
     "where": (selection.where, "condition x y"), "put_along_axis": (_put_along_axis, "arr indices values axis"),
     "take_along_axis": (_take_along_axis, "arr indices axis="),
     **{name: (getattr(module, name), words) for module in (
-        selection, masks, moves, positions, grids, padding, statistics, filters, products)
+        selection, masks, moves, positions, grids, padding, statistics, filters, products, interpolation, sorting,
+        order_statistics, histograms, sets)
        for name, words in module.NUMPY.items()},
     # what types tell
     "iscomplexobj": (lambda x: x.dtype in dtypes.COMPLEX, "x"),
@@ -428,7 +429,7 @@ ADVICE: dict[str, str] = {                  # what to write instead of functions
 
 _MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks only, at these values
     "order": ("C", "K", "A"), "copy": (True, False), "subok": (True, False), "device": ("cpu",),
-    "casting": ("same_kind", "unsafe", "safe", "equiv", "no"), "optimize": (True, False, "greedy", "optimal"),
+    "casting": ("same_kind", "unsafe", "safe", "equiv", "no"),
 }
 
 

@@ -22,6 +22,7 @@ from gradc.tensor.grids import linspace
 from gradc.tensor.index import getitem
 from gradc.tensor.joining import join, slice_axis
 from gradc.tensor.moves import flip
+from gradc.tensor.order_statistics import median
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.selection import take
 from gradc.tensor.shape import along, broadcast_to, expand_dims, moveaxis
@@ -37,7 +38,8 @@ NUMPY = {"pad": "array pad_width mode= stat_length= constant_values= end_values=
 
 Pair = tuple[Any, Any]          # what is said of both sides of an axis
 Sides = tuple["TensorVariable", "TensorVariable"]
-_STATISTICS: dict[str, Callable[..., Any]] = {"maximum": red.max, "minimum": red.min, "mean": red.mean}
+_STATISTICS: dict[str, Callable[..., Any]] = {"maximum": red.max, "minimum": red.min, "mean": red.mean,
+                                              "median": median}
 
 
 def pad(array: TensorLike, pad_width: Any, mode: str = "constant", stat_length: Any = None, constant_values: Any = 0,
@@ -47,16 +49,18 @@ def pad(array: TensorLike, pad_width: Any, mode: str = "constant", stat_length: 
     pad_width, stat_length, constant_values and end_values are one value, (before, after) for all axes, or a pair for
     each axis; pad_width may be a dict of axes.  They may be symbolic.
     mode: "constant" (constant_values), "empty" (zeros), "edge" (the nearest element), "linear_ramp" (in equal steps to
-    end_values), "maximum", "minimum", "mean" (of stat_length elements from that side; of all for None), "reflect",
-    "symmetric" (without and with the edge repeated; reflect_type "odd": twice the edge less what is reflected), "wrap".
-    Dtype: same as array; ramps of integers are rounded down, means to the nearest even.
+    end_values), "maximum", "minimum", "mean", "median" (of stat_length elements from that side; of all for None),
+    "reflect", "symmetric" (without and with the edge repeated; reflect_type "odd": twice the edge less what is
+    reflected), "wrap".
+    Dtype: same as array; ramps of integers are rounded down, means and medians to the nearest even.
     Raises: ShapeError for a negative width, or for an empty axis that is to be padded by its elements.
     """
     x = as_tensor_variable(array)
     if not isinstance(mode, str) or mode not in ("constant", "empty", "edge", "linear_ramp", "reflect", "symmetric",
                                                  "wrap", *_STATISTICS):
         raise TypeMismatchError(f"pad: mode is 'constant', 'empty', 'edge', 'linear_ramp', 'maximum', 'minimum', "
-                                f"'mean', 'reflect', 'symmetric' or 'wrap', got {quoted(mode)}{at(user_line())}")
+                                f"'mean', 'median', 'reflect', 'symmetric' or 'wrap', got {quoted(mode)}"
+                                f"{at(user_line())}")
     if reflect_type not in ("even", "odd"):
         raise TypeMismatchError(f"pad: reflect_type is 'even' or 'odd', got {quoted(reflect_type)}{at(user_line())}")
     values = _pairs(end_values if mode == "linear_ramp" else 0 if mode == "empty" else constant_values, x, "values")

@@ -122,7 +122,7 @@ def joined_and_parted(g: Growth, v: Var) -> None:
 
 @pytest.fixture(autouse=True)
 def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {**test_fuzz.STEPS, called: 25, factored: 15, ordered: 10, joined_and_parted: 15}
+    steps = {**test_fuzz.STEPS, called: 25, factored: 15, joined_and_parted: 15}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
 
@@ -141,6 +141,20 @@ def test_loops(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(1000, 1015))
 def test_loops_and_branches_in_one_another(seed: int) -> None:
     test_fuzz_nested.agrees(seed)
+
+
+@pytest.mark.parametrize("seed", range(3000, 3006))
+def test_programs_that_sort(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, in loops, and in loops and branches."""
+    steps = {**test_fuzz.STEPS, ordered: 60}
+    monkeypatch.setattr(test_fuzz, "STEPS", steps)
+    monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
+    test_fuzz.agrees(seed, "-O1")
+    program, values = test_fuzz_scan.looped(seed)
+    compare(program, values, 1e-7)
+    test_fuzz_nested.agrees(seed)
+    made = [test_fuzz.grown(seed)[0], program, test_fuzz_nested.grown(seed)]
+    assert any(e.op in (ops.Call("sort"), ops.Call("argsort")) for each in made for e in equations(each))
 
 
 @pytest.mark.slow

@@ -17,13 +17,13 @@ from gradc.ir.pretty import pretty
 from gradc.ir.program import Builder, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes import algebra, canonicalize, fold, gathers, joins, shapes, specialize, stabilize
+from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, shapes, specialize, stabilize
 from gradc.passes.pattern import Any_, Applied, Number, On, Pattern, Rule, Scalar, Table
 from gradc.passes.phases import PHASES, keep_size_checks
 from gradc.passes.rewrite import State, sweep
 
 RULES = (*fold.RULES, *shapes.RULES, *canonicalize.RULES, *gathers.RULES, *joins.RULES, *stabilize.RULES,
-         *stabilize.DERIVATIVES, *specialize.RULES, *joins.LATE, *algebra.RULES)
+         *stabilize.DERIVATIVES, *specialize.RULES, *joins.LATE, *algebra.RULES, *chains.RULES)
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 0.5, -2.0, 40.0,
            -40.0, 1e3, -1e3)
@@ -35,7 +35,7 @@ ROOTS = {r.name for r in specialize.RULES if "root of -inf" in r.why}
 # Here the literal form is a number by accident of rounding: exact arithmetic gives nan, or one of inf, nan.
 ACCIDENTS = {"log1p_of_neg_exp", "sigmoid_and_its_mirror", "one_over_times", "reduce", "contract",
              "distribute_positive", "sum_of_quotient", "positive_factors", "constant_over_constant",
-             "constant_times_constant", "solve_instead_of_inverse"}
+             "constant_times_constant", "solve_instead_of_inverse", "product_chain"}
 # Here a literal inf/inf or 0 * inf, for an argument that is infinite, is the limit.
 LIMITS = {"positive_factors"}
 # Here a literal nan comes of a product with a 0 that the expression says is there.

@@ -112,16 +112,19 @@ def test_matrices_of_special_spectra(library: str) -> None:
 def test_functions_and_equations_of_all_sizes(library: str, dtype: str) -> None:
     a, b, q = (at.matrix(name, dtype=dtype) for name in "abq")
     f = gradc.function([a, b, q], [linalg.solve_sylvester(a, b, q), linalg.expm(a), linalg.sqrtm(at.dot(a, a.T)),
-                                   linalg.logm(at.dot(a, a.T)), linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T))])
+                                   linalg.logm(at.dot(a, a.T)), linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T)),
+                                   linalg.solve_discrete_are(a / 4, q, at.dot(a, a.T), at.dot(b, b.T))])
     for m, n in ((1, 1), (3, 2), (5, 4), (20, 30), (0, 0)):
         x, y, z = square(m, dtype), square(n, dtype), RNG.normal(size=(m, n)).astype(dtype)
         x64, tol = x.astype("float64"), 2000 * np.finfo(dtype).eps * max(m, n, 1)
-        solved, exponential, root, log, stationary = f(x, y, z)
+        solved, exponential, root, log, stationary, riccati = f(x, y, z)
         np.testing.assert_allclose(x64 @ solved + solved @ y, z, atol=tol)
         np.testing.assert_allclose(exponential, scipy.linalg.expm(x64) if m else x, rtol=tol, atol=tol)
         np.testing.assert_allclose(root.astype("float64") @ root, x64 @ x64.T, atol=10 * tol)
         np.testing.assert_allclose(scipy.linalg.expm(log.astype("float64")) if m else log, x64 @ x64.T, atol=10 * tol)
         np.testing.assert_allclose(x64 @ stationary @ x64.T / 64 - stationary, -x64 @ x64.T, atol=tol)
+        pull = np.linalg.solve(y @ y.T + z.T @ riccati @ z, z.T @ riccati @ x64 / 4)
+        np.testing.assert_allclose(x64.T @ riccati @ (x64 / 4 - z @ pull) / 4 + x64 @ x64.T, riccati, atol=10 * tol)
 
 
 def test_bands_of_all_sizes() -> None:
@@ -154,6 +157,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], np.ndarray, str]] = {
     "sqrtm": (linalg.sqrtm, -np.eye(2), "sqrtm: an eigenvalue is negative"),
     "logm": (linalg.logm, np.diag([1.0, 0.0]), "logm: an eigenvalue is not positive"),
     "eig": (linalg.eig, np.array([[0.0, 1.0], [-1.0, 0.0]]), "eig: eigenvalues are complex"),
+    "riccati": (lambda a: linalg.solve_discrete_are(a, a, a, a), np.zeros((2, 2)), "solve_discrete_are: r is singular"),
     "sylvester": (lambda a: linalg.solve_sylvester(a, -a, a), np.eye(2), "solve_sylvester: the equation is singular"),
 }
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cond", "eig", "eigvals", "expm", "logm", "lstsq", "matrix_dot", "matrix_power", "matrix_rank", "multi_dot", "norm",
-    "pinv", "schur", "solve_continuous_lyapunov", "solve_discrete_lyapunov", "solve_sylvester", "sqrtm", "tensorinv",
-    "tensorsolve",
+    "pinv", "schur", "solve_continuous_lyapunov", "solve_discrete_are", "solve_discrete_lyapunov", "solve_sylvester",
+    "sqrtm", "tensorinv", "tensorsolve",
 ]
 
 # rows of `tensor.numpy_api`
@@ -297,3 +297,15 @@ def solve_discrete_lyapunov(a: TensorLike, q: TensorLike, method: str | None = N
     b = contract.matmul(inverse, ew.sub(a, one))
     right = contract.matmul(contract.matmul(inverse, q), matrix_transpose(inverse))
     return solve_continuous_lyapunov(b, ew.mul(np.asarray(-2, a.type.dtype), right))
+
+
+def solve_discrete_are(a: TensorLike, b: TensorLike, q: TensorLike, r: TensorLike) -> TensorVariable:
+    """The stabilizing x of x = a.T x a - a.T x b (r + b.T x b)^-1 b.T x a + q (Riccati's equation).
+
+    Shapes: (..., m, m), (..., m, n), (..., m, m), (..., n, n).  q and r are symmetric, of which the lower triangle is
+    read; r is invertible.   Error: about the spacing of floats times the condition of the equation; it is solved by
+    doubling.
+    Raises: LinAlgError, at the call, if r is singular or there is no such x, and for nan and inf.
+    """
+    a, b, q, r = floats("solve_discrete_are", 2, a, b, q, r)
+    return apply(build.call("riccati"), a, b, symmetric(q), symmetric(r))

@@ -380,6 +380,8 @@ class _Body:
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
         if s.rounds < 0 or (s.rounds and not s.lanes):
             self.of.fail(f"a loop with {s.rounds} rounds of {s.lanes} lanes")
+        if s.short < 0 or (s.short and (not s.lanes or s.start != 0)):
+            self.of.fail(f"a loop from {s.start} with {s.lanes} lanes, none up to {s.short} elements")
         if s.order not in ("", "free", "reverse") or (s.order == "reverse" and s.lanes):
             self.of.fail(f"a loop with {s.lanes} lanes in {s.order} order")
         self.open(s)

@@ -100,8 +100,10 @@ class NestWriter(ValueWriter):
         long = not (isinstance(stop, int) and stop <= TARGET.rounds * lanes)
         rounds = TARGET.rounds if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not nest.is_serial
+        is_row = scope.level % BODY > 0 and not isinstance(stop, int)
+        short = TARGET.short_row if lanes and is_row and len(inner.statements) <= TARGET.short_body else 0
         made = For(LOOP_NAMES[scope.level % BODY], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
-                   "free" if free else "", rounds)
+                   "free" if free else "", rounds, short)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:
             action(scope)

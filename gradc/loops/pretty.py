@@ -103,6 +103,7 @@ def _statement(s: object) -> str:
         case For():
             lanes = f", {s.lanes} lanes" if s.lanes else ""
             lanes += f", {s.rounds} rounds" if s.rounds else ""
+            lanes += f", none up to {s.short}" if s.short else ""
             start, stop = (b.name if type(b) is Local else b for b in (s.start, s.stop))
             order = f", {s.order}" if s.order else ""
             return f"for {s.var} in {start} .. {stop}{_folds(s.folds)}{lanes}{order}"

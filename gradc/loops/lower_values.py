@@ -62,11 +62,7 @@ class ValueWriter:
         self.local_name = Namer(set(), own, shared, self._namer)
         self.reads: dict[Buffer, None] = {}
         self.writes: dict[Buffer, None] = {}
-<<<<<<< HEAD
-        self._keys: dict[Operand, tuple[object, int]] = {}
-=======
-        self._keys: dict[tuple[int, Operand], tuple[Any, int]] = {}
->>>>>>> nest
+        self._keys: dict[tuple[int, Operand], tuple[object, int]] = {}
         self.memory.begin()
 
     def let(self, scope: Scope, base: str, expr: Expr, mutable: bool = False) -> Local:

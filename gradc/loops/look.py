@@ -177,5 +177,5 @@ def sizes_of(statements: Sequence[object]) -> set[Any]:
         elif kind is Invoke:
             found.update(s.numbers)
         elif kind is Take:
-            found.update((s.bytes, *s.buffer.shape))
+            found.update((s.bytes, *(s.buffer.shape if s.buffer.place == "output" else ())))
     return found

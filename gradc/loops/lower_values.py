@@ -62,7 +62,7 @@ class ValueWriter:
         self.local_name = Namer(set(), own, shared, self._namer)
         self.reads: dict[Buffer, None] = {}
         self.writes: dict[Buffer, None] = {}
-        self._keys: dict[Operand, tuple[Any, int]] = {}
+        self._keys: dict[tuple[int, Operand], tuple[Any, int]] = {}
         self.memory.begin()
 
     def let(self, scope: Scope, base: str, expr: Expr, mutable: bool = False) -> Local:
@@ -169,10 +169,10 @@ class ValueWriter:
         return found
 
     def _key(self, operand: Operand) -> tuple[Any, int]:
-        """Equal keys, equal values; and how many loops the value depends on."""
-        found = self._keys.get(operand)
+        """Equal keys, equal values; and how many loops the value depends on, which are those of the body at work."""
+        found = self._keys.get((self.base, operand))
         if found is None:
-            found = self._keys[operand] = self._new_key(operand)
+            found = self._keys[self.base, operand] = self._new_key(operand)
         return found
 
     def _new_key(self, operand: Operand) -> tuple[Any, int]:

@@ -158,7 +158,10 @@ def positions(g: Growth, n: Var, u: Var) -> Var:
 def gather(g: Growth, v: Var) -> None:
     """Elements at computed positions; half of the time something is put back there."""
     b, letters, axes = g.builder, g.shape[v], g.axes(v)[:2]
-    us = [g.random.choice([u for u in g.values if len(g.shape[u]) <= 2]) for _ in axes]
+    fitting = [u for u in g.values if len(g.shape[u]) <= 2]
+    if not fitting:
+        return
+    us = [g.random.choice(fitting) for _ in axes]
     first = g.shape[us[0]] if len(us) == 1 else broadcast(*[g.shape[u] for u in us])
     if first is None:
         return

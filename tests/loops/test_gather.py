@@ -10,7 +10,7 @@ import pytest
 
 import gradc
 import gradc.tensor as at
-from gradc.ir import ops
+from gradc.ir import build, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program
 from gradc.loops.gather import with_positions
@@ -167,3 +167,53 @@ def test_gathers_of_gathers_and_through_views() -> None:
                    "mul", b.size(turned, 0), b.size(turned, 1)), b.size(turned, 2)), x)]
     rng = np.random.default_rng(0)
     compare(b.program(outputs), [rng.normal(size=(5, 4)), rng.integers(-4, 4, 6), rng.integers(-4, 4, (3, 2))], 1e-12)
+
+
+def test_a_loop_in_a_branch_looks_up_what_the_branch_has_looked_up() -> None:
+    """Each loop has lookups of its own: what is looked up before the inner loop is one element of another loop."""
+    x, i = at.dmatrix("x"), at.lvector("i")
+    rows, columns = x[i], x[:, i]                   # positions of `columns` are counted from the start before
+    states, _ = gradc.scan(lambda c, d: [at.tanh(c) + rows, at.tanh(d) + columns], outputs_info=[rows, columns],
+                           n_steps=3)
+    value = gradc.ifelse(x.sum() > 0, (states[0][-1], states[1][-1]), (rows, columns))
+    f = gradc.function([x, i], value, mode="c")
+    a, k = np.random.default_rng(0).normal(size=(4, 4)), np.array([2, -1, 0, -4, 2])
+    for numbers in (a + 1, a - 1):
+        for got, start in zip(f(numbers, k), (numbers[k], numbers[:, k])):
+            want = start
+            for _ in range(3 if numbers.sum() > 0 else 0):
+                want = np.tanh(want) + start
+            np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_a_loop_in_a_step_looks_up_what_the_step_has_looked_up() -> None:
+    x, i = at.dmatrix("x"), at.lvector("i")
+
+    def step(h: Any) -> Any:
+        picked = h[i]
+        states, _ = gradc.scan(lambda c: at.tanh(c) + picked, outputs_info=[picked], n_steps=3)
+        return states[-1]
+
+    states, _ = gradc.scan(step, outputs_info=[x], n_steps=2)
+    a, k = np.random.default_rng(1).normal(size=(4, 3)), np.array([2, -1, 0, -4])
+    want = a
+    for _ in range(2):
+        start = want = want[k]
+        for _ in range(3):
+            want = np.tanh(want) + start
+    np.testing.assert_allclose(gradc.function([x, i], states[-1], mode="c")(a, k), want, rtol=1e-13)
+
+
+def test_positions_that_need_no_check_may_be_views() -> None:
+    """All positions of an axis, and those of true elements: transposed, so that no loop makes them."""
+    b = Builder()
+    x, i = b.input(tensor(None, None), "x"), b.input(tensor(None, dtype="int64"), "i")
+    column = ops.Transpose((0, -1))
+    every = b.apply(column, b.apply(ops.Iota(), b.size(x, 0)))
+    large = b.map("gt", b.apply(ops.Slice((ops.Item(), ops.Item(at=0))), x), b.constant(1.0))
+    count = b.apply(ops.Reduce("add", (0,)), b.cast(large, "int64"))
+    some = b.apply(column, b.apply(build.call("nonzero", (1,)), large, count))
+    f = compiled(b.program([b.apply(ops.Gather((0, 1)), x, rows, i) for rows in (every, some)]))
+    a, k = np.arange(12.0).reshape(3, 4), np.array([2, -1])
+    for got, want in zip(f(a, k), (a[:, k], a[1:, k])):
+        np.testing.assert_array_equal(got, want)

@@ -61,11 +61,11 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
     program = to_program([reverse.u, *inputs], [reverse.result])
     try:
         try:
-            found = compressed(program, None, symmetric=symmetric, columns=forward is not None, line=user_line())
+            entries = compressed(program, None, symmetric=symmetric, columns=forward is not None, line=user_line())
         except UnknownSizes:
             return _at_run_time(program, inputs, reverse, forward, symmetric)
-        if found is not None:
-            return _known(found, forward() if forward is not None and found.by_columns else reverse)
+        if entries is not None:
+            return _known(entries, forward() if forward is not None and entries.by_columns else reverse)
     except Unbatchable as error:
         warn(f"a sparse matrix of derivatives has all entries: {error}", *error.sources, user_line())
     return _full(linear_matrix(reverse))

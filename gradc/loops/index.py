@@ -22,11 +22,15 @@ RootAxis = tuple[int, SizeExpr] | None
 
 @record
 class Lookup:
-    """An element of an array of positions.  `view` has the axes of the value that is viewed with it; `checked`: what
-    exists once these are known to be in bounds; `size`: what is added to a negative one, None if there are none."""
+    """An element of an array of positions.
+
+    view      has the axes of the value that is viewed with it
+    checked   what exists once these are known to be in bounds; None if they always are
+    size      what is added to a negative one; None if there are none
+    """
 
     view: View
-    checked: Var
+    checked: Var | None
     size: SizeExpr | None = None
 
 
@@ -215,5 +219,7 @@ def needed(view: View) -> list[tuple[Var, View | None]]:
         return []
     found: list[tuple[Var, View | None]] = [(v, None) for v in positions(view)]
     for each in all_lookups(view):
-        found += [(each.checked, None), (each.view.root, each.view)]
+        if each.checked is not None:
+            found.append((each.checked, None))
+        found.append((each.view.root, each.view))
     return found

@@ -227,11 +227,10 @@ class BodyBuilder:
             at = self.values.views[i]
             if at.root in self.values.trees:
                 at = self.values.views[self.copy(at, i)]
-            made = self._producers.get(i)       # without a check it is only the memory that must be there
-            checked = i if made is not None and type(made.op) is ops.Assert else at.root
             at = at.broadcast(dims[:len(dims) - rest], shape)
-            size = view.dims[axis] if self._may_be_negative(i) else None
-            positions.append(Lookup(at.repeated(dims), checked, size))
+            made = self._producers.get(i)
+            check = i if made is not None and type(made.op) is ops.Assert else None
+            positions.append(Lookup(at.repeated(dims), check, view.dims[axis] if self._may_be_negative(i) else None))
         return view.gathered(self.sizes, axes, positions, dims)
 
     def _may_be_negative(self, i: Var) -> bool:

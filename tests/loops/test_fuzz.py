@@ -229,9 +229,26 @@ def put(g: Growth, v: Var) -> None:
         g.add(b.apply(ops.Scatter(g.random.choice(("set", "inc")), items), v, part, n), g.shape[v])
 
 
+def masked(g: Growth, v: Var) -> None:
+    """The rows at which a mask, which is true at the first one, is; or these rows added to all."""
+    b, rank = g.builder, len(g.shape[v])
+    if g.shape[v][0] == "1":
+        return
+    total = b.apply(ops.Reduce("add", tuple(range(1, rank))), v) if rank > 1 else v
+    first = b.map("eq", b.apply(ops.Iota(), b.size(v, 0)), b.constant(0, "int64"))
+    mask = b.map("or_", b.map("gt", total, b.constant(0.1234, "float64")), first)
+    count = b.apply(ops.Reduce("add", (0,)), b.cast(mask, "int64"))
+    place = b.apply(ops.Call("nonzero", (1,)), mask, count)
+    rows = b.apply(ops.Gather((0,)), v, place)
+    if g.random.random() < 0.6:
+        g.add(rows, (g.letter(count), *g.shape[v][1:]))
+    else:
+        g.add(b.apply(ops.ScatterAt(g.random.choice(("set", "inc")), (0,)), v, b.map("tanh", rows), place), g.shape[v])
+
+
 STEPS: dict[Callable[[Growth, Var], None], int] = {
     binary: 35, unary: 15, fold: 20, transpose: 6, product: 6, running_sum: 3, place_of_extreme: 4, slice_: 5,
-    scatter: 5, there_and_back: 3, join: 3, gather: 8, cut: 4, filled: 2, put: 2,
+    scatter: 5, there_and_back: 3, join: 3, gather: 8, cut: 4, filled: 2, put: 2, masked: 3,
 }
 
 
@@ -281,4 +298,4 @@ def test_c_of_the_optimised_program_does_too(seed: int):
 def test_seeds_meet_every_kind_of_step():
     kinds = {type(eqn.op) for seed in range(25) for eqn in grown(seed)[0].eqns}
     assert kinds >= {ops.Map, ops.Reduce, ops.Transpose, ops.Contract, ops.Cumulate, ops.ArgReduce, ops.Slice,
-                     ops.Scatter, ops.Reshape, ops.Concat, ops.Gather, ops.ScatterAt}
+                     ops.Scatter, ops.Reshape, ops.Concat, ops.Gather, ops.ScatterAt, ops.Call}

@@ -100,6 +100,14 @@ def test_positions_that_are_gathered_themselves() -> None:
         np.testing.assert_array_equal(got, want)
 
 
+def test_positions_that_need_no_check_are_computed_in_the_loop_around() -> None:
+    """All positions of an axis beside those that data tell."""
+    x, i = at.dmatrix("x"), at.lmatrix("i")
+    f = gradc.function([x, i], at.take_along_axis(x, i, 1) * 2, mode=gradc.Mode("c", checked=True))
+    a, n = np.arange(6.0).reshape(2, 3), np.array([[2, -1], [0, 1]])
+    np.testing.assert_array_equal(f(a, n), 2 * np.take_along_axis(a, n, 1))
+
+
 def _gathers(dtype: str, widths: tuple[int, ...]) -> tuple[Program, list[np.ndarray]]:
     """Gathers and scatters of rows of static widths, in elementwise loops, folds and switches."""
     b = Builder()

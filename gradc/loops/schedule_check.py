@@ -8,14 +8,14 @@ What is checked:
 - locals: after `loops.store`, a value that is not stored is used only where its local variable is at hand;
 - memory: stored are results of calls, targets of writes, outputs, arguments of calls; aliases lead to stored values;
   after `loops.memory` each has memory of its own or is an alias, outputs are numbered, and values whose live ranges
-  meet have different slots, except for the one whose slot is taken over.
+  meet have different slots, except for those that hand one on, each where it is used last.
 
 Not here: whether values are right (tests compare with the interpreter).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from gradc.errors import ScheduleCheckError
@@ -290,27 +290,52 @@ class _ScheduleChecker:
                 self.fail(f"{_name(v)} is in {a.place!r}, which is no place")
             if (a.place == "output") != (v in s.outputs) or (v in s.outputs and a.position != s.outputs[v]):
                 self.fail(f"{_name(v)} is in {a.place} {a.position}, but is output {s.outputs.get(v)}")
+        own: dict[Var, tuple[Body, int, int]] = {}
         taken: dict[tuple[SizeExpr, int], list[tuple[int, int, Var]]] = {}
-        for v, first, last in self.ranges(s.body, uses):
+        for v, first, last in self.ranges(s.body, uses, own):
             found = s.memory.get(v)
             if found is not None and found.place in ("arena", "row") and found.taken is None:
                 taken.setdefault((found.nbytes, found.position), []).append((first, last, v))
-        order = {v: k for k, v in enumerate(s.memory)}
+        tenants = self.tenants(own)
         for users in taken.values():
-            users.sort(key=lambda user: order[user[2]])
             for k, (first, last, v) in enumerate(users):
                 for other_first, other_last, other in users[:k]:
-                    meets = first <= other_last and other_first <= last
-                    if meets and not (s.memory[v].reuses is other and first == other_last):
-                        self.fail(f"{_name(v)} and {_name(other)} share a slot while both are in use")
+                    if first <= other_last and other_first <= last and tenants[v] is not tenants[other]:
+                        self.share(v, other)
 
-    def ranges(self, body: Body, uses: Uses, item: int | None = None) -> Iterator[tuple[Var, int, int]]:
-        """Values and the items of the kernel in which their memory is used; what is in a body all of its item."""
+    def tenants(self, own: Mapping[Var, tuple[Body, int, int]]) -> dict[Var, Var]:
+        """For each value the first of those that had its memory, each handed on where it was used last."""
+        found: dict[Var, Var] = {}
+        handed_on: dict[Var, Var] = {}
+        for v, a in self.s.memory.items():
+            other = a.reuses
+            if other is None:
+                found[v] = v
+                continue
+            (body, first, _), (other_body, _, last) = own[v], own[other]
+            if body is not other_body or first != last:
+                self.share(v, other)
+            if other in handed_on:
+                self.share(v, handed_on[other])
+            handed_on[other] = v
+            found[v] = found[other]
+        return found
+
+    def share(self, v: Var, other: Var) -> NoReturn:
+        self.fail(f"{_name(v)} and {_name(other)} share a slot while both are in use")
+
+    def ranges(self, body: Body, uses: Uses, own: dict[Var, tuple[Body, int, int]],
+               item: int | None = None) -> Iterator[tuple[Var, int, int]]:
+        """Values and the items of the kernel in which their memory is used; what is in a body all of its item.
+
+        `own` is told their bodies and the items of these.
+        """
         for v, (first, last) in live_ranges(self.s, body, uses).items():
+            own[v] = body, first, last
             yield (v, first, last) if item is None else (v, item, item)
         for number, inner in uses.inner.items():
             for b, u in zip(body.items[number].bodies, inner):  # type: ignore[union-attr]
-                yield from self.ranges(b, u, number if item is None else item)
+                yield from self.ranges(b, u, own, number if item is None else item)
 
 
 def _name(v: Var) -> str:

@@ -119,7 +119,7 @@ def test_results_that_tell_their_sizes(folder: Path) -> None:
         assert shapes == (None, ()) and sizes == (len(arrays[0]),)
         return answer or [np.outer(arrays[0], arrays[0][1:]), arrays[0].sum()[...]]
 
-    f = made(folder, CALLING, calls=[([VECTOR], [("float64", 2), ("float64", 0)])], call=call)
+    f = made(folder, CALLING, calls=[([VECTOR], [("float64", 2), ("float64", 0)], False)], call=call)
     for n in (3, 1, 40):
         x = np.arange(1.0, n + 1)
         np.testing.assert_array_equal(f(x), np.outer(x, x[1:]).ravel() + x.sum())

@@ -62,7 +62,7 @@ def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ())
         n_results=len(kernel.outputs), result="list", convert=convert, fail=fail, keep=loaded.keep, deterministic=True,
         late=made.late, known=made.known, call=call,
         calls=[([(v.type.dtype, v.type.ndim) for v in eqn.op.split(eqn.args)[0]],  # type: ignore[attr-defined]
-                [(v.type.dtype, v.type.ndim) for v in eqn.outs]) for eqn in users])  # type: ignore[attr-defined]
+                [(v.type.dtype, v.type.ndim) for v in eqn.outs], False) for eqn in users])  # type: ignore[attr-defined]
 
 
 def compiled(program: Program, optimize: str = "-O1") -> Any:

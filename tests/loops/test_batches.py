@@ -101,3 +101,19 @@ def test_batches_in_a_loop_and_their_gradients(threads: Any) -> None:
         threads(k)
         for got, want in zip(f(value), oracle(value)):
             np.testing.assert_allclose(got, want, rtol=1e-10)
+
+
+def test_three_values_of_a_step_have_one_memory() -> None:
+    """A sum, its factor, and a solution with that on the right side, each in place of the one before."""
+    a, b, h = at.dtensor3("a"), at.dmatrix("b"), at.dmatrix("h")
+
+    def step(x: Any, h: Any, b: Any) -> Any:
+        return at.tanh(slinalg.solve_triangular(b, slinalg.cholesky(at.tanh(x) + 0.01 * h), lower=True))
+
+    states, _ = gradc.scan(step, sequences=[a], outputs_info=[h], non_sequences=[b])
+    f = gradc.function([a, h, b], states[-1], mode=gradc.Mode(checked=True))
+    x, lower = 0.02 * positive(4, 5) + 2 * np.eye(5), np.tril(positive(1, 5)[0])
+    state = first = np.ones((5, 5))
+    for each in x:
+        state = np.tanh(np.linalg.solve(lower, np.linalg.cholesky(np.tanh(each) + 0.01 * state)))
+    np.testing.assert_allclose(f(x, first, lower), state, rtol=1e-10, atol=1e-15)

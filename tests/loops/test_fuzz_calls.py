@@ -122,7 +122,7 @@ def joined_and_parted(g: Growth, v: Var) -> None:
 
 @pytest.fixture(autouse=True)
 def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = {**test_fuzz.STEPS, called: 25, factored: 15, joined_and_parted: 15}
+    steps = {**test_fuzz.STEPS, called: 25, factored: 15, ordered: 10, joined_and_parted: 15}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
 

@@ -20,9 +20,10 @@ from gradc.loops.schedule import Allocation, Block, Leaf, Nest, Node, Schedule, 
 from gradc.loops.schedule_check import check
 from gradc.loops.schedule_pretty import pretty
 from gradc.record import FrozenError, replace
+from gradc.tensor import slinalg
 from tests.loops.kernels import compiled, tensor
 
-M, X, Y, S = at.dmatrix("m"), at.dvector("x"), at.dvector("y"), at.dscalar("s")
+M, B, X, Y, S = at.dmatrix("m"), at.dmatrix("b"), at.dvector("x"), at.dvector("y"), at.dscalar("s")
 
 
 def schedule_of(inputs: list[Any], outputs: list[Any]) -> Schedule:
@@ -41,6 +42,15 @@ def sums() -> Schedule:
 def scan() -> Schedule:
     last, _ = gradc.scan(lambda x, h, z: [h * x, at.tanh(z + x)], sequences=[X], outputs_info=[S, M[0]])
     return schedule_of([X, S, M], [last[0][-1], last[1]])
+
+
+def handed_on() -> Schedule:
+    """In a step a sum, its factor and a solution with that have one slot, one after the other."""
+    def step(h: Any, b: Any) -> Any:
+        return at.tanh(slinalg.solve_triangular(b, slinalg.cholesky(at.tanh(h) + 0.01 * h), lower=True))
+
+    states, _ = gradc.scan(step, outputs_info=[M], non_sequences=[B], n_steps=3)
+    return schedule_of([M, B], [states[-1]])
 
 
 def branch() -> Schedule:
@@ -104,6 +114,18 @@ def same_slot(s: Schedule) -> dict[Var, Allocation]:
     """All arena memory in one slot, and nothing said of what takes it over."""
     first = next(a for a in s.memory.values() if a.place == "arena")
     return {v: replace(first, reuses=None) if a.place == "arena" else a for v, a in s.memory.items()}
+
+
+def taken_over_twice(s: Schedule) -> dict[Var, Allocation]:
+    """The second value that takes over a slot takes it from the same as the first."""
+    first = next(a.reuses for a in s.memory.values() if a.reuses)
+    return {v: replace(a, reuses=first) if a.reuses else a for v, a in s.memory.items()}
+
+
+def taken_from_outside(s: Schedule) -> dict[Var, Allocation]:
+    """The last value that takes over a slot takes that of one outside the step."""
+    *_, last = [v for v, a in s.memory.items() if a.reuses]
+    return {v: replace(a, reuses=next(iter(s.memory))) if v is last else a for v, a in s.memory.items()}
 
 
 def without_stored(name: str) -> Callable[[Schedule], Any]:
@@ -173,6 +195,8 @@ FAULTS: dict[str, tuple[Callable[[], Schedule], Callable[[Schedule], Schedule], 
     "output's place": (softmax, on_schedule(memory=lambda s: {v: replace(a, position=5) for v, a in s.memory.items()}),
                        "in output 5, but is output 0"),
     "slot": (scan, on_schedule(memory=same_slot), "share a slot while both are in use"),
+    "slot handed on twice": (handed_on, on_schedule(memory=taken_over_twice), "share a slot while both are in use"),
+    "slot of another body": (handed_on, on_schedule(memory=taken_from_outside), "share a slot while both are in use"),
     "call's result": (product, on_schedule(stored=lambda s: set(), outputs=lambda s: {}, memory=lambda s: {},
                                            base=lambda s: {}), "is the result of a call, but not stored"),
     "call's numbers": (product, on_item("CallItem", numbers=()), "gemm is told 0 numbers, not 3"),
@@ -192,6 +216,10 @@ def leaf_of(s: Schedule) -> Leaf:
     (leaf,) = node.operands
     assert isinstance(leaf, Leaf)
     return leaf
+
+
+def test_values_of_a_step_hand_on_their_slot() -> None:
+    assert pretty(handed_on()).count("in place of") == 2
 
 
 @pytest.mark.parametrize("name", FAULTS)

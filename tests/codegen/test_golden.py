@@ -116,7 +116,7 @@ OWN_NAMES = re.compile(r"(?<!->)\b(gradc_prepare|gradc_entry|measure|sizes|fold_
 
 
 @pytest.fixture(scope="module", params=[pytest.param(5, id="every fifth"),
-                                        pytest.param(1, id="all", marks=pytest.mark.slow)])
+                                        pytest.param(1, id="all", marks=pytest.mark.nightly)])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All different units in one file, each with names of its own: the headers are read once."""
     texts: dict[str, str] = {}

@@ -350,7 +350,8 @@ def test_float32(k: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("position", range(len(CASES)))
+@pytest.mark.parametrize("position", [k if k % 4 == 0 else pytest.param(k, marks=pytest.mark.nightly)
+                                      for k in range(len(CASES))])
 def test_one_row_alone(position: int) -> None:
     """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
     row = value_row(CASES[position])

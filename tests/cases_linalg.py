@@ -173,7 +173,8 @@ PRODUCTS: list[Case] = [
         Case(name, getattr(at, name), getattr(np, name), args, label=" ".join(a.dtype for a in args), rtol=1e-6,
              grad="none" if args[0].dtype == "float32" else "complex")
         for name, args in (
-            ("dot", (M, Arg((4, 3), dtype="float32"))), ("dot", (Arg(dtype="float32"), Arg((4, 3), "small", "int8"))),
+            ("dot", (M, Arg((4, 3), dtype="float32"))),
+            ("dot", (Arg((3, 4), dtype="float32", static=(3, 4)), Arg((4, 3), "small", "int8", static=(4, 3)))),
             ("matmul", (Arg((2, 3, 4), "small", "int64"), M43)), ("matmul", (M, Arg((4, 3), "bools", "bool"))),
             ("inner", (Arg((3, 4), "integers", "int32"), Arg((3, 4), "integers", "int64"))),
             ("dot", (Arg((3, 4), "bools", "bool"), Arg((4, 3), "bools", "bool"))),

@@ -211,12 +211,12 @@ static int set_array(user_array *array, PyObject *spec)
     return 0;
 }
 
-/* One (arguments, results, is it repeatable). */
+/* One (arguments, results) or (arguments, results, is it repeatable). */
 static int set_call(user_call *c, PyObject *spec)
 {
     PyObject *groups[2];
-    if (!is_tuple(spec, "a call is (list of arguments, list of results, is it repeatable)")
-        || !PyArg_ParseTuple(spec, "O!O!p", &PyList_Type, &groups[0], &PyList_Type, &groups[1], &c->repeatable))
+    if (!is_tuple(spec, "a call is (list of arguments, list of results, is it repeatable?)")
+        || !PyArg_ParseTuple(spec, "O!O!|p", &PyList_Type, &groups[0], &PyList_Type, &groups[1], &c->repeatable))
         return -1;
     c->n_inputs = PyList_GET_SIZE(groups[0]);
     c->n_outputs = PyList_GET_SIZE(groups[1]);

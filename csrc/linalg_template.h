@@ -114,14 +114,15 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
     return 0;
 }
 
-/* The Cholesky factor in the place of the lower triangle, 0 above it; was there an element that is not positive? */
+/* The Cholesky factor in the place of the lower triangle, 0 above it; fault: 1 where it has none, 2 because of nan. */
 SMALL_LOOP void NAME(factor)(int64_t n, T *restrict l, int64_t *fault)
 {
     for (int64_t j = 0; j < n; ++j) {
         T rest = l[j * (n + 1)];
         for (int64_t k = 0; k < j; ++k)
             rest -= l[j * n + k] * l[j * n + k];
-        *fault |= !(rest > 0);
+        if (!(rest > 0) && !*fault)
+            *fault = rest == rest ? 1 : 2;
         const T root = (T)sqrt(rest), inverse = 1 / root;
         l[j * (n + 1)] = root;
         for (int64_t i = j + 1; i < n; ++i) {
@@ -134,26 +135,30 @@ SMALL_LOOP void NAME(factor)(int64_t n, T *restrict l, int64_t *fault)
     }
 }
 
-/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite. */
+/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan. */
 int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    int64_t n = numbers[0], fault = 0;
+    int64_t n = numbers[0], fault = 0, stopped = 0;
     int bits;
     T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
-        found("U", &n, l, &n, &fault, 1);           /* the upper triangle by columns */
+        found("U", &n, l, &n, &stopped, 1);         /* the upper triangle by columns */
     else
         OF_SIZE(n, NAME(factor), l, &fault)
     for (int64_t i = 0; found && i < n; ++i) {
-        fault |= !(l[i * n + i] > 0);
+        const T pivot = l[i * (n + 1)];         /* not all LAPACKs stop at nan */
+        if (!(pivot > 0) && !fault)
+            fault = pivot == pivot ? 1 : 2;
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
+    if (stopped && !fault)
+        fault = 1;
     for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
-    return fault != 0;
+    return (int)fault;
 }
 
 /* What of the lower triangle of g the cotangent of the factor l makes that of the matrix; n x n, steps of `step`.

@@ -17,9 +17,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError, quoted
+from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import graph, ops
-from gradc.ir.graph import Apply, Constant, Variable
+from gradc.ir.graph import Apply, Constant, Variable, user_line
 from gradc.ir.pretty import pretty
 from gradc.ir.program import bodies
 from gradc.ir.scalars import get_row
@@ -251,7 +251,7 @@ def pprint(variable: Any) -> str:
     """
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"pp takes a variable, got a {type(variable).__name__}; for a function f write "
-                                f"pp(f.maker.fgraph.outputs[0])")
+                                f"pp(f.maker.fgraph.outputs[0]){at(user_line())}")
     text: list[str] = []
     stack: Pieces = [variable]
     while stack:
@@ -284,7 +284,8 @@ class _Ids:
 
     def __init__(self, id_type: str, used: dict[object, str] | None = None) -> None:
         if id_type not in ("CHAR", "int", "id", "auto", ""):
-            raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {quoted(id_type)}")
+            raise TypeMismatchError(f"id_type must be 'CHAR', 'int', 'id', 'auto' or '', got {quoted(id_type)}"
+                                    f"{at(user_line())}")
         self.id_type = id_type
         self.used: dict[object, str] = {} if used is None else used
 
@@ -322,7 +323,7 @@ def _roots(obj: Any) -> tuple[list[Variable], list[Apply] | None, dict[int, Any]
         return list(graph.outputs), list(graph.toposort()), {
             id(v): v.container.storage for v in getattr(graph, "inputs", ()) if hasattr(v, "container")}
     raise TypeMismatchError(f"debugprint takes a variable, an Apply, a function, a FunctionGraph or a list of such, "
-                            f"got a {type(obj).__name__}")
+                            f"got a {type(obj).__name__}{at(user_line())}")
 
 
 def _inputs(obj: Any) -> list[Variable]:

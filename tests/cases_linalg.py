@@ -142,7 +142,8 @@ PRODUCTS: list[Case] = [
     *[
         Case("einsum", partial(at.einsum, "ij,jk,kl,l->i", optimize=how),
              partial(np.einsum, "ij,jk,kl,l->i", optimize=True), (M, M43, M, V), label=f"optimize={how}")
-        for how in (True, False, "optimal", ["einsum_path", (2, 3), (0, 2), (0, 1)], ["einsum_path", (0, 1, 2, 3)])
+        for how in (True, False, "optimal", ("greedy", 12), ["einsum_path", (2, 3), (0, 2), (0, 1)],
+                    ["einsum_path", (0, 1, 2, 3)])
     ],
     *[
         Case("tensordot", partial(at.tensordot, axes=axes), partial(np.tensordot, axes=axes), (T3, y), label=f"{axes}")

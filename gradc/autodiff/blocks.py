@@ -5,9 +5,9 @@ Each returns its argument as a new variable; `ir.convert` takes it out of the Pr
 
 from __future__ import annotations
 
-from gradc.errors import GradientError, quoted
+from gradc.errors import GradientError, at, quoted
 from gradc.ir import ops
-from gradc.ir.graph import apply, to_variable
+from gradc.ir.graph import apply, to_variable, user_line
 from gradc.tensor.types import TensorLike
 from gradc.tensor.variable import TensorVariable
 
@@ -34,7 +34,8 @@ def grad_clip(x: TensorLike, lower_bound: float, upper_bound: float) -> TensorVa
     """
     lower, upper = _number("lower_bound", lower_bound), _number("upper_bound", upper_bound)
     if not lower <= upper:
-        raise GradientError(f"grad_clip: lower_bound must not exceed upper_bound, got {lower} and {upper}")
+        raise GradientError(f"grad_clip: lower_bound must not exceed upper_bound, got {lower} and {upper}"
+                            f"{at(user_line())}")
     return apply(ops.GradientOf(("clip", lower, upper)), to_variable(x))
 
 
@@ -47,4 +48,5 @@ def _number(what: str, value: float) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise GradientError(f"{what} must be a number, got {quoted(value)} of type {type(value).__name__}") from None
+        raise GradientError(f"{what} must be a number, got {quoted(value)} of type {type(value).__name__}"
+                            f"{at(user_line())}") from None

@@ -31,7 +31,17 @@ from gradc.errors import (
 from gradc.ir import build, ops
 from gradc.ir.branches import sink
 from gradc.ir.facts import facts
-from gradc.ir.graph import Apply, NullVariable, Variable, clone_replace, describe, made_with, to_variable, toposort
+from gradc.ir.graph import (
+    Apply,
+    NullVariable,
+    Variable,
+    clone_replace,
+    describe,
+    made_with,
+    to_variable,
+    toposort,
+    user_line,
+)
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 from gradc.tensor.types import TensorLike
 from gradc.tensor.variable import TensorVariable
@@ -58,11 +68,11 @@ def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
     """
     if disconnected_outputs not in ("raise", "warn", "ignore"):
         raise GradientError(f"disconnected_outputs must be one of 'raise', 'warn', 'ignore', got "
-                            f"{quoted(disconnected_outputs)}")
+                            f"{quoted(disconnected_outputs)}{at(user_line())}")
     answer = return_disconnected.lower()
     if answer not in ("zero", "none", "disconnected"):
         raise GradientError(f"return_disconnected must be one of 'zero', 'none', 'disconnected', got "
-                            f"{quoted(return_disconnected)}")
+                            f"{quoted(return_disconnected)}{at(user_line())}")
     outputs = [f] if isinstance(f, Variable) else list(f)
     sources = targets_of(wrt)[1]
     points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
@@ -221,7 +231,7 @@ class _Forward:
         return [next(rest) if u is not None else None for u in us]
 
 
-def _point(o: Symbolic, x: Variable, t: Any) -> Variable | None:
+def _point(o: Symbolic, x: Variable, t: object) -> Variable | None:
     """An evaluation point, checked against its variable."""
     if t is None:
         return None

@@ -286,7 +286,7 @@ def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
             and all(_same(p, q, depth - 1) for p, q in zip(x.inputs, y.inputs)))
 
 
-def _quick(op: Any) -> bool:
+def _quick(op: ops.OpKind) -> bool:
     return facts(op).elementwise or permutation(op) is not None
 
 

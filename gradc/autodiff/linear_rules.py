@@ -79,7 +79,7 @@ def is_linear(program: Program) -> bool:
     return True
 
 
-def apply(b: Builder, op: Any, args: Sequence[Value]) -> list[Value]:
+def apply(b: Builder, op: ops.OpKind, args: Sequence[Value]) -> list[Value]:
     """The results of `op(*args)`, some of which depend on u."""
     given = [a for a in args if isinstance(a, LinearValue)]
     likes = [a.like if isinstance(a, LinearValue) else a for a in args]
@@ -102,7 +102,7 @@ _SECOND = ops.Map("second")
 
 def merged(b: Builder, terms: Sequence[Term], like: Var) -> list[Term]:
     """`terms` in the dtype of `like`, those of equal structure added."""
-    found: dict[Any, Term] = {}
+    found: dict[object, Term] = {}
     for term in terms:
         term = replace(term, value=b.cast(term.value, tensor(like).dtype))
         old = found.get(term.key())
@@ -470,7 +470,7 @@ def _concat(b: Builder, op: ops.Concat, args: list[Value], like: Var) -> list[Te
         return None
     likes = [a.like if isinstance(a, LinearValue) else a for a in args]
     static = [tensor(v).shape[op.axis] for v in likes]
-    groups: dict[Any, dict[int, Term]] = {}
+    groups: dict[object, dict[int, Term]] = {}
     terms: list[Term] = []
     for k, x in enumerate(args):
         if not isinstance(x, LinearValue):

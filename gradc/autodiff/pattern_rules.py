@@ -16,7 +16,7 @@ import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir import infer, ops
-from gradc.ir.facts import kinds
+from gradc.ir.facts import facts, kinds
 from gradc.ir.interp import run_equation
 from gradc.ir.program import Eqn, Program, Var, bodies, tensor
 from gradc.ir.routines import STATED, UserRoutine, get_routine
@@ -153,7 +153,7 @@ class Walk:
 def _evaluate(eqn: Eqn) -> None:
     """The value of an equation as `data` of its result, if its arguments are known: sizes, positions, masks."""
     op = eqn.op
-    if len(eqn.outs) != 1 or isinstance(op, ops.Call) or bodies(op):
+    if facts(op).several:           # a routine, a loop or a branch
         return
     if type(op) is ops.ShapeOf:
         shape = tensor(eqn.args[0]).shape
@@ -382,8 +382,9 @@ def _repeated(number: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 RULES: dict[type, Rule] = {
+    **dict.fromkeys(kinds("several"), _call),           # of these, loops and branches have rows of their own
     **dict.fromkeys(ops.VIEWS, _view), **dict.fromkeys(ops.WRITES, _scatter),
     ops.Map: _map, ops.Cast: _first, ops.Assert: _first, ops.GradientOf: _last, ops.Concat: _concat,
     **dict.fromkeys(kinds("folds"), _reduce), **dict.fromkeys(kinds("labels"), _contract),
-    ops.Cumulate: _cumulate, ops.Call: _call,
+    ops.Cumulate: _cumulate,
 }

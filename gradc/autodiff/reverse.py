@@ -44,6 +44,7 @@ from gradc.ir.graph import (
     made_with,
     to_variable,
     toposort,
+    user_line,
 )
 from gradc.ir.types import DisconnectedType, NullType, TensorType
 from gradc.tensor.types import TensorLike
@@ -101,7 +102,7 @@ def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_con
         o.source = cost.source
         starts.append((cost, Guarded(o.full_like(cost, 1))))
     elif not known_grads:
-        raise GradientError("grad needs a cost, or known_grads; both are missing")
+        raise GradientError(f"grad needs a cost, or known_grads; both are missing{at(user_line())}")
     for variable, g in (known_grads or {}).items():
         fixed[variable] = g = _known(o, variable, g)
         starts.append((variable, Guarded(g)))
@@ -141,7 +142,8 @@ def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
     outputs = [f] if isinstance(f, Variable) else list(f)
     points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
     if len(outputs) != len(points):
-        raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}")
+        raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}"
+                         f"{at(user_line())}")
     single, targets = targets_of(wrt)
     o = Symbolic()
     starts = [(y, Guarded(_known(o, y, g))) for y, g in zip(outputs, points)]
@@ -168,7 +170,7 @@ def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mappi
     Source: aesara.gradient.subgraph_grad.
     """
     if start is None and cost is None:
-        raise GradientError("subgraph_grad needs start, cost or both")
+        raise GradientError(f"subgraph_grad needs start, cost or both{at(user_line())}")
     targets, count = [*wrt, *end], len(wrt)
     by_start = by_cost = None
     if start is not None:
@@ -209,7 +211,7 @@ class _Backward:
         for v in kept:
             if not isinstance(v, Variable):
                 raise TypeMismatchError(f"consider_constant is a list of variables, got {quoted(v)} of type "
-                                        f"{type(v).__name__} in it")
+                                        f"{type(v).__name__} in it{at(user_line())}")
         self.lazy = lazy = sink([*(v for v, _ in starts), *targets, *kept])
         starts = [(lazy.get(v, v), g) for v, g in starts]
         self.fixed = {id(lazy.get(v, v)): g for v, g in fixed.items()}      # known gradients, not added to
@@ -381,7 +383,8 @@ class _Backward:
 
 def _one_of(option: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
-        raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {quoted(value)}")
+        raise GradientError(f"{option} must be one of {', '.join(map(repr, legal))}, got {quoted(value)}"
+                            f"{at(user_line())}")
 
 
 def as_given(given: Any, results: list[Any]) -> Any:
@@ -396,7 +399,7 @@ def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
     for x in targets:
         if not isinstance(x, Variable):
             raise TypeMismatchError(f"expected variables to differentiate by, got {quoted(x)} of type "
-                                    f"{type(x).__name__}")
+                                    f"{type(x).__name__}{at(user_line())}")
     return single, targets
 
 
@@ -417,7 +420,7 @@ def _check_cost(cost: object) -> Variable:
 def _known(o: Symbolic, variable: Any, g: Any) -> Variable:
     """A gradient given by the user, checked against its variable."""
     if not isinstance(variable, Variable):
-        raise TypeMismatchError(f"expected a variable with a known gradient, got {quoted(variable)}")
+        raise TypeMismatchError(f"expected a variable with a known gradient, got {quoted(variable)}{at(user_line())}")
     if isinstance(g, Variable) and isinstance(g.type, NullType):
         return g
     g = to_variable(g)

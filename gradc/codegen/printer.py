@@ -48,7 +48,7 @@ from gradc.loops.nodes import (
     TilePhase,
     Update,
 )
-from gradc.record import record
+from gradc.record import record, replace
 from gradc.target import TARGET
 
 SMALL_INT = {"int8", "int16", "uint8", "uint16"}    # C computes these in int: results are cut back
@@ -140,7 +140,7 @@ class Printer:
     def line(self, text: str) -> None:
         self.lines.append(self._indent + text)
 
-    def statements(self, body: tuple[Any, ...]) -> None:
+    def statements(self, body: tuple[object, ...]) -> None:
         self.count += len(body)
         self.deepest = max(self.deepest, len(self._indent) // 4)
         for s in body:
@@ -204,7 +204,7 @@ class Printer:
         index = self.index(load.index)
         return self.names[load.buffer.name] if index == "0" else f"{self.names[load.buffer.name]} + {index}"
 
-    def folded(self, row: str, place: str, value: Any, dtype: str) -> str:
+    def folded(self, row: str, place: str, value: object, dtype: str) -> str:
         """row(place, value); a product is added with one rounding where the CPU can."""
         if row == "add" and type(value) is Fn and value.row == "mul" and dtype in dtypes.FLOATS:
             return FMA_C.format(self.expr(value.args[0]), self.expr(value.args[1]), place, t=dtypes.SHORT[dtype])
@@ -266,6 +266,9 @@ class Printer:
         return f"gradc_bits({value})" if dtype == "float64" else value
 
     def for_(self, s: For) -> None:
+        if s.short:
+            self.short_or_lanes(s)
+            return
         if s.lanes:
             self.lane_loop(s)
             return
@@ -286,7 +289,7 @@ class Printer:
         for f in folds:
             self.line(f"{LOCAL_TYPE[f.dtype]} {self.names[f.name]} = {literal(f.identity, f.dtype)};")
 
-    def loop(self, body: tuple[Any, ...], head: str, *first: str, carried: bool = False) -> None:
+    def loop(self, body: tuple[object, ...], head: str, *first: str, carried: bool = False) -> None:
         self.line(f"{head} {{")
         outside, self._indent = self._indent, self._indent + "    "
         around, self.carried = self.carried, carried
@@ -329,6 +332,18 @@ class Printer:
             self.loop(s.body, f"for (int64_t member = 0; member < {self._together}; ++member)",
                       f"const int64_t {self._row} = at + member;")
 
+    def short_or_lanes(self, s: For) -> None:
+        """Few elements are folded one after the other, more in lanes."""
+        self.accumulators(s.folds)
+        outside, inside = self._indent, self._indent + "    "
+        self.line(f"if ({self.bound(s.stop)} <= {s.short}) {{")
+        self._indent = inside
+        self.for_(replace(s, folds=(), lanes=0, rounds=0, short=0))
+        self.lines.append(f"{outside}}} else {{")
+        self.lane_loop(s)
+        self._indent = outside
+        self.line("}")
+
     def lane_loop(self, s: For) -> None:
         """Element j goes to lane j % lanes; the lanes are folded in halves, at the end or after some rounds."""
         groups: dict[tuple[str, str], list[Fold]] = {}
@@ -357,7 +372,8 @@ class Printer:
                 if self._together > 1:
                     self._folded[f.name] = f"({result})" if s.rounds else result
                 else:
-                    self.line(f"const {LOCAL_TYPE[a.dtype]} {self.names[f.name]} = {result};")
+                    define = "" if s.short else f"const {LOCAL_TYPE[a.dtype]} "
+                    self.line(f"{define}{self.names[f.name]} = {result};")
 
     def chunks(self, s: For, arrays: list[_Lanes], start: str, stop: str) -> None:
         """Some rounds of all lanes after the other; sums of float32 are added up in float64."""

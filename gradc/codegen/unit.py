@@ -477,7 +477,7 @@ def _shared(kernel: Kernel) -> Iterator[str]:
         yield from [d for d in b.shape if isinstance(d, str)]
 
 
-def _live(prologue: Sequence[Any], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
+def _live(prologue: Sequence[object], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
     """The statements whose results are used, and all names they use."""
     kept = []
     for s in reversed(prologue):

@@ -46,9 +46,9 @@ class Function(Generic[Result]):
     drop_recent: Callable[[], None]             # give up results kept for reuse (`Out(borrow=True)`)
 
     if TYPE_CHECKING:
-        def __call__(self, *args: Any, **named: Any) -> Result: ...
+        def __call__(self, *args: object, **named: object) -> Result: ...
 
-        def bind(self, *args: Any, out: Any = None, **named: Any) -> BoundCall[Result]:
+        def bind(self, *args: object, out: object = None, **named: object) -> BoundCall[Result]:
             """A call with fixed memory: arrays are read anew at each `call()`, results go to `call.out`."""
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class Function(Generic[Result]):
 class StoredValues:
     """Mapping view of a function's stored values."""
 
-    def __init__(self, of: Function[Any]) -> None:
+    def __init__(self, of: Function[object]) -> None:
         self._of = of
 
     def __getitem__(self, key: Variable | str) -> Any:
@@ -136,7 +136,7 @@ class StoredValues:
         return len(list(iter(self)))
 
 
-def title_of(f: Function[Any]) -> str:
+def title_of(f: Function[object]) -> str:
     return f"function {shown(f.maker.name)}" if f.maker.name else "the function"
 
 

@@ -21,7 +21,7 @@ from gradc.compile.function import function
 from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Apply, NullVariable, Op, Variable, apply, describe
+from gradc.ir.graph import Apply, NullVariable, Op, Variable, apply, describe, user_line
 from gradc.ir.snippet import ArraySnippet
 from gradc.ir.types import NullType, TensorType
 from gradc.tensor import elemwise
@@ -42,9 +42,10 @@ def check_names(*names: object) -> None:
     """GraphError for a name that can't be used in C, or is there twice."""
     for what in names:
         if not isinstance(what, str) or not _IDENTIFIER.fullmatch(what) or reserved(what):
-            raise GraphError(f"CFunction: {quoted(what)} is no name that can be used in C; take another")
+            raise GraphError(f"CFunction: {quoted(what)} is no name that can be used in C; take another"
+                             f"{at(user_line())}")
         if names.count(what) > 1:
-            raise GraphError(f"CFunction: {quoted(what)} is the name of two things; give each its own")
+            raise GraphError(f"CFunction: {quoted(what)} is the name of two things; give each its own{at(user_line())}")
 
 
 def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
@@ -55,7 +56,7 @@ def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
         found = str(dtype)
     if found not in LOCAL_TYPE:
         raise TypeMismatchError(f"CFunction {name}: the dtype of {what} must be one of {', '.join(LOCAL_TYPE)}, got "
-                                f"{quoted(dtype)}")
+                                f"{quoted(dtype)}{at(user_line())}")
     return found
 
 
@@ -71,11 +72,12 @@ def declaration(name: str, what: str, declared: Any) -> tuple[str, tuple[str, ..
     found = _DECLARED.fullmatch(declared)
     if found is None:
         raise GraphError(f"CFunction {name}: {what} is declared as a dtype with sizes such as 'float64[n, m]', got "
-                         f"{quoted(declared)}")
+                         f"{quoted(declared)}{at(user_line())}")
     try:
         sizes = ast.parse(f"({found[2]},)" if (found[2] or "").strip() else "()", mode="eval").body
     except SyntaxError:
-        raise GraphError(f"CFunction {name}: the sizes of {what} can't be read: {quoted(declared)}") from None
+        raise GraphError(f"CFunction {name}: the sizes of {what} can't be read: {quoted(declared)}"
+                         f"{at(user_line())}") from None
     assert isinstance(sizes, ast.Tuple)
     return dtype_of(name, what, found[1]), tuple([ast.unparse(size) for size in sizes.elts])
 
@@ -115,14 +117,15 @@ def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy
     for k, (key, _, dims) in enumerate(ins):
         for axis, size in enumerate(dims):
             if not size.isdecimal() and not _IDENTIFIER.fullmatch(size):
-                raise GraphError(f"CFunction {name}: sizes of {key}, an input, are names or numbers, got {size}")
+                raise GraphError(f"CFunction {name}: sizes of {key}, an input, are names or numbers, got {size}"
+                                 f"{at(user_line())}")
             if not size.isdecimal():
                 sizes.setdefault(size, (size, k, axis))
     outs = [(key, *declaration(name, key, declared))
             for key, declared in (output if isinstance(output, Mapping) else {"out": output}).items()]
     check_names(*[key for key, *_ in ins], *sizes, *[key for key, *_ in outs])
     if not outs:
-        raise GraphError(f"CFunction {name} has no outputs; give at least one")
+        raise GraphError(f"CFunction {name} has no outputs; give at least one{at(user_line())}")
     known: dict[str, object] = {**dict.fromkeys(sizes), **{key: None for key, dtype, dims in ins
                                                         if not dims and dtype in dtypes.INTEGERS}}
     for key, _, dims in outs:
@@ -131,11 +134,11 @@ def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy
                 size_of(size, known)
             except (KeyError, ValueError):
                 raise GraphError(f"CFunction {name}: sizes of {key}, an output, are made by + - * // min max of "
-                                 f"{', '.join(known) or 'numbers'}, got {size}") from None
+                                 f"{', '.join(known) or 'numbers'}, got {size}{at(user_line())}") from None
     for number, meaning in (errors or {}).items():
         if not isinstance(number, int) or not number or not isinstance(meaning, str):
             raise GraphError(f"CFunction {name}: errors are texts by number, which is not 0, got {quoted(number)}: "
-                             f"{quoted(meaning)}")
+                             f"{quoted(meaning)}{at(user_line())}")
     snippet = ArraySnippet(name, tuple([(key, dtype, len(dims)) for key, dtype, dims in ins]), tuple(sizes.values()),
                            tuple(outs), code, tuple((errors or {}).items()))
     return CArrayOp(snippet, [dims for _, _, dims in ins], grad, numpy)

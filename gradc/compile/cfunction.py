@@ -20,7 +20,7 @@ from gradc.compile.carray import dtype_of
 from gradc.compile.function import function
 from gradc.errors import GraphError, TypeMismatchError, at, quoted
 from gradc.ir import ops
-from gradc.ir.graph import apply, describe
+from gradc.ir.graph import apply, describe, user_line
 from gradc.ir.scalars import Row
 from gradc.ir.snippet import Snippet
 from gradc.ir.types import TensorType
@@ -70,18 +70,19 @@ class CFunction:
         carray.check_names(name)
         carray.check_names(*inputs)
         if not inputs:
-            raise GraphError(f"CFunction {name} has no inputs; give at least one")
+            raise GraphError(f"CFunction {name} has no inputs; give at least one{at(user_line())}")
         self.name = name
         self.row: Row | None = None
         self.op: carray.CArrayOp | None = None
         if isinstance(output, Mapping) or any(map(carray.has_sizes, (*inputs.values(), output))):
             if derivatives is not None:
-                raise GraphError(f"CFunction {name} is one of whole arrays: give `grad`, not `derivatives`")
+                raise GraphError(f"CFunction {name} is one of whole arrays: give `grad`, not `derivatives`"
+                                 f"{at(user_line())}")
             self.op = carray.array_op(name, inputs, output, textwrap.dedent(code).strip(), numpy, grad, errors)
             return
         if grad is not None or errors is not None:
             raise GraphError(f"CFunction {name} is one of scalars, which takes `derivatives`, not `grad` or `errors`; "
-                             f"one of whole arrays has sizes behind dtypes, such as 'float64[n]'")
+                             f"one of whole arrays has sizes behind dtypes, such as 'float64[n]'{at(user_line())}")
         types = {key: dtype_of(name, key, dtype) for key, dtype in inputs.items()}
         snippet = Snippet(name, tuple(types.items()), dtype_of(name, "the output", output),
                           textwrap.dedent(code).strip())
@@ -89,7 +90,7 @@ class CFunction:
             rules: list[Any] = [f"CFunction {name} was given no derivatives"] * len(inputs)
         elif len(derivatives) != len(inputs):
             raise GraphError(f"CFunction {name}: derivatives are one for each of its {len(inputs)} inputs, got "
-                             f"{len(derivatives)}")
+                             f"{len(derivatives)}{at(user_line())}")
         else:
             rules = [None if d is None else _Derivative(self._function(snippet, k, d))
                      for k, d in enumerate(derivatives)]
@@ -102,7 +103,7 @@ class CFunction:
             return CFunction(f"{snippet.name}_d{k}", dict(snippet.inputs), snippet.output, given)
         if not callable(given):
             raise TypeMismatchError(f"CFunction {snippet.name}: a derivative is C code, a function of the inputs, or "
-                                    f"None, got {quoted(given)}")
+                                    f"None, got {quoted(given)}{at(user_line())}")
         return given
 
     def __call__(self, *args: Any) -> Any:
@@ -110,7 +111,8 @@ class CFunction:
         snippet: Any = self.op.snippet if self.op is not None else self.row.snippet  # type: ignore[union-attr]
         inputs = [declared[:2] for declared in snippet.inputs]
         if len(args) != len(inputs):
-            raise TypeMismatchError(f"CFunction {self.name} takes {len(inputs)} argument(s), got {len(args)}")
+            raise TypeMismatchError(f"CFunction {self.name} takes {len(inputs)} argument(s), got {len(args)}"
+                                    f"{at(user_line())}")
         values = []
         for arg, (key, dtype) in zip(args, inputs):
             x = as_tensor_variable(arg)

@@ -17,9 +17,9 @@ from gradc.compile.callable import Function
 from gradc.compile.ingest import In, Out, ingest
 from gradc.compile.maker import Maker
 from gradc.compile.mode import Mode
-from gradc.errors import GraphError, listed, quoted, shown
+from gradc.errors import GraphError, at, listed, quoted, shown
 from gradc.ir import graph
-from gradc.ir.graph import Variable, describe
+from gradc.ir.graph import Variable, describe, user_line
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -78,9 +78,9 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """
     if name is not None and not isinstance(name, str):
-        raise GraphError(f"the name of a function is a string, got {quoted(name)}")
+        raise GraphError(f"the name of a function is a string, got {quoted(name)}{at(user_line())}")
     if not (profile is None or isinstance(profile, (bool, str))):
-        raise GraphError(f"profile is True, False or a title, got {quoted(profile)}")
+        raise GraphError(f"profile is True, False or a title, got {quoted(profile)}{at(user_line())}")
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
@@ -90,14 +90,15 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
 def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
     """What `Variable.eval` says."""
     if not isinstance(inputs_to_values, (Mapping, type(None))):
-        raise GraphError(f"eval takes a dict of variables or names and their values, got {quoted(inputs_to_values)}")
+        raise GraphError(f"eval takes a dict of variables or names and their values, got {quoted(inputs_to_values)}"
+                         f"{at(user_line())}")
     given = dict(inputs_to_values or {})
     if any(isinstance(key, str) for key in given):
         names = {v.name: v for v in graph.explicit_graph_inputs([variable]) if v.name}
         missing = [key for key in given if isinstance(key, str) and key not in names]
         if missing:
             raise GraphError(f"{describe(variable)} depends on no input named {shown(missing[0])!r}; named inputs: "
-                             f"{listed(names)}")
+                             f"{listed(names)}{at(user_line())}")
         given = {names[key] if isinstance(key, str) else key: value for key, value in given.items()}
     kept = variable.__dict__.setdefault("_functions", {})
     key = (*given, *sorted((k, str(v)) for k, v in options.items()))

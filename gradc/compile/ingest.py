@@ -19,7 +19,7 @@ from gradc.errors import GradcWarning, GraphError, SourceLine, TypeMismatchError
 from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
-from gradc.ir.graph import Apply, Constant, Variable, describe
+from gradc.ir.graph import Apply, Constant, Variable, describe, user_line
 from gradc.ir.program import Eqn, Program, equations
 from gradc.ir.types import RngType, TensorType, Type
 from gradc.record import fresh, record
@@ -42,9 +42,10 @@ class In:
                  autoname: bool = True, implicit: bool | None = None, borrow: bool | None = None,
                  shared: bool = False) -> None:
         if not isinstance(variable, Variable):
-            raise TypeMismatchError(f"In expects a variable, got {_kind(variable)}")
+            raise TypeMismatchError(f"In expects a variable, got {_kind(variable)}{at(user_line())}")
         if mutable and borrow is False:
-            raise GraphError(f"In({describe(variable)}): mutable=True implies borrow=True; leave borrow out")
+            raise GraphError(f"In({describe(variable)}): mutable=True implies borrow=True; leave borrow out"
+                             f"{at(user_line())}")
         self.variable = variable
         self.name = variable.name if name is None and autoname else name
         self.value = value
@@ -71,7 +72,7 @@ class Out:
 
     def __init__(self, variable: Variable, borrow: bool = False) -> None:
         if not isinstance(variable, Variable):
-            raise TypeMismatchError(f"Out expects a variable, got {_kind(variable)}")
+            raise TypeMismatchError(f"Out expects a variable, got {_kind(variable)}{at(user_line())}")
         self.variable = variable
         self.borrow = bool(borrow)
 
@@ -192,17 +193,18 @@ def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
 def _inputs(inputs: object) -> list[In]:
     if not isinstance(inputs, (list, tuple)):
         raise TypeMismatchError(f"the inputs of a function are a list, also where there is only one; got "
-                                f"{_kind(inputs)}")
+                                f"{_kind(inputs)}{at(user_line())}")
     ins: list[In] = []
     seen: dict[Variable, int] = {}
     for k, item in enumerate(inputs):
         in_ = item if isinstance(item, In) else In(item) if isinstance(item, Variable) else None
         if in_ is None:
-            raise TypeMismatchError(f"input {k} of the function must be a variable or In(...), got {_kind(item)}")
+            raise TypeMismatchError(f"input {k} of the function must be a variable or In(...), got {_kind(item)}"
+                                    f"{at(user_line())}")
         v = in_.variable
         if isinstance(v, Constant):
             raise TypeMismatchError(f"input {k} of the function is the constant {quoted(v.data)}; an input "
-                                    f"needs a variable")
+                                    f"needs a variable{at(user_line())}")
         if hasattr(v, "container"):
             raise TypeMismatchError(f"input {k} of the function is the shared variable {describe(v)}{at(v.source)}, "
                                     f"which is an implicit input already; to feed another value use `givens`")
@@ -220,7 +222,8 @@ def _outputs(outputs: object) -> tuple[list[Out], str, list[str]]:
     if isinstance(outputs, dict):
         for key in outputs:
             if not isinstance(key, str):
-                raise TypeMismatchError(f"the keys of a dict of outputs must be strings, got {quoted(key)}")
+                raise TypeMismatchError(f"the keys of a dict of outputs must be strings, got {quoted(key)}"
+                                        f"{at(user_line())}")
         return [_output(v, repr(k)) for k, v in outputs.items()], "dict", list(outputs)
     if isinstance(outputs, (list, tuple)):
         return [_output(v, str(k)) for k, v in enumerate(outputs)], "list", []
@@ -230,7 +233,8 @@ def _outputs(outputs: object) -> tuple[list[Out], str, list[str]]:
 def _output(item: object, where: str) -> Out:
     variable = item.variable if isinstance(item, Out) else item
     if not isinstance(variable, Variable):
-        raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}")
+        raise TypeMismatchError(f"output {where} of the function must be a variable or Out(...), got {_kind(item)}"
+                                f"{at(user_line())}")
     if not isinstance(variable.type, (TensorType, RngType)):
         raise TypeMismatchError(f"output {where} of the function has type {variable.type}, which has no value"
                                 f"{at(variable.source)}")
@@ -243,11 +247,11 @@ def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
     if hasattr(given, "items"):
         return list(given.items())
     if not isinstance(given, (list, tuple)):
-        raise TypeMismatchError(f"{what} must be a dict or a list of pairs, got {_kind(given)}")
+        raise TypeMismatchError(f"{what} must be a dict or a list of pairs, got {_kind(given)}{at(user_line())}")
     for pair in given:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise TypeMismatchError(f"{what} must be a dict or a list of pairs (variable, expression), got the entry "
-                                    f"{quoted(pair)}")
+                                    f"{quoted(pair)}{at(user_line())}")
     return [(pair[0], pair[1]) for pair in given]
 
 
@@ -255,7 +259,8 @@ def _givens(givens: object, inputs: dict[Variable, int], strict: bool) -> dict[V
     result: dict[Variable, Variable] = {}
     for old, new in _pairs("givens", givens):
         if not isinstance(old, Variable):
-            raise TypeMismatchError(f"givens replace variables; got {_kind(old)} as the one to replace")
+            raise TypeMismatchError(f"givens replace variables; got {_kind(old)} as the one to replace"
+                                    f"{at(user_line())}")
         if old in inputs:
             raise GraphError(f"givens replace {describe(old)}, which is an input of the function, too{at(old.source)}; "
                              f"use a new variable as the input and write the replacement in terms of it")
@@ -269,9 +274,11 @@ def _updates(updates: object) -> dict[Variable, Variable]:
     result: dict[Variable, Variable] = {}
     for target, expression in _pairs("updates", updates):
         if not hasattr(target, "container") or not isinstance(target, Variable):
-            raise TypeMismatchError(f"updates change shared variables; got {_kind(target)} as the one to update")
+            raise TypeMismatchError(f"updates change shared variables; got {_kind(target)} as the one to update"
+                                    f"{at(user_line())}")
         if target in result:
-            raise GraphError(f"{describe(target)} has two updates; a shared variable is updated once per call")
+            raise GraphError(f"{describe(target)} has two updates; a shared variable is updated once per call"
+                             f"{at(user_line())}")
         result[target] = _new_value(target, expression)
     return result
 
@@ -287,7 +294,8 @@ def _fitting(target: Variable, expression: object, what: str, strict: bool) -> V
             value = target.type.filter(expression, name=what)
             return target.type.constant_class(target.type, value)
         except TypeError as error:
-            raise TypeMismatchError(f"{what} of {describe(target)}, which is {target.type.short()}: {error}") from None
+            raise TypeMismatchError(f"{what} of {describe(target)}, which is {target.type.short()}: {error}"
+                                    f"{at(user_line())}") from None
     have, want = expression.type, target.type
     if have == want or (isinstance(want, TensorType) and want.accepts(have)):
         return expression
@@ -310,7 +318,7 @@ def _survey(roots: Sequence[Variable], given: dict[Variable, Variable], updates:
     """
     if not isinstance(no_default_updates, (bool, list, tuple)):
         raise TypeMismatchError(f"no_default_updates is True, False, or a list of shared variables, got "
-                                f"{_kind(no_default_updates)}")
+                                f"{_kind(no_default_updates)}{at(user_line())}")
     excluded = None if no_default_updates is True else set(no_default_updates or ())
     found: dict[Variable, None] = {}
     loops: dict[Apply, None] = {}
@@ -376,7 +384,7 @@ def _refuse_unused(ingested: Ingested, roots: Iterable[Variable], given: dict[Va
                    policy: str | None) -> None:
     policy = config.on_unused_input if policy is None else policy
     if policy not in ("raise", "warn", "ignore"):
-        raise GraphError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {quoted(policy)}")
+        raise GraphError(f"on_unused_input must be 'raise', 'warn' or 'ignore', got {quoted(policy)}{at(user_line())}")
     if policy == "ignore":
         return
     program = ingested.program

@@ -39,7 +39,7 @@ class InterpretedFunction(Function[Any]):
         self._program = maker.compiled.optimized
         self.tally = (0, 0.0, 0.0) if maker.profile else None
 
-    def __call__(self, *args: Any, **named: Any) -> Any:
+    def __call__(self, *args: object, **named: object) -> Any:
         began = time.perf_counter()
         try:
             values = self._arguments(args, named)
@@ -89,7 +89,7 @@ class InterpretedFunction(Function[Any]):
                                        f"{len(self._positions)} argument(s), got {len(args) + len(named)}")
         return values
 
-    def bind(self, *args: Any, out: Any = None, **named: Any) -> InterpretedCall:
+    def bind(self, *args: object, out: object = None, **named: object) -> InterpretedCall:
         """A call with fixed memory: arrays are read anew at each `call()`, results go to `call.out`.
 
         Raises BadArgumentError for functions with updates, and for arrays that would have to be copied.

@@ -10,10 +10,9 @@ FAST_COMPILE                             as written, run equation by equation in
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.config import config
-from gradc.errors import GraphError, quoted
+from gradc.errors import GraphError, at, quoted
+from gradc.ir.graph import user_line
 from gradc.record import record, replace
 
 _LINKERS = {"c": "c", "cvm": "c", "c|py": "c", "vm": "c", "numba": "c", "jax": "c", "auto": "c",
@@ -37,7 +36,8 @@ class Mode:
     def __post_init__(self) -> None:
         linker = _LINKERS.get(self.linker) if isinstance(self.linker, str) else None
         if linker is None:
-            raise GraphError(f"the linker of a Mode is one of {', '.join(sorted(_LINKERS))}, got {quoted(self.linker)}")
+            raise GraphError(f"the linker of a Mode is one of {', '.join(sorted(_LINKERS))}, got {quoted(self.linker)}"
+                             f"{at(user_line())}")
         object.__setattr__(self, "linker", linker)
         if self.optimizer in ("None", "none", "o0"):
             object.__setattr__(self, "optimizer", None)
@@ -50,7 +50,7 @@ class Mode:
         """This mode without the named rules; rules that gradc does not have need not be excluded."""
         return self.clone(excluded=tuple(dict.fromkeys(self.excluded + names)))
 
-    def clone(self, **changes: Any) -> Mode:
+    def clone(self, **changes: object) -> Mode:
         """A copy with other fields."""
         return replace(self, **changes)
 
@@ -74,7 +74,8 @@ def get_mode(mode: Mode | str | None = None) -> Mode:
     try:
         return MODES[name]
     except (KeyError, TypeError):
-        raise GraphError(f"mode must be a Mode or one of {', '.join(MODES)}, got {quoted(mode)}") from None
+        raise GraphError(f"mode must be a Mode or one of {', '.join(MODES)}, got {quoted(mode)}"
+                         f"{at(user_line())}") from None
 
 
 def get_default_mode() -> Mode:

@@ -17,7 +17,7 @@ from gradc.compile.function import function
 from gradc.compile.mode import Mode
 from gradc.errors import BadValueError, GradientError, TypeMismatchError, WrongGradientError, at, quoted
 from gradc.ir import dtypes
-from gradc.ir.graph import Variable
+from gradc.ir.graph import Variable, user_line
 from gradc.ir.types import TensorType
 from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import cast
@@ -49,7 +49,8 @@ class numeric_grad:
         names = [p.dtype.name for p in points] + ([out_type] if out_type else [])
         for name in names:
             if name not in _STEP:
-                raise TypeMismatchError(f"numeric_grad differentiates by arrays of floats, got dtype {name}")
+                raise TypeMismatchError(f"numeric_grad differentiates by arrays of floats, got dtype {name}"
+                                        f"{at(user_line())}")
         coarsest = max((_STEP[name] for name in names), default=_STEP["float64"])
         found = [_differences(f, points, p, coarsest if eps is None else eps, eps is None) for p in points]
         self.gf: Any = found[0] if single else found
@@ -65,10 +66,11 @@ class numeric_grad:
         """Per array of `pt`: absolute and relative errors of the gradient `g_pt`."""
         mine, given = self._listed(self.gf), self._listed(g_pt)
         if len(mine) != len(given):
-            raise GradientError(f"expected {len(mine)} gradient(s), got {len(given)}")
+            raise GradientError(f"expected {len(mine)} gradient(s), got {len(given)}{at(user_line())}")
         for k, (a, b) in enumerate(zip(mine, given)):
             if np.shape(a) != np.shape(b):
-                raise GradientError(f"the gradient by input {k} must have its shape {np.shape(a)}, got {np.shape(b)}")
+                raise GradientError(f"the gradient by input {k} must have its shape {np.shape(a)}, got {np.shape(b)}"
+                                    f"{at(user_line())}")
         return [self.abs_rel_err(a, b) for a, b in zip(mine, given)]
 
     def max_err(self, g_pt: Points, abs_tol: float, rel_tol: float) -> tuple[int, int, float, float]:
@@ -96,7 +98,8 @@ class numeric_grad:
 
 def _check_eps(eps: float | None) -> None:
     if eps is not None and not eps > 0:
-        raise BadValueError(f"the step of finite differences, eps, must be positive, got {quoted(eps)}")
+        raise BadValueError(f"the step of finite differences, eps, must be positive, got {quoted(eps)}"
+                            f"{at(user_line())}")
 
 
 def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
@@ -140,12 +143,13 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
     for k, p in enumerate(points):
         if p.dtype.name not in dtypes.FLOATS:
             raise TypeMismatchError(f"verify_grad: point {k} must hold floats, got dtype {p.dtype}; give integers and "
-                                    f"bools to fun as constants")
+                                    f"bools to fun as constants{at(user_line())}")
     inputs = [TensorType(p.dtype, tuple(1 if s == 1 else None for s in p.shape))(name=f"input {k}")
               for k, p in enumerate(points)]
     output = fun(*inputs)
     if not isinstance(output, Variable):
-        raise TypeMismatchError(f"verify_grad: fun must return one variable, got a {type(output).__name__}")
+        raise TypeMismatchError(f"verify_grad: fun must return one variable, got a {type(output).__name__}"
+                                f"{at(user_line())}")
     dtype = getattr(output.type, "dtype", None)
     if dtype not in dtypes.FLOATS or out_type not in (None, dtype):
         raise TypeMismatchError(f"verify_grad: the output of fun must have dtype {out_type or 'float32 or float64'}, "

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.errors import GraphError, TypeMismatchError, quoted
-from gradc.ir.graph import Apply, Op
+from gradc.errors import GraphError, TypeMismatchError, at, quoted
+from gradc.ir.graph import Apply, Op, user_line
 from gradc.ir.types import Type
 
 
@@ -19,8 +19,8 @@ class FromFunctionOp(Op):
 
     __props__ = ("fn", "itypes", "otypes")
 
-    def __init__(self, fn: Callable[..., Any], itypes: Sequence[Type], otypes: Sequence[Type],
-                 infer_shape: Callable[..., Any] | None = None) -> None:
+    def __init__(self, fn: Callable[..., object], itypes: Sequence[Type], otypes: Sequence[Type],
+                 infer_shape: Callable[..., object] | None = None) -> None:
         self.fn = fn
         self.itypes = tuple(itypes)
         self.otypes = tuple(otypes)
@@ -28,12 +28,13 @@ class FromFunctionOp(Op):
             self.infer_shape = infer_shape
         self.__name__ = getattr(fn, "__name__", type(fn).__name__)
 
-    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: Sequence[object], output_storage: list[list[object]]) -> None:
         results = self.fn(*inputs)
         if not isinstance(results, (list, tuple)):
             results = [results]
         if len(results) != len(output_storage):
-            raise GraphError(f"{self.__name__} must return {len(output_storage)} result(s), got {len(results)}")
+            raise GraphError(f"{self.__name__} must return {len(output_storage)} result(s), got {len(results)}"
+                             f"{at(user_line())}")
         for cell, value in zip(output_storage, results):
             cell[0] = value
 
@@ -57,7 +58,7 @@ def as_op(itypes: Any, otypes: Any, infer_shape: Callable[..., Any] | None = Non
         listed = list(given) if isinstance(given, (list, tuple)) else [given]
         for t in listed:
             if not isinstance(t, Type):
-                raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {quoted(t)}")
+                raise TypeMismatchError(f"as_op: {what} are types such as at.dmatrix, got {quoted(t)}{at(user_line())}")
         types.append(listed)
     return lambda fn: FromFunctionOp(fn, types[0], types[1], infer_shape)
 

@@ -47,7 +47,7 @@ def scan_checkpoints(fn: StepFunction, sequences: Taken = None, outputs_info: Ta
            for s in taken for r in s.rows]
     states = [_initial(s, k) for k, s in enumerate(as_list(outputs_info))]
 
-    def step(*args: Any) -> Any:
+    def step(*args: object) -> Any:
         returned = read(fn(*args))
         if returned.stop is not None:
             raise fault("until does not end a loop with checkpoints", "use scan")

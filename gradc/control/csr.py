@@ -35,9 +35,10 @@ class CSR(NamedTuple):
     """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...].
 
     Indices are int32, as SciPy's; 2**31 entries and more are refused.
-    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  Where sizes are static or bands are
-    next to the diagonal the entries are those of the pattern.  Else each row has one entry per band; those that would
-    lie outside of the matrix are 0, in the first or last column.  Entries of a row are ordered by column.
+    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  The entries are those of the pattern,
+    but where bands that are not next to the diagonal are all there is and sizes are not static: then each row has one
+    entry per band; those that would lie outside of the matrix are 0, in the first or last column.  Entries of a row are
+    ordered by column.
     """
 
     data: TensorVariable
@@ -61,11 +62,11 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
     program = to_program([reverse.u, *inputs], [reverse.result])
     try:
         try:
-            entries = compressed(program, None, symmetric=symmetric, columns=forward is not None, line=user_line())
+            made = compressed(program, None, symmetric=symmetric, columns=forward is not None, line=user_line())
         except UnknownSizes:
             return _at_run_time(program, inputs, reverse, forward, symmetric)
-        if entries is not None:
-            return _known(entries, forward() if forward is not None and entries.by_columns else reverse)
+        if made is not None:
+            return _known(made, forward() if forward is not None and made.by_columns else reverse)
     except Unbatchable as error:
         warn(f"a sparse matrix of derivatives has all entries: {error}", *error.sources, user_line())
     return _full(linear_matrix(reverse))

@@ -29,6 +29,7 @@ from gradc.ir.graph import (
     graph_inputs,
     to_variable,
     toposort,
+    user_line,
 )
 from gradc.ir.program import Builder, Var
 from gradc.ir.types import DisconnectedType, NullType, RngType
@@ -64,11 +65,12 @@ class OpFromGraph(Op):
                  name: str | None = None, **_: object) -> None:
         for what, group in (("inputs", inputs), ("outputs", outputs)):
             if not isinstance(group, (list, tuple)):
-                raise TypeMismatchError(f"OpFromGraph: {what} are a list of variables, got a {type(group).__name__}")
+                raise TypeMismatchError(f"OpFromGraph: {what} are a list of variables, got a {type(group).__name__}"
+                                        f"{at(user_line())}")
             for v in group:
                 if not isinstance(v, Variable):
                     raise TypeMismatchError(f"OpFromGraph: {what} are variables, got {quoted(v)} of type "
-                                            f"{type(v).__name__}")
+                                            f"{type(v).__name__}{at(user_line())}")
         for v in inputs:
             if isinstance(v, Constant) or hasattr(v, "container"):
                 kind = "constant" if isinstance(v, Constant) else "shared variable"
@@ -83,7 +85,8 @@ class OpFromGraph(Op):
         self.grad_overrides = _replaced(grad_overrides)
         self.rop_overrides = _replaced(rop_overrides)
         if self.lop_overrides is not None and self.grad_overrides is not None:
-            raise GradientError("OpFromGraph: lop_overrides and grad_overrides exclude one another; give one")
+            raise GradientError("OpFromGraph: lop_overrides and grad_overrides exclude one another; give one"
+                                f"{at(user_line())}")
         outer = [*inputs, *self.shared]
         self.inner_inputs = [v.type(name=v.name) for v in outer]
         self.inner_outputs = clone_replace(list(outputs), list(zip(outer, self.inner_inputs)))
@@ -106,7 +109,7 @@ class OpFromGraph(Op):
         if len(given) == self.n_inputs:
             given += self.shared
         if len(given) != len(self.inner_inputs):
-            raise TypeMismatchError(f"{self} takes {self.n_inputs} input(s), got {len(inputs)}")
+            raise TypeMismatchError(f"{self} takes {self.n_inputs} input(s), got {len(inputs)}{at(user_line())}")
         for k, (v, want) in enumerate(zip(given, self.inner_inputs)):
             if not want.type.accepts(v.type):
                 raise TypeMismatchError(f"{self}: input {k} must be {want.type}, got {describe(v)} of type {v.type}"
@@ -155,7 +158,7 @@ class OpFromGraph(Op):
             made = list(made) if isinstance(made, (list, tuple)) else [made]
             if len(made) != self.n_inputs:
                 raise GradientError(f"the override of {self}'s gradient must return {self.n_inputs} variable(s), got "
-                                    f"{len(made)}")
+                                    f"{len(made)}{at(user_line())}")
             return [*made, *([None] * len(self.shared))]
         rules = [self._override_of(k) for k in range(self.n_inputs)]
         result: list[Variable | None] = [None] * len(inputs)
@@ -191,7 +194,7 @@ class OpFromGraph(Op):
             return override
         if len(override) != self.n_inputs:
             raise GradientError(f"the overrides of {self}'s gradient must be {self.n_inputs}, one per input, got "
-                                f"{len(override)}")
+                                f"{len(override)}{at(user_line())}")
         return override[k]
 
     def _pullback(self, inputs: Sequence[Variable], cotangents: Sequence[Variable]) -> list[Variable | None]:
@@ -264,7 +267,7 @@ def _replaced(override: Any) -> Any:
                               and isinstance(override.type, (NullType, DisconnectedType))):
         return override
     raise GradientError(f"an override is 'default', a function, an OpFromGraph, a variable of NullType or "
-                        f"DisconnectedType, or a list of these, got {quoted(override)}")
+                        f"DisconnectedType, or a list of these, got {quoted(override)}{at(user_line())}")
 
 
 def _numbers(given: Sequence[Variable | None], like: Sequence[Variable]) -> list[Variable]:

@@ -46,7 +46,7 @@ class OrderedUpdates(dict):
     Keys are shared variables (TypeMismatchError for anything else).
     """
 
-    def __init__(self, given: Any = (), /) -> None:
+    def __init__(self, given: object = (), /) -> None:
         super().__init__()
         self.update(given)
 
@@ -125,7 +125,7 @@ def _are_pairs(value: object) -> bool:
         isinstance(pair, (list, tuple)) and len(pair) == 2 and _is_shared(pair[0]) for pair in value)
 
 
-def _are_updates(parts: list[Any], stop: Any) -> bool:
+def _are_updates(parts: list[object], stop: object) -> bool:
     """Is the last part updates?  An empty list is, if something stands before it or `until` behind it."""
     last = parts[-1]
     empty = isinstance(last, (list, tuple)) and not last and (len(parts) > 1 or stop is not None)

@@ -211,7 +211,7 @@ def fault(text: str, advice: str = "") -> LoopError:
     return LoopError(f"scan: {text}{at(user_line())}{f'; {advice}' if advice else ''}")
 
 
-def as_list(given: Any) -> list[Any]:
+def as_list(given: object) -> list[Any]:
     """One, several or none as a list."""
     return [] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
 
@@ -250,7 +250,7 @@ def _taps(given: Any, what: str) -> list[int]:
     return [int(t) for t in taps]
 
 
-def _entries(given: dict[str, Any], names: Sequence[str], what: str) -> None:
+def _entries(given: dict[str, object], names: Sequence[str], what: str) -> None:
     for key in given:
         if key not in names:
             raise fault(f"{what} has the entry {quoted(key)}; expected {' and '.join(map(repr, names[:2]))}")

@@ -24,7 +24,7 @@ from gradc.tensor.types import TensorLike
 Axis = int | None
 
 
-def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
+def vectorize(fn: Callable[..., object], in_axes: Axis | Sequence[Axis] = 0,
               out_axes: Axis | Sequence[Axis] = 0) -> Callable[..., Any]:
     """`fn`, a Python function of variables, over an axis of its arguments: a function of variables, too.
 
@@ -62,12 +62,16 @@ def vectorize(fn: Callable[..., Any], in_axes: Axis | Sequence[Axis] = 0,
         made = fn(*[a if axis is None else next(take) for a, axis in zip(given, axes)])
         outputs = _results(made)
         places = _each(out_axes, "out_axes", len(outputs), "result")
-        results, flags = _vectorized(rows, _equally_many(mapped), outputs, [p is not None for p in places], own=True)
+        there = set(graph_inputs(outputs))
+        checked, same = _equally_many(mapped, [row in there for row in rows])
+        results, flags = _vectorized(rows, checked, outputs, [p is not None for p in places], own=True)
         for k, (place, flag, v) in enumerate(zip(places, flags, outputs)):
             if place is None and flag:
                 raise GraphError(f"vectorize: out_axes says that result {k}, {describe(v)}{at(v.source)}, is the same "
                                  "for all rows, but it depends on them; give it an axis")
         results = [v if p is None else _to_place(v, p, k) for k, (v, p) in enumerate(zip(results, places))]
+        if same:
+            results = [apply(_EQUALLY_MANY, v, *same) for v in results]
         return type(made)(results) if isinstance(made, (list, tuple)) else results[0]
 
     vectorized.__name__ = getattr(fn, "__name__", "vectorized")
@@ -83,6 +87,7 @@ def vectorize_graph(outputs: Any, replace: Mapping[Variable, TensorLike]) -> Any
 
     Shapes: {x: X}: X.shape ends with x.shape; further axes in front are lined up from the right, as in broadcasting,
         and have equal sizes.  Each output gets those of the variables that it depends on.
+    Variables that the outputs do not depend on may be in `replace`, and change nothing.
     Raises: TypeMismatchError where dtypes differ or X has fewer dimensions than x; GraphError as `vectorize`.
     Source: pytensor.graph.replace.vectorize_graph.
     """
@@ -135,18 +140,26 @@ def _to_place(v: Variable, place: int, k: int) -> Variable:
     return build.move_axis(graph, v, 0, place % rank)
 
 
-def _equally_many(given: list[Variable]) -> list[Variable]:
-    """Arguments, after a check that they have equally many rows."""
-    first, checked = given[0], given[:1]
-    for a in given[1:]:
+_EQUALLY_MANY = ops.Assert("vectorize: the arguments have different numbers of rows", "shape")
+
+
+def _equally_many(given: list[Variable], used: list[bool]) -> tuple[list[Variable], list[Variable]]:
+    """Arguments, after a check that they have equally many rows; the conditions for those that are not used."""
+    first = given[used.index(True) if any(used) else 0]
+    checked: list[Variable] = []
+    of_unused: list[Variable] = []
+    for a, is_used in zip(given, used):
         n, m = [v.type.shape[0] for v in (first, a)]
         if n is not None and m is not None and n != m:
             raise ShapeError(f"vectorize: {describe(first)} has {n} rows, {describe(a)} has {m}{at(user_line())}")
         if a is not first and (n is None or m is None):
             same = eq(apply(ops.ShapeOf(0), first), apply(ops.ShapeOf(0), a))
-            a = apply(ops.Assert("vectorize: the arguments have different numbers of rows", "shape"), a, same)
+            if is_used:
+                a = apply(_EQUALLY_MANY, a, same)
+            else:
+                of_unused.append(same)
         checked.append(a)
-    return checked
+    return checked, of_unused
 
 
 def _vectorized(rows: Sequence[Variable], given: Sequence[Variable], outputs: Sequence[Variable],

@@ -80,7 +80,7 @@ def batch_program(program: Program, batched: Flags, keep: Flags | None = None,
     others = [v for v, flag in zip(args, batched) if not flag]
     order = sorted(range(len(args)), key=lambda k: not batched[k])
     body = Program([program.inputs[k] for k in order], program.eqns, program.outputs)
-    loop = ops.Scan(body, len(rows), 0, name="rows")
+    loop = ops.Scan(body, len(rows), 0, name="vectorize")
     made = whole.equation(loop, (whole.size(rows[0], 0), *rows, *others)).outs
     return whole.program(made), (True,) * len(made)
 
@@ -148,7 +148,7 @@ def _by_rows(builder: Builder, op: ops.OpKind, args: Sequence[Var], batched: Fla
         raise Ragged("the state of random numbers would differ from row to row")
     body = inner.program(outs)
     others = [a for a in inside if a not in rows and a.data is None]
-    loop = ops.Scan(body, len(rows), 0, name=f"{op} by rows")
+    loop = ops.Scan(body, len(rows), 0, name="vectorize")
     return [(v, True) for v in builder.equation(loop, (builder.size(rows[0], 0), *rows, *others)).outs]
 
 
@@ -359,7 +359,7 @@ def _draws(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) 
     return [(after, False), (draws, True)]
 
 
-def _python(builder: Builder, user: Any, args: Sequence[Var], batched: Flags) -> Result:
+def _python(builder: Builder, user: object, args: Sequence[Var], batched: Flags) -> Result:
     """A user's Op is called for each row; one that stands for equations and takes a random state is these equations."""
     if not hasattr(user, "expand") or not any(type(a.type) is RngType for a in args):
         raise Unbatchable(f"{user} works on one value at a time")

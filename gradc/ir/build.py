@@ -114,7 +114,7 @@ def contract(b: Applies[V], x: V, a: Sequence[int], y: V, c: Sequence[int], out:
     return b.apply(ops.Contract(tuple(a), tuple(c), tuple(out)), x, y)
 
 
-def call(routine: Any, ranks: tuple[int, ...] = ()) -> ops.OpKind:
+def call(routine: object, ranks: tuple[int, ...] = ()) -> ops.OpKind:
     """The op that calls a routine; `ranks` of the results whose sizes are its last arguments."""
     return ops.Call(routine, ranks)
 

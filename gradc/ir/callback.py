@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from gradc.ir.program import Eqn
 
 
-def run_user_op(eqn: Eqn, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+def run_user_op(eqn: Eqn, inputs: Sequence[object], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """The results of the user's Op that is called; it sees copies of `inputs`, and nobody else has what is returned."""
     own = [np.array(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in inputs]
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in performed(eqn, own, shapes)]
 
 
-def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
+def performed(eqn: Eqn, own: list[object], shapes: Sequence[tuple[int, ...] | None]) -> list[Any]:
     """The results of the user's Op of the equation, checked and converted to the types of `eqn.outs`.
 
     own: its inputs, which nobody else sees.  shapes: of the results, None or nothing where they are not stated.
@@ -43,7 +43,7 @@ def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...] | None]
     user = eqn.op.routine.op
     if eqn.node is None:
         eqn.node = infer.applied(user, eqn.op.split(eqn.args)[0])
-    storage: list[list[Any]] = [[None] for _ in eqn.outs]
+    storage: list[list[object]] = [[None] for _ in eqn.outs]
     try:
         user.perform(eqn.node, own, storage)
     except MemoryError:
@@ -59,7 +59,7 @@ def performed(eqn: Eqn, own: list[Any], shapes: Sequence[tuple[int, ...] | None]
     return [_result(eqn, k, cell, shapes[k] if shapes else None) for k, cell in enumerate(storage)]
 
 
-def _result(eqn: Eqn, k: int, cell: list[Any], shape: tuple[int, ...] | None) -> Any:
+def _result(eqn: Eqn, k: int, cell: list[object], shape: tuple[int, ...] | None) -> Any:
     """What stands in `cell`, as a value of the result's type, and of the shape stated."""
     type_, value = eqn.outs[k].type, cell[0] if cell else None
     if type(value) is np.ndarray and value.shape == shape and value.dtype == type_.dtype and value.flags.carray:

@@ -154,7 +154,7 @@ class Reader(Exponents[E]):
                     return self.product(args[0], depth).power(int(n))
         return None
 
-    def _factor(self, v: E, fn: Any, args: Sequence[E], depth: int) -> tuple[Key | None, int]:
+    def _factor(self, v: E, fn: object, args: Sequence[E], depth: int) -> tuple[Key | None, int]:
         """v as one factor, and its sign."""
         zero = Linear()
         match fn:

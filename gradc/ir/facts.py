@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from gradc.errors import NoRuleError
 from gradc.ir import ops
@@ -29,7 +29,7 @@ Axes = tuple[int, ...]
 Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
-def _none(op: Any, args: Sequence[Any]) -> Sequence[Any]:
+def _none(op: object, args: Sequence[object]) -> Sequence[Any]:
     return ()
 
 
@@ -104,7 +104,7 @@ class Facts:
     routine: Callable[[Any], Any] | None = None
 
 
-def _bounds(items: ops.Items, dynamic: Sequence[Any]) -> list[Any]:
+def _bounds(items: ops.Items, dynamic: Sequence[object]) -> list[Any]:
     """The arguments of an index that are bounds of ranges."""
     return [a for item, given in ops.with_arguments(items, dynamic) if not item.is_single for a in given]
 
@@ -233,3 +233,9 @@ def dear(eqn: Eqn) -> bool:
 # The kinds that do what these facts say.
 REORDERING, READING, CHANGING = kinds("permutation"), kinds("reads"), kinds("changes")
 FOLDING, PRODUCTS, CALLING = kinds("folds"), kinds("labels"), kinds("routine")
+
+# Their types, of what a rule for one of them is given.
+Reading: TypeAlias = ops.Slice
+Changing: TypeAlias = ops.Scatter
+Folding: TypeAlias = ops.Reduce
+Product: TypeAlias = ops.Contract

@@ -50,7 +50,7 @@ class FunctionGraph:
         """All Apply nodes, each after those it needs."""
         return graph.toposort(self.outputs, stop=self.inputs)
 
-    def replace(self, variable: Variable, new: Variable, reason: str | None = None, **_: Any) -> None:
+    def replace(self, variable: Variable, new: Variable, reason: str | None = None, **_: object) -> None:
         """Let every user of `variable` use `new` instead (nodes that only `new` brings in keep using it).
 
         Raises TypeMismatchError for another type, InconsistencyError where the graph would get a cycle.
@@ -82,7 +82,7 @@ class FunctionGraph:
 
     replace_validate = replace
 
-    def replace_all(self, pairs: Iterable[tuple[Variable, Variable]], reason: str | None = None, **_: Any) -> None:
+    def replace_all(self, pairs: Iterable[tuple[Variable, Variable]], reason: str | None = None, **_: object) -> None:
         """`replace` for each pair (old, new)."""
         for old, new in pairs:
             self.replace(old, new, reason)

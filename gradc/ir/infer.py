@@ -274,7 +274,7 @@ def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
 def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | None) -> str:
     """What the generic word of a routine stands for; all arguments have the dtypes and dimensions that it takes."""
     if len(inputs) != len(routine.takes):
-        raise TypeMismatchError(f"{op} takes {len(routine.takes)} argument(s), got {len(inputs)}{at(source)}")
+        raise TypeMismatchError(f"{op.title} takes {len(routine.takes)} argument(s), got {len(inputs)}{at(source)}")
     dtype = ""
     for x, want, core in zip(inputs, routine.takes, routine.cores[0]):
         t = x.type
@@ -282,13 +282,13 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
             continue
         if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
                 (want,) if want not in GENERIC else (dtype,) if dtype else GENERIC[want]):
-            raise TypeMismatchError(f"{op} takes {dtype or want}, got {describe(x)} of type {t}{at(source)}")
+            raise TypeMismatchError(f"{op.title} takes {dtype or want}, got {describe(x)} of type {t}{at(source)}")
         if want in GENERIC:
             dtype = t.dtype
         few = 0 if core == STATED else len(core)
         if t.ndim < few or (core == STATED and t.ndim not in (0, *op.ranks)):
-            raise ShapeError(f"{op}: {describe(x)} is {t.short()}, but has {'one value or all' if not few else few} "
-                             f"dimensions{at(source)}")
+            raise ShapeError(f"{op.title}: {describe(x)} is {t.short()}, but has "
+                             f"{'one value or all' if not few else few} dimensions{at(source)}")
     return dtype
 
 

@@ -213,7 +213,7 @@ def _reshape(op: ops.Reshape, args: Values, eqn: Eqn) -> Value:
 
 def index_of(items: ops.Items, dynamic: Sequence[Value], shape: tuple[int, ...]) -> tuple[Any, ...]:
     """The NumPy index of a basic index with its dynamic entries filled in."""
-    index: list[Any] = []
+    index: list[object] = []
     for axis, (item, given) in enumerate(ops.with_arguments(items, dynamic)):
         bounds = item.filled(map(int, given))
         if item.is_single:

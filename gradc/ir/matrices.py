@@ -58,7 +58,7 @@ def cholesky(a: Array) -> Array:
     for j in range(len(a)):
         rest = a[j:, j] - made[j:, :j] @ made[j, :j]
         if not rest[0].real > 0:
-            raise Fault(0)
+            raise Fault(int(np.isnan(rest[0].real)))
         made[j:, j] = rest / np.sqrt(rest[0])
     return made
 

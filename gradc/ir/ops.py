@@ -240,7 +240,7 @@ class Item:
     def bounds(self) -> tuple[Bound, ...]:
         return (self.at,) if self.at is not None else (self.start, self.stop, self.step)
 
-    def filled(self, given: Iterable[Any]) -> list[Any]:
+    def filled(self, given: Iterable[object]) -> list[Any]:
         """The bounds, with what is given in the place of DYNAMIC."""
         rest = iter(given)
         return [next(rest) if b is DYNAMIC else b for b in self.bounds()]
@@ -255,7 +255,7 @@ class Item:
 Items = tuple[Item, ...]    # axes past the last item are taken whole
 
 
-def with_arguments(items: Items, dynamic: Iterable[Any]) -> list[tuple[Item, list[Any]]]:
+def with_arguments(items: Items, dynamic: Iterable[object]) -> list[tuple[Item, list[Any]]]:
     """Each item with those of the arguments that are its DYNAMIC entries."""
     rest = iter(dynamic)
     return [(item, [next(rest) for b in item.bounds() if b is DYNAMIC]) for item in items]
@@ -390,6 +390,11 @@ class Call(OpKind):
             sizes.append(args[end:end + rank])
             end += rank
         return inputs, sizes
+
+    @property
+    def title(self) -> str:
+        """What messages call it: the function that users know."""
+        return get_routine(self.routine).title or str(self)
 
     def __str__(self) -> str:
         return str(get_routine(self.routine))

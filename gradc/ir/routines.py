@@ -49,6 +49,7 @@ class Routine:
                   the elements
     blas          does it use the library that config.blas chooses?
     works         does the C function ask for memory, and fail if there is none?
+    title         what messages call it, where that is not its name
     """
 
     name: str
@@ -65,6 +66,7 @@ class Routine:
     cost: Core = ()
     blas: bool = False
     works: bool = False
+    title: str = ""
 
     repeatable = True               # gives the same results if it is run again
     snippet: ArraySnippet | None = None
@@ -148,6 +150,7 @@ class UserRoutine:
     may_fail = has_state = True         # what Python does is not known
     overwrites = None
     cost = ()
+    title = ""
     layouts = itertools.repeat("C")
 
     @property
@@ -215,7 +218,8 @@ def _solve_row(upper: int, unit: int) -> Routine:
     singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
     return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
                    matrices.solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit),
-                   () if unit else (singular,), 0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True)
+                   () if unit else (singular,), 0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True,
+                   title="solve_triangular")
 
 
 def _singular(what: str) -> tuple[str, str]:
@@ -226,7 +230,7 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
-def _factors(name: str, signature: str, gives: int, value: Callable[..., Any],
+def _factors(name: str, signature: str, gives: int, value: Callable[..., object],
              faults: tuple[tuple[str, str], ...]) -> Routine:
     """A factorization of one matrix."""
     left = parsed(signature)[0][0]
@@ -238,39 +242,42 @@ _LU = ("float", "int64", "float")       # the factors of a matrix, the interchan
 
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
-            cost=("m", "k", "n"), blas=True),
+            cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
     *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), faults=faults,
-              overwrites=0, cost=("m", "m", "m"), blas=True)
-      for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),)),
+              overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
+      for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),
+                                         ("LinAlgError", "cholesky: the matrix has nan or inf"))),
                            ("cholesky_or_nan", ()))],
     Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("float",) * 2, ("float",), matrices.cholesky_back, "cholesky_back",
-            ("C", "C"), cost=("m", "m", "m"), blas=True),
+            ("C", "C"), cost=("m", "m", "m"), blas=True, title="the gradient of cholesky"),
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
             works=True),
     Routine("order_at", "(n),(k)->(k)", ("real", "int64"), ("int64",), _order_at, "order_at", ("C", "C"), faults=(
         ("IndexOutOfBoundsError", "order_at: there is no rank {0} among {1} elements"),), shown=2, works=True),
     Routine("order_of_rows", "(n,m)->(n)", ("real",), ("int64",), _order_of_rows, "order_of_rows", ("C",),
-            works=True),
+            works=True, title="unique"),
     Routine("searchsorted_left", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("left"), "searchsorted",
-            ("C", "C"), (0,)),
+            ("C", "C"), (0,), title="searchsorted"),
     Routine("searchsorted_right", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("right"), "searchsorted",
-            ("C", "C"), (1,)),
+            ("C", "C"), (1,), title="searchsorted"),
     Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
-            "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True),
+            "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True,
+            title="solve"),
     Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),
-            cost=("m", "m", "m"), blas=True),
+            cost=("m", "m", "m"), blas=True, title="LU factors"),
     *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("float", "int64", "float", "float"), ("float",),
               matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
-              cost=("m", "m", "n"), blas=True) for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
+              cost=("m", "m", "n"), blas=True, title="solve")
+      for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
     *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "float"), ("float",), matrices.interchange(back), "interchange",
-              ("C", "C"), (back,)) for name, back in (("interchange", 0), ("interchange_back", 1))],
+              ("C", "C"), (back,), title="lu") for name, back in (("interchange", 0), ("interchange_back", 1))],
     Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("float",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
-            faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True),
-    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C")),
+            faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True, title="inv"),
+    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),
     Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
-            ("C", "C")),
+            ("C", "C"), title="slogdet"),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
         ("LinAlgError", "complete_basis: there are more columns than rows"),)),
@@ -290,12 +297,12 @@ _ROWS = (
     Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("float",) * 3, ("float",), matrices.sylvester, "sylvester",
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
-            cost=("m", "m", "n"), blas=True, works=True),
+            cost=("m", "m", "n"), blas=True, works=True, title="solve_sylvester"),
     Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("float",) * 4, ("float",), matrices.riccati, "riccati",
             ("C",) * 4, faults=(("LinAlgError", "solve_discrete_are: a matrix has nan or inf"),
                                 ("LinAlgError", "solve_discrete_are: r is singular"),
                                 ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
-            cost=("m", "m", "m"), blas=True, works=True),
+            cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are"),
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
@@ -309,7 +316,7 @@ _ROWS = (
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
 
 
-def get_routine(routine: Any) -> Any:
+def get_routine(routine: object) -> Any:
     """The row that an op's field `routine` names, or is."""
     if not isinstance(routine, str):
         return routine

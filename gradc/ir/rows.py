@@ -22,7 +22,7 @@ from gradc.ir.types import TensorType
 Form = tuple[ops.OpKind, tuple[bool, ...]] | None
 
 
-def _none(op: Any, eqn: Eqn) -> Form:
+def _none(op: object, eqn: Eqn) -> Form:
     return None
 
 
@@ -31,7 +31,7 @@ def _map(op: ops.Map, eqn: Eqn) -> Form:
     return op, tuple([tensor(a).ndim == rank and tensor(a).shape[0] != 1 for a in eqn.args])
 
 
-def _first(op: Any, eqn: Eqn) -> Form:
+def _first(op: ops.OpKind, eqn: Eqn) -> Form:
     return op, (True,) + (False,) * (len(eqn.args) - 1)
 
 

@@ -224,7 +224,7 @@ def _call(s: Sizing, op: ops.Call, args: Args) -> Sequence[Known]:
     routine = get_routine(op.routine)
     if isinstance(routine, UserRoutine):
         return stated or s.untold(op)
-    (cores, made), found, batches, what = routine.cores, dict[str, Dim](), [], str(op)
+    (cores, made), found, batches, what = routine.cores, dict[str, Dim](), [], op.title
     whole = list(stated[-1] or ()) if stated else []
     for x, core, want in zip(inputs, cores, routine.takes):
         dims = () if want == "state" else s.of(x)
@@ -424,7 +424,7 @@ class Shapes(Sizes):
 
     def stating(self, op: ops.Call) -> str:
         """Who states the sizes of what a call makes."""
-        return "infer_shape" if isinstance(op.routine, UserRoutine) else str(op)
+        return "infer_shape" if isinstance(op.routine, UserRoutine) else op.title
 
     def untold(self, op: ops.Call) -> list[Known]:
         """Sizes of what a user's Op makes, which it does not state."""
@@ -524,7 +524,7 @@ class Static:
         return rule_of(op)(self, op, args)  # type: ignore[return-value]
 
     def stating(self, op: ops.Call) -> str:
-        return str(op)
+        return op.title
 
     def of(self, arg: HasType) -> StaticShape:
         return arg.type.shape if isinstance(arg.type, TensorType) else ()

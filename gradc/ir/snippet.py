@@ -5,8 +5,6 @@ Not here: the public class (`compile.cfunction`), its place in a unit (`codegen.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.record import record
 
 
@@ -35,7 +33,7 @@ class ArraySnippet:
     errors: tuple[tuple[int, str], ...]                     # what it returns when it fails, and what that means
 
 
-def snippet_of(user: Any) -> ArraySnippet | None:
+def snippet_of(user: object) -> ArraySnippet | None:
     """The C code of a user's Op, if it has any."""
     found = getattr(user, "snippet", None)
     return found if type(found) is ArraySnippet else None

@@ -74,7 +74,7 @@ class Type:
         """Can a value of type `other` stand where this type is declared?"""
         return self == other
 
-    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+    def filter(self, value: object, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
                advice: str = "cast it") -> Any:
         """`value` as this type has it; errors call it `name` and say what to do."""
         return value
@@ -187,7 +187,7 @@ class TensorType(Type):
         return (isinstance(other, TensorType) and other.dtype == self.dtype and other.ndim == self.ndim
                 and all(a is None or a == b for a, b in zip(self.shape, other.shape)))
 
-    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None,
+    def filter(self, value: object, *, strict: bool = False, allow_downcast: bool | None = None,
                name: str = "value", advice: str = "cast it") -> np.ndarray:
         """`value` as an aligned, C-contiguous, native array of this type; a copy only where needed.
 
@@ -216,7 +216,7 @@ class TensorType(Type):
                                  f"got shape {data.shape}")
         return np.require(data, dtype=want.newbyteorder("="), requirements=["C", "A"])
 
-    def _convert(self, value: Any, allow_downcast: bool | None, name: str, advice: str) -> np.ndarray:
+    def _convert(self, value: object, allow_downcast: bool | None, name: str, advice: str) -> np.ndarray:
         want = self.numpy_dtype
         try:
             data = np.asarray(value)
@@ -244,7 +244,7 @@ class TensorType(Type):
                                f"precision; {advice}")
 
 
-def _describe(value: Any) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype} and shape {value.shape}"
     if isinstance(value, (int, float, complex, np.generic)):
@@ -278,7 +278,7 @@ class RngType(Type):
 
     __slots__ = ()
 
-    def filter(self, value: Any, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
+    def filter(self, value: object, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
                advice: str = "cast it") -> np.random.Generator:
         """`value`, which must be a `numpy.random.Generator`; BadArgumentError if it is not."""
         if not isinstance(value, np.random.Generator):

@@ -89,7 +89,7 @@ class Layout:
         mul = self.sizes.mul
         strides = tuple([0 if a is None else steps[a[0]] if a[1] == 1 else mul(steps[a[0]], a[1])
                          for a in view.axes])
-        offset: list[Any] = []
+        offset: list[object] = []
         for step, terms in zip(steps, view.offsets):
             for t in terms:
                 if isinstance(t, tuple):
@@ -130,13 +130,13 @@ class Buffers:
         self.layout = layout
         self.sizes = layout.sizes
         self.buffers: dict[Var, Buffer] = dict(inputs)
-        self.constants: list[tuple[Buffer, Any]] = []
+        self.constants: list[tuple[Buffer, object]] = []
         self.arena = memory.Arena(self.sizes)
         self.taken: dict[Buffer, tuple[SizeExpr, Point]] = {}    # when entry runs: bytes, and where at the earliest
         self._rooms = 1 + max([a.position for a in schedule.memory.values() if a.taken is not None], default=-1)
         self._schedule = schedule
         self._namer = namer
-        self._found: dict[Any, Access] = {}
+        self._found: dict[object, Access] = {}
         self._lookups: dict[View, Leaf] = {}
         self._scratch: list[tuple[SizeExpr, int]] = []      # of the current item
         self._allocate()

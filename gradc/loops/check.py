@@ -35,6 +35,7 @@ from gradc.loops.nodes import (
     Check,
     Define,
     EachRow,
+    Expr,
     Fn,
     Fold,
     For,
@@ -248,7 +249,7 @@ class _Body:
         self.taken: dict[Buffer, None] = {}         # rooms of its own, in scope
         self.own: dict[Buffer, None] = {}           # all of them
 
-    def prologue_statement(self, s: Any) -> None:
+    def prologue_statement(self, s: object) -> None:
         match s:
             case Define():
                 self.of.sizes.add(self.defined(s))
@@ -279,7 +280,7 @@ class _Body:
             self.of.fail(f"memory of {s.buffer.name} is taken twice")
         self.taken[s.buffer] = self.own[s.buffer] = None
 
-    def statements(self, body: tuple[Any, ...]) -> None:
+    def statements(self, body: tuple[object, ...]) -> None:
         """Statements in order; names made in them go out of scope at the end."""
         before, sizes, taken = set(self.dtype), set(self.of.sizes), dict(self.taken)
         for s in body:
@@ -329,7 +330,7 @@ class _Body:
             self.mutable.discard(name)
         self.of.sizes, self.taken = sizes, taken
 
-    def condition(self, e: Any) -> None:
+    def condition(self, e: Expr) -> None:
         if self.expr(e) != "bool":
             self.of.fail(f"a condition is {e.dtype}, not bool")
 
@@ -379,6 +380,8 @@ class _Body:
             self.of.fail(f"{s.lanes} lanes can't be folded in halves")
         if s.rounds < 0 or (s.rounds and not s.lanes):
             self.of.fail(f"a loop with {s.rounds} rounds of {s.lanes} lanes")
+        if s.short < 0 or (s.short and (not s.lanes or s.start != 0)):
+            self.of.fail(f"a loop from {s.start} with {s.lanes} lanes, none up to {s.short} elements")
         if s.order not in ("", "free", "reverse") or (s.order == "reverse" and s.lanes):
             self.of.fail(f"a loop with {s.lanes} lanes in {s.order} order")
         self.open(s)
@@ -513,7 +516,7 @@ class _Body:
 
     # -- expressions
 
-    def expr(self, e: Any) -> str:
+    def expr(self, e: object) -> str:
         """The dtype of an expression that is legal here."""
         match e:
             case Lit():
@@ -544,7 +547,7 @@ class _Body:
                 self.of.fail(f"{e!r} is no expression")
         return e.dtype
 
-    def row(self, row: Any, args: tuple[str, ...], result: str) -> None:
+    def row(self, row: object, args: tuple[str, ...], result: str) -> None:
         """A row applied to arguments that all have its compute dtype (a select's condition is bool)."""
         try:
             found = get_row(row)

@@ -106,7 +106,7 @@ class _Collapse:
 class _Collapsing:
     """Two loops of one nest that become one; `accesses`: of what is in memory."""
 
-    def __init__(self, of: _Collapse, top: Nest, inner: Nest, accesses: dict[Any, Elements]) -> None:
+    def __init__(self, of: _Collapse, top: Nest, inner: Nest, accesses: dict[object, Elements]) -> None:
         self.of = of
         self.inner = inner
         self.size = of.sizes.mul(top.size, inner.size, "elements")
@@ -156,7 +156,7 @@ class _Collapsing:
                                                                     access.strides[1:]]),
                     self.terms((access.offset,)), True)
 
-    def terms(self, offsets: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], ...]:
+    def terms(self, offsets: Sequence[Sequence[object]]) -> tuple[tuple[Any, ...], ...]:
         """Offsets, with the positions that are looked up seen in the new loops."""
         return tuple([tuple([(self.lookup(t[0]), t[1]) if isinstance(t, tuple) and isinstance(t[0], Lookup) else t
                              for t in terms]) for terms in offsets])

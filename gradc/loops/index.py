@@ -116,7 +116,8 @@ class View:
         n = len(ranges)
         return View(self.root, (*dims, *self.dims[n:]), (*axes, *self.axes[n:]), tuple(offsets), self.flat)
 
-    def gathered(self, sizes: Sizes, axes: Sequence[int], positions: Sequence[Any], dims: tuple[SizeExpr, ...]) -> View:
+    def gathered(self, sizes: Sizes, axes: Sequence[int], positions: Sequence[object],
+                 dims: tuple[SizeExpr, ...]) -> View:
         """At `positions` along `axes`: sizes, Vars, or Lookups, whose axes come first among those of the result."""
         rest = [k for k in range(len(self.dims)) if k not in axes]
         kept = [None] * (len(dims) - len(rest)) + rest
@@ -191,7 +192,7 @@ class View:
         return View(self.root, outer.dims, tuple(axes), tuple(offsets), self.flat)
 
 
-def _is_lookup(term: Any) -> bool:
+def _is_lookup(term: object) -> bool:
     return isinstance(term, tuple) and isinstance(term[0], Lookup)
 
 

@@ -41,7 +41,7 @@ def inside(s: Any) -> Sequence[Any]:
     return s.body if kind in NESTED else ()
 
 
-def everything(statements: Sequence[Any]) -> Iterator[Any]:
+def everything(statements: Sequence[object]) -> Iterator[Any]:
     """All statements at any depth, in order."""
     stack = list(reversed(statements))
     while stack:
@@ -51,7 +51,7 @@ def everything(statements: Sequence[Any]) -> Iterator[Any]:
             stack.extend(reversed(inside(s)))
 
 
-def walk(statements: Sequence[Any]) -> Iterator[Any]:
+def walk(statements: Sequence[object]) -> Iterator[Any]:
     """All statements at any depth, in order, but for the loops themselves."""
     return (s for s in everything(statements) if type(s) not in LOOPS)
 
@@ -70,12 +70,12 @@ def operands(s: Any) -> Sequence[Any]:
     return () if kind is Take or kind in LOOPS else (s.expr,)
 
 
-def expressions(*statements: Any) -> list[Any]:
+def expressions(*statements: object) -> list[Any]:
     """All expressions of statements, but for those of statements in them."""
     return with_parts([e for s in statements for e in operands(s)])
 
 
-def with_parts(exprs: list[Any]) -> list[Any]:
+def with_parts(exprs: list[object]) -> list[Any]:
     """Expressions, and all that stand in them behind them."""
     for e in exprs:         # which grows
         if type(e) is Fn:
@@ -91,7 +91,7 @@ def written(s: Any) -> Sequence[Any]:
     return s.outs if kind is Invoke else ()
 
 
-def _places(s: Any) -> Sequence[Any]:
+def _places(s: object) -> Sequence[Any]:
     """What a statement writes or fetches."""
     return () if type(s) is Let else s.ahead if type(s) is TilePhase else written(s)
 
@@ -101,7 +101,7 @@ def variables(index: Index) -> set[str]:
     return {v for _, v in index.terms}
 
 
-def names(s: Any) -> set[str]:
+def names(s: object) -> set[str]:
     """Locals and loop variables that a statement uses."""
     found = {v for place in written(s) for v in variables(place.index)}
     for e in expressions(s):
@@ -112,7 +112,7 @@ def names(s: Any) -> set[str]:
     return found
 
 
-def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
+def touched(s: object) -> Iterator[tuple[Buffer, bool]]:
     """Buffers that a statement reads or writes, and whether it writes."""
     for place in written(s):
         yield place.buffer, True
@@ -121,30 +121,29 @@ def touched(s: Any) -> Iterator[tuple[Buffer, bool]]:
             yield e.buffer, False
 
 
-def loaded(statements: Sequence[Any]) -> set[Buffer]:
+def loaded(statements: Sequence[object]) -> set[Buffer]:
     """Buffers that statements read, or write otherwise than by a Store."""
     return {b for s in everything(statements) for b, writes in touched(s) if not writes or type(s) is not Store}
 
 
-def without_stores(statements: Sequence[Any], buffers: Set[Buffer]) -> tuple[Any, ...]:
+def without_stores(statements: Sequence[object], buffers: Set[Buffer]) -> tuple[object, ...]:
     """Statements without those that store into `buffers`, and without loops and conditions of these alone."""
-    left: list[Any] = []
+    left: list[object] = []
     for s in statements:
-        kind = type(s)
-        if kind is For:
+        if isinstance(s, For):
             body = without_stores(s.body, buffers)
             if body or s.folds or not s.body:
                 left.append(replace(s, body=body))
-        elif kind is If:
+        elif isinstance(s, If):
             body, orelse = without_stores(s.body, buffers), without_stores(s.orelse, buffers)
             if body or orelse:
                 left.append(replace(s, body=body, orelse=orelse))
-        elif kind is not Store or s.buffer not in buffers:
+        elif not isinstance(s, Store) or s.buffer not in buffers:
             left.append(s)
     return tuple(left)
 
 
-def is_straight(statements: Sequence[Any]) -> bool:
+def is_straight(statements: Sequence[object]) -> bool:
     """Do compilers permute nothing here?
 
     They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
@@ -155,7 +154,7 @@ def is_straight(statements: Sequence[Any]) -> bool:
     return all([_is_straight(index) for index in _indices(every, expressions(*every))])
 
 
-def _indices(every: list[Any], exprs: list[Any]) -> list[Index]:
+def _indices(every: list[object], exprs: list[object]) -> list[Index]:
     """Where statements and their expressions read, write and fetch."""
     return [e.index for e in exprs if type(e) is Load] + [p.index for s in every for p in _places(s)]
 
@@ -183,11 +182,11 @@ def sizes(sections: Sequence[Any]) -> set[Any]:
     return found
 
 
-def sizes_of(statements: Sequence[Any]) -> set[Any]:
+def sizes_of(statements: Sequence[object]) -> set[Any]:
     """All sizes that statements use: names, and numbers."""
     every = list(everything(statements))
     exprs = expressions(*every)
-    found: set[Any] = {e.size for e in exprs if type(e) is Size}
+    found: set[object] = {e.size for e in exprs if type(e) is Size}
     for index in _indices(every, exprs):
         found.add(index.offset)
         for stride, _ in index.terms:
@@ -201,5 +200,5 @@ def sizes_of(statements: Sequence[Any]) -> set[Any]:
         elif kind is Invoke:
             found.update(s.numbers)
         elif kind is Take:
-            found.update((s.bytes, *s.buffer.shape))
+            found.update((s.bytes, *(s.buffer.shape if s.buffer.place == "output" else ())))
     return found

@@ -266,7 +266,7 @@ class _Lowering:
                 size = self.sizes.mul(size, nest.size, "work")
         return size
 
-    def _title(self, nodes: Sequence[Any]) -> str:
+    def _title(self, nodes: Sequence[object]) -> str:
         words = ", ".join(dict.fromkeys(n.out.name or op_label(n.op) for n in nodes if isinstance(n, Node)))
         return words if len(words) <= 70 else f"{words[:words.rfind(',', 0, 66)]}, ..."
 

@@ -39,7 +39,7 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = Fa
     function, failures = _function(of, item, routine)
     shown = LOOP_NAMES[item.outer:depth] if failures else ()
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
-    body: Any = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
+    body: Invoke | For = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
     for level, size in reversed(list(enumerate(item.batch))):
         start: Any = "lo" if blocked and level == 0 else 0
         stop: Any = "hi" if blocked and level == 0 else size

@@ -100,8 +100,10 @@ class NestWriter(ValueWriter):
         long = not (isinstance(stop, int) and stop <= TARGET.rounds * lanes)
         rounds = TARGET.rounds if lanes and long and any(map(_is_single, inner.folds)) else 0
         free = scope.level >= BODY and not nested and not nest.is_serial
+        is_row = scope.level % BODY > 0 and not isinstance(stop, int)
+        short = TARGET.short_row if lanes and is_row and len(inner.statements) <= TARGET.short_body else 0
         made = For(LOOP_NAMES[scope.level % BODY], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
-                   "free" if free else "", rounds)
+                   "free" if free else "", rounds, short)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:
             action(scope)
@@ -181,7 +183,7 @@ class NestWriter(ValueWriter):
         scope.statements.append(Update(name, node.fold, value))
         self._outwards(node, Local(name, fold.dtype), depth - 1, last_kept, scope, identity, base)
 
-    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: Any,
+    def _outwards(self, node: Node, value: Local, level: int, last_kept: int, scope: Scope, identity: object,
                   base: str) -> None:
         """`value` will hold the fold of the loop at `level`; go on outside it, out to the last kept axis."""
 
@@ -209,7 +211,7 @@ class NestWriter(ValueWriter):
         self.writes[parts] = None
         scope.statements.append(Store(parts, Index((), position), value))
 
-    def _into_memory(self, node: Node, value: Expr, scope: Scope, identity: Any) -> None:
+    def _into_memory(self, node: Node, value: Expr, scope: Scope, identity: object) -> None:
         """Accumulate into the row that the outer folded loop fills; set it to the identity before that loop."""
         first = min(node.reduced)
         a = self.memory.result(node)

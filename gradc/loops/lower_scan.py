@@ -117,7 +117,7 @@ class _ControlWriter:
         """Sizes of rows that a step finds are those of the first, which sets the rows of steps that may not be run."""
         first = Fn("lt", (sizes[0], Lit(0, "int64")), "bool")
         if item.until or item.limit is not None:
-            around: list[Any] = []
+            around: list[object] = []
             for v in item.body.rooms:
                 target, of = self.writer.memory.whole(v), self.writer.sizes
                 step = of.product(of.of(v)[1:])
@@ -143,7 +143,7 @@ class _ControlWriter:
                 name = self.writer.local_name("next")
                 inner.statements.append(Let(name, v))
                 values[k] = Local(name, v.dtype)
-        assigned: list[Any] = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
+        assigned: list[object] = [Assign(local.name, v) for local, v in zip(scalars, values) if local != v]
         for c, local in zip(item.carries, carried):
             if c.after is not None:
                 if c.after is not c.state:

@@ -62,7 +62,7 @@ class ValueWriter:
         self.local_name = Namer(set(), own, shared, self._namer)
         self.reads: dict[Buffer, None] = {}
         self.writes: dict[Buffer, None] = {}
-        self._keys: dict[tuple[int, Operand], tuple[Any, int]] = {}
+        self._keys: dict[tuple[int, Operand], tuple[object, int]] = {}
         self.memory.begin()
 
     def let(self, scope: Scope, base: str, expr: Expr, mutable: bool = False) -> Local:
@@ -81,7 +81,7 @@ class ValueWriter:
         scope.statements.append(Define(item.size, cast(self.value(item.value, scope), "int64")))
         scope.points.append((len(scope.statements), self.sizes.points[item.size]))
 
-    def known_at(self, point: Point, used: set[Any]) -> list[Any]:
+    def known_at(self, point: Point, used: set[object]) -> list[Any]:
         """The statements after the Define of a late size: what follows from it, checks, memory."""
         taken = [b for b in self.memory.taken if self._taken_at(b) == point]
         return [*self.sizes.known_at(point, used), *map(self._take, taken)]
@@ -112,7 +112,9 @@ class ValueWriter:
         size = self.memory.taken[b][0]
         late = [self.sizes.late[s] for d in (size, *b.shape) for s in self.sizes.late_in(d)]
         sources = tuple(dict.fromkeys([k for v in late for k in self.sizes.sources_of(v)]))
-        text = f"there are no {{0}} bytes of memory for {literal(b.name)}, whose size was computed"
+        names = [v.name for v, other in self.memory.buffers.items() if other is b and v.name]
+        what = literal(names[0]) if names else "a result"
+        text = f"there are no {{0}} bytes of memory for {what}, whose size was computed"
         self.sizes.checks.append(CheckInfo("MemoryError", text, sources))
         return Take(b, size, len(self.sizes.checks))
 

@@ -191,6 +191,7 @@ class For:
 
     lanes: each accumulator is so many, element j goes to lane j % lanes, and they are folded in halves after the
     loop: the order of a sum is theirs, whatever the vector width.  0: one plain accumulator each.
+    short: up to so many elements are folded one after the other, without lanes.
     rounds: after so many elements of each lane the lanes are folded, and what they come to is added up in float64: an
     error of a sum grows with the number of additions one after the other.  0: the lanes are folded once.
     order: "" (upwards), "reverse" (from stop-1 down to start), or "free": no iteration uses memory that another writes,
@@ -206,6 +207,7 @@ class For:
     lanes: int = 0
     order: str = ""
     rounds: int = 0
+    short: int = 0
 
     @property
     def is_carried(self) -> bool:

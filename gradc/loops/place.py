@@ -18,10 +18,9 @@ sum of its columns is vector code.  Of a small one all sums are unrolled.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import Any
 
 from gradc.ir import ops
-from gradc.ir.facts import facts
+from gradc.ir.facts import Product, facts
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.sizes import Symbol
 from gradc.ir.types import TensorType
@@ -60,7 +59,7 @@ class _Placer(EquationPlacer):
         self.kept: set[Var] = set()
         self.rooms: list[Var] = []
         self.changed: dict[Eqn, Var] = {}               # first write into a carry that has one row of memory, and that
-        self._reordered: dict[Any, View] = {}           # copies of matrices with their axes in another order
+        self._reordered: dict[object, View] = {}           # copies of matrices with their axes in another order
         self._parts = {a for e in program.eqns if e.op == ops.Concat(0) for a in e.args}
 
     def inner(self, program: Program, outputs: Sequence[Var], is_step: bool) -> _Placer:
@@ -360,7 +359,7 @@ class _Placer(EquationPlacer):
         self.sizes.values[var] = size
         return var
 
-    def contract(self, eqn: Eqn, op: Any) -> None:
+    def contract(self, eqn: Eqn, op: Product) -> None:
         """As before, in a body; a matrix given to all steps is copied if its columns are not contiguous."""
         args = list(eqn.args)
         for position, labels in enumerate((op.a, op.b) if self.level else ()):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.ir import ops
+from gradc.ir.facts import Changing, Reading
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.shapes import picked
 from gradc.ir.types import TensorType
@@ -76,7 +77,7 @@ class BodyBuilder:
                       sources=self.sources))
         return out
 
-    def ranges(self, op: Any, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
+    def ranges(self, op: Reading | Changing, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         """What an index takes of each axis of `x`, as `View.sliced` is told it."""
         ranges: list[tuple[Any, ...]] = []
         for (item, given), n in zip(ops.with_arguments(op.items, dynamic), self.sizes.of(x)):
@@ -126,7 +127,7 @@ class BodyBuilder:
         for a in eqn.args:
             view = self.values.views[a]
             count = view.dims[axis]
-            ranges: list[tuple[Any, ...]] = [(0, d, 1) for d in dims]
+            ranges: list[tuple[object, ...]] = [(0, d, 1) for d in dims]
             ranges[axis] = (first, count, 1)
             target = whole.sliced(self.sizes, ranges)
             if not self._made_in(out, a, target):
@@ -166,7 +167,7 @@ class BodyBuilder:
         defined = self.nests.defined
         defined[var] = max(defined.get(var, -1), defined.get(other, -1))
 
-    def scatter(self, eqn: Eqn, op: Any) -> None:
+    def scatter(self, eqn: Eqn, op: Changing) -> None:
         """A copy of the first argument, into which a part is written; no copy of what is not used otherwise."""
         x, out = eqn.args[0], eqn.outs[0]
         ranges = self.ranges(op, x, eqn.args[2:])
@@ -178,7 +179,7 @@ class BodyBuilder:
             self.write(base, self.values.views[x], self.values.views[base], base)
         self._write_after(eqn, self.values.views[base].sliced(self.sizes, ranges), base)
 
-    def scatter_at(self, eqn: Eqn, op: Any) -> None:
+    def scatter_at(self, eqn: Eqn, op: ops.ScatterAt) -> None:
         """One loop over the positions, after that which writes the first argument."""
         x, index = eqn.args[0], eqn.args[2:]
         place = picked(self.sizes, op.axes, x, index)
@@ -217,7 +218,7 @@ class BodyBuilder:
     def gathered(self, view: View, axes: tuple[int, ...], index: Sequence[Var], dims: tuple[SizeExpr, ...]) -> View:
         """A view at positions along `axes`; arrays of them have memory, in which they are looked up."""
         rest = len(view.dims) - len(axes)
-        positions: list[Any] = []
+        positions: list[object] = []
         for axis, i in zip(axes, index):
             shape = i.type.shape
             if not shape:
@@ -242,7 +243,7 @@ class BodyBuilder:
         bits = None if test is None else self._producers.get(test.args[0])
         return bits is None or made.args[0] not in bits.args
 
-    def _scatter_range(self, eqn: Eqn, op: Any, ranges: list[tuple[Any, ...]]) -> bool:
+    def _scatter_range(self, eqn: Eqn, op: Changing, ranges: list[tuple[Any, ...]]) -> bool:
         """A range along one axis, of what need not be computed as a whole: before it, in it, behind it, each once."""
         values, out = self.values, eqn.outs[0]
         source, value, dims = values.views[eqn.args[0]], values.views[eqn.args[1]], self.sizes.of(out)

@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from gradc.ir import dtypes
+from gradc.ir.facts import Product
 from gradc.ir.program import Eqn, Var
 from gradc.ir.routines import STATED, Core, UserRoutine, get_routine
 from gradc.ir.types import TensorType
@@ -113,7 +114,7 @@ def _in_batch(body: BodyBuilder, x: Var, core: Core, layout: str, batch: int) ->
 # ------------------------------------------------------------------------------------ products of matrices
 
 
-def gemm_labels(op: Any) -> tuple[list[int], list[int], list[int], list[int]]:
+def gemm_labels(op: Product) -> tuple[list[int], list[int], list[int], list[int]]:
     """The labels of a sum of products as those of a product of matrices: batch, rows, columns, summed over."""
     return ([x for x in op.out if x in op.a and x in op.b], [x for x in op.out if x not in op.b],
             [x for x in op.out if x not in op.a], [x for x in op.a if x in op.b and x not in op.out])
@@ -140,7 +141,7 @@ def is_gemm(eqn: Eqn, sizes: KernelSizes) -> bool:
     return all(any(size[x] != 1 for x in group) for group in groups)
 
 
-def gemm(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
+def gemm(body: BodyBuilder, eqn: Eqn, op: Product) -> None:
     """A gemm for each batch index."""
     sizes = body.sizes
     batch, m, n, k = gemm_labels(op)

@@ -10,7 +10,6 @@ No step mentions a particular function.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.errors import NoRuleError, literal
 from gradc.ir import ops
@@ -24,7 +23,7 @@ from gradc.loops.nodes import SizeExpr
 from gradc.loops.place_body import BodyBuilder
 from gradc.loops.place_calls import is_gemm
 from gradc.loops.place_values import Values
-from gradc.loops.schedule import CheckItem, Node, drop_ones, folds_into_memory
+from gradc.loops.schedule import CheckItem, Node, Operand, drop_ones, folds_into_memory
 
 
 class EquationPlacer(BodyBuilder):
@@ -183,7 +182,7 @@ class EquationPlacer(BodyBuilder):
         if out in self._once or not values.recomputed(eqn, len(dims), operands):
             self.add(Node("map", out, eqn.op, operands, domain, places))
 
-    def _reduce(self, out: Var, op: ops.OpKind, view: View, kept: list[bool]) -> None:
+    def _reduce(self, out: Var, op: ops.Reduce, view: View, kept: list[bool]) -> None:
         """Fold the axes of `view` that are not kept; loops in the order of the root's memory."""
         self.values.whole(out)
         axes = [k for k, d in enumerate(view.dims) if d != 1]
@@ -197,8 +196,8 @@ class EquationPlacer(BodyBuilder):
             return
         self._fold("reduce", out, op, self.values.through(view, axes), domain, out_axes, reduced)
 
-    def _fold(self, kind: str, out: Var, op: Any, operand: Any, domain: tuple[SizeExpr, ...],
-              out_axes: tuple[int | None, ...], reduced: tuple[int, ...]) -> None:
+    def _fold(self, kind: str, out: Var, op: ops.Reduce | ops.ArgReduce | ops.Cumulate, operand: Operand,
+              domain: tuple[SizeExpr, ...], out_axes: tuple[int | None, ...], reduced: tuple[int, ...]) -> None:
         """Add a fold.  A sum or product of float32 is made in float64, and what it comes to is rounded once."""
         if op.fn not in ("add", "mul") or out.type.dtype != "float32":
             self.add(Node(kind, out, op, (operand,), domain, out_axes, reduced))
@@ -231,7 +230,7 @@ class EquationPlacer(BodyBuilder):
             out_axes = tuple(place.get(k) for k in range(len(view.dims)))
             self._fold("cumulate", out, eqn.op, operand, domain, out_axes, ())
 
-    def contract(self, eqn: Eqn, op: Any) -> None:
+    def contract(self, eqn: Eqn, op: ops.Contract) -> None:
         """A product of arrays as loops: a sum of products, or products alone."""
         out = eqn.outs[0]
         values = self.values
@@ -270,13 +269,13 @@ class EquationPlacer(BodyBuilder):
         if not conditions:
             return
         domain: tuple[SizeExpr, ...] = ()
-        within: tuple[Any, ...] = ()
+        within: tuple[Operand, ...] = ()
         if shown:
             dims = self.sizes.of(conditions[0])
             domain, places = drop_ones(dims)
             within = tuple([values.operand(v, values.walk(v, len(dims), places, len(domain)))
                             for v in (*conditions, *shown)])
-        scalars: tuple[Any, ...] = ()
+        scalars: tuple[Operand, ...] = ()
         if domain or not shown:             # else the one element is looked at itself
             scalars = tuple([values.operand(self._all(c), ()) for c in conditions])
         message = op.message if shown else literal(op.message)
@@ -325,6 +324,6 @@ def _is_sign_test(eqn: Eqn) -> bool:
         eqn.args[1].data is not None and not eqn.args[1].data.any())
 
 
-def _single_positions(op: Any, dynamic: Sequence[Var]) -> list[Var]:
+def _single_positions(op: ops.Slice | ops.Scatter, dynamic: Sequence[Var]) -> list[Var]:
     """Those of the numbers that are given to a Slice or Scatter that are no bounds of ranges."""
     return [a for item, given in ops.with_arguments(op.items, dynamic) if item.is_single for a in given]

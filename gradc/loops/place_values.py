@@ -7,7 +7,6 @@ elementwise value is a `Tree`, computed where it is used; all others have a Node
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.program import Eqn, Var
@@ -34,7 +33,7 @@ class Values:
         self.locals: set[Var] = set()
         self.depth: dict[Var, int] = {}
         self.labels: dict[Var, str] = {}
-        self.names: dict[Any, str] = {}
+        self.names: dict[object, str] = {}
         self.rooms: dict[Var, Var] = {}
         self.told: dict[Symbol, Var] = {}               # late size -> a scalar, if a result tells it by its shape
         self.frame = set(inputs)                        # what the caller gives, and constants
@@ -42,7 +41,7 @@ class Values:
         self._tree_cost: dict[Var, int] = {}
         self._tree_leaves: dict[Var, int] = {}
         self._operands: dict[tuple[Var, tuple[int | None, ...]], Operand] = {}
-        self._walks: dict[Any, tuple[int | None, ...]] = {}
+        self._walks: dict[object, tuple[int | None, ...]] = {}
 
     def whole(self, var: Var) -> View:
         """`var` is a value of its own, no view of another."""

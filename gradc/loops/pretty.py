@@ -98,11 +98,12 @@ def statement_lines(statement: Any) -> list[str]:
     return lines
 
 
-def _statement(s: Any) -> str:
+def _statement(s: object) -> str:
     match s:
         case For():
             lanes = f", {s.lanes} lanes" if s.lanes else ""
             lanes += f", {s.rounds} rounds" if s.rounds else ""
+            lanes += f", none up to {s.short}" if s.short else ""
             start, stop = (b.name if type(b) is Local else b for b in (s.start, s.stop))
             order = f", {s.order}" if s.order else ""
             return f"for {s.var} in {start} .. {stop}{_folds(s.folds)}{lanes}{order}"
@@ -152,7 +153,7 @@ def _folds(folds: Sequence[Fold]) -> str:
     return f" with {', '.join(f'{f.name} = {get_row(f.row).name}' for f in folds)}" if folds else ""
 
 
-def text(e: Any) -> str:
+def text(e: object) -> str:
     """An expression on one line."""
     match e:
         case Lit():

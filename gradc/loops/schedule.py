@@ -127,7 +127,7 @@ def folds_into_memory(node: Node) -> bool:
     return any(p not in node.reduced for p in range(first, len(node.domain)))
 
 
-def op_weight(op: Any) -> int:
+def op_weight(op: object) -> int:
     """Cost of one application in additions."""
     return max(1, get_row(op.fn).weight) if type(op) is ops.Map else 1
 

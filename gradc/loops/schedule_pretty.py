@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from gradc.ir import ops
 from gradc.ir.facts import product_labels
@@ -83,7 +82,7 @@ class _Printer:
         if body.ends:
             yield f"{indent}ends with {self._list(body.ends)}"
 
-    def _item(self, item: Any, indent: str, level: int) -> Iterator[str]:
+    def _item(self, item: object, indent: str, level: int) -> Iterator[str]:
         inner = f"{indent}  "
         match item:
             case Nest():
@@ -206,5 +205,5 @@ class _Printer:
         return f"{'slot' if a.taken is None else 'room'} {a.position} of size {a.nbytes}"
 
 
-def _times(factor: Any, name: str) -> str:
+def _times(factor: object, name: str) -> str:
     return name if factor == 1 else f"{factor} * {name}"

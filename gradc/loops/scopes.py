@@ -32,7 +32,7 @@ class Scope:
     closed: bool = False
     points: list[tuple[int, Any]] = fresh(factory=list)     # (how many statements are before it, the point)
 
-    def find(self, key: Any) -> Expr | None:
+    def find(self, key: object) -> Expr | None:
         scope: Scope | None = self
         while scope is not None:
             found = scope.names.get(key)

@@ -6,9 +6,8 @@ Which sizes are written where is `loops.sizes`' affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from gradc.ir.sizes import Dim, Symbol
+from gradc.ir.sizes import Constraint, Dim, Symbol
 from gradc.loops.look import with_parts
 from gradc.loops.nodes import Check, Define, Expr, Fn, Lit, Load, Size
 
@@ -30,17 +29,17 @@ class SizeWriter:
         self.done: set[Symbol] = set()
         self.statements: list[Define | Check] = []
 
-    def check(self, c: Any, number: int) -> None:
+    def check(self, c: Constraint, number: int) -> None:
         for d in (c.a, c.b, *c.shown):
             self.define(d)
         self.statements.append(check_of(c, number))
 
     def define(self, root: Dim) -> None:
         """The Define of a size, after those of what it is computed from."""
-        stack: list[Any] = [root]
+        stack: list[Dim] = [root]
         while stack:
             size = stack[-1]
-            if type(size) is int or size in self.done or self.is_there(size):
+            if isinstance(size, int) or size in self.done or self.is_there(size):
                 stack.pop()
                 continue
             expr, waiting = self.expression(size, INLINE)
@@ -106,7 +105,7 @@ def _sum(constant: int, terms: Sequence[tuple[int, Symbol]], part: Callable[[Dim
     return Fn("add" if constant > 0 else "sub", (total, Lit(abs(constant), "int64")), "int64")
 
 
-def check_of(c: Any, number: int) -> Check:
+def check_of(c: Constraint, number: int) -> Check:
     """A constraint as a statement; a and b are handed on where its message shows them."""
     a, b = Size(c.a), Size(c.b)
     zero = Lit(0, "int64")
@@ -125,7 +124,7 @@ def check_of(c: Any, number: int) -> Check:
             condition, values = Fn("neq", (a, zero), "bool"), tuple([Size(d) for d in c.shown])
     if "{0}" not in c.message():
         values = ()
-    if all(isinstance(d, int) for d in (c.a, c.b)):
+    if isinstance(c.a, int) and isinstance(c.b, int):
         condition = Lit(_holds(c.kind, c.a, c.b), "bool")
     return Check(condition, number, values)
 

@@ -23,7 +23,7 @@ from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.routines import get_routine
 from gradc.ir.scalars import COST, get_row
 from gradc.ir.shapes import OUT_OF_BOUNDS, Args, Known, Shapes
-from gradc.ir.sizes import Dim, Dims, Region, Symbol, parts
+from gradc.ir.sizes import Constraint, Dim, Dims, Region, Symbol, parts
 from gradc.loops import nodes
 from gradc.loops.nodes import Check, CheckInfo, Define, Fn, Index, Lit, Load, Size
 from gradc.loops.size_code import SizeWriter, check_of, sizes_in
@@ -60,7 +60,7 @@ class KernelSizes(Shapes):
         self._inputs = dict(zip(program.inputs, inputs))
         self._regions: dict[Program, Region] = {}           # of branches
         self._code: dict[Symbol, nodes.Expr] = {}           # what computes an atom
-        self._numbers: dict[Any, int] = {}                  # of checks
+        self._numbers: dict[object, int] = {}                  # of checks
         self._everywhere = self.region
         for var in program.inputs:
             self.input(var)
@@ -198,7 +198,7 @@ class KernelSizes(Shapes):
     def any_late(self, dims: Dims) -> bool:
         return any(map(self.late_in, dims))
 
-    def level(self, sizes: Sequence[Any]) -> int:
+    def level(self, sizes: Sequence[object]) -> int:
         """How many bodies are around where sizes are known (others than sizes may be among them)."""
         return max([self.points[s][0] for d in sizes if isinstance(d, Symbol) for s in self.late_in(d)], default=0)
 
@@ -383,7 +383,7 @@ class KernelSizes(Shapes):
         self.checks.append(CheckInfo(error, message(), sources))
         self._numbers[self.region.constraints[-1]] = len(self.checks)
 
-    def known_at(self, point: Point, used: set[Any]) -> list[Define | Check]:
+    def known_at(self, point: Point, used: set[object]) -> list[Define | Check]:
         """The statements at a point: they compute the sizes `used` that are known there, and check what is asked of
         them.  What they need of sizes known before is added to `used`.
         """
@@ -408,7 +408,7 @@ class KernelSizes(Shapes):
         used |= written.before
         return written.statements
 
-    def _place_of(self, c: Any) -> Point:
+    def _place_of(self, c: Constraint) -> Point:
         return max(map(self.place, (c.a, c.b, *c.shown)))
 
     def checks_of(self, branch: Program) -> tuple[Check, ...]:

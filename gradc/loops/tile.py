@@ -108,7 +108,7 @@ def _independent(parts: Sequence[Part]) -> bool:
     return all(len(home[b]) == 1 for b in written)
 
 
-def _is_dear(s: Any) -> bool:
+def _is_dear(s: object) -> bool:
     """Does a statement call a function that takes its time?"""
     return any(type(e) is Fn and e.row not in NO_ROW and get_row(e.row).weight >= TARGET.call for e in expressions(s))
 
@@ -211,9 +211,9 @@ class _Tiling:
     def _passed_together(self, inner: For, fetch: tuple[Let, ...]) -> For:
         """An inner loop that does for each of several rows what depends on the row."""
         own = {self.loop.var, *(s.name for s in fetch)}
-        common: list[Any] = []
-        rest: list[Any] = []
-        after: list[Any] = []
+        common: list[object] = []
+        rest: list[object] = []
+        after: list[object] = []
         for s in inner.body:
             if type(s) is Let and own.isdisjoint(names(s)):
                 common.append(s)
@@ -232,7 +232,7 @@ class _Tiling:
                    rounds=inner.rounds)
 
 
-def _is_narrow(s: Any) -> bool:
+def _is_narrow(s: object) -> bool:
     """Does a statement add products to a sum in float32?  Its error grows with the number of additions to it."""
     return type(s) is Accumulate and s.row == "add" and s.buffer.dtype == "float32" and type(s.expr) is Fn \
         and s.expr.row == "mul"

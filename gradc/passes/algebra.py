@@ -8,7 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import build, ops
-from gradc.ir.facts import CALLING, FOLDING, PRODUCTS, READING, REORDERING, folds, permutation, product_labels, reads
+from gradc.ir.facts import (
+    CALLING,
+    FOLDING,
+    PRODUCTS,
+    READING,
+    REORDERING,
+    Folding,
+    Product,
+    folds,
+    permutation,
+    product_labels,
+    reads,
+)
 from gradc.ir.program import Eqn, Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample
@@ -48,7 +60,7 @@ def _is_product(a: tuple[int, ...], c: tuple[int, ...], out: tuple[int, ...]) ->
 # ------------------------------------------------------------------------------------------- systems
 
 
-def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _solved(b: Rewriter, op: Product, args: Args) -> Var | None:
     """A product with an inverse, of matrices without a batch."""
     *both, out = _labels(op)
     for inverse, labels, other, rest in ((args[0], both[0], args[1], both[1]), (args[1], both[1], args[0], both[0])):
@@ -70,7 +82,7 @@ def _solved(b: Rewriter, op: Any, args: Args) -> Var | None:
     return None
 
 
-def _log_of_determinant(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _log_of_determinant(b: Rewriter, op: object, args: Args) -> Var | None:
     inner = b.eqn(args[0], "abs")
     call = _routine(b, args[0] if inner is None else inner.args[0], "lu_det")
     if call is None:
@@ -165,7 +177,7 @@ def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
     return b.apply(build.call("solve_upper" if upper else "solve_lower"), _turned(b, a) if turned else a, args[2])
 
 
-def _scaled_rows(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _scaled_rows(b: Rewriter, op: Product, args: Args) -> Var | None:
     """diag(v) a, or a diag(v): rows or columns of a matrix times a number each."""
     first, second, out = _labels(op)
     for k, (labels, rest) in enumerate(((first, second), (second, first))):
@@ -210,7 +222,7 @@ def _sample_scaled(b: Rewriter) -> Sample:
 # ------------------------------------------------------------------------------------------- products
 
 
-def _trace_of_product(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _trace_of_product(b: Rewriter, op: Folding, args: Args) -> Var | None:
     """The sum of the diagonal of x y, which is the sum of x times y^T."""
     part = b.eqn(args[0], READING)
     if op.fn != "add" or folds(op) != (0,) or part is None or len(items := reads(part.op) or ()) != 1 \

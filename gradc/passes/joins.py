@@ -31,7 +31,7 @@ from itertools import pairwise
 from typing import Any
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import CHANGING, again, changes, facts, permutation, reads
+from gradc.ir.facts import CHANGING, Changing, again, changes, facts, permutation, reads
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, Table
@@ -114,7 +114,7 @@ def _joined(b: Rewriter, pieces: Sequence[Piece], like: Var) -> Var | None:
     return made
 
 
-def _whole_piece(b: Rewriter, op: Any, args: Args) -> Piece | None:
+def _whole_piece(b: Rewriter, op: Changing, args: Args) -> Piece | None:
     """What is written to a whole range of an array, not broadcast."""
     x, value = args[:2]
     piece, mine, whole = _piece(op.items, value), tensor(value).shape, tensor(x).shape

@@ -244,7 +244,7 @@ def orders(pattern: Pattern) -> list[Any]:
     choices: list[tuple[Kind, ...]] = [()]
     for a in pattern.args:
         choices = [c + (o,) for c in choices for o in orders(a)]
-    result: list[Any] = []
+    result: list[object] = []
     for c in choices:
         if get_row(pattern.fn).commutative and len(c) == 2:
             constant = [isinstance(a, (Number, Scalar)) for a in c]

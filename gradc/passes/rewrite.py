@@ -306,7 +306,7 @@ class Rewriter(Builder):
         return new
 
 
-def _key(op: Any, args: Sequence[Var]) -> tuple[Any, ...]:
+def _key(op: ops.OpKind, args: Sequence[Var]) -> tuple[Any, ...]:
     """What is the same of equations that are one; `sweep` makes it itself, from what it knows."""
     return (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
 

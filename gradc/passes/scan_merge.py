@@ -112,7 +112,7 @@ def equal_values(loop: Loop) -> None:
     """Sequences and others that are given twice; carries that begin equal and stay equal (by coinduction)."""
     new: dict[Var, Var] = {}
     for table in (loop.seqs, loop.others):
-        first: dict[tuple[Var, Any], Var] = {}
+        first: dict[tuple[Var, object], Var] = {}
         for v, x in table.items():
             if (kept := first.setdefault((x, v.type), v)) is not v:
                 new[v] = kept
@@ -129,7 +129,7 @@ def equal_carries(loop: Loop, equal: dict[Var, Var]) -> dict[Var, Var]:
     All carries with one initial value are taken to be equal, then split until what follows equals is equal.
     """
     classes: dict[Var, Var] = {}
-    first: dict[Any, Var] = {}
+    first: dict[object, Var] = {}
     for v, x in loop.inits.items():
         classes[v] = first.setdefault((x, v.type), v)
     while True:
@@ -145,7 +145,7 @@ def equal_carries(loop: Loop, equal: dict[Var, Var]) -> dict[Var, Var]:
 def numbering(eqns: list[Eqn], equal: dict[Var, Var]) -> dict[Var, Var]:
     """Var -> the first Var with the same value, given Vars that are `equal` to others; missing: itself."""
     value = dict(equal)
-    seen: dict[Any, tuple[Var, ...]] = {}
+    seen: dict[object, tuple[Var, ...]] = {}
     for eqn in eqns:
         key = (eqn.op, *[value.get(a, a) for a in eqn.args])
         outs = seen.setdefault(key, eqn.outs)

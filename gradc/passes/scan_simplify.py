@@ -81,7 +81,7 @@ def constants_inside(b: SizedBuilder, loop: Loop) -> None:
 
     There they meet the rules.  What stays an array there is made outside again (`scan_places`).
     """
-    new: dict[Var, Any] = {}
+    new: dict[Var, object] = {}
     for v, x in loop.others.items():
         eqn = b.producer.get(x)
         if x.data is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import PRODUCTS, READING, REORDERING
+from gradc.ir.facts import PRODUCTS, READING, REORDERING, Product
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, kind_of, r, result_type, var
@@ -34,7 +34,7 @@ def _used_once(b: Rewriter, x: Var, y: Any) -> bool:
     return (not y.type.ndim or b.same_shape(x, y)) and eqn is not None and b.uses().get(eqn.outs[0], 0) == 1
 
 
-def _matrix_product(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _matrix_product(b: Rewriter, op: Product, args: Args) -> Var | None:
     """Labels that stand next to one another wherever they stand are one: sum_tb x[t,b,i] y[t,b,j] is X^T Y, a gemm."""
     parts = [list(op.a), list(op.b), list(op.out)]
     groups = {label: [label] for part in parts for label in part}

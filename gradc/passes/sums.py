@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING, folds, permutation
+from gradc.ir.facts import FOLDING, PRODUCTS, REORDERING, Folding, Product, folds, permutation
 from gradc.ir.program import Builder, Eqn, Program, Var, tensor
 from gradc.ir.rows import adds_up, product_of_rows, sum_form, totals
 from gradc.ir.sizes import Dim
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gradc.passes.rewrite import Rewriter
 
 
-def _reduce(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _reduce(b: Rewriter, op: Folding, args: Args) -> Var | None:
     v = args[0]
     shape = tensor(v).shape
     if not op.axes:
@@ -62,7 +62,7 @@ def _reduce(b: Rewriter, op: Any, args: Args) -> Var | None:
     return None
 
 
-def _reduce_broadcast(b: Rewriter, op: Any, v: Var) -> Var | None:
+def _reduce_broadcast(b: Rewriter, op: Folding, v: Var) -> Var | None:
     """sum(broadcast(c)) -> c * size, max(broadcast(c)) -> c: where a reduced axis is one that c is repeated along."""
     inner = b.eqn(v)
     small = inner.args[0]
@@ -93,7 +93,7 @@ def _reduce_broadcast(b: Rewriter, op: Any, v: Var) -> Var | None:
     return b.broadcast(rest, dims)
 
 
-def _accumulator(op: Any, x: Var) -> str:
+def _accumulator(op: Folding, x: Var) -> str:
     """The dtype that a reduction of x is made in: what stands for it rounds no more often."""
     return "float64" if x.type.dtype == "float32" and op.fn in ("add", "mul") else x.type.dtype
 
@@ -129,7 +129,7 @@ def _sample_reduce_sum(b: Rewriter) -> Sample:
 # ------------------------------------------------------------------------------------------------ contractions
 
 
-def _contract(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _contract(b: Rewriter, op: Product, args: Args) -> Var | None:
     """Reordered axes go into the labels; axes along which an operand is repeated go away."""
     names, given = [op.a, op.b], list(args)
     for k in (0, 1):

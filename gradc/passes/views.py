@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.ir import build, ops
-from gradc.ir.facts import CHANGING, READING, REORDERING, changes, permutation, reads
+from gradc.ir.facts import CHANGING, READING, REORDERING, Changing, changes, permutation, reads
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
 from gradc.passes.pattern import Args, On, Rule, Sample, matrix, result_type
@@ -149,7 +149,7 @@ def _concat(b: Rewriter, op: ops.Concat, args: Args) -> Var | None:
     return b.apply(op, *flat)
 
 
-def _change_of_everything(b: Rewriter, op: Any, args: Args) -> Var | None:
+def _change_of_everything(b: Rewriter, op: Changing, args: Args) -> Var | None:
     """x[:] = v -> v broadcast to the shape of x; x[:] += v -> x + v."""
     if not all(item.is_all for item in changes(op) or ()):
         return None

@@ -56,8 +56,9 @@ def einsum(subscripts: str | TensorLike, *operands: TensorLike, optimize: Optimi
                 the result has those that stand once, in alphabetical order.  `...` stands for any axes, which
                 broadcast; a label that one operand has twice is its diagonal.  Or no text, but a list after each
                 operand: `einsum(x, [0, 1], y, [1, 2], [0, 2])`, in which `...` is Ellipsis.
-    optimize    the order of products: "greedy" (also True) or "optimal", as numpy.einsum_path finds it, a path that it
-                made, or False: from the left.  Sizes that are not known when the graph is built count as 64.
+    optimize    the order of products: "greedy" (also True) or "optimal", as numpy.einsum_path finds it; one of these
+                and the largest size of a product in between; a path that it made; or False: from the left.  Sizes that
+                are not known when the graph is built count as 64.
 
     Diagonals, and sums over labels of one operand alone, are made before products; these are of two operands each.
     Dtype: common; the operands are cast to it first.  Axes of static size 1 broadcast.
@@ -74,7 +75,8 @@ def einsum(subscripts: str | TensorLike, *operands: TensorLike, optimize: Optimi
     labels = [_fitted(pattern, t, form) for pattern, t in zip(patterns, tensors)]
     result = _result(output, labels, form)
     dtype = dtypes.upcast(*[t.type.dtype for t in tensors])
-    terms = [_distinct(cast(t, dtype), names, form) for t, names in zip(tensors, labels)]
+    same = [t if t.type.dtype == dtype else cast(t, dtype) for t in tensors]
+    terms = [_distinct(t, names, form) for t, names in zip(same, labels)]
     sizes = _sizes(terms, tensors, form)
     terms = [_without_ones(t, names, sizes) for t, names in terms]
     terms = [_sum_out(*term, _used(terms[:k] + terms[k + 1:], result)) for k, term in enumerate(terms)]
@@ -239,13 +241,18 @@ _UNKNOWN = (64, 8, 2)       # what a size that is not known counts as: the first
 def _path(terms: list[Term], result: Labels, sizes: dict[int, int | None],
           optimize: Optimize) -> list[tuple[int, ...]]:
     """Which operands are multiplied at each step; their product becomes the last one."""
-    if not isinstance(optimize, bool) and optimize not in ("greedy", "optimal"):
+    limited = isinstance(optimize, tuple) and len(optimize) == 2 and isinstance(optimize[1], (int, float))
+    if not isinstance(optimize, bool) and (optimize[0] if limited else optimize) not in ("greedy", "optimal"):
         return _stated_path(optimize, len(terms))
+    from_left: list[tuple[int, ...]] = [(0, n) for n in range(len(terms) - 2, 0, -1)]
+    from_left[:0] = [(0, 1)] * (len(terms) > 1)
+    if optimize is False or len(terms) <= 2:
+        return from_left
     parts = [labels for _, labels in terms]
     letter = dict(zip(dict.fromkeys([k for labels in parts for k in labels]), _LETTERS))
     fits = [guess for guess in _UNKNOWN if all(prod([sizes[k] or guess for k in labels]) < 2**62 for labels in parts)]
-    if optimize is False or len(terms) <= 2 or not fits or any(k not in letter for labels in parts for k in labels):
-        return [(0, 1), *[(0, n) for n in range(len(terms) - 2, 0, -1)]] if len(terms) > 1 else []
+    if not fits or any(k not in letter for labels in parts for k in labels):
+        return from_left
     count = {k: fits[0] if (size := sizes[k]) is None else max(size, 1) for k in letter}
     given = [np.broadcast_to(np.True_, [count[k] for k in labels]) for labels in parts]
     text = ["".join([letter[k] for k in labels]) for labels in (*parts, [k for k in result if k in letter])]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError, quoted
+from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Variable, apply
+from gradc.ir.graph import Variable, apply, user_line
 from gradc.ir.types import TensorType
 from gradc.tensor.convert import as_tensor_variable, cast, constant, number
 from gradc.tensor.types import TensorLike
@@ -252,7 +252,8 @@ def round(x: TensorLike, mode: str | None = None) -> TensorVariable:
         return round_half_to_even(x)
     if mode == "half_away_from_zero":
         return round_half_away_from_zero(x)
-    raise TypeMismatchError(f"round: mode must be 'half_to_even' or 'half_away_from_zero', got {quoted(mode)}")
+    raise TypeMismatchError(f"round: mode must be 'half_to_even' or 'half_away_from_zero', got {quoted(mode)}"
+                            f"{at(user_line())}")
 
 
 # ------------------------------------------------------------------------------------ comparison and selection

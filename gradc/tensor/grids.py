@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Constant, apply, describe
+from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import not_negative
@@ -112,7 +112,8 @@ class _Grid:
         axes = []
         for s in slices:
             if not isinstance(s, slice) or s.stop is None:
-                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {quoted(s)}")
+                raise TypeMismatchError(f"mgrid and ogrid take slices start:stop:step, got {quoted(s)}"
+                                        f"{at(user_line())}")
             start = 0 if s.start is None else s.start
             if isinstance(s.step, complex):
                 axes.append(linspace(start, s.stop, int(abs(s.step))))
@@ -134,7 +135,7 @@ ogrid = _Grid(True, "Open coordinates: `ogrid[0:3, 0:4]` is a list of shapes (3,
 def meshgrid(*vectors: TensorLike, indexing: str = "xy", sparse: bool = False) -> list[TensorVariable]:
     """Coordinate matrices of vectors, as numpy.meshgrid."""
     if indexing not in ("xy", "ij"):
-        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {quoted(indexing)}")
+        raise TypeMismatchError(f"meshgrid: indexing must be 'xy' or 'ij', got {quoted(indexing)}{at(user_line())}")
     made = [flatten(atleast_1d(v)) for v in vectors]
     place = list(range(len(made)))
     if indexing == "xy" and len(made) > 1:

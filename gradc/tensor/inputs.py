@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import ShapeError, TypeMismatchError, quoted
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes
 from gradc.ir.dtypes import DTypeLike
+from gradc.ir.graph import user_line
 from gradc.ir.types import StaticShape, TensorType
 from gradc.tensor.checks import python_integer
 
@@ -42,7 +43,8 @@ def tensor(*args: Any, name: str | None = None, dtype: DTypeLike | None = None,
     if rest and name is None and isinstance(rest[0], str):
         name = rest.pop(0)
     if rest:
-        raise TypeMismatchError(f"tensor takes a name, dtype= and shape=, or a dtype and a shape; got {args}")
+        raise TypeMismatchError(f"tensor takes a name, dtype= and shape=, or a dtype and a shape; got {args}"
+                                f"{at(user_line())}")
     if broadcastable is not None:
         return TensorType(dtype or config.floatX, broadcastable=broadcastable)(name)
     if isinstance(shape, (int, np.integer)):
@@ -66,7 +68,7 @@ class OneOfAnyType(Protocol):
 class Several(Protocol):
     """`matrices("A", "B")`, `matrices("AB")`, `matrices(2)`, `matrices(["A", "B"])`: makes a list of inputs."""
 
-    def __call__(self, *names: str | int | Sequence[str | None], **options: Any) -> list[TensorVariable]: ...
+    def __call__(self, *names: str | int | Sequence[str | None], **options: object) -> list[TensorVariable]: ...
 
 
 def plain(kind: str, default: StaticShape) -> OneOfAnyType:
@@ -74,7 +76,7 @@ def plain(kind: str, default: StaticShape) -> OneOfAnyType:
     def make(name: str | None = None, dtype: DTypeLike | None = None,
              shape: Sequence[int | None] | None = None) -> TensorVariable:
         if shape is not None and len(shape) != len(default):
-            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {quoted(shape)}")
+            raise ShapeError(f"{kind} has {len(default)} dimension(s), got shape {quoted(shape)}{at(user_line())}")
         return TensorType(config.floatX if dtype is None else dtype, default if shape is None else shape)(name)
 
     make.__name__ = make.__qualname__ = kind

@@ -66,7 +66,7 @@ Fn: TypeAlias = Callable[..., Any]
 def _add_up(fn: Fn, join: Fn, neutral: int) -> Fn:
     """`sum` or `prod` with NumPy's `initial` and `where`."""
     def total(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
-              **options: Any) -> TensorVariable:
+              **options: object) -> TensorVariable:
         result = fn(a if where is None else ew.switch(where, a, neutral), **options)
         return result if initial is None else join(result, cast(as_tensor_variable(initial), result.dtype))
     return total
@@ -75,7 +75,7 @@ def _add_up(fn: Fn, join: Fn, neutral: int) -> Fn:
 def _extreme(fn: Fn, join: Fn) -> Fn:
     """`max` or `min` with NumPy's `initial` and `where`."""
     def most(a: TensorLike, initial: TensorLike | None = None, where: TensorLike | None = None,
-             **options: Any) -> TensorVariable:
+             **options: object) -> TensorVariable:
         if initial is None:
             if where is not None:
                 raise BadArgumentError(f"where= of a maximum or minimum needs initial=, for where nothing is chosen"
@@ -228,7 +228,7 @@ def _array_split(ary: TensorLike, indices_or_sections: int | np.integer | List, 
     return _cut(x, [n // count * k + least(n % count, k) for k in range(1, count)], axis)
 
 
-def _cut(x: TensorVariable, positions: Sequence[Any], axis: Axis) -> list[TensorVariable]:
+def _cut(x: TensorVariable, positions: Sequence[object], axis: Axis) -> list[TensorVariable]:
     bounds = [None, *positions, None]
     return [index.getitem(x, _along(x, axis, slice(a, b))) for a, b in pairwise(bounds)]
 
@@ -442,15 +442,15 @@ def function_named(func: Fn) -> str:
     return f"{module}.{func.__name__}".removeprefix("numpy.")
 
 
-def call(name: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
+def call(name: str, args: Sequence[object], options: dict[str, object]) -> Any:
     """`numpy.name(*args, **options)` of variables; TypeMismatchError for what there is not."""
     if name not in FUNCTIONS:
         raise _refusal(name)
     fn, words = FUNCTIONS[name]
     taken = dict(_taken(words))
     signature = _signature(name, words)
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
+    positional: list[object] = []
+    named: dict[str, object] = {}
     try:
         bound = signature.bind(*args, **options).arguments
     except TypeError as error:

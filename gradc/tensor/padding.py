@@ -42,8 +42,8 @@ _STATISTICS: dict[str, Callable[..., Any]] = {"maximum": red.max, "minimum": red
                                               "median": median}
 
 
-def pad(array: TensorLike, pad_width: Any, mode: str = "constant", stat_length: Any = None, constant_values: Any = 0,
-        end_values: Any = 0, reflect_type: str = "even") -> TensorVariable:
+def pad(array: TensorLike, pad_width: object, mode: str = "constant", stat_length: object = None,
+        constant_values: object = 0, end_values: object = 0, reflect_type: str = "even") -> TensorVariable:
     """`array` with `pad_width` elements before and after those of each axis.
 
     pad_width, stat_length, constant_values and end_values are one value, (before, after) for all axes, or a pair for
@@ -86,17 +86,17 @@ def pad(array: TensorLike, pad_width: Any, mode: str = "constant", stat_length: 
     return x
 
 
-def _of_dict(given: Any, x: TensorVariable) -> Any:
+def _of_dict(given: object, x: TensorVariable) -> Any:
     """Widths by axis as a pair for each axis."""
     if not isinstance(given, dict):
         return given
-    made: list[Any] = [(0, 0)] * x.type.ndim
+    made: list[object] = [(0, 0)] * x.type.ndim
     for axis, width in given.items():
         made[normalize_axis(axis, x.type.ndim, "pad", x)] = _pairs(width, x, "pad_width")[0]
     return made
 
 
-def _pairs(given: Any, x: TensorVariable, name: str) -> list[Pair]:
+def _pairs(given: object, x: TensorVariable, name: str) -> list[Pair]:
     """What is given as a pair for each axis, as NumPy broadcasts it to (ndim, 2)."""
     rows = given.tolist() if isinstance(given, np.ndarray) else given
     rows = rows if isinstance(rows, (list, tuple)) else [rows]

@@ -66,7 +66,7 @@ def normalize_axis(axis: Axis, ndim: int, what: str, x: TensorVariable | None = 
     if not -ndim <= axis < ndim:
         where = f" for {describe(x)}, which is {x.type.short()}{at(x.source)}" if x is not None else \
             f" for {ndim} dimension(s){at(user_line())}"
-        raise ShapeError(f"{what}: axis {axis} is out of range{where}")
+        raise ShapeError(f"{what}: axis {axis} is out of range{where}{at(user_line())}")
     return int(axis) % ndim
 
 
@@ -144,7 +144,7 @@ def _argreduce(fn: str, what: str, x: TensorLike, axis: Axes, keepdims: bool) ->
         return constant(np.zeros((), "int64"))
     axes = normalize_axes(axis, x, what)
     if not axes:
-        raise ShapeError(f"{what} needs at least one axis, got {axis}")
+        raise ShapeError(f"{what} needs at least one axis, got {axis}{at(user_line())}")
     if len(axes) > 1:       # position among the elements of all these axes, in C order
         kept = tuple(k for k in range(ndim) if k not in axes)
         x_in = build.reorder(graph, x, kept + axes)
@@ -322,7 +322,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
             return sum(size, axes, keepdims=keepdims)
         return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
     raise TypeMismatchError(f"norm: ord={quoted(ord)} is not there for {len(axes)} axes; use None, 'fro', 1, inf, "
-                            f"-inf, or one axis and any number")
+                            f"-inf, or one axis and any number{at(user_line())}")
 
 
 def allclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8,

@@ -33,7 +33,7 @@ NUMPY = {"take": "a indices axis= mode=", "choose": "a choices mode=", "compress
          "extract": "condition arr"}
 
 
-def _part(x: TensorVariable, key: Any, whole: TensorVariable) -> TensorVariable:
+def _part(x: TensorVariable, key: object, whole: TensorVariable) -> TensorVariable:
     """x[key], a part of `whole`, of which x is the flattened form, or which it is."""
     part = getitem(x, key)
     if x is not whole:
@@ -53,7 +53,7 @@ def in_mode(i: TensorVariable, n: TensorVariable, mode: str, what: str) -> Tenso
     return ew.maximum(ew.minimum(i, ew.sub(n, size_constant(1))), size_constant(0))
 
 
-def take(a: TensorLike, indices: Any, axis: Axis | None = None, mode: str = "raise") -> TensorVariable:
+def take(a: TensorLike, indices: object, axis: Axis | None = None, mode: str = "raise") -> TensorVariable:
     """a at `indices`, integers of any shape, along `axis` (None: of the flattened a), as numpy.take.
 
     mode: of indices out of bounds: "raise", "wrap" (around the end) or "clip" (to the first or the last element).

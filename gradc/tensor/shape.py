@@ -15,7 +15,7 @@ import numpy as np
 
 from gradc.errors import ShapeError, at, quoted, shown
 from gradc.ir import build, graph, ops
-from gradc.ir.graph import Constant, apply, describe
+from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, is_length, named, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
@@ -304,7 +304,7 @@ def _broadcast_sizes(shapes: Sequence[Sequence[TensorVariable]], checked: bool) 
         known = {int(s.data) for s in here if isinstance(s, Constant)} - {1}
         if len(known) > 1:
             raise ShapeError(f"sizes {' and '.join(map(str, sorted(known)))} of dimension {axis + ndim} don't "
-                             f"broadcast")
+                             f"broadcast{at(user_line())}")
         open_sizes = [s for s in here if not isinstance(s, Constant)]
         first = size_constant(known.pop()) if known else open_sizes[0] if open_sizes else size_constant(1)
         for s in open_sizes if checked else ():

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError, shown
+from gradc.errors import TypeMismatchError, at, shown
 from gradc.ir import dtypes
-from gradc.ir.graph import Variable
+from gradc.ir.graph import Variable, user_line
 from gradc.ir.types import Generic, RngType, TensorType, Type
 from gradc.tensor.variable import TensorVariable
 
@@ -119,7 +119,7 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
     """
     if isinstance(value, Variable):
         raise TypeMismatchError(f"shared takes a value, got the variable {value}; compute it first, with .eval() or a "
-                                f"function")
+                                f"function{at(user_line())}")
     if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
         data = np.asarray(value, dtype={bool: "bool", int: "int64", float: "float64"}.get(type(value), "complex128"))
     elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.name in dtypes.ITEMSIZE:

@@ -15,7 +15,7 @@ import numpy as np
 import gradc.tensor.shape as shp
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted, shown
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import Constant, Variable, describe
+from gradc.ir.graph import Constant, Variable, describe, user_line
 from gradc.ir.types import TensorType
 from gradc.tensor import (
     contract,
@@ -163,7 +163,7 @@ class TensorVariable(Variable):
     def __index__(self) -> int:
         value = self._python_number("the index")
         if not isinstance(value, int):
-            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}")
+            raise TypeMismatchError(f"an index is an integer, got {quoted(value)}{at(user_line())}")
         return int(value)
 
     # ------------------------------------------------------------------------------------ operators
@@ -288,7 +288,7 @@ class TensorVariable(Variable):
     def __ge__(self, other: TensorLike) -> TensorVariable:
         return ew.elementwise("ge", self, other)
 
-    def __getitem__(self, key: Any) -> TensorVariable:
+    def __getitem__(self, key: object) -> TensorVariable:
         return index.getitem(self, key)
 
     # ----------------------------------------------------------------------------------- methods
@@ -430,7 +430,7 @@ class TensorVariable(Variable):
 
     # ------------------------------------------------------------------------------ NumPy's protocols
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> Any:
         return numpy_api.call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...],

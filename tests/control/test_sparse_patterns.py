@@ -13,6 +13,7 @@ from gradc.control import coloring, compression
 from gradc.errors import GradcWarning
 from gradc.gradient import hessian, jacobian
 from gradc.ifelse import ifelse
+from gradc.ir.graph import Constant, ancestors
 from gradc.ir.interp import evaluate
 from gradc.scan.utils import until
 from tests.control.test_sparse_jacobian import dense
@@ -294,3 +295,44 @@ def test_a_repeatable_op_is_not_run_again():
     for given, runs in (([1.0, 2], 1), ([1.0, 2], 1), ([0.0, 0], 2), ([0.0], 3), ([0.0], 3), ([1.0, 2], 4)):
         np.testing.assert_array_equal(f(given), np.array(given) * 2 + 1)
         assert Doubled.runs == runs
+
+
+@pytest.mark.filterwarnings("error::gradc.errors.GradcWarning")
+def test_bundle_adjustment():
+    """Each of 6,000 residuals depends on 9 numbers of a camera and 3 of a point; 12 sums of columns do at best."""
+    cameras, points, seen = 20, 400, 3_000
+    w = at.TensorType("float64", (9 * cameras + 3 * points,))("w")
+    c = w[:9 * cameras].reshape((cameras, 9))[rng.integers(0, cameras, seen)]
+    p = w[9 * cameras:].reshape((points, 3))[rng.integers(0, points, seen)]
+    length = 1 + (c ** 2).sum(axis=1) * (p ** 2).sum(axis=1)
+    csr = jacobian(at.stack([length, at.sin(length)], 1).flatten(), w, sparse=True)
+    assert len(csr.indices.data) == 72_000
+    assert set(np.diff(csr.indptr.data)) == {12}
+    seeds = [v.data for v in ancestors([csr.data]) if isinstance(v, Constant) and v.data.ndim == 2
+             and v.data.dtype == np.float64]
+    assert [s.shape for s in seeds] == [(12, 1380)]
+
+
+@pytest.mark.filterwarnings("error::gradc.errors.GradcWarning")
+def test_multiple_shooting():
+    """A pendulum's steps from each of some nodes to the next one; the Hessian of a Lagrangian has a block for each."""
+    nodes = 6
+    w, multipliers = at.dvector("w"), at.dvector("multipliers")
+    x = w[:3 * nodes].reshape((nodes, 3))
+    after = at.concatenate([x[1:, :2], w[3 * nodes:].reshape((1, 2))])
+
+    def step(x, after):
+        def slope(s):
+            return at.stack([s[1], x[2] - at.sin(s[0])])
+        k = slope(x[:2] + 0.1 * slope(x[:2]))
+        return x[:2] + 0.2 * k - after
+
+    defects = gradc.scan(step, sequences=[x, after])[0].flatten()
+    given = rng.normal(size=3 * nodes + 2), rng.normal(size=2 * nodes)
+    lagrangian = (w ** 2).sum() + (multipliers * defects).sum()
+    for sparse, full in ((jacobian(defects, w, sparse=True), jacobian(defects, w)),
+                         (hessian(lagrangian, w, sparse=True), hessian(lagrangian, w))):
+        f = gradc.function([w, multipliers], [*sparse, full], mode="interpret", on_unused_input="ignore")
+        *made, want = f(*given)
+        np.testing.assert_allclose(dense(made, want.shape), want, atol=1e-14)
+        assert np.count_nonzero(want) <= len(made[0]) <= 10 * nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -258,3 +259,17 @@ def test_different_numbers_of_rows_at_a_call() -> None:
     f = gradc.function([X, W], gradc.vectorize(lambda r, w: [r.sum(), 2 * w])(X, W))
     with pytest.raises(ShapeError, match="the arguments have different numbers of rows"):
         f(M, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("fn", [lambda r, w: 2 * r, lambda r, w: 2 * w, lambda r, w: at.ones((2,))])
+def test_rows_of_arguments_that_are_not_used_are_counted(fn: Callable[..., Any]) -> None:
+    f = gradc.function([X, W], gradc.vectorize(fn)(X, W), on_unused_input="ignore")
+    assert len(f(M, [1.0, 2.0])) == 2
+    with pytest.raises(ShapeError, match="the arguments have different numbers of rows"):
+        f(M, [1.0, 2.0, 3.0])
+
+
+def test_replacements_that_nothing_depends_on_change_nothing() -> None:
+    x, y = at.dvectors("x", "y")
+    same = gradc.vectorize_graph(2 * x, {y: X})
+    np.testing.assert_array_equal(gradc.function([x], same)([1.0, 2.0]), [2.0, 4.0])

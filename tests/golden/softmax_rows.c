@@ -44,25 +44,33 @@ static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, dou
     const double *restrict x, int64_t x_n1, int64_t lo, int64_t hi)
 {
     for (int64_t i = lo; i < hi; ++i) {
-        double max_lanes[32];
-        for (int lane = 0; lane < 32; ++lane)
-            max_lanes[lane] = (-(double)INFINITY);
-        int64_t j_base = 0;
-        for (; j_base + 32 <= x_n1; j_base += 32)
-            for (int64_t lane = 0; lane < 32; ++lane) {
+        double max = (-(double)INFINITY);
+        if (x_n1 <= 8) {
+            for (int64_t j = 0; j < x_n1; ++j) {
+                const double x_j = x[x_n1 * i + j];
+                max = gradc_maximum_f64(max, x_j);
+            }
+        } else {
+            double max_lanes[32];
+            for (int lane = 0; lane < 32; ++lane)
+                max_lanes[lane] = (-(double)INFINITY);
+            int64_t j_base = 0;
+            for (; j_base + 32 <= x_n1; j_base += 32)
+                for (int64_t lane = 0; lane < 32; ++lane) {
+                    const int64_t j = j_base + lane;
+                    const double x_j = x[x_n1 * i + j];
+                    max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
+                }
+            for (int64_t lane = 0; j_base + lane < x_n1; ++lane) {
                 const int64_t j = j_base + lane;
                 const double x_j = x[x_n1 * i + j];
                 max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
             }
-        for (int64_t lane = 0; j_base + lane < x_n1; ++lane) {
-            const int64_t j = j_base + lane;
-            const double x_j = x[x_n1 * i + j];
-            max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], x_j);
+            for (int half = 16; half > 0; half /= 2)
+                for (int lane = 0; lane < half; ++lane)
+                    max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], max_lanes[lane + half]);
+            max = max_lanes[0];
         }
-        for (int half = 16; half > 0; half /= 2)
-            for (int lane = 0; lane < half; ++lane)
-                max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], max_lanes[lane + half]);
-        const double max = max_lanes[0];
         double sum_lanes[32];
         for (int lane = 0; lane < 32; ++lane)
             sum_lanes[lane] = 0.0;

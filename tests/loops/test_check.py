@@ -154,6 +154,7 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
                     "the fold total is used inside its loop"),
     "fold twice": (kernel(loop(folds=(fold(), fold())), COPY), "total is defined twice"),
     "rounds": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), rounds=8), FIRST), "8 rounds of 0 lanes"),
+    "short": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), short=8), FIRST), "0 lanes, none up to 8"),
     "three lanes": (kernel(loop(Update("total", "add", X_I), folds=(fold(),), lanes=3), FIRST), "3 lanes can't be"),
     # loops
     "same variable": (kernel(loop(COPY)), "the loop variable i is in use already"),

@@ -15,7 +15,7 @@ from gradc.loops.nodes import For, Let, Load, Tile
 from gradc.loops.pretty import pretty
 from gradc.loops.tile import tiled
 from gradc.target import TARGET
-from tests.loops.kernels import callable_of, compare, tensor
+from tests.loops.kernels import callable_of, compare, compiled, tensor
 
 RNG = np.random.default_rng(8)
 ROWS, TOGETHER = TARGET.tile, TARGET.together
@@ -117,3 +117,23 @@ def test_sums_over_rows_keep_their_order():
 def test_a_loop_without_inner_loops_is_no_business_of_tiles():
     loop = For("i", 0, "n", ())
     assert tiled(loop, str) is loop
+
+
+def test_short_rows_of_any_number_are_folded_in_order() -> None:
+    """The order depends on the length of a row alone: a row has the same bits among others."""
+    b = Builder()
+    x = b.input(tensor(None, None), "x")
+    sums, products, largest = [b.apply(ops.Reduce(fn, (1,)), x) for fn in ("add", "mul", "maximum")]
+    of_any = compiled(b.program([sums, products]))
+    f = compiled(b.program([sums, products, largest]))
+    for n in (1, 2, 5, 8, 9, 31, 33):
+        a = RNG.normal(size=(37, n))
+        found = f(a)
+        for got, want in zip(found, (a.sum(axis=1), a.prod(axis=1), a.max(axis=1))):
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+        for got, alone in zip(found, f(a[7:8])):
+            assert got[7] == alone[0]
+        if n <= TARGET.short_row:
+            np.testing.assert_array_equal(found[0], np.cumsum(a, axis=1)[:, -1])
+    assert np.isnan(f(np.array([[1.0, np.nan, 3.0]]))[2])
+    assert [r.tolist() for r in of_any(np.zeros((2, 0)))] == [[0, 0], [1, 1]]

@@ -8,7 +8,6 @@ return is checked here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic, is_continuous
 from gradc.errors import GradientError, NotDifferentiableError, at
@@ -56,7 +55,7 @@ def user_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> l
     return _check(node, "R_op", node.op.R_op(node.inputs, list(tangents)), node.outputs)
 
 
-def _check(node: Apply, what: str, result: Any, like: Sequence[Variable]) -> list[Variable | None]:
+def _check(node: Apply, what: str, result: object, like: Sequence[Variable]) -> list[Variable | None]:
     """The variables an Op's method returned, with the types they must have."""
     if not isinstance(result, (list, tuple)) or len(result) != len(like):
         got = f"{len(result)} entries" if isinstance(result, (list, tuple)) else f"a {type(result).__name__}"

@@ -57,7 +57,8 @@ def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> Tens
     """The triangular L with L L.T = x (not `lower`: L.T L = x), of which only that triangle is read.
 
     Shapes: (..., m, m).  on_error: what becomes of a matrix that is not positive definite: "raise", or "nan" for it.
-    Raises: LinAlgError, at the call.   Error: that of the LAPACK in use, or of the plain algorithm.
+    Raises: LinAlgError, at the call, also where nan or inf is in it.   Error: that of the LAPACK in use, or of the
+        plain algorithm.
     """
     one_of("cholesky", "on_error", on_error, ("raise", "nan"))
     op = build.call("cholesky" if on_error == "raise" else "cholesky_or_nan")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import TypeMismatchError, quoted
+from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, ops
-from gradc.ir.graph import Constant, apply
+from gradc.ir.graph import Constant, apply, user_line
 from gradc.ir.program import Builder, Var, tensor
 from gradc.ir.types import StaticShape
 from gradc.tensor import elemwise as ew
@@ -177,7 +177,7 @@ class _Choice(RandomVariable):
     def __call__(self, a: Value, size: Any = None, replace: bool = True,  # type: ignore[override]
                  p: Value = None, **options: Any) -> Any:
         if not isinstance(replace, bool):
-            raise TypeMismatchError(f"choice: replace is True or False, got {quoted(replace)}")
+            raise TypeMismatchError(f"choice: replace is True or False, got {quoted(replace)}{at(user_line())}")
         a = as_tensor_variable(a)
         op = self.with_dtype(_drawn(a))
         op.parameters = dict.fromkeys(("a", "replace") if p is None else ("a", "replace", "p"))
@@ -225,7 +225,8 @@ def _drawn(x: Value) -> str:
     if x.type.ndim:
         return x.type.dtype
     if x.type.dtype not in dtypes.INTEGERS:
-        raise TypeMismatchError(f"expected an array to draw from, or how many numbers to draw from, got {x.type}")
+        raise TypeMismatchError(f"expected an array to draw from, or how many numbers to draw from, got {x.type}"
+                                f"{at(user_line())}")
     return "int64"
 
 

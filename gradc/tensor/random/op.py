@@ -53,8 +53,8 @@ class RandomVariable(Op):
 
     __props__ = ("name", "dtype", "draw")
 
-    def __init__(self, name: str, parameters: Mapping[str, Any], dtype: str = "floatX",
-                 draw: Callable[..., Any] | None = None, ndims_params: Sequence[int] | None = None,
+    def __init__(self, name: str, parameters: Mapping[str, object], dtype: str = "floatX",
+                 draw: Callable[..., object] | None = None, ndims_params: Sequence[int] | None = None,
                  ndim_supp: int = 0, equations: Equations | None = None, tried: bool = False) -> None:
         self.name = name
         self.parameters = dict(parameters)
@@ -65,8 +65,8 @@ class RandomVariable(Op):
         self.equations = equations
         self.tried = tried or draw is None or equations is not None
 
-    def __call__(self, *args: Any, size: ShapeLike | None = None, rng: Variable | None = None, name: str | None = None,
-                 dtype: str | None = None, return_list: bool = False, **named: Any) -> Any:
+    def __call__(self, *args: object, size: ShapeLike | None = None, rng: Variable | None = None,
+                 name: str | None = None, dtype: str | None = None, return_list: bool = False, **named: object) -> Any:
         """Draws of shape `size` (or what the parameters broadcast to), a tensor; `.owner.outputs[0]` is the next state.
 
         size: an int, a scalar, a vector, or a sequence of sizes.  rng: a shared variable or other variable that holds a
@@ -89,20 +89,21 @@ class RandomVariable(Op):
         new.dtype = dtype
         return new
 
-    def bind(self, args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+    def bind(self, args: Sequence[object], named: Mapping[str, object]) -> list[Any]:
         """The parameters in order, from positional and named arguments and defaults."""
         if len(args) > len(self.parameters):
-            raise TypeMismatchError(f"{self.name} has the parameters {', '.join(self.parameters)}; got {len(args)}")
+            raise TypeMismatchError(f"{self.name} has the parameters {', '.join(self.parameters)}; got {len(args)}"
+                                    f"{at(user_line())}")
         given = dict(zip(self.parameters, args))
         for key, value in named.items():
             if key not in self.parameters or key in given:
                 raise TypeMismatchError(f"{self.name} has {'two values for' if key in given else 'no'} parameter "
-                                        f"{quoted(key)}; its parameters: {', '.join(self.parameters)}")
+                                        f"{quoted(key)}; its parameters: {', '.join(self.parameters)}{at(user_line())}")
             given[key] = value
         values = [given.get(key, default) for key, default in self.parameters.items()]
         for key, value in zip(self.parameters, values):
             if value is REQUIRED:
-                raise TypeMismatchError(f"{self.name} needs a value of its parameter {quoted(key)}")
+                raise TypeMismatchError(f"{self.name} needs a value of its parameter {quoted(key)}{at(user_line())}")
         return values
 
     def make_node(self, rng: Variable, size: Any, *parameters: Any) -> Apply:
@@ -228,14 +229,15 @@ def _elements(b: Builder, size: Var) -> list[Var]:
     return [build.take(b, size, k) for k in range(count)]
 
 
-def _state(rng: Any) -> Variable:
+def _state(rng: object) -> Variable:
     if rng is None:
         rng = np.random.default_rng()
     if isinstance(rng, np.random.Generator):
         return shared(rng)
     if not isinstance(rng, Variable) or not isinstance(rng.type, RngType):
         got = f"{describe(rng)} of type {rng.type}" if isinstance(rng, Variable) else f"a {type(rng).__name__}"
-        raise BadArgumentError(f"rng must be a numpy.random.Generator or a variable that holds one, got {got}")
+        raise BadArgumentError(f"rng must be a numpy.random.Generator or a variable that holds one, got {got}"
+                               f"{at(user_line())}")
     return rng
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from gradc.loops.nodes import (
@@ -25,6 +25,7 @@ from gradc.loops.nodes import (
     Tile,
     TilePhase,
 )
+from gradc.record import replace
 
 LOOPS = frozenset((For, Tile, TilePhase, EachRow))
 NESTED = LOOPS | {If}
@@ -118,6 +119,28 @@ def touched(s: object) -> Iterator[tuple[Buffer, bool]]:
     for e in expressions(s):
         if type(e) is Load:
             yield e.buffer, False
+
+
+def loaded(statements: Sequence[object]) -> set[Buffer]:
+    """Buffers that statements read, or write otherwise than by a Store."""
+    return {b for s in everything(statements) for b, writes in touched(s) if not writes or type(s) is not Store}
+
+
+def without_stores(statements: Sequence[object], buffers: Set[Buffer]) -> tuple[object, ...]:
+    """Statements without those that store into `buffers`, and without loops and conditions of these alone."""
+    left: list[object] = []
+    for s in statements:
+        if isinstance(s, For):
+            body = without_stores(s.body, buffers)
+            if body or s.folds or not s.body:
+                left.append(replace(s, body=body))
+        elif isinstance(s, If):
+            body, orelse = without_stores(s.body, buffers), without_stores(s.orelse, buffers)
+            if body or orelse:
+                left.append(replace(s, body=body, orelse=orelse))
+        elif not isinstance(s, Store) or s.buffer not in buffers:
+            left.append(s)
+    return tuple(left)
 
 
 def is_straight(statements: Sequence[object]) -> bool:

@@ -189,11 +189,16 @@ class _Lowering:
         writer.item(item, scope)
         if not scope.statements:            # nothing is left of it
             return
-        small = [b for b in {**writer.reads, **writer.writes} if b.place == "stack"]
+        small = {b: None for b in {**writer.reads, **writer.writes} if b.place == "stack"}
         reads, writes = (tuple([b for b in used if b.place != "stack" and not writer.is_own(b)])
                          for used in (writer.reads, writer.writes))
-        self.sections.append(Section(name, tuple(scope.statements), reads, writes, in_entry=type(item) is CallItem,
-                                     arrays=tuple(small), wide=look.is_straight(scope.statements)))
+        body = tuple(scope.statements)
+        unread = small.keys() - look.loaded(body) if small else set()      # what is stored there is at hand in locals
+        if unread:
+            body = look.without_stores(body, unread)
+        self.sections.append(Section(name, body, reads, writes, in_entry=type(item) is CallItem,
+                                     arrays=tuple([b for b in small if b not in unread]),
+                                     wide=look.is_straight(body)))
 
     def _batch_section(self, item: CallItem) -> None:
         """A call for each index of a batch, which may run on several threads."""

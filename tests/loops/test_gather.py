@@ -10,10 +10,12 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc.codegen import unit
 from gradc.ir import build, ops
 from gradc.ir.check import check
 from gradc.ir.program import Builder, Program
 from gradc.loops.gather import with_positions
+from gradc.loops.lower import lower
 from tests.loops.kernels import compare, compiled, tensor
 
 
@@ -225,3 +227,22 @@ def test_positions_that_need_no_check_may_be_views() -> None:
     a, k = np.arange(12.0).reshape(3, 4), np.array([2, -1])
     for got, want in zip(f(a, k), (a[:, k], a[1:, k])):
         np.testing.assert_array_equal(got, want)
+
+
+def test_positions_at_hand_in_locals_have_no_array() -> None:
+    """A small array of a step: where it is filled its element is looked up, and nothing loads it from there."""
+    body = Builder()
+    k, h = body.input(tensor(dtype="int64"), "k"), body.input(tensor(None), "h")
+    n = body.size(h, 0)
+    i = body.map("mod", body.apply(ops.Transpose((-1,)), k), n)
+    picked = body.apply(ops.Gather((0,)), h, body.map("sub", i, n))
+    step = body.program([body.map("mul", body.map("tanh", h), body.map("tanh", picked))])
+    b = Builder()
+    x, numbers = b.input(tensor(None), "x"), b.input(tensor(None, dtype="int64"), "numbers")
+    program = b.program([b.apply(ops.Scan(step, 1, 1), b.size(numbers, 0), numbers, x)])
+    assert "copy" not in unit.generate(lower(program, "f", checked=True)).text
+    a, given = np.random.default_rng(1).normal(size=5), np.array([7, 2, 4])
+    want = a
+    for number in given:
+        want = np.tanh(want) * np.tanh(want[number % 5])
+    np.testing.assert_allclose(compiled(program)(a, given)[0], want, rtol=1e-13)

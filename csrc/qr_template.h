@@ -21,9 +21,9 @@ static T NAME(reflection)(int64_t m, int64_t n, int64_t j, T *a)
     return (T)((made - first) / made);
 }
 
-/* That reflection of the columns from `from` on of x (m x columns). */
-static void NAME(reflect)(int64_t m, int64_t n, int64_t j, const T *a, T factor, int64_t from, int64_t columns,
-                          T *restrict x, T *restrict sums)
+/* That reflection of the columns from `from` on of x (m x columns), which may be a: `from` is above j then. */
+static void NAME(reflect)(int64_t m, int64_t n, int64_t j, const T *a, T factor, int64_t from, int64_t columns, T *x,
+                          T *restrict sums)
 {
     for (int64_t c = from; c < columns; ++c)
         sums[c] = x[j * columns + c];
@@ -32,9 +32,11 @@ static void NAME(reflect)(int64_t m, int64_t n, int64_t j, const T *a, T factor,
             sums[c] += a[i * n + j] * x[i * columns + c];
     for (int64_t c = from; c < columns; ++c)
         x[j * columns + c] -= factor * sums[c];
-    for (int64_t i = j + 1; i < m; ++i)
+    for (int64_t i = j + 1; i < m; ++i) {
+        const T by = factor * a[i * n + j];
         for (int64_t c = from; c < columns; ++c)
-            x[i * columns + c] -= factor * a[i * n + j] * sums[c];
+            x[i * columns + c] -= by * sums[c];
+    }
 }
 
 /* q (m x k) and r (k x n), k = min(m, n); numbers: m, n.  For LAPACK, which counts by columns, that is an LQ. */

@@ -169,8 +169,10 @@ def _part(b: Rewriter, v: Var) -> str:
 
 
 def _triangular(b: Rewriter, op: Any, args: Args) -> Var | None:
+    if op.routine not in ("lu_solve", "lu_solve_transposed"):
+        return None
     a = args[-1]
-    if op.routine not in ("lu_solve", "lu_solve_transposed") or (part := _part(b, a)) not in ("lower", "upper"):
+    if (part := _part(b, a)) not in ("lower", "upper"):
         return None
     turned = op.routine == "lu_solve_transposed"
     upper = (part == "upper") != turned

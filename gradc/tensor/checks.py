@@ -117,6 +117,15 @@ def python_integer(value: object, what: str, name: str, least: int | None = None
     return int(value)
 
 
+def flag(value: object, what: str, name: str) -> bool:
+    """True or False (or 1 or 0), which must be known when the graph is built."""
+    if not isinstance(value, (bool, np.bool_, int, np.integer)) or value not in (0, 1):
+        got = f"the variable {describe(value)}" if isinstance(value, graph.Variable) else quoted(value)
+        raise TypeMismatchError(f"{what}: {name} is True or False, known when the graph is built, got {got}"
+                                f"{at(graph.user_line())}")
+    return bool(value)
+
+
 def named(x: graph.Variable) -> str:
     """What to call a variable in a format string."""
     return literal(describe(x))

@@ -11,8 +11,8 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
-from gradc.tensor.checks import fail, in_range, integer
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of
+from gradc.tensor.checks import equal, fail, flag, in_range, integer, named
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
 from gradc.tensor.creation import zeros
 from gradc.tensor.extra import diff
 from gradc.tensor.grids import linspace
@@ -74,7 +74,7 @@ def digitize(x: TensorLike, bins: TensorLike, right: bool = False) -> TensorVari
                          f"{at(edges.source or user_line())}")
     rising, falls = _monotonic(edges, "digitize: bins must rise or fall, got {0:float} before {1:float}", True)
     # of falling bins, those that are reached are those that are not passed in rising ones
-    place = searchsorted(rising, x, "left" if right else "right")
+    place = searchsorted(rising, x, "left" if flag(right, "digitize", "right") else "right")
     if falls is False:
         return place
     turned = ew.sub(size_of(edges, 0), place)
@@ -147,9 +147,11 @@ def histogram(a: TensorLike, bins: TensorLike = 10, range: Any = None, density: 
     weights: of each element, in the shape of a.  density: divided by the total and by the widths.
     Dtypes: int64, or that of the weights, floating with density; edges: as given, or floating.
     Derivatives: by the weights, and by the edges.
-    Raises: BadValueError for bins that do not rise, and where the range is not finite.
+    Raises: BadValueError for bins that do not rise, and where the range is not finite; ShapeError for weights of
+    another shape.
     """
     x = real_numbers("histogram", a)
+    divided = density is not None and flag(density, "histogram", "density")
     flat = flatten(x)
     edges = _edges("histogram", flat, bins, range)
     count = ew.sub(size_of(edges, 0), 1)
@@ -165,10 +167,13 @@ def histogram(a: TensorLike, bins: TensorLike = 10, range: Any = None, density: 
         if w.type.ndim != x.type.ndim:
             raise ShapeError(f"histogram: weights have the shape of a, {describe(w)} is {w.type.short()}, "
                              f"{describe(x)} {x.type.short()}{at(w.source or user_line())}")
+        for k, size in enumerate(sizes_of(x)):
+            w = equal(size_of(w, k), size, f"histogram: weights have the shape of a, axis {k} of {named(w)} "
+                      f"has size {{0}}, of {named(x)} {{1}}", on=w, error="shape")
         parts = flatten(w)
         parts = cast(parts, "int64") if parts.type.dtype == "bool" else parts
     total = inc_subtensor(zeros(ew.add(count, 1), dtype=parts.type.dtype)[place], parts)[:-1]
-    if density:
+    if divided:
         widths = diff(edges)
         return ew.true_divide(ew.true_divide(cast(total, "float64") if total.type.dtype not in dtypes.FLOATS else total,
                                              widths), red.sum(total)), edges

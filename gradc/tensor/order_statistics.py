@@ -153,7 +153,7 @@ def nanmedian(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tenso
 def _quantile(what: str, a: TensorLike, q: TensorLike, axis: Axes, method: str, keepdims: bool, without_nan: bool,
               most: int) -> TensorVariable:
     """The quantile q / most."""
-    if method not in ELEMENTS and method not in MIXTURES:
+    if not isinstance(method, str) or method not in (*ELEMENTS, *MIXTURES):
         raise BadArgumentError(f"{what}: method is one of {', '.join([*ELEMENTS, *MIXTURES])}, got {quoted(method)}"
                                f"{at(user_line())}")
     rows, axes, ndim = _rows(what, a, axis)

@@ -13,6 +13,7 @@ from gradc.ir import build, dtypes
 from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
+from gradc.tensor.checks import flag
 from gradc.tensor.convert import cast, size_of, sizes_of
 from gradc.tensor.creation import alloc, zeros
 from gradc.tensor.extra import diff
@@ -48,6 +49,9 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
     inverse are vectors then.   equal_nan: all nan are one element; without an axis.   Dtype: same as ar.
     """
     x = real_numbers("unique", ar)
+    return_index, return_inverse, return_counts, equal_nan, _ = [flag(value, "unique", name) for name, value in (
+        ("return_index", return_index), ("return_inverse", return_inverse), ("return_counts", return_counts),
+        ("equal_nan", equal_nan), ("sorted", sorted))]
     if axis is None:
         rows, shape = flatten(x), sizes_of(x)
         by_place = return_index or return_inverse
@@ -110,21 +114,27 @@ def isin(element: TensorLike, test_elements: TensorLike, assume_unique: bool = F
     invert: which are not.  assume_unique and kind ("sort" or "table") change nothing.
     Shapes: as element.   Dtype: bool.
     """
+    return _isin("isin", real_numbers("isin", element), test_elements, assume_unique, invert, kind)
+
+
+def _isin(what: str, x: TensorVariable, test_elements: TensorLike, assume_unique: bool, invert: bool,
+          kind: str | None = None) -> TensorVariable:
     if kind not in (None, "sort", "table"):
-        raise BadArgumentError(f"isin: kind is 'sort' or 'table', got {quoted(kind)}{at(user_line())}")
-    x, tests = real_numbers("isin", element), flatten(real_numbers("isin", test_elements))
+        raise BadArgumentError(f"{what}: kind is 'sort' or 'table', got {quoted(kind)}{at(user_line())}")
+    flag(assume_unique, what, "assume_unique")
+    tests = flatten(real_numbers(what, test_elements))
     common = dtypes.upcast(x.type.dtype, tests.type.dtype)
     x, tests = cast(x, common), sort(cast(tests, common))
     found = ew.gt(searchsorted(tests, x, "right"), searchsorted(tests, x, "left"))
     if common in dtypes.FLOATS:
         found = ew.and_(found, ew.invert(ew.isnan(x)))
-    return ew.invert(found) if invert else found
+    return ew.invert(found) if flag(invert, what, "invert") else found
 
 
 def in1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False, invert: bool = False,
          kind: str | None = None) -> TensorVariable:
     """`isin` of the flattened ar1."""
-    return isin(flatten(real_numbers("in1d", ar1)), ar2, assume_unique, invert, kind)
+    return _isin("in1d", flatten(real_numbers("in1d", ar1)), ar2, assume_unique, invert, kind)
 
 
 def _both(what: str, ar1: TensorLike, ar2: TensorLike) -> list[TensorVariable]:
@@ -147,7 +157,8 @@ def intersect1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False, r
     """
     x, y = _both("intersect1d", ar1, ar2)
     first: list[Any] = [None, None]
-    if not assume_unique:
+    return_indices = flag(return_indices, "intersect1d", "return_indices")
+    if not flag(assume_unique, "intersect1d", "assume_unique"):
         (x, *at_x), (y, *at_y) = (_with_places(v, return_indices) for v in (x, y))
         first = [*at_x, *at_y] or first
     both = join(0, x, y)
@@ -171,14 +182,14 @@ def setdiff1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False) -> 
     assume_unique: elements of ar1 that are not in ar2 as they are there, in their order.   Dtype: that of ar1.
     """
     x = real_numbers("setdiff1d", ar1)
-    x = flatten(x) if assume_unique else unique(x)
-    return x[flatnonzero(isin(x, ar2, invert=True))]
+    x = flatten(x) if flag(assume_unique, "setdiff1d", "assume_unique") else unique(x)
+    return x[flatnonzero(_isin("setdiff1d", x, ar2, assume_unique, True))]
 
 
 def setxor1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False) -> TensorVariable:
     """The different elements that are in one of both only, in ascending order, as numpy.setxor1d."""
     parts = _both("setxor1d", ar1, ar2)
-    if not assume_unique:
+    if not flag(assume_unique, "setxor1d", "assume_unique"):
         parts = [unique(p) for p in parts]
     ordered = sort(join(0, *parts))
     differs = ew.neq(ordered[1:], ordered[:-1])

@@ -18,7 +18,7 @@ from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.checks import fail, in_range, integer
+from gradc.tensor.checks import fail, flag, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.selection import take_along_axis
@@ -69,8 +69,10 @@ def _check_options(what: str, kind: object, order: object, stable: object, kinds
         raise BadArgumentError(f"{what}: kind is one of {', '.join(kinds)}, got {quoted(kind)}{at(user_line())}")
     if order is not None:
         raise BadArgumentError(f"{what}: order= names fields, which no tensor has{at(user_line())}")
-    if stable is not None and kind is not None:
-        raise BadArgumentError(f"{what}: kind= and stable= say the same, give one of them{at(user_line())}")
+    if stable is not None:
+        flag(stable, what, "stable")
+        if kind is not None:
+            raise BadArgumentError(f"{what}: kind= and stable= say the same, give one of them{at(user_line())}")
 
 
 def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: None = None,
@@ -156,6 +158,11 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
         if table.type.shape[0] is None:
             return _lexsort_rows(table, axis)
         parts = [table[k] for k in range(table.type.shape[0])]
+    for part in parts[1:]:
+        if part.type.ndim != parts[0].type.ndim or any(
+                None not in pair and len(set(pair)) > 1 for pair in zip(part.type.shape, parts[0].type.shape)):
+            raise ShapeError(f"lexsort: keys have one shape, {describe(parts[0])} is {parts[0].type.short()} and "
+                             f"{describe(part)} {part.type.short()}{at(part.source or user_line())}")
     axis = normalize_axis(axis, parts[0].type.ndim, "lexsort", parts[0])
     order: TensorVariable | None = None
     for part in parts:
@@ -184,8 +191,8 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
 def topk_and_argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
                      idx_dtype: DTypeLike = "int64") -> tuple[TensorVariable, TensorVariable]:
     """The pair (topk, argtopk)."""
-    order, last, axis = _top("topk_and_argtopk", x, kth, axis)
-    return _back(take_along_axis(last, order, -1), axis), _back(_positions(order, idx_dtype), axis)
+    order, last, axis = _top("topk_and_argtopk", x, kth, axis, sorted, idx_dtype)
+    return _back(take_along_axis(last, order, -1), axis), _back(cast(order, idx_dtype), axis)
 
 
 def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
@@ -196,26 +203,23 @@ def topk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = Tr
     Of equal elements the first ones are taken.  Dtype: same as x.
     Raises: BadValueError for kth = 0, or if there are not so many elements.
     """
-    order, last, axis = _top("topk", x, kth, axis)
+    order, last, axis = _top("topk", x, kth, axis, sorted, idx_dtype)
     return _back(take_along_axis(last, order, -1), axis)
 
 
 def argtopk(x: TensorLike, kth: SizeLike, axis: Axis | None = -1, sorted: bool = True,
             idx_dtype: DTypeLike = "int64") -> TensorVariable:
     """The positions of the elements of `topk`, of dtype `idx_dtype`."""
-    order, _, axis = _top("argtopk", x, kth, axis)
-    return _back(_positions(order, idx_dtype), axis)
+    order, _, axis = _top("argtopk", x, kth, axis, sorted, idx_dtype)
+    return _back(cast(order, idx_dtype), axis)
 
 
-def _positions(order: TensorVariable, dtype: DTypeLike) -> TensorVariable:
-    name = dtypes.check_dtype(dtype)
-    if name not in dtypes.INTEGERS:
-        raise TypeMismatchError(f"positions are integers, got idx_dtype={quoted(dtype)}{at(user_line())}")
-    return cast(order, name)
-
-
-def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None) -> tuple[TensorVariable, TensorVariable, int]:
+def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None, in_order: bool,
+         dtype: DTypeLike) -> tuple[TensorVariable, TensorVariable, int]:
     """Positions of the first elements along the last axis of x, which is `axis` of what was given."""
+    flag(in_order, what, "sorted")
+    if dtypes.check_dtype(dtype) not in dtypes.INTEGERS:
+        raise TypeMismatchError(f"{what}: positions are integers, got idx_dtype={quoted(dtype)}{at(user_line())}")
     last, axis = _last(what, x, axis)
     k = integer(kth, what, "kth")
     n = size_of(last, last.type.ndim - 1)

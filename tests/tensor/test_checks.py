@@ -17,6 +17,7 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import (
     AssertionFailedError,
+    BadArgumentError,
     BadValueError,
     GradcError,
     IndexOutOfBoundsError,
@@ -29,6 +30,7 @@ from gradc.tensor import nnet, random
 x, w, X, Y = at.vector("x"), at.vector("w"), at.matrix("X"), at.matrix("Y")
 n, labels = at.lscalar("n"), at.lvector("labels")
 SHAPE, TYPE, VALUE, INDEX = ShapeError, TypeMismatchError, BadValueError, IndexOutOfBoundsError
+ARGUMENT = BadArgumentError
 
 # ---------------------------------------------------------------- when the graph is built
 
@@ -40,6 +42,14 @@ SIZES = [*SIZE, ((2, -1), SHAPE), ((2.5,), TYPE), (np.array([2, -1]), SHAPE), (X
 OFFSET = [(0.5, TYPE), (at.dscalar(), TYPE), (labels, TYPE)]
 KNOWN_OFFSET = [*OFFSET, (n, TYPE), (True, TYPE)]
 COUNT = [(-1, VALUE), (1.5, TYPE), (True, TYPE), (n, TYPE)]
+FLAG = [("yes", TYPE), (n, TYPE), (2, TYPE), (0.5, TYPE), ([True], TYPE)]
+KIND = [("quick", ARGUMENT), (1, ARGUMENT), ([1], ARGUMENT)]
+FIELDS = [("x", ARGUMENT), (["x"], ARGUMENT)]
+SHARE = [(-0.1, VALUE), ([0.5, np.nan], VALUE), (1j, TYPE), (at.tensor3(), TYPE), ("m", TYPE)]
+TOP, QUANTILES, PERCENTILES = ("topk", "argtopk", "topk_and_argtopk"), ("quantile", "nanquantile"), (
+    "percentile", "nanpercentile")
+SETS = {"isin": ("element", "test_elements"), **dict.fromkeys(
+    ("in1d", "union1d", "intersect1d", "setdiff1d", "setxor1d"), ("ar1", "ar2"))}
 
 ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, axis=v), AXES) for f in (
@@ -199,6 +209,62 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
         (3, SHAPE), ([0, -4], SHAPE), ([0.5], TYPE), ([True, False, True], TYPE), (x, TYPE), (None, TYPE)]),
     "take.axis": (lambda v: at.take(X, [0], v), ONE_AXIS),
     "take.mode": (lambda v: at.take(X, [0], 0, v), [("nearest", TYPE)]),
+    **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, axis=v), ONE_AXIS) for f in ("sort", "argsort", "unique")},
+    **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, 1, axis=v), ONE_AXIS) for f in (
+        "partition", "argpartition", "topk", "argtopk", "topk_and_argtopk")},
+    **{f"{f}.kind": (lambda v, f=f: getattr(at, f)(X, kind=v), KIND) for f in ("sort", "argsort")},
+    **{f"{f}.kind": (lambda v, f=f: getattr(at, f)(X, 1, kind=v), KIND) for f in ("partition", "argpartition")},
+    **{f"{f}.order": (lambda v, f=f: getattr(at, f)(X, order=v), FIELDS) for f in ("sort", "argsort")},
+    **{f"{f}.order": (lambda v, f=f: getattr(at, f)(X, 1, order=v), FIELDS) for f in ("partition", "argpartition")},
+    **{f"{f}.stable": (lambda v, f=f: getattr(at, f)(X, stable=v), FLAG) for f in ("sort", "argsort")},
+    "sort.stable and kind": (lambda v: at.sort(X, kind="stable", stable=v), [(True, ARGUMENT), (False, ARGUMENT)]),
+    **{f"{f}.kth": (lambda v, f=f: getattr(at, f)(at.vector(shape=(3,)), v), [
+        (3, VALUE), (-4, VALUE), ([0, 3], VALUE), (0.5, TYPE), (True, TYPE), ([[0]], TYPE), (x, TYPE)])
+       for f in ("partition", "argpartition")},
+    **{f"{f}.kth": (lambda v, f=f: getattr(at, f)(at.vector(shape=(3,)), v), [
+        (0, VALUE), (4, VALUE), (-4, VALUE), (0.5, TYPE), (True, TYPE), ([1], TYPE), (x, TYPE)]) for f in TOP},
+    **{f"{f}.sorted": (lambda v, f=f: getattr(at, f)(X, 1, sorted=v), [*FLAG, (None, TYPE)]) for f in TOP},
+    **{f"{f}.idx_dtype": (lambda v, f=f: getattr(at, f)(X, 1, idx_dtype=v), [
+        ("float64", TYPE), ("bool", TYPE), ("int65", TYPE), (None, TYPE)]) for f in TOP},
+    "lexsort.keys": (at.lexsort, [
+        ([], SHAPE), (at.scalar(), SHAPE), (x, SHAPE), ([x, X], SHAPE), (at.zmatrix(), TYPE), ([x, at.zvector()], TYPE),
+        ([at.vector(shape=(2,)), at.vector(shape=(3,))], SHAPE)]),
+    "lexsort.axis": (lambda v: at.lexsort([X, X], v), [*ONE_AXIS, (None, TYPE)]),
+    "searchsorted.side": (lambda v: at.searchsorted(x, w, v), [("both", ARGUMENT), (None, ARGUMENT), (1, ARGUMENT)]),
+    "searchsorted.sorter": (lambda v: at.searchsorted(at.vector(shape=(3,)), w, sorter=v), [
+        (x, TYPE), (at.lmatrix(), TYPE), ([True, False], TYPE), ([0, 3], INDEX), ([0, -1], INDEX)]),
+    **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, axis=v), AXES) for f in ("median", "nanmedian")},
+    **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, 0.5, axis=v), AXES) for f in (*QUANTILES, *PERCENTILES)},
+    **{f"{f}.q": (lambda v, f=f: getattr(at, f)(X, v), [*SHARE, (1.5, VALUE)]) for f in QUANTILES},
+    **{f"{f}.q": (lambda v, f=f: getattr(at, f)(X, v), [*SHARE, (100.5, VALUE)]) for f in PERCENTILES},
+    **{f"{f}.method": (lambda v, f=f: getattr(at, f)(X, 0.5, method=v), [
+        ("cubic", ARGUMENT), (None, ARGUMENT), (["linear"], ARGUMENT)]) for f in (*QUANTILES, *PERCENTILES)},
+    "digitize.bins": (lambda v: at.digitize(x, v), [
+        (X, SHAPE), (1.0, SHAPE), ([0, 2, 1], VALUE), ([2, 1, 3], VALUE), ([0, np.nan], VALUE), ([1j], TYPE)]),
+    "digitize.right": (lambda v: at.digitize(x, [0, 1], v), [*FLAG, (None, TYPE)]),
+    **{f"{f}.bins": (lambda v, f=f: getattr(at, f)(x, v), [
+        ("auto", ARGUMENT), (X, SHAPE), (0, VALUE), (-1, VALUE), (1.5, TYPE), (True, TYPE), ([2, 1], VALUE),
+        ([0, np.nan], VALUE), ([1j], TYPE), (at.dscalar(), TYPE)]) for f in ("histogram", "histogram_bin_edges")},
+    **{f"{f}.range": (lambda v, f=f: getattr(at, f)(x, 3, v), [
+        (1, ARGUMENT), ((1,), ARGUMENT), (x, ARGUMENT), ((2, 1), VALUE), ((0, np.inf), VALUE), ((np.nan, 1), VALUE),
+        ((x, 1), SHAPE), ((1j, 2), TYPE)]) for f in ("histogram", "histogram_bin_edges")},
+    "histogram.density": (lambda v: at.histogram(x, density=v), FLAG),
+    "histogram.weights": (lambda v: at.histogram(at.matrix(shape=(2, 3)), weights=v), [
+        (x, SHAPE), (np.ones((2, 2)), SHAPE), (np.ones((3, 2)), SHAPE), (at.zmatrix(), TYPE)]),
+    "unique.ar": (at.unique, [(at.zmatrix(), TYPE), ("m", TYPE)]),
+    **{f"unique.{p}": (lambda v, p=p: at.unique(x, **{p: v}), [*FLAG, (None, TYPE)]) for p in (
+        "return_index", "return_inverse", "return_counts", "equal_nan", "sorted")},
+    **{f"{f}.{p}": (lambda v, f=f, p=p, pair=pair: getattr(at, f)(**dict.fromkeys(pair, x) | {p: v}), [
+        (at.zmatrix(), TYPE), ("m", TYPE)]) for f, pair in SETS.items() for p in pair},
+    **{f"{f}.{p}": (lambda v, f=f, p=p: getattr(at, f)(x, x, **{p: v}), [*FLAG, (None, TYPE)])
+       for p, functions in (("assume_unique", [f for f in SETS if f != "union1d"]), ("invert", ["in1d", "isin"]),
+                            ("return_indices", ["intersect1d"])) for f in functions},
+    **{f"{f}.kind": (lambda v, f=f: getattr(at, f)(x, x, kind=v), KIND) for f in ("in1d", "isin")},
+    "einsum.subscripts": (lambda v: at.einsum(v, X, Y), [
+        ("ij", SHAPE), ("ij,k", SHAPE), ("ij,jk->iz", SHAPE), ("ij,jk->ii", SHAPE), ("i1,jk", SHAPE), (None, TYPE)]),
+    "einsum.operands": (lambda v: at.einsum(X, v), [([0], SHAPE), ([0, -1], TYPE), ([0, 0.5], TYPE), ([0, 52], TYPE)]),
+    "einsum.optimize": (lambda v: at.einsum("ij,jk", X, Y, optimize=v), [
+        ("best", TYPE), (None, TYPE), (["einsum_path", (0, 2)], SHAPE), (["einsum_path"], SHAPE)]),
     "vectors": (at.vectors, [(-1, VALUE)]),
     "mgrid": (lambda v: at.mgrid[0:5:v], [(0, VALUE)]),
     "size of draws": (lambda v: random.normal(size=v), SIZES),

@@ -472,7 +472,7 @@ class _Body:
         """What is read and written are arrays of the dtypes that the routine takes; so many numbers and faults."""
         if self.blocks and not isinstance(s.routine, str):
             self.of.fail("a call of a user's function stands in a section that is cut into blocks")
-        found = [*map(self.expr, s.args), *[load.dtype for load in s.outs]]
+        found = [*map(self.argument, s.args), *[load.dtype for load in s.outs]]
         if isinstance(s.routine, int):
             if not 0 <= s.routine < len(self.of.kernel.calls):
                 self.of.fail(f"there is no call {s.routine}, the kernel has {len(self.of.kernel.calls)}")
@@ -495,6 +495,13 @@ class _Body:
             self.index(load.buffer, load.index)
         for _, number in s.failures:
             self.of.number(number)
+
+    def argument(self, e: Expr) -> str:
+        """A number, or an array by its first element, which one without elements need not have."""
+        if type(e) is Load and 0 in e.buffer.shape and not e.index.terms:
+            self.reads[e.buffer] = None
+            return e.dtype
+        return self.expr(e)
 
     def row_of_call(self, s: Invoke, name: str, found: list[str]) -> None:
         """A call of a routine of `ir.routines`."""

@@ -144,10 +144,20 @@ static int is_known(const user_call *c, const void *const *inputs, const int64_t
 static int keep_call(user_call *c, const void *const *inputs, const int64_t *sizes, PyObject *results)
 {
     PyObject *given = copies(c, inputs, &sizes);
-    if (!given)
+    PyObject *kept = given ? PySequence_List(results) : NULL;
+    for (Py_ssize_t k = 0; kept && k < PyList_GET_SIZE(kept); ++k) {       /* the Op may use its arrays again */
+        PyObject *copy = PyArray_NewCopy((PyArrayObject *)PyList_GET_ITEM(kept, k), NPY_CORDER);
+        if (!copy)
+            Py_CLEAR(kept);
+        else
+            PyList_SetItem(kept, k, copy);
+    }
+    if (!kept) {
+        Py_XDECREF(given);
         return -1;
+    }
     Py_XSETREF(c->given, given);
-    Py_XSETREF(c->results, Py_NewRef(results));
+    Py_XSETREF(c->results, kept);
     return 0;
 }
 

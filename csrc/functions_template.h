@@ -167,6 +167,8 @@ int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, co
 static int NAME(kronecker)(gradc_frame *frame, int64_t m, int64_t n, const T *a, const T *b, T *x)
 {
     const int64_t size = m * n;
+    if (size > INT32_MAX)               /* its square elements are more than there can be */
+        return GRADC_NO_MEMORY;
     T room[512];
     int64_t *swaps = work_memory(room, sizeof room, (size_t)(size * size) * sizeof(T) + (size_t)size * sizeof(int64_t));
     if (!swaps)
@@ -205,8 +207,10 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
     int bits, more;
     void *gees = m * n > 16 ? any_lapack(frame, TEXT("", "gees_"), most, &bits) : NULL;
     void *trsyl = gees ? any_lapack(frame, TEXT("", "trsyl_"), most, &more) : NULL;
-    if (!trsyl)
-        return NAME(kronecker)(frame, m, n, in[0], in[1], x) == 1 ? 2 : 0;
+    if (!trsyl) {
+        const int found = NAME(kronecker)(frame, m, n, in[0], in[1], x);
+        return found == 1 ? 2 : found;
+    }
     int64_t length = 40 * most;
     T *a = malloc((size_t)(2 * m * m + 2 * n * n + m * n + 2 * most + length) * sizeof(T));
     if (!a)

@@ -271,9 +271,10 @@ SMALL_LOOP void NAME(eliminate)(int64_t n, T *restrict a, int64_t *restrict swap
             a[i * n + k] = a[i * n + best];
             a[i * n + best] = kept;
         }
-        const T inverse = row[k] != 0 ? 1 / row[k] : 1;
+        const T pivot = row[k] != 0 ? row[k] : 1, inverse = 1 / pivot;
+        const int exact = isinf(inverse);       /* of a subnormal number */
         for (int64_t j = k + 1; j < n; ++j)
-            row[j] *= inverse;
+            row[j] = exact ? row[j] / pivot : row[j] * inverse;
         for (int64_t i = k + 1; i < n; ++i) {
             T *to = a + i * n;
             const T factor = to[k];
@@ -315,14 +316,20 @@ static void NAME(interchange)(int backwards, int64_t m, int64_t n, const int64_t
     }
 }
 
-/* numbers: from the last on; m, n. */
+/* The user may have given the positions.  numbers: from the last on; m, n. */
 int NAME(INTERCHANGE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
-    (void)number, (void)frame;
-    const int64_t m = numbers[1], n = numbers[2];
+    (void)number;
+    const int64_t m = numbers[1], n = numbers[2], *swaps = in[0];
+    for (int64_t k = 0; k < m; ++k)
+        if (swaps[k] < 0 || swaps[k] >= m) {
+            frame->error[0] = swaps[k];
+            frame->error[1] = m;
+            return 1;
+        }
     if (out[0] != in[1])
         memcpy(out[0], in[1], (size_t)(m * n) * sizeof(T));
-    NAME(interchange)((int)numbers[0], m, n, in[0], out[0]);
+    NAME(interchange)((int)numbers[0], m, n, swaps, out[0]);
     return 0;
 }
 

@@ -170,7 +170,8 @@ static void NAME(jacobi)(int64_t n, T *restrict a, T *w, T *v)
     for (int64_t i = 0; v && i < n * n; ++i)
         v[i] = i % (n + 1) == 0;
     const double by = norm > 0 ? norm : 1;          /* no square overflows or vanishes */
-    NAME(scale)(n * n, (T)(1 / by), a, 1);
+    for (int64_t i = 0; i < n * n; ++i)
+        a[i] = (T)(a[i] / by);
     for (int count = 0, moved = 1; moved && count < 60; ++count)
         if (n == 3)
             moved = NAME(sweep)(3, a, v, EPSILON / 8);

@@ -116,7 +116,12 @@ def _interchanged(x: Array, swaps: Array, backwards: bool) -> Array:
 
 def interchange(back: int) -> Callable[[Array, Array], Array]:
     """Rows of x interchanged, in order or from the last on."""
-    return lambda swaps, x: _interchanged(x, swaps, bool(back))
+    def value(swaps: Array, x: Array) -> Array:
+        outside = np.flatnonzero((swaps < 0) | (swaps >= len(x)))
+        if outside.size:
+            raise Fault(0, int(swaps[outside[0]]), len(x))
+        return _interchanged(x, swaps, bool(back))
+    return value
 
 
 def lu_solve(trans: int) -> Callable[[Array, Array, Array, Array], Array]:

@@ -272,7 +272,9 @@ _ROWS = (
               cost=("m", "m", "n"), blas=True, title="solve")
       for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
     *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "float"), ("float",), matrices.interchange(back), "interchange",
-              ("C", "C"), (back,), title="lu") for name, back in (("interchange", 0), ("interchange_back", 1))],
+              ("C", "C"), (back,), (("IndexOutOfBoundsError", "pivot {0} is out of bounds for {1} rows"),), 2,
+              title="lu")
+      for name, back in (("interchange", 0), ("interchange_back", 1))],
     Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("float",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
             faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True, title="inv"),
     Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),

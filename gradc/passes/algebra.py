@@ -133,6 +133,8 @@ def _bands(b: Rewriter, mask: Var) -> str:
     less = b.eqn(left, "sub")
     limit = 0
     if less is not None and right.data is not None and not right.data.ndim:
+        if right.data.dtype.kind not in "iu":
+            return ""
         limit, (left, right) = int(right.data), less.args
     sides = [_axis_of(b, v) for v in (left, right)]
     if sides not in ([0, 1], [1, 0]):
@@ -164,7 +166,9 @@ def _part(b: Rewriter, v: Var) -> str:
         return {"lower": "upper", "upper": "lower"}.get(found := _part(b, turned.args[0]), found)
     chosen = b.eqn(v, "switch")
     if chosen is not None and chosen.args[2].data is not None and not chosen.args[2].data.any():
-        return _bands(b, chosen.args[0])
+        mask, rows, columns = b.dims(chosen.args[0]), *b.dims(v)[-2:]
+        if len(mask) == 2 and b.sizes.equal((rows, columns), mask) and b.sizes.equal((rows,), (columns,)):
+            return _bands(b, chosen.args[0])
     return ""
 
 

@@ -150,6 +150,7 @@ def test_references(folder: Path) -> None:
 
     f = made(folder, call)
     f(V)
+    gc.collect()
     counts = [sys.getrefcount(o) for o in (result, call, V, np.dtype("float64"))]
     for _ in range(1000):
         f(V)

@@ -61,7 +61,7 @@ def in_float32(program: Program) -> Program:
         if eqn.out.data is not None and eqn.out.type.dtype == "float64":
             made[eqn.out] = b.constant(eqn.out.data, "float32")
         else:
-            made[eqn.out] = b.apply(eqn.op, *[made[a] for a in eqn.args])
+            made.update(zip(eqn.outs, b.equation(eqn.op, tuple([made[a] for a in eqn.args])).outs))
     return b.program([made[v] for v in program.outputs])
 
 

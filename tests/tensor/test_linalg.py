@@ -346,3 +346,37 @@ def test_a_kalman_filter(mode: Any) -> None:
         move, step_ = np.eye(*values[position].shape), 1e-6
         moved = [value([v + s * move if j == position else v for j, v in enumerate(values)]) for s in (step_, -step_)]
         np.testing.assert_allclose((g * move).sum(), (moved[0] - moved[1]) / (2 * step_), rtol=1e-7)
+
+
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+@pytest.mark.parametrize("wrong", [3, -1, 10**8])
+def test_pivots_of_the_user_are_checked(mode: str, wrong: int) -> None:
+    factors, pivots, b = at.dmatrix("factors"), at.lvector("pivots"), at.dvector("b")
+    f = gradc.function([factors, pivots, b], at.linalg.lu_solve((factors, pivots), b), mode=mode)
+    assert f(np.eye(3), np.array([2, 1, 2]), np.arange(3.0)).tolist() == [2, 1, 0]
+    with pytest.raises(gradc.errors.IndexOutOfBoundsError, match=f"pivot {wrong} is out of bounds for 3 rows"):
+        f(np.eye(3), np.array([wrong, 1, 2]), np.ones(3))
+
+
+def test_masks_that_are_no_triangles() -> None:
+    """Limits that are no integers, and a mask that is broadcast, leave other parts than they look like."""
+    a, b = at.dmatrix("a"), at.dvector("b")
+    i, j = at.arange(a.shape[0])[:, None], at.arange(a.shape[0])[None, :]
+    rows, columns = np.arange(3)[:, None], np.arange(3)[None, :]
+    values, right = np.array([[2.0, 1, 0.5], [1, 3, 1], [0.2, 0.4, 4]]), np.array([1.0, 2, 3])
+    masks = [(at.lt(j - i, 1.5), columns - rows < 1.5), (at.gt(j - i, -1.5), columns - rows > -1.5),
+             (at.lt(j - i, np.inf), columns - rows < np.inf), (at.le(j - i, 0), columns <= rows),
+             (at.le(at.arange(1)[:, None], j), columns + 0 * rows >= 0)]
+    f = gradc.function([a, b], [at.linalg.solve(at.switch(mask, a, 0.0), b) for mask, _ in masks])
+    for found, (_, mask) in zip(f(values, right), masks):
+        np.testing.assert_allclose(found, np.linalg.solve(np.where(mask, values, 0), right), rtol=1e-12)
+    nothing = at.dot(at.switch(at.eq(i - j, 0.5), b[None, :], 0.0), a)
+    assert not gradc.function([a, b], nothing)(values, right).any()
+
+
+def test_subnormal_matrices() -> None:
+    a, b = at.dmatrix("a"), at.dvector("b")
+    found = gradc.function([a, b], [at.linalg.eigvalsh(a), at.linalg.solve(a, b)])(
+        np.array([[1, 2], [2, 1]]) * 2.0**-1030, np.ones(2) * 2.0**-1030)
+    np.testing.assert_allclose(found[0] * 2.0**1000 * 2.0**30, [-1, 3], rtol=1e-12)
+    np.testing.assert_allclose(found[1], [1 / 3, 1 / 3], rtol=1e-12)

@@ -374,7 +374,6 @@ def test_numpy_functions_build_nodes(compute_it):
 @pytest.mark.parametrize(
     "compute_it, word",
     [
-        (lambda x: np.sort(x), "numpy.sort"),
         (lambda x: np.subtract.accumulate(x), "numpy.subtract.accumulate"),
         (lambda x: np.exp(x, where=[True]), "numpy.exp with where="),
         (lambda x: np.frexp(x), "numpy.frexp"),

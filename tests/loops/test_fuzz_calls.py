@@ -158,7 +158,7 @@ def test_programs_that_sort(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(2000, 2040, 2130))
+@pytest.mark.parametrize("seed", seeds(2000, 2020, 2130))
 def test_all_at_length(seed: int) -> None:
     program, values = test_fuzz.grown(seed)
     compare(phases.optimize(program, checked=True), values, 1e-9)

@@ -177,6 +177,11 @@ VALUE_BATCHES, GRADIENT_BATCHES, SECOND_BATCHES = [range(-(-len(cases_of(kind)) 
                                                    for kind in ("value", "gradient", "second")]
 
 
+def half(batches: range) -> list:
+    """Every second one; the others are for the night."""
+    return [k if k % 2 == 0 else pytest.param(k, marks=pytest.mark.nightly) for k in batches]
+
+
 @pytest.mark.parametrize("name", NO_C_FORM)
 def test_few_rows_have_no_c_form(name: str) -> None:
     row, = (value_row(c) for c in CASES if c.id == name)
@@ -318,7 +323,8 @@ def test_gradients(k: int, cc_flags: str) -> None:
     run_and_compare(made, values, [r.oracle(r.values) for r in made.rows], "interpreter", atol=1e-11)
 
 
-@pytest.mark.parametrize("k", [k if k == 0 else pytest.param(k, marks=pytest.mark.slow) for k in SECOND_BATCHES])
+@pytest.mark.slow
+@pytest.mark.parametrize("k", half(SECOND_BATCHES))
 def test_second_order(k: int, cc_flags: str) -> None:
     """Hessian-vector products, likewise."""
     made = batch("second", k, cc_flags)
@@ -327,7 +333,7 @@ def test_second_order(k: int, cc_flags: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k", GRADIENT_BATCHES)
+@pytest.mark.parametrize("k", half(GRADIENT_BATCHES))
 @pytest.mark.parametrize("kind", ["gradient", "second"])
 def test_gradients_of_special_layouts(kind: str, k: int) -> None:
     if k >= len(SECOND_BATCHES) and kind == "second":
@@ -342,7 +348,7 @@ def test_gradients_of_special_layouts(kind: str, k: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k", VALUE_BATCHES)
+@pytest.mark.parametrize("k", half(VALUE_BATCHES))
 def test_float32(k: int) -> None:
     made = batch("single", k, SHIPPED)
     wants = [r.oracle(r.values) for r in made.rows]

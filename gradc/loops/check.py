@@ -1,20 +1,16 @@
 """Legality of a Kernel.  Raises KernelCheckError, with the Kernel's text, for the first thing that is wrong.
 
 What is checked:
-- sizes: defined once, before use: inputs' shapes, Defines (in scope); `lo` and `hi` only in a section that is cut into
-  blocks;
-- memory that is taken: once, before use, and in scope;
+- sizes: defined once, before use, in scope; `lo` and `hi` only in a section that is cut into blocks;
+- memory that is taken: once, before use, in scope; loop variables: of one nest all different;
 - locals: defined once in their section, before use, in scope, with the dtype they are used with; Assign only to
   mutable ones; an Update names a Fold of an enclosing For, whose value is at hand only after that For;
-- loop variables: of one nest all different;
 - tiles: not one in another; a shared array is written in one phase and read in later ones, at the row's own place;
   EachRow only where a phase takes rows together, which is one loop and what is done with its folds;
-- buffers: a section's lists are what its statements use; inputs and constants are not written; sizes of its own small
-  arrays are numbers;
+- buffers: a section's lists are what it uses; inputs and constants are not written; its own arrays have known sizes;
 - dtypes: of a row's arguments, of stores, conditions and check values;
 - checks: their numbers are in range; none in a section cut into blocks, but for what calls of routines report;
 - indices: inside the buffer, where all sizes are numbers.
-
 Not here: whether values are right (tests compare with the interpreter).
 """
 

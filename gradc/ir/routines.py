@@ -124,7 +124,7 @@ class Routine:
         return min(rank, MOST_SHOWN - self.shown)
 
     def __str__(self) -> str:
-        return f"{self.name}_rv" if self.has_state else self.name
+        return self.name
 
 
 @cache
@@ -282,7 +282,7 @@ _ROWS = (
             ("C", "C"), title="slogdet"),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
-        ("LinAlgError", "complete_basis: there are more columns than rows"),)),
+        ("LinAlgError", "an orthogonal basis has no more columns than rows"),)),
     _factors("eigh", "(m,m)->(m),(m,m)", 2, matrices.eigh, (_not_finite("eigh"),)),
     _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
     _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),

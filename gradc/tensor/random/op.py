@@ -195,7 +195,7 @@ class RandomVariable(Op):
         return [NullVariable(NullType(why)) for _ in inputs]
 
     def __str__(self) -> str:
-        return f"{self.name}_rv"
+        return self.name
 
 
 def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],

@@ -168,10 +168,16 @@ class UserRoutine:
 # ------------------------------------------------------------------------------------------------- values
 
 
-def _order_at(x: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def _order_at(x: np.ndarray, ranks: np.ndarray, down: np.ndarray) -> np.ndarray:
     for rank in ranks[(ranks < 0) | (ranks >= len(x))][:1]:
         raise Fault(0, int(rank), len(x))
-    return np.argsort(x, kind="stable")[ranks]
+    return len(x) - 1 - np.argsort(x[::-1], kind="stable")[::-1][ranks] if down else np.argsort(x, kind="stable")[ranks]
+
+
+def _argpartition(x: np.ndarray, kth: np.ndarray) -> np.ndarray:
+    pivots = np.unique(x[_order_at(x, kth, np.array(False))])
+    part = np.searchsorted(pivots, x, "left") + np.searchsorted(pivots, x, "right")
+    return np.argsort(part, kind="stable")
 
 
 def _order_of_rows(x: np.ndarray) -> np.ndarray:
@@ -230,6 +236,10 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
+def _no_rank(what: str) -> tuple[str, str]:
+    return "IndexOutOfBoundsError", f"{what}: there is no rank {{0}} among {{1}} elements"
+
+
 def _factors(name: str, signature: str, gives: int, value: Callable[..., object],
              faults: tuple[tuple[str, str], ...]) -> Routine:
     """A factorization of one matrix."""
@@ -254,8 +264,14 @@ _ROWS = (
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
             works=True),
-    Routine("order_at", "(n),(k)->(k)", ("real", "int64"), ("int64",), _order_at, "order_at", ("C", "C"), faults=(
-        ("IndexOutOfBoundsError", "order_at: there is no rank {0} among {1} elements"),), shown=2, works=True),
+    # where the elements of some ranks are; do ranks count from the largest element?
+    Routine("order_at", "(n),(k),()->(k)", ("real", "int64", "bool"), ("int64",), _order_at, "order_at", ("C",) * 3,
+            faults=(_no_rank("order_at"),), shown=2, works=True),
+    # what is less than element `kth` of the sorted array, equal to it, and greater, each in its order; of several kth
+    Routine("partition", "(n),(k)->(n)", ("real", "int64"), ("real",), lambda x, kth: x[_argpartition(x, kth)],
+            "partition", ("C", "C"), faults=(_no_rank("partition"),), shown=2, works=True),
+    Routine("argpartition", "(n),(k)->(n)", ("real", "int64"), ("int64",), _argpartition, "argpartition", ("C", "C"),
+            faults=(_no_rank("argpartition"),), shown=2, works=True),
     Routine("order_of_rows", "(n,m)->(n)", ("real",), ("int64",), _order_of_rows, "order_of_rows", ("C",),
             works=True, title="unique"),
     Routine("searchsorted_left", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("left"), "searchsorted",

@@ -1,10 +1,7 @@
-/* random.c: draws of random numbers, bit for bit those of numpy.random.Generator(PCG64).
+/* random.c: draws of random numbers, bit for bit those of numpy.random.Generator.
  *
  * The distributions are NumPy's own functions, from its library npyrandom (setup.py links it; without it gradc_draw
- * is NULL and random numbers are drawn in the interpreter).  The generator is written here, so that a state is plain data
- * which a kernel can own: PCG XSL RR 128/64 of M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
- * Statistically Good Algorithms for Random Number Generation" (Harvey Mudd College, 2014), section 6.3, with the buffer
- * for the second half of a word of NumPy's PCG64.
+ * is NULL and random numbers are drawn in the interpreter).
  *
  * What parameters may be is NumPy's rule too; the numbers of faults are those of gradc/ir/distributions.py.
  */
@@ -13,50 +10,10 @@
 #ifdef GRADC_HAS_NPYRANDOM
 
 #include <math.h>
-#include <string.h>
 
 #include <numpy/random/distributions.h>
 
-typedef unsigned __int128 word128;
-
-/* The six words of a state (gradc_runtime.h). */
-enum { STATE, INCREMENT = 2, HAS_UINT32 = 4, UINTEGER };
-
-static const word128 MULTIPLIER = (word128)UINT64_C(0x2360ed051fc65da4) << 64 | UINT64_C(0x4385df649fccf645);
-
-static word128 both(const uint64_t *words)
-{
-    return (word128)words[1] << 64 | words[0];
-}
-
-static uint64_t pcg_uint64(void *of)
-{
-    uint64_t *g = of;
-    const word128 state = both(g + STATE) * MULTIPLIER + both(g + INCREMENT);
-    g[STATE] = (uint64_t)state;
-    g[STATE + 1] = (uint64_t)(state >> 64);
-    const uint64_t mixed = (uint64_t)(state >> 64) ^ (uint64_t)state;
-    const unsigned turn = (unsigned)(state >> 122);
-    return mixed >> turn | mixed << (-turn & 63);
-}
-
-static uint32_t pcg_uint32(void *of)
-{
-    uint64_t *g = of;
-    if (g[HAS_UINT32]) {                /* the upper half of the last number is still to be given out */
-        g[HAS_UINT32] = 0;
-        return (uint32_t)g[UINTEGER];
-    }
-    const uint64_t number = pcg_uint64(g);
-    g[HAS_UINT32] = 1;
-    g[UINTEGER] = number >> 32;
-    return (uint32_t)number;
-}
-
-static double pcg_double(void *of)
-{
-    return (double)(pcg_uint64(of) >> 11) * 0x1p-53;
-}
+#include "bits.h"
 
 /* Parameters of one call; the same for all draws where the step is 0.  frame: for those of a draw at fault. */
 typedef struct given {
@@ -251,8 +208,6 @@ static inline double cauchy_at(double u)
 static int draw(gradc_frame *frame, int distribution, const void *const *in, const int64_t *numbers,
                 void *const *results)
 {
-    const uint64_t *before = in[0];
-    uint64_t *after = results[0];
     void *out = results[1];
     const int64_t n = numbers[0], *steps = numbers + 1;
     const given here = {in + 1, steps, n, frame}, *const p = &here;
@@ -262,12 +217,10 @@ static int draw(gradc_frame *frame, int distribution, const void *const *in, con
             frame->error[k] = whole(p, k, frame->error[3]);
         return fault;
     }
-    if (after != before)
-        memcpy(after, before, 6 * sizeof *after);
-    bitgen_t bits = {after, pcg_uint64, pcg_uint32, pcg_double, pcg_uint64}, *const g = &bits;
+    bitgen_t bits = gradc_bits_of(in[0], results[0]), *const g = &bits;
     switch (distribution) {
     case GRADC_UNIFORM:
-        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * pcg_double(after));
+        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * gradc_uniform(g));
     case GRADC_NORMAL:
         EACH(double, random_normal(g, REAL(0), REAL(1)));
     case GRADC_STANDARD_NORMAL:
@@ -341,17 +294,17 @@ static int draw(gradc_frame *frame, int distribution, const void *const *in, con
     case GRADC_HALFNORMAL:
         EACH(double, fabs(random_standard_normal(g)) * REAL(1) + REAL(0));
     case GRADC_CAUCHY:
-        EACH(double, cauchy_at(pcg_double(after)) * REAL(1) + REAL(0));
+        EACH(double, cauchy_at(gradc_uniform(g)) * REAL(1) + REAL(0));
     case GRADC_HALFCAUCHY:
-        EACH(double, tan(PI / 2 * pcg_double(after)) * REAL(1) + REAL(0));
+        EACH(double, tan(PI / 2 * gradc_uniform(g)) * REAL(1) + REAL(0));
     case GRADC_PARETO:
-        EACH(double, pow(1 - pcg_double(after), -1 / REAL(0)) * REAL(1));
+        EACH(double, pow(1 - gradc_uniform(g), -1 / REAL(0)) * REAL(1));
     case GRADC_INVGAMMA:
         EACH(double, REAL(1) / random_standard_gamma(g, REAL(0)));
     case GRADC_T:
         EACH(double, random_standard_t(g, REAL(0)) * REAL(2) + REAL(1));
     case GRADC_TRUNCEXPON:
-        EACH(double, -log1p(pcg_double(after) * expm1(-REAL(0))) * REAL(2) + REAL(1));
+        EACH(double, -log1p(gradc_uniform(g) * expm1(-REAL(0))) * REAL(2) + REAL(1));
     case GRADC_GENGAMMA:
         EACH(double, pow(random_standard_gamma(g, REAL(0) / REAL(1)), 1 / REAL(1)) * REAL(2));
     case GRADC_BETABINOM: {             /* the probabilities of all draws come first */

@@ -46,8 +46,8 @@ typedef struct gradc_blas {
 typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                              void *const *out);
 
-/* Of distributions the state before is 6 words: state and increment of PCG64, the lower half of each first, then
- * has_uint32 and uinteger; then come the parameters (double or int64_t).  They leave the state after, and the draws.
+/* Of distributions the state before is words (csrc/bits.h); then come the parameters (double or int64_t).  They leave the
+ * state after, and the draws.
  * ROW(name, how many parameters) */
 #define GRADC_DISTRIBUTIONS(ROW) \
     ROW(UNIFORM, 2) ROW(NORMAL, 2) ROW(STANDARD_NORMAL, 0) ROW(LOGNORMAL, 2) ROW(EXPONENTIAL, 1) ROW(BETA, 2) \

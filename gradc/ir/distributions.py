@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradc.errors import BadArgumentError, BadValueError
+from gradc.errors import BadValueError
 from gradc.record import record
 
 Value: TypeAlias = Any              # an array or a number
@@ -196,28 +196,3 @@ def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[np.ndarra
         except (ValueError, OverflowError):
             return one
     return [np.asarray(p).ravel()[:1].tolist() for p in parameters]     # no draw, which NumPy does not mind
-
-
-# --- states as words, those of csrc/include/gradc_runtime.h
-
-_LOW = 2 ** 64 - 1
-
-
-def words_of(generator: np.random.Generator, name: str) -> np.ndarray:
-    """The state of a Generator; BadArgumentError if it is not one over PCG64, `name` says of what."""
-    if type(generator) is not np.random.Generator or type(generator.bit_generator) is not np.random.PCG64:
-        kind = f"a {type(generator).__name__} over {type(generator.bit_generator).__name__}"
-        raise BadArgumentError(f"{name}: expected a numpy.random.Generator over PCG64, got {kind}; the function was "
-                               f'compiled for that: for others compile it with mode="interpret"')
-    state: Any = generator.bit_generator.state
-    big, inc = state["state"]["state"], state["state"]["inc"]
-    return np.array([big & _LOW, big >> 64, inc & _LOW, inc >> 64, state["has_uint32"], state["uinteger"]], "uint64")
-
-
-def generator_of(words: np.ndarray, like: np.random.Generator | None = None) -> np.random.Generator:
-    """A Generator with that state; it spawns others as `like` does."""
-    low, high, inc_low, inc_high, has_uint32, uinteger = words.tolist()
-    made = np.random.PCG64(0 if like is None else like.bit_generator.seed_seq)  # type: ignore[arg-type]
-    made.state = {"bit_generator": "PCG64", "state": {"state": high << 64 | low, "inc": inc_high << 64 | inc_low},
-                  "has_uint32": has_uint32, "uinteger": uinteger}
-    return np.random.Generator(made)

@@ -216,6 +216,39 @@ def test_states_that_are_inputs_and_results() -> None:
         f.bind(rng())
 
 
+@pytest.mark.parametrize("kind", ["PCG64DXSM", "SFC64", "Philox", "MT19937"])
+def test_other_bit_generators(kind: str) -> None:
+    """Their bits and their states, from call to call, in a loop with its gradient, as inputs, and of a user's Op."""
+    def generator() -> np.random.Generator:
+        return np.random.Generator(getattr(np.random, kind)(5))
+
+    state, given, x = gradc.shared(generator()), RngType(kind)("given"), at.dscalar("x")
+    a = normal(size=1000, rng=state)
+    b = integers(0, 99, size=701, rng=after(a))
+    c = uniform(size=333, rng=after(b))
+    d = bernoulli(0.5, size=33, rng=after(c))
+    f = native([given], [a, b, c, d, DICE(size=3, rng=given), uniform(rng=given)], updates={state: after(d)})
+    want = generator()
+    for _ in range(3):
+        wanted = [want.normal(size=1000), want.integers(0, 99, 701), want.random(333), want.binomial(1, 0.5, 33),
+                  generator().integers(1, 7, 3), generator().random()]
+        for value, expected in zip(f(generator()), wanted):
+            np.testing.assert_array_equal(value, expected)
+        assert str(state.get_value().bit_generator.state) == str(want.bit_generator.state)
+    state.set_value(generator())
+    hs, updates = gradc.scan(lambda h: (x * h + (e := normal(rng=state)), {state: after(e)}),
+                             outputs_info=at.zeros(()), n_steps=50)
+    slope = native([x], [hs[-1], gradc.grad(hs[-1], x)], updates=updates)
+    value, tangent = 0.0, 0.0
+    for e in generator().normal(size=50).tolist():
+        value, tangent = 0.9 * value + e, value + 0.9 * tangent
+    np.testing.assert_allclose(slope(0.9), [value, tangent], rtol=1e-12)
+    with pytest.raises(BadArgumentError, match=f"over {kind}, got a Generator over PCG64"):
+        f(rng())
+    with pytest.raises(BadArgumentError, match=r"expected one of PCG64, .*, got 'dice'"):
+        RngType("dice")
+
+
 def test_nothing_but_an_update_advances_a_state() -> None:
     state = gradc.shared(rng(), "state")
     draws = uniform(size=4, rng=state)
@@ -370,10 +403,13 @@ def test_calls_leave_nothing_behind() -> None:
 
 
 def test_other_generators_run_in_the_interpreter() -> None:
-    state = gradc.shared(np.random.Generator(np.random.Philox(3)))
+    class Own(np.random.Philox):
+        pass
+
+    state = gradc.shared(np.random.Generator(Own(3)))
     draws = normal(size=2, rng=state)
     f = gradc.function([], draws)
-    assert "random numbers of Philox are drawn by NumPy" in f.info["mode"]
+    assert "random numbers of Own are drawn by NumPy" in f.info["mode"]
     np.testing.assert_array_equal(f(), np.random.Generator(np.random.Philox(3)).normal(size=2))
     with pytest.raises(GraphError, match="kernels know PCG64"):
         gradc.function([], draws, mode="c")

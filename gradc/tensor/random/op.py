@@ -22,9 +22,9 @@ from gradc.ir import build, dtypes, ops, shapes
 from gradc.ir.distributions import DISTRIBUTIONS, copied, sample
 from gradc.ir.facts import permutation
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
-from gradc.ir.program import Builder, Var, tensor
+from gradc.ir.program import Builder, Var, state_type, tensor
 from gradc.ir.routines import UserRoutine
-from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
+from gradc.ir.types import NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.joining import stack
 from gradc.tensor.sharedvar import shared
@@ -119,7 +119,7 @@ class RandomVariable(Op):
         known = [v.data for v in values if isinstance(v, Constant)]
         if self.tried and 0 not in given and len(known) == len(values):
             self._try(known)
-        return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
+        return Apply(self, [rng, size, *values], [rng.type, TensorType(self._dtype(), shape)])
 
     def _fits(self, size: Sequence[int | None], parameters: Sequence[Value]) -> None:
         """Do the parameters broadcast to `size`, if one is given?"""
@@ -166,7 +166,7 @@ class RandomVariable(Op):
             dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
             if dims is None:
                 return builder.equation(build.call(UserRoutine(self)), args).outs
-            words = builder.constant(WORDS.shape[0], "int64")
+            words = builder.constant(state_type(state).words.shape[0], "int64")
             return builder.equation(build.call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
 

@@ -5,8 +5,7 @@ would take minutes, so rows are compiled in batches, many to one function; a bat
 called is taken apart to name the row.
 
 What the C compiler takes is nearly all of the time.  So a batch is compiled once for all tests that need it: values
-with the flags that users get, all else with -O1, which takes a third of the time and compiles the same C text (the
-flags that users get are for the night).
+with the flags that users get, all else as most tests (conftest.py).
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pytest
 
 import gradc
 import gradc.tensor as at
@@ -30,7 +28,6 @@ from tests.cases import CASES
 from tests.cases_base import Case, compute
 
 BATCH = 64
-LIGHT, SHIPPED = "-O1", ""      # the compiler's flags after gradc's own
 
 # Complex numbers, and sizes that depend on computed floats, go to the interpreter.
 NO_C_FORM = ("complex_from_polar",)
@@ -142,20 +139,14 @@ def cases_of(kind: str) -> list[Case]:
 
 
 @functools.cache
-def batch(kind: str, k: int, cc_flags: str) -> Batch:
-    with gradc.config.change_flags(cc_flags=cc_flags):
+def batch(kind: str, k: int) -> Batch:
+    with gradc.config.change_flags(cc_flags="" if kind == "value" else gradc.config.cc_flags):
         return Batch(list(map(ROW_OF[kind], cases_of(kind)[k * BATCH:(k + 1) * BATCH])))
 
 
 def batches(kind: str) -> range:
     """The numbers of the batches of a kind."""
     return range(-(-len(cases_of(kind)) // BATCH))
-
-
-def builds(kind: str) -> list:
-    """Arguments `k, cc_flags` of a test: each batch by day, and as users get it by night."""
-    return [*((k, LIGHT) for k in batches(kind)),
-            *(pytest.param(k, SHIPPED, marks=pytest.mark.nightly) for k in batches(kind))]
 
 
 def compare(row: Row, results: list, wants: list, what: str, rtol: float | None = None, atol: float = 1e-13) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-import gradc
 from gradc import errors
 from tests.batches import (
-    LIGHT,
     NO_C_FORM,
     SHAPES,
-    SHIPPED,
     batch,
-    builds,
+    batches,
     compare,
     compile_one,
     reshaped,
@@ -23,24 +20,22 @@ from tests.cases import CASES
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k, cc_flags", builds("single"))
-def test_float32(k: int, cc_flags: str) -> None:
-    made = batch("single", k, cc_flags)
+@pytest.mark.parametrize("k", batches("single"))
+def test_float32(k: int) -> None:
+    made = batch("single", k)
     wants = [r.oracle(r.values) for r in made.rows]
     run_and_compare(made, [r.values for r in made.rows], wants, "float32", atol=2e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("position, cc_flags", [
-    *((k, LIGHT) for k in range(0, len(CASES), 4)),
-    *(pytest.param(k, SHIPPED, marks=pytest.mark.nightly) for k in range(len(CASES)))])
-def test_one_row_alone(position: int, cc_flags: str) -> None:
+@pytest.mark.parametrize("position", [k if k % 4 == 0 else pytest.param(k, marks=pytest.mark.nightly)
+                                      for k in range(len(CASES))])
+def test_one_row_alone(position: int) -> None:
     """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
     row = value_row(CASES[position])
     if row.case.id in NO_C_FORM:
         pytest.skip("no C form")
-    with gradc.config.change_flags(cc_flags=cc_flags):
-        f = compile_one(row)
+    f = compile_one(row)
     for sizes in ({}, *SHAPES):
         given = reshaped(row.case, sizes)
         want = row.oracle(given)

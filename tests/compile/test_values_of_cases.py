@@ -12,7 +12,6 @@ from tests.batches import (
     LAYOUTS,
     NO_C_FORM,
     SHAPES,
-    SHIPPED,
     batch,
     batches,
     compare,
@@ -35,7 +34,7 @@ def test_few_rows_have_no_c_form(name: str) -> None:
 @pytest.mark.parametrize("k", batches("value"))
 def test_values(k: int) -> None:
     """C equals NumPy and the interpreter."""
-    made = batch("value", k, SHIPPED)
+    made = batch("value", k)
     values = [r.values for r in made.rows]
     run_and_compare(made, values, [r.oracle(r.values) for r in made.rows], "interpreter")
     wants = [[np.asarray(e).astype(y.dtype) for e, y in zip(r.case.expected(r.values), r.outputs)] for r in made.rows]
@@ -45,7 +44,7 @@ def test_values(k: int) -> None:
 @pytest.mark.parametrize("k", batches("value"))
 def test_layouts_of_inputs(k: int) -> None:
     """Strided, Fortran, reversed, unaligned, byte-swapped and read-only inputs; none is written to."""
-    made = batch("value", k, SHIPPED)
+    made = batch("value", k)
     wants = made.run([r.values for r in made.rows])
     for name, layout in LAYOUTS.items():
         values = [[np.asarray(layout(v)) for v in r.values] for r in made.rows]
@@ -59,7 +58,7 @@ def test_layouts_of_inputs(k: int) -> None:
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
 def test_edge_shapes(sizes: dict[int, int], k: int) -> None:
     """Where the interpreter has a result, C has the same; NumPy too, unless the row's formula fixes a size."""
-    made = batch("value", k, SHIPPED)
+    made = batch("value", k)
     values, wants = [], []
     for r in made.rows:
         given = reshaped(r.case, sizes)
@@ -95,7 +94,7 @@ def special_values(case: Case, shift: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("k", batches("value"))
 def test_special_values(k: int) -> None:
     """nan, inf, signed zeros, huge and tiny arguments: the same nan and inf, and the same numbers."""
-    made = batch("value", k, SHIPPED)
+    made = batch("value", k)
     for shift in (0, 1, 5):
         values = [special_values(r.case, shift) for r in made.rows]
         wants = [r.oracle(v) for r, v in zip(made.rows, values)]

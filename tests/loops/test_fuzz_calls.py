@@ -129,7 +129,7 @@ def more_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("seed", range(1000, 1015))
 def test_programs(seed: int) -> None:
-    test_fuzz.agrees(seed, "-O1")
+    test_fuzz.agrees(seed)
 
 
 @pytest.mark.parametrize("seed", range(1000, 1015))
@@ -149,7 +149,7 @@ def test_programs_that_sort(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = {**test_fuzz.STEPS, ordered: 60}
     monkeypatch.setattr(test_fuzz, "STEPS", steps)
     monkeypatch.setattr(test_fuzz_scan, "STEPS", steps)
-    test_fuzz.agrees(seed, "-O1")
+    test_fuzz.agrees(seed)
     program, values = test_fuzz_scan.looped(seed)
     compare(program, values, 1e-7)
     test_fuzz_nested.agrees(seed)

@@ -213,6 +213,7 @@ def test_stages_that_are_made_again_are_those_of_the_flags_then(cache):
     assert keys[0] != keys[1] and loops == [2, 4]
 
 
+@pytest.mark.usefixtures("users_flags")
 def test_accurate_math_is_that_of_scalar_libm() -> None:
     x, data = at.dvector("x"), np.linspace(-20, 20, 4001)
     with gradc.config.change_flags(math="accurate"):

@@ -133,12 +133,15 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
-    if None not in entries or any(not item.is_all for item in items):
+    whole = None in entries and all(item.is_all for item in items)
+    if not whole:
         result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
         result = build.dimshuffle(graph, result, (*perm, *rest))
+        if whole:
+            result.tag.steps = 1
     return result
 
 
@@ -275,7 +278,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
         raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
                                 f"{quoted(part)}")
     value = _fit(value, part, what, mode)
-    where, done = part, 0
+    where, done, written = part, 0, False
     steps = None
     while steps is None or done < steps:        # back to the whole, of which each step took a part
         if steps is None and "_tag" in where.__dict__ and hasattr(where.tag, "steps"):
@@ -288,11 +291,13 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
             value = apply(ops.Reshape(node.inputs[0].type.ndim), value, *sizes_of(node.inputs[0]))
         elif kind is ops.Gather or (node is not None and reads(node.op) is not None):
             value = apply(ops.writing(mode, node.op), node.inputs[0], value, *node.inputs[1:])
-            mode, steps = "set", steps or done + 1
+            mode, steps, written = "set", steps or done + 1, True
         else:
             raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
                                     f"{describe(where)}{at(where.source)}")
         where, done = node.inputs[0], done + 1
+    if not written:
+        value = build.put(graph, mode, where, value, (ops.Item(),) * where.type.ndim)
     return value
 
 

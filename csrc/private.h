@@ -92,6 +92,7 @@ extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they a
 
 /* index.c ------------------------------------------------------------------------------------------------ */
 
+int gradc_COUNT_TRUE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 

@@ -327,6 +327,8 @@ _ROWS = (
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
+    Routine("count_true", "(n)->()", ("bool",), ("int64",), lambda mask: np.asarray(np.count_nonzero(mask)),
+            "count_true", ("C",)),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",),
             positions=True),

@@ -65,6 +65,6 @@ CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
 # ------------------------------------------------------------------------------------------------- positions and counts
 
 
-for name in ("nonzero", "bincount"):
+for name in ("count_true", "nonzero", "bincount"):
     CALL_VJP[name] = lambda o, node, gs, wanted: [None] * len(node.inputs)
     CALL_JVP[name] = lambda o, node, tangents: [None]

@@ -188,7 +188,7 @@ SAMPLES: dict[type, Callable[[], Any]] = {
     ops.Assert: lambda: apply(ops.Assert("v must be positive"), V, at.gt(V, 0).all()),
     ops.Call: lambda: apply(ops.Call("normal", (0, 1)), gradc.shared(np.random.default_rng(3)), V.sum(),
                             at.constant(2.0, dtype="float64"), I)[1],
-    ops.Words: lambda: at.random.normal(M, rng=apply(ops.Words(True), apply(ops.Words(False), gradc.shared(
+    ops.Words: lambda: at.random.normal(M, rng=apply(ops.Words("PCG64"), apply(ops.Words(), gradc.shared(
         np.random.default_rng(3))))),
     ops.Scan: lambda: apply(ops.Scan(to_program([V], [V / 2 + 1]), 0, 1), I, V),
     ops.Cond: lambda: apply(ops.Cond(to_program([V], [2 * V]), to_program([V], [V])), at.gt(I, 0), V),

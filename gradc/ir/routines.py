@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import dtypes, matrices
+from gradc.ir import draws, dtypes, matrices
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -218,6 +218,15 @@ def _distribution(row: Distribution) -> Routine:
                    overwrites=0)
 
 
+def _draws(name: str, takes: tuple[str, ...], cores: str, gives: str, *faults: str, shown: int = 0,
+           works: bool = True) -> Routine:
+    """Draws of vectors, or out of given values: the next state, and the draws, of the shape stated."""
+    return Routine(name, f"(),{cores}->(),(...)", ("state", *takes), ("state", gives), getattr(draws, name), name,
+                   ("C",) * (1 + len(takes)), faults=tuple([("BadValueError", f"{name.partition('_')[0]}_rv failed: "
+                                                             f"ValueError: {what}") for what in faults]),
+                   shown=shown, overwrites=0, works=works, title=name.partition("_")[0])
+
+
 def solve_name(upper: bool, unit: bool) -> str:
     """The row that solves with a triangular matrix; unit: its diagonal is 1, whatever stands there."""
     return f"solve_{'upper' if upper else 'lower'}{'_unit' * unit}"
@@ -335,7 +344,21 @@ _ROWS = (
     # how often each of 0, 1, ... occurs; the number of counts is stated
     Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
         ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),
+    *[Routine(f"covariance_{method}", "(m,m),()->(m,m)", ("float64", "float64"), ("float64",),
+              draws.covariance_factor(method), "covariance_factor", ("C", "C"), (number,),
+              (("LinAlgError", "multivariate_normal_rv failed: the covariance has nan or inf"),
+               ("BadValueError", "multivariate_normal_rv failed: ValueError: covariance is not symmetric "
+                "positive-semidefinite")), cost=("m", "m", "m"), blas=True, works=True, title="multivariate_normal")
+      for number, method in enumerate(("svd", "eigh"))],
     *map(_distribution, DISTRIBUTIONS.values()),
+    _draws("permutation", ("int64",), "()", "int64", works=False),
+    _draws("choice", ("int64",) * 3, "(),(),()", "int64", "Cannot take a larger sample than population when replace is "
+           "False; got a sample of {0} out of {1}", shown=2),
+    _draws("choice_weighted", ("int64", "float64"), "(),(b,k)", "int64", "Fewer non-zero entries in p than size; got "
+           "{0} for {1}", shown=2),
+    _draws("dirichlet", ("float64",), "(b,k)", "float64", "alpha < 0; got {0:float}", shown=1),
+    _draws("multinomial", ("int64", "float64"), "(c),(b,k)", "int64", "n < 0; got {0}", "sum(pvals[:-1]) > 1.0",
+           shown=2, works=False),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
 

@@ -14,8 +14,8 @@ from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, jvp, vjp
 from gradc.errors import NoRuleError, NotDifferentiableError, at
 from gradc.ir import ops
-from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.graph import Apply, NullVariable, Variable
+from gradc.ir.routines import ROUTINES
 from gradc.ir.types import NullType
 
 
@@ -58,8 +58,9 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
     raise NotDifferentiableError(f"{why(node.op.routine)}{at(node.source)}")
 
 
-CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
-CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
+_DRAWS = [name for name, row in ROUTINES.items() if row.has_state]
+CALL_VJP.update(dict.fromkeys(_DRAWS, _draws_vjp))
+CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
 
 
 # ------------------------------------------------------------------------------------------------- positions and counts

@@ -90,6 +90,10 @@ extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they a
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
+/* sparse.c ----------------------------------------------------------------------------------------------- */
+
+int gradc_CSR_ROWS(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+
 /* random.c ----------------------------------------------------------------------------------------------- */
 
 extern const gradc_routine gradc_draw;          /* NULL if gradc was built without NumPy's library of distributions */

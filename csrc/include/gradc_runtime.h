@@ -57,15 +57,16 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
     ROW(LU_INVERSE) ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) \
     ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG)
-/* Those of sorting: one for each real type. */
+/* Those of sorting and of sparse matrices: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
-    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT)
+    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) \
+    ROW(CSR_DOT) ROW(CSR_TRANSPOSED_DOT) ROW(CSR_SAMPLED_DOT)
 #define GRADC_OF_TYPES(EACH, name) \
     EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO) ROW(BINCOUNT)
+    ROW(NONZERO) ROW(BINCOUNT) ROW(CSR_ROWS)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,

@@ -1,0 +1,118 @@
+/* sparse.c: products with matrices of compressed rows, for all real types.
+ *
+ * Row i has the entries begin[i]..end[i] - 1: data[k] in column indices[k].  Entries of a row may be in any order, and
+ * several of one column, which are added; what is wrong with a matrix is found before it is looked up. */
+#include <string.h>
+
+#include "private.h"
+
+#ifdef __GNUC__
+#pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
+#define GRADC_UNLIKELY(x) __builtin_expect(x, 0)
+#else
+#define GRADC_UNLIKELY(x) (x)
+#endif
+
+enum {
+    WIDEST = 16,                /* columns of a product that are summed at once                  */
+    LANES = 8                   /* sums of a product of two rows                                 */
+};
+enum { ROWS_FAULT = 1, INDEX_FAULT = 2 };               /* in the order of ir/routines.py */
+
+/* The entries of each row. */
+typedef struct rows {
+    int64_t count;
+    const int32_t *begin, *end, *indices;
+} rows;
+
+static int outside(gradc_frame *frame, int64_t index, int64_t size)
+{
+    frame->error[0] = index;
+    frame->error[1] = size;
+    return INDEX_FAULT;
+}
+
+/* The first three arrays; numbers: rows, entries.  A fault unless each row has its entries among these. */
+static int rows_of(gradc_frame *frame, const void *const *in, const int64_t *numbers, rows *of)
+{
+    *of = (rows){numbers[0], in[0], in[1], in[2]};
+    for (int64_t i = 0; i < of->count; ++i) {
+        const int32_t begin = of->begin[i], end = of->end[i];
+        if (GRADC_UNLIKELY(begin < 0 || end < begin || end > numbers[1])) {
+            frame->error[0] = i;
+            frame->error[1] = begin;
+            frame->error[2] = end;
+            frame->error[3] = numbers[1];
+            return ROWS_FAULT;
+        }
+    }
+    return 0;
+}
+
+/* A fault if an index is none of m. */
+static int checked(gradc_frame *frame, rows of, int64_t m)
+{
+    for (int64_t i = 0; i < of.count; ++i)
+        for (int32_t k = of.begin[i]; k < of.end[i]; ++k)
+            if ((uint64_t)(int64_t)of.indices[k] >= (uint64_t)m)
+                return outside(frame, of.indices[k], m);
+    return 0;
+}
+
+/* For each entry its row; 0 for those of no row.  numbers: rows, entries. */
+int gradc_CSR_ROWS(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    int64_t *made = memset(out[0], 0, (size_t)numbers[1] * sizeof(int64_t));
+    rows of;
+    const int status = rows_of(frame, in, numbers, &of);
+    for (int64_t i = 0; !status && i < of.count; ++i)
+        for (int32_t k = of.begin[i]; k < of.end[i]; ++k)
+            made[k] = i;
+    return status;
+}
+
+#define T double
+#define A double
+#define NAME(x) gradc_##x##_F64
+#include "sparse_template.h"
+#define T float
+#define A float
+#define NAME(x) gradc_##x##_F32
+#include "sparse_template.h"
+#define T int64_t
+#define A uint64_t
+#define NAME(x) gradc_##x##_I64
+#include "sparse_template.h"
+#define T uint64_t
+#define A uint64_t
+#define NAME(x) gradc_##x##_U64
+#include "sparse_template.h"
+#define T int32_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_I32
+#include "sparse_template.h"
+#define T uint32_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_U32
+#include "sparse_template.h"
+#define T int16_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_I16
+#include "sparse_template.h"
+#define T uint16_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_U16
+#include "sparse_template.h"
+#define T int8_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_I8
+#include "sparse_template.h"
+#define T uint8_t
+#define A uint32_t
+#define NAME(x) gradc_##x##_U8
+#include "sparse_template.h"
+#define T _Bool
+#define A _Bool
+#define NAME(x) gradc_##x##_BOOL
+#include "sparse_template.h"

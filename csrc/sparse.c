@@ -8,10 +8,22 @@
 
 #ifdef __GNUC__
 #pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
-#define GRADC_UNLIKELY(x) __builtin_expect(x, 0)
+#define UNLIKELY(x) __builtin_expect(x, 0)
 #else
-#define GRADC_UNLIKELY(x) (x)
+#define UNLIKELY(x) (x)
 #endif
+
+/* Loops compiled for each of some numbers of columns. */
+#define LOOPS static inline __attribute__((always_inline))
+#define OF_WIDTH(n, call, ...) \
+    switch (n) { \
+    case 1: call(1, __VA_ARGS__); \
+    case 2: call(2, __VA_ARGS__); \
+    case 4: call(4, __VA_ARGS__); \
+    case 8: call(8, __VA_ARGS__); \
+    case 16: call(16, __VA_ARGS__); \
+    default: call(n, __VA_ARGS__); \
+    }
 
 enum {
     WIDEST = 16,                /* columns of a product that are summed at once                  */
@@ -19,9 +31,10 @@ enum {
 };
 enum { ROWS_FAULT = 1, INDEX_FAULT = 2 };               /* in the order of ir/routines.py */
 
-/* The entries of each row. */
+/* The entries of each row; whole: each entry is one of just one row, in their order. */
 typedef struct rows {
     int64_t count;
+    int whole;
     const int32_t *begin, *end, *indices;
 } rows;
 
@@ -35,17 +48,21 @@ static int outside(gradc_frame *frame, int64_t index, int64_t size)
 /* The first three arrays; numbers: rows, entries.  A fault unless each row has its entries among these. */
 static int rows_of(gradc_frame *frame, const void *const *in, const int64_t *numbers, rows *of)
 {
-    *of = (rows){numbers[0], in[0], in[1], in[2]};
+    *of = (rows){numbers[0], 1, in[0], in[1], in[2]};
+    int64_t before = 0;
     for (int64_t i = 0; i < of->count; ++i) {
         const int32_t begin = of->begin[i], end = of->end[i];
-        if (GRADC_UNLIKELY(begin < 0 || end < begin || end > numbers[1])) {
+        if (UNLIKELY(begin < 0 || end < begin || end > numbers[1])) {
             frame->error[0] = i;
             frame->error[1] = begin;
             frame->error[2] = end;
             frame->error[3] = numbers[1];
             return ROWS_FAULT;
         }
+        of->whole &= begin == before;
+        before = end;
     }
+    of->whole &= before == numbers[1];
     return 0;
 }
 
@@ -63,9 +80,11 @@ static int checked(gradc_frame *frame, rows of, int64_t m)
 int gradc_CSR_ROWS(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    int64_t *made = memset(out[0], 0, (size_t)numbers[1] * sizeof(int64_t));
+    int64_t *made = out[0];
     rows of;
     const int status = rows_of(frame, in, numbers, &of);
+    if (!status && !of.whole)
+        memset(made, 0, (size_t)numbers[1] * sizeof(int64_t));
     for (int64_t i = 0; !status && i < of.count; ++i)
         for (int32_t k = of.begin[i]; k < of.end[i]; ++k)
             made[k] = i;

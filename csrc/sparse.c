@@ -9,8 +9,10 @@
 #ifdef __GNUC__
 #pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
 #define UNLIKELY(x) __builtin_expect(x, 0)
+#define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define UNLIKELY(x) (x)
+#define PREFETCH(address) ((void)(address))
 #endif
 
 /* Loops compiled for each of some numbers of columns. */
@@ -27,13 +29,14 @@
 
 enum {
     WIDEST = 16,                /* columns of a product that are summed at once                  */
-    LANES = 8                   /* sums of a product of two rows                                 */
+    LANES = 8,                  /* sums of a product of two rows                                 */
+    AHEAD = 16                  /* entries from one to that whose row of a dense matrix is fetched */
 };
 enum { ROWS_FAULT = 1, INDEX_FAULT = 2 };               /* in the order of ir/routines.py */
 
 /* The entries of each row; whole: each entry is one of just one row, in their order. */
 typedef struct rows {
-    int64_t count;
+    int64_t count, entries;
     int whole;
     const int32_t *begin, *end, *indices;
 } rows;
@@ -48,7 +51,7 @@ static int outside(gradc_frame *frame, int64_t index, int64_t size)
 /* The first three arrays; numbers: rows, entries.  A fault unless each row has its entries among these. */
 static int rows_of(gradc_frame *frame, const void *const *in, const int64_t *numbers, rows *of)
 {
-    *of = (rows){numbers[0], 1, in[0], in[1], in[2]};
+    *of = (rows){numbers[0], numbers[1], 1, in[0], in[1], in[2]};
     int64_t before = 0;
     for (int64_t i = 0; i < of->count; ++i) {
         const int32_t begin = of->begin[i], end = of->end[i];
@@ -64,6 +67,16 @@ static int rows_of(gradc_frame *frame, const void *const *in, const int64_t *num
     }
     of->whole &= before == numbers[1];
     return 0;
+}
+
+/* Fetches the row, of `bytes` bytes at a distance of `stride`, that the entry AHEAD of k needs. */
+LOOPS void fetch(const rows *of, int64_t k, const void *matrix, int64_t stride, int64_t bytes)
+{
+    if (bytes > 8 && k + AHEAD < of->entries) {
+        const uintptr_t row = (uintptr_t)matrix + (uintptr_t)((int64_t)of->indices[k + AHEAD] * stride);
+        PREFETCH(row);
+        PREFETCH(row + (uintptr_t)bytes - 1);
+    }
 }
 
 /* A fault if an index is none of m. */

@@ -16,6 +16,7 @@ LOOPS int NAME(panel)(int width, gradc_frame *frame, rows of, const T *restrict 
             if (UNLIKELY((uint64_t)j >= (uint64_t)m))
                 return outside(frame, j, m);
             const A a = (A)data[k];
+            fetch(&of, k, x + first, n * (int64_t)sizeof(T), width * (int64_t)sizeof(T));
             for (int c = 0; c < width; ++c)
                 sum[c] += a * (A)x[j * n + first + c];
         }
@@ -86,6 +87,7 @@ LOOPS int NAME(scattered)(int64_t n, gradc_frame *frame, rows of, const T *restr
             if (UNLIKELY((uint64_t)j >= (uint64_t)m))
                 return outside(frame, j, m);
             const A a = (A)data[k];
+            fetch(&of, k, made, n * (int64_t)sizeof(T), n * (int64_t)sizeof(T));
             for (int64_t c = 0; c < n; ++c)
                 made[j * n + c] = (T)((A)made[j * n + c] + a * (A)y[i * n + c]);
         }
@@ -114,6 +116,7 @@ LOOPS int NAME(sampled)(int64_t n, gradc_frame *frame, rows of, const T *restric
             const int64_t j = of.indices[k];
             if (UNLIKELY((uint64_t)j >= (uint64_t)m))
                 return outside(frame, j, m);
+            fetch(&of, k, v, n * (int64_t)sizeof(T), n * (int64_t)sizeof(T));
             A sum[LANES] = {0}, total = 0;
             int64_t c = 0;
             for (; c + LANES <= n; c += LANES)

@@ -83,7 +83,8 @@ def taken(value: object, form: str, what: str) -> CompressedArrays:
     in_order = getattr(value, "has_canonical_format", None)
     if in_order is None and (np.diff(indptr) < 0).any():
         raise BadValueError(f"{what}: indptr must not descend")
-    data, indices = data[:indptr[-1]], indices[:indptr[-1]]
+    if indptr[-1] != len(data):
+        data, indices = data[:indptr[-1]], indices[:indptr[-1]]
     if in_order is None:
         in_order = _in_order(indices, indptr)
     if not in_order:
@@ -92,6 +93,8 @@ def taken(value: object, form: str, what: str) -> CompressedArrays:
 
 
 def _shape(shape: Any, what: str) -> tuple[int, int]:
+    if type(shape) is tuple and len(shape) == 2 and all(type(s) is int and s >= 0 for s in shape):
+        return shape
     sizes = np.asarray(shape)
     if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or (sizes < 0).any():
         raise ShapeError(f"{what}: the shape of a matrix is two sizes, got {quoted(shape)}")
@@ -101,6 +104,8 @@ def _shape(shape: Any, what: str) -> tuple[int, int]:
 def _integers(given: Any, what: str, name: str) -> np.ndarray:
     """A vector as int32."""
     made = np.asarray(given)
+    if made.dtype == np.int32 and made.ndim == 1:
+        return made
     if made.ndim != 1 or (made.dtype.kind not in "iu" and made.size):
         raise BadArgumentError(f"{what}: {name} is a vector of integers, got {quoted(given)}")
     if made.dtype.itemsize > 4 or made.dtype == np.uint32:

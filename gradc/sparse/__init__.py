@@ -11,5 +11,6 @@ from gradc.sparse.elementwise import *
 from gradc.sparse.parts import *
 from gradc.sparse.products import *
 from gradc.sparse.sharedvar import *
+from gradc.sparse.solve import *
 from gradc.sparse.structure import *
 from gradc.sparse.variable import *

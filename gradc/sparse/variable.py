@@ -7,7 +7,7 @@ gradient by a matrix is the one by its data: a matrix of the same pattern.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradc.config import config
@@ -129,6 +129,10 @@ class SparseVariable:
 
     def __bool__(self) -> bool:
         return True
+
+    def __iter__(self) -> Iterator[TensorVariable]:
+        """Data, indices and indptr: `data, indices, indptr = x`."""
+        return iter((self.data, self.indices, self.indptr))
 
     # ------------------------------------------------------------------------------------ operators and methods
 

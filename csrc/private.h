@@ -99,6 +99,9 @@ int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, voi
 /* covariance.c ------------------------------------------------------------------------------------------- */
 
 int gradc_COVARIANCE_FACTOR(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+/* sparse.c ----------------------------------------------------------------------------------------------- */
+
+int gradc_CSR_ROWS(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 

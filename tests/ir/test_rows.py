@@ -14,6 +14,7 @@ import pytest
 from gradc.errors import TypeMismatchError
 from gradc.ir import dtypes, scalars
 from gradc.ir.interp import float_to_int
+from gradc.ir.scalar_code import c_functions
 from gradc.ir.scalars import DOMAINS, ROWS
 from tests.cases_elemwise import EXACT
 
@@ -56,7 +57,8 @@ def c_function(row, dtype):
 def compile_rows(directory, compiler, flags, dtypes_):
     source, target = directory / "rows.c", directory / "rows.so"
     text = "".join(c_function(row, dtype) for row, dtype in instances() if dtype in dtypes_)
-    source.write_text(f'#include "gradc_math.h"\n{text}')
+    special = "\n".join(c_functions([row.function for row in ROWS.values() if row.function is not None]))
+    source.write_text(f'#include "gradc_sizes.h"\n#include "gradc_math.h"\n{special}\n{text}')
     command = [compiler, *FLAGS, *flags, str(source), "-o", str(target), "-lm"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:4000]
@@ -129,8 +131,12 @@ def sample(row, dtype, special, seed=0):
 def size_of(row, exact, args):
     """What an error is measured against: the value, or what cancels (in logaddexp; gammaln and psi below 0)."""
     size = np.abs(exact)
-    if row.name == "logaddexp":
+    if row.name in ("logaddexp", "logaddexp2"):
         return np.maximum(size, np.maximum(*map(np.abs, args)))
+    if row.name == "ierfcx":        # its recurrence loses a bit or two an order
+        return np.where(np.asarray(args[1]) > 1, size, size * 3.0 ** np.minimum(np.abs(args[0]), 60))
+    if row.name == "dawsn_slope":
+        return np.where(np.abs(args[0]) < 3.2, np.maximum(size, 1), size)
     return np.where(args[0] < 0, np.maximum(size, size.dtype.type(4)), size) if row.name in ("gammaln", "psi") else size
 
 
@@ -145,7 +151,7 @@ def assert_same(row, got, want, args, accuracy):
         gap = np.abs(got.astype("longdouble") - want) / np.spacing(size_of(row, want, args))
     near_overflow = np.abs(np.where(np.isfinite(want), want, got)) > 0.999 * top
     bad = np.where(finite, gap > accuracy, ~(np.isnan(got) & np.isnan(want) | (got == want) | near_overflow))
-    if row.name not in ("maximum", "minimum", "clip"):
+    if row.name not in ("maximum", "minimum", "clip", "fmax", "fmin"):
         bad |= (want == 0) & (got == 0) & (np.signbit(got) != np.signbit(want))
     where = np.flatnonzero(bad)[:5]
     assert where.size == 0, (row.name, [tuple(a[k] for a in args) for k in where], got[where], want[where])
@@ -232,7 +238,7 @@ class NumpyNamespace:
         return False
 
 
-NOT_HOLOMORPHIC = {"abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
+NOT_HOLOMORPHIC = {"nextafter", "abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
 DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d) if callable(d)]
 
 

@@ -11,6 +11,7 @@ import scipy.special as sp
 
 import gradc.tensor as at
 from tests.cases_base import Arg, Case, M, S, V, bools, ints
+from tests.cases_special import EXACT_SPECIAL
 
 
 def ierfcx(n: Any, x: Any) -> Any:
@@ -46,13 +47,8 @@ EXACT: dict[str, Callable[..., Any]] = {
     "ierfcx": ierfcx, "one_minus_square": lambda x: 1 - x * x, "times_complement": lambda x: x * (1 - x),
     "sech_squared": lambda x: mpmath.sech(x) ** 2, "hypot": mpmath.hypot,
     "hypot_slope": lambda x, y: x / mpmath.hypot(x, y), "log_plus_one": lambda x: mpmath.log(x) + 1,
-    "softsign": lambda x: x / (1 + abs(x)), "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
-    "logaddexp2": lambda x, y: mpmath.log(mpmath.mpf(2) ** x + mpmath.mpf(2) ** y, 2),
-    "ndtr": mpmath.ncdf, "log_ndtr": lambda x: mpmath.log(mpmath.ncdf(x)), "ndtri": lambda p: -mpmath.sqrt(2) * mpmath.erfinv(1 - 2 * p),
-    "log_ndtr_slope": lambda x: mpmath.npdf(x) / mpmath.ncdf(x),
-    "dawsn": lambda x: mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(-x * x) * mpmath.erfi(x),
-    "dawsn_slope": lambda x: 1 - x * mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x) * mpmath.erfi(x),
-    "zeta": lambda s, q: mpmath.zeta(s, q),
+    "softsign": lambda x: x / (1 + abs(x)),
+    **EXACT_SPECIAL,
 }
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Blanks, Names
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
-from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.routines import GENERIC, Routine, get_routine
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -162,9 +162,9 @@ class Printer:
                 return f"gradc_size_{e.row}({', '.join(args)})"
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
-            called = get_row(e.row)
-            if called.snippet is not None or called.function is not None:
-                self.snippets[called.snippet or called.function] = None
+            row = get_row(e.row)
+            if (called := row.snippet or row.function) is not None:
+                self.snippets[called] = None
             text = row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
             if self.carried and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
                 return text.replace("gradc_", "gradc_step_", 1)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gradc.ir.elementary import Array
-from gradc.ir.scalars import Value, keep, row, difference
+from gradc.ir.scalars import Value, difference, keep, row
 
 _LOG_2 = math.log(2)
 

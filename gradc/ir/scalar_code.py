@@ -40,7 +40,7 @@ class ScalarFunction:
         return self.python(*args)
 
     def numpy(self, *args: Any) -> Any:
-        """Its value for arrays that broadcast: computed in float64, and rounded to the dtype that they have in common."""
+        """Its value for arrays that broadcast: computed in float64, and rounded to their common dtype."""
         arrays = [np.asarray(a) for a in args]
         dtype = np.result_type(*arrays)
         if dtype.kind not in "fc":
@@ -49,7 +49,7 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             if self.branch_free:
                 return np.asarray(self.python(*work)).astype(dtype)
-            work = [np.ascontiguousarray(a) for a in np.broadcast_arrays(*work)]
+            work = np.broadcast_arrays(*work)
             made = [self.python(*point) for point in zip(*[a.ravel() for a in work])]
             return np.array(made, dtype).reshape(work[0].shape)
 

@@ -1,7 +1,7 @@
 """The words that algorithms of special functions are written in: functions of numbers that NumPy and C both have.
 
-They take float64 numbers or arrays, and complex ones near the real axis: of those, conditions ask the real part, so that
-derivatives of an algorithm can be checked by complex steps.  `C_TEXT` has their C forms, with {0} for an argument.
+They take float64 numbers or arrays, and complex ones near the real axis: of those, conditions ask the real part, so
+that derivatives of an algorithm can be checked by complex steps.  `C_TEXT` has their C forms, with {0} for an argument.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ arctan = np.arctan
 
 def fabs(x: Real) -> Real:
     """|x|."""
-    return np.where(x.real < 0, -x, x)[()] if np.iscomplexobj(x) else np.abs(x)
+    return np.asarray(np.where(x.real < 0, -x, x))[()] if np.iscomplexobj(x) else np.abs(x)
 
 
 def floor(x: Real) -> Real:
@@ -38,7 +38,7 @@ def copysign(x: Real, y: Real) -> Real:
     """|x| with the sign of y."""
     if np.iscomplexobj(x) or np.iscomplexobj(y):
         a = fabs(np.asarray(x))
-        return np.where(np.signbit(np.real(y)), -a, a)[()]
+        return np.asarray(np.where(np.signbit(np.real(y)), -a, a))[()]
     return np.copysign(x, y)
 
 
@@ -49,7 +49,7 @@ def power(x: Real, y: Real) -> Real:
 
 def select(condition: Any, x: Real, y: Real) -> Real:
     """x where the condition holds, else y; both are computed.  Branch-free code is vectorised."""
-    return np.where(condition, x, y)[()]
+    return np.asarray(np.where(condition, x, y))[()]
 
 
 def both(a: Any, b: Any) -> Any:

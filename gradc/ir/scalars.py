@@ -128,7 +128,8 @@ def _second(a: str, b: str) -> tuple[str, str]:
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
     "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
     "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
-    "magnitude": _magnitude, "phase": _phase, "real": _floating, "scaled": _scaled, "exponent": _exponent, "bits": _bits, "select": _select, "second": _second,
+    "magnitude": _magnitude, "phase": _phase, "real": _floating,
+    "scaled": _scaled, "exponent": _exponent, "bits": _bits, "select": _select, "second": _second,
 }
 
 # Cost of one element in units of an addition, measured with libmvec on AVX-512: what fusion weighs
@@ -139,7 +140,8 @@ COST = {"free": 0, "add": 1, "fma": 2, "divide": 4, "root": 5, "exp": 10, "power
 # Where tests sample a row's arguments (all of them).
 DOMAINS: dict[str, tuple[float, float]] = {
     "all": (-4.0, 4.0), "positive": (0.1, 8.0), "negative": (-8.0, -0.05), "unit": (-0.95, 0.95),
-    "above_one": (1.05, 8.0), "above_minus_one": (-0.9, 8.0), "zero_to_two": (0.05, 1.95), "zero_to_one": (0.02, 0.98),
+    "above_one": (1.05, 8.0), "above_minus_one": (-0.9, 8.0), "zero_to_two": (0.05, 1.95),
+    "zero_to_one": (0.02, 0.98), "below_zero": (-0.35, -0.01),
 }
 
 

@@ -97,7 +97,7 @@ def beta_fraction(a: Real, b: Real, x: Real) -> Real:
         c = 1 + term / c
         delta = d * c
         h *= delta
-        if fabs(delta - 1) < 1e-16:
+        if not fabs(delta - 1) >= 1e-16:
             break
     return h
 
@@ -159,7 +159,7 @@ def beta_fraction_slope(a: Real, b: Real, x: Real, da: Real, db: Real) -> Real:
         c = 1 + term / c
         change = dd / d + dc / c
         total += change
-        if fabs(c * d - 1) < 1e-16 and fabs(change) <= 1e-16 * fabs(total):
+        if not fabs(c * d - 1) >= 1e-16 and not fabs(change) > 1e-16 * fabs(total):
             break
     return total
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, both, cos, either, fabs, floor, log, log1p, select, sin
+from gradc.ir.scalar_math import Real, both, fabs, floor, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
 
 INFINITY = float("inf")
@@ -103,7 +103,7 @@ def sinc_derivative(n: Real, x: Real) -> Real:
     odd = n != 2 * floor(0.5 * n)
     start = n + 1 if odd else n
     term = 1.0
-    for k in range(1, int(start) + 1):
+    for _ in range(int(start)):
         term *= _PI
     sign = -1 if floor(0.5 * start) != 2 * floor(0.25 * start) else 1
     term *= sign / (start + 1)

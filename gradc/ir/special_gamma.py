@@ -62,8 +62,8 @@ def psi(x: Real) -> Real:
 
     Below 3 by psi(u + 1) = psi(u) + 1/u from its zero's neighbourhood [1, 2], there (u - root) times a rational
     function (Boost.Math's digamma, J. Maddock, 2006: the root in three parts, coefficients); from 3 on by the sum of
-    1/u ... 1/(u + 6) and the asymptotic series (NIST DLMF 5.11.2) at u + 7, and of itself from 10; below 0 by reflection.
-    All quotients have one common denominator.
+    1/u ... 1/(u + 6) and the asymptotic series (NIST DLMF 5.11.2) at u + 7, of itself from 10;
+    below 0 by reflection.  All quotients have one common denominator.
     """
     u = select(x <= 0, 1 - x, x)
     near, far = u < 3, u >= 10
@@ -100,8 +100,8 @@ def psi(x: Real) -> Real:
 def tri_gamma(x: Real) -> Real:
     """The derivative of psi; infinite at 0 and at negative integers.
 
-    Below 10 by the sum of 1/u**2 ... 1/(u + 6)**2, as one quotient, then the asymptotic series (NIST DLMF 5.15.8); below
-    0 by reflection.
+    Below 10 by the sum of 1/u**2 ... 1/(u + 6)**2, as one quotient, then the asymptotic series (NIST DLMF 5.15.8);
+    below 0 by reflection.
     """
     u = select(x <= 0, 1 - x, x)
     far = u >= 10
@@ -123,8 +123,8 @@ def tri_gamma(x: Real) -> Real:
 def zeta(s: Real, q: Real) -> Real:
     """Hurwitz' zeta function, the sum of (k + q)**-s over k = 0, 1, ...: inf at s = 1, nan for s < 1, as SciPy.
 
-    Terms up to k + q >= 8 + s, then the Euler-Maclaurin formula (NIST DLMF 25.11.28).  q <= 0: inf at whole numbers, nan
-    for other s than whole ones.
+    Terms up to k + q >= 8 + s, then the Euler-Maclaurin formula (NIST DLMF 25.11.28).  q <= 0: inf at whole numbers,
+    nan for other s than whole ones.
     """
     if s != s or q != q or s < 1:
         return NAN

@@ -73,7 +73,7 @@ def gamma_series(a: Real, x: Real) -> Real:
 
 @scalar
 def gamma_fraction(a: Real, x: Real) -> Real:
-    """exp(x) x**-a times the upper incomplete gamma function: a continued fraction (NIST DLMF 8.9.2), by Lentz's method."""
+    """exp(x) x**-a times the upper incomplete gamma function: the continued fraction of NIST DLMF 8.9.2."""
     b = x + 1 - a
     c, d = 1e300, 1 / b
     h = d
@@ -84,7 +84,7 @@ def gamma_fraction(a: Real, x: Real) -> Real:
         c = b + an / c
         delta = c * d
         h *= delta
-        if fabs(delta - 1) < 1e-16:
+        if not fabs(delta - 1) >= 1e-16:
             break
     return h
 
@@ -225,7 +225,7 @@ def gammainc_slope(a: Real, x: Real) -> Real:
         h *= delta
         change = by_c / c + by_d / d
         by_h += change
-        if fabs(delta - 1) < 1e-16 and fabs(change) <= 1e-16 * fabs(by_h):
+        if not fabs(delta - 1) >= 1e-16 and not fabs(change) > 1e-16 * fabs(by_h):
             break
     return -gamma_prefix(a, x) * a * h * (logarithm - psi(a) + by_h)
 

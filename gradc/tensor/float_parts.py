@@ -61,7 +61,7 @@ def spacing(x: TensorLike) -> TensorVariable:
 
 
 def ldexp(x: TensorLike, n: TensorLike) -> TensorVariable:
-    """x * 2**n, rounded once; a fractional part of n is dropped.  Dtype: floating, that of x.  The gradient by n is 0."""
+    """x * 2**n, rounded once; a fraction of n is dropped.  Dtype: floating, that of x.  The gradient by n is 0."""
     return elementwise("ldexp", x, n)
 
 

@@ -109,20 +109,27 @@ def special_values(dtype):
     return np.array([np.nan, *positive, *[-v for v in positive]], kind)
 
 
+ORDERS = {"polygamma": {0: (0, 8)}, "ierfcx": {0: (0, 4)}, "sinc_derivative": {0: (0, 4)},
+          "spence_derivative": {0: (1, 4)}, "betainc_slope": {3: (0, 2)}, "betainc_curvature": {3: (0, 2), 4: (0, 2)}}
+
+SCALAR_VALUES = [np.nan, 0.0, 0.25, 1.0, -0.0, 0.5, np.inf, 2.5, -1.0, 10.0, 3.0, -2.5, -np.inf, 100.0, -0.5, 1e-20]
+
+
 def sample(row, dtype, special, seed=0):
     """Arguments: all combinations of special values, or random values of the row's domain."""
     kinds = ["bool" if row.rule == "select" and k == 0 else dtype for k in range(row.nin)]
     if special:
         values = [special_values(k) for k in kinds]
-        if row.nin == 3:
+        if row.function is not None and row.nin > 1:        # no numbers for which loops are long
+            values = [np.array(SCALAR_VALUES, dtype)[::{2: 1, 3: 3, 4: 4, 5: 5}[row.nin]]] * row.nin
+        elif row.nin == 3:
             values = [v[:: 1 if v.dtype == bool else 2] for v in values]
         return [np.array(column, k) for k, column in zip(kinds, zip(*itertools.product(*values)))]
     rng = np.random.default_rng(seed)
     lo, hi = DOMAINS[row.domain]
-    if row.name == "polygamma":             # its order is an integer
-        return [rng.integers(0, 8, 501).astype(dtype), rng.uniform(lo, hi, 501).astype(dtype)]
-    if row.name == "ierfcx":
-        return [rng.integers(0, 4, 501).astype(dtype), rng.uniform(lo, hi, 501).astype(dtype)]
+    if row.name in ORDERS:                  # an argument is an integer
+        return [rng.integers(*ORDERS[row.name][k], 501).astype(dtype) if k in ORDERS[row.name] else
+                rng.uniform(lo, hi, 501).astype(dtype) for k in range(row.nin)]
     return [rng.integers(0, 2, 501).astype(bool) if k == "bool" else
             rng.uniform(lo, hi, 501).astype(k) if np.dtype(k).kind == "f" else
             rng.integers(np.iinfo(k).min, np.iinfo(k).max, 501, dtype=k, endpoint=True) for k in kinds]

@@ -63,6 +63,21 @@ CALL_VJP.update(dict.fromkeys(_DRAWS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
 
 
+def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+                wanted: Sequence[bool]) -> list[Variable | None]:
+    """Undefined by the covariance: NumPy's factors jump where singular values cross."""
+    return [NullVariable(NullType(why("multivariate_normal"))), None]
+
+
+def _factor_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
+    raise NotDifferentiableError(f"{why('multivariate_normal')}{at(node.source)}")
+
+
+for name in ("covariance_svd", "covariance_eigh"):
+    CALL_VJP[name] = _factor_vjp
+    CALL_JVP[name] = _factor_jvp
+
+
 # ------------------------------------------------------------------------------------------------- positions and counts
 
 

@@ -20,6 +20,7 @@ from gradc.compile.ingest import ingest
 from gradc.gradient import Lop, Rop, grad, hessian, hessian_vector_product, jacobian
 from gradc.ir.interp import evaluate
 from gradc.passes.phases import optimize
+from gradc.sparse import SparseVariable
 from tests.control.test_jacobian import numeric
 from tests.control.test_sparse_jacobian import dense
 from tests.loops.kernels import compare
@@ -271,13 +272,14 @@ def agrees(seed: int) -> None:
     }
     outputs: list[Any] = []
     for made in (*first.values(), *second.values()):
-        outputs += made if isinstance(made, tuple) else [made]
+        outputs += made if isinstance(made, SparseVariable) else [made]
     outputs += [made for made, _ in products.values()]
     program = ingest([x], outputs).program
     got = iter(evaluate(program, [given]))
     for names, wanted, error in ((first, want, 1e-9), (second, curved, 1e-7)):
         for name, made in names.items():
-            value = dense([next(got) for _ in made], wanted.shape) if isinstance(made, tuple) else next(got)
+            is_sparse = isinstance(made, SparseVariable)
+            value = dense([next(got) for _ in made], wanted.shape) if is_sparse else next(got)
             close(value, wanted, error, f"{name} {wanted.shape}")
     for name, (_, wanted) in products.items():
         close(next(got), wanted, 1e-7 if name[0] in "Hh" else 1e-9, name)

@@ -57,6 +57,9 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(RAYLEIGH, 1) ROW(WALD, 2) ROW(F, 2) ROW(NONCENTRAL_CHISQUARE, 2) ROW(NONCENTRAL_F, 3) \
     ROW(NEGATIVE_BINOMIAL, 2) ROW(HYPERGEOMETRIC, 3) ROW(ZIPF, 1) ROW(LOGSERIES, 1) ROW(HALFNORMAL, 2) ROW(CAUCHY, 2) \
     ROW(HALFCAUCHY, 2) ROW(PARETO, 2) ROW(INVGAMMA, 2) ROW(T, 3) ROW(TRUNCEXPON, 3) ROW(GENGAMMA, 3) ROW(BETABINOM, 3)
+/* Draws of vectors, and out of given values: the same, with parameters as gradc/ir/routines.py says. */
+#define GRADC_DRAWS_OF_VECTORS(ROW) \
+    ROW(PERMUTATION) ROW(CHOICE) ROW(CHOICE_WEIGHTED) ROW(DIRICHLET) ROW(MULTINOMIAL)
 /* Those of linear algebra: one of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
@@ -71,15 +74,15 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO) ROW(BINCOUNT) ROW(CSR_ROWS)
+    ROW(COUNT_TRUE) ROW(NONZERO) ROW(BINCOUNT) ROW(COVARIANCE_FACTOR) ROW(CSR_ROWS)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBER_OF_DRAWS(name, parameters) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,
 #define GRADC_NUMBERS_OF_REALS(name) GRADC_OF_TYPES(GRADC_NUMBER_OF, name)
 enum {
-    GRADC_DISTRIBUTIONS(GRADC_NUMBER_OF_DRAWS) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
-    GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
+    GRADC_DISTRIBUTIONS(GRADC_NUMBER_OF_DRAWS) GRADC_DRAWS_OF_VECTORS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)
+    GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS) GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
 };
 
 static inline int64_t gradc_bits(double value)

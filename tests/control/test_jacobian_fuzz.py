@@ -244,7 +244,7 @@ def slope(f: Callable[..., Any], x: np.ndarray, direction: np.ndarray) -> np.nda
     return (8 * one - two) / (12 * STEP)
 
 
-def agrees(seed: int, optimize_c: str) -> None:
+def agrees(seed: int) -> None:
     """All that there is of first and second order, by gradc, is what complex step and differences find."""
     r, n = grown(seed)
     numbers = np.random.default_rng(seed)
@@ -283,8 +283,7 @@ def agrees(seed: int, optimize_c: str) -> None:
             close(value, wanted, error, f"{name} {wanted.shape}")
     for name, (_, wanted) in products.items():
         close(next(got), wanted, 1e-7 if name[0] in "Hh" else 1e-9, name)
-    if optimize_c:
-        compare(optimize(program, checked=True), [given], 1e-9, optimize_c)
+    compare(optimize(program, checked=True), [given], 1e-9)
 
 
 def close(got: Any, wanted: np.ndarray, error: float, name: str) -> None:
@@ -294,13 +293,13 @@ def close(got: Any, wanted: np.ndarray, error: float, name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_random_functions(seed: int) -> None:
-    agrees(seed, "-O1")
+    agrees(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(100, 140, 200))
 def test_random_functions_at_length(seed: int) -> None:
-    agrees(seed, "-O1")
+    agrees(seed)
 
 
 @pytest.mark.parametrize("seed", range(300, 320))

@@ -260,7 +260,7 @@ def test_every_dtype(dtype: str) -> None:
 
 def test_common_dtypes() -> None:
     x, y = sparse.csr_fmatrix("x"), at.dvector("y")
-    assert (x @ y).dtype == "float64" and (x @ at.ivector()).dtype == "float64" and (x @ at.fvector()).dtype == "float32"
+    assert (x @ y).dtype == (x @ at.ivector()).dtype == "float64" and (x @ at.fvector()).dtype == "float32"
     assert (x + sparse.csc_dmatrix()).dtype == "float64" and sparse.fcast(sparse.csr_dmatrix()).dtype == "float32"
     with pytest.raises(TypeMismatchError, match="complex"):
         sparse.csr_matrix("x", "complex128")
@@ -287,7 +287,7 @@ def test_values_that_are_no_matrix_of_the_kind(product: Any) -> None:
             ((data, indices, indptr, (6, 4)), ShapeError, "4 columns is multiplied by 5 rows")):
         with pytest.raises(error, match=text):
             product(given, Y)
-    with pytest.raises(BadArgumentError, match='"x".*is missing'):
+    with pytest.raises(BadArgumentError, match=r'"x".*is missing'):
         product(y=Y)
     with pytest.raises(BadArgumentError, match="twice"):
         product(A, Y, x=A)

@@ -59,6 +59,9 @@ GRADC_VECTOR_2(hypot)
 #undef GRADC_VECTOR_2
 #endif
 
+/* Of functions without branches: a loop that calls one is vector code only where it stands in the loop. */
+#define GRADC_INLINED inline __attribute__((always_inline))
+
 /* ------------------------------------------------------------------------------------- c ? x : y */
 
 /* x and y are values, computed before: no branch, hence no load in one.  gcc makes branches of ?:, moves loads into

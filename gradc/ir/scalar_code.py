@@ -113,7 +113,8 @@ class _Translation:
     def whole(self) -> str:
         name, many = f"gradc_{self.function.name}", self.results > 1
         takes = [f"double {p}" for p in self.parameters]
-        head = f"static inline {'void' if many else 'double'} {name}_f64("
+        inline = "static GRADC_INLINED" if self.function.branch_free else "static inline"
+        head = f"{inline} {'void' if many else 'double'} {name}_f64("
         head += ", ".join(takes + [f"double *result_{k}" for k in range(self.results)] * many) + ")"
         tables = [f"    static const double {key}[] = {{\n" + textwrap.fill(
             ", ".join(map(repr, table)), 108, initial_indent="        ", subsequent_indent="        ") + "};"

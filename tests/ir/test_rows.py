@@ -142,6 +142,10 @@ def size_of(row, exact, args):
         return np.maximum(size, np.maximum(*map(np.abs, args)))
     if row.name == "ierfcx":        # its recurrence loses a bit or two an order
         return np.where(np.asarray(args[1]) > 1, size, size * 3.0 ** np.minimum(np.abs(args[0]), 60))
+    if row.name in ("j0", "j1", "y0", "y1", "jv", "yv"):       # they oscillate
+        return np.maximum(size, 0.3 / np.sqrt(np.maximum(np.abs(args[-1]), 1)))
+    if row.name == "betaln":
+        return np.maximum(size, 1)
     if row.name == "dawsn_slope":
         return np.where(np.abs(args[0]) < 3.2, np.maximum(size, 1), size)
     return np.where(args[0] < 0, np.maximum(size, size.dtype.type(4)), size) if row.name in ("gammaln", "psi") else size
@@ -327,7 +331,8 @@ def test_ulp_bounds(compiled):
     mpmath.mp.prec = 200
     for name, reference in EXACT.items():
         row = ROWS[name]
-        args = [a[:150] for a in sample(row, "float64", False, seed=5)]
+        slow = row.function is not None and not row.function.branch_free        # mpmath's value
+        args = [a[:12 if slow else 150] for a in sample(row, "float64", False, seed=5)]
         got = run_c(compiled[0], row, "float64", args)
         worst = 0.0
         for value, *point in zip(got, *args):

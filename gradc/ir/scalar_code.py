@@ -3,7 +3,7 @@
 `@scalar` marks a function of float64 numbers in a small part of Python: assignments, `if`, `while`, `for` over a
 `range`, `return` of a number or of some, arithmetic without `**`, comparisons, conditional expressions, and calls of
 what `ir.scalar_math` has and of other such functions.  Names from outside are numbers and tuples of them: tables, of
-which an element is read by a loop's variable, or all by `horner` or `chebyshev`.  `@branch_free` marks one that only
+which an element is read by a loop's variable, or all by `horner`.  `@branch_free` marks one that only
 assigns and returns: it runs on whole arrays, and C compilers make vector code of it.
 
 The interpreter calls `numpy`; generated code has `c_functions`.  So there is one text of each algorithm and table.
@@ -31,8 +31,8 @@ _ARITHMETIC: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.D
 class ScalarFunction:
     """A function of numbers, to be run and to be translated; called, it is the Python function."""
 
-    def __init__(self, python: Callable[..., Any], branch_free: bool) -> None:
-        self.python, self.branch_free = python, branch_free
+    def __init__(self, python: Callable[..., Any], branch_free: bool, positive: ScalarFunction | None = None) -> None:
+        self.python, self.branch_free, self.positive = python, branch_free, positive
         self.name = python.__name__
         self.__doc__ = python.__doc__
 
@@ -76,6 +76,12 @@ def branch_free(python: Callable[..., Any]) -> ScalarFunction:
     return ScalarFunction(python, True)
 
 
+def branch_free_with(positive: ScalarFunction) -> Callable[[Callable[..., Any]], ScalarFunction]:
+    """As `branch_free`; `positive` computes the same, bit by bit, of numbers above 0, which is all that vectors of those
+    then cost."""
+    return lambda python: ScalarFunction(python, True, positive)
+
+
 def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
     """The text of all of them and of what they call, each once and behind what it calls."""
     made: dict[ScalarFunction, str] = {}
@@ -99,6 +105,7 @@ class _Translation:
         self.function, self.calls = function, dict[ScalarFunction, None]()
         self.outer = function.python.__globals__         # type: ignore[attr-defined]
         self.lines: list[str] = []
+        self.count = 0                      # names made for parts of polynomials
         self.indent = "    "
         tree = ast.parse(textwrap.dedent(inspect.getsource(function.python))).body[0]
         assert isinstance(tree, ast.FunctionDef)
@@ -114,7 +121,8 @@ class _Translation:
         name, many = f"gradc_{self.function.name}", self.results > 1
         takes = [f"double {p}" for p in self.parameters]
         inline = "static GRADC_INLINED" if self.function.branch_free else "static inline"
-        head = f"{inline} {'void' if many else 'double'} {name}_f64("
+        positive = self.function.positive
+        head = f"{inline} {'void' if many else 'double'} {name}_{'any' if positive else 'f64'}("
         head += ", ".join(takes + [f"double *result_{k}" for k in range(self.results)] * many) + ")"
         tables = [f"    static const double {key}[] = {{\n" + textwrap.fill(
             ", ".join(map(repr, table)), 108, initial_indent="        ", subsequent_indent="        ") + "};"
@@ -122,6 +130,9 @@ class _Translation:
         names = [f"    {kind} {key}{' = 0' if kind != 'int' else ''};" for key, kind in self.kinds.items()
                  if key not in self.parameters and kind != "int"]
         lines = [head, "{", *tables, *names, *self.lines, "}"]
+        if positive is not None:
+            self.calls[positive] = None
+            lines += [f"GRADC_LANES({name}, gradc_{positive.name}_f64)"]
         if not many:
             floats = ", ".join([f"float {p}" for p in self.parameters])
             lines += [f"static inline float {name}_f32({floats}) {{ return (float){name}_f64("
@@ -311,9 +322,8 @@ class _Translation:
 
     def of_call(self, node: ast.Call) -> tuple[str, str]:
         called = self.outer.get(self.name(node.func))
-        if called in (scalar_math.horner, scalar_math.chebyshev):
-            table, x = self.outer[self.name(node.args[0])], self.expr(node.args[1])[0]
-            return (_horner if called is scalar_math.horner else self.clenshaw)(table, x), "double"
+        if called is scalar_math.horner:
+            return self.polynomial(self.outer[self.name(node.args[0])], self.expr(node.args[1])[0]), "double"
         args = [self.expr(a)[0] for a in node.args]
         if isinstance(called, ScalarFunction):
             if called is not self.function:
@@ -323,14 +333,15 @@ class _Translation:
             raise self.fault(node)
         return C_TEXT[called].format(*args), "bool" if called in (scalar_math.both, scalar_math.either) else "double"
 
-    def clenshaw(self, table: tuple[float, ...], x: str) -> str:
-        self.count = getattr(self, "count", 0) + 1
-        b1, b2, twice = (f"{part}_{self.count}" for part in ("b", "c", "twice"))
-        self.line(f"const double {twice} = 2 * ({x}); double {b1} = 0, {b2} = 0;")
-        for c in reversed(table[1:]):
-            b1, b2 = b2, b1
-            self.line(f"{b1} = GRADC_FMA_f64({twice}, {b2}, {self.literal(c)} - {b1});")
-        return f"GRADC_FMA_f64({x}, {b1}, {self.literal(table[0])} - {b2})"
+    def polynomial(self, table: tuple[float, ...], x: str) -> str:
+        """By Horner's rule; a long one in halves, even and odd powers, which a CPU computes at the same time."""
+        self.count += 1
+        at, square = f"at_{self.count}", f"square_{self.count}"
+        self.line(f"const double {at} = {x};")
+        if len(table) < 6:
+            return _horner(table, at)
+        self.line(f"const double {square} = {at} * {at};")
+        return f"GRADC_FMA_f64({_horner(table[1::2], square)}, {at}, {_horner(table[::2], square)})"
 
 
 def _horner(table: tuple[float, ...], x: str) -> str:

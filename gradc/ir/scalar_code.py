@@ -55,9 +55,16 @@ class ScalarFunction:
 
     @cached_property
     def c_text(self) -> tuple[str, tuple[ScalarFunction, ...]]:
-        """C functions for both dtypes of floats, and what else they call."""
+        """A C function of float64, and what else it calls."""
         made = _Translation(self)
         return made.text, tuple(made.calls)
+
+    @property
+    def c_float32(self) -> str:
+        """The C function of float32: computed in float64, and rounded."""
+        names = self.python.__code__.co_varnames[:self.python.__code__.co_argcount]
+        return (f"static inline float gradc_{self.name}_f32({', '.join(f'float {p}' for p in names)}) "
+                f"{{ return (float)gradc_{self.name}_f64({', '.join(names)}); }}")
 
     def __repr__(self) -> str:
         return f"ScalarFunction({self.name})"
@@ -77,13 +84,12 @@ def branch_free(python: Callable[..., Any]) -> ScalarFunction:
 
 
 def branch_free_with(positive: ScalarFunction) -> Callable[[Callable[..., Any]], ScalarFunction]:
-    """As `branch_free`; `positive` computes the same, bit by bit, of numbers above 0, which is all that vectors of those
-    then cost."""
+    """As `branch_free`; `positive` computes the same of numbers above 0, bit by bit: all that vectors of those cost."""
     return lambda python: ScalarFunction(python, True, positive)
 
 
 def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
-    """The text of all of them and of what they call, each once and behind what it calls."""
+    """The text of all of them, for both dtypes, and of what they call, each once and behind what it calls."""
     made: dict[ScalarFunction, str] = {}
 
     def add(function: ScalarFunction) -> None:
@@ -93,9 +99,11 @@ def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
                 add(called)
             made[function] = text
 
-    for function in functions:
+    wanted = list(functions)
+    for function in wanted:
         add(function)
-    return [line for text in made.values() for line in [*text.split("\n"), ""]]
+    return [line for function, text in made.items()
+            for line in [*text.split("\n"), *[function.c_float32] * (function in wanted), ""]]
 
 
 class _Translation:
@@ -133,10 +141,6 @@ class _Translation:
         if positive is not None:
             self.calls[positive] = None
             lines += [f"GRADC_LANES({name}, gradc_{positive.name}_f64)"]
-        if not many:
-            floats = ", ".join([f"float {p}" for p in self.parameters])
-            lines += [f"static inline float {name}_f32({floats}) {{ return (float){name}_f64("
-                      f"{', '.join(self.parameters)}); }}"]
         return "\n".join(lines)
 
     def fault(self, node: ast.AST) -> NoRuleError:

@@ -65,21 +65,25 @@ def gammaln(x: Real) -> Real:
 def psi_of_positive(x: Real) -> Real:
     """The digamma function for x > 0.
 
-    Near its zero (x - root) times a polynomial computed with mpmath, the root in three parts; else the sum of 1/x ...
-    1/(x + 6) and the asymptotic series (NIST DLMF 5.11.2) at x + 7, from 10 on that of x; one division for all.
+    Below 2.6 (u - root) times a rational function computed with mpmath, the root in three parts, u = x or, below 0.85,
+    x + 1, less 1/x; else the sum of 1/x ... 1/(x + 6) and the asymptotic series (NIST DLMF 5.11.2) at x + 7, from 10 on
+    that of x.  One division for all.
     """
-    far = x >= 10
+    far, near, low = x >= 10, x < 2.6, x < 0.85
     c = select(far, 4.0, x + 3)
     s = c * c
     top = select(far, 0.0, (s - 1) * (s - 4) * (s - 9) + 2 * s * ((3 * s - 28) * s + 49))
     below = select(far, 1.0, c * ((s - 1) * (s - 4) * (s - 9)))
     w = select(far, x, x + 7)
     wide = select(w > 1e100, 1e100, w)
-    inverse = 1 / (below * wide)
-    i = below * inverse
+    v = select(low, x + 1, select(near, x, 1.5))
+    q = horner(_PSI_NEAR_Q, v - 1.5)
+    d = select(low, x, 1.0)
+    inverse = 1 / select(near, q * d, below * wide)
+    i = select(near, 0.1, below * inverse)
     value = log(w) - top * wide * inverse - i * (0.5 + i * horner(_PSI_SERIES, i * i))
-    root = ((x - _PSI_ROOT_1) - _PSI_ROOT_2) - _PSI_ROOT_3
-    return select(fabs(root) < 0.25, root * horner(_PSI_NEAR, select(fabs(root) < 0.25, root, 0)), value)
+    root = ((v - _PSI_ROOT_1) - _PSI_ROOT_2) - _PSI_ROOT_3
+    return select(near, (root * horner(_PSI_NEAR_P, v - 1.5) * d - select(low, q, 0)) * inverse, value)
 
 
 @branch_free_with(psi_of_positive)
@@ -179,7 +183,7 @@ def polygamma(n: Real, x: Real) -> Real:
         factorial *= k
     sign = -1 if 0.5 * n == floor(0.5 * n) else 1
     if x == 0:
-        return copysign(INFINITY, x) if sign < 0 else INFINITY
+        return -copysign(INFINITY, x) if sign < 0 else INFINITY
     return sign * factorial * zeta(n + 1, x)
 
 
@@ -210,12 +214,14 @@ _STIRLING = (
 _PSI_ROOT_1 = 1569415565 / 1073741824
 _PSI_ROOT_2 = 381566830 / 1073741824 / 1073741824
 _PSI_ROOT_3 = 9.016312093258696e-20
-# psi(root + t)/t for |t| < 1/4.
-_PSI_NEAR = (
-    0.9676722454476212, -0.4427631689835921, 0.2584997609556692, -0.16394270544241896, 0.10782405068518648,
-    -0.07219956125229793, 0.048804288936995, -0.033161127003590044, 0.022597600030388333, -0.015424732927915295,
-    0.01054042008110321, -0.007205648491809147, 0.0048964487211041055, -0.003349049719740059,
-    0.0025958729291928623, -0.0017758493952056947,
+# psi(x)/(x - root) in x - 1.5, on [0.85, 2.6].
+_PSI_NEAR_P = (
+    0.9510558760318328, 1.2014085891208737, 0.5535069557630222, 0.11527417144905333, 0.010719949621299324,
+    0.000357465931208748, 1.1380606446481188e-06, -8.007450697219262e-09,
+)
+_PSI_NEAR_Q = (
+    1.0, 1.7086651282599745, 1.0901587380612128, 0.33067844143944897, 0.049587524341694694,
+    0.003390992209840712, 7.846603311443282e-05,
 )
 # The rest of the asymptotic series of psi for x >= 10, of tri_gamma for x >= 7, in 1/x**2.
 _PSI_SERIES = (

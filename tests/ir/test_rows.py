@@ -148,7 +148,9 @@ def size_of(row, exact, args):
         return np.maximum(size, 1)
     if row.name == "dawsn_slope":
         return np.where(np.abs(args[0]) < 3.2, np.maximum(size, 1), size)
-    return np.where(args[0] < 0, np.maximum(size, size.dtype.type(4)), size) if row.name in ("gammaln", "psi") else size
+    if row.name in ("gammaln", "psi", "polygamma"):
+        return np.where(args[-1] < 0, np.maximum(size, size.dtype.type(4)), size)
+    return size
 
 
 def assert_same(row, got, want, args, accuracy):
@@ -180,7 +182,7 @@ def test_c_equals_numpy(compiled):
 
 def test_each_template_uses_an_argument_at_most_once():
     for row, dtype in instances():
-        text = c_text(row, dtype, ["@0", "@1", "@2"])
+        text = c_text(row, dtype, [f"@{k}" for k in range(row.nin)])
         assert all(text.count(f"@{k}") <= 1 for k in range(row.nin)), row.name
 
 
@@ -249,6 +251,7 @@ class NumpyNamespace:
         return False
 
 
+BY_DIFFERENCES = {"gammainc_slope", "betainc_slope"}      # their derivatives by parameters
 NOT_HOLOMORPHIC = {"nextafter", "abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
 DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d) if callable(d)]
 
@@ -275,7 +278,7 @@ def test_derivative_is_the_derivative(name, k):
             h = 1e-6
             want, rtol = (shifted(h) - shifted(-h)) / (2 * h), 1e-7
         else:
-            want, rtol = np.imag(shifted(1e-30j)) / 1e-30, 1e-11
+            want, rtol = np.imag(shifted(1e-30j)) / 1e-30, 1e-8 if name in BY_DIFFERENCES else 1e-11
     np.testing.assert_allclose(got, g * want, rtol=rtol, atol=rtol)
 
 

@@ -49,7 +49,7 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             if self.branch_free:
                 return np.asarray(self.python(*work)).astype(dtype)
-            work = np.broadcast_arrays(*work)
+            work = list(np.broadcast_arrays(*work))
             made = [self.python(*point) for point in zip(*[a.ravel() for a in work])]
             return np.array(made, dtype).reshape(work[0].shape)
 

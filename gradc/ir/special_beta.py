@@ -183,13 +183,20 @@ def betainc_slope(a: Real, b: Real, x: Real, da: Real) -> Real:
 
 @scalar
 def betainc_curvature(a: Real, b: Real, x: Real, da: Real, by_a: Real) -> Real:
-    """The derivative of `betainc_slope` by a (by_a = 1) or b (0): central differences of sixth order."""
+    """The derivative of `betainc_slope` by a (by_a = 1) or b (0), as `gammainc_curvature`."""
     if not (a > 0 and b > 0 and 0 <= x <= 1):
         return NAN
     z = a if by_a == 1 else b
-    h = 0.005 * (z if z < 1 else sqrt(z))
+    h = 0.001 if z < 0.05 else 0.005 * (z if z < 1 else sqrt(z))
     ha = h * by_a
     hb = h * (1 - by_a)
+    if z < 0.05:
+        return (-2.45 * betainc_slope(a, b, x, da) + 6 * betainc_slope(a + ha, b + hb, x, da)
+                - 7.5 * betainc_slope(a + 2 * ha, b + 2 * hb, x, da)
+                + 20 * betainc_slope(a + 3 * ha, b + 3 * hb, x, da) / 3
+                - 3.75 * betainc_slope(a + 4 * ha, b + 4 * hb, x, da)
+                + 1.2 * betainc_slope(a + 5 * ha, b + 5 * hb, x, da)
+                - betainc_slope(a + 6 * ha, b + 6 * hb, x, da) / 6) / h
     return (45 * (betainc_slope(a + ha, b + hb, x, da) - betainc_slope(a - ha, b - hb, x, da))
             - 9 * (betainc_slope(a + 2 * ha, b + 2 * hb, x, da) - betainc_slope(a - 2 * ha, b - 2 * hb, x, da))
             + (betainc_slope(a + 3 * ha, b + 3 * hb, x, da)

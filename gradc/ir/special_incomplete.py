@@ -240,9 +240,14 @@ def temme_ratio(eta: Real, t: Real) -> Real:
 
 @scalar
 def gammainc_curvature(a: Real, x: Real) -> Real:
-    """The second derivative of gammainc by a: central differences of sixth order of the first one."""
+    """The second derivative of gammainc by a: differences of sixth order of the first one, forward ones near 0."""
     if not (a > 0 and x >= 0):
         return NAN
+    if a < 0.05:
+        h = 0.001
+        return (-2.45 * gammainc_slope(a, x) + 6 * gammainc_slope(a + h, x) - 7.5 * gammainc_slope(a + 2 * h, x)
+                + 20 * gammainc_slope(a + 3 * h, x) / 3 - 3.75 * gammainc_slope(a + 4 * h, x)
+                + 1.2 * gammainc_slope(a + 5 * h, x) - gammainc_slope(a + 6 * h, x) / 6) / h
     h = 0.005 * (a if a < 1 else sqrt(a))
     return (45 * (gammainc_slope(a + h, x) - gammainc_slope(a - h, x))
             - 9 * (gammainc_slope(a + 2 * h, x) - gammainc_slope(a - 2 * h, x))

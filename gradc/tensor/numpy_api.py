@@ -24,10 +24,12 @@ from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
 from gradc.tensor import (
+    bessel,
     contract,
     creation,
     diagonals,
     einstein,
+    entropies,
     extra,
     filters,
     float_parts,
@@ -338,6 +340,7 @@ FUNCTIONS: dict[str, Row] = {
     "clip": (_clip, "a a_min= a_max= min= max="), "round": (_round, "a decimals="), "around": (_round, "a decimals="),
     "real": (ew.real, "val"), "imag": (ew.imag, "val"), "angle": (_angle, "z deg="),
     "nan_to_num": (ew.nan_to_num, "x nan= posinf= neginf="), "copy": (ew.identity, "a"),
+    "sinc": (entropies.sinc, "x"), "i0": (bessel.i0, "x"),
     "isposinf": (ew.isposinf, "x"), "isneginf": (ew.isneginf, "x"), "astype": (cast, "x dtype"),
     # products
     "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),

@@ -99,6 +99,11 @@ int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, voi
 
 int gradc_COVARIANCE_FACTOR(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
+/* quantiles.c -------------------------------------------------------------------------------------------- */
+
+int gradc_GAMMA_SLOPE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+int gradc_BETA_SLOPE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+
 /* random.c ----------------------------------------------------------------------------------------------- */
 
 /* NULL if gradc was built without NumPy's library of distributions */

@@ -73,7 +73,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
 /* Those of one dtype. */
 #define GRADC_OF_ONE_DTYPE(ROW) \
-    ROW(NONZERO) ROW(BINCOUNT) ROW(COVARIANCE_FACTOR)
+    ROW(NONZERO) ROW(BINCOUNT) ROW(COVARIANCE_FACTOR) ROW(GAMMA_SLOPE) ROW(BETA_SLOPE)
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBER_OF_DRAWS(name, parameters) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import draws, dtypes, matrices
+from gradc.ir import draws, dtypes, matrices, quantiles
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -348,6 +348,9 @@ _ROWS = (
                ("BadValueError", "multivariate_normal_rv failed: ValueError: covariance is not symmetric "
                 "positive-semidefinite")), cost=("m", "m", "m"), blas=True, works=True, title="multivariate_normal")
       for number, method in enumerate(("svd", "eigh"))],
+    *[Routine(name, f"{','.join(['(n)'] * count)}->(n)", ("float64",) * count, ("float64",), value, name,
+              ("C",) * count)
+      for name, count, value in (("gamma_slope", 3, quantiles.gamma_slope), ("beta_slope", 5, quantiles.beta_slope))],
     *map(_distribution, DISTRIBUTIONS.values()),
     _draws("permutation", ("int64",), "()", "int64", works=False),
     _draws("choice", ("int64",) * 3, "(),(),()", "int64", "Cannot take a larger sample than population when replace is "

@@ -7,6 +7,7 @@ routine has several arguments and results, None where one is zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
@@ -17,6 +18,8 @@ from gradc.ir import ops
 from gradc.ir.graph import Apply, NullVariable, Variable
 from gradc.ir.routines import ROUTINES
 from gradc.ir.types import NullType
+from gradc.tensor import elemwise as ew
+from gradc.tensor.random.pathwise import PATHS, pulled
 
 
 @vjp(ops.Call)
@@ -40,27 +43,83 @@ def call_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> li
 # ------------------------------------------------------------------------------------------------- draws
 
 
-def why(name: str) -> str:
+def why(node: Apply) -> str:
     """Why there is no gradient."""
-    return f"draws of {name} have no gradient by its parameters; scale and shift standard ones instead"
+    return f"draws of {node.op.title} have no gradient by its parameters"
 
 
 def _draws_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
                wanted: Sequence[bool]) -> list[Variable | None]:
-    """Undefined by every parameter."""
-    count = len(node.op.split(node.inputs)[0]) - 1
-    undefined = [NullVariable(NullType(why(node.op.routine))) for _ in range(count)]
-    return [None, *undefined, *[None] * (len(node.inputs) - 1 - count)]
+    """As the draws move with the parameters; undefined where they don't."""
+    (_, *parameters), _ = node.op.split(node.inputs)
+    path, g, x = PATHS.get(node.op.routine), gs[-1], node.outputs[-1]
+    found: list[Variable | None] = [NullVariable(NullType(why(node))) for _ in parameters]
+    if path is not None and g is not None:
+        found = [pulled(g, slope, p) for slope, p in zip(path(x, *parameters), parameters)]  # type: ignore[arg-type]
+    return [None, *found, *[None] * (len(node.inputs) - 1 - len(found))]
 
 
 def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
-    """Nothing moves unless a parameter does, and then it is undefined."""
-    raise NotDifferentiableError(f"{why(node.op.routine)}{at(node.source)}")
+    (_, *parameters), _ = node.op.split(node.inputs)
+    path, x = PATHS.get(node.op.routine), node.outputs[-1]
+    if path is None:
+        raise NotDifferentiableError(f"{why(node)}{at(node.source)}")
+    terms: list[Any] = [ew.second(x, t * slope) for t, slope in zip(tangents[1:], path(x, *parameters))  # type: ignore
+                        if t is not None]
+    return [None, ew.add(*terms, 0.0)]
+
+
+def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+                wanted: Sequence[bool]) -> list[Variable | None]:
+    return [NullVariable(NullType(why(node))), None]
 
 
 _DRAWS = [name for name, row in ROUTINES.items() if row.has_state]
 CALL_VJP.update(dict.fromkeys(_DRAWS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
+CALL_VJP.update(dict.fromkeys(("covariance_svd", "covariance_eigh"), _factor_vjp))
+CALL_JVP.update(dict.fromkeys(("covariance_svd", "covariance_eigh"), _draws_jvp))
+
+
+# ------------------------------------------------------------------------------------------------- slopes of quantiles
+
+
+def _slope_by_x(o: Symbolic, node: Apply) -> Variable:
+    """The derivative of s = -(dF/da)/f by x, f the density: -d(log f)/da - s d(log f)/dx; x is all that moves."""
+    s, one = node.outputs[0], o.number(1.0, "float64")
+    if node.op.routine == "gamma_slope":
+        a, x, of = node.inputs
+        relative = o.sub(o.true_divide(o.sub(a, one), x), one)
+    else:
+        a, b, x, y, of = node.inputs
+        relative = o.sub(o.true_divide(o.sub(a, one), x), o.true_divide(o.sub(b, one), y))
+    return o.neg(o.add(of, o.mul(s, relative)))
+
+
+def _slope_why(node: Apply) -> str:
+    return f"second derivatives of draws by the shape are not known ({node.op.routine})"
+
+
+def _slope_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+               wanted: Sequence[bool]) -> list[Variable | None]:
+    """By x, with what follows from it; undefined by the shapes."""
+    shapes = 1 if node.op.routine == "gamma_slope" else 2
+    (g,) = gs
+    assert g is not None
+    undefined = [NullVariable(NullType(_slope_why(node))) for _ in range(shapes)]
+    return [*undefined, o.mul(g, _slope_by_x(o, node)), *[None] * shapes]
+
+
+def _slope_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
+    shapes = 1 if node.op.routine == "gamma_slope" else 2
+    if any(t is not None for t in tangents[:shapes]):
+        raise NotDifferentiableError(f"{_slope_why(node)}{at(node.source)}")
+    moved = tangents[shapes]
+    return [None if moved is None else o.mul(moved, _slope_by_x(o, node))]
+
+
+for name in ("gamma_slope", "beta_slope"):
+    CALL_VJP[name], CALL_JVP[name] = _slope_vjp, _slope_jvp
 
 
 # ------------------------------------------------------------------------------------------------- positions and counts

@@ -92,17 +92,16 @@ extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they a
 
 /* index.c ------------------------------------------------------------------------------------------------ */
 
+int gradc_COUNT_TRUE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
 /* covariance.c ------------------------------------------------------------------------------------------- */
 
 int gradc_COVARIANCE_FACTOR(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+/* sparse.c ----------------------------------------------------------------------------------------------- */
 
-/* quantiles.c -------------------------------------------------------------------------------------------- */
-
-int gradc_GAMMA_SLOPE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
-int gradc_BETA_SLOPE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+int gradc_CSR_ROWS(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
 /* random.c ----------------------------------------------------------------------------------------------- */
 

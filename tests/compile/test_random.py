@@ -303,7 +303,7 @@ def test_a_call_that_fails_changes_no_state() -> None:
     line = "test_random.py"
     f = native([x], draws, updates={state: draws.owner.outputs[0], total: total + draws.sum()})
     before = state.get_value(borrow=True)
-    with pytest.raises(ExecutionError, match=f"normal_rv failed: ValueError: scale < 0(.|\n)*{line}"):
+    with pytest.raises(ExecutionError, match=f"normal failed: ValueError: scale < 0(.|\n)*{line}"):
         f(-1.0)
     assert state.get_value(borrow=True) is before and total.get_value() == 1.0
     np.testing.assert_array_equal(f(2.0), rng().normal(0, 2, 3))
@@ -335,7 +335,7 @@ def test_parameters_that_numpy_refuses(name: str, args: tuple[Any, ...]) -> None
     draws = getattr(at.random, name)(*inputs, rng=rng())
     messages = []
     for f in (native(inputs, draws), gradc.function(inputs, draws, mode="interpret")):
-        with pytest.raises(ExecutionError, match="_rv failed: ") as caught:
+        with pytest.raises(ExecutionError, match=f"{name} failed: ") as caught:
             f(*args)
         messages.append(str(caught.value).split("\n", maxsplit=1)[0])
     assert messages[0].replace("is NaN", "contains NaNs") == messages[1].replace("is NaN", "contains NaNs")

@@ -69,62 +69,25 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
     return [None, ew.add(*terms, 0.0)]
 
 
-def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
-                wanted: Sequence[bool]) -> list[Variable | None]:
-    return [NullVariable(NullType(why(node))), None]
-
-
 _DRAWS = [name for name, row in ROUTINES.items() if row.has_state]
 CALL_VJP.update(dict.fromkeys(_DRAWS, _draws_vjp))
 CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
-CALL_VJP.update(dict.fromkeys(("covariance_svd", "covariance_eigh"), _factor_vjp))
-CALL_JVP.update(dict.fromkeys(("covariance_svd", "covariance_eigh"), _draws_jvp))
 
 
-# ------------------------------------------------------------------------------------------------- slopes of quantiles
+def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+                wanted: Sequence[bool]) -> list[Variable | None]:
+    """Undefined by the covariance: NumPy's factors jump where singular values cross."""
+    return [NullVariable(NullType(why(node))), None]
 
 
-def _slope_by_x(o: Symbolic, node: Apply) -> Variable:
-    """The derivative of s = -(dF/da)/f by x, f the density: -d(log f)/da - s d(log f)/dx; x is all that moves."""
-    s, one = node.outputs[0], o.number(1.0, "float64")
-    if node.op.routine == "gamma_slope":
-        a, x, of = node.inputs
-        relative = o.sub(o.true_divide(o.sub(a, one), x), one)
-    else:
-        a, b, x, y, of = node.inputs
-        relative = o.sub(o.true_divide(o.sub(a, one), x), o.true_divide(o.sub(b, one), y))
-    return o.neg(o.add(of, o.mul(s, relative)))
-
-
-def _slope_why(node: Apply) -> str:
-    return f"second derivatives of draws by the shape are not known ({node.op.routine})"
-
-
-def _slope_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
-               wanted: Sequence[bool]) -> list[Variable | None]:
-    """By x, with what follows from it; undefined by the shapes."""
-    shapes = 1 if node.op.routine == "gamma_slope" else 2
-    (g,) = gs
-    assert g is not None
-    undefined = [NullVariable(NullType(_slope_why(node))) for _ in range(shapes)]
-    return [*undefined, o.mul(g, _slope_by_x(o, node)), *[None] * shapes]
-
-
-def _slope_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
-    shapes = 1 if node.op.routine == "gamma_slope" else 2
-    if any(t is not None for t in tangents[:shapes]):
-        raise NotDifferentiableError(f"{_slope_why(node)}{at(node.source)}")
-    moved = tangents[shapes]
-    return [None if moved is None else o.mul(moved, _slope_by_x(o, node))]
-
-
-for name in ("gamma_slope", "beta_slope"):
-    CALL_VJP[name], CALL_JVP[name] = _slope_vjp, _slope_jvp
+for name in ("covariance_svd", "covariance_eigh"):
+    CALL_VJP[name] = _factor_vjp
+    CALL_JVP[name] = _draws_jvp
 
 
 # ------------------------------------------------------------------------------------------------- positions and counts
 
 
-for name in ("nonzero", "bincount"):
+for name in ("count_true", "nonzero", "bincount"):
     CALL_VJP[name] = lambda o, node, gs, wanted: [None] * len(node.inputs)
     CALL_JVP[name] = lambda o, node, tangents: [None]

@@ -215,7 +215,7 @@ class RandomVariable(Op):
         return [None, None, *[pulled(g, slope, p) for slope, p in zip(slopes, parameters)]]  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return f"{self.name}_rv"
+        return self.name
 
 
 def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],

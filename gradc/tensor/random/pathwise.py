@@ -10,17 +10,15 @@ Reparameterization Gradients, NeurIPS 2018.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradc.config import config
-from gradc.ir import build, dtypes, graph, ops
-from gradc.ir.graph import apply
+from gradc.ir import build, dtypes, graph
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
-from gradc.tensor.convert import cast, sizes_of
+from gradc.tensor.convert import cast
 from gradc.tensor.variable import TensorVariable as Var
 
 Slopes: TypeAlias = "Sequence[Any]"         # variables, and numbers, that broadcast to the draws
@@ -29,14 +27,19 @@ Path = Callable[..., Slopes]                # of the draws and the parameters
 
 def gamma_slope(a: Var, x: Var) -> Var:
     """dx/da of a gamma number x of shape a, scale 1; x at a fixed quantile.  Relative error below 1e-11."""
-    a, x = _alike(a, x)
-    return _flat("gamma_slope", a, x, _or_zero(x, ew.log(x) - ew.psi(a)))
+    a, x = cast(a, "float64"), cast(x, "float64")
+    slope = -ew.elementwise("gammainc_slope", a, x) / ew.elementwise("gamma_density", a, x)
+    return ew.switch(ew.eq(x, 0), 0.0, slope)
 
 
 def beta_slope(a: Var, b: Var, x: Var, y: Var) -> Var:
-    """dx/da of a beta number x = 1 - y at a fixed quantile.  Relative error below 1e-10."""
-    a, b, x, y = _alike(a, b, x, y)
-    return _flat("beta_slope", a, b, x, y, _or_zero(x, ew.log(x) - ew.psi(a) + ew.psi(a + b)))
+    """dx/da of a beta number x = 1 - y at a fixed quantile, from the smaller of both.  Relative error below 1e-11."""
+    a, b, x, y = [cast(v, "float64") for v in (a, b, x, y)]
+    low = ew.le(x, y)
+    first, second, least = ew.switch(low, a, b), ew.switch(low, b, a), ew.minimum(x, y)
+    slope = ew.elementwise("betainc_slope", first, second, least, ew.switch(low, 1.0, 0.0))
+    slope = slope / ew.elementwise("beta_density", first, second, least)
+    return ew.switch(ew.eq(least, 0), 0.0, ew.switch(low, -slope, slope))
 
 
 def pulled(g: Var, slope: Any, parameter: Var) -> Var:
@@ -49,23 +52,6 @@ def pulled(g: Var, slope: Any, parameter: Var) -> Var:
         found = red.sum(found, axes)
     dtype = parameter.type.dtype
     return cast(build.insert_axes(graph, found, ones, len(want)), dtype if dtype in dtypes.FLOATS else config.floatX)
-
-
-def _alike(*values: Var) -> list[Var]:
-    """The values as float64, in the shape that they have together."""
-    wide = [cast(v, "float64") for v in values]
-    whole = reduce(ew.add, wide)                # only its shape is looked at
-    return [ew.second(whole, v) for v in wide]
-
-
-def _flat(routine: str, *values: Var) -> Var:
-    made = apply(build.call(routine), *[v.flatten() for v in values])
-    return apply(ops.Reshape(values[0].type.ndim), made, *sizes_of(values[0]))
-
-
-def _or_zero(x: Var, value: Var) -> Var:
-    """`value` where it is finite; where x is 0 nothing moves."""
-    return ew.switch(ew.eq(x, 0), 0.0, value)
 
 
 def _location_scale(x: Var, loc: Var, scale: Var) -> Slopes:

@@ -126,7 +126,7 @@ def test_the_bits_and_the_state_are_numpys(shapes: tuple[int, ...], size: Any) -
 
 def test_every_distribution_is_tested() -> None:
     others = {"categorical", "choice", "dirichlet", "multinomial", "multivariate_normal", "permutation",
-              "shuffle"}
+              "shuffle", "default_rng"}
     assert {name for name in at.random.__all__ if name.islower()} == DISTRIBUTIONS.keys() | others
 
 

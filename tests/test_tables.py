@@ -17,6 +17,7 @@ from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.errors import NoRuleError
 from gradc.ir import infer, interp, ops
 from gradc.ir.batch import BATCH, batch
+from gradc.ir.complex_parts import SPLIT
 from gradc.ir.convert import to_program
 from gradc.ir.facts import FACTS, Facts
 from gradc.ir.graph import apply
@@ -25,7 +26,6 @@ from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
 from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES, analyse
-from gradc.passes.complex_parts import SPLIT
 
 KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
 
@@ -56,7 +56,7 @@ def test_every_kind_has_facts_and_rows(kind: type) -> None:
 
 @KINDS
 def test_every_kind_of_complex_values_has_parts(kind: type) -> None:
-    assert (kind in SPLIT) is (kind not in (ops.Iota, ops.Words)), "no entry in passes/complex_parts.py"
+    assert (kind in SPLIT) is (kind not in (ops.Iota, ops.Words)), "no entry in ir/complex_parts.py"
 
 
 class Twist(ops.OpKind):

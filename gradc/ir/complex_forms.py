@@ -1,7 +1,7 @@
 """Scalar functions of complex numbers, each as formulas for the real and the imaginary part of its result.
 
 A form is written against a namespace `o` whose `o.NAME` is the row NAME of `ir.scalars`, as derivatives are, so that it
-runs on NumPy arrays (tests) and in Programs (`passes.complex_parts`).  It is given each argument as a pair (real part,
+runs on NumPy arrays (tests) and in Programs (`ir.complex_parts`).  It is given each argument as a pair (real part,
 imaginary part) and gives such a pair, or one real value.  No form calls a complex function of the C library: all are
 made of rows that have vector code.
 

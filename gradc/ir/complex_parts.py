@@ -1,4 +1,4 @@
-"""Complex numbers become pairs of real ones: everything after this pass knows nothing else.
+"""Complex numbers become pairs of real ones: everything after knows nothing else.
 
 In: a Program.  Out: the same in which complex values are inputs, results, and what users' Ops and routines are given
 and give; of them there are the rows `real`, `imag` and `complex`, and nothing else.  So all that is known of real
@@ -33,8 +33,8 @@ Value = Any         # a Var, or the Parts of a complex value
 
 
 def in_parts(program: Program) -> Program:
-    """`program` with real values in the place of complex ones; see the module.  Itself if it has none."""
-    if not has_complex(program):
+    """`program` with real values in the place of complex ones; see the module.  Itself if it is so."""
+    if not any(map(_to_split, program.eqns)):
         return program
     b = Builder()
     of = _Splitter(b)
@@ -42,10 +42,15 @@ def in_parts(program: Program) -> Program:
     return b.program([of.whole(v) for v in of.run(program, [of.parts_of(v) for v in given])])
 
 
-def has_complex(program: Program) -> bool:
-    """Is there a complex value, also in bodies?"""
-    return any(map(_is_complex, program.inputs)) or any(
-        any(map(_is_complex, e.outs)) or any(map(has_complex, bodies(e.op))) for e in program.eqns)
+_KEPT = (ops.Map("real"), ops.Map("imag"), ops.Map("complex"))
+
+
+def _to_split(eqn: Eqn) -> bool:
+    """Is there a complex value where there is none in parts?"""
+    if type(eqn.op) is ops.Call or eqn.op in _KEPT:
+        return False
+    return any(map(_is_complex, (*eqn.args, *eqn.outs))) or any(
+        any(map(_is_complex, body.inputs)) or any(map(_to_split, body.eqns)) for body in bodies(eqn.op))
 
 
 def _is_complex(v: Var) -> bool:
@@ -87,12 +92,12 @@ class _Splitter:
             self.b.sources = eqn.sources
             given = [env[a] for a in eqn.args]
             if not any(type(x) is Parts for x in given) and not any(map(_is_complex, eqn.outs)) \
-                    and not any(map(has_complex, bodies(eqn.op))):
+                    and not _to_split(eqn):
                 made: Sequence[Value] = self.b.equation(eqn.op, given, eqn.outs[0].name).outs
             else:
                 rule = SPLIT.get(type(eqn.op))
                 if rule is None:
-                    raise NoRuleError(f"{eqn.op} has no entry in passes/complex_parts.py")
+                    raise NoRuleError(f"{eqn.op} has no entry in ir/complex_parts.py")
                 result = rule(self, eqn.op, eqn, given)
                 made = result if isinstance(result, list) else [result]
             for v, x in zip(eqn.outs, made):

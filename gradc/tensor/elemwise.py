@@ -415,13 +415,20 @@ def isfinite(x: TensorLike) -> TensorVariable:
 
 
 def isposinf(x: TensorLike) -> TensorVariable:
-    """Is x equal to +inf?  Dtype: bool."""
-    return eq(x, float("inf"))
+    """Is x equal to +inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isposinf"), float("inf"))
 
 
 def isneginf(x: TensorLike) -> TensorVariable:
-    """Is x equal to -inf?  Dtype: bool."""
-    return eq(x, float("-inf"))
+    """Is x equal to -inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isneginf"), float("-inf"))
+
+
+def _of_reals(x: TensorLike, what: str) -> TensorVariable:
+    x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        raise TypeMismatchError(f"{what} takes real numbers, got {x.type.short()}{at(user_line())}; take its parts")
+    return x
 
 
 def switch(cond: TensorLike, ift: TensorLike, iff: TensorLike) -> TensorVariable:
@@ -451,8 +458,13 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
 def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None,
                neginf: float | None = None) -> TensorVariable:
-    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values)."""
+    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values).
+
+    Of complex numbers both parts are changed so.
+    """
     x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        return complex(nan_to_num(real(x), nan, posinf, neginf), nan_to_num(imag(x), nan, posinf, neginf))
     if x.type.dtype in dtypes.DISCRETE:
         return identity(x)
     limits = np.finfo(x.type.dtype)

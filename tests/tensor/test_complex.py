@@ -50,6 +50,7 @@ def assert_near(y: np.ndarray, want: np.ndarray, tolerance: float, what: str, si
             assert (np.signbit(a[zero]) == np.signbit(b[zero])).all(), f"{what}: the sign of a zero"
 
 
+@pytest.mark.usefixtures("users_flags")         # which make vector code
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 def test_functions_of_one_argument(dtype: str) -> None:
     z = at.TensorType(dtype, (None,))("z")

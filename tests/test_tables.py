@@ -18,6 +18,7 @@ from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.errors import NoRuleError
 from gradc.ir import infer, interp, ops
 from gradc.ir.batch import BATCH, batch
+from gradc.ir.complex_parts import SPLIT
 from gradc.ir.convert import to_program
 from gradc.ir.facts import FACTS, Facts
 from gradc.ir.graph import apply
@@ -52,6 +53,11 @@ def test_every_kind_has_facts_and_rows(kind: type) -> None:
     assert kind in FACTS, "no entry in ir/facts.py"
     assert kind in BATCH, "no entry in ir/batch.py"
     assert kind in ROW, "no entry in ir/rows.py"
+
+
+@KINDS
+def test_every_kind_of_complex_values_has_parts(kind: type) -> None:
+    assert (kind in SPLIT) is (kind not in (ops.Iota, ops.Words)), "no entry in ir/complex_parts.py"
 
 
 class Twist(ops.OpKind):
@@ -97,7 +103,7 @@ def test_an_unknown_kind_is_an_error_by_name(place: str, monkeypatch: pytest.Mon
         TWIST[place][2]()
 
 
-FILES = 12      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
+FILES = 13      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
 
 
 @pytest.mark.parametrize("kind", ["Scatter", "Reduce", "Contract", "Slice", "Transpose", "Call"])

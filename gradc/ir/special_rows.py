@@ -22,7 +22,7 @@ def special_row(function: ScalarFunction, d: tuple[Any, ...], numpy: Callable[..
     """A row of a function that is written once; with `numpy`, a form for complex numbers too."""
     n = function.python.__code__.co_argcount
     places = ", ".join([f"{{{k}}}" for k in range(n)])
-    row(function.name, n, "real" if numpy is None else "floating", numpy or function.numpy,
+    row(function.name, n, "floating", numpy or function.numpy,
         f"gradc_{function.name}_{{t}}({places})", d, function=function, vector=function.branch_free,
         cost="power" if function.branch_free else "special", **rest)
 

@@ -7,28 +7,15 @@ import warnings
 import numpy as np
 import pytest
 
-import gradc
 from tests.batches import (
     LAYOUTS,
-    NO_C_FORM,
     SHAPES,
     batch,
     batches,
-    compare,
     reshaped,
     run_and_compare,
-    value_row,
 )
-from tests.cases import CASES
 from tests.cases_base import Case
-
-
-@pytest.mark.parametrize("name", NO_C_FORM)
-def test_few_rows_have_no_c_form(name: str) -> None:
-    row, = (value_row(c) for c in CASES if c.id == name)
-    f = gradc.function(row.inputs, row.outputs)
-    assert f.info["mode"].startswith("interpret (")
-    compare(row, f(*row.values), row.case.expected(row.values), "NumPy")
 
 
 @pytest.mark.parametrize("k", batches("value"))

@@ -11,6 +11,7 @@ import warnings as _warnings
 
 from gradc.ir.types import TensorType as TensorType
 from gradc.tensor import elemwise as _elemwise
+from gradc.tensor import fft as fft
 from gradc.tensor import linalg as linalg
 from gradc.tensor import nlinalg as nlinalg
 from gradc.tensor import nnet as nnet

@@ -11,6 +11,8 @@ from gradc.autodiff.rules import (
     shape,
     sort,
     spectra,
+    transforms,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra"]
+__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra",
+           "transforms"]

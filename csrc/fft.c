@@ -124,43 +124,86 @@ static double factors_of(int64_t n, int64_t *radices, int *count)
     return cost * (double)n;
 }
 
+/* The length from n on, a multiple of `of`, 1 or a power of 2, whose transform costs least by passes; of 1, 3, 5, 9, 15,
+ * 25, 27, 45 times a power of 2. */
+static int64_t fast_length(int64_t n, int64_t of, double *least)
+{
+    int64_t best = 0, radices[MOST_PASSES];
+    *least = HUGE_VAL;
+    for (int64_t odd = 1; odd <= 45; odd += 2) {
+        int64_t rest = odd, m = odd * of;
+        for (; rest % 3 == 0; rest /= 3)
+            ;
+        for (; rest % 5 == 0; rest /= 5)
+            ;
+        while (m < n)
+            m *= 2;
+        int unused;
+        const double cost = rest == 1 ? factors_of(m, radices, &unused) : HUGE_VAL;
+        if (cost < *least) {
+            best = m;
+            *least = cost;
+        }
+    }
+    return best;
+}
+
 /* The passes of a transform of length n; 0 if a convolution costs less: by a transform of length *longer, which is 0
  * otherwise. */
 static int passes_of(int64_t n, int64_t *radices, int64_t *longer)
 {
     int count;
     const double cost = factors_of(n, radices, &count);
+    double other;
     *longer = 0;
     if (n < 2 || radices[count - 1] <= 8)
         return count;
-    int64_t best = 0, other[MOST_PASSES];
-    double least = cost;
-    for (int64_t odd = 1; odd <= 45; odd += 2) {        /* 1, 3, 5, 9, 15, 25, 27, 45 times a power of 2 */
-        int64_t rest = odd, m = odd;
-        for (; rest % 3 == 0; rest /= 3)
-            ;
-        for (; rest % 5 == 0; rest /= 5)
-            ;
-        while (m < 2 * n - 1 || m % 4)
-            m *= 2;
-        int unused;
-        const double both = rest == 1 ? 2 * factors_of(m, other, &unused) + 4 * (double)m : HUGE_VAL;
-        if (both < least) {
-            best = m;
-            least = both;
+    const int64_t found = fast_length(2 * n - 1, 4, &other);
+    if (2 * other + 4 * (double)found >= cost)
+        return count;
+    *longer = found;
+    return 0;
+}
+
+/* ---- convolutions */
+
+/* In the units of `cost_of`: a product of doubles added, and a call. */
+static const double DIRECT = 0.35, CALL = 100;
+enum { FEW = 48 };             /* terms of sums that no transforms are asked for */
+
+/* The length of transforms of parts, by which `count` sums of m products of that many bytes are made in the least time; 0
+ * if sums as they are take less, and it is not `only` to be by transforms. */
+static int64_t length_of_parts(int64_t count, int64_t m, int only, size_t bytes)
+{
+    int64_t best = 0;
+    if (!only && m < FEW)
+        return 0;
+    double least = only ? HUGE_VAL : DIRECT * (double)count * (double)m * (double)bytes / 8 + CALL;
+    for (int64_t n = 2 * m;; n *= 2) {
+        double one;
+        const int whole = n >= count + m - 1;
+        const int64_t length = fast_length(whole ? count + m - 1 : n, 2, &one), step = length - m + 1;
+        const double parts = (double)((count + step - 1) / step);
+        const double cost = (1 + 2 * parts) * (one / 2 + 6 * (double)length + CALL);
+        if (cost < least) {
+            least = cost;
+            best = length;
         }
+        if (whole)
+            return best;
     }
-    *longer = best;
-    return best ? 0 : count;
 }
 
 static void keep_plans(void);
 
+#define FFT 1
+#define U T
 #define T double
 #define NAME(x) gradc_##x##_F64
 #include "fft_passes.h"
 #include "fft_template.h"
 #include "dct_template.h"
+#include "convolve_template.h"
 
 #undef T
 #undef NAME
@@ -170,6 +213,7 @@ static void keep_plans(void);
 #include "fft_passes.h"
 #include "fft_template.h"
 #include "dct_template.h"
+#include "convolve_template.h"
 
 /* ---- the end of a thread */
 

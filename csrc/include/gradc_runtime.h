@@ -58,9 +58,9 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(LU_INVERSE) ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) \
     ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG) \
     ROW(FFT) ROW(RFFT) ROW(IRFFT) ROW(DCT)
-/* Those of sorting: one for each real type. */
+/* Those of one for each real type: sorting, convolution. */
 #define GRADC_OF_REALS(ROW) \
-    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT)
+    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(CONVOLVE)
 #define GRADC_OF_TYPES(EACH, name) \
     EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)

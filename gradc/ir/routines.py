@@ -339,6 +339,11 @@ _ROWS = (
           ("irfft_adjoint", ("float", "complex"), transforms.irfft_adjoint, "rfft", -1))],
     *[_transform(f"{kind}{number}", "(n),()->(n)", "float", "float", transforms.trigonometric(kind == "dst", number),
                  "dct", (number, int(kind == "dst"))) for kind in ("dct", "dst") for number in (1, 2, 3, 4)],
+    # elements of a convolution of a and v from a given one on, as many as are stated, 0 where there is none
+    *[Routine(name, "(n),(m),()->(...)", (word, word, "int64"), (word,), transforms.convolve, "convolve", ("C",) * 3,
+              (method,), cost=("16", "n"), works=True, title="convolve")
+      for method, (name, word) in enumerate((("convolve", "real"), ("convolve_direct", "real"),
+                                             ("convolve_fft", "float")))],
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
     # how often each of 0, 1, ... occurs; the number of counts is stated

@@ -1,6 +1,6 @@
-"""Values in NumPy of the routines that are Fourier transforms, and transforms by cosines and sines.
+"""Values in NumPy of the routines that are Fourier transforms, transforms by cosines and sines, convolutions.
 
-Each is linear, of one axis, and given a factor.  Real arguments may be complex in a complex step: then the map is
+Each transform is linear, of one axis, and given a factor.  Real arguments may be complex in a complex step: then the map is
 continued, which is linear over complex numbers.  An adjoint is one with the inner product Re(sum of conj(x) y).
 """
 
@@ -83,3 +83,13 @@ def trigonometric(sines: bool, number: int) -> Callable[[Array, Array], Array]:
         made = 1j * (one - other) if sines else one + other
         return np.asarray((made if x.dtype.kind == "c" else made.real) * factor, x.dtype)
     return value
+
+
+def convolve(a: Array, v: Array, start: Array, shape: Shape) -> Array:
+    """Elements start, start + 1, ... of the convolution, 0 outside of it."""
+    made = np.zeros(shape, np.result_type(a, v))
+    whole = np.convolve(a, v) if a.size and v.size else np.zeros(0, made.dtype)
+    low, high = max(-int(start), 0), min(len(whole) - int(start), shape[0])
+    if low < high:
+        made[low:high] = whole[low + int(start):high + int(start)]
+    return made

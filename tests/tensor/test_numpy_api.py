@@ -165,6 +165,14 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
                  lambda n, a, **_: np.convolve(n[0], a[0, :2])],
     "correlate": [lambda c, a, **_: np.correlate(c, a[0, :3]),
                   lambda c, n, **_: np.correlate(n[0, :2], c, mode="same")],
+    **{f"fft.{name}": [lambda a, f=getattr(np.fft, name), **_: f(a, n=3, axis=0, norm="ortho"),
+                       lambda n, f=getattr(np.fft, name), **_: f(n, 6)]
+       for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")},
+    **{f"fft.{name}": [lambda a, f=getattr(np.fft, name), **_: f(a, s=(3, 6), axes=(1, 0), norm="forward"),
+                       lambda a, f=getattr(np.fft, name), **_: f(a)]
+       for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")},
+    **{f"fft.{name}": [lambda a, f=getattr(np.fft, name), **_: f(a, axes=0),
+                       lambda c, f=getattr(np.fft, name), **_: f(c[:3])] for name in ("fftshift", "ifftshift")},
     "interp": [lambda a, c, **_: np.interp(a, [-1.0, 0.0, 2.0, 3.0], c, left=-9.0),
                lambda c, a, **_: np.interp(c, xp=a[:, 0], fp=a[:, 1], period=2.5),
                lambda c, a, n, **_: np.interp(n, np.cumsum(c * c), c, right=8)],
@@ -296,7 +304,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
                          r"gradc has no such function"),
     "advice": (lambda: np.append(X, X), "numpy.append .* use concatenate"),
     "linear algebra": (lambda: np.linalg.cross(X, X), "numpy.linalg.cross .* gradc.tensor.linalg has what there is"),
-    "Fourier": (lambda: np.fft.fft(Y), "numpy.fft.fft .* no Fourier transforms"),
     "ufunc": (lambda: np.frexp(X), "numpy.frexp .* no such function"),
     "ufunc option": (lambda: np.exp(X, where=[True]), "numpy.exp with where= .* choose by switch"),
     "ufunc method": (lambda: np.add.reduceat(Y, [0, 1]), "numpy.add.reduceat .* no such function"),

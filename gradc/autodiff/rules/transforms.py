@@ -1,4 +1,4 @@
-"""Rules of transforms: each is a linear map times a factor, and its adjoint is a transform, too.
+"""Rules of transforms and convolutions: linear maps whose adjoints are transforms and convolutions, too.
 
 The cotangent of x in y = A x is A^H times that of y: gradients are d/d Re x + i d/d Im x.
 """
@@ -72,3 +72,32 @@ def _trigonometric(kind: str, number: int) -> None:
 for _kind in ("dct", "dst"):
     for _number in (1, 2, 3, 4):
         _trigonometric(_kind, _number)
+
+
+# ------------------------------------------------------------------------------------------- convolutions
+
+
+def _convolve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """The cotangent of a is that of the result convolved with v backwards, from element m - 1 - start on."""
+    a, v, start, _ = node.inputs
+    g = gs[0]
+    assert g is not None
+    g = o.cast(g, node.outputs[0].type.dtype)
+    made: list[Variable | None] = []
+    for x, other, want in zip((a, v), (v, a), wanted):
+        axis, last = x.type.ndim - 1, other.type.ndim - 1
+        first = o.sub(o.sub(o.size(other, last), o.number(1, "int64")), start)
+        there = build.cut(o, other, step=-1, axis=last)
+        made.append(o.sum_to(o.apply(node.op, g, there, first, o.size(x, axis)), x) if want else None)
+    return [*made, None, None]
+
+
+def _convolve_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
+    a, v, *rest = node.inputs
+    terms = [o.apply(node.op, *pair, *rest) for t, pair in zip(tangents, ((tangents[0], v), (a, tangents[1])))
+             if t is not None]
+    return [o.add_terms(terms)]
+
+
+for _name in ("convolve", "convolve_direct", "convolve_fft"):
+    CALL_VJP[_name], CALL_JVP[_name] = _convolve_vjp, _convolve_jvp

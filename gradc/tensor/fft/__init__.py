@@ -14,6 +14,8 @@ batch.
 `rfft_parts` and `irfft_parts` are `rfft` and `irfft` of `aesara.tensor.fft`.
 """
 
+from typing import Any
+
 from gradc.tensor.fft import cosines, fourier, frequencies, parts
 from gradc.tensor.fft.cosines import *
 from gradc.tensor.fft.fourier import *
@@ -26,4 +28,4 @@ __all__ += cosines.__all__
 __all__ += frequencies.__all__
 __all__ += parts.__all__
 
-NUMPY = fourier.NUMPY | frequencies.NUMPY       # rows of `tensor.numpy_api`
+NUMPY: dict[str, Any] = {**fourier.NUMPY, **frequencies.NUMPY}     # rows of `tensor.numpy_api`

@@ -11,7 +11,7 @@ from gradc.ir import build, ops
 from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range
-from gradc.tensor.convert import constant, size_constant, size_of
+from gradc.tensor.convert import constant, of_sizes, size_constant, size_of
 from gradc.tensor.fft.lengths import back, checked_norm, factor, fitted, last, numbers
 from gradc.tensor.types import Axis, SizeLike, TensorLike
 
@@ -30,9 +30,9 @@ def dct(x: TensorLike, type: int = 2, n: SizeLike | None = None, axis: Axis = -1
     Type 1: y[k] = x[0] + (-1)^k x[n - 1] + 2 sum of x[j] cos(pi j k / (n - 1)), 0 < j < n - 1, of 2 elements or more.
     Type 2: 2 sum of x[j] cos(pi k (2j + 1) / 2n).   Type 3: x[0] + 2 sum of x[j] cos(pi (2k + 1) j / 2n), j > 0.
     Type 4: 2 sum of x[j] cos(pi (2k + 1) (2j + 1) / 4n).
-    norm: "forward" divides by 2n (type 1: 2n - 2), "ortho" by its square root.  orthogonalize (None: if norm is
-    "ortho"): the matrix is orthogonal up to a factor; x[0] and y[0], in type 1 the last elements, too, are multiplied by
-    a power of sqrt(2) to that end.
+    norm: "forward" divides by 2n (type 1: 2n - 2), "ortho" by its square root.
+    orthogonalize (None: if norm is "ortho"): the matrix is orthogonal up to a factor; to that end x[0] and y[0], in
+    type 1 the last elements, too, are multiplied by a power of sqrt(2).
     Dtype: real.
     """
     return _transform("dct", x, type, n, axis, norm, orthogonalize, False)
@@ -75,11 +75,10 @@ def _transform(kind: str, x: TensorLike, type: int, n: SizeLike | None, axis: Ax
                                 f"{at(user_line())}")
     v, where = last(what, numbers(what, x, False), axis)
     v, count = fitted(what, v, n)
-    period = ew.mul(size_constant(2), count)
-    if type == 1:
-        period = ew.add(period, size_constant(-2 if kind == "dct" else 2))
-        if kind == "dct":
-            v = in_range(count, 2, None, f"{what}: type 1 takes 2 elements or more, got {{0}}", on=v)
+    more = 0 if type != 1 else -2 if kind == "dct" else 2
+    period = of_sizes(lambda n: 2 * n + more, count)
+    if more < 0:
+        v = in_range(count, 2, None, f"{what}: type 1 takes 2 elements or more, got {{0}}", on=v)
     number = _BACK[type] if inverse else type
     ends = {("dct", 1): (0, -1), ("dct", 2): (0,), ("dct", 3): (0,), ("dst", 2): (-1,), ("dst", 3): (-1,)}.get(
         (kind, number), ()) if orthogonalize or (orthogonalize is None and norm == "ortho") else ()

@@ -9,7 +9,7 @@ from gradc.errors import ShapeError, at
 from gradc.ir import build
 from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.convert import as_tensor_variable, size_constant, size_of, sizes
+from gradc.tensor.convert import of_sizes, size_of, sizes
 from gradc.tensor.fft.lengths import (
     back,
     checked_norm,
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fft", "fft2", "fftn", "hfft", "ifft", "ifft2", "ifftn", "ihfft", "irfft", "irfft2", "irfftn", "rfft",
            "rfft2", "rfftn"]
-
-# rows of `tensor.numpy_api`
-NUMPY = {**dict.fromkeys(("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"), "a n= axis= norm="),
-         **dict.fromkeys(("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn"),
-                         "a s= axes= norm=")}
 
 
 def _complex(what: str, a: TensorLike, n: SizeLike | None, axis: Axis, norm: str | None,
@@ -81,7 +76,7 @@ def irfft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str |
     norm = checked_norm("irfft", norm)
     x, where = last("irfft", numbers("irfft", a, True), axis)
     if n is None:
-        n = ew.mul(size_constant(2), ew.sub(size_of(x, x.type.ndim - 1), size_constant(1)))
+        n = of_sizes(lambda m: 2 * (m - 1), size_of(x, x.type.ndim - 1))
     count = length("irfft", n)
     x, _ = fitted("irfft", x, half_length(count))
     return back(apply(build.call("irfft", (1,)), x, factor(norm, True, count, x.type.dtype), count), where)
@@ -185,3 +180,8 @@ def rfft2(a: TensorLike, s: ShapeLike | None = None, axes: Axes = (-2, -1), norm
 def irfft2(a: TensorLike, s: ShapeLike | None = None, axes: Axes = (-2, -1), norm: str | None = None) -> TensorVariable:
     """`irfftn` along two axes, as numpy.fft.irfft2."""
     return irfftn(a, s, axes, norm)
+
+
+# rows of `tensor.numpy_api`
+NUMPY = {fn.__name__: (fn, "a n= axis= norm=") for fn in (fft, ifft, rfft, irfft, hfft, ihfft)} | {
+    fn.__name__: (fn, "a s= axes= norm=") for fn in (fft2, ifft2, rfft2, irfft2, fftn, ifftn, rfftn, irfftn)}

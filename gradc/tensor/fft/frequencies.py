@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
 
-# rows of `tensor.numpy_api`
-NUMPY = {"fftshift": "x axes=", "ifftshift": "x axes="}
-
 
 def fftfreq(n: SizeLike, d: TensorLike = 1.0) -> TensorVariable:
     """The frequencies of the n elements of `fft`, for samples at the distance d, as numpy.fft.fftfreq.
@@ -45,7 +42,10 @@ def _by(places: TensorVariable, n: TensorVariable, d: TensorLike) -> TensorVaria
 
 
 def fftshift(x: TensorLike, axes: Axes = None) -> TensorVariable:
-    """x with frequency 0, which is first in transforms, in the middle along `axes` (None: all), as numpy.fft.fftshift."""
+    """x with frequency 0, which is first in transforms, in the middle along `axes` (None: all).
+
+    As numpy.fft.fftshift.
+    """
     return _shifted("fftshift", x, axes, False)
 
 
@@ -61,3 +61,7 @@ def _shifted(what: str, x: TensorLike, axes: Axes, inverse: bool) -> TensorVaria
         half = ew.floor_divide(size_of(x, axis), size_constant(2))
         x = roll(x, ew.neg(half) if inverse else half, axis)
     return x
+
+
+# rows of `tensor.numpy_api`
+NUMPY = {fn.__name__: (fn, "x axes=") for fn in (fftshift, ifftshift)}

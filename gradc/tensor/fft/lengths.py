@@ -10,7 +10,7 @@ from gradc.ir import build, dtypes, graph
 from gradc.ir.graph import Constant, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range, integer, named
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, of_sizes, size_of, sizes_of
 from gradc.tensor.creation import zeros
 from gradc.tensor.joining import join, slice_axis
 from gradc.tensor.reduce import normalize_axis
@@ -81,7 +81,7 @@ def fitted(what: str, x: TensorVariable, n: SizeLike | None) -> tuple[TensorVari
             return (x if have.data == want.data else slice_axis(x, axis, None, want)), want
     else:
         x = slice_axis(x, axis, None, want)
-    missing = ew.sub(want, size_of(x, axis))
+    missing = of_sizes(lambda a, b: a - b, want, size_of(x, axis))
     margin = zeros([*sizes_of(x)[:axis], missing], dtype=x.type.dtype)
     return join(axis, x, margin), want
 
@@ -91,10 +91,12 @@ def factor(norm: str, inverse: bool, n: TensorVariable, dtype: str) -> TensorVar
     dtype = dtypes.REAL_PART.get(dtype, dtype)
     if norm == ("backward", "forward")[inverse]:
         return constant(1, dtype=dtype)
+    if isinstance(n, Constant):
+        return constant(float(n.data) ** (-0.5 if norm == "ortho" else -1.0), dtype=dtype)
     count = cast(n, "float64")
     return cast(ew.true_divide(constant(1, dtype="float64"), ew.sqrt(count) if norm == "ortho" else count), dtype)
 
 
 def half_length(n: TensorVariable) -> TensorVariable:
     """n // 2 + 1: how many elements tell the transform of n real numbers."""
-    return ew.add(ew.floor_divide(n, size_constant(2)), size_constant(1))
+    return of_sizes(lambda size: size // 2 + 1, n)

@@ -8,7 +8,7 @@ from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir.graph import describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import flag
-from gradc.tensor.convert import as_tensor_variable, size_constant, size_of
+from gradc.tensor.convert import as_tensor_variable, of_sizes, size_of
 from gradc.tensor.creation import complex_from_parts
 from gradc.tensor.fft.fourier import irfftn, rfftn
 from gradc.tensor.joining import stack
@@ -38,13 +38,13 @@ def irfft_parts(inp: TensorLike, norm: str | None = None, is_odd: bool = False) 
 
     Shapes: (m, ..., n // 2 + 1, 2) -> (m, ..., n).   norm: that of `rfft_parts`.   Dtype: real.
     """
-    x, odd = as_tensor_variable(inp), flag(is_odd, "irfft_parts", "is_odd")
+    x, odd = as_tensor_variable(inp), int(flag(is_odd, "irfft_parts", "is_odd"))
     if x.type.ndim < 3 or x.type.shape[-1] not in (None, 2):
         raise ShapeError(f"irfft_parts takes a batch of tensors whose last axis is real and imaginary part, "
                          f"{describe(x)} is {x.type.short()}{at(x.source)}")
     whole = complex_from_parts(x[..., 0], x[..., 1])
     axes = range(1, whole.type.ndim)
-    n = ew.add(ew.mul(size_constant(2), ew.sub(size_of(whole, axes[-1]), size_constant(1))), size_constant(int(odd)))
+    n = of_sizes(lambda m: 2 * (m - 1) + odd, size_of(whole, axes[-1]))
     how = {None: None, "ortho": "ortho", "no_norm": "forward"}[_checked("irfft_parts", norm)]
     return irfftn(whole, [*[size_of(whole, k) for k in axes[:-1]], n], axes, how)
 

@@ -160,6 +160,7 @@ BINARY: list[Case] = [
     _binary("power", np.power, "positive", "all"),
     _binary("arctan2", np.arctan2, "nonzero", grad="difference"),
     _binary("hypot", np.hypot, "nonzero"),
+    _binary("copysign", np.copysign, "nonzero", "nonzero", grad="difference"),
     _binary("logaddexp", np.logaddexp, "distinct"),
     _binary("xlogy0", sp.xlogy, "nonzero", "positive"),
     _binary("maximum", np.maximum, "distinct", "all", "difference"),

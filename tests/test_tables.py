@@ -25,6 +25,7 @@ from gradc.ir.routines import MOST_SHOWN, ROUTINES, STATED, stands_for
 from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES, analyse
+from gradc.passes.complex_parts import SPLIT
 
 KINDS = pytest.mark.parametrize("kind", ops.KINDS, ids=lambda kind: kind.__name__)
 
@@ -51,6 +52,11 @@ def test_every_kind_has_facts_and_rows(kind: type) -> None:
     assert kind in FACTS, "no entry in ir/facts.py"
     assert kind in BATCH, "no entry in ir/batch.py"
     assert kind in ROW, "no entry in ir/rows.py"
+
+
+@KINDS
+def test_every_kind_of_complex_values_has_parts(kind: type) -> None:
+    assert (kind in SPLIT) is (kind not in (ops.Iota, ops.Words)), "no entry in passes/complex_parts.py"
 
 
 class Twist(ops.OpKind):
@@ -96,7 +102,7 @@ def test_an_unknown_kind_is_an_error_by_name(place: str, monkeypatch: pytest.Mon
         TWIST[place][2]()
 
 
-FILES = 12      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
+FILES = 13      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
 
 
 @pytest.mark.parametrize("kind", ["Scatter", "Reduce", "Contract", "Slice", "Transpose", "Call"])

@@ -26,12 +26,18 @@
 #define GRADC_VECTOR_2(name)                                                \
     __attribute__((simd("notinbranch"))) extern double name(double, double); \
     __attribute__((simd("notinbranch"))) extern float name##f(float, float);
+/* Of sin and cos of one number gcc makes a call of sincos, which has no vector version; of functions that it does not
+ * know by these names it does not. */
+#define GRADC_VECTOR_ALIAS(name)                                                                              \
+    __attribute__((simd("notinbranch"), const)) extern double gradc_##name##_f64(double) __asm__(#name); \
+    __attribute__((simd("notinbranch"), const)) extern float gradc_##name##_f32(float) __asm__(#name "f");
 #if __GLIBC_PREREQ(2, 22)
 GRADC_VECTOR_1(exp)
 GRADC_VECTOR_1(log)
-GRADC_VECTOR_1(sin)
-GRADC_VECTOR_1(cos)
 GRADC_VECTOR_2(pow)
+GRADC_VECTOR_ALIAS(sin)
+GRADC_VECTOR_ALIAS(cos)
+#define GRADC_SIN_COS
 #endif
 #if __GLIBC_PREREQ(2, 35)
 GRADC_VECTOR_1(exp2)
@@ -56,7 +62,21 @@ GRADC_VECTOR_2(hypot)
 #endif
 #undef GRADC_VECTOR_1
 #undef GRADC_VECTOR_2
+#undef GRADC_VECTOR_ALIAS
 #endif
+#ifndef GRADC_SIN_COS
+static inline double gradc_sin_f64(double x) { return sin(x); }
+static inline double gradc_cos_f64(double x) { return cos(x); }
+static inline float gradc_sin_f32(float x) { return sinf(x); }
+static inline float gradc_cos_f32(float x) { return cosf(x); }
+#endif
+
+/* ------------------------------------------------------------------------------------- complex numbers */
+
+/* x + iy, by its parts: nothing is computed, so that inf and -0.0 stay.  C's own arithmetic of complex numbers is not used:
+ * its products are calls. */
+static inline double _Complex gradc_complex_f64(double x, double y) { return __builtin_complex(x, y); }
+static inline float _Complex gradc_complex_f32(float x, float y) { return __builtin_complex(x, y); }
 
 /* ------------------------------------------------------------------------------------- c ? x : y */
 

@@ -91,7 +91,7 @@ def _map(op: ops.Map, args: Args, source: SourceLine | None) -> list[Type]:
 
 def _cast(op: ops.Cast, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
-    if args[0].type.dtype in dtypes.COMPLEX and op.dtype not in dtypes.COMPLEX:
+    if args[0].type.dtype in dtypes.COMPLEX and op.dtype not in (*dtypes.COMPLEX, "bool"):
         raise TypeMismatchError(f"cast: {describe(args[0])} is complex; take real(x) or abs(x) first{at(source)}")
     return [TensorType.make(op.dtype, args[0].type.shape)]
 

@@ -103,7 +103,7 @@ def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
 
 def _cast(op: ops.Cast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
-    if np.iscomplexobj(x) and op.dtype not in ("complex64", "complex128"):
+    if np.iscomplexobj(x) and op.dtype not in dtypes.COMPLEX and eqn.args[0].type.dtype not in dtypes.COMPLEX:
         return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
     if x.dtype.kind == "f" and op.dtype[0] in "iu":
         return float_to_int(x, op.dtype)

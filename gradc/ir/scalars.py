@@ -5,9 +5,13 @@ on NumPy arrays (tests), on symbolic variables (`autodiff`) and on Programs.  `o
 `o.const(value, like)` makes a constant in the dtype of `like` if that is floating, else the smallest
 integer dtype that holds the value.  Broadcasting is undone once, in `autodiff/rules/elemwise.py`, never here.
 
+Complex numbers: a row takes them if it has a form in `ir.complex_forms`, which says what it is of their parts; its
+`numpy` takes them, too.
+
 C templates: `{0} {1} {2}` the arguments, already in the row's compute dtype; `{s}` the libm suffix (`f`
 for float32); `{t}` the short dtype name (f64, i32, u8, bool) for helpers such as `gradc_mod_{t}`.
-A template is a string for all dtypes, or a dict by kind: "f" floats, "i" signed, "u" unsigned, "b" bool.
+A template is a string for all dtypes, or a dict by kind: "f" floats, "i" signed, "u" unsigned, "b" bool, "c" complex
+(of which C knows the parts only).
 Each argument stands at most once; the printer puts primary expressions there (a name, a non-negative
 literal, or something in parentheses) and converts the value to the result's C type before it goes on
 (C computes int8 + int8 as int).  Bools are 0 or 1.
@@ -23,7 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
-from gradc.ir import dtypes, elementary, special
+from gradc.ir import complex_forms, dtypes, elementary, special
 from gradc.ir.snippet import Snippet
 from gradc.record import record
 
@@ -52,7 +56,7 @@ def _integral(*d: str) -> tuple[str, str]:
 
 
 def _real(c: str) -> str:
-    return {"complex64": "float32", "complex128": "float64"}.get(c, c)
+    return dtypes.REAL_PART.get(c, c)
 
 
 def _floating(*d: str) -> tuple[str, str]:
@@ -98,6 +102,14 @@ def _magnitude(d: str) -> tuple[str, str]:
     return d, _real(d)
 
 
+def _pair(*d: str) -> tuple[str, str]:
+    """Two real numbers give a complex one."""
+    c = dtypes.floating(*d)
+    if c in dtypes.COMPLEX:
+        raise TypeMismatchError("expected real numbers")
+    return c, dtypes.COMPLEX[dtypes.FLOATS.index(c)]
+
+
 def _phase(d: str) -> tuple[str, str]:
     c = dtypes.floating(d)
     return c, _real(c)
@@ -114,7 +126,7 @@ def _second(a: str, b: str) -> tuple[str, str]:
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
     "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
     "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
-    "magnitude": _magnitude, "phase": _phase, "select": _select, "second": _second,
+    "magnitude": _magnitude, "phase": _phase, "pair": _pair, "select": _select, "second": _second,
 }
 
 # Cost of one element in units of an addition, measured with libmvec on AVX-512: what fusion weighs
@@ -152,7 +164,10 @@ class Row:
         """(compute dtype, result dtype) for arguments of these dtypes."""
         if self.snippet is not None:    # C converts from the dtype that all declared ones have in common
             return dtypes.upcast(*[dtype for _, dtype in self.snippet.inputs]), self.snippet.output
-        return _row_dtypes(self.rule, args)
+        found = _row_dtypes(self.rule, args)
+        if found[0] in dtypes.COMPLEX and self.name not in complex_forms.FORMS:
+            raise TypeMismatchError("it takes no complex numbers")
+        return found
 
     @property
     def weight(self) -> int:
@@ -312,6 +327,9 @@ row("square", 1, "integral", np.square, "gradc_square_{t}({0})",
 row("hypot", 2, "floating", elementary.hypot, "hypot{s}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.hypot_slope(x, y)),
        lambda o, g, out, x, y: o.mul(g, o.hypot_slope(y, x))), cost="power", ulp=2, commutative=True)
+row("copysign", 2, "floating", np.copysign, "copysign{s}({0}, {1})",
+    # by x: the sign of y is that of x or it is not; y may be a zero, whose sign no comparison tells
+    d=(lambda o, g, out, x, y: o.mul(g, o.mul(o.sgn(x), o.copysign(o.const(1, g), y))), None))
 row("sqrt", 1, "floating", np.sqrt, "sqrt{s}({0})",
     d=(lambda o, g, out, x: o.true_divide(o.mul(g, o.const(0.5, g)), out),), cost="root", ulp=0.5, domain="positive")
 row("reciprocal", 1, "floating", np.reciprocal, "1 / {0}",
@@ -337,8 +355,8 @@ row("log1p", 1, "floating", np.log1p, "log1p{s}({0})",
 
 # --- trigonometric and hyperbolic functions and their inverses
 
-row("sin", 1, "floating", np.sin, "sin{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cos(x)),), cost="exp", ulp=4)
-row("cos", 1, "floating", np.cos, "cos{s}({0})",
+row("sin", 1, "floating", np.sin, "gradc_sin_{t}({0})", d=(lambda o, g, out, x: o.mul(g, o.cos(x)),), cost="exp", ulp=4)
+row("cos", 1, "floating", np.cos, "gradc_cos_{t}({0})",
     d=(lambda o, g, out, x: o.neg(o.mul(g, o.sin(x))),), cost="exp", ulp=4)
 row("tan", 1, "floating", np.tan, "tan{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.add(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
@@ -510,9 +528,13 @@ row("ierfcx", 2, "floating", special.ierfcx, "gradc_ierfcx_{t}({0}, {1})",
     d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope),
     cost="special", ulp=30, vector=False)
 
-# --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
+# --- complex numbers and their parts (of real ones: the interpreter and C agree that their imaginary part is 0)
 
-row("real", 1, "magnitude", np.real, "{0}", d=(lambda o, g, out, x: g,), cost="free")
-row("imag", 1, "magnitude", np.imag, "gradc_imag_{t}({0})", d=(None,))
+row("complex", 2, "pair", elementary.complex_of, "gradc_complex_{t}({0}, {1})", cost="free",
+    d=(lambda o, g, out, x, y: o.real(g), lambda o, g, out, x, y: o.imag(g)))
+row("real", 1, "magnitude", np.real, {"c": "__real__ {0}", **dict.fromkeys("fiub", "{0}")},
+    d=(lambda o, g, out, x: g,), cost="free")
+row("imag", 1, "magnitude", np.imag,
+    {"c": "__imag__ {0}", **dict.fromkeys("fiub", "gradc_imag_{t}({0})")}, d=(None,), cost="free")
 row("conj", 1, "same", np.conj, "{0}", d=(lambda o, g, out, x: g,), cost="free")
 row("angle", 1, "phase", np.angle, "atan2{s}(0, {0})", d=(None,), cost="power", ulp=4)

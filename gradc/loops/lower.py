@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Unsupported
-from gradc.ir import dtypes
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, bodies, tensor
 from gradc.ir.scalars import get_row
@@ -63,7 +62,7 @@ from gradc.target import TARGET
 def unsupported(program: Program) -> str | None:
     """Why `program` has no C form, or None."""
     for var in program.inputs:
-        if not isinstance(var.type, TensorType) or var.type.dtype in dtypes.COMPLEX:
+        if not isinstance(var.type, TensorType):
             return f"an input of type {var.type} has no C form"
     for eqn in program.eqns:
         for body in bodies(eqn.op):
@@ -73,8 +72,6 @@ def unsupported(program: Program) -> str | None:
         for var in eqn.outs:
             if not isinstance(var.type, TensorType):
                 return f"a value of type {var.type} has no C form"
-            if var.type.dtype in dtypes.COMPLEX:
-                return "complex numbers are computed in the interpreter"
     return None
 
 

@@ -25,16 +25,102 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "conj",
-    "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp",
-    "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
-    "identity", "imag",
-    "invert", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log1mexp",
-    "log1p", "log1pexp", "log2", "log10", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "lt", "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow",
-    "power", "psi", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
-    "round_half_to_even", "second", "sgn", "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "switch",
-    "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "xlogx", "xlogy0", "xor",
+    "abs",
+    "add",
+    "and_",
+    "angle",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "ceil",
+    "clip",
+    "complex",
+    "conj",
+    "conjugate",
+    "copy",
+    "copysign",
+    "digamma",
+    "divide",
+    "divmod",
+    "eq",
+    "erf",
+    "erfc",
+    "erfcinv",
+    "erfcx",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expit",
+    "expm1",
+    "fill",
+    "floor",
+    "floor_divide",
+    "gamma",
+    "gammaln",
+    "ge",
+    "gt",
+    "hypot",
+    "identity",
+    "imag",
+    "invert",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "le",
+    "left_shift",
+    "log",
+    "log1mexp",
+    "log1p",
+    "log1pexp",
+    "log2",
+    "log10",
+    "log_erfc",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "maximum",
+    "minimum",
+    "mod",
+    "mul",
+    "nan_to_num",
+    "neg",
+    "neq",
+    "not_equal",
+    "or_",
+    "pow",
+    "power",
+    "psi",
+    "real",
+    "reciprocal",
+    "remainder",
+    "right_shift",
+    "round",
+    "round_half_away_from_zero",
+    "round_half_to_even",
+    "second",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "sqrt",
+    "square",
+    "sub",
+    "switch",
+    "tensor_copy",
+    "tri_gamma",
+    "trigamma",
+    "true_divide",
+    "trunc",
+    "xlogx",
+    "xlogy0",
+    "xor",
 ]
 
 
@@ -130,6 +216,14 @@ def reciprocal(x: TensorLike) -> TensorVariable:
 def sqrt(x: TensorLike) -> TensorVariable:
     """Square root; nan for x < 0; the gradient at 0 is inf.  Dtype: floating."""
     return elementwise("sqrt", x)
+
+
+def copysign(x: TensorLike, y: TensorLike) -> TensorVariable:
+    """x with the sign of y, which counts also if y is -0.0 or nan.  Dtype: floating.
+
+    Derivatives: by x 1 where the signs agree, else -1, and 0 at x = 0; by y 0.   Source: IEEE 754-2019, 5.5.1.
+    """
+    return elementwise("copysign", x, y)
 
 
 def hypot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -485,6 +579,15 @@ def xlogy0(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 
 # ----------------------------------------------------------------------------------------------- complex
+
+
+def complex(real: TensorLike, imag: TensorLike) -> TensorVariable:
+    """The complex numbers with these real and imaginary parts.  Dtype: complex64 for float32 (and integers of up to 16
+    bits), else complex128.
+
+    Raises: TypeMismatchError for complex arguments.
+    """
+    return elementwise("complex", real, imag)
 
 
 def real(x: TensorLike) -> TensorVariable:

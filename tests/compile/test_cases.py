@@ -29,9 +29,7 @@ from tests.cases_base import Case, compute
 
 BATCH = 64
 
-# Complex numbers, and sizes that depend on computed floats, go to the interpreter.
-NO_C_FORM = ("complex_from_polar",)
-APART = (*NO_C_FORM, "arange-symbolic float")      # special values would be sizes
+APART = ("arange-symbolic float",)      # special values would be sizes
 
 
 @dataclass
@@ -180,14 +178,6 @@ VALUE_BATCHES, GRADIENT_BATCHES, SECOND_BATCHES = [range(-(-len(cases_of(kind)) 
 def half(batches: range) -> list:
     """Every second one; the others are for the night."""
     return [k if k % 2 == 0 else pytest.param(k, marks=pytest.mark.nightly) for k in batches]
-
-
-@pytest.mark.parametrize("name", NO_C_FORM)
-def test_few_rows_have_no_c_form(name: str) -> None:
-    row, = (value_row(c) for c in CASES if c.id == name)
-    f = gradc.function(row.inputs, row.outputs)
-    assert f.info["mode"].startswith("interpret (")
-    compare(row, f(*row.values), row.case.expected(row.values), "NumPy")
 
 
 # ---------------------------------------------------------------------------------------------- values
@@ -361,8 +351,6 @@ def test_float32(k: int) -> None:
 def test_one_row_alone(position: int) -> None:
     """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
     row = value_row(CASES[position])
-    if row.case.id in NO_C_FORM:
-        pytest.skip("no C form")
     f = compile_one(row)
     for sizes in ({}, *SHAPES):
         given = reshaped(row.case, sizes)

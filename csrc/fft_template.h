@@ -419,13 +419,21 @@ int NAME(FFT)(gradc_frame *frame, int number, const void *const *in, const int64
     return p || !n ? 0 : GRADC_NO_MEMORY;
 }
 
-/* The same of real numbers: the first elements.  numbers: by which power of 2 the elements that are their own conjugates
- * count, how many are given, how many are made. */
+/* The same of n real numbers: the first n / 2 + 1 elements, or 0.  numbers: by which power of 2 the elements that are
+ * their own conjugates count, how many are given, how many are made. */
 int NAME(RFFT)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)frame, (void)number;
     const T ends = (T)ldexp(1, (int)numbers[0]), f = *(const T *)in[1] / ends;
-    return !numbers[1] || NAME(of_real)(numbers[1], in[0], f, ends, out[0]) ? 0 : GRADC_NO_MEMORY;
+    const int64_t n = numbers[1], made = n ? n / 2 + 1 : 0, count = numbers[2] < made ? numbers[2] : made;
+    T *y = out[0], *whole = count < made ? (T *)malloc((size_t)(2 * made) * sizeof(T)) : y;
+    const int ok = whole && (!n || NAME(of_real)(n, in[0], f, ends, whole));
+    if (ok && whole != y)
+        memcpy(y, whole, (size_t)(2 * count) * sizeof(T));
+    memset(y + 2 * count, 0, (size_t)(2 * (numbers[2] - count)) * sizeof(T));
+    if (whole != y)
+        free(whole);
+    return ok ? 0 : GRADC_NO_MEMORY;
 }
 
 /* And back: n real numbers.  numbers: as above. */

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from tests.cases_base import Case
 from tests.cases_elemwise import BINARY, UNARY
+from tests.cases_fft import SIGNALS, TRANSFORMS
 from tests.cases_index import EXTRA, INDEXING, MOVED, SELECTION
 from tests.cases_linalg import PRODUCTS
 from tests.cases_matrices import LINALG
@@ -20,7 +21,7 @@ from tests.cases_shapes import CREATION, SHAPES
 from tests.cases_sort import ORDER
 
 CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *ORDER, *SHAPES, *CREATION, *INDEXING, *SELECTION, *MOVED, *PRODUCTS,
-                     *EXTRA, *NNET, *LINALG]
+                     *EXTRA, *NNET, *LINALG, *TRANSFORMS, *SIGNALS]
 
 # Public names that are no functions of tensors, or are tested on their own.
 NO_CASE: frozenset[str] = frozenset(
@@ -31,10 +32,12 @@ NO_CASE: frozenset[str] = frozenset(
         "SharedVariable",
         "TensorSharedVariable",
         "shared",
+        "fft",
         "linalg",
         "nlinalg",
         "nnet",
         "random",
+        "signal",
         "slinalg",
         "special",
         "tensor",

@@ -29,9 +29,12 @@ def _precise(x: Array) -> Any:
 
 
 def rfft(x: Array, factor: Array, shape: Shape) -> Array:
-    """The first shape[0] elements of the transform of real numbers."""
-    made = np.fft.fft(x) if x.size else np.zeros(0)
-    return np.asarray(made[:shape[0]] * factor, _precise(x))
+    """The first n // 2 + 1 elements of the transform of n real numbers, cut, or zeros added, to shape[0]."""
+    made = np.zeros(shape, _precise(x))
+    if x.size:
+        found = np.fft.fft(x)[:min(len(x) // 2 + 1, shape[0])] * factor
+        made[:len(found)] = found
+    return made
 
 
 def irfft_adjoint(x: Array, factor: Array, shape: Shape) -> Array:
@@ -40,7 +43,8 @@ def irfft_adjoint(x: Array, factor: Array, shape: Shape) -> Array:
 
 
 def irfft(x: Array, factor: Array, shape: Shape) -> Array:
-    """The shape[0] real numbers, times shape[0], whose transform has the first elements x."""
+    """The n = shape[0] real numbers, times n, whose transform has the first elements x: n // 2 + 1 count, if there are
+    as many."""
     made = np.fft.irfft(x, shape[0]) * shape[0] if shape[0] else np.zeros(0)
     return np.asarray(made * factor, x.real.dtype)
 

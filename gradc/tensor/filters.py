@@ -59,15 +59,18 @@ def _convolution(what: str, a: TensorVariable, v: TensorVariable, mode: str, met
         start, count = ew.floor_divide(ew.sub(short, one), two), long
         if swapped:
             start = ew.switch(ew.gt(m, n), ew.floor_divide(short, two), start)
-    return _window(a, v, start, count, method)
+    return window_of_convolution(a, v, start, count, method)
 
 
-def _window(a: TensorVariable, v: TensorVariable, start: TensorVariable, count: TensorVariable,
-            method: str) -> TensorVariable:
-    """`count` elements of the whole convolution from `start` on; that of complex numbers is made of those of parts."""
+def window_of_convolution(a: TensorVariable, v: TensorVariable, start: TensorVariable, count: TensorVariable,
+                          method: str) -> TensorVariable:
+    """`count` elements from `start` on of the whole convolution along the last axis.
+
+    That of complex numbers is made of those of their parts.
+    """
     if a.type.dtype in dtypes.COMPLEX:
         (ar, ai), (vr, vi) = [(ew.real(x), ew.imag(x)) for x in (a, v)]
-        parts = [[_window(x, y, start, count, method) for y in (vr, vi)] for x in (ar, ai)]
+        parts = [[window_of_convolution(x, y, start, count, method) for y in (vr, vi)] for x in (ar, ai)]
         return complex_from_parts(ew.sub(parts[0][0], parts[1][1]), ew.add(parts[0][1], parts[1][0]))
     return apply(build.call(METHODS[method], (1,)), a, v, start, count)
 

@@ -78,7 +78,6 @@ def irfft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str |
     if n is None:
         n = of_sizes(lambda m: 2 * (m - 1), size_of(x, x.type.ndim - 1))
     count = length("irfft", n)
-    x, _ = fitted("irfft", x, half_length(count))
     return back(apply(build.call("irfft", (1,)), x, factor(norm, True, count, x.type.dtype), count), where)
 
 

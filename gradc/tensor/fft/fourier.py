@@ -11,6 +11,7 @@ from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import of_sizes, size_of, sizes
 from gradc.tensor.fft.lengths import (
+    as_complex,
     back,
     checked_norm,
     factor,
@@ -37,6 +38,7 @@ def _complex(what: str, a: TensorLike, n: SizeLike | None, axis: Axis, norm: str
     norm = checked_norm(what, norm)
     x, where = last(what, numbers(what, a, True), axis)
     x, count = fitted(what, x, n)
+    x = as_complex(x)
     made = apply(build.call("ifft" if inverse else "fft"), x, factor(norm, inverse, count, x.type.dtype))
     return back(made, where)
 
@@ -78,7 +80,8 @@ def irfft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str |
     if n is None:
         n = of_sizes(lambda m: 2 * (m - 1), size_of(x, x.type.ndim - 1))
     count = length("irfft", n)
-    return back(apply(build.call("irfft", (1,)), x, factor(norm, True, count, x.type.dtype), count), where)
+    made = apply(build.call("irfft", (1,)), as_complex(x), factor(norm, True, count, x.type.dtype), count)
+    return back(made, where)
 
 
 def hfft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str | None = None) -> TensorVariable:

@@ -23,7 +23,7 @@ NORMS = (None, "backward", "ortho", "forward")
 
 
 def numbers(what: str, x: TensorLike, complex: bool) -> TensorVariable:
-    """x as complex numbers, or as real ones, of its precision."""
+    """x as floats of its precision, or, if they are taken, complex numbers."""
     x = as_tensor_variable(x)
     dtype = x.type.dtype
     if dtype in dtypes.COMPLEX and not complex:
@@ -31,12 +31,12 @@ def numbers(what: str, x: TensorLike, complex: bool) -> TensorVariable:
     if x.type.ndim == 0:
         raise ShapeError(f"{what} takes at least one dimension, {describe(x)} is a scalar{at(x.source)}")
     dtype = dtype if dtype in dtypes.CONTINUOUS else config.floatX
-    return cast(x, complex_of(dtype) if complex else dtype)
+    return cast(x, dtype)
 
 
-def complex_of(dtype: str) -> str:
-    """The complex dtype of that precision."""
-    return dict(zip(dtypes.FLOATS, dtypes.COMPLEX)).get(dtype, dtype)
+def as_complex(x: TensorVariable) -> TensorVariable:
+    """x as complex numbers of its precision."""
+    return cast(x, dict(zip(dtypes.FLOATS, dtypes.COMPLEX)).get(x.type.dtype, x.type.dtype))
 
 
 def checked_norm(what: str, norm: str | None) -> str:

@@ -70,9 +70,6 @@ def literal(value: Any, dtype: str) -> str:
             text += ".0"
         text += SUFFIX[dtype]
         return f"({text})" if text.startswith("-") else text
-    if dtype in dtypes.COMPLEX:
-        part = dtypes.REAL_PART[dtype]
-        return f"gradc_complex_{dtypes.SHORT[part]}({literal(value.real, part)}, {literal(value.imag, part)})"
     if dtype == "bool":
         return "true" if value else "false"
     value = int(value)

@@ -58,8 +58,6 @@ class Compiled:
         """The Program that is run; the sources of its equations number the ingested Program's equations."""
         if self._optimized is None:
             program = numbered(self.ingested.program)
-            if self.mode.optimizer is not None or self.mode.linker == "c":
-                program = stages().in_parts(program)
             if self.mode.optimizer is not None:
                 with self._stage("optimize"), config.change_flags(**self.flags):
                     program = stages().optimize(program, checked=self.mode.checked or None,

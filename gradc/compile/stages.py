@@ -6,7 +6,6 @@ They are a third of what `import gradc` would cost.  Program -> Program -> Kerne
 from gradc.codegen.unit import generate
 from gradc.loops.check import check
 from gradc.loops.lower import lower
-from gradc.passes.complex_parts import in_parts
 from gradc.passes.phases import optimize
 
-__all__ = ["check", "generate", "in_parts", "lower", "optimize"]
+__all__ = ["check", "generate", "lower", "optimize"]

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Unsupported
+from gradc.ir.complex_parts import in_parts
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, bodies, tensor
 from gradc.ir.scalars import get_row
@@ -103,7 +104,7 @@ class _Lowering:
     """A Kernel in the making, section by section; `writer` has the section at work."""
 
     def __init__(self, program: Program, name: str, checked: bool) -> None:
-        program = with_positions(fused(as_words(program)))
+        program = with_positions(fused(as_words(in_parts(program))))
         reason = unsupported(program)
         if reason:
             raise Unsupported(reason)

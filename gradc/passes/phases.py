@@ -1,7 +1,7 @@
 """The ordered lists of passes, `PHASES` of rules and `STEPS` on loops: the only place that states their order, and why.
 
-`optimize(program)` is the whole optimiser.  `config.log` with the topic "passes" prints one line per phase on
-stderr and checks the Program after each; tests pass `checked=True`.
+`optimize(program)` is the whole optimiser; complex values become pairs of real ones first.  `config.log` with the topic
+"passes" prints one line per phase on stderr and checks the Program after each; tests pass `checked=True`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.check import check
+from gradc.ir.complex_parts import in_parts
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
-from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, shapes, specialize, stabilize
+from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, orders, shapes, specialize, stabilize
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
 from gradc.passes.pattern import Rule, Table
@@ -29,7 +30,7 @@ from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last
 from gradc.passes.sums import wide_sums
 from gradc.record import record
 
-_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES
+_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES + orders.RULES
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES + stabilize.DERIVATIVES
 
 
@@ -107,7 +108,7 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
     """
     if checked is None:
         checked = "passes" in config.log.split(",")
-    return _Optimizer(log, checked, excluded).optimize(program)
+    return _Optimizer(log, checked, excluded).optimize(in_parts(program))
 
 
 class _Optimizer:

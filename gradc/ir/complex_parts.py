@@ -1,4 +1,4 @@
-"""Complex numbers become pairs of real ones: everything after this pass knows nothing else.
+"""Complex numbers become pairs of real ones: everything after knows nothing else.
 
 In: a Program.  Out: the same in which complex values are inputs, results, and what users' Ops and routines are given
 and give; of them there are the rows `real`, `imag` and `complex`, and nothing else.  So all that is known of real
@@ -13,8 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradc.errors import NoRuleError
 from gradc.ir import build, complex_forms, dtypes, ops
+from gradc.ir.complex_functions import whole_power
+from gradc.ir.interp import run_equation
 from gradc.ir.program import Builder, Eqn, Program, Var, bodies, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import StaticShape, TensorType
@@ -33,8 +37,8 @@ Value = Any         # a Var, or the Parts of a complex value
 
 
 def in_parts(program: Program) -> Program:
-    """`program` with real values in the place of complex ones; see the module.  Itself if it has none."""
-    if not has_complex(program):
+    """`program` with real values in the place of complex ones; see the module.  Itself if it is so."""
+    if not any(map(_to_split, program.eqns)):
         return program
     b = Builder()
     of = _Splitter(b)
@@ -42,10 +46,15 @@ def in_parts(program: Program) -> Program:
     return b.program([of.whole(v) for v in of.run(program, [of.parts_of(v) for v in given])])
 
 
-def has_complex(program: Program) -> bool:
-    """Is there a complex value, also in bodies?"""
-    return any(map(_is_complex, program.inputs)) or any(
-        any(map(_is_complex, e.outs)) or any(map(has_complex, bodies(e.op))) for e in program.eqns)
+_KEPT = (ops.Map("real"), ops.Map("imag"), ops.Map("complex"))
+
+
+def _to_split(eqn: Eqn) -> bool:
+    """Is there a complex value where there is none in parts?"""
+    if type(eqn.op) is ops.Call or eqn.op in _KEPT:
+        return False
+    return any(map(_is_complex, (*eqn.args, *eqn.outs))) or any(
+        any(map(_is_complex, body.inputs)) or any(map(_to_split, body.eqns)) for body in bodies(eqn.op))
 
 
 def _is_complex(v: Var) -> bool:
@@ -79,26 +88,39 @@ class _Splitter:
     def __init__(self, b: Builder) -> None:
         self.b = b
         self.o = _RealRows(b)
+        self.numbers: dict[Var, np.ndarray] = {}        # values of the Program given that are known
 
     def run(self, program: Program, args: Sequence[Value]) -> list[Value]:
         """What the results of `program` are, for Parts in the place of its complex inputs."""
         env: dict[Var, Value] = dict(zip(program.inputs, args))
-        for eqn in program.eqns:
+        for eqn in map(self.known, program.eqns):
             self.b.sources = eqn.sources
             given = [env[a] for a in eqn.args]
             if not any(type(x) is Parts for x in given) and not any(map(_is_complex, eqn.outs)) \
-                    and not any(map(has_complex, bodies(eqn.op))):
+                    and not _to_split(eqn):
                 made: Sequence[Value] = self.b.equation(eqn.op, given, eqn.outs[0].name).outs
             else:
                 rule = SPLIT.get(type(eqn.op))
                 if rule is None:
-                    raise NoRuleError(f"{eqn.op} has no entry in passes/complex_parts.py")
+                    raise NoRuleError(f"{eqn.op} has no entry in ir/complex_parts.py")
                 result = rule(self, eqn.op, eqn, given)
                 made = result if isinstance(result, list) else [result]
             for v, x in zip(eqn.outs, made):
                 env[v] = x
                 self.name(x, v.name)
         return [env[v] for v in program.outputs]
+
+    def known(self, eqn: Eqn) -> Eqn:
+        """An elementwise equation of numbers as the number that it gives: powers have exponents that are looked at."""
+        if type(eqn.op) is ops.Const:
+            self.numbers[eqn.out] = eqn.op.value.data
+        elif type(eqn.op) in (ops.Map, ops.Cast) and not tensor(eqn.out).ndim \
+                and all(a in self.numbers for a in eqn.args):
+            with np.errstate(all="ignore"):
+                made, = run_equation(eqn, [self.numbers[a] for a in eqn.args])
+            self.numbers[eqn.out] = made
+            return Eqn(ops.Const(ops.ConstantValue(np.asarray(made))), (), eqn.outs, eqn.sources)
+        return eqn
 
     def name(self, x: Value, name: str | None) -> None:
         """Name the parts of what was called `name`."""
@@ -199,8 +221,8 @@ def _map(of: _Splitter, op: ops.Map, eqn: Eqn, args: Sequence[Value]) -> Value:
     made: Any
     if all(x.imag is None for x in rest) and name in complex_forms.REAL_ON_REALS:
         made = b.map(name, *first, *[x.real for x in rest]), None
-    elif name == "pow" and (n := _whole_exponent(eqn.args[1], rest[1])) is not None:
-        made = complex_forms.whole_power(of.o, of.both(rest[0]), n)
+    elif name == "pow" and (n := _whole(of.numbers.get(eqn.args[1]))) is not None:
+        made = whole_power(of.o, of.both(rest[0]), n)
     else:
         mixed = name in complex_forms.MIXED
         pairs = [(x.real, x.imag if mixed or x.imag is not None else b.constant(0, _part(compute))) for x in rest]
@@ -211,11 +233,11 @@ def _map(of: _Splitter, op: ops.Map, eqn: Eqn, args: Sequence[Value]) -> Value:
     return Parts(parts[0], parts[1]) if _is_complex(eqn.out) else parts[0]
 
 
-def _whole_exponent(given: Var, exponent: Parts) -> int | None:
-    """The exponent, if it is a constant that is a whole number of at most two digits."""
-    if given.data is None or given.data.ndim or given.data.imag != 0 or given.data.real % 1 or abs(given.data) >= 100:
+def _whole(exponent: np.ndarray | None) -> int | None:
+    """The exponent, if it is known and a whole number of at most two digits."""
+    if exponent is None or exponent.ndim or exponent.imag != 0 or exponent.real % 1 or abs(exponent) >= 100:
         return None
-    return int(given.data.real)
+    return int(exponent.real)
 
 
 def _cast(of: _Splitter, op: ops.Cast, eqn: Eqn, args: Sequence[Value]) -> Value:

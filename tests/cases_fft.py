@@ -24,27 +24,27 @@ def _parts(x: np.ndarray) -> np.ndarray:
     return np.stack([made.real, made.imag], -1)
 
 
-ONE = (("fft", {}), ("fft", {"n": 6, "axis": 0}), ("ifft", {"norm": "ortho"}), ("ifft", {"n": 2}), ("rfft", {"axis": 0}),
-       ("rfft", {"n": 7, "norm": "forward"}), ("irfft", {}), ("irfft", {"n": 5, "axis": 0, "norm": "ortho"}),
+ONE: tuple[tuple[str, dict[str, Any]], ...] = (
+       ("fft", {}), ("fft", {"n": 6, "axis": 0}), ("ifft", {"norm": "ortho"}), ("ifft", {"n": 2}),
+       ("rfft", {"axis": 0}), ("rfft", {"n": 7, "norm": "forward"}), ("irfft", {}), ("irfft", {"n": 5, "axis": 0, "norm": "ortho"}),
        ("hfft", {"n": 5}), ("ihfft", {"norm": "ortho"}))
 MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("fft2", {}), ("ifft2", {"s": (2, 5), "norm": "forward"}), ("rfft2", {}), ("irfft2", {"axes": (0, 1)}),
     ("fftn", {}), ("ifftn", {"axes": (0, 2)}), ("rfftn", {"s": (2, 3), "axes": (1, 0)}), ("irfftn", {"norm": "ortho"}))
 
 TRANSFORMS: list[Case] = [
-    *[Case(f"fft.{name}", partial(getattr(at.fft, name), **how), partial(getattr(np.fft, name), **how), (M,), "difference",
-           label=f"{how}") for name, how in ONE],
+    *[Case(f"fft.{name}", partial(getattr(at.fft, name), **how), partial(getattr(np.fft, name), **how), (arg,),
+           "difference", label=f"{how}") for arg, rows in ((M, ONE), (T3, MORE)) for name, how in rows],
     *[Case(f"fft.{name}", partial(_by_parts, partial(getattr(at.fft, name), **how)),
            partial(_by_parts, partial(getattr(np.fft, name), **how)), (T3,), "difference", label=f"parts {how}")
       for name, how in (("fft", {}), ("ifft", {"n": 7, "axis": 0}), ("irfft", {}), ("irfft", {"n": 5}))],
-    *[Case(f"fft.{name}", partial(getattr(at.fft, name), **how), partial(getattr(np.fft, name), **how), (T3,), "difference",
-           label=f"{how}") for name, how in MORE],
     *[Case(f"fft.{kind}", partial(getattr(at.fft, kind), type=number, axis=axis, norm=norm),
            partial(getattr(scipy.fft, kind), type=number, axis=axis, norm=norm), (Arg((4, 5)),),
            label=f"{number} {axis} {norm}")
       for kind in ("dct", "dst", "idct", "idst") for number, axis, norm in (
           (1, -1, None), (2, 0, "ortho"), (3, -1, "ortho"), (4, 0, None), (1, 0, "ortho"), (2, -1, "forward"))],
-    Case("fft.dct", partial(at.fft.dct, n=3, orthogonalize=True), partial(scipy.fft.dct, n=3, orthogonalize=True), (M,)),
+    Case("fft.dct", partial(at.fft.dct, n=3, orthogonalize=True), partial(scipy.fft.dct, n=3, orthogonalize=True),
+         (M,)),
     *[Case(f"fft.{name}", partial(getattr(at.fft, name), n, d), partial(getattr(np.fft, name), n, d), (), "none",
            label=f"{n}") for name in ("fftfreq", "rfftfreq") for n, d in ((7, 1.0), (4, 0.3), (1, 2.0))],
     *[Case(f"fft.{name}", partial(getattr(at.fft, name), axes=axes), partial(getattr(np.fft, name), axes=axes), (T3,),
@@ -65,8 +65,8 @@ SIGNALS: list[Case] = [
            axes == 1 else "difference", label=f"{mode} {axes} {len(args[0].shape)}")
       for mode in ("full", "same", "valid") for axes, args in (
           (None, (V, Arg((3,)))), (None, (Arg((5, 6)), Arg((2, 3)))), (1, (M, Arg((3, 2)))))],
-    *[Case("signal.hilbert", partial(at.signal.hilbert, **how), partial(scipy.signal.hilbert, **how), (M,), "difference",
-           label=f"{how}") for how in ({}, {"axis": 0}, {"N": 7})],
+    *[Case("signal.hilbert", partial(at.signal.hilbert, **how), partial(scipy.signal.hilbert, **how), (M,),
+           "difference", label=f"{how}") for how in ({}, {"axis": 0}, {"N": 7})],
     *[Case("signal.periodogram", partial(at.signal.periodogram, **how), partial(scipy.signal.periodogram, **how), (M,),
            "difference", label=f"{how}")
       for how in ({}, {"fs": 4.0, "axis": 0}, {"nfft": 7, "scaling": "spectrum"}, {"nfft": 3, "detrend": False},

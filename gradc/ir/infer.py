@@ -282,8 +282,8 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
             continue
         if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
                 GENERIC[want] if want in GENERIC and not dtype else (stands_for(want, dtype),)):
-            raise TypeMismatchError(f"{op.title} takes {stands_for(want, dtype) if dtype else want}, got {describe(x)} of "
-                                    f"type {t}{at(source)}")
+            wanted = stands_for(want, dtype) if dtype else want
+            raise TypeMismatchError(f"{op.title} takes {wanted}, got {describe(x)} of type {t}{at(source)}")
         if want in GENERIC:
             dtype = dtype or t.dtype
         few = 0 if core == STATED else len(core)

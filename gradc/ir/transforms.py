@@ -75,6 +75,8 @@ def trigonometric(sines: bool, number: int) -> Callable[[Array, Array], Array]:
         m = n + (1 if sines else -1) if number == 1 else n
         if not n or not m:
             return np.full_like(x, np.nan)
+        if x.dtype.kind == "c":                 # apart, so that a small imaginary part is not lost in rounding
+            return value(x.real, factor) + 1j * value(x.imag, factor)
         weights = np.ones(n)
         if number in (1, 3):
             weights[[-1] if sines else [0]] = 1 if sines and number == 1 else 0.5
@@ -85,7 +87,7 @@ def trigonometric(sines: bool, number: int) -> Callable[[Array, Array], Array]:
         one = after * np.fft.fft(x * weights * before, 2 * m)[:n]
         other = after.conj() * np.fft.ifft(x * weights * before.conj(), 2 * m)[:n] * (2 * m)
         made = 1j * (one - other) if sines else one + other
-        return np.asarray((made if x.dtype.kind == "c" else made.real) * factor, x.dtype)
+        return np.asarray(made.real * factor, x.dtype)
     return value
 
 

@@ -73,7 +73,8 @@ def place_call(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
         numbers += [int(memory)] * (layout == "each")
     for out in eqn.outs:
         body.values.whole(out)
-    work = body.sizes.product([int(label) if label.isdecimal() else size[label] for label in routine.cost], "work") if batch and routine.cost else 0
+    cost = [int(label) if label.isdecimal() else size[label] for label in routine.cost]
+    work = body.sizes.product(cost, "work") if batch and cost else 0
     call(body, CallItem(op.routine, eqn.outs, tuple(args), in_memory, eqn.sources, batch, tuple(numbers), op.outer,
                         work=work), str(op))
 

@@ -210,9 +210,8 @@ def size_constant(value: int) -> TensorVariable:
 
 def of_sizes(f: Callable[..., Any], *sizes: TensorVariable) -> TensorVariable:
     """f, which is arithmetic, of int64 scalars: a constant if they are constants."""
-    if all(isinstance(n, Constant) for n in sizes):
-        return size_constant(int(f(*[int(np.asarray(n.data)) for n in sizes])))
-    made: TensorVariable = f(*sizes)
+    known = [int(n.data) for n in sizes if isinstance(n, Constant)]
+    made: TensorVariable = f(*sizes) if len(known) < len(sizes) else size_constant(int(f(*known)))
     return made
 
 

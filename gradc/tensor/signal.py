@@ -39,8 +39,8 @@ def fftconvolve(in1: TensorLike, in2: TensorLike, mode: str = "full", axes: Axes
         raise TypeMismatchError(f"fftconvolve: mode is 'full', 'same' or 'valid', got {quoted(mode)}{at(user_line())}")
     a, b = as_tensor_variable(in1), as_tensor_variable(in2)
     if a.type.ndim != b.type.ndim:
-        raise ShapeError(f"fftconvolve takes tensors of the same rank, {describe(a)} is {a.type.short()}, {describe(b)} "
-                         f"is {b.type.short()}{at(user_line())}")
+        raise ShapeError(f"fftconvolve takes tensors of the same rank, {describe(a)} is {a.type.short()}, "
+                         f"{describe(b)} is {b.type.short()}{at(user_line())}")
     complex = any(x.type.dtype in dtypes.COMPLEX for x in (a, b))
     a, b = numbers("fftconvolve", a, complex), numbers("fftconvolve", b, complex)
     dtype = dtypes.upcast(a.type.dtype, b.type.dtype)

@@ -52,7 +52,10 @@ def bartlett(M: SizeLike, sym: bool = True) -> TensorVariable:
 
 
 def blackman(M: SizeLike, sym: bool = True) -> TensorVariable:
-    """0.42 + 0.5 cos(pi t) + 0.08 cos(2 pi t) at M points t from -1 to 1, as numpy.blackman.   sym: as of `bartlett`."""
+    """0.42 + 0.5 cos(pi t) + 0.08 cos(2 pi t) at M points t from -1 to 1, as numpy.blackman.
+
+    sym: as of `bartlett`.
+    """
     return _cosines("blackman", M, sym, 0.42, 0.5, 0.08)
 
 

@@ -150,7 +150,8 @@ def test_the_gradient_is_the_adjoint_and_the_tangent_the_map(name: str, mode: st
 
 def test_vectorize_and_scan() -> None:
     x = at.dmatrix()
-    f = gradc.function([x], gradc.vectorize(lambda row: at.fft.irfft(at.fft.rfft(row) * 2.0, row.shape[0]))(x), mode="c")
+    doubled = gradc.vectorize(lambda row: at.fft.irfft(at.fft.rfft(row) * 2.0, row.shape[0]))
+    f = gradc.function([x], doubled(x), mode="c")
     a = rng.normal(size=(3, 9))
     np.testing.assert_allclose(f(a), 2 * a, rtol=1e-13)
     rows, _ = gradc.scan(lambda u: at.fft.irfft(at.fft.rfft(u) * 1j, u.shape[0]), outputs_info=[x[0]], n_steps=3)
@@ -206,7 +207,8 @@ def test_fftconvolve_of_complex_numbers_along_two_axes() -> None:
 X, Z = at.dmatrix("x"), at.tensor("z", dtype="complex128", shape=(None,))
 EMPTY = at.tensor("e", dtype="float64", shape=(3, 0))
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
-    "norm": (lambda: at.fft.fft(X, norm="both"), TypeMismatchError, "fft: norm is 'backward', 'ortho', 'forward' or None"),
+    "norm": (lambda: at.fft.fft(X, norm="both"), TypeMismatchError,
+             "fft: norm is 'backward', 'ortho', 'forward' or None"),
     "length 0": (lambda: at.fft.rfft(X, 0), BadValueError, "rfft: n must be at least 1, got 0"),
     "negative": (lambda: at.fft.irfft(X, -2), BadValueError, "irfft: n must be at least 1, got -2"),
     "no integer": (lambda: at.fft.fft(X, 2.5), TypeMismatchError, "fft: n is an integer"),
@@ -219,7 +221,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "empty": (lambda: at.fft.fft(EMPTY), BadValueError, "fft: axis 1 of e has no elements"),
     "type": (lambda: at.fft.dct(X, 5), TypeMismatchError, "dct: type is 1, 2, 3 or 4, got 5"),
     "one cosine": (lambda: at.fft.dct(X, 1, n=1), BadValueError, "dct: type 1 takes 2 elements or more, got 1"),
-    "method": (lambda: at.convolve(X[0], X[1], method="fast"), TypeMismatchError, "method is 'auto', 'direct' or 'fft'"),
+    "method": (lambda: at.convolve(X[0], X[1], method="fast"), TypeMismatchError,
+               "method is 'auto', 'direct' or 'fft'"),
     "integers": (lambda: at.convolve(at.lvector(), at.lvector(), method="fft"), TypeMismatchError, "takes floats"),
     "ranks": (lambda: at.signal.fftconvolve(X, X[0]), ShapeError, "the same rank"),
     "scaling": (lambda: at.signal.periodogram(X, scaling="power"), TypeMismatchError, "'density' or 'spectrum'"),

@@ -94,8 +94,9 @@ def _convolve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[boo
 
 def _convolve_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     a, v, *rest = node.inputs
-    terms = [o.apply(node.op, *pair, *rest) for t, pair in zip(tangents, ((tangents[0], v), (a, tangents[1])))
-             if t is not None]
+    by_a, by_v = tangents[:2]
+    terms = [] if by_a is None else [o.apply(node.op, by_a, v, *rest)]
+    terms += [] if by_v is None else [o.apply(node.op, a, by_v, *rest)]
     return [o.add_terms(terms)]
 
 

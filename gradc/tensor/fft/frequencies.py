@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradc.config import config
@@ -56,7 +57,7 @@ def ifftshift(x: TensorLike, axes: Axes = None) -> TensorVariable:
 
 def _shifted(what: str, x: TensorLike, axes: Axes, inverse: bool) -> TensorVariable:
     x = as_tensor_variable(x)
-    given = range(x.type.ndim) if axes is None else axes if isinstance(axes, (list, tuple)) else [axes]
+    given = range(x.type.ndim) if axes is None else axes if isinstance(axes, Sequence) else [axes]
     for axis in [normalize_axis(k, x.type.ndim, what, x) for k in given]:
         half = ew.floor_divide(size_of(x, axis), size_constant(2))
         x = roll(x, ew.neg(half) if inverse else half, axis)

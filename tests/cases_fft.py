@@ -25,9 +25,9 @@ def _parts(x: np.ndarray) -> np.ndarray:
 
 
 ONE: tuple[tuple[str, dict[str, Any]], ...] = (
-       ("fft", {}), ("fft", {"n": 6, "axis": 0}), ("ifft", {"norm": "ortho"}), ("ifft", {"n": 2}),
-       ("rfft", {"axis": 0}), ("rfft", {"n": 7, "norm": "forward"}), ("irfft", {}), ("irfft", {"n": 5, "axis": 0, "norm": "ortho"}),
-       ("hfft", {"n": 5}), ("ihfft", {"norm": "ortho"}))
+    ("fft", {}), ("fft", {"n": 6, "axis": 0}), ("ifft", {"norm": "ortho"}), ("ifft", {"n": 2}), ("rfft", {"axis": 0}),
+    ("rfft", {"n": 7, "norm": "forward"}), ("irfft", {}), ("irfft", {"n": 5, "axis": 0, "norm": "ortho"}),
+    ("hfft", {"n": 5}), ("ihfft", {"norm": "ortho"}))
 MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("fft2", {}), ("ifft2", {"s": (2, 5), "norm": "forward"}), ("rfft2", {}), ("irfft2", {"axes": (0, 1)}),
     ("fftn", {}), ("ifftn", {"axes": (0, 2)}), ("rfftn", {"s": (2, 3), "axes": (1, 0)}), ("irfftn", {"norm": "ortho"}))

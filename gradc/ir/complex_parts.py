@@ -38,14 +38,28 @@ Value = Any         # a Var, or the Parts of a complex value
 
 def in_parts(program: Program) -> Program:
     """`program` with real values in the place of complex ones; see the module.  Itself if it is so."""
-    if not any(map(_to_split, program.eqns)):
+    if not (_has_complex(program) and any(map(_to_split, program.eqns))):
         return program
     b = Builder()
     of = _Splitter(b)
-    given = [b.input(v.type, v.name) for v in program.inputs]
-    return b.program([of.whole(v) for v in of.run(program, [of.parts_of(v) for v in given])])
+    given = [of.parts_of(b.input(v.type, v.name)) for v in program.inputs]
+    return b.program([of.whole(x, v.name) for x, v in zip(of.run(program, given), program.outputs)])
 
 
+def _has_complex(program: Program) -> bool:
+    """Is there a complex value, in a body or not?  Asked of every Program, hence quick."""
+    if any(map(_is_complex, program.inputs)):
+        return True
+    for eqn in program.eqns:
+        for v in eqn.outs:
+            if _is_complex(v):
+                return True
+        if type(eqn.op) in _WITH_BODIES and any(map(_has_complex, bodies(eqn.op))):
+            return True
+    return False
+
+
+_WITH_BODIES = (ops.Scan, ops.Cond)
 _KEPT = (ops.Map("real"), ops.Map("imag"), ops.Map("complex"))
 
 
@@ -96,8 +110,7 @@ class _Splitter:
         for eqn in map(self.known, program.eqns):
             self.b.sources = eqn.sources
             given = [env[a] for a in eqn.args]
-            if not any(type(x) is Parts for x in given) and not any(map(_is_complex, eqn.outs)) \
-                    and not _to_split(eqn):
+            if not any(map(_is_complex, (*eqn.args, *eqn.outs))) and not _to_split(eqn):
                 made: Sequence[Value] = self.b.equation(eqn.op, given, eqn.outs[0].name).outs
             else:
                 rule = SPLIT.get(type(eqn.op))
@@ -114,8 +127,8 @@ class _Splitter:
         """An elementwise equation of numbers as the number that it gives: powers have exponents that are looked at."""
         if type(eqn.op) is ops.Const:
             self.numbers[eqn.out] = eqn.op.value.data
-        elif type(eqn.op) in (ops.Map, ops.Cast) and not tensor(eqn.out).ndim \
-                and all(a in self.numbers for a in eqn.args):
+        elif type(eqn.op) in (ops.Map, ops.Cast) and eqn.args and all(a in self.numbers for a in eqn.args) \
+                and not tensor(eqn.out).ndim and isinstance(getattr(eqn.op, "fn", ""), str):
             with np.errstate(all="ignore"):
                 made, = run_equation(eqn, [self.numbers[a] for a in eqn.args])
             self.numbers[eqn.out] = made
@@ -139,9 +152,9 @@ class _Splitter:
         self.name(made, v.name)
         return made
 
-    def whole(self, x: Value) -> Var:
+    def whole(self, x: Value, name: str | None = None) -> Var:
         """One Var for a value: of complex dtype, if it is that of Parts."""
-        return self.b.map("complex", *self.both(x)) if type(x) is Parts else x
+        return self.b.equation(ops.Map("complex"), self.both(x), name).outs[0] if type(x) is Parts else x
 
     def both(self, x: Value) -> tuple[Var, Var]:
         """Both parts, of one shape."""
@@ -229,7 +242,7 @@ def _map(of: _Splitter, op: ops.Map, eqn: Eqn, args: Sequence[Value]) -> Value:
         made = complex_forms.FORMS[name](of.o, *first, *pairs)
     shapes = [part for x in (*first, *rest) for part in ((x.real, x.imag) if type(x) is Parts else (x,)) if part]
     parts: list[Any] = [None if part is None else of.fit(part, tensor(eqn.out).shape, shapes)
-             for part in (made if isinstance(made, tuple) else (made,))]
+                        for part in (made if isinstance(made, tuple) else (made,))]
     return Parts(parts[0], parts[1]) if _is_complex(eqn.out) else parts[0]
 
 

@@ -1,7 +1,7 @@
 """Values in NumPy of the routines that are Fourier transforms, transforms by cosines and sines, convolutions.
 
-Each transform is linear, of one axis, and given a factor.  Real arguments may be complex in a complex step: then the map is
-continued, which is linear over complex numbers.  An adjoint is one with the inner product Re(sum of conj(x) y).
+Each transform is linear, of one axis, and given a factor.  Real arguments may be complex in a complex step: then the
+map is continued, which is linear over complex numbers.  An adjoint is one with the inner product Re(sum of conj(x) y).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from gradc.ir.ops import Map
 from gradc.ir.scalars import ROWS
 
 UNARY = [name for name in FORMS if ROWS[name].nin == 1]
-BINARY = [name for name in FORMS if ROWS[name].nin == 2 and name not in ("second", "hypot")]
+BINARY = [name for name in FORMS if ROWS[name].nin == 2 and name not in ("second", "hypot", "hypot_slope")]
 UNSIGNED = ("times_complement", "sigmoid", "one_minus_square", "log1p")    # of whose references zeros have no sign
 PARTS = [0.0, -0.0, 1e-20, 0.3, -0.3, 1.0, -1.0, 2.0, -2.0, 30.0, -30.0, 1e8, -1e8]
 

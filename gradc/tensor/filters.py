@@ -12,7 +12,7 @@ from gradc.ir.types import TensorType
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range, named
 from gradc.tensor.convert import as_tensor_variable, cast, of_sizes, size_constant, size_of
-from gradc.tensor.creation import complex_from_parts, zeros_like
+from gradc.tensor.creation import zeros_like
 from gradc.tensor.moves import flip
 from gradc.tensor.types import TensorLike
 
@@ -71,7 +71,7 @@ def window_of_convolution(a: TensorVariable, v: TensorVariable, start: TensorVar
     if a.type.dtype in dtypes.COMPLEX:
         (ar, ai), (vr, vi) = [(ew.real(x), ew.imag(x)) for x in (a, v)]
         parts = [[window_of_convolution(x, y, start, count, method) for y in (vr, vi)] for x in (ar, ai)]
-        return complex_from_parts(ew.sub(parts[0][0], parts[1][1]), ew.add(parts[0][1], parts[1][0]))
+        return ew.complex(ew.sub(parts[0][0], parts[1][1]), ew.add(parts[0][1], parts[1][0]))
     return apply(build.call(METHODS[method], (1,)), a, v, start, count)
 
 

@@ -9,7 +9,6 @@ from gradc.ir.graph import describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import flag
 from gradc.tensor.convert import as_tensor_variable, of_sizes, size_of
-from gradc.tensor.creation import complex_from_parts
 from gradc.tensor.fft.fourier import irfftn, rfftn
 from gradc.tensor.joining import stack
 from gradc.tensor.types import TensorLike
@@ -42,7 +41,7 @@ def irfft_parts(inp: TensorLike, norm: str | None = None, is_odd: bool = False) 
     if x.type.ndim < 3 or x.type.shape[-1] not in (None, 2):
         raise ShapeError(f"irfft_parts takes a batch of tensors whose last axis is real and imaginary part, "
                          f"{describe(x)} is {x.type.short()}{at(x.source)}")
-    whole = complex_from_parts(x[..., 0], x[..., 1])
+    whole = ew.complex(x[..., 0], x[..., 1])
     axes = range(1, whole.type.ndim)
     n = of_sizes(lambda m: 2 * (m - 1) + odd, size_of(whole, axes[-1]))
     how = {None: None, "ortho": "ortho", "no_norm": "forward"}[_checked("irfft_parts", norm)]

@@ -12,7 +12,7 @@ from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range
 from gradc.tensor.convert import constant, of_sizes, size_constant, size_of
-from gradc.tensor.fft.lengths import back, checked_norm, factor, fitted, last, numbers
+from gradc.tensor.fft.lengths import back, checked_norm, factor, fitted, last, nonempty, numbers
 from gradc.tensor.types import Axis, SizeLike, TensorLike
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def _transform(kind: str, x: TensorLike, type: int, n: SizeLike | None, axis: Ax
         (kind, number), ()) if orthogonalize or (orthogonalize is None and norm == "ortho") else ()
     if number in (1, 3):
         v = _scaled(v, ends, np.sqrt(2))
-    made = apply(build.call(f"{kind}{number}"), v, factor(norm, inverse, period, v.type.dtype))
+    by = nonempty(what, v, factor(norm, inverse, period, v.type.dtype))
+    made = apply(build.call(f"{kind}{number}"), v, by)
     if number in (1, 2):
         made = _scaled(made, ends, np.sqrt(0.5))
     return back(made, where)

@@ -19,6 +19,7 @@ from gradc.tensor.fft.lengths import (
     half_length,
     last,
     length,
+    nonempty,
     numbers,
     swapped,
 )
@@ -38,8 +39,8 @@ def _complex(what: str, a: TensorLike, n: SizeLike | None, axis: Axis, norm: str
     norm = checked_norm(what, norm)
     x, where = last(what, numbers(what, a, True), axis)
     x, count = fitted(what, x, n)
-    x = as_complex(x)
-    made = apply(build.call("ifft" if inverse else "fft"), x, factor(norm, inverse, count, x.type.dtype))
+    by = nonempty(what, x, factor(norm, inverse, count, x.type.dtype))
+    made = apply(build.call("ifft" if inverse else "fft"), as_complex(x), by)
     return back(made, where)
 
 
@@ -64,7 +65,8 @@ def rfft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str | 
     norm = checked_norm("rfft", norm)
     x, where = last("rfft", numbers("rfft", a, False), axis)
     x, count = fitted("rfft", x, n)
-    made = apply(build.call("rfft", (1,)), x, factor(norm, False, count, x.type.dtype), half_length(count))
+    by = nonempty("rfft", x, factor(norm, False, count, x.type.dtype))
+    made = apply(build.call("rfft", (1,)), x, by, half_length(count))
     return back(made, where)
 
 

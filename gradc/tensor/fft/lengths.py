@@ -73,8 +73,7 @@ def fitted(what: str, x: TensorVariable, n: SizeLike | None) -> tuple[TensorVari
     axis = x.type.ndim - 1
     have = size_of(x, axis)
     if n is None:
-        message = f"{what}: axis {{0}} of {named(x)} has no elements".replace("{0}", str(axis))
-        return in_range(have, 1, None, message, on=x), have
+        return x, have
     want = length(what, n)
     if isinstance(have, Constant) and isinstance(want, Constant):
         if have.data >= want.data:
@@ -84,6 +83,12 @@ def fitted(what: str, x: TensorVariable, n: SizeLike | None) -> tuple[TensorVari
     missing = of_sizes(lambda a, b: a - b, want, size_of(x, axis))
     margin = zeros([*sizes_of(x)[:axis], missing], dtype=x.type.dtype)
     return join(axis, x, margin), want
+
+
+def nonempty(what: str, x: TensorVariable, by: TensorVariable) -> TensorVariable:
+    """The factor `by`, once it is certain that x has elements along its last axis; x itself is transformed as it is."""
+    axis = x.type.ndim - 1
+    return in_range(size_of(x, axis), 1, None, f"{what}: axis {axis} of {named(x)} has no elements", on=by)
 
 
 def factor(norm: str, inverse: bool, n: TensorVariable, dtype: str) -> TensorVariable:

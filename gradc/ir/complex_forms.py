@@ -28,7 +28,7 @@ MIXED: set[str] = set()                 # forms that take a real number for what
 REAL_ON_REALS = frozenset((             # functions that are real where their arguments are
     "add", "sub", "mul", "true_divide", "neg", "square", "reciprocal", "exp", "exp2", "expm1", "sin", "cos", "tan",
     "arctan", "sinh", "cosh", "tanh", "arcsinh", "sigmoid", "switch", "second", "identity", "conj", "sgn",
-    "round_half_to_even", "one_minus_square", "times_complement", "hypot", "maximum", "minimum"))
+    "round_half_to_even", "one_minus_square", "times_complement", "hypot", "maximum", "minimum", "clip"))
 
 
 def form_of(row: str) -> Callable[[Form], Form]:
@@ -238,3 +238,8 @@ def maximum(o: Value, z: Pair, w: Pair) -> Pair:
 def minimum(o: Value, z: Pair, w: Pair) -> Pair:
     """The earlier in NumPy's order; an argument with a nan, the first one."""
     return switch(o, o.or_(FORMS["le"](o, z, w), isnan(o, z)), z, w)
+
+
+@form_of("clip")
+def clip(o: Value, z: Pair, low: Pair, high: Pair) -> Pair:
+    return minimum(o, maximum(o, z, low), high)

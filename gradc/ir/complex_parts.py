@@ -154,7 +154,13 @@ class _Splitter:
 
     def whole(self, x: Value, name: str | None = None) -> Var:
         """One Var for a value: of complex dtype, if it is that of Parts."""
-        return self.b.equation(ops.Map("complex"), self.both(x), name).outs[0] if type(x) is Parts else x
+        if type(x) is not Parts:
+            return x
+        made = self.b.equation(ops.Map("complex"), self.both(x), name)
+        real, imag = [self.b.producer.get(part) for part in made.args]
+        if real is not None and imag is not None and (real.op, imag.op) == _KEPT[:2] and real.args == imag.args:
+            return real.args[0]                 # of which these are the parts
+        return made.outs[0]
 
     def both(self, x: Value) -> tuple[Var, Var]:
         """Both parts, of one shape."""

@@ -134,7 +134,7 @@ def _reduce(op: ops.Reduce, args: Values, eqn: Eqn) -> Value:
                 raise ShapeError(f"{op} over dimension {axis} of size 0 has no value")
     if op.fn in ("add", "mul"):
         return _FOLD[op.fn](x, axis=op.axes, dtype=_accumulator(x))
-    if np.iscomplexobj(x):      # complex step: order by the real part
+    if np.iscomplexobj(x) and eqn.args[0].type.dtype not in dtypes.COMPLEX:     # complex step: order by the real part
         return _complex_extreme(x, op.axes, np.argmax if op.fn == "maximum" else np.argmin)
     return _FOLD[op.fn](x, axis=op.axes)
 
@@ -160,7 +160,8 @@ def _argreduce(op: ops.ArgReduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if x.shape[op.axis] == 0:
         raise ShapeError(f"{op} over dimension {op.axis} of size 0 has no value")
-    return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if np.iscomplexobj(x) else x, axis=op.axis)
+    step = np.iscomplexobj(x) and eqn.args[0].type.dtype not in dtypes.COMPLEX
+    return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if step else x, axis=op.axis)
 
 
 def _contract(op: ops.Contract, args: Values, eqn: Eqn) -> Value:

@@ -25,102 +25,16 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "abs",
-    "add",
-    "and_",
-    "angle",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
-    "ceil",
-    "clip",
-    "complex",
-    "conj",
-    "conjugate",
-    "copy",
-    "copysign",
-    "digamma",
-    "divide",
-    "divmod",
-    "eq",
-    "erf",
-    "erfc",
-    "erfcinv",
-    "erfcx",
-    "erfinv",
-    "exp",
-    "exp2",
-    "expit",
-    "expm1",
-    "fill",
-    "floor",
-    "floor_divide",
-    "gamma",
-    "gammaln",
-    "ge",
-    "gt",
-    "hypot",
-    "identity",
-    "imag",
-    "invert",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "isneginf",
-    "isposinf",
-    "le",
-    "left_shift",
-    "log",
-    "log1mexp",
-    "log1p",
-    "log1pexp",
-    "log2",
-    "log10",
-    "log_erfc",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "lt",
-    "maximum",
-    "minimum",
-    "mod",
-    "mul",
-    "nan_to_num",
-    "neg",
-    "neq",
-    "not_equal",
-    "or_",
-    "pow",
-    "power",
-    "psi",
-    "real",
-    "reciprocal",
-    "remainder",
-    "right_shift",
-    "round",
-    "round_half_away_from_zero",
-    "round_half_to_even",
-    "second",
-    "sgn",
-    "sigmoid",
-    "sign",
-    "softplus",
-    "sqrt",
-    "square",
-    "sub",
-    "switch",
-    "tensor_copy",
-    "tri_gamma",
-    "trigamma",
-    "true_divide",
-    "trunc",
-    "xlogx",
-    "xlogy0",
-    "xor",
+    "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "complex",
+    "conj", "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv",
+    "exp", "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
+    "identity", "imag",
+    "invert", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log1mexp",
+    "log1p", "log1pexp", "log2", "log10", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "maximum", "minimum", "mod", "mul", "nan_to_num", "neg", "neq", "not_equal", "or_", "pow",
+    "power", "psi", "real", "reciprocal", "remainder", "right_shift", "round", "round_half_away_from_zero",
+    "round_half_to_even", "second", "sgn", "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "switch",
+    "tensor_copy", "tri_gamma", "trigamma", "true_divide", "trunc", "xlogx", "xlogy0", "xor",
 ]
 
 
@@ -216,14 +130,6 @@ def reciprocal(x: TensorLike) -> TensorVariable:
 def sqrt(x: TensorLike) -> TensorVariable:
     """Square root; nan for x < 0; the gradient at 0 is inf.  Dtype: floating."""
     return elementwise("sqrt", x)
-
-
-def copysign(x: TensorLike, y: TensorLike) -> TensorVariable:
-    """x with the sign of y, which counts also if y is -0.0 or nan.  Dtype: floating.
-
-    Derivatives: by x 1 where the signs agree, else -1, and 0 at x = 0; by y 0.   Source: IEEE 754-2019, 5.5.1.
-    """
-    return elementwise("copysign", x, y)
 
 
 def hypot(x: TensorLike, y: TensorLike) -> TensorVariable:
@@ -415,13 +321,20 @@ def isfinite(x: TensorLike) -> TensorVariable:
 
 
 def isposinf(x: TensorLike) -> TensorVariable:
-    """Is x equal to +inf?  Dtype: bool."""
-    return eq(x, float("inf"))
+    """Is x equal to +inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isposinf"), float("inf"))
 
 
 def isneginf(x: TensorLike) -> TensorVariable:
-    """Is x equal to -inf?  Dtype: bool."""
-    return eq(x, float("-inf"))
+    """Is x equal to -inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isneginf"), float("-inf"))
+
+
+def _of_reals(x: TensorLike, what: str) -> TensorVariable:
+    x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        raise TypeMismatchError(f"{what} takes real numbers, got {x.type.short()}{at(user_line())}; take its parts")
+    return x
 
 
 def switch(cond: TensorLike, ift: TensorLike, iff: TensorLike) -> TensorVariable:
@@ -451,8 +364,13 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
 def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None,
                neginf: float | None = None) -> TensorVariable:
-    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values)."""
+    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values).
+
+    Of complex numbers both parts are changed so.
+    """
     x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        return complex(nan_to_num(real(x), nan, posinf, neginf), nan_to_num(imag(x), nan, posinf, neginf))
     if x.type.dtype in dtypes.DISCRETE:
         return identity(x)
     limits = np.finfo(x.type.dtype)

@@ -183,7 +183,7 @@ def test_a_second_process_starts_warm(cache: Path) -> None:
     assert outputs == [["False", "0.25"], ["True", "0.25"]]
 
 
-@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_deep_graphs_need_no_recursion(depth: int) -> None:
     x = at.dscalar("x")
     y = x
@@ -210,6 +210,7 @@ def test_stages_that_are_made_again_are_those_of_the_flags_then(cache):
     assert keys[0] != keys[1] and loops == [2, 4]
 
 
+@pytest.mark.usefixtures("users_flags")
 def test_accurate_math_is_that_of_scalar_libm() -> None:
     x, data = at.dvector("x"), np.linspace(-20, 20, 4001)
     with gradc.config.change_flags(math="accurate"):

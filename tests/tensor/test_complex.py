@@ -50,6 +50,7 @@ def assert_near(y: np.ndarray, want: np.ndarray, tolerance: float, what: str, si
             assert (np.signbit(a[zero]) == np.signbit(b[zero])).all(), f"{what}: the sign of a zero"
 
 
+@pytest.mark.usefixtures("users_flags")         # which make vector code
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 def test_functions_of_one_argument(dtype: str) -> None:
     z = at.TensorType(dtype, (None,))("z")
@@ -154,6 +155,8 @@ WHOLE: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "mask": (lambda m, z: z[m.real(z) > 0], (A,)),
     "transpose": (lambda m, z: z.T + 1, (A,)),
     "reshape": (lambda m, z: z.reshape((2, 10)), (A,)),
+    "clip": (lambda m, z: m.clip(z, -0.5 - 1j, 0.5), (A,)),
+    "nan_to_num": (lambda m, z: m.nan_to_num(z / (m.abs(z) > 1)), (A,)),
     "join": (lambda m, z, x: m.concatenate([z, x, x * 1j]), (A, R)),
     "stack": (lambda m, z: m.stack([z, m.conj(z)]), (V,)),
     "switch": (lambda m, z, x: m.where(x > 0, z, x), (A, R)),
@@ -271,6 +274,53 @@ def test_the_interpreter_agrees_and_has_no_parts_if_the_program_is_as_written() 
     for mode in ("interpret", "FAST_COMPILE", gradc.compile.mode.Mode("c", None)):
         np.testing.assert_allclose(gradc.function([z], out, mode=mode)(V), want, rtol=1e-13)
     assert "real" not in gradc.printing.debugprint(gradc.function([z], out, mode="FAST_COMPILE"), file="str")
+
+
+NAMES = [n for n in UNARY if n not in ("isnan", "isinf", "exp2", "round_half_to_even", "sgn")]
+# of two values, the first divided by something larger, and a function's name
+STEPS: list[Callable[..., Any]] = [
+    lambda a, b, small, name: a + b, lambda a, b, small, name: small * b, lambda a, b, small, name: a - at.conj(b),
+    lambda a, b, small, name: small / (2 + at.abs(b)), lambda a, b, small, name: a[::-1],
+    lambda a, b, small, name: apply(Map(name), at.cast(small, "complex128") * 0.7 + 0.1j),
+    lambda a, b, small, name: at.sum(a, axis=-1), lambda a, b, small, name: at.prod(small, axis=0),
+    lambda a, b, small, name: at.cumsum(small, axis=0), lambda a, b, small, name: at.dot(small, b if b.ndim else small),
+    lambda a, b, small, name: at.real(a) * at.imag(b), lambda a, b, small, name: at.set_subtensor(a[:1], 0.5),
+    lambda a, b, small, name: at.where(at.abs(at.sum(a)) > 1, a, b),
+    lambda a, b, small, name: at.concatenate([a, small])[:4],
+    lambda a, b, small, name: at.complex(at.angle(small), at.abs(b))]
+
+
+def random_program(seed: int) -> tuple[list[Any], list[Any], list[np.ndarray]]:
+    """Functions, sums, products and indices of complex and real matrices, each of what came before."""
+    r = np.random.default_rng(seed)
+    dtype = ["complex128", "complex64"][seed % 2]
+    inputs = [at.TensorType(dtype, (None, None))("z"), at.dmatrix("x"), at.TensorType(dtype, (None,))("w")]
+    values = [sample(4, 4, dtype=dtype), r.normal(size=(4, 4)), sample(4, dtype=dtype)]
+    made = [*inputs[:2], inputs[2] * 2]
+    for _ in range(12):
+        a, b = [made[k] for k in r.integers(0, len(made), 2)]
+        small = a / (1 + at.abs(a))             # so that nothing overflows
+        step = STEPS[r.integers(0, len(STEPS))]
+        made.append(step(a, b, small, str(r.choice(NAMES))) if a.ndim and a.ndim >= b.ndim else at.exp(small))
+    return inputs, made[3:], values
+
+
+@pytest.mark.parametrize("seeds", [range(2), *[pytest.param(range(k, k + 8), marks=pytest.mark.nightly)
+                                               for k in range(2, 66, 8)]])
+def test_random_programs_are_those_of_numpy(seeds: range) -> None:
+    """In C, in parts by the interpreter, and as written by the interpreter, where NumPy computes complex numbers."""
+    programs = [random_program(seed) for seed in seeds]
+    inputs, outputs, values = [[v for program in programs for v in program[k]] for k in range(3)]
+    wanted = gradc.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore")(*values)
+    compiled = gradc.function(inputs, outputs, on_unused_input="ignore")
+    assert compiled.info["mode"] == "c"
+    checked = gradc.function(inputs, outputs, mode="DebugMode", on_unused_input="ignore")
+    for mode, made in (("C", compiled(*values)), ("interpreter", checked(*values))):
+        for y, want in zip(made, wanted):
+            assert y.dtype == want.dtype and y.shape == want.shape
+            eps = np.finfo(want.dtype).eps if want.dtype.kind in "fc" else 0
+            limit = 1e4 * max(eps, 1e-7 if "complex64" in (v.dtype for v in inputs) else 0)
+            np.testing.assert_allclose(y, want, rtol=limit, atol=limit * np.abs(want).max(initial=0), err_msg=mode)
 
 
 @pytest.mark.parametrize("call", [

@@ -10,9 +10,10 @@ from gradc.autodiff.rules import (
     reduce,
     shape,
     sort,
+    sparse,
     spectra,
     transforms,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra",
-           "transforms"]
+__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "sparse",
+           "spectra", "transforms"]

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 Value: TypeAlias = Any
 
 # Rows that are linear with real coefficients: what a conjugate is of, and what is done to it, change places.
-LINEAR = frozenset("add sub neg identity second switch maximum minimum".split())
+LINEAR = frozenset("add sub neg identity second switch maximum minimum clip".split())
 
 
 def _beside_z(o: Value, g: Value, u: Value) -> Value:

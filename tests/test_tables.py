@@ -16,14 +16,14 @@ import gradc.tensor as at
 from gradc import errors
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.errors import NoRuleError
-from gradc.ir import infer, interp, ops
+from gradc.ir import dtypes, infer, interp, ops
 from gradc.ir.batch import BATCH, batch
 from gradc.ir.complex_parts import SPLIT
 from gradc.ir.convert import to_program
 from gradc.ir.facts import FACTS, Facts
 from gradc.ir.graph import apply
 from gradc.ir.program import Builder, Program
-from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
+from gradc.ir.routines import MOST_SHOWN, ROUTINES, STATED, stands_for
 from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES, analyse
@@ -148,20 +148,24 @@ def test_every_routine_of_floats_runs_the_same_in_c(name: str, dtype: str) -> No
     """In a batch in which one argument has no part, and another is a view."""
     given, _ = ROUTINES[name].cores
     shapes = [(2, 3, *[4] * len(core)) if k == 0 else (3, *[4] * len(core)) for k, core in enumerate(given)]
-    kinds = [dtype if want in GENERIC else want for want in ROUTINES[name].takes]
+    kinds = [stands_for(want, dtype) for want in ROUTINES[name].takes]
     inputs = [at.tensor(dtype=kind, shape=(None,) * len(shape)) for kind, shape in zip(kinds, shapes)]
     rng = np.random.default_rng(2)
     one = np.diag([1.0, 3.0, 2.0, 4.0])
     values = [rng.integers(0, 4, shape) if kind == "int64" else (
-        0.1 * rng.normal(size=shape) + (one if len(core) == 2 else 0)).astype(dtype)
+        0.1 * rng.normal(size=shape) + (one if len(core) == 2 else 0)
+        + (1j * rng.normal(size=shape) if kind in dtypes.COMPLEX else 0)).astype(kind)
         for kind, shape, core in zip(kinds, shapes, given)]
     if name.startswith("searchsorted"):
         values = [-np.sort(-x) for x in values]         # ascending where they are read backwards
-    made = apply(ops.Call(name), *[x[(..., *[slice(None, None, -1)] * len(core))] for x, core in zip(inputs, given)])
+    stated = ([at.constant(3 if kinds[0] == dtype else 6, dtype="int64")]          # of transforms
+              if STATED in ROUTINES[name].cores[1] else [])
+    made = apply(ops.Call(name, (1,) * len(stated)),
+                 *[x[(..., *[slice(None, None, -1)] * len(core))] for x, core in zip(inputs, given)], *stated)
     outs = made if isinstance(made, list) else [made]
     c, numpy = (gradc.function(inputs, outs, mode=mode)(*values) for mode in ("c", gradc.Mode("interpret", None)))
     for x, y, want in zip(c, numpy, ROUTINES[name].gives):
-        assert x.dtype == y.dtype == (dtype if want in GENERIC else want) and x.shape == y.shape
+        assert x.dtype == y.dtype == stands_for(want, dtype) and x.shape == y.shape
         np.testing.assert_allclose(x, y, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-6)
 
 

@@ -361,7 +361,7 @@ def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
 def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Values:
     """The values of a row at index `place` of the batch; nan where it fails and is not to report it."""
     routine: Routine = get_routine(op.routine)
-    stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
+    stated = [shape[len(place):] for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
     try:
         made = routine.value(*inputs, *stated)
         return made if isinstance(made, list) else [made]

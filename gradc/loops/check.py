@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
-from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
+from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES, stands_for
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import ArraySnippet
 from gradc.loops.nodes import (
@@ -506,7 +506,7 @@ class _Body:
             self.of.fail(f"{name} is no routine")
         given = row.takes[:len(row.layouts)]
         dtype = next((d for d, want in zip(found, given) if want in GENERIC), "")
-        want = [dtype if d in GENERIC else "uint64" if d == "state" else d for d in (*given, *row.gives)]
+        want = ["uint64" if d == "state" else stands_for(d, dtype) for d in (*given, *row.gives)]
         if found != want or (dtype and dtype not in GENERIC[row.generic]):
             self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")

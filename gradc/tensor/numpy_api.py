@@ -31,6 +31,7 @@ from gradc.tensor import (
     einstein,
     entropies,
     extra,
+    fft,
     filters,
     float_parts,
     grids,
@@ -353,6 +354,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
+    **{f"fft.{name}": row for name, row in fft.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),
@@ -531,8 +533,8 @@ def _refuse_option(name: str, key: str, value: object, default: object) -> None:
 def _refusal(name: str) -> TypeMismatchError:
     if name.startswith("linalg."):
         advice = "gradc.tensor.linalg has what there is of linear algebra"
-    elif name.startswith(("fft.", "random.")):
-        advice = "gradc.tensor.random has distributions" if name[0] == "r" else "gradc has no Fourier transforms"
+    elif name.startswith("random."):
+        advice = "gradc.tensor.random has distributions"
     else:
         advice = ADVICE.get(name, "gradc has no such function")
     return TypeMismatchError(f"numpy.{name} does not work on variables{at(user_line())}; {advice}")

@@ -19,6 +19,17 @@ B = A > 0
 N = np.arange(12).reshape(3, 4) - 3
 S = A[:, :3]
 
+
+
+def _of_a(name: str, **options: Any) -> Callable[..., Any]:
+    """A call of a function of numpy.fft."""
+    return lambda a, **_: getattr(np.fft, name)(a, **options)
+
+
+def _of_n(name: str, *options: Any) -> Callable[..., Any]:
+    return lambda n, **_: getattr(np.fft, name)(n, *options)
+
+
 # numpy's name -> calls of it with each parameter of the row; `a`, `c`, `b`, `n`, `s` stand for the arrays above
 CALLS: dict[str, list[Callable[..., Any]]] = {
     "sum": [lambda a, b, **_: np.sum(a, 1, initial=5, where=b),
@@ -166,6 +177,11 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
                  lambda n, a, **_: np.convolve(n[0], a[0, :2])],
     "correlate": [lambda c, a, **_: np.correlate(c, a[0, :3]),
                   lambda c, n, **_: np.correlate(n[0, :2], c, mode="same")],
+    **{f"fft.{name}": [_of_a(name, n=3, axis=0, norm="ortho"), _of_n(name, 6)]
+       for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")},
+    **{f"fft.{name}": [_of_a(name, s=(3, 6), axes=(1, 0), norm="forward"), _of_a(name)]
+       for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")},
+    **{f"fft.{name}": [_of_a(name, axes=0), _of_n(name)] for name in ("fftshift", "ifftshift")},
     "interp": [lambda a, c, **_: np.interp(a, [-1.0, 0.0, 2.0, 3.0], c, left=-9.0),
                lambda c, a, **_: np.interp(c, xp=a[:, 0], fp=a[:, 1], period=2.5),
                lambda c, a, n, **_: np.interp(n, np.cumsum(c * c), c, right=8)],
@@ -240,7 +256,7 @@ def test_as_numpy(name: str, k: int) -> None:
             *[arrays[key] for key in used])
         assert got.dtype == np.asarray(want).dtype or name in ("reduce of ufuncs", "argmax", "nan_to_num"), name
     if isinstance(got, np.ndarray):
-        rtol = 1e-6 if got.dtype == "float32" else 1e-11 if name.startswith("linalg.") else 1e-14
+        rtol = 1e-6 if got.dtype == "float32" else 1e-11 if name.startswith(("linalg.", "fft.")) else 1e-14
         np.testing.assert_allclose(got, np.asarray(want), rtol=rtol)
     else:
         assert got == want
@@ -297,7 +313,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
                          r"gradc has no such function"),
     "advice": (lambda: np.append(X, X), "numpy.append .* use concatenate"),
     "linear algebra": (lambda: np.linalg.cross(X, X), "numpy.linalg.cross .* gradc.tensor.linalg has what there is"),
-    "Fourier": (lambda: np.fft.fft(Y), "numpy.fft.fft .* no Fourier transforms"),
     "ufunc": (lambda: np.float_power.at(X, 0, 1), "numpy.float_power.at .* no such function"),
     "ufunc option": (lambda: np.exp(X, where=[True]), "numpy.exp with where= .* choose by switch"),
     "ufunc method": (lambda: np.add.reduceat(Y, [0, 1]), "numpy.add.reduceat .* no such function"),

@@ -12,7 +12,8 @@ from gradc.autodiff.rules import (
     sort,
     sparse,
     spectra,
+    transforms,
 )
 
 __all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "sparse",
-           "spectra"]
+           "spectra", "transforms"]

@@ -28,6 +28,16 @@ enum { SYMMETRIC = 64 };        /* rows of a product of a matrix with itself fro
     default: call(n, __VA_ARGS__); \
     }
 
+enum { SIDE_SIZE = GRADC_SIDE_ROWS * GRADC_SIDE_ROWS * GRADC_SIDE_BY_SIDE };
+
+/* Loops over lanes become vectors, which unrolled ones need not. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define NOT_UNROLLED _Pragma("GCC unroll 1") _Pragma("GCC ivdep")
+#else
+#define NOT_UNROLLED
+#endif
+#define UNROLLED _Pragma("GCC unroll 6")
+
 /* LAPACK is given its integers as int64_t, of which one of 32 bits sees the lower halves, where they come first. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 enum { LAPACK_BITS = 32 };
@@ -93,25 +103,65 @@ static void work_done(void *room, void *work)
 
 #define T double
 #define NAME(x) gradc_##x##_F64
+#define ONE(x) gradc_one_##x##_F64
+#define SIDE(x) gradc_side_##x##_F64
 #define BLAS(x) d##x
 #define TEXT(before, after) before "d" after
 #define EPSILON DBL_EPSILON
+#define SMALL(x) ONE(x)
+#define LANES 1
+#define EACH_LANE for (int lane = 0; lane < 1; ++lane)
+#define PLACE int64_t
+#include "small_template.h"
+#undef SMALL
+#undef LANES
+#undef EACH_LANE
+#undef PLACE
+#define SMALL(x) SIDE(x)
+#define LANES GRADC_SIDE_BY_SIDE
+#define EACH_LANE NOT_UNROLLED for (int lane = 0; lane < LANES; ++lane)
+#define PLACE T
+#include "small_template.h"
 #include "linalg_template.h"
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "side_template.h"
 #undef T
 #undef NAME
+#undef ONE
+#undef SIDE
 #undef BLAS
 #undef TEXT
 #undef EPSILON
+#undef SMALL
+#undef LANES
+#undef EACH_LANE
+#undef PLACE
 
 #define T float
 #define NAME(x) gradc_##x##_F32
+#define ONE(x) gradc_one_##x##_F32
+#define SIDE(x) gradc_side_##x##_F32
 #define BLAS(x) s##x
 #define TEXT(before, after) before "s" after
 #define EPSILON FLT_EPSILON
+#define SMALL(x) ONE(x)
+#define LANES 1
+#define EACH_LANE for (int lane = 0; lane < 1; ++lane)
+#define PLACE int64_t
+#include "small_template.h"
+#undef SMALL
+#undef LANES
+#undef EACH_LANE
+#undef PLACE
+#define SMALL(x) SIDE(x)
+#define LANES GRADC_SIDE_BY_SIDE
+#define EACH_LANE NOT_UNROLLED for (int lane = 0; lane < LANES; ++lane)
+#define PLACE T
+#include "small_template.h"
 #include "linalg_template.h"
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "side_template.h"

@@ -37,30 +37,12 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
 }
 
 /* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
-SMALL_LOOP void NAME(substitute)(int64_t m, int upper, int unit, int trans, int64_t n, const T *a, int64_t lda, T *x)
-{
-    const int64_t row = trans ? 1 : lda, column = trans ? lda : 1;
-    for (int64_t k = 0; k < m; ++k) {
-        const int64_t i = upper ? m - 1 - k : k, first = upper ? i + 1 : 0, last = upper ? m : i;
-        T *restrict to = x + i * n;
-        for (int64_t j = first; j < last; ++j) {
-            const T factor = a[i * row + j * column];
-            const T *restrict from = x + j * n;
-            for (int64_t c = 0; c < n; ++c)
-                to[c] -= factor * from[c];
-        }
-        if (!unit)
-            for (int64_t c = 0; c < n; ++c)
-                to[c] /= a[i * row + i * column];
-    }
-}
-
 static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
 {
     if (n == 1)
-        OF_SIZE(m, NAME(substitute), upper, unit, trans, 1, a, lda, x)
+        OF_SIZE(m, ONE(substitute), upper, unit, trans, 1, a, lda, x)
     else
-        NAME(substitute)(m, upper, unit, trans, n, a, lda, x);
+        ONE(substitute)(m, upper, unit, trans, n, a, lda, x);
 }
 
 /* The same by the library where the matrix is large. */
@@ -114,76 +96,30 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
     return 0;
 }
 
-/* The Cholesky factor in the place of the lower triangle, 0 above it; fault: 1 where it has none, 2 because of nan. */
-SMALL_LOOP void NAME(factor)(int64_t n, T *restrict l, int64_t *fault)
-{
-    for (int64_t j = 0; j < n; ++j) {
-        T rest = l[j * (n + 1)];
-        for (int64_t k = 0; k < j; ++k)
-            rest -= l[j * n + k] * l[j * n + k];
-        if (!(rest > 0) && !*fault)
-            *fault = rest == rest ? 1 : 2;
-        const T root = (T)sqrt(rest), inverse = 1 / root;
-        l[j * (n + 1)] = root;
-        for (int64_t i = j + 1; i < n; ++i) {
-            T sum = l[i * n + j];
-            for (int64_t k = 0; k < j; ++k)
-                sum -= l[i * n + k] * l[j * n + k];
-            l[i * n + j] = sum * inverse;
-            l[j * n + i] = 0;
-        }
-    }
-}
-
 /* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan. */
 int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    int64_t n = numbers[0], fault = 0, stopped = 0;
+    int64_t n = numbers[0], stopped = 0;
     int bits;
-    T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    T fault = 0, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
         found("U", &n, l, &n, &stopped, 1);         /* the upper triangle by columns */
     else
-        OF_SIZE(n, NAME(factor), l, &fault)
+        OF_SIZE(n, ONE(factor), l, &fault)
     for (int64_t i = 0; found && i < n; ++i) {
         const T pivot = l[i * (n + 1)];         /* not all LAPACKs stop at nan */
-        if (!(pivot > 0) && !fault)
+        if (!(pivot > 0) && fault == 0)
             fault = pivot == pivot ? 1 : 2;
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
-    if (stopped && !fault)
+    if (stopped && fault == 0)
         fault = 1;
-    for (int64_t i = 0; fault && i < n * n; ++i)
+    for (int64_t i = 0; fault != 0 && i < n * n; ++i)
         l[i] = NAN;
     return (int)fault;
-}
-
-/* What of the lower triangle of g the cotangent of the factor l makes that of the matrix; n x n, steps of `step`.
- * I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, chol_unblocked_rev. */
-SMALL_LOOP void NAME(factor_back)(int64_t n, int64_t step, const T *restrict l, T *restrict g)
-{
-    for (int64_t j = n - 1; j >= 0; --j) {
-        const T inverse = 1 / l[j * (step + 1)];
-        T sum = 0;
-        for (int64_t i = j + 1; i < n; ++i) {
-            g[i * step + j] *= inverse;
-            sum += l[i * step + j] * g[i * step + j];
-        }
-        const T d = (g[j * (step + 1)] - sum) * inverse;
-        for (int64_t k = 0; k < j; ++k)
-            g[j * step + k] -= d * l[j * step + k];
-        for (int64_t i = j + 1; i < n; ++i) {
-            const T c = g[i * step + j];
-            for (int64_t k = 0; k < j; ++k) {
-                g[j * step + k] -= c * l[i * step + k];
-                g[i * step + k] -= c * l[j * step + k];
-            }
-        }
-        g[j * (step + 1)] = d / 2;
-    }
 }
 
 /* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */
@@ -214,7 +150,7 @@ int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, c
     const T *l = in[0];
     T *g = memmove(out[0], in[1], (size_t)(n * n) * sizeof(T)), square[BLOCK * BLOCK];
     if (n <= BLOCK)
-        OF_SIZE(n, NAME(factor_back), n, l, g)
+        OF_SIZE(n, ONE(factor_back), n, l, g)
     for (int64_t last = n > BLOCK ? n : 0; last > 0; last -= BLOCK) {
         const int64_t j = last > BLOCK ? last - BLOCK : 0, m = last - j, below = n - last;
         const T *r = l + j * n, *d = r + j, *b = l + last * n, *c = b + j;
@@ -222,7 +158,7 @@ int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, c
         NAME(right_solved)(frame, m, below, d, to_c, n);
         frame->blas->BLAS(gemm)(0, 0, below, j, m, -1, to_c, n, r, n, 1, to_b, n);
         frame->blas->BLAS(gemm)(1, 0, m, m, below, -1, to_c, n, c, n, 1, to_d, n);
-        NAME(factor_back)(m, n, d, to_d);
+        ONE(factor_back)(m, n, d, to_d);
         for (int64_t i = 0; i < m; ++i)
             for (int64_t k = 0; k < m; ++k)
                 square[i * m + k] = k < i ? to_d[i * n + k] : k > i ? to_d[k * n + i] : 2 * to_d[i * n + i];
@@ -254,36 +190,6 @@ int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, 
  * a with its columns interchanged is l u, u having 1s on its diagonal: for LAPACK, which counts by columns, that is
  * the transpose with its rows interchanged.  No matrix has to be transposed. */
 
-SMALL_LOOP void NAME(eliminate)(int64_t n, T *restrict a, int64_t *restrict swaps)
-{
-    for (int64_t k = 0; k < n; ++k) {
-        T *row = a + k * n;
-        int64_t best = k;
-        T most = (T)fabs((double)row[k]);
-        for (int64_t j = k + 1; j < n; ++j) {
-            const T size = (T)fabs((double)row[j]);
-            best = size > most ? j : best;
-            most = size > most ? size : most;
-        }
-        swaps[k] = best;
-        for (int64_t i = 0; i < n; ++i) {
-            const T kept = a[i * n + k];
-            a[i * n + k] = a[i * n + best];
-            a[i * n + best] = kept;
-        }
-        const T pivot = row[k] != 0 ? row[k] : 1, inverse = 1 / pivot;
-        const int exact = isinf(inverse);       /* of a subnormal number */
-        for (int64_t j = k + 1; j < n; ++j)
-            row[j] = exact ? row[j] / pivot : row[j] * inverse;
-        for (int64_t i = k + 1; i < n; ++i) {
-            T *to = a + i * n;
-            const T factor = to[k];
-            for (int64_t j = k + 1; j < n; ++j)
-                to[j] -= factor * row[j];
-        }
-    }
-}
-
 int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -298,7 +204,7 @@ int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_
         interchanges_of(swaps, n, bits);
         return 0;
     }
-    OF_SIZE(n, NAME(eliminate), a, swaps)
+    OF_SIZE(n, ONE(eliminate), a, swaps)
     return 0;
 }
 

@@ -99,6 +99,10 @@ struct gradc_frame {
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* for routines                                                     */
     const gradc_routine *routines; /* by their numbers                                                */
+    /* A routine for the indices *index to last - 1 of a batch; steps: bytes from the arrays of one index to those of the
+     * next, of arguments, then of results.  At an error *index is where it is. */
+    int (*each)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out,
+                const int64_t *steps, int arguments, int results, int64_t *index, int64_t last);
     /* The user's function `number` on contiguous arrays; numbers: sizes of all inputs, then of all outputs.  Of an output
      * whose sizes only the call tells there is one number, -1 - r: it gets room r, and its sizes are written to outs[j]
      * (int64_t).  Called on the thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once;

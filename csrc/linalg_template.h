@@ -24,6 +24,53 @@ static int NAME(product_with_itself)(const gradc_frame *frame, int trans, int64_
     return 1;
 }
 
+/* `width` columns of C = op(A) op(B), of which the elements are `row` and `column` apart in A. */
+SMALL_LOOP void NAME(columns_of_product)(int64_t width, int64_t m, int64_t k, const T *a, int64_t row, int64_t column,
+                                         const T *b, int64_t ldb, T *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; ++i) {
+        T sums[8] = {0};
+        for (int64_t p = 0; p < k; ++p)
+            for (int64_t j = 0; j < width; ++j)
+                sums[j] += a[i * row + p * column] * b[p * ldb + j];
+        for (int64_t j = 0; j < width; ++j)
+            c[i * ldc + j] = sums[j];
+    }
+}
+
+static GRADC_CLONES_256 void NAME(small_product)(int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a,
+                                                 int64_t lda, const T *b, int64_t ldb, T *c)
+{
+    const int64_t row = ta ? 1 : lda, column = ta ? lda : 1;
+    T turned[SMALL_PRODUCT];
+    for (int64_t p = 0; tb && p < k; ++p)
+        for (int64_t j = 0; j < n; ++j)
+            turned[p * n + j] = b[j * ldb + p];
+    b = tb ? turned : b;
+    ldb = tb ? n : ldb;
+    for (int64_t j = 0; j < n; j += 8)
+        switch (n - j) {
+        case 1: NAME(columns_of_product)(1, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 2: NAME(columns_of_product)(2, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 3: NAME(columns_of_product)(3, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 4: NAME(columns_of_product)(4, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 5: NAME(columns_of_product)(5, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 6: NAME(columns_of_product)(6, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 7: NAME(columns_of_product)(7, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        default: NAME(columns_of_product)(8, m, k, a, row, column, b + j, ldb, c + j, n);
+        }
+}
+
+/* C = op(A) op(B), in one piece; op(A) is m x k, op(B) is k x n. */
+static void NAME(product)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, int64_t lda,
+                          const T *b, int64_t ldb, T *c)
+{
+    if (m <= SMALL && n <= SMALL && k <= SMALL && m * n * k <= SMALL_PRODUCT && k * n <= SMALL_PRODUCT)
+        NAME(small_product)(ta, tb, m, n, k, a, lda, b, ldb, c);
+    else
+        frame->blas->BLAS(gemm)(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, n);
+}
+
 int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -32,7 +79,7 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
     if (itself && m >= SYMMETRIC && m * k >= SYMMETRIC * SYMMETRIC
         && NAME(product_with_itself)(frame, (int)a[0], m, k, in[0], a[1], out[0]))
         return 0;
-    frame->blas->BLAS(gemm)((int)a[0], (int)b[0], m, n, k, 1, in[0], a[1], in[1], b[1], 0, out[0], n);
+    NAME(product)(frame, (int)a[0], (int)b[0], m, n, k, in[0], a[1], in[1], b[1], out[0]);
     return 0;
 }
 
@@ -102,24 +149,21 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     (void)number;
     int64_t n = numbers[0], stopped = 0;
     int bits;
-    T fault = 0, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    T pivot = 1, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
         found("U", &n, l, &n, &stopped, 1);         /* the upper triangle by columns */
     else
-        OF_SIZE(n, ONE(factor), l, &fault)
+        OF_SIZE(n, ONE(factor), l, &pivot)
     for (int64_t i = 0; found && i < n; ++i) {
-        const T pivot = l[i * (n + 1)];         /* not all LAPACKs stop at nan */
-        if (!(pivot > 0) && fault == 0)
-            fault = pivot == pivot ? 1 : 2;
+        pivot = pivot > 0 ? l[i * (n + 1)] : pivot;         /* not all LAPACKs stop at nan */
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
-    if (stopped && fault == 0)
-        fault = 1;
-    for (int64_t i = 0; fault != 0 && i < n * n; ++i)
+    const int fault = pivot > 0 ? stopped != 0 : pivot == pivot ? 1 : 2;
+    for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
-    return (int)fault;
+    return fault;
 }
 
 /* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */

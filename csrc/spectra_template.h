@@ -153,7 +153,7 @@ static int NAME(eigen)(gradc_frame *frame, int64_t n, const T *given, T *w, T *v
                    const int64_t *, int64_t *, size_t, size_t))found)(
             vectors ? "V" : "N", "U", &n, to, &n, w, a + n * n, &length, a + n * n + length, &integers, &fault, 1, 1);
     } else {
-        OF_SIZE(n, ONE(jacobi), a, vectors)
+        OF_SIZE_4(n, ONE(jacobi), a, vectors)
         for (int64_t i = 0; i < n; ++i)
             w[i] = a[i * (n + 1)];
         NAME(ascending)(n, w, vectors);

@@ -143,11 +143,12 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
     return 0;
 }
 
-/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan. */
+/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan.
+ * numbers: are these no errors; n. */
 int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    int64_t n = numbers[0], stopped = 0;
+    int64_t n = numbers[1], stopped = 0;
     int bits;
     T pivot = 1, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
@@ -163,7 +164,7 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     const int fault = pivot > 0 ? stopped != 0 : pivot == pivot ? 1 : 2;
     for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
-    return fault;
+    return numbers[0] ? 0 : fault;
 }
 
 /* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */

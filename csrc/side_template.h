@@ -33,7 +33,7 @@ SMALL_LOOP void NAME(scatter)(int64_t count, int64_t n, const lanes *from, void 
 GRADC_CLONES_256 int NAME(CHOLESKY_SIDE)(int64_t count, const void *const *in, const int64_t *numbers,
                                          void *const *out, const int64_t *steps)
 {
-    const int64_t n = numbers[0];
+    const int64_t n = numbers[1];
     lanes l[SIDE_SIZE], pivot = (lanes){0} + 1;
     if (n > GRADC_SIDE_ROWS)
         return 0;

@@ -5,6 +5,7 @@ from gradc.autodiff.rules import (
     contract,
     elemwise,
     index,
+    ldl,
     linalg,
     matrix_functions,
     reduce,
@@ -13,4 +14,5 @@ from gradc.autodiff.rules import (
     spectra,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra"]
+__all__ = ["calls", "contract", "elemwise", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape", "sort",
+           "spectra"]

@@ -14,6 +14,7 @@
 enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131,
        UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
+enum { SMALL_SPECTRUM = 10 };   /* the same of eigenvalues and singular values */
 enum { SMALL_PRODUCT = 1000 };  /* products of two numbers each up to which a product of matrices takes less in loops */
 enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most, or of a copy */
 enum { SYMMETRIC = 64 };        /* rows of a product of a matrix with itself from which on half of it takes less time */

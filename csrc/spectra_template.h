@@ -136,7 +136,7 @@ static int NAME(eigen)(gradc_frame *frame, int64_t n, const T *given, T *w, T *v
             return 1;
     T room[512];
     int bits;
-    void *found = lapack(frame, TEXT("", "syevd_"), n, &bits);
+    void *found = n > SMALL_SPECTRUM ? any_lapack(frame, TEXT("", "syevd_"), n, &bits) : NULL;
     int64_t length = found ? 1 + 6 * n + 2 * n * n : 0, integers = 3 + 5 * n, fault = 0;
     length += (n * n + length) & 1;             /* integers follow, of up to 8 bytes */
     T *a = work_memory(room, sizeof room, (size_t)(n * n + length) * sizeof(T) + (size_t)(found ? integers : 0) * 8);
@@ -242,7 +242,7 @@ static int NAME(singular_values)(gradc_frame *frame, int64_t m, int64_t n, const
         return 1;
     T room[512], most = 0;
     int bits;
-    void *found = k ? lapack(frame, TEXT("", "gesdd_"), l, &bits) : NULL;
+    void *found = k && l > SMALL_SPECTRUM ? any_lapack(frame, TEXT("", "gesdd_"), l, &bits) : NULL;
     int64_t length = found ? 4 * k * k + 7 * k + 64 * (k + l) : u ? k * k : 0;
     length += (m * n + length) & 1;
     T *a = work_memory(room, sizeof room, (size_t)(m * n + length) * sizeof(T) + (size_t)(found ? 8 * k : 0) * 8);

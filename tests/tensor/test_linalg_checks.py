@@ -66,7 +66,7 @@ ROWS: dict[str, Row] = {
     "solve_banded": Row(lambda a: linalg.solve_banded((1, 1), a, at.ones((a.shape[-1],))), False, nan="nan"),
     "solve_lower_triangular": Row(lambda a: linalg.solve_lower_triangular(a, pair(a)), nan="nan",
                                   empty=lambda a: pair(a)),
-    "solve_toeplitz": Row(lambda a: linalg.solve_toeplitz(a, pair(a)), nan="nan", words=""),
+    "solve_toeplitz": Row(lambda a: linalg.solve_toeplitz(a[..., 0], at.ones((3,))), False, nan="nan", words=""),
     "solve_triangular": Row(lambda a: linalg.solve_triangular(a, pair(a)), nan="nan", empty=lambda a: pair(a)),
     "solve_upper_triangular": Row(lambda a: linalg.solve_upper_triangular(a, pair(a)), nan="nan",
                                   empty=lambda a: pair(a)),
@@ -108,32 +108,31 @@ def test_each_function_has_a_row() -> None:
     assert set(ROWS) == set(linalg.__all__)
 
 
-def test_wrong_shapes_and_dtypes() -> None:
+def test_wrong_shapes() -> None:
     v, wide, unknown = at.dvector("v"), at.constant(np.ones((2, 3))), at.dmatrix("unknown")
     for name, row in ROWS.items():
         if row.words:
             with pytest.raises((ShapeError, TypeMismatchError), match=row.words):
                 row.run(v)
-        if row.square and name not in ("solve_toeplitz",):
-            with pytest.raises(GradcError, match=r"square|differ|2 and 3|3 and 2|agree|same size"):
-                gradc.function([], row.run(wide))()
-            f = gradc.function([unknown], row.run(unknown))
-            with pytest.raises(GradcError, match=r"sizes? \d and \d|square|differ"):
+        if row.square:
+            with pytest.raises(GradcError, match=r"takes square matrices|differ|must be the same"):
+                gradc.function([], row.run(wide), mode="interpret")()
+            f = gradc.function([unknown], row.run(unknown), mode="interpret")
+            with pytest.raises(GradcError, match="differ|square"):
                 f(np.ones((2, 3)))
 
 
+def outputs(names: list[str], a: Any) -> list[Any]:
+    return [x for name in names for x in flat(ROWS[name].run(a))]
+
+
 def test_integers_become_floats() -> None:
-    whole = GOOD.astype("int32")
+    names = [name for name in ROWS if name not in ("matrix_dot", "matrix_power", "multi_dot", "toeplitz")]
     i, a = at.imatrix("i"), at.dmatrix("a")
-    for name, row in ROWS.items():
-        if name in ("matrix_dot", "matrix_power", "multi_dot", "toeplitz", "eig", "eigvals"):
-            continue                            # integers stay; or it is the library that is tested
-        if name in ("solve_sylvester", "solve_toeplitz", "lu_solve"):
-            continue
-        got, want = (gradc.function([x], flat(row.run(x)))(y) for x, y in ((i, whole), (a, GOOD)))
-        for one, other in zip(got, want):
-            assert one.dtype == other.dtype, name
-            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13, err_msg=name)
+    got = gradc.function([i], outputs(names, i))(GOOD.astype("int32"))
+    for one, other in zip(got, gradc.function([a], outputs(names, a))(GOOD), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
 
 
 @mode
@@ -142,25 +141,23 @@ def test_nan(mode: Any) -> None:
     bad[1, 0] = bad[0, 1] = bad[1, 1] = np.nan
     a = at.dmatrix("a")
     for name, row in ROWS.items():
-        if name == "solve_toeplitz" or not row.nan:
-            continue
-        f = gradc.function([a], flat(row.run(a)), mode=mode)
         if row.nan == "LinAlgError":
-            with pytest.raises(LinAlgError, match=r"nan or inf|positive definite"):
+            f = gradc.function([a], flat(row.run(a)), mode=mode)
+            with pytest.raises(LinAlgError, match=r"nan or inf"):
                 f(bad)
-        else:
-            assert any(np.isnan(x).any() for x in f(bad)), name
+    names = [name for name, row in ROWS.items() if row.nan == "nan"]
+    sums = [sum(x.sum() for x in flat(ROWS[name].run(a))) for name in names]
+    made = gradc.function([a], sums, mode=mode)(bad)
+    assert not [name for name, x in zip(names, made) if not np.isnan(x)]
 
 
 @mode
 def test_no_elements(mode: Any) -> None:
     a = at.dmatrix("a")
-    for name, row in ROWS.items():
-        if row.empty is None:
-            continue
-        f = gradc.function([a], flat(row.run(a)), mode=mode)
-        for shape in [(0, 0), (0, 3), (3, 0)][:3 if row.wide else 1]:
-            x = np.zeros(shape)
-            for got, want in zip(f(x), flat(row.empty(x)), strict=True):
-                assert np.shape(got) == np.shape(want), (name, shape)
-                np.testing.assert_allclose(got, want, err_msg=name)
+    for shape in ((0, 0), (0, 3), (3, 0)):
+        names = [name for name, row in ROWS.items() if row.empty is not None and (row.wide or shape == (0, 0))]
+        x = np.zeros(shape)
+        wanted = [y for name in names for y in flat(ROWS[name].empty(x))]  # type: ignore[misc]
+        for got, want in zip(gradc.function([a], outputs(names, a), mode=mode)(x), wanted, strict=True):
+            assert np.shape(got) == np.shape(want)
+            np.testing.assert_allclose(got, want)

@@ -104,9 +104,26 @@ static void work_done(void *room, void *work)
 #pragma GCC diagnostic ignored "-Wpsabi"        /* no vector is handed from one function to another */
 #endif
 
-enum { LANES = GRADC_SIDE_BY_SIDE };
+enum { LANES = GRADC_SIDE_BY_SIDE };            /* 4: see `lanes_turn` */
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+#ifdef __clang__
+#define SHUFFLED(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
+#else
+#define SHUFFLED(x, y, a, b, c, d) __builtin_shuffle(x, y, (lane_bits){a, b, c, d})
+#endif
+
+/* 4 x 4 elements are transposed. */
+SMALL_LOOP void lanes_turn(lanes *x)
+{
+    const lanes even = SHUFFLED(x[0], x[1], 0, 4, 2, 6), odd = SHUFFLED(x[0], x[1], 1, 5, 3, 7);
+    const lanes later_even = SHUFFLED(x[2], x[3], 0, 4, 2, 6), later_odd = SHUFFLED(x[2], x[3], 1, 5, 3, 7);
+    x[0] = SHUFFLED(even, later_even, 0, 1, 4, 5);
+    x[1] = SHUFFLED(odd, later_odd, 0, 1, 4, 5);
+    x[2] = SHUFFLED(even, later_even, 2, 3, 6, 7);
+    x[3] = SHUFFLED(odd, later_odd, 2, 3, 6, 7);
+}
 
 SMALL_LOOP lanes lanes_pick(lane_bits condition, lanes yes, lanes no)
 {

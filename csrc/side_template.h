@@ -14,20 +14,35 @@ SMALL_LOOP void NAME(gather)(int64_t count, int64_t m, int64_t n, int64_t row, c
     const T *from[LANES];
     for (int64_t c = 0; c < LANES; ++c)
         from[c] = NAME(lane)(c, count, array, step);
-    for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < n; ++j)
-            to[i * n + j] = (lanes){from[0][i * row + j], from[1][i * row + j], from[2][i * row + j],
-                                    from[3][i * row + j]};
+    int64_t done = 0;
+    for (; row == n && done + LANES <= m * n; done += LANES) {
+        for (int64_t c = 0; c < LANES; ++c)
+            to[done + c] = (lanes){from[c][done], from[c][done + 1], from[c][done + 2], from[c][done + 3]};
+        lanes_turn(to + done);
+    }
+    for (int64_t i = row == n ? done : 0; i < m * n; ++i) {
+        const int64_t place = i / n * row + i % n;
+        to[i] = (lanes){from[0][place], from[1][place], from[2][place], from[3][place]};
+    }
 }
 
 /* n elements of each of `count` matrices. */
-SMALL_LOOP void NAME(scatter)(int64_t count, int64_t n, const lanes *from, void *to, int64_t step)
+SMALL_LOOP void NAME(scatter)(int64_t count, int64_t n, const lanes *from, void *array, int64_t step)
 {
-    for (int64_t c = 0; c < count; ++c) {
-        T *one = (T *)((char *)to + c * step);
-        for (int64_t i = 0; i < n; ++i)
-            one[i] = (T)from[i][c];
+    T *to[LANES];
+    int64_t done = 0;
+    for (int64_t c = 0; c < count; ++c)
+        to[c] = (T *)((char *)array + c * step);
+    for (; count == LANES && done + LANES <= n; done += LANES) {
+        lanes x[LANES] = {from[done], from[done + 1], from[done + 2], from[done + 3]};
+        lanes_turn(x);
+        for (int64_t c = 0; c < LANES; ++c)
+            for (int64_t i = 0; i < LANES; ++i)
+                to[c][done + i] = (T)x[c][i];
     }
+    for (; done < n; ++done)
+        for (int64_t c = 0; c < count; ++c)
+            to[c][done] = (T)from[done][c];
 }
 
 GRADC_CLONES_256 int NAME(CHOLESKY_SIDE)(int64_t count, const void *const *in, const int64_t *numbers,

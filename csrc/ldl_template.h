@@ -1,13 +1,13 @@
 /* ldl_template.h: triangular factors of symmetric matrices, for one type T; see linalg.c.  J. Bunch, L. Kaufman, Some
  * stable methods for calculating inertia and solving symmetric linear systems, Math. Comp. 31 (1977). */
 
-/* The largest absolute value among `n` elements, `step` apart; where it is first. */
-static T NAME(largest)(int64_t n, const T *x, int64_t step, int64_t *where)
+/* The largest absolute value among `n` elements; where it is first. */
+static T NAME(largest)(int64_t n, const T *x, int64_t *where)
 {
     T most = 0;
     *where = 0;
     for (int64_t i = 0; i < n; ++i) {
-        const T size = (T)fabs((double)x[i * step]);
+        const T size = (T)fabs((double)x[i]);
         *where = size > most ? i : *where;
         most = size > most ? size : most;
     }
@@ -19,13 +19,14 @@ static int NAME(block_at)(int64_t n, int64_t k, const T *w, int64_t *best)
 {
     const double limit = (1 + sqrt(17)) / 8;
     int64_t where;
-    const T own = (T)fabs((double)w[k * (n + 1)]), most = NAME(largest)(n - k - 1, w + k * (n + 1) + 1, 1, &where);
+    const T own = (T)fabs((double)w[k * (n + 1)]), most = NAME(largest)(n - k - 1, w + k * (n + 1) + 1, &where);
     const int64_t row = k + 1 + where;
     *best = k;
     if (most == 0 || own >= limit * most)
         return 1;
-    const T before = NAME(largest)(row - k, w + row * n + k, 1, &where);
-    const T after = NAME(largest)(n - row - 1, w + row * (n + 1) + 1, 1, &where), beside = before > after ? before : after;
+    const T before = NAME(largest)(row - k, w + row * n + k, &where);
+    const T after = NAME(largest)(n - row - 1, w + row * (n + 1) + 1, &where);
+    const T beside = before > after ? before : after;
     if (own >= limit * most * (most / beside))
         return 1;
     *best = row;

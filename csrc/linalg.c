@@ -155,12 +155,12 @@ SMALL_LOOP int lanes_any(lane_bits condition)
     return found != 0;
 }
 
-/* Of n elements, `step` apart, those at k and best, which is not less than k, change places. */
-SMALL_LOOP void lanes_exchange(int64_t n, int64_t step, int64_t k, lane_bits best, lanes *x)
+/* Of n elements, `step` apart, those at k and best, which is k or not before `from`, change places. */
+SMALL_LOOP void lanes_exchange(int64_t n, int64_t step, int64_t k, int64_t from, lane_bits best, lanes *x)
 {
     const lanes first = x[k * step];
     lanes found = first;
-    for (int64_t j = k + 1; j < n; ++j) {
+    for (int64_t j = from; j < n; ++j) {
         const lane_bits here = best == (lane_bits){0} + j;
         found = lanes_pick(here, x[j * step], found);
         x[j * step] = lanes_pick(here, first, x[j * step]);
@@ -225,12 +225,12 @@ SMALL_LOOP void solved_by_lu_side(int trans, int64_t m, int64_t n, const lanes *
 {
     for (int64_t k = 0; trans && k < m; ++k)
         for (int64_t c = 0; c < n; ++c)
-            lanes_exchange(m, n, k, swaps[k], x + c);
+            lanes_exchange(m, n, k, 0, swaps[k], x + c);
     side_substitute(m, 0, trans, trans, n, factors, m, x);
     side_substitute(m, 1, !trans, trans, n, factors, m, x);
     for (int64_t k = m - 1; !trans && k >= 0; --k)
         for (int64_t c = 0; c < n; ++c)
-            lanes_exchange(m, n, k, swaps[k], x + c);
+            lanes_exchange(m, n, k, 0, swaps[k], x + c);
 }
 
 SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, const lane_bits *swaps, lanes *x)
@@ -251,7 +251,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #define WIDE_MAGNITUDE fabs
 #define WITH_SIGN copysign
 #define ANY(condition) (condition)
-#define EXCHANGE(n, step, k, best, x) \
+#define EXCHANGE(n, step, k, from, best, x) \
     do { \
         const T kept = (x)[(k) * (step)]; \
         (x)[(k) * (step)] = (x)[(best) * (step)]; \

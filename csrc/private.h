@@ -13,7 +13,7 @@
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) \
     && !defined(__SANITIZE_THREAD__)
 #define GRADC_CLONES __attribute__((target_clones("avx512f", "avx2", "default"), noinline))
-#define GRADC_CLONES_256 __attribute__((target_clones("avx2", "default"), noinline))      /* for vectors of 32 bytes */
+#define GRADC_CLONES_256 __attribute__((target_clones("avx2", "default"), noinline))    /* for vectors of 32 bytes */
 #else
 #define GRADC_CLONES
 #define GRADC_CLONES_256
@@ -82,7 +82,7 @@ GRADC_OF_FLOATS(GRADC_DECLARED)
 /* A routine for `count` matrices of a batch at once, at most GRADC_SIDE_BY_SIDE of them; steps: bytes from the arrays of
  * one to those of the next, of arguments, then of results.  Returns 0, and leaves results alone, if they are too large
  * or one of them fails. */
-enum { GRADC_SIDE_BY_SIDE = 4, GRADC_SIDE_ROWS = 8 };      /* rows of a matrix up to which that takes less time */
+enum { GRADC_SIDE_BY_SIDE = 4, GRADC_SIDE_ROWS = 8 };       /* ROWS: up to which that takes less time */
 typedef int (*gradc_side)(int64_t count, const void *const *in, const int64_t *numbers, void *const *out,
                           const int64_t *steps);
 #define GRADC_HAVE_SIDE(ROW) \

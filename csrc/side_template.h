@@ -227,9 +227,10 @@ int NAME(EIGVALSH_SIDE)(int64_t count, const void *const *in, const int64_t *num
     return NAME(eigen_side)(count, numbers[0], in[0], steps[0], out[0], steps[1], NULL, 0);
 }
 
-/* u and v: with two steps more; or NULL. */
-static GRADC_CLONES_256 int NAME(singular_values_side)(int64_t count, int64_t m, int64_t n, const void *in, int64_t step,
-                                                   void *const *out, int values, const int64_t *steps)
+/* values: which of the results has them; with u before and v after it if that is 1. */
+static GRADC_CLONES_256 int NAME(singular_values_side)(int64_t count, int64_t m, int64_t n, const void *in,
+                                                       int64_t step, void *const *out, int values,
+                                                       const int64_t *steps)
 {
     const int64_t k = m < n ? m : n, l = m < n ? n : m;
     lanes a[SIDE_SIZE], v[SIDE_SIZE];

@@ -80,7 +80,7 @@ SMALL_LOOP void SMALL(eliminate)(int64_t n, V *restrict a, PLACE *restrict swaps
         }
         swaps[k] = best;
         for (int64_t i = 0; i < n; ++i)
-            EXCHANGE(n, 1, k, best, a + i * n);
+            EXCHANGE(n, 1, k, k + 1, best, a + i * n);
         const V pivot = PICK(row[k] != 0, row[k], (V){0} + 1), inverse = 1 / pivot;
         const int exact = ANY(MAGNITUDE(inverse) > DBL_MAX);       /* of a subnormal number */
         for (int64_t j = k + 1; j < n; ++j)

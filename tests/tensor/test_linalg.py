@@ -427,7 +427,7 @@ def test_batches_are_as_their_matrices(library: str) -> None:
         a2, b2 = at.matrix("a2", dtype=dtype), at.matrix("b2", dtype=dtype)
 
         def outputs(a: Any, b: Any) -> list[Any]:
-            s = at.matmul(a, a.mT) + 2 * at.eye(a.shape[-1], dtype=dtype)
+            s = at.matmul(a, a.mT) + 2 * at.eye(a.shape[-1], dtype=a.dtype)
             out = [linalg.cholesky(s), linalg.inv(a), linalg.det(a), *linalg.slogdet(a), linalg.solve(a, b),
                    linalg.solve(a, b, transposed=True), linalg.solve(s, b, "pos"), *linalg.eigh(s),
                    linalg.eigvalsh(s), *linalg.svd(a), linalg.svdvals(b), linalg.solve_triangular(s, b, 1, True),

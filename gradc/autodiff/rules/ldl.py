@@ -19,7 +19,8 @@ from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
 from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
-# With p a p^T = l d l^T and m = l^-1 p da p^T l^-T: dd is m in the blocks of d, and dl = l s, s being m d^-1 below them.
+# With p a p^T = l d l^T and m = l^-1 p da p^T l^-T: dd is m in the blocks of d, and dl = l s, where s is m d^-1 below
+# them.
 
 
 def _places(o: Symbolic, node: Apply) -> Variable:

@@ -11,8 +11,9 @@ from gradc.autodiff.rules import (
     reduce,
     shape,
     sort,
+    sparse,
     spectra,
 )
 
 __all__ = ["calls", "contract", "elemwise", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape", "sort",
-           "spectra"]
+           "sparse", "spectra"]

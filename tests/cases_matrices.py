@@ -134,7 +134,8 @@ LINALG: list[Case] = [
            label=f"{a.shape} {options}")
       for a, options in ((Arg((4, 4)), {}), (Arg((2, 3, 3)), {}), (Arg((4, 4)), {"permute_l": True}),
                          (Arg((4, 4)), {"p_indices": True}), (TALL, {}), (WIDE, {}),
-                         (Arg((2, 4, 3)), {"permute_l": True}), (Arg((2, 4), static=(2, 4)), {"p_indices": True}), (Arg((4, 2), static=(4, 2)), {}))],
+                         (Arg((2, 4, 3)), {"permute_l": True}), (Arg((2, 4), static=(2, 4)), {"p_indices": True}),
+                         (Arg((4, 2), static=(4, 2)), {}))],
     *[Case("linalg.ldl", partial(linalg.ldl, lower=lower), each(partial(ldl_of, lower=lower), 2), (a,), rtol=LOOSE,
            label=f"{a.shape} {lower}")
       for a, lower in ((Arg((4, 4)), True), (Arg((5, 5)), False), (Arg((2, 3, 3)), True), (POSITIVE, True))],

@@ -517,9 +517,10 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
 
 def is_batch(s: For) -> bool:
     """A loop of nothing but calls of one routine, on arrays: the runtime runs it."""
-    call = s.body[0]
-    return (len(s.body) == 1 and type(call) is Invoke and isinstance(call.routine, str) and not s.order
-            and all(type(e) is Load for e in call.args))
+    if len(s.body) != 1 or s.order:
+        return False
+    (call,) = s.body
+    return type(call) is Invoke and isinstance(call.routine, str) and all(type(e) is Load for e in call.args)
 
 
 def listed(t: str, items: list[str]) -> str:

@@ -65,7 +65,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
     ROW(LU_INVERSE) ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) \
     ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG) \
-    ROW(FFT) ROW(RFFT) ROW(IRFFT) ROW(DCT)
+    ROW(FFT) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LDL)
 /* Those of sorting, of convolution and of sparse matrices: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(PARTITION) ROW(ARGPARTITION) \
@@ -110,6 +110,10 @@ struct gradc_frame {
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* for routines                                                     */
     const gradc_routine *routines; /* by their numbers                                                */
+    /* A routine for the indices *index to last - 1 of a batch; steps: bytes from the arrays of one index to those of the
+     * next, of arguments, then of results.  At an error *index is where it is. */
+    int (*each)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out,
+                const int64_t *steps, int arguments, int results, int64_t *index, int64_t last);
     /* The user's function `number` on contiguous arrays; numbers: sizes of all inputs, then of all outputs.  Of an output
      * whose sizes only the call tells there is one number, -1 - r: it gets room r, and its sizes are written to outs[j]
      * (int64_t).  Called on the thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once;

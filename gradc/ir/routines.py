@@ -291,8 +291,8 @@ _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), faults=faults,
-              overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
+              faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),
                                          ("LinAlgError", "cholesky: the matrix has nan or inf"))),
                            ("cholesky_or_nan", ()))],
@@ -333,6 +333,8 @@ _ROWS = (
     Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),
     Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
             ("C", "C"), title="slogdet"),
+    Routine("ldl", "(m,m)->(m,m),(m,m),(m)", ("float",), ("float", "float", "int64"), matrices.ldl, "ldl", ("C",),
+            faults=(("LinAlgError", "ldl: the matrix has nan or inf"),), cost=("m", "m", "m"), works=True),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
         ("LinAlgError", "an orthogonal basis has no more columns than rows"),)),

@@ -488,7 +488,8 @@ class _Body:
             if load.buffer.place in READ_ONLY:
                 self.of.fail(f"the {load.buffer.place} {load.buffer.name} is written")
             self.writes[load.buffer] = None
-            self.index(load.buffer, load.index)
+            if 0 not in load.buffer.shape or load.index.terms:
+                self.index(load.buffer, load.index)
         for _, number in s.failures:
             self.of.number(number)
 
@@ -514,8 +515,7 @@ class _Body:
             self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")
         if [code for code, _ in s.failures] != [*range(1, len(row.faults) + 1)] or \
                 row.shown + len(s.place) > MOST_SHOWN:
-            self.of.fail(f"{len(s.failures)} checks and {len(s.place)} values for the {len(row.faults)} faults of "
-                         f"{name}")
+            self.of.fail(f"{len(s.failures)} checks and {len(s.place)} values for {len(row.faults)} faults of {name}")
 
     # -- expressions
 

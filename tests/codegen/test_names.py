@@ -79,15 +79,15 @@ def test_names_of_headers_may_be_names_of_variables():
     words |= OWN
     assert len(words) > 1500
     text = ["#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>"]
-    ordered = sorted(words)
+    ordered, most = sorted(words), max(row.nin for row in ROWS.values())
     for start in range(0, len(ordered), 150):
         names = Names()
         called = [names[w] for w in ordered[start:start + 150]]
         assert len({*called}) == len(called)
-        x, y, z, total = (names.new(n) for n in ("x", "y", "z", "total"))
-        text += [f"double f{start}(double {x}, double {y}, double {z}, float {x}f, float {y}f, float {z}f, "
-                 + ", ".join(f"const double *restrict {w}" for w in called) + ")", "{", f"    double {total} = 0;"]
-        text += [f"    {total} += {value};" for value in (*_templates(x, y, z), *[f"*{w}" for w in called])]
+        *taken, total = (names.new(n) for n in (*"abcxyz"[:most], "total"))
+        parameters = [*[f"double {v}, float {v}f" for v in taken], *[f"const double *restrict {w}" for w in called]]
+        text += [f"double f{start}({', '.join(parameters)})", "{", f"    double {total} = 0;"]
+        text += [f"    {total} += {value};" for value in (*_templates(*taken), *[f"*{w}" for w in called])]
         text += [f"    for (int64_t lane = 0; lane < 1; ++lane)  {total} += true ? NAN : INFINITY;",
                  f"    return {total};", "}"]
     compiler = toolchain.find()

@@ -283,7 +283,7 @@ def gamma_quantile(a: Real, p: Real, q: Real) -> Real:
         step = step / (1 - bend) if fabs(bend) < 0.5 else step
         step = 2.0 if step > 2 else -2.0 if step < -2 else step
         x *= exp(-step)
-        if fabs(step) < 1e-8 or not step == step:
+        if fabs(step) < 3e-6 or not step == step:       # the error of the next one is its cube
             break
     return x
 

@@ -6,7 +6,7 @@ from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, exp, fabs, floor, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
 from gradc.ir.special_gamma import gammaln, psi
-from gradc.ir.special_incomplete import log1pmx, stirling
+from gradc.ir.special_incomplete import log_less_gap, stirling
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -76,7 +76,8 @@ def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
         return exp(a * small + b * large - betaln(a, b))
     s = a + b
     gap = x * b - y * a
-    return exp(a * log1pmx(gap / a) + b * log1pmx(-gap / b) + stirling(s) - stirling(a) - stirling(b)) \
+    power_of = a * log_less_gap(x / a * s, gap / a) + b * log_less_gap(y / b * s, -gap / b)
+    return exp(power_of + stirling(s) - stirling(a) - stirling(b)) \
         * sqrt(a / s * b / _TWO_PI)
 
 

@@ -43,7 +43,7 @@ special_row(special_incomplete.gamma_density, ulp=60, domain="positive",
 special_row(special_incomplete.gammainc_slope, ulp=100, domain="positive",
             d=(lambda o, g, out, a, x: o.mul(g, o.gammainc_curvature(a, x)),
                lambda o, g, out, a, x: _times(o, g, o.gamma_density(a, x), _log_slope(o, a, x))))
-special_row(special_incomplete.gammainc_curvature, ulp=1e6, domain="positive",
+special_row(special_incomplete.gammainc_curvature, ulp=1e5, domain="positive",
             d=(_SECOND.format("gammainc"),
                lambda o, g, out, a, x: _times(o, g, o.gamma_density(a, x),
                                               o.sub(o.square(_log_slope(o, a, x)), o.tri_gamma(a)))))

@@ -34,7 +34,7 @@ class ScalarFunction:
     def __init__(self, python: Callable[..., Any], branch_free: bool, positive: ScalarFunction | None = None) -> None:
         self.python, self.branch_free, self.positive = python, branch_free, positive
         self.name = python.__name__
-        self.__doc__ = python.__doc__
+        self.__doc__, self.__module__ = python.__doc__, python.__module__
 
     def __call__(self, *args: Any) -> Any:
         return self.python(*args)

@@ -24,6 +24,12 @@ def log1pmx(t: Real) -> Real:
     return log1p(t) - t
 
 
+@scalar
+def log_less_gap(ratio: Real, gap: Real) -> Real:
+    """log(ratio) - gap for gap = ratio - 1, which is given, too, as it may know more digits."""
+    return log(ratio) - gap if gap < -0.5 else log1pmx(gap)
+
+
 @branch_free
 def stirling(a: Real) -> Real:
     """log gamma(a) - ((a - 1/2) log(a) - a + log(2 pi)/2) for a >= 3."""
@@ -56,7 +62,7 @@ def gamma_prefix(a: Real, x: Real) -> Real:
         if x < 200:
             return power(x, a) * exp(-x) / gamma_plus_one(a)
         return exp(a * log(x) - x - gammaln_plus_one(a))
-    return exp(a * log1pmx((x - a) / a) - stirling(a)) / sqrt(_TWO_PI * a)
+    return exp(a * log_less_gap(x / a, (x - a) / a) - stirling(a)) / sqrt(_TWO_PI * a)
 
 
 @scalar
@@ -283,7 +289,7 @@ def gamma_quantile(a: Real, p: Real, q: Real) -> Real:
         step = step / (1 - bend) if fabs(bend) < 0.5 else step
         step = 2.0 if step > 2 else -2.0 if step < -2 else step
         x *= exp(-step)
-        if fabs(step) < 1e-8 or not step == step:
+        if fabs(step) < 3e-6 or not step == step:       # the error of the next one is its cube
             break
     return x
 

@@ -6,8 +6,8 @@ only at run time does not.  Errors are ShapeError (sizes that can't agree) and T
 function does not take).  Derivatives, values and C of the rows stand in `ir.scalars`; error bounds too.
 Complex numbers: all functions that NumPy has for them, with its branch cuts and signs of zeros.  Errors are a few units
 in the last place of the absolute value of the result.  A real number beside a complex one is not made complex first, so
-that inf * (1 + 1j) has no nan as in NumPy; where a part of an argument is inf or nan, a function may give nan where
-annex G of C99 has a limit.
+that the real part of 2 * z stays what it is where the imaginary part of z is inf (NumPy: nan).  Where a part of an
+argument is inf or nan, other functions may give nan where annex G of C99 has a limit.
 Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
 bits give float32 and wider ones float64.
 """

@@ -48,18 +48,10 @@ def in_parts(program: Program) -> Program:
 
 def _has_complex(program: Program) -> bool:
     """Is there a complex value, in a body or not?  Asked of every Program, hence quick."""
-    if any(map(_is_complex, program.inputs)):
-        return True
-    for eqn in program.eqns:
-        for v in eqn.outs:
-            if _is_complex(v):
-                return True
-        if type(eqn.op) in _WITH_BODIES and any(map(_has_complex, bodies(eqn.op))):
-            return True
-    return False
+    return any(map(_is_complex, program.inputs)) or any([
+        any(map(_is_complex, eqn.outs)) or any(map(_has_complex, bodies(eqn.op))) for eqn in program.eqns])
 
 
-_WITH_BODIES = (ops.Scan, ops.Cond)
 _KEPT = (ops.Map("real"), ops.Map("imag"), ops.Map("complex"))
 
 
@@ -358,10 +350,6 @@ def _concat(of: _Splitter, op: ops.Concat, eqn: Eqn, args: Sequence[Value]) -> V
     return Parts(*[of.b.apply(op, *each) for each in zip(*map(of.both, pairs))])
 
 
-def _shape_of(of: _Splitter, op: ops.ShapeOf, eqn: Eqn, args: Sequence[Value]) -> Value:
-    return of.b.apply(op, args[0].real)
-
-
 def _call(of: _Splitter, op: ops.Call, eqn: Eqn, args: Sequence[Value]) -> Value:
     made = of.b.equation(op, [of.whole(x) for x in args], types=[v.type for v in eqn.outs]).outs
     return [of.parts_of(v) for v in made]
@@ -406,5 +394,6 @@ SPLIT: dict[type, Callable[..., Any]] = {
     ops.Const: _const, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _moved, ops.Transpose: _moved,
     ops.Reshape: _moved, ops.Slice: _moved, ops.Scatter: _written, ops.Gather: _moved, ops.ScatterAt: _written,
-    ops.Concat: _concat, ops.ShapeOf: _shape_of, ops.Assert: _moved, ops.Call: _call, ops.Scan: _scan, ops.Cond: _cond,
+    ops.Concat: _concat, ops.ShapeOf: lambda of, op, eqn, args: of.b.apply(op, args[0].real), ops.Assert: _moved,
+    ops.Call: _call, ops.Scan: _scan, ops.Cond: _cond,
 }

@@ -4,6 +4,10 @@ Every function takes what `as_tensor_variable` takes (variables, numbers, lists,
 variable.  Shapes: all arguments the same; missing axes and axes of static size 1 broadcast; a size 1 known
 only at run time does not.  Errors are ShapeError (sizes that can't agree) and TypeMismatchError (dtypes the
 function does not take).  Derivatives, values and C of the rows stand in `ir.scalars`; error bounds too.
+Complex numbers: all functions that NumPy has for them, with its branch cuts and signs of zeros.  Errors are a few units
+in the last place of the absolute value of the result.  A real number beside a complex one is not made complex first, so
+that the real part of 2 * z stays what it is where the imaginary part of z is inf (NumPy: nan).  Where a part of an
+argument is inf or nan, other functions may give nan where annex G of C99 has a limit.
 Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
 bits give float32 and wider ones float64.
 """

@@ -105,6 +105,11 @@ def test_whole_powers_are_products() -> None:
     assert "pow(" not in gradc.function([z], z ** 3).c_source()
 
 
+def test_a_real_factor_multiplies_both_parts() -> None:
+    x, z = at.dscalar("x"), at.zscalar("z")
+    assert gradc.function([x, z], x * z)(2, complex(1, np.inf)) == complex(2, np.inf)
+
+
 def test_no_product_is_a_call() -> None:
     z, w = at.zvector("z"), at.zvector("w")
     text = gradc.function([z, w], [z * w, z / w]).c_source()

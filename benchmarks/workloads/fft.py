@@ -1,7 +1,7 @@
 """Fourier transforms of lengths that are powers of 2 and primes, one and many; a spectral solver and its gradient.
 
-Burgers: u' = nu u_xx - u u_x on a circle, 256 modes, as w = rfft(u).  N(w) = -ik rfft(irfft(w)^2) / 2, of which the upper
-third of the modes is left out; linear terms are exact, E = exp(-nu k^2 dt).  100 steps of Heun's scheme,
+Burgers: u' = nu u_xx - u u_x on a circle, 256 modes, as w = rfft(u).  N(w) = -ik rfft(irfft(w)^2) / 2, of which the
+upper third of the modes is left out; linear terms are exact, E = exp(-nu k^2 dt).  100 steps of Heun's scheme,
 a = N(w), b = N(E (w + dt a)), w' = E (w + dt a / 2) + dt b / 2, then the loss 1/2 sum((u - target)^2), its gradient by
 the first u.
 """

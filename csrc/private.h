@@ -71,7 +71,7 @@ void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, doub
 void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-/* linalg.c ----------------------------------------------------------------------------------------------- */
+/* linalg.c, fft.c ---------------------------------------------------------------------------------------- */
 
 /* Routines of gradc_runtime.h; gradc's own loops where the matrices are small or the library has no such function. */
 #define GRADC_DECLARED(name) \

@@ -59,6 +59,8 @@ TRANSFORMS: list[Case] = [
 SIGNALS: list[Case] = [
     *[Case(name, partial(getattr(at, name), count), partial(getattr(np, name), count), (), "none", label=f"{count}")
       for name in ("bartlett", "blackman", "hamming", "hanning") for count in (0, 1, 2, 7)],
+    *[Case("kaiser", partial(at.kaiser, count), partial(np.kaiser, count), (Arg((), "positive"),), "difference",
+           label=f"{count}") for count in (1, 8)],
     Case("hann", partial(at.hann, 6, sym=False), partial(scipy.signal.windows.hann, 6, sym=False), (), "none"),
     *[Case("signal.fftconvolve", partial(at.signal.fftconvolve, mode=mode, axes=axes),
            partial(scipy.signal.fftconvolve, mode=mode, axes=axes), args, "complex" if len(args[0].shape) == 1 or

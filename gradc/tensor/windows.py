@@ -9,15 +9,16 @@ from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.graph import apply
 from gradc.tensor import elemwise as ew
+from gradc.tensor.bessel import i0e
 from gradc.tensor.checks import flag, integer
-from gradc.tensor.convert import cast, constant, of_sizes
+from gradc.tensor.convert import as_tensor_variable, cast, constant, of_sizes
 from gradc.tensor.trigonometry import cos
-from gradc.tensor.types import SizeLike
+from gradc.tensor.types import SizeLike, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
-__all__ = ["bartlett", "blackman", "hamming", "hann", "hanning"]
+__all__ = ["bartlett", "blackman", "hamming", "hann", "hanning", "kaiser"]
 
 
 def _places(what: str, M: SizeLike, sym: bool) -> TensorVariable:
@@ -72,3 +73,15 @@ def hanning(M: SizeLike, sym: bool = True) -> TensorVariable:
 def hann(M: SizeLike, sym: bool = True) -> TensorVariable:
     """`hanning` by its name in scipy.signal."""
     return _cosines("hann", M, sym, 0.5, 0.5)
+
+
+def kaiser(M: SizeLike, beta: TensorLike, sym: bool = True) -> TensorVariable:
+    """I0(beta sqrt(1 - t^2)) / I0(beta) at M points t from -1 to 1, as numpy.kaiser.
+
+    sym: as of `bartlett`.   Dtype: floatX, or that of the scalar beta.
+    """
+    t = _places("kaiser", M, sym)
+    beta = as_tensor_variable(beta)
+    falls = ew.mul(beta, ew.sqrt(ew.maximum(ew.sub(constant(1, dtype=t.type.dtype), ew.square(t)), 0)))
+    # by exp(-x) I0(x), which does not overflow
+    return ew.mul(ew.true_divide(i0e(falls), i0e(beta)), ew.exp(ew.sub(falls, beta)))

@@ -158,7 +158,7 @@ class _Choice(_Along):
         if self.replace:
             return b.equation(build.call("integers", ranks), [state, zero, n, *sizes]).outs
         mixed = b.constant(int(self.shuffled), "int64")
-        return b.equation(build.call("choice", ranks), [state, wanted, n, mixed, *sizes]).outs
+        return b.equation(build.call("choice", ranks), [state, wanted, build.vector(b, n), mixed, *sizes]).outs
 
     def _weighted(self, b: Builder, state: Var, sizes: Sequence[Var], wanted: Var, n: Var, p: Var) -> Sequence[Var]:
         """Positions, with probabilities."""

@@ -143,6 +143,8 @@ def test_rows_of_vectorized_draws_go_on_from_one_another() -> None:
               each(lambda n: g[4].choice(n + 1, (2, 2), replace=False), [3, 8])]
     for value, want in zip(made, wanted):
         np.testing.assert_array_equal(value, want)
+    alike = native([vs], gradc.vectorize(lambda v: permutation(v, rng=state))(vs))(P)
+    np.testing.assert_array_equal(alike, P[:, rng().permutation(3)])
 
 
 @pytest.mark.parametrize("draw,args,text", [

@@ -80,7 +80,10 @@ categorical = OfClasses("categorical", {"p": REQUIRED}, "int64", _categorical, (
 
 
 class _Along(RandomVariable):
-    """What is drawn are entries of the first parameter along `axis`, or of 0, ..., n - 1 if it is a scalar n."""
+    """What is drawn are entries of the first parameter along `axis`, or of 0, ..., n - 1 if it is a scalar n.
+
+    Which entries does not depend on the array's elements: rows of `vectorize` that are equally long have the same.
+    """
 
     __props__: tuple[str, ...] = ("name", "dtype", "axis")
     axis: int

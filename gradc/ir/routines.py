@@ -406,8 +406,8 @@ _ROWS = (
             faults=_SPARSE[:1], shown=4, title="a sparse matrix"),
     *map(_distribution, DISTRIBUTIONS.values()),
     _draws("permutation", ("int64",), "()", "int64", works=False),
-    _draws("choice", ("int64",) * 3, "(),(),()", "int64", "Cannot take a larger sample than population when replace is "
-           "False; got a sample of {0} out of {1}", shown=2),
+    _draws("choice", ("int64",) * 3, "(),(b),()", "int64", "Cannot take a larger sample than population when replace "
+           "is False; got a sample of {0} out of {1}", shown=2),
     _draws("choice_weighted", ("int64", "float64"), "(),(b,k)", "int64", "Fewer non-zero entries in p than size; got "
            "{0} for {1}", shown=2),
     _draws("dirichlet", ("float64",), "(b,k)", "float64", "alpha < 0; got {0:float}", shown=1),

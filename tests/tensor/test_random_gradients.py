@@ -151,6 +151,14 @@ def test_gradients_of_expectations_of_vectors() -> None:
     assert (np.abs(found - want) < 5 * spread / 200 + 1e-9).all()
 
 
+def test_a_dirichlet_number_of_one_element_does_not_move() -> None:
+    alpha = at.fvector()
+    x = at.random.dirichlet(alpha, 3, rng=np.random.default_rng(5))
+    f = gradc.function([alpha], grad((x ** 2).sum(), alpha))
+    value = f(np.ones(1, "float32"))
+    assert value.dtype == "float32" and value == 0
+
+
 @pytest.mark.parametrize("batched", [False, True])
 def test_multivariate_normal_moves_as_its_cholesky_factor(batched: bool) -> None:
     """By that method the derivative is that of NumPy's own numbers; of the others it has the same expectation."""

@@ -2,7 +2,8 @@
 
 A draw is x = g(z, parameters) with z that does not depend on them: g is the quantile function, or another one with
 which x has that distribution.  Its derivative is a function of x and the parameters, written here; so a loop keeps
-nothing but its draws, and derivatives of any order follow from the first.
+nothing but its draws, and derivatives of any order follow from the first.  Where a scale is 0, draws do not tell z: the
+derivative by it is nan.
 Sources: D. Kingma, M. Welling, Auto-Encoding Variational Bayes, ICLR 2014; M. Figurnov, S. Mohamed, A. Mnih, Implicit
 Reparameterization Gradients, NeurIPS 2018.
 """

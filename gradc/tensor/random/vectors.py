@@ -88,9 +88,10 @@ class _Dirichlet(_Vectors):
         alphas, x, g = cast(inputs[2], "float64"), cast(outputs[1], "float64"), cast(output_gradients[1], "float64")
         last = x.type.ndim - 1
         others, y = red.sum(alphas, -1, keepdims=True) - alphas, 1 - x
-        moved = (g - red.sum(g * x, last, keepdims=True)) / y
-        return [None, None, pulled(moved, ew.switch(ew.eq(y, 0), 0.0, beta_slope(alphas, others, x, y)),
-                                   inputs[2])]  # type: ignore[arg-type]
+        moved = g - red.sum(g * x, last, keepdims=True)
+        still = ew.or_(ew.le(y, 0), ew.le(others, 0))
+        slope = ew.switch(still, 0.0, beta_slope(alphas, others, x, y) / y)
+        return [None, None, pulled(moved, slope, inputs[2])]  # type: ignore[arg-type]
 
 
 def _dirichlet(rng: np.random.Generator, alphas: Value, size: Size) -> Value:

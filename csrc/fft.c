@@ -202,6 +202,7 @@ static void keep_plans(void);
 #define NAME(x) gradc_##x##_F64
 #include "fft_passes.h"
 #include "fft_template.h"
+#include "fft_routines.h"
 #include "dct_template.h"
 #include "convolve_template.h"
 
@@ -212,6 +213,7 @@ static void keep_plans(void);
 #define NAME(x) gradc_##x##_F32
 #include "fft_passes.h"
 #include "fft_template.h"
+#include "fft_routines.h"
 #include "dct_template.h"
 #include "convolve_template.h"
 

@@ -82,7 +82,7 @@ def convolve(a: TensorLike, v: TensorLike, mode: str = "full", method: str = "au
     which both overlap fully).
     method: "direct" (the sums), "fft" (by transforms: errors are of the order of eps times the norms of a and v),
     "auto" (what takes less time; integers are summed).
-    Dtype: common.
+    Where an element is nan or inf any element of the result may be nan.   Dtype: common.
     """
     x, y = _vectors("convolve", a, v)
     return _convolution("convolve", x, y, mode, method, False)

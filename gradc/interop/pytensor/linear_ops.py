@@ -1,0 +1,151 @@
+"""Rows for PyTensor's linear algebra; gradc's functions batch over leading axes, so Blockwise is what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pytensor.graph.basic import Apply
+from pytensor.tensor import blas, blockwise, nlinalg, slinalg
+from pytensor.tensor import math as tensor_math
+
+import gradc
+import gradc.tensor as at
+from gradc.interop.pytensor.convert import Converted, performed, to_gradc
+from gradc.tensor import linalg
+
+row = to_gradc.register
+BATCHED: set[type] = set()
+
+
+def batched_row(op_class: type) -> Any:
+    """A row that takes any number of leading axes: Blockwise passes through."""
+    BATCHED.add(op_class)
+    return to_gradc.register(op_class)
+
+
+@row(blockwise.Blockwise)
+def _blockwise(op: Any, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
+    core = op.core_op
+    if isinstance(core, tensor_math.Dot):
+        return at.matmul(*inputs)
+    if type(core) in BATCHED:
+        return to_gradc(core, node, *inputs)
+    return performed(op, node, *inputs)
+
+
+@batched_row(slinalg.Cholesky)
+def _cholesky(op: Any, node: Apply, x: Converted) -> Converted:
+    return linalg.cholesky(x, lower=op.lower, on_error="nan")
+
+
+@batched_row(slinalg.SolveTriangular)
+def _solve_triangular(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+    return linalg.solve_triangular(a, b, lower=op.lower, unit_diagonal=op.unit_diagonal, b_ndim=op.b_ndim)
+
+
+@batched_row(slinalg.CholeskySolve)
+def _cholesky_solve(op: Any, node: Apply, c: Converted, b: Converted) -> Converted:
+    return linalg.cho_solve((c, op.lower), b, b_ndim=op.b_ndim)
+
+
+@batched_row(slinalg.Solve)
+def _solve(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+    return linalg.solve(a, b, assume_a=op.assume_a, lower=op.lower, b_ndim=op.b_ndim)
+
+
+@batched_row(slinalg.LU)
+def _lu(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+    return list(linalg.lu(a, permute_l=op.permute_l, p_indices=op.p_indices))
+
+
+@batched_row(slinalg.LUFactor)
+def _lu_factor(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+    return list(linalg.lu_factor(a))
+
+
+@batched_row(slinalg.QR)
+def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+    if op.pivoting or op.mode not in ("full", "economic", "r"):
+        return performed(op, node, a)
+    made = linalg.qr(a, mode={"full": "complete", "economic": "reduced", "r": "r"}[op.mode])
+    return list(made) if isinstance(made, tuple) else made
+
+
+@batched_row(slinalg.Eigvalsh)
+def _eigvalsh(op: Any, node: Apply, a: Converted, *b: Converted) -> Converted:
+    return linalg.eigvalsh(a, *[v for v in b if v is not None], lower=op.lower)
+
+
+@batched_row(slinalg.Expm)
+def _expm(op: Any, node: Apply, a: Converted) -> Converted:
+    return linalg.expm(a)
+
+
+@row(slinalg.BaseBlockDiagonal)
+def _block_diagonal(op: Any, node: Apply, *parts: Converted) -> Converted:
+    return at.block_diag(*parts)
+
+
+@batched_row(nlinalg.MatrixInverse)
+def _inverse(op: Any, node: Apply, a: Converted) -> Converted:
+    return linalg.inv(a)
+
+
+@batched_row(nlinalg.MatrixPinv)
+def _pinv(op: Any, node: Apply, a: Converted) -> Converted:
+    return linalg.pinv(a, hermitian=op.hermitian)
+
+
+@batched_row(nlinalg.Det)
+def _det(op: Any, node: Apply, a: Converted) -> Converted:
+    return linalg.det(a)
+
+
+@batched_row(nlinalg.SLogDet)
+def _slogdet(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+    return list(linalg.slogdet(a))
+
+
+@batched_row(nlinalg.Eigh)
+def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+    return list(linalg.eigh(a, lower=op.UPLO == "L"))
+
+
+@batched_row(nlinalg.SVD)
+def _svd(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+    made = linalg.svd(a, full_matrices=op.full_matrices, compute_uv=op.compute_uv)
+    return list(made) if isinstance(made, tuple) else made
+
+
+# BLAS Ops are rewritten into graphs only where the mode says so; a user may build them
+
+@row(blas.Dot22)
+def _dot22(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+    return at.dot(x, y)
+
+
+@row(blas.Dot22Scalar)
+def _dot22_scalar(op: Any, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
+    return a * at.dot(x, y)
+
+
+@row(blas.Gemm)
+def _gemm(op: Any, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
+    return b * z + a * at.dot(x, y)
+
+
+@row(blas.Gemv)
+def _gemv(op: Any, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
+    return b * y + a * at.dot(matrix, x)
+
+
+@row(blas.Ger)
+def _ger(op: Any, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
+    return matrix + a * at.outer(x, y)
+
+
+@row(blas.BatchedDot)
+def _batched_dot(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+    return at.batched_dot(x, y)

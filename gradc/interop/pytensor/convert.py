@@ -107,7 +107,9 @@ def conform(value: Converted, wanted: Variable) -> Converted:
     value = at.as_tensor_variable(value)
     if value.type.dtype != wanted.type.dtype:
         value = at.cast(value, wanted.type.dtype)
-    shape = getattr(wanted.type, "shape", ())
+    if isinstance(wanted.type, ScalarType):     # in a Composite, which works on the elements of arrays
+        return value
+    shape = wanted.type.shape
     if value.type.ndim != len(shape):
         raise GraphError(f"converting {wanted.owner}: expected {len(shape)} dimensions, got {value.type.ndim}")
     if any(n == 1 and have != 1 for n, have in zip(shape, value.type.shape)):

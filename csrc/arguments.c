@@ -66,8 +66,8 @@ static int take_number(const input *in, PyObject *value, slot *to)
 /* A generator's state as an array of words; NULL without an exception if that is for `convert`. */
 static PyObject *words_array(PyObject *generator)
 {
-    uint64_t words[6];
-    npy_intp size = 6;
+    uint64_t words[GRADC_PCG64_WORDS];
+    npy_intp size = GRADC_PCG64_WORDS;
     PyObject *made = gradc_words_of(generator, words) ? PyArray_SimpleNew(1, &size, NPY_UINT64) : NULL;
     if (made)
         memcpy(PyArray_DATA((PyArrayObject *)made), words, sizeof words);
@@ -78,7 +78,7 @@ static PyObject *words_array(PyObject *generator)
 static int take_slowly(const Function *self, work *w, Py_ssize_t i, PyObject *value)
 {
     const input *in = &self->inputs[i];
-    PyObject *array = in->state ? words_array(value) : NULL;
+    PyObject *array = in->state == PCG64_STATE ? words_array(value) : NULL;
     if (array || PyErr_Occurred())
         ;
     else if (PyArray_CheckExact(value) && fits(in, (PyArrayObject *)value) && !in->state)

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 
+#include "bits.h"
 #include "private.h"
 
 _Static_assert(sizeof(npy_intp) == sizeof(int64_t), "gradc needs a 64-bit platform");
@@ -41,7 +42,7 @@ typedef struct input {
     const int64_t *shape;               /* static sizes, -1 where unknown                 */
     Py_ssize_t first;                   /* its first entry in frame.sizes                 */
     int type, ndim, strict;
-    int state;                          /* of a random generator: `convert` makes words of it */
+    int state;                          /* of a random generator: `convert` makes words of it; see PCG64_STATE */
     npy_intp itemsize;
 } input;
 
@@ -170,6 +171,9 @@ void gradc_drop_lock(storage_lock *lock);
 int gradc_lock_all(Function *self);
 void gradc_unlock_all(Function *self);
 void gradc_locks_start(void);           /* once for the process */
+
+/* An input that is the state of a generator over PCG64; those of others have a greater number. */
+enum { PCG64_STATE = 1 };
 
 /* state.c -------------------------------------------------------------------------------------------------- */
 

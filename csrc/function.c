@@ -115,7 +115,7 @@ static int set_input(Function *self, Py_ssize_t i, PyObject *spec, int64_t *shap
 {
     input *in = &self->inputs[i];
     PyObject *name, *dtype, *sizes, *storage, *preset;
-    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "OOO!OO|pp;an input is (name, dtype, shape, storage, "
+    if (!PyTuple_Check(spec) || !PyArg_ParseTuple(spec, "OOO!OO|pi;an input is (name, dtype, shape, storage, "
                                                   "default[, strict[, state]])",
                                                   &name, &dtype, &PyTuple_Type, &sizes, &storage, &preset, &in->strict,
                                                   &in->state))

@@ -1,5 +1,6 @@
 /* late.c: memory of which a unit learns the size while it runs (rooms, and outputs), without the GIL, on the thread that
- * called the Function.  Rooms are freed when entry has returned, whatever it returned; outputs belong to the call.
+ * called the Function.  Rooms end when entry has returned, whatever it returned (the thread may keep their
+ * memory for later calls); outputs belong to the call.
  */
 #define NO_IMPORT_ARRAY
 #include "dispatch.h"
@@ -31,13 +32,10 @@ void *gradc_room(gradc_frame *frame, int number, int64_t bytes)
     if (r->block && bytes <= r->bytes)
         return r->block;
     const int64_t more = r->bytes + r->bytes / 2;       /* steps that need a little more each: not all of them pay */
-    free(r->block);
-    r->bytes = bytes > more ? bytes : more;
-    r->block = gradc_get_block(r->bytes);
-    if (!r->block && bytes < more) {
-        r->bytes = bytes;
-        r->block = gradc_get_block(bytes);
-    }
+    gradc_keep_room(r->block, r->bytes);
+    r->block = gradc_take_room(bytes > more ? bytes : more, &r->bytes);
+    if (!r->block && bytes < more)
+        r->block = gradc_take_room(bytes, &r->bytes);
     if (!r->block)
         r->bytes = 0;
     return r->block;
@@ -45,9 +43,12 @@ void *gradc_room(gradc_frame *frame, int number, int64_t bytes)
 
 void gradc_free_rooms(running *now)
 {
+    if (!now->rooms)
+        return;
     for (int k = 0; k < now->n_rooms; ++k)
-        free(now->rooms[k].block);
+        gradc_keep_room(now->rooms[k].block, now->rooms[k].bytes);
     free(now->rooms);
+    gradc_rooms_kept();
 }
 
 /* Why there is none, the unit's check says. */

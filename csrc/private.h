@@ -24,6 +24,11 @@ char *gradc_get_block(int64_t bytes);
 /* The thread's block, larger if need be; a block of its own for a call inside a call.  NULL without memory. */
 char *gradc_get_arena(int64_t bytes);
 void gradc_put_arena(char *block);
+/* A room for a call of entry, of at least so many bytes (`got`: how many), perhaps one that the thread kept.  NULL without
+ * memory. */
+char *gradc_take_room(int64_t bytes, int64_t *got);
+void gradc_keep_room(char *block, int64_t bytes);
+void gradc_rooms_kept(void);            /* after a call: all its rooms were kept, or freed */
 int gradc_arena_start(void);            /* once for the process */
 
 /* pool.c ------------------------------------------------------------------------------------------------- */

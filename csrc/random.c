@@ -1,10 +1,7 @@
-/* random.c: draws of random numbers, bit for bit those of numpy.random.Generator(PCG64).
+/* random.c: draws of random numbers, bit for bit those of numpy.random.Generator.
  *
  * The distributions are NumPy's own functions, from its library npyrandom (setup.py links it; without it gradc_draw
- * is NULL and random numbers are drawn in the interpreter).  The generator is written here, so that a state is plain data
- * which a kernel can own: PCG XSL RR 128/64 of M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
- * Statistically Good Algorithms for Random Number Generation" (Harvey Mudd College, 2014), section 6.3, with the buffer
- * for the second half of a word of NumPy's PCG64.
+ * is NULL and random numbers are drawn in the interpreter).
  *
  * What parameters may be is NumPy's rule too; the numbers of faults are those of gradc/ir/distributions.py.
  */
@@ -13,50 +10,10 @@
 #ifdef GRADC_HAS_NPYRANDOM
 
 #include <math.h>
-#include <string.h>
 
 #include <numpy/random/distributions.h>
 
-typedef unsigned __int128 word128;
-
-/* The six words of a state (gradc_runtime.h). */
-enum { STATE, INCREMENT = 2, HAS_UINT32 = 4, UINTEGER };
-
-static const word128 MULTIPLIER = (word128)UINT64_C(0x2360ed051fc65da4) << 64 | UINT64_C(0x4385df649fccf645);
-
-static word128 both(const uint64_t *words)
-{
-    return (word128)words[1] << 64 | words[0];
-}
-
-static uint64_t pcg_uint64(void *of)
-{
-    uint64_t *g = of;
-    const word128 state = both(g + STATE) * MULTIPLIER + both(g + INCREMENT);
-    g[STATE] = (uint64_t)state;
-    g[STATE + 1] = (uint64_t)(state >> 64);
-    const uint64_t mixed = (uint64_t)(state >> 64) ^ (uint64_t)state;
-    const unsigned turn = (unsigned)(state >> 122);
-    return mixed >> turn | mixed << (-turn & 63);
-}
-
-static uint32_t pcg_uint32(void *of)
-{
-    uint64_t *g = of;
-    if (g[HAS_UINT32]) {                /* the upper half of the last number is still to be given out */
-        g[HAS_UINT32] = 0;
-        return (uint32_t)g[UINTEGER];
-    }
-    const uint64_t number = pcg_uint64(g);
-    g[HAS_UINT32] = 1;
-    g[UINTEGER] = number >> 32;
-    return (uint32_t)number;
-}
-
-static double pcg_double(void *of)
-{
-    return (double)(pcg_uint64(of) >> 11) * 0x1p-53;
-}
+#include "bits.h"
 
 /* Parameters of one call; the same for all draws where the step is 0.  frame: for those of a draw at fault. */
 typedef struct given {
@@ -84,37 +41,22 @@ static inline int fault_at(const given *p, int64_t i, int number)
 
 /* ---- parameters --------------------------------------------------------------------------------------------- */
 
-static int any_negative(const given *p, int k)          /* -0.0 is, nan is not */
+static const int parameters[] = {
+#define COUNT(name, count) [GRADC_##name] = count,
+    GRADC_DISTRIBUTIONS(COUNT)
+};
+
+static inline int negative(double x)            /* -0.0 is, nan is not */
 {
-    for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
-        if (!isnan(real(p, k, i)) && signbit(real(p, k, i)))
-            return fault_at(p, i, 1);
-    return 0;
+    return !isnan(x) && signbit(x);
 }
 
-static int any_not_positive(const given *p, int k)      /* nan is */
+static inline int no_probability(double p)      /* nan is none */
 {
-    for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
-        if (real(p, k, i) <= 0)
-            return fault_at(p, i, 1);
-    return 0;
+    return !(p >= 0 && p <= 1);
 }
 
-static int any_outside(const given *p, int k, double low, double high)      /* nan is */
-{
-    for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
-        if (!(real(p, k, i) >= low && real(p, k, i) <= high))
-            return fault_at(p, i, 1);
-    return 0;
-}
-
-static int any_not_probability_above_0(const given *p, int k)
-{
-    for (int64_t i = 0; i < (p->steps[k] ? p->n : 1); ++i)
-        if (!(real(p, k, i) > 0 && real(p, k, i) <= 1))
-            return fault_at(p, i, 1);
-    return 0;
-}
+static const double MOST = 0x1p63;              /* INT64_MAX, as a double */
 
 /* Do all parameters stay the same?  Then one look at them is enough, else one for each draw. */
 static int64_t looks(const given *p, int count)
@@ -125,97 +67,139 @@ static int64_t looks(const given *p, int count)
     return 1;
 }
 
-static int fault_of_uniform(const given *p)
-{
-    const int64_t n = looks(p, 2);
-    for (int64_t i = 0; i < n; ++i)
-        if (!isfinite(real(p, 1, i) - real(p, 0, i)))
-            return fault_at(p, i, 1);
-    for (int64_t i = 0; i < n; ++i)
-        if (signbit(real(p, 1, i) - real(p, 0, i)))
-            return fault_at(p, i, 2);
-    return 0;
-}
-
-static int fault_of_triangular(const given *p)
-{
-    const int64_t n = looks(p, 3);
-    for (int64_t i = 0; i < n; ++i)
-        if (real(p, 0, i) > real(p, 1, i))
-            return fault_at(p, i, 1);
-    for (int64_t i = 0; i < n; ++i)
-        if (real(p, 1, i) > real(p, 2, i))
-            return fault_at(p, i, 2);
-    for (int64_t i = 0; i < n; ++i)
-        if (real(p, 0, i) == real(p, 2, i))
-            return fault_at(p, i, 3);
-    return 0;
-}
-
-static int fault_of_integers(const given *p)
-{
-    for (int64_t i = 0; i < (p->n ? looks(p, 2) : 0); ++i)
-        if (whole(p, 0, i) >= whole(p, 1, i))
-            return fault_at(p, i, 1);
-    return 0;
-}
-
-static int fault_of_binomial(const given *p)
-{
-    for (int64_t i = 0; i < (p->steps[0] ? p->n : 1); ++i)
-        if (whole(p, 0, i) < 0)
-            return fault_at(p, i, 1);
-    return any_outside(p, 1, 0.0, 1.0) ? 2 : 0;
-}
+#define REAL(k) real(p, k, i)
+#define WHOLE(k) whole(p, k, i)
+/* The first draw for which something is wrong; with parameter k alone, or with several. */
+#define REFUSE_UP_TO(end, number, wrong) \
+    for (int64_t i = 0; i < (end); ++i) \
+        if (wrong) \
+            return fault_at(p, i, number)
+#define REFUSE(number, k, wrong) REFUSE_UP_TO(p->steps[k] ? p->n : 1, number, wrong)
+#define REFUSE_SETS(number, wrong) REFUSE_UP_TO(sets, number, wrong)
 
 /* 0, or the number of what is wrong. */
 static int fault_of(int distribution, const given *p)
 {
+    const int64_t sets = looks(p, parameters[distribution]);
     switch (distribution) {
     case GRADC_UNIFORM:
-        return fault_of_uniform(p);
+        REFUSE_SETS(1, !isfinite(REAL(1) - REAL(0)));
+        REFUSE_SETS(2, signbit(REAL(1) - REAL(0)));
+        break;
     case GRADC_NORMAL:
     case GRADC_LOGNORMAL:
     case GRADC_GUMBEL:
     case GRADC_LAPLACE:
     case GRADC_LOGISTIC:
     case GRADC_VONMISES:
-        return any_negative(p, 1);
+        REFUSE(1, 1, negative(REAL(1)));
+        break;
     case GRADC_EXPONENTIAL:
     case GRADC_WEIBULL:
-        return any_negative(p, 0);
+    case GRADC_STANDARD_GAMMA:
+    case GRADC_RAYLEIGH:
+        REFUSE(1, 0, negative(REAL(0)));
+        break;
     case GRADC_GAMMA:
-        return any_negative(p, 0) ? 1 : any_negative(p, 1) ? 2 : 0;
-    case GRADC_BETA:
-        return any_not_positive(p, 0) ? 1 : any_not_positive(p, 1) ? 2 : 0;
+        REFUSE(1, 0, negative(REAL(0)));
+        REFUSE(2, 1, negative(REAL(1)));
+        break;
     case GRADC_CHISQUARE:
-        return any_not_positive(p, 0);
+    case GRADC_STANDARD_T:
+    case GRADC_POWER:
+        REFUSE(1, 0, REAL(0) <= 0);
+        break;
+    case GRADC_BETA:
+    case GRADC_WALD:
+    case GRADC_F:
+        REFUSE(1, 0, REAL(0) <= 0);
+        REFUSE(2, 1, REAL(1) <= 0);
+        break;
+    case GRADC_NONCENTRAL_CHISQUARE:
+        REFUSE(1, 0, REAL(0) <= 0);
+        REFUSE(2, 1, negative(REAL(1)));
+        break;
+    case GRADC_NONCENTRAL_F:
+        REFUSE(1, 0, REAL(0) <= 0);
+        REFUSE(2, 1, REAL(1) <= 0);
+        REFUSE(3, 2, negative(REAL(2)));
+        break;
     case GRADC_TRIANGULAR:
-        return fault_of_triangular(p);
+        REFUSE_SETS(1, REAL(0) > REAL(1));
+        REFUSE_SETS(2, REAL(1) > REAL(2));
+        REFUSE_SETS(3, REAL(0) == REAL(2));
+        break;
     case GRADC_INTEGERS:
-        return fault_of_integers(p);
+        REFUSE_UP_TO(p->n ? sets : 0, 1, WHOLE(0) >= WHOLE(1));
+        break;
     case GRADC_BINOMIAL:
-        return fault_of_binomial(p);
-    case GRADC_POISSON:                 /* the largest: INT64_MAX less ten of its square roots */
-        return any_outside(p, 0, 0.0, INFINITY) ? 2 : any_outside(p, 0, 0.0, 0x1p63 - 10 * sqrt(0x1p63)) ? 1 : 0;
+        REFUSE(1, 0, WHOLE(0) < 0);
+        REFUSE(2, 1, no_probability(REAL(1)));
+        break;
+    case GRADC_POISSON:
+        REFUSE(2, 0, !(REAL(0) >= 0));
+        REFUSE(1, 0, REAL(0) > MOST - 10 * sqrt(MOST));
+        break;
     case GRADC_GEOMETRIC:
-        return any_not_probability_above_0(p, 0);
-    default:
-        return 0;
+        REFUSE(1, 0, !(REAL(0) > 0 && REAL(0) <= 1));
+        break;
+    case GRADC_NEGATIVE_BINOMIAL:           /* the largest mean of its Poisson numbers: ten deviations below INT64_MAX */
+        REFUSE(1, 0, isnan(REAL(0)));
+        REFUSE(2, 0, REAL(0) <= 0);
+        REFUSE(3, 1, !(REAL(1) > 0 && REAL(1) <= 1));
+        REFUSE_SETS(4, (1 - REAL(1)) / REAL(1) * (REAL(0) + 10 * sqrt(REAL(0))) > MOST - 10 * sqrt(MOST));
+        break;
+    case GRADC_HYPERGEOMETRIC:
+        REFUSE_SETS(1, WHOLE(0) >= 1000000000 || WHOLE(1) >= 1000000000);
+        REFUSE_SETS(2, WHOLE(0) + WHOLE(1) < WHOLE(2));
+        REFUSE(3, 0, WHOLE(0) < 0);
+        REFUSE(4, 1, WHOLE(1) < 0);
+        REFUSE(5, 2, WHOLE(2) < 0);
+        break;
+    case GRADC_ZIPF:
+        REFUSE(1, 0, !(REAL(0) > 1));
+        break;
+    case GRADC_LOGSERIES:
+        REFUSE(1, 0, !(REAL(0) >= 0 && REAL(0) < 1));
+        break;
+    case GRADC_HALFNORMAL:
+    case GRADC_CAUCHY:
+    case GRADC_HALFCAUCHY:
+        REFUSE(1, 1, !(REAL(1) >= 0));
+        break;
+    case GRADC_PARETO:
+    case GRADC_INVGAMMA:
+        REFUSE(1, 0, !(REAL(0) > 0));
+        REFUSE(2, 1, !(REAL(1) >= 0));
+        break;
+    case GRADC_T:
+    case GRADC_TRUNCEXPON:
+        REFUSE(1, 0, !(REAL(0) > 0));
+        REFUSE(2, 2, !(REAL(2) >= 0));
+        break;
+    case GRADC_GENGAMMA:
+        REFUSE_SETS(1, !(REAL(0) * REAL(1) > 0));
+        REFUSE(2, 2, !(REAL(2) >= 0));
+        break;
+    case GRADC_BETABINOM:
+        REFUSE(1, 0, WHOLE(0) < 0);
+        REFUSE(2, 1, !(REAL(1) > 0));
+        REFUSE(3, 2, !(REAL(2) > 0));
+        break;
     }
+    return 0;
 }
-
-/* How many parameters the distributions have of which some are refused. */
-static const int parameters[] = {
-    [GRADC_UNIFORM] = 2, [GRADC_NORMAL] = 2, [GRADC_LOGNORMAL] = 2, [GRADC_EXPONENTIAL] = 1, [GRADC_BETA] = 2,
-    [GRADC_GAMMA] = 2, [GRADC_CHISQUARE] = 1, [GRADC_GUMBEL] = 2, [GRADC_LAPLACE] = 2, [GRADC_LOGISTIC] = 2,
-    [GRADC_TRIANGULAR] = 3, [GRADC_VONMISES] = 2, [GRADC_WEIBULL] = 1, [GRADC_BINOMIAL] = 2, [GRADC_POISSON] = 1,
-    [GRADC_GEOMETRIC] = 1, [GRADC_INTEGERS] = 2};
 
 /* ---- draws -------------------------------------------------------------------------------------------------- */
 
-#define REAL(k) real(&p, k, i)
-#define WHOLE(k) whole(&p, k, i)
+static const double PI = 3.14159265358979323846;
+
+/* Quantiles, as SciPy has them (scipy.stats.cauchy is Boost's cauchy_distribution: from the nearer tail). */
+static inline double cauchy_at(double u)
+{
+    return u == 0.5 ? 0.0 : -1 / tan(PI * (u > 0.5 ? u - 1 : u));
+}
+
 #define EACH(type, draw) \
     for (int64_t i = 0; i < n; ++i) \
         ((type *)out)[i] = (draw); \
@@ -224,23 +208,19 @@ static const int parameters[] = {
 static int draw(gradc_frame *frame, int distribution, const void *const *in, const int64_t *numbers,
                 void *const *results)
 {
-    const uint64_t *before = in[0];
-    uint64_t *after = results[0];
     void *out = results[1];
     const int64_t n = numbers[0], *steps = numbers + 1;
-    const given p = {in + 1, steps, n, frame};
-    const int fault = fault_of(distribution, &p);
+    const given here = {in + 1, steps, n, frame}, *const p = &here;
+    const int fault = fault_of(distribution, p);
     if (fault) {
         for (int k = 0; k < parameters[distribution]; ++k)      /* words, whether double or int64_t */
-            frame->error[k] = whole(&p, k, frame->error[3]);
+            frame->error[k] = whole(p, k, frame->error[3]);
         return fault;
     }
-    if (after != before)
-        memcpy(after, before, 6 * sizeof *after);
-    bitgen_t bits = {after, pcg_uint64, pcg_uint32, pcg_double, pcg_uint64}, *const g = &bits;
+    bitgen_t bits = gradc_bits_of(in[0], results[0]), *const g = &bits;
     switch (distribution) {
     case GRADC_UNIFORM:
-        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * pcg_double(after));
+        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * gradc_uniform(g));
     case GRADC_NORMAL:
         EACH(double, random_normal(g, REAL(0), REAL(1)));
     case GRADC_STANDARD_NORMAL:
@@ -283,6 +263,61 @@ static int draw(gradc_frame *frame, int distribution, const void *const *in, con
         }
         EACH(int64_t, (int64_t)random_bounded_uint64(g, (uint64_t)WHOLE(0), (uint64_t)WHOLE(1) - 1 - (uint64_t)WHOLE(0),
                                                      0, false));
+    case GRADC_STANDARD_EXPONENTIAL:
+        EACH(double, random_standard_exponential(g));
+    case GRADC_STANDARD_GAMMA:
+        EACH(double, random_standard_gamma(g, REAL(0)));
+    case GRADC_STANDARD_CAUCHY:
+        EACH(double, random_standard_cauchy(g));
+    case GRADC_STANDARD_T:
+        EACH(double, random_standard_t(g, REAL(0)));
+    case GRADC_POWER:
+        EACH(double, random_power(g, REAL(0)));
+    case GRADC_RAYLEIGH:
+        EACH(double, random_rayleigh(g, REAL(0)));
+    case GRADC_WALD:
+        EACH(double, random_wald(g, REAL(0), REAL(1)));
+    case GRADC_F:
+        EACH(double, random_f(g, REAL(0), REAL(1)));
+    case GRADC_NONCENTRAL_CHISQUARE:
+        EACH(double, random_noncentral_chisquare(g, REAL(0), REAL(1)));
+    case GRADC_NONCENTRAL_F:
+        EACH(double, random_noncentral_f(g, REAL(0), REAL(1), REAL(2)));
+    case GRADC_NEGATIVE_BINOMIAL:
+        EACH(int64_t, random_negative_binomial(g, REAL(0), REAL(1)));
+    case GRADC_HYPERGEOMETRIC:
+        EACH(int64_t, random_hypergeometric(g, WHOLE(0), WHOLE(1), WHOLE(2)));
+    case GRADC_ZIPF:
+        EACH(int64_t, random_zipf(g, REAL(0)));
+    case GRADC_LOGSERIES:
+        EACH(int64_t, random_logseries(g, REAL(0)));
+    case GRADC_HALFNORMAL:
+        EACH(double, fabs(random_standard_normal(g)) * REAL(1) + REAL(0));
+    case GRADC_CAUCHY:
+        EACH(double, cauchy_at(gradc_uniform(g)) * REAL(1) + REAL(0));
+    case GRADC_HALFCAUCHY:
+        EACH(double, tan(PI / 2 * gradc_uniform(g)) * REAL(1) + REAL(0));
+    case GRADC_PARETO:
+        EACH(double, pow(1 - gradc_uniform(g), -1 / REAL(0)) * REAL(1));
+    case GRADC_INVGAMMA:
+        EACH(double, REAL(1) / random_standard_gamma(g, REAL(0)));
+    case GRADC_T:
+        EACH(double, random_standard_t(g, REAL(0)) * REAL(2) + REAL(1));
+    case GRADC_TRUNCEXPON:
+        EACH(double, -log1p(gradc_uniform(g) * expm1(-REAL(0))) * REAL(2) + REAL(1));
+    case GRADC_GENGAMMA:
+        EACH(double, pow(random_standard_gamma(g, REAL(0) / REAL(1)), 1 / REAL(1)) * REAL(2));
+    case GRADC_BETABINOM: {             /* the probabilities of all draws come first */
+        double *const odds = out;
+        for (int64_t i = 0; i < n; ++i)
+            odds[i] = random_beta(g, REAL(1), REAL(2));
+        binomial_t kept = {0};
+        for (int64_t i = 0; i < n; ++i) {
+            const int64_t drawn = random_binomial(g, odds[i], WHOLE(0), &kept);
+            memcpy(odds + i, &drawn, sizeof drawn);
+        }
+        break;
+    }
     }
     return 0;
 }

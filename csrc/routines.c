@@ -6,7 +6,7 @@ static int draw(gradc_frame *frame, int number, const void *const *in, const int
     return gradc_draw(frame, number, in, numbers, out);
 }
 
-#define DRAW(name) [GRADC_##name] = draw,
+#define DRAW(name, parameters) [GRADC_##name] = draw,
 #define OF_FLOATS(name) [GRADC_##name##_F32] = gradc_##name##_F32, [GRADC_##name##_F64] = gradc_##name##_F64,
 #define OF_TYPE(name, type) [GRADC_##name##_##type] = gradc_##name##_##type,
 #define OF_REALS(name) GRADC_OF_TYPES(OF_TYPE, name)

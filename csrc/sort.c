@@ -20,8 +20,10 @@ enum {
     NARROW = 8,                 /* in arrays of no more elements than digits                        */
     DIGITS = 1 << WIDTH,
     MOST_PASSES = 4,
-    FEW = 2048,                 /* elements of which the order is made for the sake of some ranks       */
-    FEW_RANKS = 64              /* more are read from the order                                         */
+    FEW = 4096,                 /* elements of which the order is made for the sake of some ranks   */
+    SAMPLE = 1024,              /* of more, this many tell between which elements these are         */
+    MOST_GROUPS = 12,           /* ranks at more places are read from the order                     */
+    FEW_RANKS = 64              /* whose places and pivots are kept on the stack                    */
 };
 
 gradc_sorter gradc_sorters[GRADC_TYPES];
@@ -52,13 +54,25 @@ static plan plan_for(int64_t n, uint64_t most, int room)
     return (plan){passes, passes ? (used + passes - 1) / passes : 0, bits - used};
 }
 
-/* The digit of the element of that rank; begin[d]: how many elements have digits below d. */
-static int digit_at(const int64_t *begin, int64_t rank)
+/* A rank among n elements as one among those of the sample, below it (side: -1) or above (1) by three deviations. */
+static int rank_in_sample(int64_t rank, int64_t n, int side)
 {
-    int digit = 0;
-    for (int half = DIGITS / 2; half; half /= 2)
-        digit += begin[digit + half] <= rank ? half : 0;
-    return digit;
+    const double part = ((double)rank + 0.5) / (double)n;
+    return (int)floor(part * SAMPLE + side * (3 * sqrt(SAMPLE * part * (1 - part)) + 2));
+}
+
+/* The first place at which a sorted array has x. */
+static int64_t rank_place(const int64_t *sorted, int64_t n, int64_t x)
+{
+    int64_t low = 0;
+    while (low < n) {
+        const int64_t middle = (low + n) / 2;
+        if (sorted[middle] < x)
+            low = middle + 1;
+        else
+            n = middle;
+    }
+    return low;
 }
 
 static void clear(int64_t (*counts)[DIGITS], plan p)

@@ -65,13 +65,20 @@ static GRADC_CLONES void NAME(elements)(T *restrict out, const W *restrict words
         out[i] = BACK((W)(words[i] + low));
 }
 
-/* Where each element of a short array belongs: behind those that are less, and equal ones in front of it. */
-static GRADC_CLONES void NAME(ranks)(const T *x, int n, uint8_t *rank)
+/* Keys go up with the places of elements; if `down`, they go down.  nan is the largest. */
+static inline W NAME(place_key)(T x, int down)
+{
+    const W key = IS_NAN(x) ? (W)-1 : KEY(x);
+    return down ? (W)~key : key;
+}
+
+/* Where each element of a short array belongs: behind those of lower keys, and equal ones in front of it. */
+static GRADC_CLONES void NAME(ranks)(const T *x, int n, int down, uint8_t *rank)
 {
     W keys[SHORT];
     uint8_t equal[SHORT] = {0};
     for (int i = 0; i < n; ++i)
-        keys[i] = IS_NAN(x[i]) ? (W)-1 : KEY(x[i]);
+        keys[i] = NAME(place_key)(x[i], down);
     for (int i = 0; i < n; ++i) {
         W less = 0;
         for (int j = 0; j < n; ++j)
@@ -114,7 +121,7 @@ int NAME(SORT)(gradc_frame *frame, int number, const void *const *in, const int6
     const gradc_sorter numpys = gradc_sorters[NAME(TYPE)];
     if (n <= (numpys ? SHORTEST : SHORT)) {
         uint8_t rank[SHORT];
-        NAME(ranks)(x, (int)n, rank);
+        NAME(ranks)(x, (int)n, 0, rank);
         for (int64_t i = 0; i < n; ++i)
             sorted[rank[i]] = x[i];
         return 0;
@@ -158,15 +165,16 @@ static int64_t NAME(range_of)(const T *x, const int64_t *from, int64_t n, W *low
     return nans;
 }
 
-/* The order of the n elements of x at the positions `from` (all of them: NULL), which go up. */
-static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *order)
+/* The order of the n elements of x at the positions `from` (all of them: NULL), which go up; `down`: the largest first. */
+static int NAME(order)(const T *x, const int64_t *from, int64_t n, int down, int64_t *order)
 {
     W low = (W)-1, high = 0;
     int64_t counts[MOST_PASSES][DIGITS];
     const int64_t nans = NAME(range_of)(x, from, n, &low, &high);
     const W nan = n > nans ? (W)(high - low + 1) : 0;
     const int bits = bits_of((uint64_t)(n - 1));            /* a word is a key, and behind it a position */
-    plan p = plan_for(n, nans ? nan : nan - 1, 64 - bits);
+    const W top = nans ? nan : nan - 1;
+    plan p = plan_for(n, top, 64 - bits);
     const int left_out = p.shift;
     const uint64_t mask = ((uint64_t)1 << bits) - 1;
     uint64_t *const words = malloc((size_t)n * sizeof *words), *const other = (uint64_t *)order;
@@ -178,7 +186,7 @@ static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *orde
     for (int64_t i = 0; i < n; ++i) {
         const T element = x[from ? from[i] : i];
         const W key = IS_NAN(element) ? nan : (W)(KEY(element) - low);
-        first[i] = (uint64_t)(key >> left_out) << bits | (uint64_t)i;
+        first[i] = (uint64_t)((W)(down ? top - key : key) >> left_out) << bits | (uint64_t)i;
         count_64(first[i], p, counts);
     }
     passes_64(first, first == words ? other : words, n, p, counts);
@@ -190,12 +198,13 @@ static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *orde
             ++end;
         if (end - i > SHORT) {
             memcpy(words + i, order + i, (size_t)(end - i) * sizeof *order);
-            status = NAME(order)(x, (const int64_t *)(words + i), end - i, order + i);
+            status = NAME(order)(x, (const int64_t *)(words + i), end - i, down, order + i);
             continue;
         }
         for (int64_t k = i + 1, j; k < end; ++k) {
             const int64_t position = order[k];
-            for (j = k; j > i && NAME(less)(x[position], x[order[j - 1]]); --j)
+            const W own = NAME(place_key)(x[position], down);
+            for (j = k; j > i && own < NAME(place_key)(x[order[j - 1]], down); --j)
                 order[j] = order[j - 1];
             order[j] = position;
         }
@@ -204,101 +213,27 @@ static int NAME(order)(const T *x, const int64_t *from, int64_t n, int64_t *orde
     return status;
 }
 
+/* The order of a short array. */
+static inline void NAME(short_order)(const T *x, int n, int down, int64_t *order)
+{
+    uint8_t rank[SHORT];
+    NAME(ranks)(x, n, down, rank);
+    for (int64_t i = 0; i < n; ++i)
+        order[rank[i]] = i;
+}
+
 int NAME(ARGSORT)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)frame, (void)number;
     const int64_t n = numbers[0];
     int64_t *order = out[0];
     if (n > SHORT)
-        return NAME(order)(in[0], NULL, n, order);
-    uint8_t rank[SHORT];
-    NAME(ranks)(in[0], (int)n, rank);
-    for (int64_t i = 0; i < n; ++i)
-        order[rank[i]] = i;
+        return NAME(order)(in[0], NULL, n, 0, order);
+    NAME(short_order)(in[0], (int)n, 0, order);
     return 0;
 }
 
-/* Where the elements of the given ranks are, of the n elements of x at the positions `from` (all of them: NULL), which
- * go up: those are looked at further that share their high bits with one of these, until they are few. */
-static int NAME(select)(const T *x, const int64_t *from, int64_t n, const int64_t *ranks, int64_t m, int64_t *places)
-{
-    W low = (W)-1, high = 0;
-    int64_t begin[DIGITS + 1] = {0}, first[DIGITS], next[DIGITS], kept = 0;
-    uint8_t wanted[DIGITS] = {0};
-    const int64_t nans = NAME(range_of)(x, from, n, &low, &high);
-    const W nan = n > nans ? (W)(high - low + 1) : 0;
-    const int bits = bits_of(nans ? nan : (W)(nan - 1)), shift = bits > WIDTH ? bits - WIDTH : 0;
-    if (n <= FEW || m > FEW_RANKS || !bits) {
-        int64_t *const order = malloc((size_t)n * sizeof *order);
-        const int status = order ? NAME(order)(x, from, n, order) : GRADC_NO_MEMORY;
-        for (int64_t k = 0; k < m && !status; ++k)
-            places[k] = order[ranks[k]];
-        free(order);
-        return status;
-    }
-    for (int64_t i = 0; i < n; ++i) {
-        const T element = x[from ? from[i] : i];
-        ++begin[((IS_NAN(element) ? nan : (W)(KEY(element) - low)) >> shift) + 1];
-    }
-    for (int64_t d = 0; d < DIGITS; ++d)
-        begin[d + 1] += begin[d];
-    for (int64_t k = 0; k < m; ++k)
-        wanted[digit_at(begin, ranks[k])] = 1;
-    for (int64_t d = 0; d < DIGITS; ++d) {
-        first[d] = kept;
-        kept += wanted[d] ? begin[d + 1] - begin[d] : 0;
-    }
-    int64_t *const found = malloc((size_t)(kept + 1) * sizeof *found);      /* the last for all that is not wanted */
-    int status = found ? 0 : GRADC_NO_MEMORY;
-    for (int64_t d = 0; d < DIGITS; ++d)
-        next[d] = wanted[d] ? first[d] : kept;
-    for (int64_t i = 0; !status && i < n; ++i) {
-        const int64_t position = from ? from[i] : i;
-        const W digit = (IS_NAN(x[position]) ? nan : (W)(KEY(x[position]) - low)) >> shift;
-        found[next[digit]] = position;
-        next[digit] += wanted[digit];
-    }
-    for (int64_t d = 0; !status && d < DIGITS; ++d) {
-        int64_t inner[FEW_RANKS], at[FEW_RANKS], count = 0;
-        for (int64_t k = 0; wanted[d] && k < m; ++k)
-            if (digit_at(begin, ranks[k]) == d)
-                inner[count++] = ranks[k] - begin[d];
-        if (count)
-            status = NAME(select)(x, found + first[d], next[d] - first[d], inner, count, at);
-        for (int64_t k = m; count && k-- > 0;)
-            if (digit_at(begin, ranks[k]) == d)
-                places[k] = at[--count];
-    }
-    free(found);
-    return status;
-}
-
-/* numbers: n, how many ranks; errors: a rank that there is not, n. */
-int NAME(ORDER_AT)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
-{
-    (void)number;
-    const T *x = in[0];
-    const int64_t *ranks = in[1], n = numbers[0], m = numbers[1];
-    int64_t *places = out[0];
-    for (int64_t k = 0; k < m; ++k)
-        if (ranks[k] < 0 || ranks[k] >= n) {
-            frame->error[0] = ranks[k];
-            frame->error[1] = n;
-            return 1;
-        }
-    if (m == 0)
-        return 0;
-    if (n > SHORT)
-        return NAME(select)(x, NULL, n, ranks, m, places);
-    uint8_t rank[SHORT];
-    int64_t order[SHORT];
-    NAME(ranks)(x, (int)n, rank);
-    for (int64_t i = 0; i < n; ++i)
-        order[rank[i]] = i;
-    for (int64_t k = 0; k < m; ++k)
-        places[k] = order[ranks[k]];
-    return 0;
-}
+#include "select_template.h"
 
 /* numbers: is it the place behind equal elements; n, m. */
 int NAME(SEARCHSORTED)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)

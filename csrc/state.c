@@ -7,8 +7,6 @@
 #define NO_IMPORT_ARRAY
 #include "dispatch.h"
 
-#include <numpy/random/bitgen.h>
-
 /* What the state of a bitgen_t points to (numpy/random/src/pcg64/pcg64.h). */
 typedef struct pcg64 {
     uint64_t *words;                    /* state and increment */
@@ -44,9 +42,10 @@ static pcg64 *memory_of(PyObject *bits)
 
 static void read_words(const pcg64 *from, uint64_t *words)
 {
-    memcpy(words, from->words, 4 * sizeof *words);
-    words[4] = from->has_uint32 != 0;
-    words[5] = from->uinteger;
+    words[0] = GRADC_PCG64;
+    memcpy(words + 1, from->words, 4 * sizeof *words);
+    words[5] = from->has_uint32 != 0;
+    words[6] = from->uinteger;
 }
 
 int gradc_words_of(PyObject *generator, uint64_t *words)
@@ -61,7 +60,7 @@ int gradc_words_of(PyObject *generator, uint64_t *words)
 
 int gradc_put_words(PyObject *generator, PyObject *like, const uint64_t *words)
 {
-    if (Py_REFCNT(generator) != 1)
+    if (Py_REFCNT(generator) != 1 || words[0] != GRADC_PCG64)
         return 0;
     int done = 0;
     PyObject *bits = bits_of(generator), *others = bits ? bits_of(like) : NULL;
@@ -69,9 +68,9 @@ int gradc_put_words(PyObject *generator, PyObject *like, const uint64_t *words)
         PyObject *seed = PyObject_GetAttr(bits, seed_seq), *wanted = PyObject_GetAttr(others, seed_seq);
         pcg64 *to = seed && seed == wanted ? memory_of(bits) : NULL;
         if (to) {
-            memcpy(to->words, words, 4 * sizeof *words);
-            to->has_uint32 = (int)words[4];
-            to->uinteger = (uint32_t)words[5];
+            memcpy(to->words, words + 1, 4 * sizeof *words);
+            to->has_uint32 = (int)words[5];
+            to->uinteger = (uint32_t)words[6];
             done = 1;
         }
         Py_XDECREF(seed);
@@ -95,8 +94,8 @@ PyObject *gradc_learn_states(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO!:learn_states", &generator, &PyArray_Type, &given))
         return NULL;
     PyArrayObject *expected = (PyArrayObject *)given;
-    if (PyArray_TYPE(expected) != NPY_UINT64 || PyArray_SIZE(expected) != 6 || !is_plain(expected)) {
-        PyErr_SetString(PyExc_ValueError, "the words of a state are an array of six uint64");
+    if (PyArray_TYPE(expected) != NPY_UINT64 || PyArray_SIZE(expected) != GRADC_PCG64_WORDS || !is_plain(expected)) {
+        PyErr_SetString(PyExc_ValueError, "the words of a state of PCG64 are an array of seven uint64");
         return NULL;
     }
     if (!bit_generator && (!(bit_generator = PyUnicode_InternFromString("bit_generator"))
@@ -107,7 +106,7 @@ PyObject *gradc_learn_states(PyObject *module, PyObject *args)
     if (!bits)
         return NULL;
     const pcg64 *from = memory_of(bits);
-    uint64_t words[6];
+    uint64_t words[GRADC_PCG64_WORDS];
     if (from)
         read_words(from, words);
     const int equal = from && !memcmp(words, PyArray_DATA(expected), sizeof words);

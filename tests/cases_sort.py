@@ -33,6 +33,23 @@ def _places_of_largest(x: np.ndarray, k: int, axis: int | None) -> np.ndarray:
     return np.take(np.argsort(-x if k > 0 else x, axis, kind="stable"), range(abs(k)), axis)
 
 
+def _parts(x: np.ndarray, kth: list[int], axis: int = -1) -> np.ndarray:
+    """Positions of what partition puts beside elements kth, by the parts one after the other."""
+    def of_row(row: np.ndarray) -> np.ndarray:
+        order, made = np.arange(len(row)), []
+        for pivot in np.unique(np.sort(row)[kth]):
+            values = row[order]
+            made += [order[values < pivot], order[values == pivot]]
+            order = order[values > pivot]
+        return np.concatenate([*made, order])
+
+    return np.apply_along_axis(of_row, axis, x)
+
+
+def _parted(x: np.ndarray, kth: list[int], axis: int = -1) -> np.ndarray:
+    return np.take_along_axis(x, _parts(x.real, kth, axis), axis)
+
+
 SORTING: list[Case] = [
     *_on_axes("sort", np.sort, "complex"),
     *_on_axes("argsort", partial(np.argsort, kind="stable"), "none"),
@@ -43,9 +60,11 @@ SORTING: list[Case] = [
       for arg, kind in ((bools(), "stable"), (ints(), None), (ints(dtype="int16"), "quicksort"),
                         (ints((80,), "small", "uint64"), "heapsort"))],
     Case("sort", at.sort, np.sort, (F,), "none", label="float32"),
-    Case("partition", lambda x: at.partition(x, 2), np.sort, (D,)),
-    Case("partition", lambda x: at.partition(x, [1, -1], axis=0), lambda x: np.sort(x, 0), (D,), label="several"),
-    Case("argpartition", lambda x, k: at.argpartition(x, k, None), lambda x, k: np.argsort(x, None),
+    *[Case("partition", partial(at.partition, kth=kth, axis=axis), partial(_parted, kth=np.ravel(kth), axis=axis),
+           (arg,), "none" if arg.dtype == "int64" else "complex", label=f"{arg.dtype} {kth} {axis}")
+      for arg, kth, axis in ((D, 2, -1), (D, [1, -1], 0), (ints((90,), "small"), [40], 0),
+                             (ints((90,), "small"), [40, 3, 40, -2], 0))],
+    Case("argpartition", lambda x, k: at.argpartition(x, k, None), lambda x, k: _parts(x.ravel(), [int(k)]),
          (D, Arg((), "two", "int64")), "none"),
     Case("lexsort", lambda x, y: at.lexsort([x, y]), lambda x, y: np.lexsort([x, y]), (ints((9,)), ints((9,), "small")),
          "none"),

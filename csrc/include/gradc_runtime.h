@@ -46,12 +46,17 @@ typedef struct gradc_blas {
 typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                              void *const *out);
 
-/* Of distributions the state before is 6 words: state and increment of PCG64, the lower half of each first, then
- * has_uint32 and uinteger; then come the parameters (double or int64_t).  They leave the state after, and the draws. */
+/* Of distributions the state before is words (csrc/bits.h); then come the parameters (double or int64_t).  They leave the
+ * state after, and the draws.
+ * ROW(name, how many parameters) */
 #define GRADC_DISTRIBUTIONS(ROW) \
-    ROW(UNIFORM) ROW(NORMAL) ROW(STANDARD_NORMAL) ROW(LOGNORMAL) ROW(EXPONENTIAL) ROW(BETA) ROW(GAMMA) ROW(CHISQUARE) \
-    ROW(GUMBEL) ROW(LAPLACE) ROW(LOGISTIC) ROW(TRIANGULAR) ROW(VONMISES) ROW(WEIBULL) ROW(BINOMIAL) ROW(POISSON) \
-    ROW(GEOMETRIC) ROW(INTEGERS)
+    ROW(UNIFORM, 2) ROW(NORMAL, 2) ROW(STANDARD_NORMAL, 0) ROW(LOGNORMAL, 2) ROW(EXPONENTIAL, 1) ROW(BETA, 2) \
+    ROW(GAMMA, 2) ROW(CHISQUARE, 1) ROW(GUMBEL, 2) ROW(LAPLACE, 2) ROW(LOGISTIC, 2) ROW(TRIANGULAR, 3) \
+    ROW(VONMISES, 2) ROW(WEIBULL, 1) ROW(BINOMIAL, 2) ROW(POISSON, 1) ROW(GEOMETRIC, 1) ROW(INTEGERS, 2) \
+    ROW(STANDARD_EXPONENTIAL, 0) ROW(STANDARD_GAMMA, 1) ROW(STANDARD_CAUCHY, 0) ROW(STANDARD_T, 1) ROW(POWER, 1) \
+    ROW(RAYLEIGH, 1) ROW(WALD, 2) ROW(F, 2) ROW(NONCENTRAL_CHISQUARE, 2) ROW(NONCENTRAL_F, 3) \
+    ROW(NEGATIVE_BINOMIAL, 2) ROW(HYPERGEOMETRIC, 3) ROW(ZIPF, 1) ROW(LOGSERIES, 1) ROW(HALFNORMAL, 2) ROW(CAUCHY, 2) \
+    ROW(HALFCAUCHY, 2) ROW(PARETO, 2) ROW(INVGAMMA, 2) ROW(T, 3) ROW(TRUNCEXPON, 3) ROW(GENGAMMA, 3) ROW(BETABINOM, 3)
 /* Those of linear algebra: one of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
@@ -59,7 +64,7 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG)
 /* Those of sorting: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
-    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT)
+    ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(PARTITION) ROW(ARGPARTITION)
 #define GRADC_OF_TYPES(EACH, name) \
     EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
@@ -67,11 +72,12 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_OF_ONE_DTYPE(ROW) \
     ROW(NONZERO) ROW(BINCOUNT)
 #define GRADC_NUMBER(name) GRADC_##name,
+#define GRADC_NUMBER_OF_DRAWS(name, parameters) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,
 #define GRADC_NUMBERS_OF_REALS(name) GRADC_OF_TYPES(GRADC_NUMBER_OF, name)
 enum {
-    GRADC_DISTRIBUTIONS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
+    GRADC_DISTRIBUTIONS(GRADC_NUMBER_OF_DRAWS) GRADC_OF_FLOATS(GRADC_NUMBERS) GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS)
     GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
 };
 

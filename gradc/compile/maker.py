@@ -36,13 +36,13 @@ from gradc.errors import (
     shown,
 )
 from gradc.ir import graph
+from gradc.ir.bits import generator_of, words_of
 from gradc.ir.convert import inline
-from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.fgraph import FunctionGraph
 from gradc.ir.graph import Variable
 from gradc.ir.program import Eqn, with_sources
 from gradc.ir.routines import get_routine
-from gradc.ir.types import WORDS, RngType, TensorType, Type
+from gradc.ir.types import RngType, TensorType, Type
 from gradc.runtime import toolchain
 from gradc.runtime.toolchain import dispatch
 
@@ -137,7 +137,7 @@ class Maker:
         made = dispatch.Function(
             name=shown(self.name or "f"), prepare=loaded.prepare, entry=loaded.entry,
             inputs=[(a.name if names[a.name] == 1 else None, *_in_memory(a.type), a.storage, a.default, a.strict,
-                     type(a.type) is RngType) for a in arguments],
+                     states.number(a.type)) for a in arguments],
             outputs=[(dtype, len(shape), borrow, type(v.type) is RngType)
                      for v, borrow in zip(outputs, borrows) for dtype, shape in [_in_memory(v.type)]],
             constants=loaded.constants, n_results=ingested.results, result=ingested.result, keys=ingested.keys,
@@ -230,7 +230,7 @@ class Maker:
         try:
             value = a.type.filter(value, strict=a.strict, allow_downcast=a.allow_downcast, name=where,
                                   advice="cast it, or compile with allow_input_downcast=True")
-            return words_of(value, where) if words and type(a.type) is RngType else value
+            return words_of(value, where, a.type.bits) if words and type(a.type) is RngType else value
         except GradcError as error:
             raise type(error)(f"{error}{at(a.variable.source)}") from None
 
@@ -324,7 +324,7 @@ def _isa_name(flags: Sequence[str]) -> str:
 
 def _in_memory(t: Type) -> tuple[str, tuple[int, ...]]:
     """Dtype and shape (-1: any size) of what a kernel is given for a value of type `t`."""
-    t = WORDS if type(t) is RngType else t
+    t = t.words if type(t) is RngType else t
     return t.dtype, tuple([-1 if s is None else s for s in t.shape])
 
 

@@ -1,6 +1,6 @@
 """States of random generators at a call: what the call path must know of them, and which kernels don't know.
 
-Kernels know the generator that `numpy.random.default_rng` makes, PCG64; functions of others run in the interpreter.
+Kernels know the bit generators of `ir.bits`; functions of others run in the interpreter.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from gradc.compile.ingest import Argument
+from gradc.ir.bits import KINDS, generator_of, kind_of, words_of
 from gradc.ir.callback import performed
-from gradc.ir.distributions import generator_of, words_of
 from gradc.ir.interp import Values
 from gradc.ir.program import Eqn
-from gradc.ir.types import RngType
+from gradc.ir.types import RngType, Type
 
 
 def learn(dispatch: Any) -> None:
@@ -25,7 +25,7 @@ def learn(dispatch: Any) -> None:
         sample = np.random.Generator(np.random.PCG64(1))
         sample.bit_generator.state = {"bit_generator": "PCG64", "state": {"state": (5 << 64) + 4, "inc": (3 << 64) + 7},
                                       "has_uint32": 1, "uinteger": 9}
-        dispatch.learn_states(sample, words_of(sample, "sample"))
+        dispatch.learn_states(sample, words_of(sample, "sample", "PCG64"))
 
 
 _LEARNT: list[bool] = []
@@ -34,8 +34,13 @@ _LEARNT: list[bool] = []
 def performed_on_words(eqn: Eqn, arrays: Values, shapes: Sequence[tuple[int, ...] | None]) -> Values:
     """As `ir.callback.performed`, with words where the user's Op has states."""
     given = [generator_of(a) if type(v.type) is RngType else a for v, a in zip(eqn.args, arrays)]
-    return [words_of(r, f"a result of {eqn.op}") if type(v.type) is RngType else r
+    return [words_of(r, f"a result of {eqn.op}", v.type.bits) if type(v.type) is RngType else r
             for v, r in zip(eqn.outs, performed(eqn, given, shapes))]
+
+
+def number(t: Type) -> int:
+    """What the call path is told of an input: 1 if it is a state over PCG64, 2 over another bit generator, else 0."""
+    return 0 if not isinstance(t, RngType) else 1 if t.bits == "PCG64" else 2
 
 
 def refusal(arguments: list[Argument], can_draw: bool) -> str:
@@ -45,6 +50,6 @@ def refusal(arguments: list[Argument], can_draw: bool) -> str:
         return "gradc was built without NumPy's library of distributions (npyrandom)"
     for a in states:
         cell = a.storage or a.default
-        if cell and type(cell[0].bit_generator) is not np.random.PCG64:
-            return f"random numbers of {type(cell[0].bit_generator).__name__} are drawn by NumPy; kernels know PCG64"
+        if cell and kind_of(cell[0]) not in KINDS:
+            return f"random numbers of {kind_of(cell[0])} are drawn by NumPy; kernels know {', '.join(KINDS)}"
     return ""

@@ -27,7 +27,7 @@ from gradc.ir.convert import to_program
 from gradc.ir.facts import reads
 from gradc.ir.graph import Apply, Constant, Variable, apply
 from gradc.ir.program import plain
-from gradc.ir.types import WORDS, NullType, RngType, TensorType
+from gradc.ir.types import NullType, RngType, TensorType
 from gradc.record import record, replace
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _stacked(node: Apply, step: LoopStep, kept: Sequence[Variable]) -> list[Vari
     missing = [v for v in kept if id(v) not in rows]
     if missing:
         stop = [] if step.stop is None else [step.stop]
-        new = [apply(ops.Words(False), v) if isinstance(v.type, RngType) else v for v in missing]
+        new = [apply(ops.Words(), v) if isinstance(v.type, RngType) else v for v in missing]
         op = replace(step.op, body=to_program(step.inputs, [*step.after, *new, *stop], body=True))
         made = Apply(op, node.inputs, infer.output_types(op, node.inputs, node.source), node.source).outputs
         rows.update((id(v), out) for v, out in zip(missing, made[n:]))
@@ -359,12 +359,12 @@ def _copy(v: Variable) -> Variable:
 
 def _row(v: Variable) -> Variable:
     """A row of what is kept of v: of the state of a random generator, its words."""
-    return WORDS.variable_class(WORDS, name=v.name) if isinstance(v.type, RngType) else _copy(v)
+    return v.type.words(name=v.name) if isinstance(v.type, RngType) else _copy(v)
 
 
 def _of_row(row: Variable, v: Variable) -> Variable:
     """What a row that is kept says v is."""
-    return apply(ops.Words(True), row) if isinstance(v.type, RngType) else row
+    return apply(ops.Words(v.type.bits), row) if isinstance(v.type, RngType) else row
 
 
 def _tangent(what: str, v: Variable, carry: Variable) -> Variable:

@@ -188,6 +188,13 @@ def product_labels(op: ops.OpKind) -> tuple[Axes, Axes, Axes] | None:
     return None if known is None else known(op)
 
 
+def positions_along(eqn: Eqn) -> int | None:
+    """The axis of its first argument of which the results of a call are positions; None if they are none."""
+    called = facts(eqn.op).routine
+    routine = None if called is None else get_routine(called(eqn.op))
+    return tensor(eqn.args[0]).ndim - len(routine.cores[0][0]) if routine is not None and routine.positions else None
+
+
 def may_fail(eqn: Eqn) -> bool:
     """Can `eqn` raise an error for values, not sizes?"""
     return facts(eqn.op).fails(eqn.op)

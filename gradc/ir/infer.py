@@ -14,7 +14,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.routines import GENERIC, STATED, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
-from gradc.ir.types import MAX_DIMS, RANK_LIMIT, WORDS, HasType, RngType, StaticShape, TensorType, Type
+from gradc.ir.types import MAX_DIMS, RANK_LIMIT, STATES, HasType, RngType, StaticShape, TensorType, Type
 
 Args = Sequence[HasType]
 
@@ -267,7 +267,7 @@ def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
         return types
     dtype = _taken(op, routine, inputs, source)
     shapes = Static(source).shapes(op, args)
-    return [RngType() if want == "state" else TensorType.make(dtype if want in GENERIC else want, shape)
+    return [inputs[0].type if want == "state" else TensorType.make(dtype if want in GENERIC else want, shape)
             for want, shape in zip(routine.gives, shapes)]
 
 
@@ -278,7 +278,7 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
     dtype = ""
     for x, want, core in zip(inputs, routine.takes, routine.cores[0]):
         t = x.type
-        if want == "state" and t in (RngType(), WORDS):
+        if want == "state" and (isinstance(t, RngType) or t in STATES):
             continue
         if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
                 (want,) if want not in GENERIC else (dtype,) if dtype else GENERIC[want]):
@@ -293,11 +293,11 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
 
 
 def _words(op: ops.Words, args: Args, source: SourceLine | None) -> list[Type]:
-    have, want = (WORDS, RngType()) if op.back else (RngType(), WORDS)
-    if args[0].type != have:
-        raise TypeMismatchError(f"{op} takes a value of type {have}, got {describe(args[0])} of type {args[0].type}"
-                                f"{at(source)}")
-    return [want]
+    state = RngType(op.back) if op.back else args[0].type
+    if not isinstance(state, RngType) or (op.back and args[0].type != state.words):
+        raise TypeMismatchError(f"{op} takes {'words of a state' if op.back else 'a state'}, got {describe(args[0])} "
+                                f"of type {args[0].type}{at(source)}")
+    return [state if op.back else state.words]
 
 
 def _stated(size: Any) -> int | None:

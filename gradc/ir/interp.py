@@ -25,9 +25,9 @@ from gradc.errors import (
     shown,
 )
 from gradc.ir import dtypes, ops
+from gradc.ir.bits import generator_of, words_of
 from gradc.ir.callback import run_user_op
-from gradc.ir.distributions import generator_of, words_of
-from gradc.ir.program import Eqn, Program, Var
+from gradc.ir.program import Eqn, Program, Var, state_type
 from gradc.ir.routines import STATED, Fault, Routine, UserRoutine, get_routine
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Shapes, Static, rule_of
@@ -371,7 +371,7 @@ def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[
 
 
 def _words(op: ops.Words, args: Values, eqn: Eqn) -> Values:
-    return [generator_of(args[0]) if op.back else words_of(args[0], str(op))]
+    return [generator_of(args[0]) if op.back else words_of(args[0], str(op), state_type(eqn.args[0]).bits)]
 
 
 def _gradient_of(op: ops.GradientOf, args: Values, eqn: Eqn) -> Value:

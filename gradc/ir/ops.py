@@ -361,9 +361,12 @@ ASSERT_ERRORS = {"assert": "AssertionFailedError", "shape": "ShapeError", "size"
 
 @record
 class Words(OpKind):
-    """The state of a random generator as an array that can be kept row by row (`ir.types.WORDS`), or back again."""
+    """The state of a random generator as an array that can be kept row by row (`RngType.words`), or back again.
 
-    back: bool
+    back: the bit generator of which the words are a state; "": the words are wanted.
+    """
+
+    back: str = ""
 
     def __str__(self) -> str:
         return "state" if self.back else "words"

@@ -19,7 +19,7 @@ import numpy as np
 from gradc.errors import InternalError
 from gradc.ir import dtypes, infer, ops
 from gradc.ir.digest import digest
-from gradc.ir.types import TensorType, Type
+from gradc.ir.types import RngType, TensorType, Type
 from gradc.record import replace
 
 
@@ -282,6 +282,12 @@ def value(var: Var) -> np.ndarray:
     """The value of a Var that is known to be a constant."""
     assert var.data is not None
     return var.data
+
+
+def state_type(var: Var) -> RngType:
+    """The type of a Var that is the state of a random generator."""
+    assert isinstance(var.type, RngType)
+    return var.type
 
 
 def tensor(var: Var) -> TensorType:

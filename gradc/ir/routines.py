@@ -50,6 +50,7 @@ class Routine:
     blas          does it use the library that config.blas chooses?
     works         does the C function ask for memory, and fail if there is none?
     title         what messages call it, where that is not its name
+    positions     are its results positions along the first core dimension of its first argument?
     """
 
     name: str
@@ -67,6 +68,7 @@ class Routine:
     blas: bool = False
     works: bool = False
     title: str = ""
+    positions: bool = False
 
     repeatable = True               # gives the same results if it is run again
     snippet: ArraySnippet | None = None
@@ -151,6 +153,7 @@ class UserRoutine:
     overwrites = None
     cost = ()
     title = ""
+    positions = False
     layouts = itertools.repeat("C")
 
     @property
@@ -168,10 +171,16 @@ class UserRoutine:
 # ------------------------------------------------------------------------------------------------- values
 
 
-def _order_at(x: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def _order_at(x: np.ndarray, ranks: np.ndarray, down: np.ndarray) -> np.ndarray:
     for rank in ranks[(ranks < 0) | (ranks >= len(x))][:1]:
         raise Fault(0, int(rank), len(x))
-    return np.argsort(x, kind="stable")[ranks]
+    return len(x) - 1 - np.argsort(x[::-1], kind="stable")[::-1][ranks] if down else np.argsort(x, kind="stable")[ranks]
+
+
+def _argpartition(x: np.ndarray, kth: np.ndarray) -> np.ndarray:
+    pivots = np.unique(x[_order_at(x, kth, np.array(False))])
+    part = np.searchsorted(pivots, x, "left") + np.searchsorted(pivots, x, "right")
+    return np.argsort(part, kind="stable")
 
 
 def _order_of_rows(x: np.ndarray) -> np.ndarray:
@@ -230,6 +239,10 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
+def _no_rank(what: str) -> tuple[str, str]:
+    return "IndexOutOfBoundsError", f"{what}: there is no rank {{0}} among {{1}} elements"
+
+
 def _factors(name: str, signature: str, gives: int, value: Callable[..., object],
              faults: tuple[tuple[str, str], ...]) -> Routine:
     """A factorization of one matrix."""
@@ -253,11 +266,17 @@ _ROWS = (
             ("C", "C"), cost=("m", "m", "m"), blas=True, title="the gradient of cholesky"),
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
-            works=True),
-    Routine("order_at", "(n),(k)->(k)", ("real", "int64"), ("int64",), _order_at, "order_at", ("C", "C"), faults=(
-        ("IndexOutOfBoundsError", "order_at: there is no rank {0} among {1} elements"),), shown=2, works=True),
+            works=True, positions=True),
+    # where the elements of some ranks are; do ranks count from the largest element?
+    Routine("order_at", "(n),(k),()->(k)", ("real", "int64", "bool"), ("int64",), _order_at, "order_at", ("C",) * 3,
+            faults=(_no_rank("order_at"),), shown=2, works=True, positions=True),
+    # what is less than element `kth` of the sorted array, equal to it, and greater, each in its order; of several kth
+    Routine("partition", "(n),(k)->(n)", ("real", "int64"), ("real",), lambda x, kth: x[_argpartition(x, kth)],
+            "partition", ("C", "C"), faults=(_no_rank("partition"),), shown=2, works=True),
+    Routine("argpartition", "(n),(k)->(n)", ("real", "int64"), ("int64",), _argpartition, "argpartition", ("C", "C"),
+            faults=(_no_rank("argpartition"),), shown=2, works=True, positions=True),
     Routine("order_of_rows", "(n,m)->(n)", ("real",), ("int64",), _order_of_rows, "order_of_rows", ("C",),
-            works=True, title="unique"),
+            works=True, title="unique", positions=True),
     Routine("searchsorted_left", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("left"), "searchsorted",
             ("C", "C"), (0,), title="searchsorted"),
     Routine("searchsorted_right", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("right"), "searchsorted",
@@ -309,7 +328,8 @@ _ROWS = (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
     # the positions of the true elements of a mask, whose number is stated
-    Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",)),
+    Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",),
+            positions=True),
     # how often each of 0, 1, ... occurs; the number of counts is stated
     Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
         ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),

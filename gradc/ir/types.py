@@ -14,6 +14,7 @@ import numpy as np
 
 from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, quoted
 from gradc.ir import dtypes
+from gradc.ir.bits import KINDS, count, kind_of
 from gradc.ir.dtypes import DTypeLike
 
 if TYPE_CHECKING:       # the class that the tensor layer registers
@@ -274,9 +275,37 @@ class Generic(Type):
 
 
 class RngType(Type):
-    """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place."""
+    """Type of the state of a random generator; its values are NumPy's Generators, which are never changed in place.
 
-    __slots__ = ()
+    bits: the name of the bit generator (default: that of numpy.random.default_rng), for which kernels are compiled.
+    """
+
+    __slots__ = ("bits",)
+
+    def __init__(self, bits: str = "PCG64") -> None:
+        if bits not in KINDS:
+            raise BadArgumentError(f"RngType: expected one of {', '.join(KINDS)}, got {bits!r}")
+        self.bits = bits
+
+    @classmethod
+    def of(cls, generator: np.random.Generator) -> RngType:
+        """The type of its state; that of PCG64 if kernels do not know its bit generator (functions are interpreted)."""
+        kind = kind_of(generator)
+        return cls(kind if kind in KINDS else "PCG64")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is RngType and other.bits == self.bits
+
+    def __hash__(self) -> int:
+        return hash((RngType, self.bits))
+
+    def __repr__(self) -> str:
+        return "RngType" if self.bits == "PCG64" else f"RngType({self.bits})"
+
+    @property
+    def words(self) -> TensorType:
+        """What a kernel has of a state: see csrc/bits.h."""
+        return TensorType.make("uint64", (count(self.bits),))
 
     def filter(self, value: object, *, strict: bool = False, allow_downcast: bool | None = None, name: str = "value",
                advice: str = "cast it") -> np.random.Generator:
@@ -286,4 +315,4 @@ class RngType(Type):
         return value
 
 
-WORDS = TensorType.make("uint64", (6,))     # what a kernel has of a state: see csrc/include/gradc_runtime.h
+STATES = tuple([RngType(bits).words for bits in KINDS])

@@ -3,8 +3,9 @@
 In: a Program.  Out: the same in which the positions of each Gather and ScatterAt that are no scalars are int64 and
 come from an Assert, so that loops may use them.  Checks are Asserts like any other: one fold over the array, and a
 search for the first position at fault where it fails.  Equal positions of axes of one size are checked once; all
-positions of an axis in order, and those that a mask of its size gives, are not.  Positions that are used more than once
-are counted from the start there; of others those that are negative are where they are looked up (`index.Lookup`).
+positions of an axis in order, and those that a routine found in what has its size, are not.  Positions that are used
+more than once are counted from the start there; of others those that are negative are where they are looked up
+(`index.Lookup`).
 Not here: scalar positions, which the schedule checks where it computes them.
 """
 
@@ -14,8 +15,8 @@ from collections import Counter
 
 import numpy as np
 
-from gradc.ir import build, dtypes, ops
-from gradc.ir.facts import permutation
+from gradc.ir import dtypes, ops
+from gradc.ir.facts import permutation, positions_along
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor, with_bodies
 from gradc.ir.shapes import OUT_OF_BOUNDS, Shapes, analyse
 from gradc.ir.sizes import Dim
@@ -54,7 +55,7 @@ def with_positions(program: Program) -> Program:
 
 
 def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
-    """Are the positions i all of those along an axis of n, or those of the true elements of a mask that is as long?"""
+    """Are the positions i all of those along an axis of n, or found by a routine in what is as long?"""
     eqn = sizes.producer.get(i)
     while eqn is not None and permutation(eqn.op) is not None:
         eqn = sizes.producer.get(eqn.args[0])
@@ -62,7 +63,8 @@ def _fits(sizes: Shapes, i: Var, n: Dim) -> bool:
         return False
     if type(eqn.op) is ops.Iota:
         return sizes.equal((sizes.value(eqn.args[0]),), (n,))
-    return eqn.op == build.call("nonzero", (1,)) and sizes.equal(sizes.of(eqn.args[0]), (n,))
+    axis = positions_along(eqn)
+    return axis is not None and sizes.equal((sizes.of(eqn.args[0])[axis],), (n,))
 
 
 def _checked(b: Builder, x: Var, axis: int, i: Var, often: bool) -> Var:

@@ -1,8 +1,8 @@
 """States of random generators as arrays of words: what the schedule and everything after it see of them.
 
-In: a Program with values of RngType.  Out: the same with arrays of six uint64 in their place, so that a state is
+In: a Program with values of RngType.  Out: the same with arrays of uint64 in their place, so that a state is
 stored, carried from step to step and handed out of branches like any other array.  What the words are is said in
-csrc/include/gradc_runtime.h; the call path makes them of Generators and Generators of them (`compile.states`).
+csrc/bits.h; the call path makes them of Generators and Generators of them (`compile.states`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from gradc.ir import ops
 from gradc.ir.facts import facts
 from gradc.ir.program import Eqn, Program, Var, bodies, with_bodies
-from gradc.ir.types import WORDS, RngType
+from gradc.ir.types import RngType
 
 
 def as_words(program: Program) -> Program:
@@ -20,7 +20,7 @@ def as_words(program: Program) -> Program:
     own: dict[Var, Var] = {}
 
     def copy(v: Var, name: str | None = None) -> Var:
-        own[v] = Var(v.number, WORDS if type(v.type) is RngType else v.type, v.data, v.name or name)
+        own[v] = Var(v.number, v.type.words if type(v.type) is RngType else v.type, v.data, v.name or name)
         return own[v]
 
     inputs = [copy(v) for v in program.inputs]

@@ -33,12 +33,12 @@ from typing import Any
 from gradc.config import config
 from gradc.errors import NEGATIVE_STEPS, literal
 from gradc.ir import build, dtypes, interp, ops
-from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, tensor
+from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, state_type, tensor
 from gradc.ir.routines import get_routine
 from gradc.ir.rows import row_form, term_form
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dim, parts
-from gradc.ir.types import WORDS, RngType
+from gradc.ir.types import RngType
 from gradc.passes.loop import Key, Loop, SizedBuilder, check_rows, is_loop, rows_of, sizes_inside, sum_in_steps, take_in
 from gradc.passes.scan_places import cheap_rows, users_of
 from gradc.passes.shapes import size_var
@@ -288,7 +288,8 @@ def in_blocks(b: SizedBuilder, loops: Sequence[Loop]) -> Blocks | None:
         part.trim(loop.rows)
         found: dict[Var, Sequence[Var]] = {}
         for v in dict.fromkeys([*loop.rows.values(), *part.inits]):
-            sizes = [b.constant(WORDS.shape[0], "int64")] if _is_state(v) else sizes_inside(b, loop, v, likes)
+            sizes = [b.constant(state_type(v).words.shape[0], "int64")] if _is_state(v) else \
+                sizes_inside(b, loop, v, likes)
             if sizes is None:
                 return None
             found[v] = sizes
@@ -319,7 +320,7 @@ def in_blocks(b: SizedBuilder, loops: Sequence[Loop]) -> Blocks | None:
 def _bytes(b: SizedBuilder, total: Var, shapes: Mapping[Var, Sequence[Var]]) -> Var:
     """`total` and the bytes of one row of each of the values of these shapes."""
     for v, sizes in shapes.items():
-        product = b.constant(dtypes.ITEMSIZE[(WORDS if _is_state(v) else tensor(v)).dtype], "int64")
+        product = b.constant(dtypes.ITEMSIZE[(state_type(v).words if _is_state(v) else tensor(v)).dtype], "int64")
         for size in sizes:
             product = _computed(b, ops.Map("mul"), product, size)
         total = _computed(b, ops.Map("add"), total, product)
@@ -439,7 +440,7 @@ class Blocks:
             outer.after.update({carry: made[c] for c, carry in carries.items()})
             outer.lasts.update(carries)
             for c in repeated.inits:
-                outer.rows["kept", c] = outer.inner.apply(ops.Words(False), carries[c]) if _is_state(c) else carries[c]
+                outer.rows["kept", c] = outer.inner.apply(ops.Words(), carries[c]) if _is_state(c) else carries[c]
         results = outer.emit(self.b)
         lasts: dict[Key, Var] = {}
         for loop, repeated in zip(self.loops, self.repeated):
@@ -462,7 +463,8 @@ class Blocks:
             part = copy(repeated)
             part.rows = {key: v for key, v in repeated.rows.items() if key in read}
             kept = {c: outer.sequence(self.kept[c]) for c in repeated.inits}
-            begin = {c: outer.inner.apply(ops.Words(True), row) if _is_state(c) else row for c, row in kept.items()}
+            begin = {c: outer.inner.apply(ops.Words(state_type(c).bits), row) if _is_state(c) else row
+                     for c, row in kept.items()}
             rows.update(self.over_block(outer, part, self.in_block(outer, repeated, rows), begin))
         for loop in loops:
             carries = {c: outer.carry(c, ends[c]) for c in loop.inits}

@@ -128,7 +128,7 @@ def shared(value: Any, name: str | None = None, strict: bool = False, allow_down
         if not borrow:
             value = copy.deepcopy(value)
         if isinstance(value, np.random.Generator):
-            return RandomGeneratorSharedVariable(RngType(), value, name)
+            return RandomGeneratorSharedVariable(RngType.of(value), value, name)
         return SharedVariable(Generic(), value, name)
     if broadcastable is not None:
         kind = TensorType(data.dtype.name, broadcastable=broadcastable)

@@ -19,7 +19,7 @@ from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, flag, in_range, integer
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape
@@ -98,47 +98,45 @@ def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, orde
     return _back(apply(build.call("argsort"), x), axis)
 
 
-def _check_kth(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
-    """x, once it is certain that all of `kth` are positions along its last axis."""
+def _ranks(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
+    """`kth` as a vector of positions along the last axis of x, counted from its start, which it is certain to have."""
     n = size_of(x, x.type.ndim - 1)
     places = as_tensor_variable(kth)
     if places.type.dtype not in dtypes.INTEGERS or places.type.ndim > 1:
         raise TypeMismatchError(f"{what}: kth is an integer or a vector of integers, got {describe(places)} of type "
                                 f"{places.type}{at(places.source or user_line())}")
     message = f"{what}: kth is {{0}}, the axis has size {{1}}"
-    if isinstance(places, Constant):
-        data = places.data.astype("int64")
-        if not data.size:
-            return x
-        worst = int(data.flat[np.argmax(np.where(data < 0, -data - 1, data))])
-        if isinstance(n, Constant):
-            if not -n.data <= worst < n.data:
-                fail(message, "value", worst, int(n.data))
-            return x
-        places = size_constant(worst)
-    signed = cast(places, "int64")
+    if isinstance(places, Constant) and isinstance(n, Constant):
+        data = places.data.astype("int64").reshape(-1)
+        for wrong in data[(data < -n.data) | (data >= n.data)][:1]:
+            fail(message, "value", int(wrong), int(n.data))
+        return constant(np.where(data < 0, data + n.data, data))
+    signed = cast(flatten(places) if places.type.ndim else places.dimshuffle("x"), "int64")
     valid = ew.and_(ew.ge(signed, ew.neg(n)), ew.lt(signed, n))
-    return apply(ops.Assert(message, "value", 2), x, valid, signed, n)
+    from_start = ew.switch(ew.lt(signed, 0), ew.add(signed, n), signed)
+    return apply(ops.Assert(message, "value", 2), from_start, valid, signed, n)
 
 
 def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
               order: None = None) -> TensorVariable:
-    """`a` along `axis` so that element `kth` is where sorting puts it, as numpy.partition; all others are sorted, too.
+    """`a` along `axis` with element `kth` where sorting puts it, smaller ones before it and others behind it.
 
-    kth: an integer, or several; negative ones count from the end.
+    As numpy.partition, in an order of its own: elements that are equal to element kth stand together, and all that
+    stand on one side of them, or between two of several kth, are in the order that they have in a.  nan is the largest.
+    kth: an integer, or several; negative ones count from the end.  Time: as a few sums of a, where kth are few.
     Raises: BadValueError where kth is out of range.
     """
     _check_options("partition", kind, order, None, ("introselect",))
     x, axis = _last("partition", a, axis)
-    return _back(apply(build.call("sort"), _check_kth("partition", kth, x)), axis)
+    return _back(apply(build.call("partition"), x, _ranks("partition", kth, x)), axis)
 
 
 def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
                  order: None = None) -> TensorVariable:
-    """The positions (int64) of the elements of `partition(a, kth, axis)`, which are those of `argsort`."""
+    """The positions (int64) at which `partition(a, kth, axis)` finds its elements."""
     _check_options("argpartition", kind, order, None, ("introselect",))
     x, axis = _last("argpartition", a, axis)
-    return _back(apply(build.call("argsort"), _check_kth("argpartition", kth, x)), axis)
+    return _back(apply(build.call("argpartition"), x, _ranks("argpartition", kth, x)), axis)
 
 
 def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
@@ -234,24 +232,16 @@ def _top(what: str, x: TensorLike, kth: SizeLike, axis: Axis | None, in_order: b
         count = ew.abs(k)
     if not (isinstance(k, Constant) and isinstance(n, Constant)):
         count = apply(ops.Assert(message, "value", 2), count, ew.and_(ew.gt(count, 0), ew.le(count, n)), k, n)
-    # the largest: the last ones of the reversed axis, where of equal elements the first are last
-    down = bool(k.data > 0) if isinstance(k, Constant) else ew.gt(k, 0)
-    turned, ranks = last[..., ::-1], apply(ops.Iota(), count)
-    if down is False:
-        return order_at(last, ranks), last, axis
-    end = ew.sub(n, 1)
-    if down is True:
-        return ew.sub(end, order_at(turned, ew.sub(end, ranks))), last, axis
-    found = order_at(ew.switch(down, turned, last), ew.switch(down, ew.sub(end, ranks), ranks))
-    return ew.switch(down, ew.sub(end, found), found), last, axis
+    return order_at(last, apply(ops.Iota(), count), ew.gt(k, 0)), last, axis
 
 
-def order_at(x: TensorVariable, ranks: TensorVariable) -> TensorVariable:
+def order_at(x: TensorVariable, ranks: TensorVariable, down: TensorLike = False) -> TensorVariable:
     """Where the elements of `ranks` (int64, from 0) are along the last axis of x: argsort(x)[..., ranks], but faster.
 
-    ranks: a vector for all rows, or one for each.
+    ranks: a vector for all rows, or one for each.  down: do they count from the largest element?  Of equal elements
+    the first has the lowest rank.
     """
-    return apply(build.call("order_at"), x, ranks)
+    return apply(build.call("order_at"), x, ranks, as_tensor_variable(down))
 
 
 # ------------------------------------------------------------------------------------------------- search

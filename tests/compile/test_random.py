@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import gradc
 import gradc.tensor as at
 from gradc.config import config
-from gradc.errors import BadArgumentError, ExecutionError, GraphError, ShapeError
+from gradc.errors import BadArgumentError, BadValueError, ExecutionError, GraphError, ShapeError
 from gradc.ir.types import RngType
 from gradc.runtime import _dispatch as dispatch
 from gradc.tensor.random import RandomStream, RandomVariable, bernoulli, categorical, integers, normal, uniform
@@ -58,43 +59,74 @@ DISTRIBUTIONS: dict[str, tuple[tuple[float, float], ...]] = {
     "gumbel": ((-1, 1), (0.1, 2)), "laplace": ((-1, 1), (0.1, 2)), "logistic": ((-1, 1), (0.1, 2)),
     "triangular": ((-2, -1), (-1, 1), (1, 2)), "vonmises": ((-3, 3), (0.1, 8)), "weibull": ((0.5, 3),),
     "binomial": ((0, 90), (0, 1)), "bernoulli": ((0, 1),), "poisson": ((0, 40),), "geometric": ((0.05, 1),),
-    "integers": ((-50, 5), (6, 2 ** 40)),
+    "integers": ((-50, 5), (6, 2 ** 40)), "standard_exponential": (), "standard_gamma": ((0.2, 5),),
+    "standard_t": ((0.5, 9),), "standard_cauchy": (), "power": ((0.5, 4),), "rayleigh": ((0.1, 3),),
+    "wald": ((0.1, 3), (0.1, 3)), "f": ((1, 9), (1, 9)), "noncentral_chisquare": ((0.5, 5), (0, 3)),
+    "noncentral_f": ((1, 9), (1, 9), (0, 3)), "negative_binomial": ((0.5, 20), (0.1, 1)),
+    "hypergeometric": ((5, 50), (5, 50), (0, 10)), "zipf": ((1.5, 5),), "logseries": ((0.01, 0.99),),
+    "halfnormal": ((-1, 1), (0.1, 3)), "cauchy": ((-1, 1), (0.1, 3)), "halfcauchy": ((-1, 1), (0.1, 3)),
+    "pareto": ((0.5, 4), (0.1, 3)), "invgamma": ((0.5, 4), (0.1, 3)), "t": ((0.5, 9), (-1, 1), (0.1, 3)),
+    "truncexpon": ((0.1, 9), (-1, 1), (0.1, 3)), "gengamma": ((0.5, 4), (0.5, 3), (0.1, 3)),
+    "betabinom": ((0, 90), (0.1, 3), (0.1, 3)), "nbinom": ((0.5, 20), (0.1, 1)),
 }
-WHOLE = {("binomial", 0), ("integers", 0), ("integers", 1)}
+WHOLE = {("binomial", 0), ("integers", 0), ("integers", 1), ("betabinom", 0),
+         *[("hypergeometric", k) for k in (0, 1, 2)]}
+LAST_PLACES = dict.fromkeys(("truncexpon", "cauchy", "halfcauchy", "pareto", "gengamma"), 1e-13)
+# (SciPy's log1p and NumPy's vector code are not those of the C library)
 
 
 def by_numpy(generator: np.random.Generator, name: str, args: list[Any], size: Any) -> Any:
+    """As NumPy draws them, or SciPy with that generator."""
+    shape = np.broadcast_shapes(*[np.shape(a) for a in args]) if size is None else size
+    of = {"size": shape, "random_state": generator}
     match name:
         case "bernoulli":
             return generator.binomial(1, *args, size)
+        case "nbinom":
+            return generator.negative_binomial(*args, size)
         case "gamma":
             return generator.gamma(args[0], 1 / args[1], size)
+        case "halfnormal" | "cauchy" | "halfcauchy":
+            return getattr(stats, name.replace("normal", "norm")).rvs(*args, **of)
+        case "pareto":
+            return stats.pareto.rvs(args[0], scale=args[1], **of)
+        case "invgamma":
+            return args[1] / generator.standard_gamma(args[0], size)
+        case "t" | "truncexpon" | "betabinom":
+            return getattr(stats, name).rvs(*args, **of)
+        case "gengamma":
+            return stats.gengamma.rvs(args[0] / args[1], args[1], scale=args[2], **of)
     return getattr(generator, name)(*args, size)
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
 @pytest.mark.parametrize("shapes,size", [
     ((), None), ((), (5,)), ((), (0, 3)), ((3,), None), ((3,), (4, 3)), ((4, 1), (4, 3)), ((2, 3), (2, 3))])
-def test_the_bits_and_the_state_are_numpys(name: str, shapes: tuple[int, ...], size: Any) -> None:
-    """Parameters as inputs: the first of the shape given, the others scalars."""
-    ranges = DISTRIBUTIONS[name]
-    source = rng(sum(map(ord, name)))
-    args = []
-    for k, (low, high) in enumerate(ranges):
-        drawn = source.integers(low, high, shapes if k == 0 else ()) if (name, k) in WHOLE else source.uniform(
-            low, high, shapes if k == 0 else ())
-        args.append(np.asarray(drawn))
-    inputs = [at.TensorType(a.dtype, tuple(1 if s == 1 else None for s in a.shape))() for a in args]
-    state = gradc.shared(rng())
-    draws = getattr(at.random, name)(*inputs, size=size, rng=state)
-    f = native(inputs, draws, updates={state: draws.owner.outputs[0]})
-    want = rng()
+def test_the_bits_and_the_state_are_numpys(shapes: tuple[int, ...], size: Any) -> None:
+    """Parameters as inputs: the first of the shape given, the others scalars.  All distributions in one function."""
+    source, inputs, outputs, args = rng(3), [], [], []
+    states = {name: gradc.shared(rng()) for name in DISTRIBUTIONS}
+    updates = {}
+    for name, ranges in DISTRIBUTIONS.items():
+        drawn = [source.integers(low, high, shapes if k == 0 else ()) if (name, k) in WHOLE else
+                 source.uniform(low, high, shapes if k == 0 else ()) for k, (low, high) in enumerate(ranges)]
+        args.append([np.asarray(d) for d in drawn])
+        inputs.append([at.TensorType(a.dtype, tuple(1 if s == 1 else None for s in a.shape))() for a in args[-1]])
+        outputs.append(getattr(at.random, name)(*inputs[-1], size=size, rng=states[name]))
+        updates[states[name]] = outputs[-1].owner.outputs[0]
+    f = native([x for each in inputs for x in each], outputs, updates=updates)
+    flat = [a for each in args for a in each]
+    wanted = {name: rng() for name in DISTRIBUTIONS}
     for _ in range(3):                  # the half of a word that is left over goes on to the next call
-        expected = by_numpy(want, name, args, size)
-        value = f(*args)
-        np.testing.assert_array_equal(value, expected)
-        assert value.shape == np.shape(expected)
-        assert states_equal(state.get_value(), want)
+        for name, given, value in zip(DISTRIBUTIONS, args, f(*flat)):
+            expected = by_numpy(wanted[name], name, given, size)
+            np.testing.assert_allclose(value, expected, LAST_PLACES.get(name, 0), 0, err_msg=name)
+            assert value.shape == np.shape(expected), name
+            assert states_equal(states[name].get_value(), wanted[name]), name
+
+
+def test_every_distribution_is_tested() -> None:
+    others = {"categorical", "choice", "dirichlet", "multinomial", "multivariate_normal", "permutation"}
+    assert {name for name in at.random.__all__ if name.islower()} == DISTRIBUTIONS.keys() | others
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "float64"])
@@ -184,6 +216,39 @@ def test_states_that_are_inputs_and_results() -> None:
         f.bind(rng())
 
 
+@pytest.mark.parametrize("kind", ["PCG64DXSM", "SFC64", "Philox", "MT19937"])
+def test_other_bit_generators(kind: str) -> None:
+    """Their bits and their states, from call to call, in a loop with its gradient, as inputs, and of a user's Op."""
+    def generator() -> np.random.Generator:
+        return np.random.Generator(getattr(np.random, kind)(5))
+
+    state, given, x = gradc.shared(generator()), RngType(kind)("given"), at.dscalar("x")
+    a = normal(size=1000, rng=state)
+    b = integers(0, 99, size=701, rng=after(a))
+    c = uniform(size=333, rng=after(b))
+    d = bernoulli(0.5, size=33, rng=after(c))
+    f = native([given], [a, b, c, d, DICE(size=3, rng=given), uniform(rng=given)], updates={state: after(d)})
+    want = generator()
+    for _ in range(3):
+        wanted = [want.normal(size=1000), want.integers(0, 99, 701), want.random(333), want.binomial(1, 0.5, 33),
+                  generator().integers(1, 7, 3), generator().random()]
+        for value, expected in zip(f(generator()), wanted):
+            np.testing.assert_array_equal(value, expected)
+        assert str(state.get_value().bit_generator.state) == str(want.bit_generator.state)
+    state.set_value(generator())
+    hs, updates = gradc.scan(lambda h: (x * h + (e := normal(rng=state)), {state: after(e)}),
+                             outputs_info=at.zeros(()), n_steps=50)
+    slope = native([x], [hs[-1], gradc.grad(hs[-1], x)], updates=updates)
+    value, tangent = 0.0, 0.0
+    for e in generator().normal(size=50).tolist():
+        value, tangent = 0.9 * value + e, value + 0.9 * tangent
+    np.testing.assert_allclose(slope(0.9), [value, tangent], rtol=1e-12)
+    with pytest.raises(BadArgumentError, match=f"over {kind}, got a Generator over PCG64"):
+        f(rng())
+    with pytest.raises(BadArgumentError, match=r"expected one of PCG64, .*, got 'dice'"):
+        RngType("dice")
+
+
 def test_nothing_but_an_update_advances_a_state() -> None:
     state = gradc.shared(rng(), "state")
     draws = uniform(size=4, rng=state)
@@ -251,7 +316,19 @@ def test_a_call_that_fails_changes_no_state() -> None:
     ("triangular", (0.0, 3.0, 2.0)), ("triangular", (1.0, 1.0, 1.0)), ("vonmises", (0.0, -1.0)), ("weibull", (-1.0,)),
     ("binomial", (-1, 0.5)), ("binomial", (3, 1.5)), ("binomial", (3, np.nan)), ("poisson", (-1.0,)),
     ("poisson", (1e19,)), ("poisson", (np.nan,)), ("geometric", (0.0,)), ("integers", (3, 3)),
-    ("integers", (np.array([1, 5]), 4))])
+    ("integers", (np.array([1, 5]), 4)), ("standard_gamma", (-0.0,)), ("standard_t", (0.0,)), ("power", (0.0,)),
+    ("rayleigh", (-1.0,)), ("wald", (0.0, 1.0)), ("wald", (1.0, -1.0)), ("f", (0.0, 1.0)), ("f", (1.0, 0.0)),
+    ("noncentral_chisquare", (0.0, 1.0)), ("noncentral_chisquare", (V, -V)), ("noncentral_f", (1.0, 1.0, -1.0)),
+    ("noncentral_f", (-1.0, 1.0, 1.0)), ("noncentral_f", (1.0, -1.0, 1.0)), ("negative_binomial", (np.nan, 0.5)),
+    ("negative_binomial", (0.0, 0.5)), ("negative_binomial", (3.0, 0.0)), ("negative_binomial", (1e10, 1e-10)),
+    ("negative_binomial", (1e19, 0.5)), ("hypergeometric", (10 ** 9, 2, 3)), ("hypergeometric", (2, 3, 6)),
+    ("hypergeometric", (-1, 5, 3)), ("hypergeometric", (5, -1, 3)), ("hypergeometric", (5, 3, -1)), ("zipf", (1.0,)),
+    ("zipf", (np.nan,)), ("logseries", (1.0,)), ("logseries", (-0.1,)), ("halfnormal", (0.0, -1.0)),
+    ("cauchy", (0.0, np.nan)), ("halfcauchy", (0.0, -1.0)), ("pareto", (0.0, 1.0)), ("pareto", (1.0, -1.0)),
+    ("invgamma", (0.0, 1.0)), ("invgamma", (1.0, -1.0)), ("t", (0.0, 1.0, 1.0)), ("t", (1.0, 1.0, -V)),
+    ("truncexpon", (0.0, 0.0, 1.0)), ("truncexpon", (1.0, 0.0, -1.0)), ("gengamma", (-1.0, 1.0, 1.0)),
+    ("gengamma", (1.0, 0.0, 1.0)), ("gengamma", (1.0, 1.0, -1.0)), ("betabinom", (-1, 1.0, 1.0)),
+    ("betabinom", (1, 0.0, 1.0)), ("betabinom", (1, 1.0, np.nan))])
 def test_parameters_that_numpy_refuses(name: str, args: tuple[Any, ...]) -> None:
     inputs = [at.as_tensor_variable(a).type() for a in args]
     draws = getattr(at.random, name)(*inputs, rng=rng())
@@ -261,6 +338,11 @@ def test_parameters_that_numpy_refuses(name: str, args: tuple[Any, ...]) -> None
             f(*args)
         messages.append(str(caught.value).split("\n", maxsplit=1)[0])
     assert messages[0].replace("is NaN", "contains NaNs") == messages[1].replace("is NaN", "contains NaNs")
+    if name != "invgamma":              # which is of our own
+        with pytest.raises((ValueError, OverflowError)):
+            by_numpy(rng(), name, list(map(np.asarray, args)), None)
+    with pytest.raises(BadValueError):
+        getattr(at.random, name)(*args, rng=rng())
 
 
 @pytest.mark.parametrize("name,args", [("normal", (0.0, np.nan)), ("exponential", (np.nan,)), ("beta", (1.0, np.nan))])
@@ -321,10 +403,13 @@ def test_calls_leave_nothing_behind() -> None:
 
 
 def test_other_generators_run_in_the_interpreter() -> None:
-    state = gradc.shared(np.random.Generator(np.random.Philox(3)))
+    class Own(np.random.Philox):
+        pass
+
+    state = gradc.shared(np.random.Generator(Own(3)))
     draws = normal(size=2, rng=state)
     f = gradc.function([], draws)
-    assert "random numbers of Philox are drawn by NumPy" in f.info["mode"]
+    assert "random numbers of Own are drawn by NumPy" in f.info["mode"]
     np.testing.assert_array_equal(f(), np.random.Generator(np.random.Philox(3)).normal(size=2))
     with pytest.raises(GraphError, match="kernels know PCG64"):
         gradc.function([], draws, mode="c")

@@ -65,6 +65,40 @@ def test_rooms_and_outputs(folder: Path) -> None:
         f.bind(np.ones(1))
 
 
+ADDRESSES = """
+int gradc_prepare(gradc_frame *f)
+{
+    f->shapes[0] = 4;
+    return 0;
+}
+int gradc_entry(gradc_frame *f)
+{
+    const int64_t bytes = (int64_t)((const double *)f->inputs[0])[0];
+    for (int k = 0; k < 4; ++k) {
+        char *room = f->room(f, k, bytes);
+        if (!room)
+            return 1;
+        for (int64_t i = 0; i < bytes; i += 64)
+            room[i] = (char)k;
+        ((double *)f->outputs[0])[k] = (double)(uintptr_t)room;
+    }
+    for (int k = 0; k < 4; ++k)
+        if (*(char *)f->room(f, k, bytes) != k)
+            return 2;
+    return 0;
+}
+"""
+
+
+def test_a_thread_keeps_large_rooms_for_later_calls(folder: Path) -> None:
+    """Of other sizes, too many, and such as nobody takes: they are others, and each its own."""
+    f = units.function(units.load(ADDRESSES, folder), [argument("x", shape=(1,))], [VECTOR], result="one")
+    places = set(f([1e6]))
+    assert len(places) == 4 and set(f([1e6])) == places == set(f([0.9e6]))
+    for size in (4e5, 3e7, 1e5, 1e3, *[64.0] * 100, 1e6, 5e7, 1e6):
+        assert len(set(f([size]))) == 4
+
+
 def test_an_output_that_can_not_be(folder: Path) -> None:
     text = UNIT.replace("f->output(f, 0, &n)", "f->output(f, 0, &(const int64_t){INT64_C(1) << 60})")
     with pytest.raises(ExecutionError, match="check 1 failed in entry"):

@@ -26,7 +26,8 @@ void *__wrap_malloc(size_t bytes) { return allowed == 0 ? NULL : (allowed -= all
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     csrc, folder = units.ROOT / "csrc", tmp_path_factory.mktemp("sort")
     (folder / "malloc.c").write_text(MALLOC)
-    subprocess.run([units.CC, "-O1", "-std=c11", "-shared", "-fPIC", "-Wl,--wrap=malloc", f"-I{csrc / 'include'}",
+    subprocess.run([units.CC, "-O1", "-std=c11", "-shared", "-fPIC", "-fno-builtin-malloc", "-Wl,--wrap=malloc",
+                    f"-I{csrc / 'include'}",
                     str(csrc / "sort.c"), str(folder / "malloc.c"), "-o", str(folder / "sort.so"), "-lm"], check=True)
     return ctypes.CDLL(str(folder / "sort.so"))
 
@@ -72,10 +73,30 @@ def test_sort_and_order(library: ctypes.CDLL, dtype: str) -> None:
             assert made.tobytes() == np.sort(x, kind="stable").tobytes(), (n, x)
             assert call(library, "ARGSORT", [x], [n], order) == 0
             np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
-            for ranks in (np.arange(n)[::-1].copy(), np.arange(n)[[n // 2, 0, n // 3, n // 2][:4 if n else 0]]):
-                places = np.empty(len(ranks), "int64")
-                assert call(library, "ORDER_AT", [x, ranks], [n, len(ranks)], places) == 0
-                np.testing.assert_array_equal(places, order[ranks])
+            largest = n - 1 - np.argsort(x[::-1], kind="stable")[::-1]
+            for ranks in (np.arange(n)[::-1].copy(), np.arange(n)[[n // 2, 0, n // 3, n // 2][:4 if n else 0]],
+                          np.arange(n)[n // 2:n // 2 + 20], np.arange(n)[-3:], np.arange(0, n, max(n // 30, 1))):
+                for down, want in ((False, order), (True, largest)):
+                    places = np.empty(len(ranks), "int64")
+                    given = [x, ranks, np.array(down)]
+                    assert call(library, "ORDER_AT", given, [n, len(ranks)], places) == 0
+                    np.testing.assert_array_equal(places, want[ranks])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_partition(library: ctypes.CDLL, dtype: str) -> None:
+    """What is less than a pivot, equal to it, and greater, each in order, bit for bit."""
+    for n in (1, 2, 64, 65, 5000, 20_000):
+        for x in samples(dtype, n):
+            for kth in ([n // 2], [n - 1], [0, n // 3, n // 2, n - 1], list(range(0, n, max(n // 90, 1))), []):
+                made, places, ranks = np.empty_like(x), np.empty(n, "int64"), np.array(kth, "int64")
+                assert call(library, "PARTITION", [x, ranks], [n, len(kth)], made) == 0
+                assert call(library, "ARGPARTITION", [x, ranks], [n, len(kth)], places) == 0
+                pivots = np.unique(np.sort(x)[ranks])
+                part = np.searchsorted(pivots, x) + np.searchsorted(pivots, x, "right")
+                np.testing.assert_array_equal(places, np.argsort(part, kind="stable"))
+                assert made.tobytes() == x[places].tobytes()
+                np.testing.assert_array_equal(made[ranks], np.sort(x)[ranks])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -103,11 +124,13 @@ def test_without_memory_it_says_so(library: ctypes.CDLL) -> None:
     x = 1 + np.arange(n) * 37 % n * 1e-15
     x[::7] = -1e300 * np.arange(len(x[::7]))
     allowed = ctypes.c_int.in_dll(library, "allowed")
-    for name, most in (("SORT", 1), ("ARGSORT", 2), ("ORDER_AT", 3), ("ORDER_OF_ROWS", 1)):
-        out = np.empty(n, "float64" if name == "SORT" else "int64")
+    one, several, many = np.zeros(1, "int64"), np.array([9, 4]), np.arange(80)
+    for name, most, ranks in (("SORT", 1, one), ("ARGSORT", 2, one), ("ORDER_AT", 4, one), ("ORDER_AT", 5, several),
+                              ("ORDER_OF_ROWS", 1, one), ("PARTITION", 4, one), ("ARGPARTITION", 7, many)):
+        out = np.empty(n, "float64" if name in ("SORT", "PARTITION") else "int64")
         found = []
         for k in range(most + 1):
             allowed.value = k
-            found.append(call(library, name, [x, np.zeros(1, "int64")], [n, 1], out))
+            found.append(call(library, name, [x, ranks, np.array(False)], [n, len(ranks)], out))
         allowed.value = -1
         assert found == [-1] * most + [0], name

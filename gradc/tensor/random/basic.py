@@ -1,7 +1,7 @@
 """The distributions: each is a `RandomVariable`, called with its parameters, `size`, `rng`, `name`, `dtype`.
 
 Names, parameters and their defaults are those of `aesara.tensor.random.basic`, numbers those of the method of that name
-of NumPy's Generator, where none is given here.
+of NumPy's Generator.  Those of halfnormal, cauchy, halfcauchy, pareto, truncexpon, t, gengamma, betabinom are SciPy's.
 """
 
 from __future__ import annotations
@@ -29,16 +29,34 @@ Size = tuple[int, ...] | None
 uniform = RandomVariable("uniform", {"low": 0.0, "high": 1.0})
 normal = RandomVariable("normal", {"loc": 0.0, "scale": 1.0})
 standard_normal = RandomVariable("standard_normal", {})
+halfnormal = RandomVariable("halfnormal", {"loc": 0.0, "scale": 1.0})
 lognormal = RandomVariable("lognormal", {"mean": 0.0, "sigma": 1.0})
 exponential = RandomVariable("exponential", {"scale": 1.0})
+standard_exponential = RandomVariable("standard_exponential", {})
+truncexpon = RandomVariable("truncexpon", {"b": REQUIRED, "loc": 0.0, "scale": 1.0})
 beta = RandomVariable("beta", {"alpha": REQUIRED, "beta": REQUIRED})
 chisquare = RandomVariable("chisquare", {"df": REQUIRED})
+noncentral_chisquare = RandomVariable("noncentral_chisquare", {"df": REQUIRED, "nonc": REQUIRED})
+f = RandomVariable("f", {"dfnum": REQUIRED, "dfden": REQUIRED})
+noncentral_f = RandomVariable("noncentral_f", {"dfnum": REQUIRED, "dfden": REQUIRED, "nonc": REQUIRED})
+t = RandomVariable("t", {"df": REQUIRED, "loc": 0.0, "scale": 1.0})
+standard_t = RandomVariable("standard_t", {"df": REQUIRED})
+cauchy = RandomVariable("cauchy", {"loc": 0.0, "scale": 1.0})
+standard_cauchy = RandomVariable("standard_cauchy", {})
+halfcauchy = RandomVariable("halfcauchy", {"loc": 0.0, "scale": 1.0})
 gumbel = RandomVariable("gumbel", {"loc": 0.0, "scale": 1.0})
 laplace = RandomVariable("laplace", {"loc": 0.0, "scale": 1.0})
 logistic = RandomVariable("logistic", {"loc": 0.0, "scale": 1.0})
 triangular = RandomVariable("triangular", {"left": REQUIRED, "mode": REQUIRED, "right": REQUIRED})
 vonmises = RandomVariable("vonmises", {"mu": REQUIRED, "kappa": REQUIRED})
 weibull = RandomVariable("weibull", {"shape": REQUIRED})
+pareto = RandomVariable("pareto", {"b": REQUIRED, "scale": 1.0})        # NumPy's `pareto` begins at 0
+power = RandomVariable("power", {"a": REQUIRED})
+rayleigh = RandomVariable("rayleigh", {"scale": 1.0})
+wald = RandomVariable("wald", {"mean": 1.0, "scale": 1.0})
+standard_gamma = RandomVariable("standard_gamma", {"shape": REQUIRED})
+invgamma = RandomVariable("invgamma", {"shape": REQUIRED, "scale": 1.0})
+gengamma = RandomVariable("gengamma", {"alpha": 1.0, "p": 1.0, "lambd": 1.0})
 
 
 def _gamma(rng: np.random.Generator, shape: Value, rate: Value, size: Size) -> Value:
@@ -59,6 +77,11 @@ gamma = RandomVariable("gamma", {"shape": REQUIRED, "rate": REQUIRED}, draw=_gam
 binomial = RandomVariable("binomial", {"n": REQUIRED, "p": REQUIRED}, "int64")
 poisson = RandomVariable("poisson", {"lam": 1.0}, "int64")
 geometric = RandomVariable("geometric", {"p": REQUIRED}, "int64")
+negative_binomial = nbinom = RandomVariable("negative_binomial", {"n": REQUIRED, "p": REQUIRED}, "int64")
+betabinom = RandomVariable("betabinom", {"n": REQUIRED, "a": REQUIRED, "b": REQUIRED}, "int64")
+hypergeometric = RandomVariable("hypergeometric", {"ngood": REQUIRED, "nbad": REQUIRED, "nsample": REQUIRED}, "int64")
+zipf = RandomVariable("zipf", {"a": REQUIRED}, "int64")
+logseries = RandomVariable("logseries", {"p": REQUIRED}, "int64")
 
 
 def _bernoulli(rng: np.random.Generator, p: Value, size: Size) -> Value:

@@ -19,12 +19,12 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import BadArgumentError, BadValueError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, ops, shapes
-from gradc.ir.distributions import DISTRIBUTIONS, copied
+from gradc.ir.distributions import DISTRIBUTIONS, copied, sample
 from gradc.ir.facts import permutation
 from gradc.ir.graph import Apply, Constant, NullVariable, Op, Variable, describe, user_line
-from gradc.ir.program import Builder, Var, tensor
+from gradc.ir.program import Builder, Var, state_type, tensor
 from gradc.ir.routines import UserRoutine
-from gradc.ir.types import WORDS, NullType, RngType, StaticShape, TensorType
+from gradc.ir.types import NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.joining import stack
 from gradc.tensor.sharedvar import shared
@@ -40,7 +40,7 @@ _TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          
 class RandomVariable(Op):
     """A distribution; calling it builds draws, a tensor variable: `normal(0.0, 1.0, size=(3,), rng=state)`.
 
-    name         of the method of NumPy's Generator that draws, unless `draw` is given
+    name         of a row of `ir.distributions` or a method of NumPy's Generator that draws, unless `draw` is given
     parameters   name -> default (REQUIRED: none), in the order of positional arguments
     dtype        of the draws; "floatX" is looked up at the call
     draw         function of (generator, *parameters, size=a tuple or None) that draws from the generator
@@ -119,7 +119,7 @@ class RandomVariable(Op):
         known = [v.data for v in values if isinstance(v, Constant)]
         if self.tried and 0 not in given and len(known) == len(values):
             self._try(known)
-        return Apply(self, [rng, size, *values], [RngType(), TensorType(self._dtype(), shape)])
+        return Apply(self, [rng, size, *values], [rng.type, TensorType(self._dtype(), shape)])
 
     def _fits(self, size: Sequence[int | None], parameters: Sequence[Value]) -> None:
         """Do the parameters broadcast to `size`, if one is given?"""
@@ -134,10 +134,14 @@ class RandomVariable(Op):
         """Raise an error for values that NumPy refuses."""
         rng = np.random.default_rng(0)
         try:
-            (self.draw or getattr(type(rng), self.name))(rng, *parameters, size=None)
+            self._drawn(rng, parameters, None)
         except (ValueError, OverflowError) as error:
             values = ", ".join(f"{k}={str(v.tolist())[:60]}" for k, v in zip(self.parameters, parameters))
             raise BadValueError(f"{self.name}: {error}; got {values}{at(user_line())}") from None
+
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: tuple[int, ...] | None) -> Any:
+        """Draws in Python from `rng`, which advances."""
+        return self.draw(rng, *parameters, size=size) if self.draw else sample(self.name, rng, parameters, size)
 
     def _dtype(self) -> str:
         return config.floatX if self.dtype == "floatX" else self.dtype
@@ -162,7 +166,7 @@ class RandomVariable(Op):
             dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
             if dims is None:
                 return builder.equation(build.call(UserRoutine(self)), args).outs
-            words = builder.constant(WORDS.shape[0], "int64")
+            words = builder.constant(state_type(state).words.shape[0], "int64")
             return builder.equation(build.call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
 
@@ -184,8 +188,7 @@ class RandomVariable(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], output_storage: list[list[Any]]) -> None:
         rng, size, *parameters = inputs
         after = copied(rng)
-        draw = self.draw or getattr(type(after), self.name)
-        draws = draw(after, *parameters, size=tuple(size.tolist()) or None)
+        draws = self._drawn(after, parameters, tuple(size.tolist()) or None)
         output_storage[0][0] = after
         output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)
 

@@ -14,6 +14,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
@@ -41,8 +43,24 @@ def is_user_frame(frame: FrameType) -> bool:
     return not inside
 
 
+_told: ContextVar[SourceLine | None] = ContextVar("where the user wrote what is built", default=None)
+
+
+@contextmanager
+def written_at(line: SourceLine | None) -> Iterator[None]:
+    """What is built in this context was written by the user at this line (None: where it is built)."""
+    token = _told.set(line)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
 def user_line() -> SourceLine | None:
     """(file, line) of the innermost frame outside gradc: where the user wrote it."""
+    told = _told.get()
+    if told is not None:
+        return told
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not _MODULE_OF_FILE.get(frame.f_code.co_filename) and is_user_frame(frame):

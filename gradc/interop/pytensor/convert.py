@@ -7,12 +7,15 @@ the kernel, and `UnknownOpWarning` says so once for each class.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytensor
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
@@ -24,6 +27,7 @@ from pytensor.tensor.type_other import NoneTypeT, SliceType
 import gradc
 import gradc.tensor as at
 from gradc.errors import GradcWarning, GraphError
+from gradc.ir.graph import written_at
 from gradc.ir.types import RngType
 
 Converted = Any     # a gradc variable, a slice of them, or None
@@ -39,6 +43,11 @@ def to_gradc(op: Op, node: Apply, *inputs: Converted) -> Converted | Sequence[Co
     return performed(op, node, *inputs)
 
 
+def has_row(op: Op) -> bool:
+    """Whether an Op has a row of its own."""
+    return to_gradc.dispatch(type(op)) is not to_gradc.dispatch(object)
+
+
 _told: set[type] = set()
 
 
@@ -49,10 +58,12 @@ def performed(op: Op, node: Apply, *inputs: Converted) -> Sequence[Converted]:
             raise NotImplementedError(
                 f"gradc has no row for {op}, and can't call it either: it has {v} of type {v.type}, gradc's Ops in "
                 "Python take and give numbers and arrays. Register one: gradc.interop.pytensor.to_gradc.register")
-    if type(op) not in _told:
-        _told.add(type(op))
-        warnings.warn(f"gradc has no row for {type(op).__name__} and calls its perform in Python, at every call of the function; "
-                      "gradc.interop.pytensor.to_gradc.register adds a row", UnknownOpWarning, stacklevel=2)
+    kind = type(getattr(op, "core_op", op))
+    if kind not in _told:
+        _told.add(kind)
+        warnings.warn(f"gradc has no row for {kind.__name__} and calls its perform in Python, at every call "
+                      "of the function; gradc.interop.pytensor.to_gradc.register adds a row", UnknownOpWarning,
+                      stacklevel=2)
     return PerformOp(node)(*inputs, return_list=True)
 
 
@@ -66,7 +77,7 @@ class PerformOp(gradc.Op):
 
     def make_node(self, *inputs: Any) -> gradc.Apply:
         """Results of the node's types."""
-        return gradc.Apply(self, list(inputs), [at.TensorType(v.type.dtype, getattr(v.type, "shape", ()))() for v in self.node.outputs])
+        return gradc.Apply(self, list(inputs), [variable(v) for v in self.node.outputs])
 
     def perform(self, node: Any, inputs: Sequence[np.ndarray], output_storage: list[list[Any]]) -> None:
         """PyTensor's value, with its storage."""
@@ -117,6 +128,19 @@ def conform(value: Converted, wanted: Variable) -> Converted:
     return value
 
 
+_LIBRARIES = tuple(f"{Path(module.__file__).parent}{os.sep}" for module in (pytensor, gradc))
+
+
+def user_line(node: Apply) -> tuple[str, int] | None:
+    """The line where the user wrote a node, as PyTensor knows it: the innermost one outside of the libraries."""
+    for v in node.outputs:
+        for trace in getattr(v.tag, "trace", None) or ():
+            for file, line, *_ in reversed(trace):
+                if not file.startswith(_LIBRARIES) and f"{os.sep}site-packages{os.sep}pymc{os.sep}" not in file:
+                    return file, line
+    return None
+
+
 def expressions(inputs: Sequence[Variable], outputs: Sequence[Variable], order: Sequence[Apply],
                 given: Sequence[Converted]) -> list[Converted]:
     """The outputs of a PyTensor graph as gradc expressions, its inputs replaced by `given`."""
@@ -130,10 +154,12 @@ def expressions(inputs: Sequence[Variable], outputs: Sequence[Variable], order: 
         return known[v]
 
     for node in order:
-        made = to_gradc(node.op, node, *map(value, node.inputs))
+        with written_at(user_line(node)):
+            made = to_gradc(node.op, node, *map(value, node.inputs))
         results = list(made) if isinstance(made, (list, tuple)) else [made]
         if len(results) != len(node.outputs):
-            raise GraphError(f"the row of {type(node.op).__name__} gives {len(results)} results, the node has {len(node.outputs)}")
+            raise GraphError(f"the row of {type(node.op).__name__} gives {len(results)} results, the node has "
+                             f"{len(node.outputs)}")
         known.update((v, conform(r, v)) for v, r in zip(node.outputs, results))
     return [value(v) for v in outputs]
 

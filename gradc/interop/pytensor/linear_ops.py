@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from pytensor.graph.basic import Apply
 from pytensor.tensor import blas, blockwise, nlinalg, slinalg
 from pytensor.tensor import math as tensor_math
 
 import gradc
 import gradc.tensor as at
-from gradc.interop.pytensor.convert import Converted, performed, to_gradc
+from gradc.interop.pytensor.convert import Converted, has_row, performed, to_gradc
 from gradc.tensor import linalg
 
 row = to_gradc.register
@@ -32,7 +31,26 @@ def _blockwise(op: Any, node: Apply, *inputs: Converted) -> Converted | Sequence
         return at.matmul(*inputs)
     if type(core) in BATCHED:
         return to_gradc(core, node, *inputs)
-    return performed(op, node, *inputs)
+    if not has_row(core):
+        return performed(op, node, *inputs)
+    return _over(op.batch_ndim(node), to_gradc, core, op._create_dummy_core_node(node.inputs), inputs)
+
+
+def _over(ndim: int, core: Any, op: Any, node: Apply, inputs: Sequence[Converted]) -> Sequence[Converted]:
+    """The row of a core Op over `ndim` leading axes of all inputs, which have size 1 where they are broadcast."""
+    if not ndim:
+        made = core(op, node, *inputs)
+        return list(made) if isinstance(made, (list, tuple)) else [made]
+    shared = [x.type.shape[0] == 1 for x in inputs]
+    rows = [x[0] if same else x for x, same in zip(inputs, shared)]
+
+    def step(*row: Converted) -> Sequence[Converted]:
+        return _over(ndim - 1, core, op, node, row)
+
+    if all(shared):
+        return [at.shape_padleft(x) for x in step(*rows)]
+    made = gradc.vectorize(step, in_axes=[None if same else 0 for same in shared])(*rows)
+    return list(made) if isinstance(made, (list, tuple)) else [made]
 
 
 @batched_row(slinalg.Cholesky)
@@ -117,6 +135,22 @@ def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
 def _svd(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     made = linalg.svd(a, full_matrices=op.full_matrices, compute_uv=op.compute_uv)
     return list(made) if isinstance(made, tuple) else made
+
+
+@batched_row(nlinalg.EighGrad)
+def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
+                   gv: Converted) -> Converted:
+    """The adjoint of a symmetric matrix's spectrum (Giles 2008, 3.1), as a function of one triangle."""
+    count = at.arange(w.shape[-1])
+    same = at.eq(count[:, None], count)
+    gaps = at.switch(same, 1, w[..., None, :] - w[..., :, None])
+    inner = at.switch(same, gw[..., None, :], at.matmul(at.matrix_transpose(v), gv) / gaps)
+    g = at.matmul(at.matmul(v, inner), at.matrix_transpose(v))
+    lower, upper = at.tril(g, -1), at.triu(g, 1)
+    diagonal = g - lower - upper
+    if op.UPLO == "L":
+        return diagonal + lower + at.matrix_transpose(upper)
+    return diagonal + upper + at.matrix_transpose(lower)
 
 
 # BLAS Ops are rewritten into graphs only where the mode says so; a user may build them

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import pytensor
 from pytensor.compile import mode as modes
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.link.basic import JITLinker
@@ -15,9 +15,12 @@ from gradc.errors import AssertionFailedError
 from gradc.interop.pytensor import convert
 
 # What gradc does itself, or what is for another backend; the rest of "fast_run" (stabilising, simplifying) stays.
-LEFT_OUT = ("cxx_only", "BlasOpt", "blas_opt_inplace", "fusion", "add_mul_fusion", "inplace", "scan_save_mem", "scan_save_mem_prealloc",
-            "scan_save_mem_no_prealloc", "scan_make_inplace", "scan_inplace", "c_blas", "use_c_blas", "local_careduce_fusion",
-            "reuse_lu_decomposition_multiple_solves", "scan_split_non_sequence_lu_decomposition_solve")
+LEFT_OUT = (
+    "cxx_only", "BlasOpt", "blas_opt_inplace", "c_blas", "use_c_blas", "fusion", "add_mul_fusion",
+    "local_careduce_fusion",
+    "inplace", "scan_make_inplace", "scan_inplace", "scan_save_mem", "scan_save_mem_prealloc",
+    "scan_save_mem_no_prealloc", "reuse_lu_decomposition_multiple_solves",
+    "scan_split_non_sequence_lu_decomposition_solve")
 
 
 class GradcLinker(JITLinker):
@@ -35,7 +38,7 @@ class GradcLinker(JITLinker):
         inputs = [convert.variable(v) for v in fgraph.inputs]
         outputs = convert.expressions(fgraph.inputs, fgraph.outputs, order or fgraph.toposort(), inputs)
         checks = {node.op.msg: node.op.exc_type for node in fgraph.apply_nodes if hasattr(node.op, "exc_type")}
-        function = gradc.function(inputs, outputs, on_unused_input="ignore", name=getattr(fgraph, "name", None) or "pytensor")
+        function = gradc.function(inputs, outputs, on_unused_input="ignore", name=fgraph.name or "pytensor")
         return _raising(function, checks) if checks else function
 
     def jit_compile(self, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,17 +66,13 @@ def _raising(function: Callable[..., Any], checks: dict[str, type[BaseException]
     return call
 
 
-def query() -> RewriteDatabaseQuery:
-    """The rewrites of the mode."""
-    return RewriteDatabaseQuery(include=["fast_run"], exclude=list(LEFT_OUT))
-
-
-GRADC = modes.Mode(GradcLinker(), query())
+GRADC = modes.Mode(GradcLinker(), RewriteDatabaseQuery(include=["fast_run"]))
 
 
 def register() -> None:
-    """Make "GRADC" known to PyTensor; a second time does nothing."""
-    if "GRADC" not in modes.predefined_modes:
-        modes.register_mode("GRADC", GRADC)
-    if "gradc" not in modes.predefined_linkers:
-        modes.register_linker("gradc", GRADC.linker)
+    """Make "GRADC" known to PyTensor, `config.mode` included, which has a list of its own."""
+    modes.register_mode("GRADC", GRADC)
+    modes.register_linker("gradc", GRADC.linker)
+    flag = pytensor.config._config_var_dict["mode"]
+    known = flag._apply
+    flag._apply = lambda value: value if value == "GRADC" else known(value)

@@ -1,7 +1,7 @@
 """Rows for PyTensor's random variables: the draws of the same generator, bit by bit.
 
-A distribution that gradc draws in C with the same bits is in NATIVE; every other one draws by the Op's own `rng_fn`, from
-the generator in the kernel's hands, so that states follow each other as in PyTensor.
+A distribution that gradc draws in C with the same bits is in NATIVE; every other one draws by the Op's own `rng_fn`,
+from the generator in the kernel's hands, so that states follow each other as in PyTensor.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from pytensor.tensor.type_other import MakeSlice
 
 import gradc
 import gradc.tensor as at
+from gradc.errors import literal
 from gradc.interop.pytensor.convert import Converted, graph, performed, to_gradc
 from gradc.interop.pytensor.scalar_ops import elementwise, is_composite
-from gradc.errors import literal
 from gradc.ir import ops
 from gradc.ir.graph import apply
 
@@ -39,8 +39,8 @@ def _elemwise(op: Any, node: Apply, *inputs: Converted) -> Converted:
     return performed(op, node, *inputs) if function is None else function(*inputs)
 
 
-REDUCTIONS = {"Add": at.sum, "Mul": at.prod, "Maximum": at.max, "ScalarMaximum": at.max, "Minimum": at.min, "ScalarMinimum": at.min,
-              "AND": at.all, "OR": at.any}
+REDUCTIONS = {"Add": at.sum, "Mul": at.prod, "AND": at.all, "OR": at.any, "Maximum": at.max, "ScalarMaximum": at.max,
+              "Minimum": at.min, "ScalarMinimum": at.min}
 
 
 @row(elemwise.CAReduce)
@@ -200,7 +200,8 @@ def _unravel_index(op: Any, node: Apply, indices: Converted, sizes: Converted) -
 @row(extra_ops.RavelMultiIndex)
 def _ravel_multi_index(op: Any, node: Apply, *inputs: Converted) -> Converted:
     *indices, sizes = inputs
-    return at.ravel_multi_index(tuple(indices), tuple(sizes[k] for k in range(len(indices))), mode=op.mode, order=op.order)
+    shape = tuple(sizes[k] for k in range(len(indices)))
+    return at.ravel_multi_index(tuple(indices), shape, mode=op.mode, order=op.order)
 
 
 # indexing

@@ -49,8 +49,8 @@ lint: $(stamp)  ## style and types
 check: lint  ## style, types, fast tests (layers, tables, golden file)
 	$(tests) -m 'not slow and not nightly'
 
-nightly: $(stamp)  ## hours: long tests; 20,000 loop nests by each compiler, numbers compared (tests/campaign/README.md)
-	$(tests) -m nightly --timeout 3600
+nightly: $(stamp)  ## hours: all tests, as users compile; 20,000 loop nests by each compiler, numbers compared (tests/campaign/README.md)
+	$(tests) --users-flags --timeout 3600
 	$(py) -W ignore -m tests.campaign.run --nests 20000 --programs 2000 \
 	  --compilers gcc-11,gcc-12,gcc-13,gcc-14,gcc-15,clang-14,clang-15,clang-16,clang-17,clang-18,clang-19,clang-20
 

@@ -4,18 +4,7 @@
  */
 #include "bits.h"
 
-static uint32_t half(uint64_t *rest, uint64_t (*next)(void *), void *of)    /* rest: has_uint32, uinteger */
-{
-    if (rest[0]) {                      /* the upper half of the last number is still to be given out */
-        rest[0] = 0;
-        return (uint32_t)rest[1];
-    }
-    const uint64_t number = next(of);
-    rest[0] = 1;
-    rest[1] = number >> 32;
-    return (uint32_t)number;
-}
-
+/* rest: where the upper half of a word is kept, which is given out as the next number of 32 bits. */
 #define OF_64_BITS(name, next, rest) \
     static uint64_t name##_uint64(void *of) \
     { \
@@ -23,7 +12,15 @@ static uint32_t half(uint64_t *rest, uint64_t (*next)(void *), void *of)    /* r
     } \
     static uint32_t name##_uint32(void *of) \
     { \
-        return half((uint64_t *)of + rest, name##_uint64, of); \
+        uint64_t *const left = (uint64_t *)of + (rest); /* has_uint32, uinteger */ \
+        if (left[0]) { \
+            left[0] = 0; \
+            return (uint32_t)left[1]; \
+        } \
+        const uint64_t number = next(of); \
+        left[0] = 1; \
+        left[1] = number >> 32; \
+        return (uint32_t)number; \
     } \
     static double name##_double(void *of) \
     { \

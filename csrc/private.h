@@ -92,12 +92,21 @@ extern gradc_sorter gradc_sorters[GRADC_TYPES];         /* NumPy's, where they a
 
 /* index.c ------------------------------------------------------------------------------------------------ */
 
+int gradc_COUNT_TRUE(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_NONZERO(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 int gradc_BINCOUNT(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 
+/* covariance.c ------------------------------------------------------------------------------------------- */
+
+int gradc_COVARIANCE_FACTOR(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+/* sparse.c ----------------------------------------------------------------------------------------------- */
+
+int gradc_CSR_ROWS(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+
 /* random.c ----------------------------------------------------------------------------------------------- */
 
-extern const gradc_routine gradc_draw;          /* NULL if gradc was built without NumPy's library of distributions */
+/* NULL if gradc was built without NumPy's library of distributions */
+extern const gradc_routine gradc_draw, gradc_draw_vectors;
 
 /* routines.c --------------------------------------------------------------------------------------------- */
 

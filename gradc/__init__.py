@@ -10,7 +10,7 @@ Names only; the rooms are `gradc.tensor` (what expressions are made of), `gradc.
 
 import typing as _typing
 
-from gradc import compile, errors, gradient, graph, printing, tensor
+from gradc import compile, errors, gradient, graph, printing, sparse, tensor
 from gradc.compile.builders import OpFromGraph
 from gradc.compile.cfunction import CFunction
 from gradc.compile.function import Function, In, Out, function
@@ -41,8 +41,8 @@ __all__ = ["Apply", "CFunction", "Constant", "Function", "FunctionGraph", "In", 
            "OrderedUpdates", "Out", "Rop", "Variable", "as_op", "as_symbolic", "clone_replace", "compile", "config",
            "debugprint", "dprint", "errors", "foldl", "foldr", "function", "get_default_mode", "get_mode",
            "get_num_threads", "grad", "gradient", "graph", "graph_replace", "ifelse", "map", "pp", "pprint", "printing",
-           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "subgraph_grad", "tensor", "vectorize",
-           "vectorize_graph", "verify_grad", "wrap_py"]
+           "reduce", "scan", "scan_checkpoints", "set_num_threads", "shared", "sparse", "subgraph_grad", "tensor",
+           "vectorize", "vectorize_graph", "verify_grad", "wrap_py"]
 
 # `gradc.scan` and `gradc.ifelse` are functions; `gradc.scan.utils.until`, `import gradc.scan.basic as b` and
 # `gradc.ifelse.ifelse` are in use as well

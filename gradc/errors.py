@@ -1,16 +1,21 @@
 """Every exception class of gradc, in one tree, each with a fixed code.
 
 A message is one sentence: what was expected, what was found, where (`model.py:12`), and what to do.
-Here: classes, what formats the parts of a message (`at`: a user's source line; `shown`, `listed`: names; `fill`:
-values), and the few texts that several places say.  Not here: the others, which belong to the place that detects the
-fault.
+Here: classes, what formats the parts of a message (`at`: a source line, `user_line`: the one being run; `shown`,
+`listed`: names; `fill`: values), and the few texts that several places say.  Not here: the others, which belong to the
+place that detects the fault.
 """
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
+from types import FrameType
 
 import numpy as np
 
@@ -251,6 +256,44 @@ def listed(names: Collection[object]) -> str:
 
 
 SourceLine = tuple[str, int]
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_IN_PACKAGE: dict[str, bool] = {}       # by file name
+
+
+def is_user_frame(frame: FrameType) -> bool:
+    """Is it code outside gradc that runs in the frame?"""
+    name = frame.f_code.co_filename
+    inside = _IN_PACKAGE.get(name)
+    if inside is None:
+        inside = _IN_PACKAGE[name] = name.startswith(_PACKAGE)
+    return not inside
+
+
+_told: ContextVar[SourceLine | None] = ContextVar("where the user wrote what is built", default=None)
+
+
+@contextmanager
+def written_at(line: SourceLine | None) -> Iterator[None]:
+    """What is built in this context was written by the user at this line (None: where it is built)."""
+    token = _told.set(line)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def user_line() -> SourceLine | None:
+    """(file, line) of the innermost frame outside gradc: where the user wrote it."""
+    told = _told.get()
+    if told is not None:
+        return told
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not _IN_PACKAGE.get(frame.f_code.co_filename) and is_user_frame(frame):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return None
 
 
 class _Shown(int):

@@ -71,7 +71,7 @@ class Target:
     shared_loop: int = 4            # folds of one loop that have all lanes
     unrolled: int = 64              # a fold over a static size up to this needs no lanes
     short_row: int = 8              # elements of a row that are folded one after the other, without lanes:
-    short_body: int = 4             # in loops of so few statements, for the loop is printed once more
+    short_body: int = 6             # in loops of so few statements, for the loop is printed once more
     rounds: int = 128               # elements of a lane of products of float32 that are added up in float32
     # blocks of a parallel loop
     whole: int = 8192               # a nest of static sizes below this is not cut

@@ -18,9 +18,10 @@ from tests.cases_nnet import NNET
 from tests.cases_reductions import REDUCTIONS
 from tests.cases_shapes import CREATION, SHAPES
 from tests.cases_sort import ORDER
+from tests.cases_special import SPECIAL
 
 CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *ORDER, *SHAPES, *CREATION, *INDEXING, *SELECTION, *MOVED, *PRODUCTS,
-                     *EXTRA, *NNET, *LINALG]
+                     *EXTRA, *NNET, *LINALG, *SPECIAL]
 
 # Public names that are no functions of tensors, or are tested on their own.
 NO_CASE: frozenset[str] = frozenset(

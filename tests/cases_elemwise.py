@@ -11,6 +11,7 @@ import scipy.special as sp
 
 import gradc.tensor as at
 from tests.cases_base import Arg, Case, M, S, V, bools, ints
+from tests.cases_special import EXACT_SPECIAL
 
 
 def ierfcx(n: Any, x: Any) -> Any:
@@ -47,6 +48,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "sech_squared": lambda x: mpmath.sech(x) ** 2, "hypot": mpmath.hypot,
     "hypot_slope": lambda x, y: x / mpmath.hypot(x, y), "log_plus_one": lambda x: mpmath.log(x) + 1,
     "softsign": lambda x: x / (1 + abs(x)),
+    **EXACT_SPECIAL,
 }
 
 

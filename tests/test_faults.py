@@ -61,6 +61,7 @@ class TestRewritesInCompany:
 # 2. The C compiler's wrong numbers.  More: tests/codegen/test_compilers.py, test_branches.py, test_groups.py.
 
 
+@pytest.mark.usefixtures("users_flags")
 @pytest.mark.parametrize("width", [2, 3, 4])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_sums_of_what_masks_leave(width: int, dtype: str) -> None:
@@ -339,6 +340,7 @@ class TestBadInput:
         f = gradc.function([c, n, x], gradc.ifelse(c, x[::n].sum(), x.sum()))
         assert f(0, 0, np.ones(3)) == 3
 
+@pytest.mark.usefixtures("users_flags")
 class TestFloat32Sums:
     """More in tests/compile/test_float32_sums.py."""
 

@@ -20,14 +20,16 @@ ALLOWED: dict[str, set[str]] = {
     "target": {"record"},
     "ir": BASE,
     "tensor": BASE | {"ir"},
+    "sparse": BASE | {"ir", "tensor"},
     "printing": BASE | {"ir", "tensor"},
-    "autodiff": BASE | {"ir", "tensor"},
-    "control": BASE | {"ir", "tensor", "autodiff"},
+    "autodiff": BASE | {"ir", "tensor", "sparse"},
+    "control": BASE | {"ir", "tensor", "sparse", "autodiff"},
     "passes": BASE | {"ir"},
     "loops": BASE | {"ir"},
     "codegen": BASE | {"ir", "loops"},
     "runtime": BASE,
-    "compile": BASE | {"ir", "tensor", "printing", "autodiff", "control", "passes", "loops", "codegen", "runtime"},
+    "compile": BASE | {"ir", "tensor", "sparse", "printing", "autodiff", "control", "passes", "loops", "codegen",
+                       "runtime"},
 }
 FACADES = {"", "gradient", "ifelse", "scan", "updates", "graph", "compat", "__main__"}
 
@@ -98,7 +100,8 @@ def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
 
 
 # What modules name in `__all__`.
-NAMESPACES = ("tensor/__init__.py", "tensor/linalg/__init__.py", "tensor/nlinalg.py", "tensor/slinalg.py")
+NAMESPACES = ("sparse/__init__.py", "tensor/__init__.py", "tensor/linalg/__init__.py", "tensor/nlinalg.py",
+              "tensor/slinalg.py")
 
 
 @pytest.mark.parametrize("path", modules(), ids=module_name)

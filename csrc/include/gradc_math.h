@@ -1,8 +1,9 @@
 /* gradc_math.h: the scalar functions of generated code, with NumPy's results.
  *
  * Here: helpers that the C column of gradc/ir/scalars.py names, gradc_<function>_<dtype>, and casts,
- * gradc_<from>_to_<to>; beside each its NumPy counterpart ("special.x" is x of gradc/ir/special.py, which
- * has the same formulas and their sources; so is "elementary.x").  Not here: loops, buffers, anything with a frame.
+ * gradc_<from>_to_<to>; beside each its NumPy counterpart ("elementary.x" is x of gradc/ir/elementary.py,
+ * which has the same formulas and their sources).  Not here: special functions, whose C text is made of their Python
+ * text (gradc/ir/scalar_code.py), loops, buffers, anything with a frame.
  *
  * Math that libm has is called by its own name.  Under gcc and glibc on x86-64 the declarations below
  * give those names vector versions (libmvec, at most 4 ulp; compile with -fno-math-errno);
@@ -106,6 +107,43 @@ static inline bool gradc_select_bool(bool c, bool x, bool y) { return (c & x) | 
     static inline T gradc_clip_##t(T x, T lo, T hi)                                                  \
     {                                                                                                \
         return gradc_minimum_##t(gradc_maximum_##t(x, lo), hi);                                      \
+    }                                                                                                \
+    /* np.fmax, np.fmin: nan if both are */                                                          \
+    static inline T gradc_fmax_##t(T x, T y) { return gradc_select_##t((x >= y) | (y != y), x, y); } \
+    static inline T gradc_fmin_##t(T x, T y) { return gradc_select_##t((x <= y) | (y != y), x, y); } \
+    /* np.signbit, np.heaviside, np.spacing, np.frexp; numbers._ldexp, _logaddexp2 */                \
+    static inline bool gradc_signbit_##t(T x) { return signbit(x) != 0; }                            \
+    static inline T gradc_heaviside_##t(T x, T h)                                                    \
+    {                                                                                                \
+        return gradc_select_##t(x > 0, 1, gradc_select_##t(x < 0, 0, gradc_select_##t(x == 0, h, x))); \
+    }                                                                                                \
+    static inline T gradc_spacing_##t(T x)                                                           \
+    {                                                                                                \
+        if (!(fabs##s(x) < (T)INFINITY))                                                             \
+            return NAN;                                                                              \
+        const T next = nextafter##s(x, x < 0 ? -(T)INFINITY : (T)INFINITY);                          \
+        return next - x;                                                                             \
+    }                                                                                                \
+    static inline T gradc_ldexp_##t(T x, T n)                                                        \
+    {                                                                                                \
+        return n != n ? n : ldexp##s(x, (int)(n < -5000 ? -5000 : n > 5000 ? 5000 : n));             \
+    }                                                                                                \
+    static inline T gradc_frexp_mantissa_##t(T x)                                                    \
+    {                                                                                                \
+        int e;                                                                                       \
+        return frexp##s(x, &e);                                                                      \
+    }                                                                                                \
+    static inline int32_t gradc_frexp_exponent_##t(T x)                                              \
+    {                                                                                                \
+        int e = 0;                                                                                   \
+        if (fabs##s(x) < (T)INFINITY)                                                                \
+            (void)frexp##s(x, &e);                                                                   \
+        return e;                                                                                    \
+    }                                                                                                \
+    static inline T gradc_logaddexp2_##t(T x, T y)                                                   \
+    {                                                                                                \
+        T gap = gradc_select_##t(x == y, 0, -fabs##s(x - y));                                        \
+        return gradc_select_##t(x >= y, x, y) + log1p##s(exp2##s(gap)) * (T)1.4426950408889634;      \
     }                                                                                                \
     /* np.isnan, np.isinf, np.imag, np.deg2rad, np.rad2deg */                                        \
     static inline bool gradc_isnan_##t(T x) { return x != x; }                                       \
@@ -221,6 +259,8 @@ GRADC_STEP(float, f32)
         T m = x > lo ? x : lo;                                                                        \
         return m < hi ? m : hi;                                                                       \
     }                                                                                                 \
+    static inline T gradc_fmax_##t(T x, T y) { return x > y ? x : y; }                                \
+    static inline T gradc_fmin_##t(T x, T y) { return x < y ? x : y; }                                \
     static inline bool gradc_isnan_##t(T x) { (void)x; return false; }                                \
     static inline bool gradc_isinf_##t(T x) { (void)x; return false; }                                \
     static inline T gradc_imag_##t(T x) { (void)x; return 0; }
@@ -229,6 +269,26 @@ GRADC_STEP(float, f32)
     GRADC_INTEGER(T, t)                                                                               \
     static inline T gradc_abs_##t(T x) { return (T)(x < 0 ? -x : x); }                                \
     static inline T gradc_sgn_##t(T x) { return (T)((x > 0) - (x < 0)); }                             \
+    static inline T gradc_fmod_##t(T x, T y) { return y == 0 || y == -1 ? 0 : (T)(x % y); }           \
+    static inline T gradc_gcd_##t(T x, T y)                                                           \
+    {                                                                                                 \
+        U a = (U)(x < 0 ? -x : x), b = (U)(y < 0 ? -y : y);                                           \
+        while (b) {                                                                                   \
+            const U rest = (U)(a % b);                                                                \
+            a = b;                                                                                    \
+            b = rest;                                                                                 \
+        }                                                                                             \
+        return (T)a;                                                                                  \
+    }                                                                                                 \
+    static inline T gradc_lcm_##t(T x, T y)                                                           \
+    {                                                                                                 \
+        const U d = (U)gradc_gcd_##t(x, y), a = (U)(x < 0 ? -x : x), b = (U)(y < 0 ? -y : y);         \
+        return d ? (T)(U)((U)(a / d) * (uint64_t)b) : 0;                                              \
+    }                                                                                                 \
+    static inline uint8_t gradc_bitwise_count_##t(T x)                                                \
+    {                                                                                                 \
+        return (uint8_t)__builtin_popcountll((U)(x < 0 ? -x : x));                                    \
+    }                                                                                                 \
     static inline T gradc_floor_divide_##t(T x, T y)                                                  \
     {                                                                                                 \
         if (y == 0 || y == -1)                                                                        \
@@ -268,6 +328,23 @@ GRADC_STEP(float, f32)
 #define GRADC_UNSIGNED(T, t)                                                                          \
     GRADC_INTEGER(T, t)                                                                               \
     static inline T gradc_sgn_##t(T x) { return x > 0; }                                              \
+    static inline bool gradc_signbit_##t(T x) { (void)x; return false; }                              \
+    static inline T gradc_fmod_##t(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                      \
+    static inline T gradc_gcd_##t(T x, T y)                                                           \
+    {                                                                                                 \
+        while (y) {                                                                                   \
+            const T rest = (T)(x % y);                                                                \
+            x = y;                                                                                    \
+            y = rest;                                                                                 \
+        }                                                                                             \
+        return x;                                                                                     \
+    }                                                                                                 \
+    static inline T gradc_lcm_##t(T x, T y)                                                           \
+    {                                                                                                 \
+        const T d = gradc_gcd_##t(x, y);                                                              \
+        return d ? (T)((T)(x / d) * (uint64_t)y) : 0;                                                 \
+    }                                                                                                 \
+    static inline uint8_t gradc_bitwise_count_##t(T x) { return (uint8_t)__builtin_popcountll(x); }   \
     static inline T gradc_floor_divide_##t(T x, T y) { return y == 0 ? 0 : (T)(x / y); }              \
     static inline T gradc_mod_##t(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                       \
     static inline T gradc_pow_##t(T x, T y)                                                           \
@@ -304,6 +381,9 @@ GRADC_UNSIGNED(uint64_t, u64)
 
 static inline bool gradc_maximum_bool(bool x, bool y) { return x | y; }
 static inline bool gradc_minimum_bool(bool x, bool y) { return x & y; }
+static inline bool gradc_fmax_bool(bool x, bool y) { return x | y; }
+static inline bool gradc_fmin_bool(bool x, bool y) { return x & y; }
+static inline bool gradc_signbit_bool(bool x) { (void)x; return false; }
 static inline bool gradc_clip_bool(bool x, bool lo, bool hi) { return (x | lo) & hi; }
 static inline bool gradc_isnan_bool(bool x) { (void)x; return false; }
 static inline bool gradc_isinf_bool(bool x) { (void)x; return false; }
@@ -340,242 +420,4 @@ GRADC_TO_INTEGER(uint64_t, u64, 0, UINT64_MAX, 0x1p64)
 static inline bool gradc_f64_to_bool(double x) { return x != 0; }
 static inline bool gradc_f32_to_bool(float x) { return x != 0; }
 
-/* -------------------------------------------------------------- error functions and the gamma family */
-
-#define GRADC_PI 3.141592653589793
-
-/* c[0] + c[1] x + ... */
-static inline double gradc_horner(const double *c, int n, double x)
-{
-    double r = c[n - 1];
-    for (int k = n - 2; k >= 0; --k)
-        r = r * x + c[k];
-    return r;
-}
-
-/* c[0] + c[1] T1(x) + ..., by Clenshaw's recurrence. */
-static inline double gradc_chebyshev(const double *c, int n, double x)
-{
-    double b1 = 0, b2 = 0;
-    for (int k = n - 1; k >= 1; --k) {
-        double b0 = c[k] + 2 * x * b1 - b2;
-        b2 = b1;
-        b1 = b0;
-    }
-    return c[0] + x * b1 - b2;
-}
-
-/* exp(x**2) with the rounding error of x**2 put back (Dekker's product). */
-static inline double gradc_exp_of_square(double x)
-{
-    double c = 134217729.0 * x, high = c - (c - x), low = x - high, square = x * x;
-    double error = ((high * high - square) + 2 * high * low) + low * low;
-    return square < 700 ? exp(square) * (1 + error) : exp(square);
-}
-
-/* special.erfcx: Shepherd and Laframboise, Math. Comp. 36 (1981) 249-253. */
-static inline double gradc_erfcx_f64(double x)
-{
-    static const double c[] = {
-        1.1775789345674017, -0.004590054580646478, -0.08424913336651792, 0.05920993999819189,
-        -0.026658668435305753, 0.009074997670705265, -0.002413163540417608, 0.0004907758365258086,
-        -6.916973302501207e-05, 4.13902798607301e-06, 7.74038306619849e-07,
-        -2.1886401049234397e-07, 1.076499946567091e-08, 4.521959811218287e-09,
-        -7.754400208831351e-10, -6.318088340886684e-11, 2.86879501093067e-11,
-        1.9455868545777347e-13, -9.65469674843344e-13, 3.25254814814874e-14,
-        3.3478119482868056e-14, -1.864562880419313e-15, -1.2507950530688648e-15,
-        7.418235256624044e-17, 5.068148904796111e-17, -2.2370566594359995e-18,
-        -2.187342944303018e-18};
-    double a = fabs(x), t = a > DBL_MAX ? 1 : (a - 3.75) / (a + 3.75);
-    double positive = gradc_chebyshev(c, sizeof c / sizeof *c, t) / (1 + 2 * a);
-    return x < 0 ? 2 * gradc_exp_of_square(a) - positive : positive;
-}
-
-/* special.log_erfc */
-static inline double gradc_log_erfc_f64(double x)
-{
-    return x < 0.5 ? log1p(-erf(x)) : log(gradc_erfcx_f64(x)) - x * x;
-}
-
-/* The normal quantile for erfinv and erfcinv: Wichura, Algorithm AS 241, Appl. Statist. 37 (1988) 477-484. */
-static inline double gradc_normal_center(double q)
-{
-    static const double p[] = {
-        3.3871328727963665, 133.14166789178438, 1971.5909503065513, 13731.69376550946,
-        45921.95393154987, 67265.7709270087, 33430.57558358813, 2509.0809287301227};
-    static const double d[] = {
-        1.0, 42.31333070160091, 687.1870074920579, 5394.196021424751, 21213.794301586597,
-        39307.89580009271, 28729.085735721943, 5226.495278852854};
-    double r = 0.180625 - q * q;
-    return q * gradc_horner(p, 8, r) / gradc_horner(d, 8, r);
-}
-
-static inline double gradc_normal_tail(double tail)
-{
-    static const double near_p[] = {
-        1.4234371107496835, 4.630337846156546, 5.769497221460691, 3.6478483247632045,
-        1.2704582524523684, 0.2417807251774506, 0.022723844989269184, 0.0007745450142783414};
-    static const double near_d[] = {
-        1.0, 2.053191626637759, 1.6763848301838038, 0.6897673349851, 0.14810397642748008,
-        0.015198666563616457, 0.0005475938084995345, 1.0507500716444169e-09};
-    static const double far_p[] = {
-        6.657904643501103, 5.463784911164114, 1.7848265399172913, 0.29656057182850487,
-        0.026532189526576124, 0.0012426609473880784, 2.7115555687434876e-05,
-        2.0103343992922881e-07};
-    static const double far_d[] = {
-        1.0, 0.599832206555888, 0.1369298809227358, 0.014875361290850615, 0.0007868691311456133,
-        1.8463183175100548e-05, 1.421511758316446e-07, 2.0442631033899397e-15};
-    double r = sqrt(-log(tail));
-    if (r <= 5)
-        return gradc_horner(near_p, 8, r - 1.6) / gradc_horner(near_d, 8, r - 1.6);
-    return gradc_horner(far_p, 8, r - 5) / gradc_horner(far_d, 8, r - 5);
-}
-
-/* special.erfinv */
-static inline double gradc_erfinv_f64(double x)
-{
-    double a = fabs(x);
-    if (a <= 0.85)
-        return gradc_normal_center(x / 2) * 0.7071067811865476;
-    if (a < 1)
-        return copysign(gradc_normal_tail((1 - a) / 2), x) * 0.7071067811865476;
-    return a == 1 ? copysign(INFINITY, x) : NAN;
-}
-
-/* special.erfcinv */
-static inline double gradc_erfcinv_f64(double x)
-{
-    double small = x < 2 - x ? x : 2 - x;
-    if (small >= 0.15)
-        return gradc_normal_center((1 - x) / 2) * 0.7071067811865476;
-    if (small > 0)
-        return copysign(gradc_normal_tail(small / 2), 1 - x) * 0.7071067811865476;
-    return small == 0 ? copysign(INFINITY, 1 - x) : NAN;
-}
-
-/* special.psi: a Chebyshev series around the zero, recurrence, asymptotic series, reflection. */
-static inline double gradc_psi_f64(double x)
-{
-    static const double center[] = {
-        0.983570260441567, -0.2270640863346444, 0.03336889902393011, -0.005320077271596548,
-        0.0008788656937820505, -0.00014773492650606044, 2.5060543468359146e-05,
-        -4.2721034029993324e-06, 7.302769272465923e-07, -1.2502886813559594e-07,
-        2.1425009322359472e-08, -3.673295918565179e-09, 6.299717236108931e-10,
-        -1.080593028883266e-10, 1.853735192053638e-11, -3.18023536582553e-12,
-        5.456147570322795e-13, -9.360993131036438e-14, 1.606064636295075e-14,
-        -2.7555431377438815e-15, 4.727736178601912e-16, -8.11148420346509e-17};
-    static const double series[] = {
-        0.08333333333333333, -0.008333333333333333, 0.003968253968253968, -0.004166666666666667,
-        0.007575757575757576, -0.02109279609279609, 0.08333333333333334, -0.4432598039215686,
-        3.0539543302701198, -26.456212121212122, 281.46014492753625};
-    if (x != x)
-        return x;
-    if (x == 0)
-        return -copysign(INFINITY, x);
-    double u = x < 0 ? 1 - x : x, value, shift = 0;
-    if (u >= 10) {
-        double i = 1 / (u * u);
-        value = u > DBL_MAX ? u : log(u) - 0.5 / u - gradc_horner(series, sizeof series / sizeof *series, i) / (u * u);
-    } else {
-        if (u < 1) {
-            shift = -1 / u;
-            u += 1;
-        }
-        while (u >= 2) {
-            u -= 1;
-            shift += 1 / u;
-        }
-        value = ((u - 1.4616321449683622) - 9.549995429965697e-17)
-                * gradc_chebyshev(center, sizeof center / sizeof *center, 2 * u - 3) + shift;
-    }
-    if (x > 0)
-        return value;
-    return x == floor(x) ? NAN : value - GRADC_PI / tan(GRADC_PI * (x - rint(x)));
-}
-
-/* special.tri_gamma: recurrence, asymptotic series, reflection. */
-static inline double gradc_tri_gamma_f64(double x)
-{
-    static const double bernoulli[] = {
-        0.16666666666666666, -0.03333333333333333, 0.023809523809523808, -0.03333333333333333,
-        0.07575757575757576, -0.2531135531135531, 1.1666666666666667, -7.092156862745098,
-        54.971177944862156, -529.1242424242424, 6192.123188405797};
-    if (x != x)
-        return x;
-    double u = x <= 0 ? 1 - x : x, total = 0;
-    while (u < 10) {
-        total += 1 / (u * u);
-        u += 1;
-    }
-    double i = 1 / u;
-    total += i + i * i * (0.5 + i * gradc_horner(bernoulli, sizeof bernoulli / sizeof *bernoulli, i * i));
-    if (x > 0)
-        return total;
-    if (x < -DBL_MAX)
-        return NAN;
-    double root = GRADC_PI / sin(GRADC_PI * (x - rint(x)));
-    return root * root - total;
-}
-
-/* special.polygamma: Hurwitz zeta by summation and the Euler-Maclaurin formula. */
-static inline double gradc_polygamma_f64(double n, double x)
-{
-    static const double bernoulli[] = {
-        0.16666666666666666, -0.03333333333333333, 0.023809523809523808, -0.03333333333333333,
-        0.07575757575757576, -0.2531135531135531, 1.1666666666666667, -7.092156862745098,
-        54.971177944862156, -529.1242424242424, 6192.123188405797};
-    if (n == 0)
-        return gradc_psi_f64(x);
-    if (n == 1)
-        return gradc_tri_gamma_f64(x);
-    if (!(n >= 2 && n <= 150 && n == floor(n) && x >= -1000))
-        return NAN;
-    double s = n + 1, u = x, total = 0;
-    while (u < 12 + n) {
-        total += pow(u, -s);
-        u += 1;
-    }
-    total += pow(u, -n) / n + pow(u, -s) / 2;
-    double term = s * pow(u, -s - 1) / 2;
-    for (int k = 1; k <= (int)(sizeof bernoulli / sizeof *bernoulli); ++k) {
-        total += bernoulli[k - 1] * term;
-        term *= (s + 2 * k - 1) * (s + 2 * k) / (u * u * (2 * k + 1) * (2 * k + 2));
-    }
-    return (fmod(n, 2) == 0 ? -1 : 1) * tgamma(s) * total;
-}
-
-/* special.ierfcx: a three-term recurrence, upwards or as a continued fraction. */
-static inline double gradc_ierfcx_f64(double n, double x)
-{
-    if (!(n >= 0 && n <= 150 && n == floor(n)))
-        return NAN;
-    double value = gradc_erfcx_f64(x), before = 1.1283791670955126;
-    if (x > 1) {
-        int last = (int)n + 150;
-        double ratio = 1 / (x + sqrt(x * x + 2 * last + 4));
-        for (int k = last; k > 0; --k) {
-            ratio = 1 / (2 * x + 2 * (k + 1) * ratio);
-            value *= k <= n ? ratio : 1;
-        }
-        return value;
-    }
-    for (int k = 1; k <= n; ++k) {
-        double next = (before - 2 * x * value) / (2 * k);
-        before = value;
-        value = next;
-    }
-    return value;
-}
-
-/* In float32 these are computed in float64. */
-static inline float gradc_erfcx_f32(float x) { return (float)gradc_erfcx_f64(x); }
-static inline float gradc_log_erfc_f32(float x) { return (float)gradc_log_erfc_f64(x); }
-static inline float gradc_erfinv_f32(float x) { return (float)gradc_erfinv_f64(x); }
-static inline float gradc_erfcinv_f32(float x) { return (float)gradc_erfcinv_f64(x); }
-static inline float gradc_psi_f32(float x) { return (float)gradc_psi_f64(x); }
-static inline float gradc_tri_gamma_f32(float x) { return (float)gradc_tri_gamma_f64(x); }
-static inline float gradc_polygamma_f32(float n, float x) { return (float)gradc_polygamma_f64(n, x); }
-static inline float gradc_ierfcx_f32(float n, float x) { return (float)gradc_ierfcx_f64(n, x); }
-
-#undef GRADC_PI
 #endif

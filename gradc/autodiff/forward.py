@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 from gradc.autodiff import guards
 from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
-from gradc.autodiff.reverse import as_given, grad, targets_of
+from gradc.autodiff.reverse import Wrt, as_given, grad, targets_of
 from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.stable import ROOTS, GraphForms, new_nodes
@@ -43,23 +43,27 @@ from gradc.ir.graph import (
     user_line,
 )
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.sparse.variable import SparseVariable, dense_part
 from gradc.tensor.types import TensorLike
 from gradc.tensor.variable import TensorVariable
 
+Points: TypeAlias = "TensorLike | SparseVariable | Sequence[TensorLike | SparseVariable]"
+
 
 @overload
-def Rop(f: Variable, wrt: Variable | Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
+def Rop(f: Variable, wrt: Wrt, eval_points: Points,
         disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> TensorVariable: ...
 @overload
-def Rop(f: Sequence[Variable], wrt: Variable | Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
+def Rop(f: Sequence[Variable], wrt: Wrt, eval_points: Points,
         disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> list[TensorVariable]: ...
-def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
-        eval_points: TensorLike | Sequence[TensorLike], disconnected_outputs: str = "raise",
+def Rop(f: Variable | Sequence[Variable], wrt: Wrt, eval_points: Points, disconnected_outputs: str = "raise",
         return_disconnected: str = "zero") -> Any:
     """The Jacobian of `f` by `wrt` times the vector `eval_points`.
 
     disconnected_outputs: "raise", "warn" or "ignore" when an output does not depend on `wrt`.
     return_disconnected: "zero", "none" or "disconnected": what stands for its derivative then.
+
+    The point of a sparse matrix has its pattern: one of the same arrays, or the vector of its data.
 
     Shapes: eval_points as wrt (None: zero); the result as f (a list of them if f is a list).
     Raises: ShapeError if wrt and eval_points differ in number or rank, DisconnectedInputError, NullTypeGradError.
@@ -74,8 +78,8 @@ def Rop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
         raise GradientError(f"return_disconnected must be one of 'zero', 'none', 'disconnected', got "
                             f"{quoted(return_disconnected)}{at(user_line())}")
     outputs = [f] if isinstance(f, Variable) else list(f)
-    sources = targets_of(wrt)[1]
-    points = list(eval_points) if isinstance(eval_points, (list, tuple)) else [eval_points]
+    sources = [dense_part(x) for x in targets_of(wrt)[1]]
+    points = [dense_part(t) for t in (eval_points if isinstance(eval_points, (list, tuple)) else [eval_points])]
     if len(sources) != len(points):
         raise ShapeError(f"Rop: expected one evaluation point per variable of wrt, got {len(points)} for "
                          f"{len(sources)}")

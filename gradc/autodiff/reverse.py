@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, overload
 
 from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
@@ -47,11 +47,15 @@ from gradc.ir.graph import (
     user_line,
 )
 from gradc.ir.types import DisconnectedType, NullType, TensorType
+from gradc.sparse.variable import SparseVariable, dense_part, in_pattern
 from gradc.tensor.types import TensorLike
 from gradc.tensor.variable import TensorVariable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+Wrt: TypeAlias = "Variable | SparseVariable | Sequence[Variable | SparseVariable] | Sequence[Variable]"
 
 
 class GradOptions(TypedDict, total=False):
@@ -68,13 +72,21 @@ class GradOptions(TypedDict, total=False):
 def grad(cost: Variable | None, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
          **options: Unpack[GradOptions]) -> TensorVariable: ...
 @overload
+def grad(cost: Variable | None, wrt: SparseVariable, consider_constant: Iterable[Variable] | None = None,
+         **options: Unpack[GradOptions]) -> SparseVariable: ...
+@overload
 def grad(cost: Variable | None, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
          **options: Unpack[GradOptions]) -> list[TensorVariable]: ...
-def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
+@overload
+def grad(cost: Variable | None, wrt: Sequence[Variable | SparseVariable],
+         consider_constant: Iterable[Variable] | None = None, **options: Unpack[GradOptions]) -> list[Any]: ...
+def grad(cost: Variable | None, wrt: Wrt, consider_constant: Iterable[Variable] | None = None,
          disconnected_inputs: str = "raise", add_names: bool = True,
          known_grads: Mapping[Variable, Any] | None = None, return_disconnected: str = "zero",
          null_gradients: str = "raise") -> Any:
     """The gradient of the scalar `cost` by `wrt`, a variable or a list of them: an expression, or a list.
+
+    The gradient by a sparse matrix is one of the same pattern.
 
     consider_constant: variables that are taken as constants: nothing above them gets a gradient through them.
     disconnected_inputs: "raise", "warn" or "ignore" when the cost does not depend on a variable of `wrt`.
@@ -93,7 +105,8 @@ def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_con
     _one_of("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
     _one_of("return_disconnected", return_disconnected.lower(), ("zero", "none", "disconnected"))
     _one_of("null_gradients", null_gradients, ("raise", "return"))
-    single, targets = targets_of(wrt)
+    single, wanted = targets_of(wrt)
+    targets = [dense_part(x) for x in wanted]
     o = Symbolic()
     fixed: dict[Variable, Variable] = {}
     starts: list[tuple[Variable, Guarded]] = []
@@ -119,6 +132,7 @@ def grad(cost: Variable | None, wrt: Variable | Sequence[Variable], consider_con
         elif add_names and g.name is None and cost is not None and cost.name and x.name and g.owner is not None:
             g.name = f"(d{cost.name}/d{x.name})"
         result.append(g)
+    result = [in_pattern(x, g) for x, g in zip(wanted, result)]
     return result[0] if single else as_given(wrt, result)
 
 
@@ -129,7 +143,11 @@ def Lop(f: Variable | Sequence[Variable], wrt: Variable, eval_points: TensorLike
 def Lop(f: Variable | Sequence[Variable], wrt: Sequence[Variable], eval_points: TensorLike | Sequence[TensorLike],
         consider_constant: Iterable[Variable] | None = None,
         disconnected_inputs: str = "raise") -> list[TensorVariable]: ...
-def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
+@overload
+def Lop(f: Variable | Sequence[Variable], wrt: SparseVariable, eval_points: TensorLike | Sequence[TensorLike],
+        consider_constant: Iterable[Variable] | None = None,
+        disconnected_inputs: str = "raise") -> SparseVariable: ...
+def Lop(f: Variable | Sequence[Variable], wrt: Wrt,
         eval_points: TensorLike | Sequence[TensorLike], consider_constant: Iterable[Variable] | None = None,
         disconnected_inputs: str = "raise") -> Any:
     """The row vector `eval_points` times the Jacobian of `f` by `wrt`.
@@ -144,7 +162,8 @@ def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
     if len(outputs) != len(points):
         raise ShapeError(f"Lop: expected one evaluation point per output, got {len(points)} for {len(outputs)}"
                          f"{at(user_line())}")
-    single, targets = targets_of(wrt)
+    single, wanted = targets_of(wrt)
+    targets = [dense_part(x) for x in wanted]
     o = Symbolic()
     starts = [(y, Guarded(_known(o, y, g))) for y, g in zip(outputs, points)]
     backward = _Backward(o, starts, targets, consider_constant, {})
@@ -156,6 +175,7 @@ def Lop(f: Variable | Sequence[Variable], wrt: Variable | Sequence[Variable],
         elif isinstance(g.type, NullType):
             raise NullTypeGradError(f"the gradient by {describe(x)}{at(x.source)} is undefined: {g.type.why}")
         result.append(g)
+    result = [in_pattern(x, g) for x, g in zip(wanted, result)]
     return result[0] if single else as_given(wrt, result)
 
 
@@ -392,12 +412,12 @@ def as_given(given: Any, results: list[Any]) -> Any:
     return tuple(results) if isinstance(given, tuple) else results
 
 
-def targets_of(wrt: Any) -> tuple[bool, list[Variable]]:
+def targets_of(wrt: Any) -> tuple[bool, list[Any]]:
     """(is it a single variable?, the variables to differentiate by)."""
-    single = isinstance(wrt, Variable)
+    single = isinstance(wrt, (Variable, SparseVariable))
     targets = list(wrt) if isinstance(wrt, Iterable) and not single else [wrt]
     for x in targets:
-        if not isinstance(x, Variable):
+        if not isinstance(x, (Variable, SparseVariable)):
             raise TypeMismatchError(f"expected variables to differentiate by, got {quoted(x)} of type "
                                     f"{type(x).__name__}{at(user_line())}")
     return single, targets

@@ -17,6 +17,7 @@ from gradc.codegen.names import C_TYPE, KIND, LOCAL_TYPE, SUFFIX, Blanks, Names
 from gradc.codegen.snippets import c_name
 from gradc.ir import dtypes
 from gradc.ir.routines import GENERIC, Routine, get_routine
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.scalars import Row, get_row
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops.fused import FMA_C
@@ -128,7 +129,7 @@ class Printer:
         self.count = 0                      # statements printed
         self.deepest = 0                    # blocks around one of them
         self.carried = False                # does the innermost loop carry locals?
-        self.snippets: dict[Snippet | ArraySnippet, None] = {}      # of the users, called by what was printed
+        self.snippets: dict[Snippet | ArraySnippet | ScalarFunction, None] = {}      # called by what was printed
         self.lanes: dict[str, str] = {}     # accumulators that have lanes right now, and their arrays
         self._folded: dict[str, str] = {}   # folds of rows together, and where each row finds its own
         self._row = ""                      # the variable of the tile around
@@ -159,10 +160,11 @@ class Printer:
             args = [self.expr(a) for a in e.args]
             if self._sizing and e.row in ("add", "mul") and e.dtype == "int64":
                 return f"gradc_size_{e.row}({', '.join(args)})"
-            if type(e.row) is Row and e.row.snippet is not None:
-                self.snippets[e.row.snippet] = None
             if e.row in SIZE_FUNCTIONS:
                 return f"gradc_{e.row}({', '.join(args)})"
+            row = get_row(e.row)
+            if (called := row.snippet or row.function) is not None:
+                self.snippets[called] = None
             text = row_template(e.row, e.args[-1].dtype, e.dtype)[whole].format(*args)
             if self.carried and e.row in STEP_ROWS and e.dtype in dtypes.FLOATS:
                 return text.replace("gradc_", "gradc_step_", 1)

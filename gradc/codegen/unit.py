@@ -17,6 +17,7 @@ from gradc.codegen.printer import Printer, listed, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
+from gradc.ir.scalar_code import ScalarFunction, c_functions
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops import look
 from gradc.loops.nodes import (
@@ -101,7 +102,8 @@ class _Unit:
         self.made = kernel.made or tuple([out.shape for out in kernel.outputs])
         self.late = {s.name for section in kernel.sections if section.measures for s in section.body
                      if type(s) is Define}          # sizes that are not known from the start
-        self.snippets: dict[Snippet | ArraySnippet, None] = {}      # functions of the users' own that sections call
+        # functions that sections call: special ones, and the users' own
+        self.snippets: dict[Snippet | ArraySnippet | ScalarFunction, None] = {}
 
     def build(self) -> CUnit:
         k = self.kernel
@@ -117,8 +119,9 @@ class _Unit:
         measured = [self.measure_late(k.sections[number - 1], name) for number, name in reversed(self.measures.items())]
         for number, name in self.measures.items():
             self.called_at[number] += _checked(f"{name}({self.arguments()});")
-        header = self.header()
-        own = definitions(self.snippets, header.count("\n") + 2)
+        special = c_functions([s for s in self.snippets if isinstance(s, ScalarFunction)])
+        header = "\n".join([self.header(), *special])
+        own = definitions([s for s in self.snippets if not isinstance(s, ScalarFunction)], header.count("\n") + 2)
         parts = [header, *own, *self.measure(list(k.prologue)),
                  *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.alike.values() for line in function.text()], *self.functions,

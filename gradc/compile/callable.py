@@ -13,7 +13,7 @@ import numpy as np
 
 from gradc.compile.ingest import Argument, Cell, Ingested
 from gradc.compile.profile import Profile
-from gradc.errors import GraphError, shown
+from gradc.errors import GraphError, at, shown, user_line
 from gradc.ir.graph import Variable, describe
 from gradc.runtime.toolchain import dispatch
 
@@ -66,8 +66,8 @@ class Function(Generic[Result]):
 
     def __setitem__(self, key: Variable | str, value: object) -> None:
         argument, cell = _cell(self.maker.ingested, key)
-        new = argument.type.filter(value, strict=argument.strict, allow_downcast=argument.allow_downcast,
-                                   name=f"the new value of {describe(argument.variable)}")
+        name = f"the new value of {describe(argument.variable)}{at(user_line())}"
+        new = argument.type.filter(value, strict=argument.strict, allow_downcast=argument.allow_downcast, name=name)
         cell[0] = new.copy() if isinstance(new, np.ndarray) else new
 
     @property

@@ -17,9 +17,11 @@ from gradc.compile.callable import Function
 from gradc.compile.ingest import In, Out, ingest
 from gradc.compile.maker import Maker
 from gradc.compile.mode import Mode
+from gradc.compile.sparse_function import is_sparse_request, sparse_function
 from gradc.errors import GraphError, at, listed, quoted, shown
 from gradc.ir import graph
 from gradc.ir.graph import Variable, describe, user_line
+from gradc.sparse.variable import OPERATIONS, SparseVariable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Function", "In", "Out", "function"]
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
-Output: TypeAlias = "Variable | Out"
-Inputs: TypeAlias = "Sequence[Variable | In]"
+Output: TypeAlias = "Variable | SparseVariable | Out"
+Inputs: TypeAlias = "Sequence[Variable | In] | Sequence[Variable | SparseVariable | In]"
 Replacements: TypeAlias = "Mapping[Any, Any] | Sequence[tuple[Variable, Any]] | None"
 
 
@@ -74,6 +76,9 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
     profile:  True (or a title) counts calls and their time: `f.profile`, see `gradc.compile.profile`
     accept_inplace: accepted for compatibility: memory is planned by gradc
 
+    Sparse matrices (`gradc.sparse`) among inputs, outputs, updates and givens: calls take and return SciPy's, or tuples
+    of their arrays, see `gradc.compile.sparse_function`.
+
     Raises: TypeMismatchError, UnusedInputError, MissingInputError, GraphError for a request that makes no sense;
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """
@@ -81,6 +86,10 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
         raise GraphError(f"the name of a function is a string, got {quoted(name)}{at(user_line())}")
     if not (profile is None or isinstance(profile, (bool, str))):
         raise GraphError(f"profile is True, False or a title, got {quoted(profile)}{at(user_line())}")
+    if is_sparse_request(inputs, outputs, updates, givens):
+        return sparse_function(function, inputs, outputs, updates, givens, mode=mode, name=name, profile=profile,
+                               no_default_updates=no_default_updates, allow_input_downcast=allow_input_downcast,
+                               on_unused_input=on_unused_input, rebuild_strict=rebuild_strict, trust_input=trust_input)
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
                           on_unused_input, rebuild_strict)
@@ -107,4 +116,11 @@ def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, op
     return kept[key](*given.values())
 
 
+def _matrix_of(x: SparseVariable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+    """What `SparseVariable.eval` says."""
+    given = dict(inputs_to_values or {})
+    return function(list(given), x, **options)(*given.values())
+
+
 graph.evaluation = _value_of
+OPERATIONS["eval"] = _matrix_of

@@ -368,8 +368,8 @@ def _argument(in_: In, allow_downcast: bool | None) -> Argument:
     if hasattr(in_.value, "container"):
         cell = in_.value.container.storage
     else:
-        cell = [v.type.filter(in_.value, strict=argument.strict,
-                              allow_downcast=argument.allow_downcast, name=f"the default of {describe(v)}",
+        cell = [v.type.filter(in_.value, strict=argument.strict, allow_downcast=argument.allow_downcast,
+                              name=f"the default of {describe(v)}{at(v.source)}",
                               advice="cast it, or say In(..., allow_downcast=True)")]
         if isinstance(v.type, TensorType) and not in_.borrow:
             cell[0] = cell[0].copy()

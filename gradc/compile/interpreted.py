@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.compile.callable import Function, title_of
 from gradc.compile.ingest import Ingested
-from gradc.errors import BadArgumentError, ExecutionError, GradcError, listed, shown
+from gradc.errors import BadArgumentError, ExecutionError, GradcError, at, listed, shown
 from gradc.ir import interp
 from gradc.ir.distributions import copied
 from gradc.ir.graph import describe
@@ -182,7 +182,7 @@ class InterpretedCall:
 
 def _typed(value: object, ingested: Ingested, place: int) -> Any:
     a = ingested.arguments[place]
-    return a.type.filter(value, name=f"the update of {describe(a.variable)}")
+    return a.type.filter(value, name=f"the update of {describe(a.variable)}{at(a.variable.source)}")
 
 
 def _packed(results: Values, ingested: Ingested) -> Any:

@@ -30,7 +30,7 @@ KEPT = 8        # of the latest sizes, in Python; a compiled function keeps the 
 class Compressed:
     """`colors`, up to `count`: of the columns if `by_columns`, else of the rows.
 
-    Entry k is element `places[k]` of the sums, one behind the other; `indices` and `indptr` are those of a `CSR`.
+    Entry k is element `places[k]` of the sums, one behind the other; `indices` and `indptr` are those of a csr matrix.
     """
 
     by_columns: bool

@@ -1,4 +1,8 @@
-"""Sparse matrices of linear maps as three dense variables, rows compressed (CSR): data, indices, indptr.
+"""Sparse matrices of linear maps, in csr format.
+
+The entries are those of the pattern, in order, but where bands that are not next to the diagonal are all there is and
+sizes are not static: then each row has one entry per band; those that would lie outside of the matrix are 0, in the
+first or last column.  2**31 entries and more are refused.
 
     banded       the map is a sum of diagonals, found by `autodiff.sparsity`, whatever the sizes
     compressed   else `control.compression` finds which entries can differ from 0 and which rows or columns can be
@@ -10,7 +14,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,39 +28,41 @@ from gradc.ir.convert import inline, to_program
 from gradc.ir.graph import Constant, Variable, apply, clone_replace, graph_inputs, user_line
 from gradc.ir.program import Builder, Program, Var, rebuild, tensor
 from gradc.ir.types import TensorType
-from gradc.tensor.convert import as_tensor_variable
+from gradc.sparse.variable import SparseVariable
+from gradc.tensor.convert import as_tensor_variable, size_of
 from gradc.tensor.variable import TensorVariable
 
 RUNS = 16       # entries that lie in more runs than this are picked one by one
 
 
-class CSR(NamedTuple):
-    """A sparse matrix: row i has the values data[indptr[i]:indptr[i + 1]] in the columns indices[...].
+def sparse_matrix(x: TensorVariable, reverse: LinearMap, forward: Callable[[], LinearMap] | None, *,
+                  symmetric: bool = False) -> SparseVariable:
+    """The matrix of the map u -> u J (`reverse`), the same as that of t -> J t (`forward`, where it can be had).
 
-    Indices are int32, as SciPy's; 2**31 entries and more are refused.
-    `scipy.sparse.csr_matrix((data, indices, indptr), shape)` takes it as it is.  The entries are those of the pattern,
-    but where bands that are not next to the diagonal are all there is and sizes are not static: then each row has one
-    entry per band; those that would lie outside of the matrix are 0, in the first or last column.  Entries of a row are
-    ordered by column.
+    x: what the map derives by; its elements are the columns.
     """
+    banded = _found_banded(reverse)
+    data, indices, indptr = map(as_tensor_variable, banded or _arrays(reverse, forward, symmetric))
+    shape = size_of(as_tensor_variable(reverse.like), 0), size_of(x, 0)
+    return SparseVariable("csr", data, indices, indptr, shape, banded is None or isinstance(indices, Constant))
 
-    data: TensorVariable
-    indices: TensorVariable
-    indptr: TensorVariable
 
-
-def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *, symmetric: bool = False) -> CSR:
-    """The matrix of the map u -> u J (`reverse`), the same as that of t -> J t (`forward`, where it can be had)."""
+def _found_banded(reverse: LinearMap) -> list[Variable] | None:
+    """Data, indices and indptr of a sum of diagonals; None if the map is none."""
     opened = Opened(reverse)
     try:
         linear = opened.linear()
     except Unbatchable:
-        linear = None
-    if linear is not None:
-        along, others = bands(opened.builder, linear)
-        found = None if others else _banded(opened.builder, linear, along)
-        if found is not None:
-            return CSR(*map(as_tensor_variable, opened.expressions(found)))
+        return None
+    if linear is None:
+        return None
+    along, others = bands(opened.builder, linear)
+    found = None if others else _banded(opened.builder, linear, along)
+    return None if found is None else opened.expressions(found)
+
+
+def _arrays(reverse: LinearMap, forward: Callable[[], LinearMap] | None, symmetric: bool) -> list[Variable]:
+    """Data, indices and indptr, in order."""
     inputs = [v for v in graph_inputs([reverse.result]) if v is not reverse.u and not isinstance(v, Constant)]
     program = to_program([reverse.u, *inputs], [reverse.result])
     try:
@@ -72,18 +77,18 @@ def sparse_matrix(reverse: LinearMap, forward: Callable[[], LinearMap] | None, *
     return _full(linear_matrix(reverse))
 
 
-def _known(found: Compressed, given: LinearMap) -> CSR:
+def _known(found: Compressed, given: LinearMap) -> list[Variable]:
     """Where all sizes are static, hence the pattern is constant."""
     opened = Opened(given)
     b = opened.builder
     seeds = np.arange(found.count)[:, None] == found.colors
     data = _entries_of(opened, b.constant(seeds, tensor(opened.args[0]).dtype), b.constant(found.places, "int64"))
     arrays = [data, b.constant(found.indices, "int32"), b.constant(found.indptr, "int32")]
-    return CSR(*map(as_tensor_variable, opened.expressions(arrays)))
+    return opened.expressions(arrays)
 
 
 def _at_run_time(program: Program, inputs: Sequence[Variable], reverse: LinearMap,
-                 forward: Callable[[], LinearMap] | None, symmetric: bool) -> CSR:
+                 forward: Callable[[], LinearMap] | None, symmetric: bool) -> list[Variable]:
     """Where a run tells the sizes: the pattern is an Op of them."""
     sizes = [apply(ops.ShapeOf(k), x) for x in (reverse.like, *inputs)
              for k, size in enumerate(getattr(x.type, "shape", ())) if size is None]
@@ -106,7 +111,7 @@ def _at_run_time(program: Program, inputs: Sequence[Variable], reverse: LinearMa
     data = entries(reverse)
     if forward is not None and not symmetric:
         data = ifelse(by_columns, entries(forward()), data)
-    return CSR(*map(as_tensor_variable, (data, indices, indptr)))
+    return [data, indices, indptr]
 
 
 def _entries_of(opened: Opened, seeds: Var, places: Var) -> Var:
@@ -196,7 +201,7 @@ def _positive(b: Builder, n: Var) -> Var:
     return b.map("maximum", n, b.constant(0, "int64"))
 
 
-def _full(matrix: Variable) -> CSR:
+def _full(matrix: Variable) -> list[Variable]:
     """All entries of a matrix."""
     b = Builder()
     x = b.input(matrix.type)
@@ -205,4 +210,4 @@ def _full(matrix: Variable) -> CSR:
     columns = b.apply(ops.Broadcast(), b.apply(ops.Iota(), m), n, m)
     indptr = b.map("mul", m, b.apply(ops.Iota(), b.map("add", n, b.constant(1, "int64"))))
     data, indices = [b.apply(ops.Reshape(1), v, count) for v in (x, columns)]
-    return CSR(*map(as_tensor_variable, inline(b.program(_entries(b, data, indices, indptr, count)), [matrix])))
+    return inline(b.program(_entries(b, data, indices, indptr, count)), [matrix])

@@ -13,12 +13,14 @@ from typing import Any, Literal, overload
 from gradc.autodiff.forward import Rop
 from gradc.autodiff.reverse import Lop, grad
 from gradc.autodiff.symbolic import cotangent_dtype
-from gradc.control.csr import CSR, sparse_matrix
+from gradc.control.csr import sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
 from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, graph, ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
+from gradc.sparse.variable import SparseVariable
+from gradc.tensor.convert import as_tensor_variable
 from gradc.tensor.variable import TensorVariable
 
 
@@ -47,7 +49,8 @@ def jacobian(expression: Variable, wrt: Variable, consider_constant: Iterable[Va
              mode: str | None = None) -> TensorVariable: ...
 @overload
 def jacobian(expression: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
-             disconnected_inputs: str = "raise", *, sparse: Literal[True], mode: str | None = None) -> CSR: ...
+             disconnected_inputs: str = "raise", *, sparse: Literal[True],
+             mode: str | None = None) -> SparseVariable: ...
 @overload
 def jacobian(expression: Variable, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
              disconnected_inputs: str = "raise", *, sparse: bool = False, mode: str | None = None) -> list[Any]: ...
@@ -57,7 +60,7 @@ def jacobian(expression: Variable, wrt: Variable | Sequence[Variable],
     """The derivatives of all elements of `expression` by all elements of `wrt`, a variable or a list of them.
 
     consider_constant, disconnected_inputs: as in grad.
-    sparse: a `CSR` (data, indices, indptr) of the entries that can differ from 0; for vectors.
+    sparse: a csr matrix (`gradc.sparse`), with entries where it can differ from 0; for vectors.
     mode: "reverse" or "forward"; default: forward where static sizes say that `wrt` is the smaller side.
 
     Shapes: expression.shape + wrt.shape (a list of them if wrt is a list).   Dtype: as grad.
@@ -79,7 +82,7 @@ def hessian(cost: Variable, wrt: Variable, consider_constant: Iterable[Variable]
             disconnected_inputs: str = "raise", *, sparse: Literal[False] = False) -> TensorVariable: ...
 @overload
 def hessian(cost: Variable, wrt: Variable, consider_constant: Iterable[Variable] | None = None,
-            disconnected_inputs: str = "raise", *, sparse: Literal[True]) -> CSR: ...
+            disconnected_inputs: str = "raise", *, sparse: Literal[True]) -> SparseVariable: ...
 @overload
 def hessian(cost: Variable, wrt: Sequence[Variable], consider_constant: Iterable[Variable] | None = None,
             disconnected_inputs: str = "raise", *, sparse: bool = False) -> list[Any]: ...
@@ -87,7 +90,7 @@ def hessian(cost: Variable, wrt: Variable | Sequence[Variable], consider_constan
             disconnected_inputs: str = "raise", *, sparse: bool = False) -> Any:
     """The second derivatives of the scalar `cost` by all pairs of elements of `wrt`, a variable or a list of them.
 
-    sparse: a `CSR` (data, indices, indptr) of the entries that can differ from 0; for vectors.
+    sparse: a csr matrix (`gradc.sparse`), with entries where it can differ from 0; for vectors.
 
     Shapes: wrt.shape + wrt.shape (a list of them, one for each variable, if wrt is a list).
     Raises: NonScalarCostError (a TypeError) if the cost is not 0-dimensional, as jacobian else.
@@ -119,7 +122,7 @@ def _each(wrt: Any, made: Callable[[Variable], Any]) -> Any:
 
 
 def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected_inputs: str, sparse: bool,
-            mode: str | None, *, symmetric: bool) -> Variable | CSR:
+            mode: str | None, *, symmetric: bool) -> Variable | SparseVariable:
     if not isinstance(x, Variable):
         raise TypeMismatchError(f"expected variables to differentiate by, got {quoted(x)} of type {type(x).__name__}")
 
@@ -138,7 +141,7 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         if y.type.ndim != 1 or x.type.ndim != 1:
             raise ShapeError(f"a sparse matrix of derivatives is that of a vector by a vector, got {y.type} by "
                              f"{describe(x)} of type {x.type}{at(x.source)}; flatten them")
-        return sparse_matrix(reverse(), forward if fixed is None else None, symmetric=symmetric)
+        return sparse_matrix(as_tensor_variable(x), reverse(), forward if fixed is None else None, symmetric=symmetric)
     if mode == "forward" or (mode is None and fixed is None and _elements(x) < _elements(y)):
         matrix = linear_matrix(forward())
         n = x.type.ndim

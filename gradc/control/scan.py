@@ -444,8 +444,9 @@ def _stand_in(v: Variable) -> Variable:
 def _new_value(variable: Variable, value: Any) -> Variable:
     """`value` as something that can follow `variable`."""
     if not isinstance(value, Variable):
-        value = variable.type.constant_class(variable.type, variable.type.filter(value, name="an update")) \
-            if isinstance(variable.type, TensorType) else value
+        kind = variable.type
+        value = kind.constant_class(kind, kind.filter(value, name=f"an update{at(user_line())}")) \
+            if isinstance(kind, TensorType) else value
     have, want = value.type, variable.type
     if isinstance(want, TensorType) and isinstance(have, TensorType):
         same = have.dtype == want.dtype and have.ndim == want.ndim and all(

@@ -21,7 +21,7 @@ from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Program, Var, bodies, inline, tensor
-from gradc.ir.routines import UserRoutine, get_routine
+from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
 from gradc.ir.types import RngType, TensorType, Type
@@ -351,12 +351,26 @@ def _draws(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) 
     """All draws from the one state: those of row k are what is drawn after those of row k - 1."""
     (state, *parameters), (_, sizes) = op.split(args)
     n, given = _count(builder, args, batched), []
-    for p, flag in zip(parameters, batched[1:]):
-        if flag:                        # parameters are scalars, or as large as the draws
-            p = builder.apply(ops.Broadcast(), _padded(builder, p, len(sizes)), n, *sizes)
-        given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
+    for p, flag, core in zip(parameters, batched[1:], get_routine(op.routine).cores[0][1:]):
+        if core == STATED:              # a scalar, or as large as the draws
+            if flag:
+                p = builder.apply(ops.Broadcast(), _padded(builder, p, len(sizes)), n, *sizes)
+            given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
+        elif not core:
+            if flag:
+                raise Ragged(f"{op} takes one {tensor(p).dtype} for all draws")
+            given.append(p)
+        else:                           # sets along the first axis, which share the draws evenly
+            several = flag or tensor(p).shape[0] != 1
+            given.append(_joined(builder, p if flag else repeat(builder, p, n)) if several else p)
     after, draws = builder.apply(ops.Call(op.routine, (0, len(sizes) + 1)), state, *given, n, *sizes)
     return [(after, False), (draws, True)]
+
+
+def _joined(builder: Builder, x: Var) -> Var:
+    """x with its first two axes as one."""
+    count, *rest = [builder.size(x, k) for k in range(1, tensor(x).ndim)]
+    return builder.apply(ops.Reshape(tensor(x).ndim - 1), x, builder.map("mul", builder.size(x, 0), count), *rest)
 
 
 def _python(builder: Builder, user: object, args: Sequence[Var], batched: Flags) -> Result:

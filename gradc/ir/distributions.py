@@ -182,7 +182,7 @@ def drawn(name: str, state: np.random.Generator, shape: tuple[int, ...], paramet
 
 def fault(name: str, what: str, parameters: Sequence[object]) -> str:
     """The message for parameters that NumPy refuses; numbers, or what stands for them in a format string."""
-    return f"{name}_rv failed: {what}; got the parameters ({', '.join(map(str, parameters))})"
+    return f"{name} failed: {what}; got the parameters ({', '.join(map(str, parameters))})"
 
 
 def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[np.ndarray]) -> list[Any]:

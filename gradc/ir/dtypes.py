@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import TypeMismatchError, quoted
+from gradc.errors import TypeMismatchError, at, quoted, user_line
 
 DTypeLike: TypeAlias = "str | np.dtype[Any] | type[Any]"       # what users name a dtype by
 
@@ -44,7 +44,7 @@ def check_dtype(dtype: DTypeLike) -> str:
     except TypeError:
         name = str(dtype)
     if name not in ITEMSIZE:
-        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {quoted(dtype)}")
+        raise TypeMismatchError(f"expected a dtype out of {', '.join(ALL)}, got {quoted(dtype)}{at(user_line())}")
     return name
 
 
@@ -79,7 +79,7 @@ def autocast(value: object) -> np.ndarray:
                 return np.asarray(value, dtype=dtype)
         if 0 <= value <= np.iinfo("uint64").max:
             return np.asarray(value, dtype="uint64")
-        raise TypeMismatchError(f"the integer {value} does not fit in 64 bits; use a float instead")
+        raise TypeMismatchError(f"the integer {value} does not fit in 64 bits{at(user_line())}; use a float instead")
     if isinstance(value, float):
         with np.errstate(over="ignore"):
             single = np.float32(value)

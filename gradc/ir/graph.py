@@ -10,63 +10,22 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
 
 import numpy as np
 
 from gradc.config import config, heed
 from gradc.errors import GraphError, MissingInputError, SourceLine, TypeMismatchError, at, quoted
+from gradc.errors import user_line as user_line
 from gradc.ir import infer, ops
 from gradc.ir.shapes import describe as describe
 from gradc.ir.types import DisconnectedType, NullType, TensorType, Type
 
 if TYPE_CHECKING:       # the class of variables of TensorType, which the tensor layer registers
     from gradc.tensor.variable import TensorVariable
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_MODULE_OF_FILE: dict[str, bool] = {}
-
-
-def is_user_frame(frame: FrameType) -> bool:
-    """Is it code outside gradc that runs in the frame?"""
-    name = frame.f_code.co_filename
-    inside = _MODULE_OF_FILE.get(name)
-    if inside is None:
-        inside = _MODULE_OF_FILE[name] = name.startswith(_PACKAGE)
-    return not inside
-
-
-_told: ContextVar[SourceLine | None] = ContextVar("where the user wrote what is built", default=None)
-
-
-@contextmanager
-def written_at(line: SourceLine | None) -> Iterator[None]:
-    """What is built in this context was written by the user at this line (None: where it is built)."""
-    token = _told.set(line)
-    try:
-        yield
-    finally:
-        _told.reset(token)
-
-
-def user_line() -> SourceLine | None:
-    """(file, line) of the innermost frame outside gradc: where the user wrote it."""
-    told = _told.get()
-    if told is not None:
-        return told
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if not _MODULE_OF_FILE.get(frame.f_code.co_filename) and is_user_frame(frame):
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return None
 
 
 class Tag(SimpleNamespace):

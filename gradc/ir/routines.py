@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import dtypes, matrices
+from gradc.ir import compressed, draws, dtypes, matrices
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -126,7 +126,7 @@ class Routine:
         return min(rank, MOST_SHOWN - self.shown)
 
     def __str__(self) -> str:
-        return f"{self.name}_rv" if self.has_state else self.name
+        return self.name
 
 
 @cache
@@ -218,6 +218,15 @@ def _distribution(row: Distribution) -> Routine:
                    overwrites=0)
 
 
+def _draws(name: str, takes: tuple[str, ...], cores: str, gives: str, *faults: str, shown: int = 0,
+           works: bool = True) -> Routine:
+    """Draws of vectors, or out of given values: the next state, and the draws, of the shape stated."""
+    return Routine(name, f"(),{cores}->(),(...)", ("state", *takes), ("state", gives), getattr(draws, name), name,
+                   ("C",) * (1 + len(takes)), faults=tuple([("BadValueError", f"{name.partition('_')[0]}_rv failed: "
+                                                             f"ValueError: {what}") for what in faults]),
+                   shown=shown, overwrites=0, works=works, title=name.partition("_")[0])
+
+
 def solve_name(upper: bool, unit: bool) -> str:
     """The row that solves with a triangular matrix; unit: its diagonal is 1, whatever stands there."""
     return f"solve_{'upper' if upper else 'lower'}{'_unit' * unit}"
@@ -252,6 +261,10 @@ def _factors(name: str, signature: str, gives: int, value: Callable[..., object]
 
 
 _LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
+
+_SPARSE = (("BadValueError", "sparse matrix: indptr says that row {0} (column, of a csc matrix) has its entries from "
+                             "{1} to {2}, of {3}"),
+           ("IndexOutOfBoundsError", "sparse matrix: index {0} is out of bounds for size {1}"))
 
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
@@ -301,7 +314,7 @@ _ROWS = (
             ("C", "C"), title="slogdet"),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
-        ("LinAlgError", "complete_basis: there are more columns than rows"),)),
+        ("LinAlgError", "an orthogonal basis has no more columns than rows"),)),
     _factors("eigh", "(m,m)->(m),(m,m)", 2, matrices.eigh, (_not_finite("eigh"),)),
     _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
     _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),
@@ -327,13 +340,41 @@ _ROWS = (
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
+    Routine("count_true", "(n)->()", ("bool",), ("int64",), lambda mask: np.asarray(np.count_nonzero(mask)),
+            "count_true", ("C",)),
     # the positions of the true elements of a mask, whose number is stated
     Routine("nonzero", "(n)->(...)", ("bool",), ("int64",), _nonzero, "nonzero", ("C",),
             positions=True),
     # how often each of 0, 1, ... occurs; the number of counts is stated
     Routine("bincount", "(n)->(...)", ("int64",), ("int64",), _bincount, "bincount", ("C",), faults=(
         ("BadValueError", "bincount: elements must not be negative, got {0}"),), shown=1),
+    *[Routine(f"covariance_{method}", "(m,m),()->(m,m)", ("float64", "float64"), ("float64",),
+              draws.covariance_factor(method), "covariance_factor", ("C", "C"), (number,),
+              (("LinAlgError", "multivariate_normal_rv failed: the covariance has nan or inf"),
+               ("BadValueError", "multivariate_normal_rv failed: ValueError: covariance is not symmetric "
+                "positive-semidefinite")), cost=("m", "m", "m"), blas=True, works=True, title="multivariate_normal")
+      for number, method in enumerate(("svd", "eigh"))],
+    # matrices of compressed rows: where each row begins and ends in the entries, their columns, their values
+    *[Routine(name, f"(r),(r),(e),{signature}", ("int32",) * 3 + takes, ("real",), value, name, ("C",) * 5,
+              faults=_SPARSE, shown=4, cost=("e", "n"), title="a product with a sparse matrix")
+      for name, signature, takes, value in (
+          ("csr_dot", "(e),(m,n)->(r,n)", ("real",) * 2, compressed.dot),
+          # the last argument tells how many columns the matrix has
+          ("csr_transposed_dot", "(e),(r,n),(m)->(m,n)", ("real", "real", "int64"), compressed.transposed_dot),
+          # of rows of two matrices, for each entry
+          ("csr_sampled_dot", "(r,n),(m,n)->(e)", ("real",) * 2, compressed.sampled_dot))],
+    # for each entry its row
+    Routine("csr_rows", "(r),(r),(e)->(e)", ("int32",) * 3, ("int64",), compressed.rows, "csr_rows", ("C",) * 3,
+            faults=_SPARSE[:1], shown=4, title="a sparse matrix"),
     *map(_distribution, DISTRIBUTIONS.values()),
+    _draws("permutation", ("int64",), "()", "int64", works=False),
+    _draws("choice", ("int64",) * 3, "(),(),()", "int64", "Cannot take a larger sample than population when replace is "
+           "False; got a sample of {0} out of {1}", shown=2),
+    _draws("choice_weighted", ("int64", "float64"), "(),(b,k)", "int64", "Fewer non-zero entries in p than size; got "
+           "{0} for {1}", shown=2),
+    _draws("dirichlet", ("float64",), "(b,k)", "float64", "alpha < 0; got {0:float}", shown=1),
+    _draws("multinomial", ("int64", "float64"), "(c),(b,k)", "int64", "n < 0; got {0}", "sum(pvals[:-1]) > 1.0",
+           shown=2, works=False),
 )
 ROUTINES: dict[str, Routine] = {row.name: row for row in _ROWS}
 

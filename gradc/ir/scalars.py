@@ -23,7 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
-from gradc.ir import dtypes, elementary, special
+from gradc.ir import dtypes, elementary
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.snippet import Snippet
 from gradc.record import record
 
@@ -107,6 +108,19 @@ def _select(cond: str, *d: str) -> tuple[str, str]:
     return _common(*d)
 
 
+def _scaled(d: str, n: str) -> tuple[str, str]:
+    """Floats beside powers of two."""
+    return _floating(d)
+
+
+def _exponent(d: str) -> tuple[str, str]:
+    return dtypes.floating(d), "int32"
+
+
+def _bits(d: str) -> tuple[str, str]:
+    return _shift(d)[0], "uint8"
+
+
 def _second(a: str, b: str) -> tuple[str, str]:
     return b, b
 
@@ -114,7 +128,8 @@ def _second(a: str, b: str) -> tuple[str, str]:
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
     "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
     "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
-    "magnitude": _magnitude, "phase": _phase, "select": _select, "second": _second,
+    "magnitude": _magnitude, "phase": _phase, "real": _floating,
+    "scaled": _scaled, "exponent": _exponent, "bits": _bits, "select": _select, "second": _second,
 }
 
 # Cost of one element in units of an addition, measured with libmvec on AVX-512: what fusion weighs
@@ -126,6 +141,7 @@ COST = {"free": 0, "add": 1, "fma": 2, "divide": 4, "root": 5, "exp": 10, "power
 DOMAINS: dict[str, tuple[float, float]] = {
     "all": (-4.0, 4.0), "positive": (0.1, 8.0), "negative": (-8.0, -0.05), "unit": (-0.95, 0.95),
     "above_one": (1.05, 8.0), "above_minus_one": (-0.9, 8.0), "zero_to_two": (0.05, 1.95),
+    "zero_to_one": (0.02, 0.98), "below_zero": (-0.35, -0.01),
 }
 
 
@@ -147,11 +163,15 @@ class Row:
     vector: bool = True                # has a vectorisable C form
     pretty: str | None = None          # pp's template, e.g. "({0} + {1})"; None: name(args)
     snippet: Snippet | None = None     # of a CFunction: the function that `c` calls, and its dtypes
+    function: ScalarFunction | None = None      # that `c` calls, where it stands in no header
 
     def dtypes(self, *args: str) -> tuple[str, str]:
         """(compute dtype, result dtype) for arguments of these dtypes."""
         if self.snippet is not None:    # C converts from the dtype that all declared ones have in common
             return dtypes.upcast(*[dtype for _, dtype in self.snippet.inputs]), self.snippet.output
+        if self.rule == "real" and not set(dtypes.COMPLEX).isdisjoint(args):
+            raise TypeMismatchError(f"{self.name} is defined for real numbers, got {' and '.join(args)}; take the "
+                                    "real part, or abs")
         return _row_dtypes(self.rule, args)
 
     @property
@@ -217,21 +237,17 @@ def _zero(o: Value, g: Value) -> Value:
     return o.const(0, g)
 
 
-def _keep(o: Value, condition: Value, g: Value) -> Value:
+def keep(o: Value, condition: Value, g: Value) -> Value:
     """g where the condition holds, else 0 (a product would make nan of 0 * inf)."""
     return o.switch(condition, g, _zero(o, g))
 
 
 def _curvature(o: Value, g: Value, a: Value, b: Value, h: Value) -> Value:
     """g * a * b / h, and 0 where h is 0."""
-    return _keep(o, o.neq(h, o.const(0, h)), o.mul(o.mul(g, a), o.true_divide(b, h)))
+    return keep(o, o.neq(h, o.const(0, h)), o.mul(o.mul(g, a), o.true_divide(b, h)))
 
 
-_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-_HALF_ROOT_PI = math.sqrt(math.pi) / 2
-
-
-def _difference(o: Value, g: Value, x: Value, y: Value) -> Value:
+def difference(o: Value, g: Value, x: Value, y: Value) -> Value:
     """x - y, and 0 (not nan) for equal infinities."""
     return o.switch(o.and_(o.isinf(x), o.eq(x, y)), o.const(0, g), o.sub(x, y))
 
@@ -247,30 +263,6 @@ def _power_slope(o: Value, g: Value, x: Value, y: Value) -> Value:
             safe = o.or_(safe, o.invert(o.isinf(o.reciprocal(x))))
         base = o.switch(safe, x, o.const(1, x))
     return o.mul(o.mul(g, y), o.pow(base, o.sub(y, o.const(1, y))))
-
-
-def _ierfcx_slope(o: Value, g: Value, out: Value, n: Value, x: Value) -> Value:
-    """g * -2 (n+1) ierfcx(n+1, x)."""
-    following = o.add(n, o.const(1, n))
-    return o.mul(g, o.mul(o.mul(o.const(-2, g), following), o.ierfcx(following, x)))
-
-
-def _gauss(o: Value, g: Value, x: Value) -> Value:
-    """2/sqrt(pi) * exp(-x**2), the derivative of erf."""
-    return o.mul(o.const(_TWO_OVER_ROOT_PI, g), o.exp(o.neg(o.square(x))))
-
-
-def _inverse_mills(o: Value, g: Value, x: Value) -> Value:
-    """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
-    zero = o.const(0, g)
-    right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
-    left = o.minimum(x, zero)
-    return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
-
-
-def _inverse_gauss(o: Value, g: Value, out: Value) -> Value:
-    """sqrt(pi)/2 * exp(out**2), the derivative of erfinv where it takes the value out."""
-    return o.mul(o.const(_HALF_ROOT_PI, g), o.exp(o.square(out)))
 
 
 # --- arithmetic
@@ -383,18 +375,18 @@ row("round_half_away_from_zero", 1, "same", elementary.round_half_away_from_zero
 # --- extremes: at a tie the first argument gets the gradient, so that the derivative is that of one of the two
 
 row("maximum", 2, "common", np.maximum, "gradc_maximum_{t}({0}, {1})",
-    d=(lambda o, g, out, x, y: _keep(o, o.ge(x, y), g),
-       lambda o, g, out, x, y: _keep(o, o.lt(x, y), g)),
+    d=(lambda o, g, out, x, y: keep(o, o.ge(x, y), g),
+       lambda o, g, out, x, y: keep(o, o.lt(x, y), g)),
     identity="lowest", commutative=True)
 row("minimum", 2, "common", np.minimum, "gradc_minimum_{t}({0}, {1})",
-    d=(lambda o, g, out, x, y: _keep(o, o.le(x, y), g),
-       lambda o, g, out, x, y: _keep(o, o.gt(x, y), g)),
+    d=(lambda o, g, out, x, y: keep(o, o.le(x, y), g),
+       lambda o, g, out, x, y: keep(o, o.gt(x, y), g)),
     identity="highest", commutative=True)
 row("clip", 3, "common", elementary.clip, "gradc_clip_{t}({0}, {1}, {2})",
     # hi wins where lo > hi
-    d=(lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
-       lambda o, g, out, x, lo, hi: _keep(o, o.and_(o.lt(x, lo), o.le(lo, hi)), g),
-       lambda o, g, out, x, lo, hi: _keep(o, o.gt(o.maximum(x, lo), hi), g)))
+    d=(lambda o, g, out, x, lo, hi: keep(o, o.and_(o.ge(x, lo), o.le(x, hi)), g),
+       lambda o, g, out, x, lo, hi: keep(o, o.and_(o.lt(x, lo), o.le(lo, hi)), g),
+       lambda o, g, out, x, lo, hi: keep(o, o.gt(o.maximum(x, lo), hi), g)))
 
 # --- comparison
 
@@ -425,7 +417,7 @@ row("right_shift", 2, "shift", np.right_shift, "gradc_right_shift_{t}({0}, {1})"
 
 row("switch", 3, "select", np.where, "gradc_select_{t}({0}, {1}, {2})",
     d=(None,
-       lambda o, g, out, c, x, y: _keep(o, c, g),
+       lambda o, g, out, c, x, y: keep(o, c, g),
        lambda o, g, out, c, x, y: o.switch(c, _zero(o, g), g)))
 row("second", 2, "second", lambda a, b: np.broadcast_arrays(a, b)[1].copy(), "{1}", cost="free",
     d=(None, lambda o, g, out, x, y: g), pretty="fill({0}, {1})")
@@ -444,8 +436,8 @@ row("log1mexp", 1, "floating", elementary.log1mexp, "gradc_log1mexp_{t}({0})",
 row("log_cosh", 1, "floating", elementary.log_cosh, "gradc_log_cosh_{t}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.tanh(x)),), cost="power", ulp=6)
 row("logaddexp", 2, "floating", elementary.logaddexp, "gradc_logaddexp_{t}({0}, {1})",
-    d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, x, y))),
-       lambda o, g, out, x, y: o.mul(g, o.sigmoid(_difference(o, g, y, x)))),
+    d=(lambda o, g, out, x, y: o.mul(g, o.sigmoid(difference(o, g, x, y))),
+       lambda o, g, out, x, y: o.mul(g, o.sigmoid(difference(o, g, y, x)))),
     cost="power", ulp=6, commutative=True)
 row("softsign", 1, "floating", elementary.softsign, "gradc_softsign_{t}({0})",
     # divided twice: the square of a large x would make the second derivative 0
@@ -456,7 +448,7 @@ row("xlogx", 1, "floating", elementary.xlogx, "gradc_xlogx_{t}({0})",
 row("xlogy0", 2, "floating", elementary.xlogy0, "gradc_xlogy0_{t}({0}, {1})",
     d=(lambda o, g, out, x, y: o.mul(g, o.log(y)),
        # the guard is for 0 / 0 alone: x / y with x = 0 has a derivative by x
-       lambda o, g, out, x, y: _keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
+       lambda o, g, out, x, y: keep(o, o.or_(o.neq(x, o.const(0, x)), o.neq(y, o.const(0, y))),
                                      o.true_divide(o.mul(g, x), y))),
     cost="exp", ulp=6, domain="positive")
 
@@ -474,41 +466,6 @@ row("hypot_slope", 2, "floating", elementary.hypot_slope, "gradc_hypot_slope_{t}
     # y**2 / h**3 and -x y / h**3, 0 at 0
     d=(lambda o, g, out, x, y: _curvature(o, g, o.hypot_slope(y, x), o.hypot_slope(y, x), o.hypot(x, y)),
        lambda o, g, out, x, y: o.neg(_curvature(o, g, out, o.hypot_slope(y, x), o.hypot(x, y)))), cost="root", ulp=3)
-
-# --- error functions and the gamma family
-
-row("erf", 1, "floating", special.erf, "erf{s}({0})",
-    d=(lambda o, g, out, x: o.mul(g, _gauss(o, g, x)),), cost="special", ulp=4)
-row("erfc", 1, "floating", special.erfc, "erfc{s}({0})",
-    d=(lambda o, g, out, x: o.neg(o.mul(g, _gauss(o, g, x))),), cost="special", ulp=6)
-row("erfinv", 1, "floating", special.erfinv, "gradc_erfinv_{t}({0})",
-    d=(lambda o, g, out, x: o.mul(g, _inverse_gauss(o, g, out)),), cost="special", ulp=8, domain="unit",
-    vector=False)
-row("erfcinv", 1, "floating", special.erfcinv, "gradc_erfcinv_{t}({0})",
-    d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_gauss(o, g, out))),), cost="special", ulp=8,
-    domain="zero_to_two", vector=False)
-row("erfcx", 1, "floating", special.erfcx, "gradc_erfcx_{t}({0})",
-    # 2 x erfcx(x) - 2/sqrt(pi) cancels for large x
-    d=(lambda o, g, out, x: o.mul(g, o.mul(o.const(-2, g), o.ierfcx(o.const(1, g), x))),),
-    cost="special", ulp=8, vector=False)
-row("log_erfc", 1, "floating", special.log_erfc, "gradc_log_erfc_{t}({0})",
-    d=(lambda o, g, out, x: o.neg(o.mul(g, _inverse_mills(o, g, x))),), cost="special", ulp=8, vector=False)
-row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive", vector=False)
-row("gammaln", 1, "floating", special.gammaln, "lgamma{s}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.psi(x)),), cost="special", ulp=10, domain="positive", vector=False)
-row("psi", 1, "floating", special.psi, "gradc_psi_{t}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.tri_gamma(x)),), cost="special", ulp=10, domain="positive", vector=False)
-row("tri_gamma", 1, "floating", special.tri_gamma, "gradc_tri_gamma_{t}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.polygamma(o.const(2, g), x)),), cost="special", ulp=10,
-    domain="positive", vector=False)
-row("polygamma", 2, "floating", special.polygamma, "gradc_polygamma_{t}({0}, {1})",
-    d=("polygamma has no derivative by its order, an integer",
-       lambda o, g, out, n, x: o.mul(g, o.polygamma(o.add(n, o.const(1, n)), x))),
-    cost="special", ulp=20, domain="positive", vector=False)
-row("ierfcx", 2, "floating", special.ierfcx, "gradc_ierfcx_{t}({0}, {1})",
-    d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope),
-    cost="special", ulp=30, vector=False)
 
 # --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
 

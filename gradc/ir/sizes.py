@@ -471,7 +471,7 @@ class Sizes:
             self._replace(a, b)
         region.found.clear()
         a, b = self.find(a), self.find(b)
-        if a != b:                      # what follows from it does not tell both
+        if a != b and not (type(a) is int and type(b) is int):      # what follows from it does not tell both
             self._replace(a, b)
             region.found.clear()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, quoted
+from gradc.errors import BadArgumentError, ShapeError, TypeMismatchError, at, quoted, user_line
 from gradc.ir import dtypes
 from gradc.ir.bits import KINDS, count, kind_of
 from gradc.ir.dtypes import DTypeLike
@@ -69,7 +69,8 @@ class Type:
         raise self._no_tensor("broadcastable")
 
     def _no_tensor(self, asked: str) -> AttributeError:
-        return AttributeError(f"{self} is the type of something that is no tensor and has no {asked}")
+        return AttributeError(f"{self} is the type of something that is no tensor and has no {asked}"
+                              f"{at(user_line())}")
 
     def accepts(self, other: Type) -> bool:
         """Can a value of type `other` stand where this type is declared?"""
@@ -94,7 +95,7 @@ def _static_size(size: Any) -> int | None:
         return operator.index(size)
     except TypeError:
         raise TypeMismatchError(f"a static shape holds integers, and None for sizes that are known at run time, got "
-                                f"{quoted(size)}") from None
+                                f"{quoted(size)}{at(user_line())}") from None
 
 
 class HasType(Protocol):
@@ -118,7 +119,8 @@ class TensorType(Type):
     def __init__(self, dtype: DTypeLike, shape: Iterable[int | bool | None] | None = None, *,
                  broadcastable: Iterable[bool] | None = None) -> None:
         if (shape is None) == (broadcastable is None):
-            raise TypeMismatchError("TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))")
+            raise TypeMismatchError(f"TensorType takes a dtype and a shape, e.g. TensorType('float64', (None, 3))"
+                                    f"{at(user_line())}")
         self.dtype = dtypes.check_dtype(dtype)
         if broadcastable is not None:
             self.shape = tuple(1 if b else None for b in broadcastable)
@@ -126,9 +128,9 @@ class TensorType(Type):
             assert shape is not None
             self.shape = tuple(map(_static_size, shape))
             if any(s is not None and s < 0 for s in self.shape):
-                raise ShapeError(f"a static shape has no negative entries, got {self.shape}")
+                raise ShapeError(f"a static shape has no negative entries, got {self.shape}{at(user_line())}")
         if len(self.shape) > MAX_DIMS:
-            raise TypeMismatchError(f"TensorType: {RANK_LIMIT}, got {len(self.shape)}")
+            raise TypeMismatchError(f"TensorType: {RANK_LIMIT}, got {len(self.shape)}{at(user_line())}")
         self._hash = hash((self.dtype, self.shape))
 
     def __call__(self, name: str | None = None) -> TensorVariable:
@@ -196,7 +198,8 @@ class TensorType(Type):
         values this dtype holds exactly, and Python floats for float32.  With `allow_downcast=True` every
         dtype, with `strict=True` only arrays of exactly this dtype.
         Raises BadArgumentError for dtype and rank, ShapeError for a size that contradicts the static shape;
-        the message calls the value `name` and ends in `advice` where a conversion would lose something.
+        the message calls the value `name`, with the user's line in it, and ends in `advice` where a conversion would
+        lose something.
         """
         want = self.numpy_dtype
         if isinstance(value, np.ndarray) and hasattr(value, "mask"):        # np.ma is not imported for this

@@ -18,22 +18,28 @@ from gradc.tensor import random as random
 from gradc.tensor import slinalg as slinalg
 from gradc.tensor import special as special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
+from gradc.tensor.bessel import *
 from gradc.tensor.contract import *
 from gradc.tensor.convert import *
 from gradc.tensor.creation import *
 from gradc.tensor.diagonals import *
 from gradc.tensor.einstein import *
 from gradc.tensor.elemwise import *
+from gradc.tensor.entropies import *
 from gradc.tensor.extra import *
 from gradc.tensor.filters import *
+from gradc.tensor.float_parts import *
+from gradc.tensor.gamma_functions import *
 from gradc.tensor.grids import *
 from gradc.tensor.histograms import *
 from gradc.tensor.index import *
 from gradc.tensor.inputs import *
+from gradc.tensor.integrals import *
 from gradc.tensor.interpolation import *
 from gradc.tensor.joining import *
 from gradc.tensor.masks import *
 from gradc.tensor.moves import *
+from gradc.tensor.normal_functions import *
 from gradc.tensor.order_statistics import *
 from gradc.tensor.padding import *
 from gradc.tensor.positions import *

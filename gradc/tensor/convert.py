@@ -69,7 +69,7 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
         if dtype is not None:
             data, want = np.asarray(x), dtypes.check_dtype(dtype)
             if data.dtype.kind == "c" and want not in dtypes.COMPLEX:
-                raise TypeMismatchError(f"expected a real number for dtype {want}, got {_shown(x)} of type "
+                raise TypeMismatchError(f"expected a real number for dtype {want}, got {quoted(x)} of type "
                                         f"{type(x).__name__}{at(graph.user_line())}; take its real part first")
             data = data.astype(want, copy=False)
         elif isinstance(x, (list, tuple)) and not len(x):
@@ -77,16 +77,18 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
         else:
             data = dtypes.autocast(x)
     except ValueError as error:
-        raise TypeMismatchError(f"expected a number or an array of numbers, got {quoted(x)} ({error})") from None
+        raise TypeMismatchError(f"expected a number or an array of numbers, got {quoted(x)} ({error})"
+                                f"{at(graph.user_line())}") from None
     if data.dtype.name not in dtypes.ITEMSIZE:
         if data.dtype.kind not in "biufc":
-            raise TypeMismatchError(f"expected a variable, a number or an array of numbers, got {_shown(x)} of type "
+            raise TypeMismatchError(f"expected a variable, a number or an array of numbers, got {quoted(x)} of type "
                                     f"{type(x).__name__}{at(graph.user_line())}")
         raise TypeMismatchError(f"expected a dtype out of {', '.join(dtypes.ALL)}, got {data.dtype} from a "
                                 f"{type(x).__name__}{at(graph.user_line())}; cast it")
     if ndim is not None and ndim != data.ndim:
         if ndim < data.ndim:
-            raise ShapeError(f"expected a constant of {ndim} dimension(s), got one of {data.ndim}, shape {data.shape}")
+            raise ShapeError(f"expected a constant of {ndim} dimension(s), got one of {data.ndim}, shape {data.shape}"
+                             f"{at(graph.user_line())}")
         data = data.reshape((1,) * (ndim - data.ndim) + data.shape)
     data = np.array(data, dtype=data.dtype.newbyteorder("="), order="C")
     data.flags.writeable = False
@@ -127,11 +129,6 @@ def as_tensor_variable(x: TensorLike, name: str | None = None, ndim: int | None 
 
 
 as_tensor = as_tensor_variable
-
-
-def _shown(x: object) -> str:
-    text = repr(x)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def has_variable(items: List) -> bool:
@@ -196,7 +193,7 @@ def get_scalar_constant_value(v: TensorLike) -> np.ndarray:
         else:
             break
     raise NotScalarConstantError(f"{describe(v) if isinstance(v, Variable) else quoted(v)} has no value when the "
-                                 f"graph is built")
+                                 f"graph is built{at(graph.user_line())}")
 
 
 # ------------------------------------------------------------------------------------------- sizes and shapes

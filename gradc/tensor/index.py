@@ -18,6 +18,7 @@ from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.facts import permutation, reads
 from gradc.ir.graph import Constant, Variable, apply, describe, is_tensor, user_line
 from gradc.record import record
+from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
 from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
 from gradc.tensor.masks import flatnonzero
@@ -124,7 +125,7 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
     if dots:
         entries[dots[0]:dots[0] + 1] = [slice(None)] * (ndim - used)
     if any(isinstance(e, Positions) for e in entries):
-        return _at_arrays(x, entries, what)
+        return _at_arrays(x, _beside_scalars(entries, what), what)
     items, dynamic = _items(entries, what)
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and None not in entries \
             and type(x.owner.op) is ops.ShapeOf and x.owner.op.axis is None:
@@ -132,12 +133,15 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
         if -inner.type.ndim <= items[0].at < inner.type.ndim:       # x.shape[k]
             return size_of(inner, items[0].at % inner.type.ndim)
     result = x
-    if None not in entries or any(not item.is_all for item in items):
+    whole = None in entries and all(item.is_all for item in items)
+    if not whole:
         result = build.index(graph, x, items, *dynamic)
     if None in entries:
         rest = iter(range(result.type.ndim))
         perm = [-1 if e is None else next(rest) for e in entries if e is None or isinstance(e, slice)]
         result = build.dimshuffle(graph, result, (*perm, *rest))
+        if whole:
+            result.tag.steps = 1
     return result
 
 
@@ -175,6 +179,35 @@ def _masked(x: TensorVariable, entries: list[Entry]) -> tuple[TensorVariable, in
         return x, 0
     shape += sizes_of(x)[axis:]
     return apply(ops.Reshape(len(shape)), x, *shape), 1
+
+
+def _beside_scalars(entries: list[Entry], what: str) -> list[Entry]:
+    """`entries`, of which masks without axes are arrays of as many positions as the others, none where they are false.
+
+    NumPy takes such a mask as one position or none, and one position repeats; here the other positions are left out.
+    """
+    scalars = [e for e in entries if isinstance(e, Positions) and e.mask is not None and not e.mask.type.ndim]
+    others = [e for e in entries if isinstance(e, Positions) and e not in scalars and e.array.type.ndim
+              and e.array.type.shape[-1] != 1]
+    if not others or all(isinstance(e.mask, Constant) for e in scalars):
+        return entries
+    mask = scalars[0].mask
+    for e in scalars[1:]:
+        mask = ew.and_(mask, e.mask)
+    n = size_of(others[0].array, others[0].array.type.ndim - 1)
+    fits = ew.or_(mask, ew.le(n, 1))
+    message = f"{what}: a mask that is False stands for no position, beside it are {{0}} positions"
+    kept = flatnonzero(apply(ops.Broadcast(), apply(ops.Assert(message, "shape", 1), mask, fits, n), n))
+
+    def made(e: Entry) -> Entry:
+        if e in scalars:
+            return Positions(apply(ops.Broadcast(), constant(0, dtype="int64"), size_of(kept, 0)), e.mask)
+        if e in others:
+            last = e.array.type.ndim - 1
+            return Positions(build.move_axis(graph, apply(ops.Gather((last,)), e.array, kept), 0, last), e.mask)
+        return e
+
+    return list(map(made, entries))
 
 
 def _at_arrays(x: TensorVariable, entries: list[Entry], what: str) -> TensorVariable:
@@ -245,7 +278,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
         raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
                                 f"{quoted(part)}")
     value = _fit(value, part, what, mode)
-    where, done = part, 0
+    where, done, written = part, 0, False
     steps = None
     while steps is None or done < steps:        # back to the whole, of which each step took a part
         if steps is None and "_tag" in where.__dict__ and hasattr(where.tag, "steps"):
@@ -258,11 +291,13 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
             value = apply(ops.Reshape(node.inputs[0].type.ndim), value, *sizes_of(node.inputs[0]))
         elif kind is ops.Gather or (node is not None and reads(node.op) is not None):
             value = apply(ops.writing(mode, node.op), node.inputs[0], value, *node.inputs[1:])
-            mode, steps = "set", steps or done + 1
+            mode, steps, written = "set", steps or done + 1, True
         else:
             raise TypeMismatchError(f"{what} takes a part of a tensor, such as x[1:3], as its first argument, got "
                                     f"{describe(where)}{at(where.source)}")
         where, done = node.inputs[0], done + 1
+    if not written:
+        value = build.put(graph, mode, where, value, (ops.Item(),) * where.type.ndim)
     return value
 
 

@@ -13,7 +13,6 @@ from gradc.errors import ShapeError, at
 from gradc.ir import build
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
-from gradc.tensor import reduce as red
 from gradc.tensor.convert import as_tensor_variable, constant, sizes_of
 from gradc.tensor.joining import stack
 from gradc.tensor.shape import flatten
@@ -34,7 +33,7 @@ def flatnonzero(a: TensorLike) -> TensorVariable:
     if isinstance(a, Constant):
         return constant(np.flatnonzero(a.data))
     mask = ew.as_bool(flatten(a))
-    return apply(build.call("nonzero", (1,)), mask, red.sum(mask))
+    return apply(build.call("nonzero", (1,)), mask, apply(build.call("count_true"), mask))
 
 
 def nonzero(a: TensorLike, return_matrix: bool = False) -> Any:

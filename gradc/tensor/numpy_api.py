@@ -30,6 +30,7 @@ from gradc.tensor import (
     einstein,
     extra,
     filters,
+    float_parts,
     grids,
     histograms,
     index,
@@ -400,7 +401,8 @@ RENAMED: dict[str, Fn] = {        # NumPy's name -> gradc's function of another 
 
 _BY_UFUNC: dict[np.ufunc, Fn] = {   # and every ufunc that has the name of a public function
     ufunc: fn
-    for name, fn in [*((name, getattr(module, name)) for module in (ew, trig, contract) for name in module.__all__),
+    for name, fn in [*((name, getattr(module, name)) for module in (ew, trig, float_parts, contract)
+          for name in module.__all__),
                      *RENAMED.items()]
     if isinstance(ufunc := getattr(np, name, None), np.ufunc)
 }
@@ -415,10 +417,9 @@ METHODS: dict[tuple[str, str], str] = {     # (ufunc, method) -> the function th
 ADVICE: dict[str, str] = {                  # what to write instead of functions that are refused
     "append": "use concatenate", "ediff1d": "use diff", "dstack": "use concatenate",
     "block": "use concatenate", "insert": "use concatenate", "resize": "use reshape or tile",
-    "array_equal": "use all(eq(x, y))", "fmax": "use maximum, which keeps nan", "fmin": "use minimum, which keeps nan",
+    "array_equal": "use all(eq(x, y))",
     "select": "use switch", "piecewise": "use switch",
     "copyto": "use switch", "putmask": "use switch", "place": "use switch", "put": "use set_subtensor",
-    "heaviside": "use switch",
     "apply_along_axis": "use gradc.map or gradc.scan", "average": "use mean, or sums",
     "nansum": "use sum(switch(isnan(x), 0, x))",
     "nanprod": "use prod(switch(isnan(x), 1, x))", "array2string": "use str, gradc.pp or gradc.dprint",

@@ -58,9 +58,10 @@ def pad(array: TensorLike, pad_width: object, mode: str = "constant", stat_lengt
     x = as_tensor_variable(array)
     if not isinstance(mode, str) or mode not in ("constant", "empty", "edge", "linear_ramp", "reflect", "symmetric",
                                                  "wrap", *_STATISTICS):
+        own = " (in place of a function: pad by 0, then set_subtensor of the borders)" if callable(mode) else ""
         raise TypeMismatchError(f"pad: mode is 'constant', 'empty', 'edge', 'linear_ramp', 'maximum', 'minimum', "
                                 f"'mean', 'median', 'reflect', 'symmetric' or 'wrap', got {quoted(mode)}"
-                                f"{at(user_line())}")
+                                f"{own}{at(user_line())}")
     if reflect_type not in ("even", "odd"):
         raise TypeMismatchError(f"pad: reflect_type is 'even' or 'odd', got {quoted(reflect_type)}{at(user_line())}")
     values = _pairs(end_values if mode == "linear_ramp" else 0 if mode == "empty" else constant_values, x, "values")

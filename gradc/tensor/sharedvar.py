@@ -43,8 +43,9 @@ class Container:
 
     def set(self, value: object, borrow: bool = False) -> None:
         """Put a value in, checked and converted as `TensorType.filter` says; a copy unless `borrow`."""
+        name = f"shared variable {shown(self.name)}" if self.name else "shared variable"
         new = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast,
-                               name=f"shared variable {shown(self.name)}" if self.name else "shared variable",
+                               name=f"{name}{at(user_line())}",
                                advice="cast it, or make the variable with shared(..., allow_downcast=True)")
         self.storage[0] = new if borrow or isinstance(value, (list, tuple, int, float)) else copy.deepcopy(new)
 

@@ -1,4 +1,4 @@
-"""Log-sum-exp and the softmax family, built stably, and names of the gamma and error functions.
+"""Log-sum-exp and the softmax family, built stably, and the special functions by SciPy's names.
 
 The largest element is subtracted before exponentials are taken.  It is held constant for derivatives
 (`GradientOf("consider_constant")`): mathematically the result does not depend on it, so the derivatives of
@@ -15,8 +15,25 @@ from gradc.ir.facts import folds, permutation
 from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
+from gradc.tensor.bessel import (
+    i0,
+    i0e,
+    i1,
+    i1e,
+    iv,
+    ive,
+    j0,
+    j1,
+    jv,
+    kv,
+    kve,
+    y0,
+    y1,
+    yv,
+)
 from gradc.tensor.convert import as_tensor_variable, cast, constant
 from gradc.tensor.elemwise import (
+    digamma,
     erf,
     erfc,
     erfcinv,
@@ -34,33 +51,58 @@ from gradc.tensor.elemwise import (
     xlogx,
     xlogy0,
 )
+from gradc.tensor.entropies import (
+    entr,
+    kl_div,
+    logit,
+    rel_entr,
+    sinc,
+    xlog1py,
+    xlogy,
+)
+from gradc.tensor.float_parts import cbrt
+from gradc.tensor.gamma_functions import (
+    beta,
+    betainc,
+    betaincinv,
+    betaln,
+    chi2sf,
+    gammainc,
+    gammaincc,
+    gammainccinv,
+    gammaincinv,
+    gammal,
+    gammau,
+    polygamma,
+    zeta,
+)
+from gradc.tensor.integrals import (
+    dawsn,
+    exp1,
+    expi,
+    hyp2f1,
+    lambertw,
+    spence,
+)
+from gradc.tensor.normal_functions import (
+    log_ndtr,
+    ndtr,
+    ndtri,
+    owens_t,
+)
 from gradc.tensor.types import Axes, Axis, TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "erf",
-    "erfc",
-    "erfcinv",
-    "erfcx",
-    "erfinv",
-    "expit",
-    "factorial",
-    "gamma",
-    "gammaln",
-    "log1mexp",
-    "log_erfc",
-    "log_softmax",
-    "logaddexp",
-    "logsumexp",
-    "poch",
-    "psi",
-    "softmax",
-    "softplus",
-    "tri_gamma",
-    "xlogx",
-    "xlogy0",
+    "beta", "betainc", "betaincinv", "betaln", "cbrt", "chi2sf", "dawsn", "digamma", "entr", "erf", "erfc",
+    "erfcinv", "erfcx", "erfinv", "exp1", "expi", "expit", "factorial", "gamma", "gammainc", "gammaincc",
+    "gammainccinv", "gammaincinv", "gammal", "gammaln", "gammau", "hyp2f1", "i0", "i0e", "i1", "i1e", "iv",
+    "ive", "j0", "j1", "jv", "kl_div", "kv", "kve", "lambertw", "log1mexp", "log_erfc", "log_ndtr",
+    "log_softmax", "logaddexp", "logit", "logsumexp", "ndtr", "ndtri", "owens_t", "poch", "polygamma", "psi",
+    "rel_entr", "sinc", "softmax", "softplus", "spence", "tri_gamma", "xlog1py", "xlogx", "xlogy", "xlogy0",
+    "y0", "y1", "yv", "zeta",
 ]
 
 

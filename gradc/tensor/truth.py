@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any
 
 from gradc.config import config, heed
-from gradc.errors import TypeMismatchError, at
-from gradc.ir.graph import Variable, describe, is_user_frame
+from gradc.errors import TypeMismatchError, at, is_user_frame
+from gradc.ir.graph import Variable, describe
 
 _COMPARE, _DROP, _CACHE = dis.opmap["COMPARE_OP"], dis.opmap["POP_TOP"], dis.opmap.get("CACHE")
 

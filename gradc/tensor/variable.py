@@ -193,18 +193,24 @@ class TensorVariable(Variable):
         return ew.trunc(self)
 
     def __add__(self, other: TensorLike) -> TensorVariable:
+        if hasattr(other, "indptr"):        # a sparse matrix knows more
+            return NotImplemented
         return ew.elementwise("add", self, other)
 
     def __radd__(self, other: TensorLike) -> TensorVariable:
         return ew.elementwise("add", other, self)
 
     def __sub__(self, other: TensorLike) -> TensorVariable:
+        if hasattr(other, "indptr"):        # a sparse matrix knows more
+            return NotImplemented
         return ew.elementwise("sub", self, other)
 
     def __rsub__(self, other: TensorLike) -> TensorVariable:
         return ew.elementwise("sub", other, self)
 
     def __mul__(self, other: TensorLike) -> TensorVariable:
+        if hasattr(other, "indptr"):        # a sparse matrix knows more
+            return NotImplemented
         return ew.elementwise("mul", self, other)
 
     def __rmul__(self, other: TensorLike) -> TensorVariable:
@@ -241,6 +247,8 @@ class TensorVariable(Variable):
         return ew.elementwise("pow", other, self)
 
     def __matmul__(self, other: TensorLike) -> TensorVariable:
+        if hasattr(other, "indptr"):        # a sparse matrix knows more
+            return NotImplemented
         return contract.matmul(self, other)
 
     def __rmatmul__(self, other: TensorLike) -> TensorVariable:

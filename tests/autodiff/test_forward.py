@@ -158,7 +158,7 @@ def test_undefined_derivative():
     assert NullType("why").why == "why"
 
 
-@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_deep_chains_need_no_recursion(depth: int):
     x, t = at.dscalar("x"), at.dscalar("t")
     y = x

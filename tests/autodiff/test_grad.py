@@ -457,7 +457,7 @@ def test_gradients_by_stages_equal_the_whole():
 # ------------------------------------------------------------------------------------------------------ depth
 
 
-@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_deep_chains_need_no_recursion(depth: int):
     x = at.dscalar("x")
     half = at.constant(0.999)

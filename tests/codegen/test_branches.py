@@ -13,6 +13,8 @@ import pytest
 import gradc
 import gradc.tensor as at
 
+pytestmark = pytest.mark.usefixtures("users_flags")
+
 
 @pytest.mark.parametrize("width", [2, 3, 5])
 @pytest.mark.parametrize("rows", [None, 3])

@@ -176,9 +176,9 @@ sys.path.insert(0, sys.argv[1])
 from gradc.config import config
 from tests.loops.test_fuzz import agrees
 config.cache_dir = sys.argv[2]
-config.cc_flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -g1"
+config.cc_flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -g1 -O1"
 for seed in range(int(sys.argv[3]), int(sys.argv[4])):
-    agrees(seed, "-O1")
+    agrees(seed)
 print("done")
 """
 

@@ -11,6 +11,8 @@ import pytest
 import gradc
 import gradc.tensor as at
 
+pytestmark = pytest.mark.usefixtures("users_flags")
+
 
 @pytest.mark.parametrize("width", [2, 3, 4, 5, 6, 7, 9, 12])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])

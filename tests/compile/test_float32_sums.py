@@ -14,6 +14,8 @@ import pytest
 import gradc
 import gradc.tensor as at
 
+pytestmark = pytest.mark.usefixtures("users_flags")
+
 MODES = ["c", "interpret"]
 U = 2.0 ** -24
 RNG = np.random.default_rng(10)

@@ -186,7 +186,7 @@ def test_a_second_process_starts_warm(cache: Path) -> None:
     assert outputs == [["False", "0.25"], ["True", "0.25"]]
 
 
-@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", [2000, pytest.param(20_000, marks=pytest.mark.nightly)])
 def test_deep_graphs_need_no_recursion(depth: int) -> None:
     x = at.dscalar("x")
     y = x

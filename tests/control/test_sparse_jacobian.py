@@ -6,7 +6,6 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.compile.ingest import ingest
-from gradc.control.csr import CSR
 from gradc.errors import ShapeError
 from gradc.gradient import grad_scale, hessian, jacobian
 from gradc.ir import ops
@@ -16,6 +15,7 @@ from gradc.ir.program import tensor
 from gradc.loops.lower import lower
 from gradc.loops.nodes import For, Store
 from gradc.passes.phases import optimize
+from gradc.sparse import SparseVariable
 from tests.control.test_jacobian import VECTORS, numeric, rosenbrock
 
 rng = np.random.default_rng(2)
@@ -46,7 +46,7 @@ def test_entries(name, n, static):
     x = at.TensorType("float64", (n,))("x") if static else at.dvector("x")
     given = rng.normal(size=n)
     csr = jacobian(f(at, x), x, sparse=True)
-    assert isinstance(csr, CSR)
+    assert isinstance(csr, SparseVariable)
     want = numeric(lambda v: f(np, v), given)
     np.testing.assert_allclose(dense(values([x], csr, given), want.shape), want, rtol=1e-12, atol=1e-13)
 

@@ -71,12 +71,30 @@ static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, dou
                     max_lanes[lane] = gradc_maximum_f64(max_lanes[lane], max_lanes[lane + half]);
             max = max_lanes[0];
         }
-        double sum_lanes[32];
-        for (int lane = 0; lane < 32; ++lane)
-            sum_lanes[lane] = 0.0;
-        int64_t j_base_2 = 0;
-        for (; j_base_2 + 32 <= x_n1; j_base_2 += 32)
-            for (int64_t lane = 0; lane < 32; ++lane) {
+        double sum = 0.0;
+        if (x_n1 <= 8) {
+            for (int64_t j = 0; j < x_n1; ++j) {
+                const double x_j_2 = x[x_n1 * i + j];
+                const double sub = x_j_2 - max;
+                const double exp_j = exp(sub);
+                exp_v[j] = exp_j;
+                sum = sum + exp_j;
+            }
+        } else {
+            double sum_lanes[32];
+            for (int lane = 0; lane < 32; ++lane)
+                sum_lanes[lane] = 0.0;
+            int64_t j_base_2 = 0;
+            for (; j_base_2 + 32 <= x_n1; j_base_2 += 32)
+                for (int64_t lane = 0; lane < 32; ++lane) {
+                    const int64_t j = j_base_2 + lane;
+                    const double x_j_2 = x[x_n1 * i + j];
+                    const double sub = x_j_2 - max;
+                    const double exp_j = exp(sub);
+                    exp_v[j] = exp_j;
+                    sum_lanes[lane] = sum_lanes[lane] + exp_j;
+                }
+            for (int64_t lane = 0; j_base_2 + lane < x_n1; ++lane) {
                 const int64_t j = j_base_2 + lane;
                 const double x_j_2 = x[x_n1 * i + j];
                 const double sub = x_j_2 - max;
@@ -84,18 +102,11 @@ static GRADC_NOINLINE GRADC_WIDE void section_1_loop(double *restrict exp_v, dou
                 exp_v[j] = exp_j;
                 sum_lanes[lane] = sum_lanes[lane] + exp_j;
             }
-        for (int64_t lane = 0; j_base_2 + lane < x_n1; ++lane) {
-            const int64_t j = j_base_2 + lane;
-            const double x_j_2 = x[x_n1 * i + j];
-            const double sub = x_j_2 - max;
-            const double exp_j = exp(sub);
-            exp_v[j] = exp_j;
-            sum_lanes[lane] = sum_lanes[lane] + exp_j;
+            for (int half = 16; half > 0; half /= 2)
+                for (int lane = 0; lane < half; ++lane)
+                    sum_lanes[lane] = sum_lanes[lane] + sum_lanes[lane + half];
+            sum = sum_lanes[0];
         }
-        for (int half = 16; half > 0; half /= 2)
-            for (int lane = 0; lane < half; ++lane)
-                sum_lanes[lane] = sum_lanes[lane] + sum_lanes[lane + half];
-        const double sum = sum_lanes[0];
         for (int64_t j = 0; j < x_n1; ++j) {
             const double exp_j_2 = exp_v[j];
             const double y_j = exp_j_2 / sum;

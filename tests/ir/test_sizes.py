@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
+import gradc
+import gradc.tensor as at
+from gradc.errors import ShapeError
 from gradc.ir.sizes import Dim, Sizes, Symbol
 
 
@@ -125,3 +129,12 @@ def test_what_a_branch_knows_holds_nowhere_else() -> None:
     assert s.lower(n) == 0
     assert len(branch.constraints) == 2
     assert not s.region.constraints
+
+
+def test_sizes_that_contradict_each_other_are_an_error_at_the_call() -> None:
+    """Two numbers are never taken for each other, in either order."""
+    x, y = at.dvectors("xy")
+    six, three = np.ones(6), np.ones(3)
+    f = gradc.function([x, y], [x + six, x + three, y + three, y + six])
+    with pytest.raises(ShapeError, match="3"):
+        f(six, three)

@@ -11,6 +11,7 @@ import numpy as np
 from gradc import errors
 from gradc.codegen import unit
 from gradc.compile.pipeline import numbered
+from gradc.config import config
 from gradc.ir import interp, ops
 from gradc.ir.callback import performed
 from gradc.ir.program import Builder, Eqn, Program, Var, equations
@@ -25,16 +26,17 @@ def tensor(*shape: int | None, dtype: str = "float64") -> TensorType:
     return TensorType(dtype, shape)
 
 
-def load(kernel: Kernel, optimize: str = "-O1") -> tuple[Any, unit.CUnit]:
-    """A Kernel's unit, compiled and in memory."""
+def load(kernel: Kernel, optimize: str | None = None) -> tuple[Any, unit.CUnit]:
+    """A Kernel's unit, compiled and in memory; `optimize` as of all tests (conftest.py), or as given."""
     check(kernel)
     made = unit.generate(kernel)
     constants = b"".join(c.tobytes() for c in made.constants)
-    key = hashlib.sha256(f"{made.text} {optimize}".encode() + constants).hexdigest()
-    return build.obtain(key, lambda: build.Unit(made.text, {}, made.constants, optimize)), made
+    with config.change_flags(cc_flags=config.cc_flags if optimize is None else optimize):
+        key = hashlib.sha256(f"{made.text} {config.cc_flags}".encode() + constants).hexdigest()
+        return build.obtain(key, lambda: build.Unit(made.text, {}, made.constants)), made
 
 
-def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ()) -> Any:
+def callable_of(kernel: Kernel, optimize: str | None = None, eqns: Sequence[Eqn] = ()) -> Any:
     """f(*arrays) -> list of arrays; inputs of the declared dtypes.  Product of matrices by gradc's own loops.
 
     eqns: the equations that the sources of the kernel's calls number.
@@ -65,12 +67,12 @@ def callable_of(kernel: Kernel, optimize: str = "-O1", eqns: Sequence[Eqn] = ())
                 [(v.type.dtype, v.type.ndim) for v in eqn.outs], False) for eqn in users])  # type: ignore[attr-defined]
 
 
-def compiled(program: Program, optimize: str = "-O1") -> Any:
+def compiled(program: Program, optimize: str | None = None) -> Any:
     """A Program as f(*arrays) -> list of arrays."""
     return callable_of(lower(numbered(program), "f", checked=True), optimize, list(equations(program)))
 
 
-def compare(program: Program, values: Sequence[Any], rtol: float = 1e-9, optimize: str = "-O1") -> Any:
+def compare(program: Program, values: Sequence[Any], rtol: float = 1e-9, optimize: str | None = None) -> Any:
     """The C route gives what the interpreter gives; returns the callable."""
     f = compiled(program, optimize)
     values = [np.asarray(v, dtype=var.type.dtype) for v, var in zip(values, program.inputs)]

@@ -152,12 +152,12 @@ def values_of(seed: int, n: int, m: int) -> list[np.ndarray]:
     return [rng.normal(size=[sizes[d] for d in letters]) for letters in INPUTS]
 
 
-def agrees(seed: int, optimize: str = "-O1", passes: bool = False, threads: tuple[int, ...] = ()) -> None:
+def agrees(seed: int, passes: bool = False, threads: tuple[int, ...] = ()) -> None:
     program = grown(seed)
     check(program)
     if passes:
         program = phases.optimize(program, checked=True)
-    f = compiled(program, optimize)
+    f = compiled(program)
     choice = random.Random(seed)
     pairs = [(choice.choice(SIZES), choice.choice(SIZES)) for _ in range(5)]
     if threads:

@@ -85,11 +85,11 @@ def looped(seed: int) -> tuple[Program, list[Any]]:
 def test_loops_compute_what_the_interpreter_computes(seed: int) -> None:
     program, values = looped(seed)
     check(program)
-    compare(program, values, 1e-7, "-O1")
+    compare(program, values, 1e-7)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", seeds(20, 65, 320))
 def test_loops_compute_what_the_interpreter_computes_at_length(seed: int) -> None:
     program, values = looped(seed)
-    compare(program if seed % 2 else phases.optimize(program, checked=True), values, 1e-7, "-O3")
+    compare(program if seed % 2 else phases.optimize(program, checked=True), values, 1e-7)

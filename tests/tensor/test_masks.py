@@ -28,6 +28,9 @@ np.extract(N, A) | np.choose(N % 2, [A, V[:4]]) | np.bincount(K) | np.bincount(K
 np.bincount(empty, None, 2) | np.bincount(empty) | np.repeat(A, K[:4], 1) | np.repeat(V, K[:5])
 A[np.ix_(R, K[:2] % 4)] | np.take(A, N)
 np.ravel_multi_index((K % 2, K % 3), (2, 3)) | np.unravel_index(K, (2, 2, 2))[1] | A[np.tril_indices(3, 1, 4)]
+A[yes, K % 3] | A[K % 3, yes] | T[yes, :, K % 3] | A[no, K[:1] % 3] | A[no, K[:1, None] % 3] | T[yes, R[:2], ~no]
+A[yes, N % 3, 1] | A[yes, [0, 2], K[:2] % 3] | A[no, 1] | T[:, yes, R] | A[no, empty]
+A[yes, K[:2, None] % 3, K[:3] % 4]
 A[np.triu_indices_from(A, 1)] | np.take_along_axis(T, N[None] % 3, 1) | np.take_along_axis(A, K, None)
 np.correlate(V[:2], A[0], "same") | np.convolve(A[0], V, "same") | np.polyval(V, A) | np.rot90(T, 3, (2, 0))
 """
@@ -56,7 +59,8 @@ def test_parts_that_masks_and_functions_choose_are_changed(mode: str) -> None:
     outputs = [x[m].set(1.5), x[m].inc(x[m]), x[r, 1:].inc(2.0), x[:, None, x[0] > 0].set(0.0), at.take(x, i).inc(1.0),
                at.take(x, i % 3, 1).inc(1.0), at.take_along_axis(x, i[None], 0).inc(3.0),
                at.compress(r, x, 0).set(4.0), at.nonzero_values(x).set(2.0), x[at.ix_(r, i[:2] % 4)].inc(1.0),
-               at.take_along_axis(x, i, None).inc(1.0), x[True].set(0.0), x[at.diag_indices(3)].inc(1.0)]
+               at.take_along_axis(x, i, None).inc(1.0), x[True].set(0.0), x[at.diag_indices(3)].inc(1.0),
+               x[x[0, 0] < 9, i].inc(1.0)]
     f = gradc.function([x, m, i, r], outputs, mode=mode)
     want = [A.copy() for _ in outputs]
     R, M = VALUES["R"], VALUES["M"]
@@ -69,6 +73,7 @@ def test_parts_that_masks_and_functions_choose_are_changed(mode: str) -> None:
     np.add.at(want[5], (slice(None), k % 3), 1)
     np.add.at(want[6], (k, np.arange(4)), 3)
     np.add.at(want[9], np.ix_(R, k[:2] % 4), 1)
+    np.add.at(want[13], k, 1)
     for place, (got, right) in enumerate(zip(f(A, M, k, R), want)):
         np.testing.assert_allclose(got, right, rtol=1e-14, err_msg=str(place))
 
@@ -104,6 +109,7 @@ def test_masks_and_positions_that_do_not_fit(mode: str) -> None:
         (x[r], ShapeError, "x has size 3 along dimension 0, the mask 2"),
         (x[:, r], ShapeError, "x has size 4 along dimension 1, the mask 2"),
         (at.compress(r, x[:1], 0), IndexOutOfBoundsError, "index 1 is out of bounds for dimension 0 of size 1"),
+        (x[x[0, 0] > 9, i], ShapeError, "a mask that is False stands for no position, beside it are 2 positions"),
         (x[x[:, 0] > -9, i], ShapeError, "sizes 3 and 2 of dimension 0 differ"),
         (at.bincount(i), BadValueError, "elements must not be negative, got -7"),
         (at.bincount(i, i * 0.5), BadValueError, "elements must not be negative, got -7"),
@@ -130,3 +136,5 @@ def test_what_is_no_mask_or_position() -> None:
                   lambda: x[x > 0, 0]):
         with pytest.raises((ShapeError, TypeMismatchError)):
             build()
+    with pytest.raises(TypeMismatchError, match="in place of a function: pad by 0, then set_subtensor of the borders"):
+        at.pad(x, 1, lambda row, widths, axis, options: None)  # type: ignore[arg-type]

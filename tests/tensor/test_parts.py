@@ -205,3 +205,19 @@ def test_repeat_of_another_length():
     x, counts = at.vector("x"), at.lvector("counts")
     with pytest.raises(ShapeError, match="2 repeats for the 3 elements of x along axis 0"):
         run([x, counts], at.repeat(x, counts), A[0, :3], [1, 2], mode="interpret")
+
+
+@mode
+def test_the_whole_with_new_axes_is_a_part(mode):
+    x, s = at.dmatrix("x"), at.dscalar("s")
+    parts = [x[:, None], x[None], x[..., None], x.T[None], x[None, :, :, None], s[None], x[:], x[...]]
+    keys = [np.index_exp[:, None], np.index_exp[None], np.index_exp[..., None], np.index_exp[None],
+            np.index_exp[None, :, :, None], np.index_exp[None], np.index_exp[:], np.index_exp[...]]
+    got = run([x, s], [w for p in parts for w in (p.set(2.0), p.inc(p))], A, 5.0, mode=mode)
+    for k, (key, whole) in enumerate(zip(keys, [A, A, A, A.T, A, np.array(5.0), A, A])):
+        want = whole.copy()
+        want[key] = 2.0
+        np.testing.assert_array_equal(got[2 * k], want)
+        np.testing.assert_array_equal(got[2 * k + 1], 2 * whole)
+    with pytest.raises(TypeMismatchError, match="takes a part of a tensor"):
+        at.set_subtensor(x.dimshuffle(0, "x", 1), 2.0)

@@ -10,7 +10,9 @@ from gradc.autodiff.rules import (
     reduce,
     shape,
     sort,
+    sparse,
     spectra,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "spectra"]
+__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "sparse",
+           "spectra"]

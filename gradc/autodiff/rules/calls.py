@@ -14,8 +14,8 @@ from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, jvp, vjp
 from gradc.errors import NoRuleError, NotDifferentiableError, at
 from gradc.ir import ops
-from gradc.ir.distributions import DISTRIBUTIONS
 from gradc.ir.graph import Apply, NullVariable, Variable
+from gradc.ir.routines import ROUTINES
 from gradc.ir.types import NullType
 
 
@@ -58,13 +58,29 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
     raise NotDifferentiableError(f"{why(node.op.routine)}{at(node.source)}")
 
 
-CALL_VJP.update(dict.fromkeys(DISTRIBUTIONS, _draws_vjp))
-CALL_JVP.update(dict.fromkeys(DISTRIBUTIONS, _draws_jvp))
+_DRAWS = [name for name, row in ROUTINES.items() if row.has_state]
+CALL_VJP.update(dict.fromkeys(_DRAWS, _draws_vjp))
+CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
+
+
+def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
+                wanted: Sequence[bool]) -> list[Variable | None]:
+    """Undefined by the covariance: NumPy's factors jump where singular values cross."""
+    return [NullVariable(NullType(why("multivariate_normal"))), None]
+
+
+def _factor_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
+    raise NotDifferentiableError(f"{why('multivariate_normal')}{at(node.source)}")
+
+
+for name in ("covariance_svd", "covariance_eigh"):
+    CALL_VJP[name] = _factor_vjp
+    CALL_JVP[name] = _factor_jvp
 
 
 # ------------------------------------------------------------------------------------------------- positions and counts
 
 
-for name in ("nonzero", "bincount"):
+for name in ("count_true", "nonzero", "bincount"):
     CALL_VJP[name] = lambda o, node, gs, wanted: [None] * len(node.inputs)
     CALL_JVP[name] = lambda o, node, tangents: [None]

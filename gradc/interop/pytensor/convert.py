@@ -26,8 +26,7 @@ from pytensor.tensor.type_other import NoneTypeT, SliceType
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import GradcWarning, GraphError
-from gradc.ir.graph import written_at
+from gradc.errors import GradcWarning, GraphError, written_at
 from gradc.ir.types import RngType
 
 Converted = Any     # a gradc variable, a slice of them, or None

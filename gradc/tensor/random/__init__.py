@@ -37,6 +37,7 @@ from gradc.tensor.random.basic import (
     poisson,
     power,
     rayleigh,
+    shuffle,
     standard_cauchy,
     standard_exponential,
     standard_gamma,
@@ -58,6 +59,6 @@ __all__ = ["RandomStream", "RandomVariable", "bernoulli", "beta", "betabinom", "
            "chisquare", "choice", "dirichlet", "exponential", "f", "gamma", "gengamma", "geometric", "gumbel",
            "halfcauchy", "halfnormal", "hypergeometric", "integers", "invgamma", "laplace", "logistic", "lognormal",
            "logseries", "multinomial", "multivariate_normal", "nbinom", "negative_binomial", "noncentral_chisquare",
-           "noncentral_f", "normal", "pareto", "permutation", "poisson", "power", "rayleigh", "standard_cauchy",
-           "standard_exponential", "standard_gamma", "standard_normal", "standard_t", "t", "triangular", "truncexpon",
-           "uniform", "vonmises", "wald", "weibull", "zipf"]
+           "noncentral_f", "normal", "pareto", "permutation", "poisson", "power", "rayleigh", "shuffle",
+           "standard_cauchy", "standard_exponential", "standard_gamma", "standard_normal", "standard_t", "t",
+           "triangular", "truncexpon", "uniform", "vonmises", "wald", "weibull", "zipf"]

@@ -31,6 +31,7 @@ from gradc.tensor.sharedvar import shared
 from gradc.tensor.types import ShapeLike
 
 Value: TypeAlias = Any           # of a parameter: an array or a number; of a draw: the same
+Size: TypeAlias = "tuple[int, ...] | None"
 REQUIRED: Any = object()        # stands where a parameter has no default
 Equations = Callable[[Builder, Var, Sequence[Var], Sequence[Var]], "Sequence[Var] | None"]
 _TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          # what becomes that without a loss
@@ -51,11 +52,11 @@ class RandomVariable(Op):
     tried        are constant parameters tried when the graph is built (default: unless `draw` is the user's own)?
     """
 
-    __props__ = ("name", "dtype", "draw")
+    __props__: tuple[str, ...] = ("name", "dtype", "draw")
 
     def __init__(self, name: str, parameters: Mapping[str, object], dtype: str = "floatX",
                  draw: Callable[..., object] | None = None, ndims_params: Sequence[int] | None = None,
-                 ndim_supp: int = 0, equations: Equations | None = None, tried: bool = False) -> None:
+                 ndim_supp: int = 0, equations: Equations | None = None, tried: bool | None = None) -> None:
         self.name = name
         self.parameters = dict(parameters)
         self.dtype = dtype
@@ -63,7 +64,7 @@ class RandomVariable(Op):
         self.ndims_params = tuple(ndims_params or (0,) * len(self.parameters))
         self.ndim_supp = ndim_supp
         self.equations = equations
-        self.tried = tried or draw is None or equations is not None
+        self.tried = draw is None or equations is not None if tried is None else tried
 
     def __call__(self, *args: object, size: ShapeLike | None = None, rng: Variable | None = None,
                  name: str | None = None, dtype: str | None = None, return_list: bool = False, **named: object) -> Any:
@@ -157,11 +158,8 @@ class RandomVariable(Op):
     def expand(self, builder: Builder, args: Sequence[Var]) -> Sequence[Var]:
         """The equations of the draws in a Program; a call of the Op if they must be drawn in Python."""
         state, size, *parameters = args = args[:2 + len(self.parameters)]
-        sizes, found = _elements(builder, size), None
-        if self.equations is not None:
-            found = self.equations(builder, state, sizes, parameters)
-        elif self.draw is None and self.name in DISTRIBUTIONS:
-            found = row_equations(builder, self.name, state, sizes, parameters)
+        sizes = _elements(builder, size)
+        found = self.in_program(builder, state, sizes, parameters)
         if found is None:
             dims = self.sizes(builder, sizes, parameters) if self._says_sizes() else None
             if dims is None:
@@ -169,6 +167,15 @@ class RandomVariable(Op):
             words = builder.constant(state_type(state).words.shape[0], "int64")
             return builder.equation(build.call(UserRoutine(self), (1, len(dims))), [*args, words, *dims]).outs
         return [found[0], builder.cast(found[1], self._dtype())]
+
+    def in_program(self, builder: Builder, state: Var, sizes: Sequence[Var],
+                   parameters: Sequence[Var]) -> Sequence[Var] | None:
+        """Next state and draws in a Program; None if they must be drawn in Python."""
+        if self.equations is not None:
+            return self.equations(builder, state, sizes, parameters)
+        if self.draw is None and self.name in DISTRIBUTIONS:
+            return row_equations(builder, self.name, state, sizes, parameters)
+        return None
 
     def sizes(self, builder: Builder, sizes: Sequence[Var], parameters: Sequence[Var]) -> Sequence[Var] | None:
         """The sizes of draws in a Program, as `shape` says them; None if they are known only when it has run."""
@@ -198,17 +205,15 @@ class RandomVariable(Op):
         return [NullVariable(NullType(why)) for _ in inputs]
 
     def __str__(self) -> str:
-        return f"{self.name}_rv"
+        return self.name
 
 
 def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],
                   parameters: Sequence[Var]) -> Sequence[Var] | None:
     """Next state and draws of a row of `ir.distributions`; None for parameters that only NumPy takes."""
-    values = []
-    for p, dtype in zip(parameters, DISTRIBUTIONS[name].parameters):
-        if tensor(p).dtype not in _TAKEN[dtype] or (sizes and tensor(p).ndim > len(sizes)):
-            return None
-        values.append(b.cast(p, dtype))
+    values = as_taken(b, parameters, DISTRIBUTIONS[name].parameters)
+    if values is None or (sizes and any(tensor(p).ndim > len(sizes) for p in values)):
+        return None
     shaped = [p for p in values if tensor(p).ndim]
     if sizes:
         new = {p: b.apply(ops.Broadcast(), p, *sizes) for p in shaped}
@@ -216,6 +221,13 @@ def row_equations(b: Builder, name: str, state: Var, sizes: Sequence[Var],
         new = {p: reduce(lambda seen, q: b.map("second", q, seen), shaped, p) for p in shaped}
         sizes = [b.size(new[p], k) for p in shaped[:1] for k in range(tensor(new[p]).ndim)]
     return b.equation(build.call(name, (0, len(sizes))), [state, *[new.get(p, p) for p in values], *sizes]).outs
+
+
+def as_taken(b: Builder, parameters: Sequence[Var], takes: Sequence[str]) -> list[Var] | None:
+    """The parameters in the dtypes that a routine takes; None if one does not become that without a loss."""
+    if any(tensor(p).dtype not in _TAKEN[dtype] for p, dtype in zip(parameters, takes)):
+        return None
+    return [b.cast(p, dtype) for p, dtype in zip(parameters, takes)]
 
 
 def _elements(b: Builder, size: Var) -> list[Var]:

@@ -1,0 +1,426 @@
+"""Bessel functions of real order, written once as `scalar_code` says.
+
+Source of the general ones: N. Temme, J. Comput. Phys. 19 (1975) 324-337 and 21 (1976) 343-350 (series below 2,
+continued fractions above), with the ratio J(v+1)/J(v) or I(v+1)/I(v) from its continued fraction and the
+Wronskian; Hankel's expansions far out.
+"""
+
+from __future__ import annotations
+
+from gradc.ir.scalar_code import scalar
+from gradc.ir.scalar_math import Real, copysign, cos, cosh, exp, fabs, floor, horner, log, power, sin, sinh, sqrt
+from gradc.ir.special_gamma import gammaln, sin_pi
+from gradc.ir.special_incomplete import gamma_plus_one
+
+INFINITY = float("inf")
+NAN = float("nan")
+_PI = 3.141592653589793
+_TWO_OVER_PI = 0.6366197723675814
+_TINY = 1e-280
+LARGEST_ORDER = 1e5     # of what recurrences take; beyond, nan but where a series or expansion holds
+
+
+
+@scalar
+def temme_gammas(m: Real) -> Real:
+    """(1/gamma(1-m) - 1/gamma(1+m))/(2m), half the sum of the two, 1/gamma(1+m), 1/gamma(1-m), for |m| <= 1/2."""
+    s = m * m
+    first, second = horner(_TEMME_GAMMA_1, s), horner(_TEMME_GAMMA_2, s)
+    return first, second, second - m * first, second + m * first
+
+
+@scalar
+def bessel_k_pair(m: Real, x: Real) -> Real:
+    """exp(x) K(m, x) and exp(x) K(m + 1, x) for |m| <= 1/2, x > 0."""
+    if x < 2:
+        half = 0.5 * x
+        turn = _PI * m
+        fact = 1.0 if fabs(turn) < 1e-15 else turn / sin(turn)
+        d = -log(half)
+        e = m * d
+        fact2 = 1.0 if fabs(e) < 1e-15 else sinh(e) / e
+        gamma_1, gamma_2, plus, minus = temme_gammas(m)
+        f = fact * (gamma_1 * cosh(e) + gamma_2 * fact2 * d)
+        total = f
+        e = exp(e)
+        p = 0.5 * e / plus
+        q = 0.5 / (e * minus)
+        c = 1.0
+        square = half * half
+        total_1 = p
+        for i in range(1, 500):
+            f = (i * f + p + q) / (i * i - m * m)
+            c *= square / i
+            p /= i - m
+            q /= i + m
+            step = c * f
+            total += step
+            total_1 += c * (p - i * f)
+            if fabs(step) < 1e-17 * fabs(total):
+                break
+        scale = exp(x)
+        return total * scale, total_1 * (2 / x) * scale
+    b = 2 * (1 + x)
+    d = 1 / b
+    h, step = d, d
+    q1, q2 = 0.0, 1.0
+    a1 = 0.25 - m * m
+    q, c = a1, a1
+    a = -a1
+    s = 1 + q * step
+    for i in range(2, 10000):
+        a -= 2 * (i - 1)
+        c = -a * c / i
+        following = (q1 - b * q2) / a
+        q1, q2 = q2, following
+        q += c * following
+        b += 2
+        d = 1 / (b + a * d)
+        step = (b * d - 1) * step
+        h += step
+        change = q * step
+        s += change
+        if fabs(change) < 1e-17 * fabs(s):
+            break
+    first = sqrt(_PI / (2 * x)) / s
+    return first, first * (m + x + 0.5 - a1 * h) / x
+
+
+@scalar
+def kve(v: Real, x: Real) -> Real:
+    """exp(x) K(v, x); inf at 0, nan for x < 0."""
+    if v != v or x != x or x < 0:
+        return NAN
+    if x == 0:
+        return INFINITY
+    if x > 1e300:
+        return sqrt(_PI / (2 * x))
+    v = fabs(v)
+    n = floor(v + 0.5)
+    if n > LARGEST_ORDER:
+        return NAN if x > 0.1 * v else INFINITY
+    before, value = bessel_k_pair(v - n, x)
+    for i in range(1, int(n) + 1):
+        before, value = value, (v - n + i) * (2 / x) * value + before
+        if before > 1e308:
+            return INFINITY
+    return before
+
+
+@scalar
+def kv(v: Real, x: Real) -> Real:
+    """K(v, x), the modified Bessel function of the second kind; inf at 0, nan for x < 0."""
+    scaled = kve(v, x)
+    if scaled == INFINITY and x > 0:
+        return INFINITY if x < 700 else NAN
+    half = exp(-0.5 * x)
+    return scaled * half * half
+
+
+@scalar
+def ratio_of_i(v: Real, x: Real) -> Real:
+    """I'(v, x)/I(v, x) for v >= 0, x > 0 by its continued fraction."""
+    b = 2 * v / x
+    h = v / x
+    h = h if h > _TINY else _TINY
+    d, c = 0.0, h
+    for _ in range(100000):
+        b += 2 / x
+        d = 1 / (b + d)
+        c = b + 1 / c
+        delta = c * d
+        h *= delta
+        if not fabs(delta - 1) >= 2e-16:
+            break
+    return h
+
+
+@scalar
+def positive_ive(v: Real, x: Real) -> Real:
+    """exp(-x) I(v, x) for v >= 0, x > 0."""
+    if x < 12 or x * x < 4 * v:
+        square = 0.25 * x * x
+        total, term = 1.0, 1.0
+        for k in range(1, 2000):
+            term *= square / (k * (v + k))
+            total += term
+            if term < 1e-17 * total:
+                break
+        if v < 20:
+            return power(0.5 * x, v) / gamma_plus_one(v) * total * exp(-x)
+        return exp(v * log(0.5 * x) - gammaln(v + 1) - x) * total
+    if x > 25 + 0.5 * v * v:
+        total, term = 1.0, 1.0
+        for k in range(1, 60):
+            odd = 2 * k - 1
+            term *= (odd * odd - 4 * v * v) / (8 * x * k)
+            total += term
+            if fabs(term) < 1e-17 * total:
+                break
+        return total / sqrt(2 * _PI * x)
+    n = floor(v + 0.5)
+    if n > LARGEST_ORDER:
+        return NAN
+    m = v - n
+    slope = ratio_of_i(v, x)
+    top, below = 1.0, 1.0
+    step = slope
+    fact = v / x
+    for _ in range(int(n)):
+        following = fact * below + step
+        fact -= 1 / x
+        step = fact * following + below
+        below = following
+        if below > 1e250:
+            below *= 1e-250
+            step *= 1e-250
+            top *= 1e-250
+    first, second = bessel_k_pair(m, x)
+    return top / below / (x * (step / below * first - (m / x * first - second)))
+
+
+@scalar
+def ive(v: Real, x: Real) -> Real:
+    """exp(-|x|) I(v, x); nan for x < 0 unless v is whole."""
+    if v != v or x != x:
+        return NAN
+    sign = 1.0
+    if x < 0:
+        if v != floor(v):
+            return NAN
+        sign = 1.0 if v == 2 * floor(0.5 * v) else -1.0
+        x = -x
+    if v < 0 and v == floor(v):
+        v = -v
+    if x == 0:
+        if v == 0:
+            return 1.0
+        return 0.0 if v > 0 else copysign(INFINITY, sin_pi(-v))
+    if x > 1e300:
+        return sign / sqrt(2 * _PI * x)
+    if v >= 0:
+        return sign * positive_ive(v, x)
+    half = exp(-x)
+    return positive_ive(-v, x) + _TWO_OVER_PI * sin_pi(-v) * kve(v, x) * half * half
+
+
+@scalar
+def iv(v: Real, x: Real) -> Real:
+    """I(v, x), the modified Bessel function of the first kind; nan for x < 0 unless v is whole."""
+    half = exp(0.5 * fabs(x))
+    scaled = ive(v, x)
+    return scaled if scaled == 0 else scaled * half * half
+
+
+@scalar
+def hankel(v: Real, x: Real, second: Real) -> Real:
+    """J(v, x), or Y(v, x) for second = 1, by Hankel's expansion (NIST DLMF 10.17.3, 10.17.4)."""
+    p, q, term = 1.0, 0.0, 1.0
+    for k in range(1, 40):
+        odd = 4 * k - 3
+        term *= (4 * v * v - odd * odd) / ((2 * k - 1) * 8 * x)
+        q += term
+        odd = 4 * k - 1
+        term *= -(4 * v * v - odd * odd) / (2 * k * 8 * x)
+        p += term
+        if fabs(term) < 1e-17:
+            break
+    turn = 0.5 * v + 0.25
+    ct, st = sin_pi(turn + 0.5), sin_pi(turn)
+    cx, sx = cos(x), sin(x)
+    c = cx * ct + sx * st
+    s = sx * ct - cx * st
+    value = p * s + q * c if second > 0 else p * c - q * s
+    return value * sqrt(2 / (_PI * x))
+
+
+@scalar
+def bessel_jy(v: Real, x: Real) -> Real:
+    """J(v, x) and Y(v, x) for v >= 0, x > 0."""
+    if x > 25 + 0.2 * v * v:
+        return hankel(v, x, 0.0), hankel(v, x, 1.0)
+    if v > LARGEST_ORDER:
+        return 0.0 if x < 0.5 * v else NAN, -INFINITY if x < 0.5 * v else NAN
+    n = floor(v + 0.5) if x < 2 else floor(v - x + 1.5)
+    n = n if n > 0 else 0.0
+    m = v - n
+    xi = 1 / x
+    w = 2 * xi / _PI
+    sign = 1.0
+    h = v * xi
+    h = h if h > _TINY else _TINY
+    b = 2 * v * xi
+    d, c = 0.0, h
+    for _ in range(100000):
+        b += 2 * xi
+        d = b - d
+        d = d if fabs(d) > _TINY else _TINY
+        c = b - 1 / c
+        c = c if fabs(c) > _TINY else _TINY
+        d = 1 / d
+        delta = c * d
+        h *= delta
+        if d < 0:
+            sign = -sign
+        if not fabs(delta - 1) >= 2e-16:
+            break
+    below = sign
+    top = sign
+    step = h * below
+    fact = v * xi
+    for _ in range(int(n)):
+        following = fact * below + step
+        fact -= xi
+        step = fact * following - below
+        below = following
+        if fabs(below) > 1e250:
+            below *= 1e-250
+            step *= 1e-250
+            top *= 1e-250
+    below = below if below != 0 else 1e-16
+    f = step / below
+    if x < 2:
+        half = 0.5 * x
+        turn = _PI * m
+        fact = 1.0 if fabs(turn) < 1e-15 else turn / sin(turn)
+        d = -log(half)
+        e = m * d
+        fact2 = 1.0 if fabs(e) < 1e-15 else sinh(e) / e
+        gamma_1, gamma_2, plus, minus = temme_gammas(m)
+        term = _TWO_OVER_PI * fact * (gamma_1 * cosh(e) + gamma_2 * fact2 * d)
+        e = exp(e)
+        p = e / (plus * _PI)
+        q = 1 / (e * _PI * minus)
+        turn *= 0.5
+        fact3 = 1.0 if fabs(turn) < 1e-15 else sin(turn) / turn
+        r = _PI * turn * fact3 * fact3
+        c = 1.0
+        d = -half * half
+        total = term + r * q
+        total_1 = p
+        for i in range(1, 500):
+            term = (i * term + p + q) / (i * i - m * m)
+            c *= d / i
+            p /= i - m
+            q /= i + m
+            delta = c * (term + r * q)
+            total += delta
+            total_1 += c * p - i * delta
+            if fabs(delta) < (1 + fabs(total)) * 1e-17:
+                break
+        y = -total
+        y_next = -total_1 * 2 * xi
+        j = w / (m * xi * y - y_next - f * y)
+    else:
+        a = 0.25 - m * m
+        p, q = -0.5 * xi, 1.0
+        br, bi = 2 * x, 2.0
+        fact = a * xi / (p * p + q * q)
+        cr, ci = br + q * fact, bi + p * fact
+        den = br * br + bi * bi
+        dr, di = br / den, -bi / den
+        lr, li = cr * dr - ci * di, cr * di + ci * dr
+        p, q = p * lr - q * li, p * li + q * lr
+        for i in range(2, 100000):
+            a += 2 * (i - 1)
+            bi += 2
+            dr, di = a * dr + br, a * di + bi
+            fact = a / (cr * cr + ci * ci)
+            cr, ci = br + cr * fact, bi - ci * fact
+            den = dr * dr + di * di
+            dr, di = dr / den, -di / den
+            lr, li = cr * dr - ci * di, cr * di + ci * dr
+            p, q = p * lr - q * li, p * li + q * lr
+            if fabs(lr - 1) + fabs(li) < 2e-16:
+                break
+        ratio = (p - f) / q
+        j = copysign(sqrt(w / ((p - f) * ratio + q)), below)
+        y = j * ratio
+        y_next = m * xi * y - (p * y + q * j)
+    j_of_v = top * (j / below)
+    for i in range(1, int(n) + 1):
+        y, y_next = y_next, (m + i) * 2 * xi * y_next - y
+    return j_of_v, y
+
+
+@scalar
+def jv(v: Real, x: Real) -> Real:
+    """J(v, x), the Bessel function of the first kind; nan for x < 0 unless v is whole."""
+    if v != v or x != x:
+        return NAN
+    sign = 1.0
+    whole = v == floor(v)
+    even = v == 2 * floor(0.5 * v)
+    if x < 0:
+        if not whole:
+            return NAN
+        sign = 1.0 if even else -1.0
+        x = -x
+    if v < 0 and whole:
+        sign = sign if even else -sign
+        v = -v
+    if x == 0:
+        return 1.0 if v == 0 else 0.0 if v > 0 else copysign(INFINITY, gamma_turn(v))
+    if x > 1e300:
+        return 0.0
+    if v >= 0:
+        if x * x < 4 * v + 4:
+            return sign * small_jv(v, x)
+        j, y = bessel_jy(v, x)
+        return sign * j
+    if x * x < 1:
+        return small_jv(v, x)
+    j, y = bessel_jy(-v, x)
+    return sin_pi(0.5 - v) * j - sin_pi(-v) * y
+
+
+@scalar
+def gamma_turn(v: Real) -> Real:
+    """The sign of gamma(v + 1) for v < 0, not whole."""
+    n = floor(v + 1)
+    return 1.0 if n == 2 * floor(0.5 * n) else -1.0
+
+
+@scalar
+def small_jv(v: Real, x: Real) -> Real:
+    """J(v, x) by its power series."""
+    square = -0.25 * x * x
+    total, term = 1.0, 1.0
+    for k in range(1, 500):
+        term *= square / (k * (v + k))
+        total += term
+        if fabs(term) < 1e-17 * fabs(total):
+            break
+    if 0 <= v < 20:
+        return power(0.5 * x, v) / gamma_plus_one(v) * total
+    sign = 1.0 if v > -1 else gamma_turn(v)
+    return sign * exp(v * log(0.5 * x) - gammaln(v + 1)) * total
+
+
+@scalar
+def yv(v: Real, x: Real) -> Real:
+    """Y(v, x), the Bessel function of the second kind; -inf at 0, nan for x < 0."""
+    if v != v or x != x or x < 0:
+        return NAN
+    if x > 1e300:
+        return 0.0
+    if x == 0:
+        return INFINITY if v < 0 and v == floor(v) and v != 2 * floor(0.5 * v) else -INFINITY
+    if v < 0:
+        j, y = bessel_jy(-v, x)
+        part = sin_pi(0.5 - v)
+        return sin_pi(-v) * j + (part * y if part != 0 else 0.0)
+    j, y = bessel_jy(v, x)
+    return -INFINITY if y != y else y
+
+
+# -------------------------------------------------------------------------------------------------- coefficients
+
+_TEMME_GAMMA_1 = (
+    -0.5772156649015329, 0.042002635034095515, 0.04219773455552084, -0.007218943245911072,
+    0.00021524166229467653, 2.01349556850396e-05, -1.1335045480626792e-06, -4.939580133523849e-09,
+)
+_TEMME_GAMMA_2 = (
+    1.0, -0.6558780715202527, 0.16653861138218928, -0.009621971524607897, -0.0011651676431973738,
+    0.00012805072001014693, -1.2525583573659133e-06, -2.0057089361510917e-07,
+)

@@ -1,0 +1,245 @@
+"""The beta function, the incomplete beta function, its derivatives and inverse, written once as `scalar_code` says."""
+
+from __future__ import annotations
+
+from gradc.ir.scalar_code import scalar
+from gradc.ir.scalar_math import Real, exp, fabs, floor, log, log1p, power, sqrt
+from gradc.ir.special_error import ndtri
+from gradc.ir.special_gamma import gammaln, psi
+from gradc.ir.special_incomplete import log1pmx, stirling
+
+INFINITY = float("inf")
+NAN = float("nan")
+_HALF_LOG_TWO_PI = 0.9189385332046728
+_TWO_PI = 6.283185307179586
+
+
+@scalar
+def gamma_sign(x: Real) -> Real:
+    """The sign of gamma(x); 0 at its poles."""
+    if x > 0:
+        return 1.0
+    n = floor(x)
+    return 0.0 if n == x else -1.0 if n != 2 * floor(0.5 * n) else 1.0
+
+
+@scalar
+def betaln(a: Real, b: Real) -> Real:
+    """log |beta(a, b)|; of positive arguments by Stirling's formula where large terms are not lost in each other.
+
+    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b.
+    """
+    if a != a or b != b:
+        return NAN
+    if a <= 0 or b <= 0:
+        return gammaln(a) + gammaln(b) - gammaln(a + b)
+    small = a if a < b else b
+    large = b if a < b else a
+    if large == INFINITY:
+        return -INFINITY
+    product = 1.0
+    while small < 3:
+        product *= (small + large) / small
+        small += 1
+    if large < small:
+        small, large = large, small
+    while small < 3:
+        product *= (small + large) / small
+        small += 1
+    if large < small:
+        small, large = large, small
+    ratio = small / large
+    value = small * log(small / (small + large)) - (large - 0.5) * log1p(ratio) - 0.5 * log(small) + _HALF_LOG_TWO_PI
+    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(product)
+
+
+@scalar
+def beta(a: Real, b: Real) -> Real:
+    """gamma(a) gamma(b)/gamma(a + b)."""
+    if a > 0 and b > 0:
+        return exp(betaln(a, b))
+    if gamma_sign(a) == 0 or gamma_sign(b) == 0:
+        return INFINITY if gamma_sign(a + b) != 0 else NAN
+    if gamma_sign(a + b) == 0:
+        return 0.0
+    return gamma_sign(a) * gamma_sign(b) * gamma_sign(a + b) * exp(betaln(a, b))
+
+
+@scalar
+def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
+    """x**a y**b/beta(a, b) for y = 1 - x, where powers are not lost in each other."""
+    if a < 3 or b < 3:
+        large = log1p(-x) if x < 0.5 else log(y)
+        small = log(x) if x < 0.5 else log1p(-y)
+        if a + b < 20:
+            return power(x, a) * power(y, b) / exp(betaln(a, b))
+        return exp(a * small + b * large - betaln(a, b))
+    s = a + b
+    gap = x * b - y * a
+    return exp(a * log1pmx(gap / a) + b * log1pmx(-gap / b) + stirling(s) - stirling(a) - stirling(b)) \
+        * sqrt(a / s * b / _TWO_PI)
+
+
+@scalar
+def beta_fraction(a: Real, b: Real, x: Real) -> Real:
+    """The continued fraction of the incomplete beta function (NIST DLMF 8.17.22), by Lentz's method."""
+    s = a + b
+    c, d = 1.0, 1 / (1 - s * x / (a + 1))
+    h = d
+    for m in range(1, 100000):
+        at = a + 2 * m
+        term = m * (b - m) * x / ((at - 1) * at)
+        d = 1 / (1 + term * d)
+        c = 1 + term / c
+        h *= d * c
+        term = -(a + m) * (s + m) * x / (at * (at + 1))
+        d = 1 / (1 + term * d)
+        c = 1 + term / c
+        delta = d * c
+        h *= delta
+        if not fabs(delta - 1) >= 1e-16:
+            break
+    return h
+
+
+@scalar
+def betainc(a: Real, b: Real, x: Real) -> Real:
+    """The regularized incomplete beta function; nan outside of a, b >= 0 (not both 0), 0 <= x <= 1."""
+    if not (a >= 0 and b >= 0 and 0 <= x <= 1) or (a == 0 and b == 0) or (a == INFINITY and b == INFINITY):
+        return NAN
+    if a == 0 or b == INFINITY:
+        return 1.0 if x > 0 else 0.0
+    if b == 0 or a == INFINITY:
+        return 0.0 if x < 1 else 1.0
+    if x == 0 or x == 1:
+        return x
+    y = 1 - x
+    if x * (a + b + 2) > a + 1:
+        return 1 - beta_prefix(b, a, y, x) * beta_fraction(b, a, y) / b
+    return beta_prefix(a, b, x, y) * beta_fraction(a, b, x) / a
+
+
+@scalar
+def beta_density(a: Real, b: Real, x: Real) -> Real:
+    """The derivative x**(a-1) (1-x)**(b-1)/beta(a, b) of betainc by x."""
+    if not (a > 0 and b > 0 and 0 <= x <= 1):
+        return NAN
+    if x == 0:
+        return 0.0 if a > 1 else b if a == 1 else INFINITY
+    if x == 1:
+        return 0.0 if b > 1 else a if b == 1 else INFINITY
+    return beta_prefix(a, b, x, 1 - x) / (x * (1 - x))
+
+
+@scalar
+def beta_fraction_slope(a: Real, b: Real, x: Real, da: Real, db: Real) -> Real:
+    """log of `beta_fraction`, derived along (da, db): R. Boik and J. Robinson-Cox, J. Stat. Software 3 (1998) no. 1."""
+    s = a + b
+    ds = da + db
+    below = 1 - s * x / (a + 1)
+    c, d, dc = 1.0, 1 / below, 0.0
+    dd = d * d * x * (ds - s * da / (a + 1)) / (a + 1)
+    total = dd / d
+    for m in range(1, 100000):
+        at = a + 2 * m
+        term = m * (b - m) * x / ((at - 1) * at)
+        dterm = m * x * db / ((at - 1) * at) - term * da * (1 / (at - 1) + 1 / at)
+        below = 1 + term * d
+        dd = -(dterm * d + term * dd) / (below * below)
+        d = 1 / below
+        dc = dterm / c - term * dc / (c * c)
+        c = 1 + term / c
+        total += dd / d + dc / c
+        term = -(a + m) * (s + m) * x / (at * (at + 1))
+        dterm = -(da * (s + m) + (a + m) * ds) * x / (at * (at + 1)) - term * da * (1 / at + 1 / (at + 1))
+        below = 1 + term * d
+        dd = -(dterm * d + term * dd) / (below * below)
+        d = 1 / below
+        dc = dterm / c - term * dc / (c * c)
+        c = 1 + term / c
+        change = dd / d + dc / c
+        total += change
+        if not fabs(c * d - 1) >= 1e-16 and not fabs(change) > 1e-16 * fabs(total):
+            break
+    return total
+
+
+@scalar
+def betainc_slope(a: Real, b: Real, x: Real, da: Real) -> Real:
+    """The derivative of betainc by a (da = 1) or by b (da = 0)."""
+    if not (a > 0 and b > 0 and 0 <= x <= 1) or a == INFINITY or b == INFINITY:
+        return NAN
+    if x == 0 or x == 1:
+        return 0.0
+    y = 1 - x
+    db = 1 - da
+    power_of = da * log(x) + db * log1p(-x) - da * psi(a) - db * psi(b) + psi(a + b)
+    if x * (a + b + 2) > a + 1:
+        value = beta_prefix(b, a, y, x) * beta_fraction(b, a, y) / b
+        return -value * (power_of - db / b + beta_fraction_slope(b, a, y, db, da))
+    value = beta_prefix(a, b, x, y) * beta_fraction(a, b, x) / a
+    return value * (power_of - da / a + beta_fraction_slope(a, b, x, da, db))
+
+
+@scalar
+def betainc_curvature(a: Real, b: Real, x: Real, da: Real, by_a: Real) -> Real:
+    """The derivative of `betainc_slope` by a (by_a = 1) or b (0): central differences of sixth order."""
+    if not (a > 0 and b > 0 and 0 <= x <= 1):
+        return NAN
+    z = a if by_a == 1 else b
+    h = 0.005 * (z if z < 1 else sqrt(z))
+    ha = h * by_a
+    hb = h * (1 - by_a)
+    return (45 * (betainc_slope(a + ha, b + hb, x, da) - betainc_slope(a - ha, b - hb, x, da))
+            - 9 * (betainc_slope(a + 2 * ha, b + 2 * hb, x, da) - betainc_slope(a - 2 * ha, b - 2 * hb, x, da))
+            + (betainc_slope(a + 3 * ha, b + 3 * hb, x, da)
+               - betainc_slope(a - 3 * ha, b - 3 * hb, x, da))) / (60 * h)
+
+
+@scalar
+def beta_quantile(a: Real, b: Real, p: Real) -> Real:
+    """The x <= the mean's neighbourhood with betainc(a, b, x) = p, by Newton's method on logarithms within brackets."""
+    low, high = 0.0, 1.0
+    logarithm = (log(p) + log(a) + betaln(a, b)) / a
+    x = exp(logarithm)
+    if a >= 1 and b >= 1:
+        z = ndtri(p)
+        r, s = (z * z - 3) / 6, 1 / (2 * a - 1)
+        t = 1 / (2 * b - 1)
+        h = 2 / (s + t)
+        w = z * sqrt(fabs(h + r)) / h - (t - s) * (r + 5 / 6 - 2 / (3 * h))
+        guess = a / (a + b * exp(-2 * w))
+        x = guess if guess > 0 else x
+    if not 0 < x < 1:
+        x = a / (a + b)
+    for _ in range(200):
+        value = betainc(a, b, x)
+        if value > p:
+            high = x
+        else:
+            low = x
+        density = beta_density(a, b, x)
+        following = x - (value - p) / density
+        if value > 0 and density > 0 and value < 0.5:
+            following = x * exp(-log(value / p) * value / (density * x))
+        if not low < following < high:
+            following = 0.5 * (low + high) if low > 0 else 0.1 * high
+        gap = fabs(following - x)
+        x = following
+        if gap <= 1e-9 * x and gap <= 1e-9 * (1 - x):
+            value = betainc(a, b, x)
+            density = beta_density(a, b, x)
+            return x - (value - p) / density if density > 0 else x
+        if high - low <= 2e-16 * high or x == 0:
+            break
+    return x
+
+
+@scalar
+def betaincinv(a: Real, b: Real, p: Real) -> Real:
+    """The x with betainc(a, b, x) = p; nan outside of a, b > 0, 0 <= p <= 1."""
+    if not (a > 0 and b > 0 and 0 <= p <= 1) or a == INFINITY or b == INFINITY:
+        return NAN
+    if p == 0 or p == 1:
+        return p
+    return beta_quantile(a, b, p)

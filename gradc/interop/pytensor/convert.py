@@ -7,9 +7,10 @@ the kernel, and `UnknownOpWarning` says so once for each class.
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from gradc.errors import GradcWarning, GraphError, written_at
 from gradc.ir.types import RngType
 
 Converted = Any     # a gradc variable, a slice of them, or None
+Row = Callable[..., Any]
 
 
 class UnknownOpWarning(GradcWarning):
@@ -40,6 +42,28 @@ class UnknownOpWarning(GradcWarning):
 def to_gradc(op: Op, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
     """The results of `node` as gradc expressions of `inputs`; by default a call of the Op's own `perform`."""
     return performed(op, node, *inputs)
+
+
+def row(*paths: str) -> Callable[[Row], Row]:
+    """Register a row for classes of PyTensor by their paths ("tensor.basic.Alloc"); not every version has each."""
+    def register(function: Row) -> Row:
+        for op_class in classes(paths):
+            to_gradc.register(op_class, function)
+        return function
+
+    return register
+
+
+def classes(paths: Sequence[str]) -> list[type]:
+    """The classes of these paths that PyTensor has."""
+    found = []
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        try:
+            found.append(getattr(importlib.import_module(f"pytensor.{module}"), name))
+        except (ImportError, AttributeError):
+            continue
+    return found
 
 
 def has_row(op: Op) -> bool:

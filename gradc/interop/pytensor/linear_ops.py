@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytensor.graph.basic import Apply
-from pytensor.tensor import blas, blockwise, nlinalg, slinalg
-from pytensor.tensor import math as tensor_math
+from pytensor.tensor.math import Dot
 
 import gradc
 import gradc.tensor as at
-from gradc.interop.pytensor.convert import Converted, has_row, performed, to_gradc
+from gradc.interop.pytensor.convert import Converted, Row, classes, has_row, performed, row, to_gradc
 from gradc.tensor import linalg
 
-row = to_gradc.register
 BATCHED: set[type] = set()
 
 
-def batched_row(op_class: type) -> Any:
+def batched_row(*paths: str) -> Callable[[Row], Row]:
     """A row that takes any number of leading axes: Blockwise passes through."""
-    BATCHED.add(op_class)
-    return to_gradc.register(op_class)
+    BATCHED.update(classes(paths))
+    return row(*paths)
 
 
-@row(blockwise.Blockwise)
+@row("tensor.blockwise.Blockwise")
 def _blockwise(op: Any, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
     core = op.core_op
-    if isinstance(core, tensor_math.Dot):
+    if isinstance(core, Dot):
         return at.matmul(*inputs)
     if type(core) in BATCHED:
         return to_gradc(core, node, *inputs)
@@ -53,37 +51,37 @@ def _over(ndim: int, core: Any, op: Any, node: Apply, inputs: Sequence[Converted
     return list(made) if isinstance(made, (list, tuple)) else [made]
 
 
-@batched_row(slinalg.Cholesky)
+@batched_row("tensor.slinalg.Cholesky")
 def _cholesky(op: Any, node: Apply, x: Converted) -> Converted:
     return linalg.cholesky(x, lower=op.lower, on_error="nan")
 
 
-@batched_row(slinalg.SolveTriangular)
+@batched_row("tensor.slinalg.SolveTriangular")
 def _solve_triangular(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve_triangular(a, b, lower=op.lower, unit_diagonal=op.unit_diagonal, b_ndim=op.b_ndim)
 
 
-@batched_row(slinalg.CholeskySolve)
+@batched_row("tensor.slinalg.CholeskySolve")
 def _cholesky_solve(op: Any, node: Apply, c: Converted, b: Converted) -> Converted:
     return linalg.cho_solve((c, op.lower), b, b_ndim=op.b_ndim)
 
 
-@batched_row(slinalg.Solve)
+@batched_row("tensor.slinalg.Solve")
 def _solve(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve(a, b, assume_a=op.assume_a, lower=op.lower, b_ndim=op.b_ndim)
 
 
-@batched_row(slinalg.LU)
+@batched_row("tensor.slinalg.LU")
 def _lu(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu(a, permute_l=op.permute_l, p_indices=op.p_indices))
 
 
-@batched_row(slinalg.LUFactor)
+@batched_row("tensor.slinalg.LUFactor")
 def _lu_factor(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu_factor(a))
 
 
-@batched_row(slinalg.QR)
+@batched_row("tensor.slinalg.QR")
 def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     if op.pivoting or op.mode not in ("full", "economic", "r"):
         return performed(op, node, a)
@@ -91,53 +89,53 @@ def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     return list(made) if isinstance(made, tuple) else made
 
 
-@batched_row(slinalg.Eigvalsh)
+@batched_row("tensor.slinalg.Eigvalsh")
 def _eigvalsh(op: Any, node: Apply, a: Converted, *b: Converted) -> Converted:
     return linalg.eigvalsh(a, *[v for v in b if v is not None], lower=op.lower)
 
 
-@batched_row(slinalg.Expm)
+@batched_row("tensor.slinalg.Expm")
 def _expm(op: Any, node: Apply, a: Converted) -> Converted:
     return linalg.expm(a)
 
 
-@row(slinalg.BaseBlockDiagonal)
+@row("tensor.slinalg.BaseBlockDiagonal")
 def _block_diagonal(op: Any, node: Apply, *parts: Converted) -> Converted:
     return at.block_diag(*parts)
 
 
-@batched_row(nlinalg.MatrixInverse)
+@batched_row("tensor.nlinalg.MatrixInverse")
 def _inverse(op: Any, node: Apply, a: Converted) -> Converted:
     return linalg.inv(a)
 
 
-@batched_row(nlinalg.MatrixPinv)
+@batched_row("tensor.nlinalg.MatrixPinv")
 def _pinv(op: Any, node: Apply, a: Converted) -> Converted:
     return linalg.pinv(a, hermitian=op.hermitian)
 
 
-@batched_row(nlinalg.Det)
+@batched_row("tensor.nlinalg.Det")
 def _det(op: Any, node: Apply, a: Converted) -> Converted:
     return linalg.det(a)
 
 
-@batched_row(nlinalg.SLogDet)
+@batched_row("tensor.nlinalg.SLogDet")
 def _slogdet(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.slogdet(a))
 
 
-@batched_row(nlinalg.Eigh)
+@batched_row("tensor.nlinalg.Eigh")
 def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.eigh(a, lower=op.UPLO == "L"))
 
 
-@batched_row(nlinalg.SVD)
+@batched_row("tensor.nlinalg.SVD")
 def _svd(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     made = linalg.svd(a, full_matrices=op.full_matrices, compute_uv=op.compute_uv)
     return list(made) if isinstance(made, tuple) else made
 
 
-@batched_row(nlinalg.EighGrad)
+@batched_row("tensor.nlinalg.EighGrad")
 def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
                    gv: Converted) -> Converted:
     """The adjoint of a symmetric matrix's spectrum (Giles 2008, 3.1), as a function of one triangle."""
@@ -155,31 +153,31 @@ def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converte
 
 # BLAS Ops are rewritten into graphs only where the mode says so; a user may build them
 
-@row(blas.Dot22)
+@row("tensor.blas.Dot22")
 def _dot22(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.dot(x, y)
 
 
-@row(blas.Dot22Scalar)
+@row("tensor.blas.Dot22Scalar")
 def _dot22_scalar(op: Any, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
     return a * at.dot(x, y)
 
 
-@row(blas.Gemm)
+@row("tensor.blas.Gemm")
 def _gemm(op: Any, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
     return b * z + a * at.dot(x, y)
 
 
-@row(blas.Gemv)
+@row("tensor.blas.Gemv")
 def _gemv(op: Any, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
     return b * y + a * at.dot(matrix, x)
 
 
-@row(blas.Ger)
+@row("tensor.blas.Ger")
 def _ger(op: Any, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
     return matrix + a * at.outer(x, y)
 
 
-@row(blas.BatchedDot)
+@row("tensor.blas.BatchedDot")
 def _batched_dot(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.batched_dot(x, y)

@@ -28,7 +28,9 @@ except ImportError:                                         # names moved betwee
 
 ROOT = Path(__file__).resolve().parent
 HEADERS = sorted((ROOT / "csrc" / "include").glob("*.h"))
-FLAGS = ["-O2", "-g0", "-std=c11", "-fvisibility=hidden"]      # -g0: no paths of the build in the objects
+# -g0: no paths of the build in the objects.  Square roots and comparisons of floats become vectors only where neither
+# errno nor the flags of exceptions count.
+FLAGS = ["-O2", "-g0", "-std=c11", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math"]
 WRAPPER = "_gradc_wrapper.o"
 
 

@@ -69,8 +69,9 @@ def wrong_answer(got: list[np.ndarray], expected: list[np.ndarray], tolerance: f
     for position, (value, reference) in enumerate(zip(got, expected, strict=True)):
         if value.shape != reference.shape and not value.size == reference.size == 1:     # CasADi has no 0-d
             return f"output {position} has shape {value.shape}, expected {reference.shape}"
-        scale = float(np.max(np.abs(reference.astype(float)), initial=0.0)) or 1.0
-        difference = value.astype(float).reshape(reference.shape) - reference.astype(float)
+        kind = complex if "c" in (value.dtype.kind, reference.dtype.kind) else float
+        scale = float(np.max(np.abs(reference.astype(kind)), initial=0.0)) or 1.0
+        difference = value.astype(kind).reshape(reference.shape) - reference.astype(kind)
         error = float(np.max(np.abs(difference), initial=0.0)) / scale
         if not error <= tolerance:
             return f"output {position} is off by {error:.1e} of its largest element, allowed {tolerance:.0e}"

@@ -132,16 +132,6 @@ static double mt19937_double(void *of)
 }
 
 #define FUNCTIONS(name) {NULL, name##_uint64, name##_uint32, name##_double, name##_uint64}
-static const bitgen_t functions[GRADC_GENERATORS] = {FUNCTIONS(pcg64), FUNCTIONS(pcg64dxsm), FUNCTIONS(sfc64),
-                                                     FUNCTIONS(philox), FUNCTIONS(mt19937)};
-static const size_t words[GRADC_GENERATORS] = {GRADC_PCG64_WORDS, 7, 7, 14, 626};
-
-bitgen_t gradc_bits_of(const uint64_t *before, uint64_t *after)
-{
-    const uint64_t kind = before[0];
-    if (after != before)
-        memcpy(after, before, words[kind] * sizeof *after);
-    bitgen_t found = functions[kind];
-    found.state = after;
-    return found;
-}
+const bitgen_t gradc_functions[GRADC_GENERATORS] = {FUNCTIONS(pcg64), FUNCTIONS(pcg64dxsm), FUNCTIONS(sfc64),
+                                                    FUNCTIONS(philox), FUNCTIONS(mt19937)};
+const size_t gradc_words[GRADC_GENERATORS] = {GRADC_PCG64_WORDS, 7, 7, 14, 626};

@@ -44,8 +44,23 @@ static inline double gradc_pcg64_double(void *of)
     return (double)(gradc_pcg64(of) >> 11) * 0x1p-53;
 }
 
+extern const bitgen_t gradc_functions[GRADC_GENERATORS];        /* without a state */
+extern const size_t gradc_words[GRADC_GENERATORS];
+
 /* The functions of the generator with the state `before`, on a copy of it: `after`, which may be the same memory. */
-bitgen_t gradc_bits_of(const uint64_t *before, uint64_t *after);
+static inline bitgen_t gradc_bits_of(const uint64_t *before, uint64_t *after)
+{
+    const uint64_t kind = before[0];
+    bitgen_t found = gradc_functions[kind];
+    if (after != before) {
+        if (kind == GRADC_PCG64)
+            memcpy(after, before, GRADC_PCG64_WORDS * sizeof *after);
+        else
+            memcpy(after, before, gradc_words[kind] * sizeof *after);
+    }
+    found.state = after;
+    return found;
+}
 
 /* Uniform in [0, 1); PCG64's without a call. */
 static inline double gradc_uniform(const bitgen_t *g)

@@ -32,6 +32,7 @@ void gradc_set_frame(const Function *self, work *w, gradc_frame *frame)
     frame->parallel = gradc_pool_run;
     frame->blas = self->blas;
     frame->routines = gradc_routines;
+    frame->each = gradc_run_each;
     frame->callback = self->n_calls ? gradc_call_back : NULL;
     frame->room = gradc_room;
     frame->output = gradc_late_output;

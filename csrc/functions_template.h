@@ -4,7 +4,7 @@
 static void NAME(times)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, const T *b,
                         T *c)
 {
-    frame->blas->BLAS(gemm)(ta, tb, m, n, k, 1, a, ta ? m : k, b, tb ? k : n, 0, c, n);
+    NAME(product)(frame, ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, c);
 }
 
 /* The pseudo-inverse of m x n, of which singular values up to in[1] times the largest count as 0. */

@@ -14,6 +14,8 @@
 enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131,
        UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
+enum { SMALL_SPECTRUM = 10 };   /* the same of eigenvalues and singular values */
+enum { SMALL_PRODUCT = 1000 };  /* products of two numbers each up to which a product of matrices takes less in loops */
 enum { BLOCK = 48 };            /* rows of a block where LAPACK has no function and gemm does most, or of a copy */
 enum { SYMMETRIC = 64 };        /* rows of a product of a matrix with itself from which on half of it takes less time */
 
@@ -27,6 +29,11 @@ enum { SYMMETRIC = 64 };        /* rows of a product of a matrix with itself fro
     case 6: call(6, __VA_ARGS__); break; \
     default: call(n, __VA_ARGS__); \
     }
+#define OF_SIZE_4(n, call, ...) \
+    if (n == 4) \
+        call(4, __VA_ARGS__); \
+    else \
+        call(n, __VA_ARGS__);
 
 /* LAPACK is given its integers as int64_t, of which one of 32 bits sees the lower halves, where they come first. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -91,27 +98,196 @@ static void work_done(void *room, void *work)
         free(work);
 }
 
+/* -- small matrices, one at a time: functions of T; side by side: of vectors of doubles ------------------------ */
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"        /* no vector is handed from one function to another */
+#endif
+
+enum { LANES = GRADC_SIDE_BY_SIDE };            /* 4: see `lanes_turn` */
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+#ifdef __clang__
+#define SHUFFLED(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
+#else
+#define SHUFFLED(x, y, a, b, c, d) __builtin_shuffle(x, y, (lane_bits){a, b, c, d})
+#endif
+
+/* 4 x 4 elements are transposed. */
+SMALL_LOOP void lanes_turn(lanes *x)
+{
+    const lanes even = SHUFFLED(x[0], x[1], 0, 4, 2, 6), odd = SHUFFLED(x[0], x[1], 1, 5, 3, 7);
+    const lanes later_even = SHUFFLED(x[2], x[3], 0, 4, 2, 6), later_odd = SHUFFLED(x[2], x[3], 1, 5, 3, 7);
+    x[0] = SHUFFLED(even, later_even, 0, 1, 4, 5);
+    x[1] = SHUFFLED(odd, later_odd, 0, 1, 4, 5);
+    x[2] = SHUFFLED(even, later_even, 2, 3, 6, 7);
+    x[3] = SHUFFLED(odd, later_odd, 2, 3, 6, 7);
+}
+
+SMALL_LOOP lanes lanes_pick(lane_bits condition, lanes yes, lanes no)
+{
+    return (lanes)((condition & (lane_bits)yes) | (~condition & (lane_bits)no));
+}
+
+SMALL_LOOP lanes lanes_magnitude(lanes x)
+{
+    return (lanes)((lane_bits)x & INT64_MAX);
+}
+
+SMALL_LOOP lanes lanes_with_sign(lanes x, lanes sign)
+{
+    return (lanes)(((lane_bits)x & INT64_MAX) | ((lane_bits)sign & INT64_MIN));
+}
+
+SMALL_LOOP lanes lanes_root(lanes x)
+{
+    for (int c = 0; c < LANES; ++c)
+        x[c] = sqrt(x[c]);
+    return x;
+}
+
+SMALL_LOOP int lanes_any(lane_bits condition)
+{
+    int64_t found = 0;
+    for (int c = 0; c < LANES; ++c)
+        found |= condition[c];
+    return found != 0;
+}
+
+/* Of n elements, `step` apart, those at k and best, which is k or not before `from`, change places. */
+SMALL_LOOP void lanes_exchange(int64_t n, int64_t step, int64_t k, int64_t from, lane_bits best, lanes *x)
+{
+    const lanes first = x[k * step];
+    lanes found = first;
+    for (int64_t j = from; j < n; ++j) {
+        const lane_bits here = best == (lane_bits){0} + j;
+        found = lanes_pick(here, x[j * step], found);
+        x[j * step] = lanes_pick(here, first, x[j * step]);
+    }
+    x[k * step] = found;
+}
+
+#define V lanes
+#define R lanes
+#define SMALL(x) side_##x
+#define PLACE lane_bits
+#define PICK lanes_pick
+#define PICK_PLACE(condition, yes, no) (lane_bits)lanes_pick(condition, (lanes)(yes), (lanes)(no))
+#define WIDE_PICK lanes_pick
+#define ROOT lanes_root
+#define WIDE_ROOT lanes_root
+#define MAGNITUDE lanes_magnitude
+#define WIDE_MAGNITUDE lanes_magnitude
+#define WITH_SIGN lanes_with_sign
+#define ANY lanes_any
+#define EXCHANGE lanes_exchange
+#define EPSILON DBL_EPSILON
+#include "small_template.h"
+#undef V
+#undef R
+#undef SMALL
+#undef PLACE
+#undef PICK
+#undef PICK_PLACE
+#undef WIDE_PICK
+#undef ROOT
+#undef WIDE_ROOT
+#undef MAGNITUDE
+#undef WIDE_MAGNITUDE
+#undef WITH_SIGN
+#undef ANY
+#undef EXCHANGE
+#undef EPSILON
+
+enum { SIDE_SIZE = GRADC_SIDE_ROWS * GRADC_SIDE_ROWS };
+
+/* Has one of so many matrices a 0 on its diagonal? */
+SMALL_LOOP int any_singular(int64_t m, const lanes *a)
+{
+    lane_bits found = {0};
+    for (int64_t i = 0; i < m; ++i)
+        found |= a[i * (m + 1)] == 0;
+    return lanes_any(found);
+}
+
+SMALL_LOOP int all_lanes_finite(int64_t n, const lanes *x)
+{
+    lanes sum = {0};
+    for (int64_t i = 0; i < n; ++i)
+        sum += x[i] * 0;
+    return !lanes_any(sum != 0);
+}
+
+/* x = a^-1 x, or a^-T x, by the factors of a; x is m x n. */
+SMALL_LOOP void solved_by_lu_side(int trans, int64_t m, int64_t n, const lanes *factors, const lane_bits *swaps,
+                                  lanes *x)
+{
+    for (int64_t k = 0; trans && k < m; ++k)
+        for (int64_t c = 0; c < n; ++c)
+            lanes_exchange(m, n, k, 0, swaps[k], x + c);
+    side_substitute(m, 0, trans, trans, n, factors, m, x);
+    side_substitute(m, 1, !trans, trans, n, factors, m, x);
+    for (int64_t k = m - 1; !trans && k >= 0; --k)
+        for (int64_t c = 0; c < n; ++c)
+            lanes_exchange(m, n, k, 0, swaps[k], x + c);
+}
+
+SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, const lane_bits *swaps, lanes *x)
+{
+    solved_by_lu_side(trans, m, 1, factors, swaps, x);
+}
+
+#define V T
+#define R double
+#define SMALL(x) ONE(x)
+#define PLACE int64_t
+#define PICK(condition, yes, no) ((condition) ? (yes) : (no))
+#define PICK_PLACE PICK
+#define WIDE_PICK PICK
+#define ROOT(x) (T)sqrt((double)(x))
+#define WIDE_ROOT sqrt
+#define MAGNITUDE(x) (T)fabs((double)(x))
+#define WIDE_MAGNITUDE fabs
+#define WITH_SIGN copysign
+#define ANY(condition) (condition)
+#define EXCHANGE(n, step, k, from, best, x) \
+    do { \
+        const T kept = (x)[(k) * (step)]; \
+        (x)[(k) * (step)] = (x)[(best) * (step)]; \
+        (x)[(best) * (step)] = kept; \
+    } while (0)
+
 #define T double
 #define NAME(x) gradc_##x##_F64
+#define ONE(x) gradc_one_##x##_F64
 #define BLAS(x) d##x
 #define TEXT(before, after) before "d" after
 #define EPSILON DBL_EPSILON
+#include "small_template.h"
 #include "linalg_template.h"
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "ldl_template.h"
+#include "side_template.h"
 #undef T
 #undef NAME
+#undef ONE
 #undef BLAS
 #undef TEXT
 #undef EPSILON
 
 #define T float
 #define NAME(x) gradc_##x##_F32
+#define ONE(x) gradc_one_##x##_F32
 #define BLAS(x) s##x
 #define TEXT(before, after) before "s" after
 #define EPSILON FLT_EPSILON
+#include "small_template.h"
 #include "linalg_template.h"
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "ldl_template.h"
+#include "side_template.h"

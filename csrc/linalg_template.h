@@ -24,6 +24,53 @@ static int NAME(product_with_itself)(const gradc_frame *frame, int trans, int64_
     return 1;
 }
 
+/* `width` columns of C = op(A) op(B), of which the elements are `row` and `column` apart in A. */
+SMALL_LOOP void NAME(columns_of_product)(int64_t width, int64_t m, int64_t k, const T *a, int64_t row, int64_t column,
+                                         const T *b, int64_t ldb, T *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < m; ++i) {
+        T sums[8] = {0};
+        for (int64_t p = 0; p < k; ++p)
+            for (int64_t j = 0; j < width; ++j)
+                sums[j] += a[i * row + p * column] * b[p * ldb + j];
+        for (int64_t j = 0; j < width; ++j)
+            c[i * ldc + j] = sums[j];
+    }
+}
+
+static GRADC_CLONES_256 void NAME(small_product)(int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a,
+                                                 int64_t lda, const T *b, int64_t ldb, T *c)
+{
+    const int64_t row = ta ? 1 : lda, column = ta ? lda : 1;
+    T turned[SMALL_PRODUCT];
+    for (int64_t p = 0; tb && p < k; ++p)
+        for (int64_t j = 0; j < n; ++j)
+            turned[p * n + j] = b[j * ldb + p];
+    b = tb ? turned : b;
+    ldb = tb ? n : ldb;
+    for (int64_t j = 0; j < n; j += 8)
+        switch (n - j) {
+        case 1: NAME(columns_of_product)(1, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 2: NAME(columns_of_product)(2, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 3: NAME(columns_of_product)(3, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 4: NAME(columns_of_product)(4, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 5: NAME(columns_of_product)(5, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 6: NAME(columns_of_product)(6, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 7: NAME(columns_of_product)(7, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        default: NAME(columns_of_product)(8, m, k, a, row, column, b + j, ldb, c + j, n);
+        }
+}
+
+/* C = op(A) op(B), in one piece; op(A) is m x k, op(B) is k x n. */
+static void NAME(product)(gradc_frame *frame, int ta, int tb, int64_t m, int64_t n, int64_t k, const T *a, int64_t lda,
+                          const T *b, int64_t ldb, T *c)
+{
+    if (m <= SMALL && n <= SMALL && k <= SMALL && m * n * k <= SMALL_PRODUCT && k * n <= SMALL_PRODUCT)
+        NAME(small_product)(ta, tb, m, n, k, a, lda, b, ldb, c);
+    else
+        frame->blas->BLAS(gemm)(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, n);
+}
+
 int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -32,35 +79,17 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
     if (itself && m >= SYMMETRIC && m * k >= SYMMETRIC * SYMMETRIC
         && NAME(product_with_itself)(frame, (int)a[0], m, k, in[0], a[1], out[0]))
         return 0;
-    frame->blas->BLAS(gemm)((int)a[0], (int)b[0], m, n, k, 1, in[0], a[1], in[1], b[1], 0, out[0], n);
+    NAME(product)(frame, (int)a[0], (int)b[0], m, n, k, in[0], a[1], in[1], b[1], out[0]);
     return 0;
 }
 
 /* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
-SMALL_LOOP void NAME(substitute)(int64_t m, int upper, int unit, int trans, int64_t n, const T *a, int64_t lda, T *x)
-{
-    const int64_t row = trans ? 1 : lda, column = trans ? lda : 1;
-    for (int64_t k = 0; k < m; ++k) {
-        const int64_t i = upper ? m - 1 - k : k, first = upper ? i + 1 : 0, last = upper ? m : i;
-        T *restrict to = x + i * n;
-        for (int64_t j = first; j < last; ++j) {
-            const T factor = a[i * row + j * column];
-            const T *restrict from = x + j * n;
-            for (int64_t c = 0; c < n; ++c)
-                to[c] -= factor * from[c];
-        }
-        if (!unit)
-            for (int64_t c = 0; c < n; ++c)
-                to[c] /= a[i * row + i * column];
-    }
-}
-
 static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
 {
     if (n == 1)
-        OF_SIZE(m, NAME(substitute), upper, unit, trans, 1, a, lda, x)
+        OF_SIZE(m, ONE(substitute), upper, unit, trans, 1, a, lda, x)
     else
-        NAME(substitute)(m, upper, unit, trans, n, a, lda, x);
+        ONE(substitute)(m, upper, unit, trans, n, a, lda, x);
 }
 
 /* The same by the library where the matrix is large. */
@@ -114,76 +143,28 @@ int NAME(SOLVE_TRIANGULAR)(gradc_frame *frame, int number, const void *const *in
     return 0;
 }
 
-/* The Cholesky factor in the place of the lower triangle, 0 above it; fault: 1 where it has none, 2 because of nan. */
-SMALL_LOOP void NAME(factor)(int64_t n, T *restrict l, int64_t *fault)
-{
-    for (int64_t j = 0; j < n; ++j) {
-        T rest = l[j * (n + 1)];
-        for (int64_t k = 0; k < j; ++k)
-            rest -= l[j * n + k] * l[j * n + k];
-        if (!(rest > 0) && !*fault)
-            *fault = rest == rest ? 1 : 2;
-        const T root = (T)sqrt(rest), inverse = 1 / root;
-        l[j * (n + 1)] = root;
-        for (int64_t i = j + 1; i < n; ++i) {
-            T sum = l[i * n + j];
-            for (int64_t k = 0; k < j; ++k)
-                sum -= l[i * n + k] * l[j * n + k];
-            l[i * n + j] = sum * inverse;
-            l[j * n + i] = 0;
-        }
-    }
-}
-
-/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan. */
+/* Of the lower triangle of n x n; nan, and status 1, where the matrix is not positive definite, 2 where it has nan.
+ * numbers: are these no errors; n. */
 int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    int64_t n = numbers[0], fault = 0, stopped = 0;
+    int64_t n = numbers[1], stopped = 0;
     int bits;
-    T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    T pivot = 1, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
         found("U", &n, l, &n, &stopped, 1);         /* the upper triangle by columns */
     else
-        OF_SIZE(n, NAME(factor), l, &fault)
+        OF_SIZE(n, ONE(factor), l, &pivot)
     for (int64_t i = 0; found && i < n; ++i) {
-        const T pivot = l[i * (n + 1)];         /* not all LAPACKs stop at nan */
-        if (!(pivot > 0) && !fault)
-            fault = pivot == pivot ? 1 : 2;
+        pivot = pivot > 0 ? l[i * (n + 1)] : pivot;         /* not all LAPACKs stop at nan */
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
-    if (stopped && !fault)
-        fault = 1;
+    const int fault = pivot > 0 ? stopped != 0 : pivot == pivot ? 1 : 2;
     for (int64_t i = 0; fault && i < n * n; ++i)
         l[i] = NAN;
-    return (int)fault;
-}
-
-/* What of the lower triangle of g the cotangent of the factor l makes that of the matrix; n x n, steps of `step`.
- * I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, chol_unblocked_rev. */
-SMALL_LOOP void NAME(factor_back)(int64_t n, int64_t step, const T *restrict l, T *restrict g)
-{
-    for (int64_t j = n - 1; j >= 0; --j) {
-        const T inverse = 1 / l[j * (step + 1)];
-        T sum = 0;
-        for (int64_t i = j + 1; i < n; ++i) {
-            g[i * step + j] *= inverse;
-            sum += l[i * step + j] * g[i * step + j];
-        }
-        const T d = (g[j * (step + 1)] - sum) * inverse;
-        for (int64_t k = 0; k < j; ++k)
-            g[j * step + k] -= d * l[j * step + k];
-        for (int64_t i = j + 1; i < n; ++i) {
-            const T c = g[i * step + j];
-            for (int64_t k = 0; k < j; ++k) {
-                g[j * step + k] -= c * l[i * step + k];
-                g[i * step + k] -= c * l[j * step + k];
-            }
-        }
-        g[j * (step + 1)] = d / 2;
-    }
+    return numbers[0] ? 0 : fault;
 }
 
 /* x = x d^-1, d being lower triangular, m x m; x is n x m.  Steps of `step`. */
@@ -214,7 +195,7 @@ int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, c
     const T *l = in[0];
     T *g = memmove(out[0], in[1], (size_t)(n * n) * sizeof(T)), square[BLOCK * BLOCK];
     if (n <= BLOCK)
-        OF_SIZE(n, NAME(factor_back), n, l, g)
+        OF_SIZE(n, ONE(factor_back), n, l, g)
     for (int64_t last = n > BLOCK ? n : 0; last > 0; last -= BLOCK) {
         const int64_t j = last > BLOCK ? last - BLOCK : 0, m = last - j, below = n - last;
         const T *r = l + j * n, *d = r + j, *b = l + last * n, *c = b + j;
@@ -222,7 +203,7 @@ int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, c
         NAME(right_solved)(frame, m, below, d, to_c, n);
         frame->blas->BLAS(gemm)(0, 0, below, j, m, -1, to_c, n, r, n, 1, to_b, n);
         frame->blas->BLAS(gemm)(1, 0, m, m, below, -1, to_c, n, c, n, 1, to_d, n);
-        NAME(factor_back)(m, n, d, to_d);
+        ONE(factor_back)(m, n, d, to_d);
         for (int64_t i = 0; i < m; ++i)
             for (int64_t k = 0; k < m; ++k)
                 square[i * m + k] = k < i ? to_d[i * n + k] : k > i ? to_d[k * n + i] : 2 * to_d[i * n + i];
@@ -254,36 +235,6 @@ int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, 
  * a with its columns interchanged is l u, u having 1s on its diagonal: for LAPACK, which counts by columns, that is
  * the transpose with its rows interchanged.  No matrix has to be transposed. */
 
-SMALL_LOOP void NAME(eliminate)(int64_t n, T *restrict a, int64_t *restrict swaps)
-{
-    for (int64_t k = 0; k < n; ++k) {
-        T *row = a + k * n;
-        int64_t best = k;
-        T most = (T)fabs((double)row[k]);
-        for (int64_t j = k + 1; j < n; ++j) {
-            const T size = (T)fabs((double)row[j]);
-            best = size > most ? j : best;
-            most = size > most ? size : most;
-        }
-        swaps[k] = best;
-        for (int64_t i = 0; i < n; ++i) {
-            const T kept = a[i * n + k];
-            a[i * n + k] = a[i * n + best];
-            a[i * n + best] = kept;
-        }
-        const T pivot = row[k] != 0 ? row[k] : 1, inverse = 1 / pivot;
-        const int exact = isinf(inverse);       /* of a subnormal number */
-        for (int64_t j = k + 1; j < n; ++j)
-            row[j] = exact ? row[j] / pivot : row[j] * inverse;
-        for (int64_t i = k + 1; i < n; ++i) {
-            T *to = a + i * n;
-            const T factor = to[k];
-            for (int64_t j = k + 1; j < n; ++j)
-                to[j] -= factor * row[j];
-        }
-    }
-}
-
 int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
@@ -298,7 +249,7 @@ int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_
         interchanges_of(swaps, n, bits);
         return 0;
     }
-    OF_SIZE(n, NAME(eliminate), a, swaps)
+    OF_SIZE(n, ONE(eliminate), a, swaps)
     return 0;
 }
 

@@ -13,8 +13,10 @@
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) \
     && !defined(__SANITIZE_THREAD__)
 #define GRADC_CLONES __attribute__((target_clones("avx512f", "avx2", "default"), noinline))
+#define GRADC_CLONES_256 __attribute__((target_clones("avx2", "default"), noinline))    /* for vectors of 32 bytes */
 #else
 #define GRADC_CLONES
+#define GRADC_CLONES_256
 #endif
 
 /* arena.c ------------------------------------------------------------------------------------------------ */
@@ -69,13 +71,27 @@ void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, doub
 void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-/* linalg.c ----------------------------------------------------------------------------------------------- */
+/* linalg.c, fft.c ---------------------------------------------------------------------------------------- */
 
 /* Routines of gradc_runtime.h; gradc's own loops where the matrices are small or the library has no such function. */
 #define GRADC_DECLARED(name) \
     int gradc_##name##_F32(gradc_frame *, int, const void *const *, const int64_t *, void *const *); \
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
+
+/* A routine for `count` matrices of a batch at once, at most GRADC_SIDE_BY_SIDE of them; steps: bytes from the arrays of
+ * one to those of the next, of arguments, then of results.  Returns 0, and leaves results alone, if they are too large
+ * or one of them fails. */
+enum { GRADC_SIDE_BY_SIDE = 4, GRADC_SIDE_ROWS = 8 };       /* ROWS: up to which that takes less time */
+typedef int (*gradc_side)(int64_t count, const void *const *in, const int64_t *numbers, void *const *out,
+                          const int64_t *steps);
+#define GRADC_HAVE_SIDE(ROW) \
+    ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
+    ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
+#define GRADC_DECLARED_SIDE(name) \
+    int gradc_##name##_SIDE_F32(int64_t, const void *const *, const int64_t *, void *const *, const int64_t *); \
+    int gradc_##name##_SIDE_F64(int64_t, const void *const *, const int64_t *, void *const *, const int64_t *);
+GRADC_HAVE_SIDE(GRADC_DECLARED_SIDE)
 
 /* sort.c ------------------------------------------------------------------------------------------------- */
 
@@ -111,6 +127,8 @@ extern const gradc_routine gradc_draw, gradc_draw_vectors;
 /* routines.c --------------------------------------------------------------------------------------------- */
 
 extern const gradc_routine gradc_routines[GRADC_ROUTINES];      /* what frame->routines points to */
+int gradc_run_each(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out,
+                   const int64_t *steps, int arguments, int results, int64_t *index, int64_t last);
 
 /* cpu.c -------------------------------------------------------------------------------------------------- */
 

@@ -75,12 +75,14 @@ static int64_t looks(const given *p, int count)
         if (wrong) \
             return fault_at(p, i, number)
 #define REFUSE(number, k, wrong) REFUSE_UP_TO(p->steps[k] ? p->n : 1, number, wrong)
-#define REFUSE_SETS(number, wrong) REFUSE_UP_TO(sets, number, wrong)
+#define REFUSE_SETS(number, wrong) \
+    for (int64_t i = 0, sets = looks(p, parameters[distribution]); i < sets; ++i) \
+        if (wrong) \
+            return fault_at(p, i, number)
 
 /* 0, or the number of what is wrong. */
 static int fault_of(int distribution, const given *p)
 {
-    const int64_t sets = looks(p, parameters[distribution]);
     switch (distribution) {
     case GRADC_UNIFORM:
         REFUSE_SETS(1, !isfinite(REAL(1) - REAL(0)));
@@ -130,7 +132,8 @@ static int fault_of(int distribution, const given *p)
         REFUSE_SETS(3, REAL(0) == REAL(2));
         break;
     case GRADC_INTEGERS:
-        REFUSE_UP_TO(p->n ? sets : 0, 1, WHOLE(0) >= WHOLE(1));
+        if (p->n)
+            REFUSE_SETS(1, WHOLE(0) >= WHOLE(1));
         break;
     case GRADC_BINOMIAL:
         REFUSE(1, 0, WHOLE(0) < 0);
@@ -201,9 +204,11 @@ static inline double cauchy_at(double u)
 }
 
 #define EACH(type, draw) \
-    for (int64_t i = 0; i < n; ++i) \
-        ((type *)out)[i] = (draw); \
-    break
+    { \
+        for (int64_t i = 0; i < n; ++i) \
+            ((type *)out)[i] = (draw); \
+        break; \
+    }
 
 static int draw(gradc_frame *frame, int distribution, const void *const *in, const int64_t *numbers,
                 void *const *results)
@@ -220,7 +225,9 @@ static int draw(gradc_frame *frame, int distribution, const void *const *in, con
     bitgen_t bits = gradc_bits_of(in[0], results[0]), *const g = &bits;
     switch (distribution) {
     case GRADC_UNIFORM:
-        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * gradc_uniform(g));
+        if (g->next_double == gradc_functions[GRADC_PCG64].next_double)
+            EACH(double, REAL(0) + (REAL(1) - REAL(0)) * gradc_pcg64_double(g->state));
+        EACH(double, REAL(0) + (REAL(1) - REAL(0)) * g->next_double(g->state));
     case GRADC_NORMAL:
         EACH(double, random_normal(g, REAL(0), REAL(1)));
     case GRADC_STANDARD_NORMAL:

@@ -68,37 +68,48 @@ static void sample(bitgen_t *g, int64_t n, int64_t count, uint64_t *table, uint6
     }
 }
 
-/* state, count, n, in random order? -> `count` different ones of 0, ..., n - 1.  numbers: elements of the result */
-static int choice(gradc_frame *frame, const void *const *in, const int64_t *numbers, void *const *out)
+/* Draws of `count` different ones of 0, ..., n - 1, in random order if `mixed`, up to `end`. */
+static int choices(bitgen_t *g, int64_t count, int64_t n, int64_t mixed, int64_t *x, const int64_t *end)
 {
-    const int64_t count = *(const int64_t *)in[1], n = *(const int64_t *)in[2], mixed = *(const int64_t *)in[3];
-    if (count > n)
-        return refuse(frame, 1, count, n);
-    bitgen_t g = gradc_bits_of(in[0], out[0]);
-    int64_t *x = out[1], *const end = x + numbers[0];
     const int tail = n > 10000 && count > n / (mixed ? 50 : 20);
     uint64_t mask = (uint64_t)(1.2 * (double)count);
     for (int bits = 1; bits < 64; bits *= 2)
         mask |= mask >> bits;
     const size_t size = tail ? (size_t)n : (size_t)mask + 1;
-    uint64_t *const work = x < end ? malloc(size * sizeof *work) : NULL;
-    if (x < end && !work)
+    uint64_t *const work = malloc(size * sizeof *work);
+    if (!work)
         return GRADC_NO_MEMORY;
     for (; x < end; x += count) {
         if (tail) {
             for (int64_t i = 0; i < n; ++i)
                 work[i] = (uint64_t)i;
-            shuffle(&g, n, n - count > 1 ? n - count : 1, (int64_t *)work);
+            shuffle(g, n, n - count > 1 ? n - count : 1, (int64_t *)work);
             memcpy(x, work + n - count, (size_t)count * sizeof *x);
         } else {
             memset(work, 0xff, size * sizeof *work);
-            sample(&g, n, count, work, mask, x);
+            sample(g, n, count, work, mask, x);
             if (mixed)
-                shuffle(&g, count, 1, x);
+                shuffle(g, count, 1, x);
         }
     }
     free(work);
     return 0;
+}
+
+/* state, count, n (b), in random order? -> `count` different ones of 0, ..., n - 1.  numbers: b, elements of the result */
+static int choice(gradc_frame *frame, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    const int64_t count = *(const int64_t *)in[1], *const n = in[2], mixed = *(const int64_t *)in[3], b = numbers[0];
+    for (int64_t set = 0; set < b; ++set)
+        if (count > n[set])
+            return refuse(frame, 1, count, n[set]);
+    bitgen_t g = gradc_bits_of(in[0], out[0]);
+    int64_t *x = out[1];
+    const int64_t each = numbers[1] ? numbers[1] / b : 0;
+    int status = 0;
+    for (int64_t set = 0; each && !status && set < b; ++set, x += each)
+        status = choices(&g, count, n[set], mixed, x, x + each);
+    return status;
 }
 
 /* One choice of `count` different ones of k by the weights p, which become 0 as they are drawn; sums: room for k. */

@@ -1,4 +1,4 @@
-/* routines.c: the table behind frame->routines. */
+/* routines.c: the table behind frame->routines, and what runs them for each index of a batch. */
 #include "private.h"
 
 static int draw(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
@@ -20,3 +20,36 @@ static int draw_vectors(gradc_frame *frame, int number, const void *const *in, c
 const gradc_routine gradc_routines[GRADC_ROUTINES] = {
     GRADC_DISTRIBUTIONS(DRAW) GRADC_DRAWS_OF_VECTORS(DRAW_VECTORS) GRADC_OF_FLOATS(OF_FLOATS) GRADC_OF_REALS(OF_REALS)
     GRADC_OF_ONE_DTYPE(OF_ONE_DTYPE)};
+
+#define SIDE(name) [GRADC_##name##_F32] = gradc_##name##_SIDE_F32, [GRADC_##name##_F64] = gradc_##name##_SIDE_F64,
+static const gradc_side side_by_side[GRADC_ROUTINES] = {GRADC_HAVE_SIDE(SIDE)};
+
+enum { MOST_ARRAYS = 8 };
+
+int gradc_run_each(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out,
+                   const int64_t *steps, int arguments, int results, int64_t *index, int64_t last)
+{
+    const gradc_side side = side_by_side[number];
+    const char *from[MOST_ARRAYS];
+    char *to[MOST_ARRAYS];
+    for (int k = 0; k < arguments; ++k)
+        from[k] = in[k];
+    for (int k = 0; k < results; ++k)
+        to[k] = out[k];
+    while (*index < last) {
+        const int64_t rest = last - *index, count = rest < GRADC_SIDE_BY_SIDE ? rest : GRADC_SIDE_BY_SIDE;
+        const int together = side && count > 1
+                             && side(count, (const void *const *)from, numbers, (void *const *)to, steps);
+        for (int64_t c = 0; c < count; ++c, ++*index) {
+            const int status = together ? 0 : gradc_routines[number](frame, number, (const void *const *)from, numbers,
+                                                                     (void *const *)to);
+            if (status)
+                return status;
+            for (int k = 0; k < arguments; ++k)
+                from[k] += steps[k];
+            for (int k = 0; k < results; ++k)
+                to[k] += steps[arguments + k];
+        }
+    }
+    return 0;
+}

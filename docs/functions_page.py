@@ -33,12 +33,12 @@ Written by `docs/functions_page.py`: the public functions of `gradc.tensor` by f
 `tests/cases.py`.
 
 - **takes**: kinds of dtypes of the arguments that are floats in those rows (of all arguments, where none is). Where a
-  function is not one of integers, integers and bools become floatX. Complex numbers are computed in the interpreter.
+  function is not one of integers, integers and bools become floatX.
 - **rows**: `vectorize` over new axes of these arguments. "at once": one vectorised expression; "loop": a loop over
   the rows for some forms; "one size": refused where sizes of results would differ from row to row.
 - **derivatives**: orders that are tested, by reverse and forward mode, against complex steps (2) or differences (1);
   "-" where the function is piecewise constant, or of integers.
-- **C**: whether real arguments run in a kernel.
+- **C**: whether it runs in a kernel.
 """
 
 

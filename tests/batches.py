@@ -29,9 +29,7 @@ from tests.cases_base import Case, compute
 
 BATCH = 64
 
-# Complex numbers, and sizes that depend on computed floats, go to the interpreter.
-NO_C_FORM = ("complex_from_polar",)
-APART = (*NO_C_FORM, "arange-symbolic float")      # special values would be sizes
+APART = ("arange-symbolic float",)      # special values would be sizes
 
 
 @dataclass

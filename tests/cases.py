@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from tests.cases_base import Case
 from tests.cases_elemwise import BINARY, UNARY
+from tests.cases_fft import SIGNALS, TRANSFORMS
 from tests.cases_index import EXTRA, INDEXING, MOVED, SELECTION
 from tests.cases_linalg import PRODUCTS
 from tests.cases_matrices import LINALG
@@ -21,7 +22,7 @@ from tests.cases_sort import ORDER
 from tests.cases_special import SPECIAL
 
 CASES: list[Case] = [*UNARY, *BINARY, *REDUCTIONS, *ORDER, *SHAPES, *CREATION, *INDEXING, *SELECTION, *MOVED, *PRODUCTS,
-                     *EXTRA, *NNET, *LINALG, *SPECIAL]
+                     *EXTRA, *NNET, *LINALG, *SPECIAL, *TRANSFORMS, *SIGNALS]
 
 # Public names that are no functions of tensors, or are tested on their own.
 NO_CASE: frozenset[str] = frozenset(
@@ -32,10 +33,12 @@ NO_CASE: frozenset[str] = frozenset(
         "SharedVariable",
         "TensorSharedVariable",
         "shared",
+        "fft",
         "linalg",
         "nlinalg",
         "nnet",
         "random",
+        "signal",
         "slinalg",
         "special",
         "tensor",

@@ -91,6 +91,10 @@ def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_n
     return x[..., 0] if vectors else x
 
 
+def ldl_of(a: Array, lower: bool) -> Any:
+    return scipy.linalg.ldl(a, lower) if a.size else [a, a, np.zeros(0, np.int64)]
+
+
 def invertible(*shape: int) -> Arg:
     return Arg(shape, "triangles")
 
@@ -129,7 +133,12 @@ LINALG: list[Case] = [
     *[Case("linalg.lu", partial(linalg.lu, **options), lambda a, options=options: scipy.linalg.lu(a, **options), (a,),
            label=f"{a.shape} {options}")
       for a, options in ((Arg((4, 4)), {}), (Arg((2, 3, 3)), {}), (Arg((4, 4)), {"permute_l": True}),
-                         (Arg((4, 4)), {"p_indices": True}))],
+                         (Arg((4, 4)), {"p_indices": True}), (TALL, {}), (WIDE, {}),
+                         (Arg((2, 4, 3)), {"permute_l": True}), (Arg((2, 4), static=(2, 4)), {"p_indices": True}),
+                         (Arg((4, 2), static=(4, 2)), {}))],
+    *[Case("linalg.ldl", partial(linalg.ldl, lower=lower), each(partial(ldl_of, lower=lower), 2), (a,), rtol=LOOSE,
+           label=f"{a.shape} {lower}")
+      for a, lower in ((Arg((4, 4)), True), (Arg((5, 5)), False), (Arg((2, 3, 3)), True), (POSITIVE, True))],
     *[Case("linalg.lu_solve", lambda a, b, trans=trans: linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
            lambda a, b, trans=trans: scipy.linalg.lu_solve((a, [2, 3, 2, 3]), b, trans),
            (Arg((4, 4), "triangles", static=(4, 4)), b), label=f"{trans} {b.shape}")

@@ -169,6 +169,7 @@ CREATION: list[Case] = [
     Case("identity_like", at.identity_like, lambda x: np.eye(3, 4), (M,), "none"),
     Case("tri", lambda: at.tri(3, 4, -1), lambda: np.tri(3, 4, -1), (), "none"),
     Case("meshgrid", at.meshgrid, np.meshgrid, (V, Arg((3,)))),
+    Case("complex", at.complex, lambda x, y: x + 1j * y, (M, V), "none"),
     Case("complex_from_polar", at.complex_from_polar, lambda r, t: r * np.exp(1j * t), (M, M), "none"),
     Case("cast", lambda x: at.cast(x, "int64"), lambda x: x.astype("int64"), (Arg(domain="off_integer"),), "none"),
     Case("as_tensor_variable", lambda x: at.as_tensor_variable([x, 2.0, x]), lambda x: np.array([x, 2.0, x]), (S,)),

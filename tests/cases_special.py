@@ -53,7 +53,7 @@ def normal_quantile(p: Any) -> Any:
 def owen(h: Any, a: Any) -> Any:
     def density(x: Any) -> Any:
         return mpmath.exp(-h * h * (1 + x * x) / 2) / (1 + x * x)
-    return mpmath.quad(density, mpmath.linspace(0, a, 9)) / (2 * mpmath.pi)
+    return mpmath.quad(density, [0, a / 3, a], maxdegree=5) / (2 * mpmath.pi)
 
 
 def derivative(f: Callable[..., Any], *orders: int) -> Callable[..., Any]:

@@ -100,8 +100,8 @@ def test_imports_stand_at_the_top_absolute_and_named(path: Path) -> None:
 
 
 # What modules name in `__all__`.
-NAMESPACES = ("sparse/__init__.py", "tensor/__init__.py", "tensor/linalg/__init__.py", "tensor/nlinalg.py",
-              "tensor/slinalg.py")
+NAMESPACES = ("sparse/__init__.py", "tensor/__init__.py", "tensor/fft/__init__.py", "tensor/linalg/__init__.py",
+              "tensor/nlinalg.py", "tensor/slinalg.py")
 
 
 @pytest.mark.parametrize("path", modules(), ids=module_name)

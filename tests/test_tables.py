@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,14 @@ import gradc.tensor as at
 from gradc import errors
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.errors import NoRuleError
-from gradc.ir import infer, interp, ops
+from gradc.ir import dtypes, infer, interp, ops
 from gradc.ir.batch import BATCH, batch
+from gradc.ir.complex_parts import SPLIT
 from gradc.ir.convert import to_program
 from gradc.ir.facts import FACTS, Facts
 from gradc.ir.graph import apply
 from gradc.ir.program import Builder, Program
-from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
+from gradc.ir.routines import MOST_SHOWN, ROUTINES, STATED, stands_for
 from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES, analyse
@@ -52,6 +54,11 @@ def test_every_kind_has_facts_and_rows(kind: type) -> None:
     assert kind in FACTS, "no entry in ir/facts.py"
     assert kind in BATCH, "no entry in ir/batch.py"
     assert kind in ROW, "no entry in ir/rows.py"
+
+
+@KINDS
+def test_every_kind_of_complex_values_has_parts(kind: type) -> None:
+    assert (kind in SPLIT) is (kind not in (ops.Iota, ops.Words)), "no entry in ir/complex_parts.py"
 
 
 class Twist(ops.OpKind):
@@ -97,25 +104,32 @@ def test_an_unknown_kind_is_an_error_by_name(place: str, monkeypatch: pytest.Mon
         TWIST[place][2]()
 
 
-FILES = 12      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
+FILES = 13      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
 
 
 @pytest.mark.parametrize("kind", ["Scatter", "Reduce", "Contract", "Slice", "Transpose", "Call"])
 def test_few_files_name_a_kind(kind: str) -> None:
     """All others ask what is true of an op (`ir.facts`), and build with `ir.build`."""
-    root = Path(gradc.__file__).parent
-    found = [str(path.relative_to(root)) for path in sorted(root.rglob("*.py")) if _names(path, kind)]
+    found = [name for name, kinds in _named().items() if kind in kinds or name == "ir/ops.py"]
     assert len(found) <= FILES, f"{len(found)} files name ops.{kind}: {', '.join(found)}"
 
 
-def _names(path: Path, kind: str) -> bool:
-    """Does the code name the op kind (comments do not count)?"""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Attribute) and node.attr == kind and ast.unparse(node.value) == "ops":
-            return True
-        if isinstance(node, ast.ImportFrom) and node.module == "gradc.ir.ops" and kind in [a.name for a in node.names]:
-            return True
-    return path.parts[-2:] == ("ir", "ops.py")
+@functools.cache
+def _named() -> dict[str, set[str]]:
+    """The op kinds that the code of each file names (comments do not count)."""
+    root = Path(gradc.__file__).parent
+    return {path.relative_to(root).as_posix(): _kinds(ast.parse(path.read_text(encoding="utf-8")))
+            for path in sorted(root.rglob("*.py"))}
+
+
+def _kinds(module: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ops":
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.module == "gradc.ir.ops":
+            found.update(a.name for a in node.names)
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
@@ -142,20 +156,24 @@ def test_every_routine_of_floats_runs_the_same_in_c(name: str, dtype: str) -> No
     """In a batch in which one argument has no part, and another is a view."""
     given, _ = ROUTINES[name].cores
     shapes = [(2, 3, *[4] * len(core)) if k == 0 else (3, *[4] * len(core)) for k, core in enumerate(given)]
-    kinds = [dtype if want in GENERIC else want for want in ROUTINES[name].takes]
+    kinds = [stands_for(want, dtype) for want in ROUTINES[name].takes]
     inputs = [at.tensor(dtype=kind, shape=(None,) * len(shape)) for kind, shape in zip(kinds, shapes)]
     rng = np.random.default_rng(2)
     one = np.diag([1.0, 3.0, 2.0, 4.0])
     values = [rng.integers(0, 4, shape) if kind == "int64" else (
-        0.1 * rng.normal(size=shape) + (one if len(core) == 2 else 0)).astype(dtype)
+        0.1 * rng.normal(size=shape) + (one if len(core) == 2 else 0)
+        + (1j * rng.normal(size=shape) if kind in dtypes.COMPLEX else 0)).astype(kind)
         for kind, shape, core in zip(kinds, shapes, given)]
     if name.startswith("searchsorted"):
         values = [-np.sort(-x) for x in values]         # ascending where they are read backwards
-    made = apply(ops.Call(name), *[x[(..., *[slice(None, None, -1)] * len(core))] for x, core in zip(inputs, given)])
+    stated = ([at.constant(3 if kinds[0] == dtype else 6, dtype="int64")]          # of transforms
+              if STATED in ROUTINES[name].cores[1] else [])
+    made = apply(ops.Call(name, (1,) * len(stated)),
+                 *[x[(..., *[slice(None, None, -1)] * len(core))] for x, core in zip(inputs, given)], *stated)
     outs = made if isinstance(made, list) else [made]
     c, numpy = (gradc.function(inputs, outs, mode=mode)(*values) for mode in ("c", gradc.Mode("interpret", None)))
     for x, y, want in zip(c, numpy, ROUTINES[name].gives):
-        assert x.dtype == y.dtype == (dtype if want in GENERIC else want) and x.shape == y.shape
+        assert x.dtype == y.dtype == stands_for(want, dtype) and x.shape == y.shape
         np.testing.assert_allclose(x, y, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-6)
 
 

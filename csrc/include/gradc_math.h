@@ -21,18 +21,25 @@
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__) \
     && !defined(GRADC_MATH_ACCURATE)
+#define GRADC_VECTOR_FUNCTIONS
 #define GRADC_VECTOR_1(name)                                        \
     __attribute__((simd("notinbranch"))) extern double name(double); \
     __attribute__((simd("notinbranch"))) extern float name##f(float);
 #define GRADC_VECTOR_2(name)                                                \
     __attribute__((simd("notinbranch"))) extern double name(double, double); \
     __attribute__((simd("notinbranch"))) extern float name##f(float, float);
+/* Of sin and cos of one number gcc makes a call of sincos, which has no vector version; of functions that it does not
+ * know by these names it does not. */
+#define GRADC_VECTOR_ALIAS(name)                                                                              \
+    __attribute__((simd("notinbranch"), const)) extern double gradc_##name##_f64(double) __asm__(#name); \
+    __attribute__((simd("notinbranch"), const)) extern float gradc_##name##_f32(float) __asm__(#name "f");
 #if __GLIBC_PREREQ(2, 22)
 GRADC_VECTOR_1(exp)
 GRADC_VECTOR_1(log)
-GRADC_VECTOR_1(sin)
-GRADC_VECTOR_1(cos)
 GRADC_VECTOR_2(pow)
+GRADC_VECTOR_ALIAS(sin)
+GRADC_VECTOR_ALIAS(cos)
+#define GRADC_SIN_COS
 #endif
 #if __GLIBC_PREREQ(2, 35)
 GRADC_VECTOR_1(exp2)
@@ -57,6 +64,68 @@ GRADC_VECTOR_2(hypot)
 #endif
 #undef GRADC_VECTOR_1
 #undef GRADC_VECTOR_2
+#undef GRADC_VECTOR_ALIAS
+#endif
+#ifndef GRADC_SIN_COS
+static inline double gradc_sin_f64(double x) { return sin(x); }
+static inline double gradc_cos_f64(double x) { return cos(x); }
+static inline float gradc_sin_f32(float x) { return sinf(x); }
+static inline float gradc_cos_f32(float x) { return cosf(x); }
+#endif
+
+/* ------------------------------------------------------------------------------------- complex numbers */
+
+/* x + iy, by its parts: nothing is computed, so that inf and -0.0 stay.  C's own arithmetic of complex numbers is not used:
+ * its products are calls. */
+static inline double _Complex gradc_complex_f64(double x, double y) { return __builtin_complex(x, y); }
+static inline float _Complex gradc_complex_f32(float x, float y) { return __builtin_complex(x, y); }
+
+/* Of functions without branches: a loop that calls one is vector code only where it stands in the loop. */
+#define GRADC_INLINED inline __attribute__((always_inline))
+
+/* name_f64, which is name_any; in vectors of positive numbers `positive`, which is then the same, and cheaper.  gcc takes
+ * the functions of vectors from their names (the x86-64 vector ABI that libmvec has, too). */
+#ifdef GRADC_VECTOR_FUNCTIONS
+#define GRADC_LANES_OF(set, n, name, positive)                                                                       \
+    typedef double name##_##set __attribute__((vector_size(8 * n)));                                                 \
+    name##_##set _ZGV##set##N##n##v_##name##_f64(name##_##set x);                                                    \
+    name##_##set _ZGV##set##N##n##v_##name##_f64(name##_##set x)                                                     \
+    {                                                                                                                \
+        union { name##_##set vector; double lane[n]; } u = {x};                                                      \
+        int others = 0;                                                                                              \
+        for (int k = 0; k < n; ++k)                                                                                  \
+            others |= !(u.lane[k] > 0);                                                                              \
+        if (others) {                                                                                                \
+            _Pragma("omp simd")                                                                                      \
+            for (int k = 0; k < n; ++k)                                                                              \
+                u.lane[k] = name##_any(u.lane[k]);                                                                   \
+        } else {                                                                                                     \
+            _Pragma("omp simd")                                                                                      \
+            for (int k = 0; k < n; ++k)                                                                              \
+                u.lane[k] = positive(u.lane[k]);                                                                     \
+        }                                                                                                            \
+        return u.vector;                                                                                             \
+    }
+#ifdef __AVX512F__
+#define GRADC_LANES_8(name, positive) GRADC_LANES_OF(e, 8, name, positive)
+#else
+#define GRADC_LANES_8(name, positive)
+#endif
+#if defined(__AVX2__)
+#define GRADC_LANES_4(name, positive) GRADC_LANES_OF(d, 4, name, positive)
+#elif defined(__AVX__)
+#define GRADC_LANES_4(name, positive) GRADC_LANES_OF(c, 4, name, positive)
+#else
+#define GRADC_LANES_4(name, positive)
+#endif
+#define GRADC_LANES(name, positive)                                                                                  \
+    __attribute__((const, simd("notinbranch"))) extern double name##_f64(double);                                    \
+    double name##_alone(double) __asm__(#name "_f64");                                                               \
+    double name##_alone(double x) { return x > 0 ? positive(x) : name##_any(x); }                                    \
+    GRADC_LANES_OF(b, 2, name, positive) GRADC_LANES_4(name, positive) GRADC_LANES_8(name, positive)
+#else
+#define GRADC_LANES(name, positive)                                                                                  \
+    static inline double name##_f64(double x) { return x > 0 ? positive(x) : name##_any(x); }
 #endif
 
 /* ------------------------------------------------------------------------------------- c ? x : y */

@@ -64,11 +64,12 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_OF_FLOATS(ROW) \
     ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
     ROW(LU_INVERSE) ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) \
-    ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG)
-/* Those of sorting and of sparse matrices: one for each real type. */
+    ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG) \
+    ROW(FFT) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LDL)
+/* Those of sorting, of convolution and of sparse matrices: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(PARTITION) ROW(ARGPARTITION) \
-    ROW(CSR_DOT) ROW(CSR_TRANSPOSED_DOT) ROW(CSR_SAMPLED_DOT)
+    ROW(CSR_DOT) ROW(CSR_TRANSPOSED_DOT) ROW(CSR_SAMPLED_DOT) ROW(CONVOLVE)
 #define GRADC_OF_TYPES(EACH, name) \
     EACH(name, BOOL) EACH(name, I8) EACH(name, I16) EACH(name, I32) EACH(name, I64) EACH(name, U8) EACH(name, U16) \
     EACH(name, U32) EACH(name, U64) EACH(name, F32) EACH(name, F64)
@@ -109,6 +110,10 @@ struct gradc_frame {
     int (*parallel)(gradc_frame *frame, gradc_section section, const void *context, int64_t blocks, int64_t grain);
     const gradc_blas *blas;       /* for routines                                                     */
     const gradc_routine *routines; /* by their numbers                                                */
+    /* A routine for the indices *index to last - 1 of a batch; steps: bytes from the arrays of one index to those of the
+     * next, of arguments, then of results.  At an error *index is where it is. */
+    int (*each)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out,
+                const int64_t *steps, int arguments, int results, int64_t *index, int64_t last);
     /* The user's function `number` on contiguous arrays; numbers: sizes of all inputs, then of all outputs.  Of an output
      * whose sizes only the call tells there is one number, -1 - r: it gets room r, and its sizes are written to outs[j]
      * (int64_t).  Called on the thread that called entry.  Returns 0, or GRADC_CALL_FAILED, with which entry ends at once;

@@ -13,7 +13,6 @@ from gradc.autodiff import guards
 from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
 from gradc.autodiff.reverse import Wrt, as_given, grad, targets_of
-from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_jvp, user_vjp
 from gradc.autodiff.stable import ROOTS, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -184,7 +183,7 @@ class _Forward:
         o, op = self.o, node.op
         o.source = node.source
         null = next((t for t in ts if t is not None and isinstance(t.raw.type, NullType)), None)
-        if type(op) is ops.Map and null is None:
+        if type(op) is ops.Map and null is None and not is_complex(node):
             projection = self._forms.projection(node)
             if projection is not None:
                 return self._set(node.outputs[0], projection.forward(self._through(projection.sources())))
@@ -201,8 +200,6 @@ class _Forward:
             results = JVP[type(op)](o, node, ts)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools: derivative zero
-        elif is_complex(node):
-            results = [Guarded(undefined(complex_reason(node)))]
         elif type(op) not in JVP:
             raise NoRuleError(f"{op} has no forward entry in autodiff/rules")
         else:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
 # stays 0 in them.
-BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip abs real conj deg2rad rad2deg".split())
+BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip abs complex real imag conj deg2rad "
+                    "rad2deg".split())
 SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh sigmoid softplus "
                                "logaddexp erf erfc".split())
 _SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")

@@ -14,7 +14,6 @@ from gradc.autodiff import guards
 from gradc.autodiff import rules as _rules  # noqa: F401  (fills the tables)
 from gradc.autodiff.cuts import warn_of_cuts
 from gradc.autodiff.guards import Guarded
-from gradc.autodiff.rules.elemwise import complex_reason, undefined
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.stable import ROOTS, SEEDING, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
@@ -343,7 +342,7 @@ class _Backward:
         o = self.o
         o.source = node.source
         op = node.op
-        if type(op) is ops.Map and self._seeded and null is None and gs[0] is not None:
+        if type(op) is ops.Map and self._seeded and null is None and gs[0] is not None and not is_complex(node):
             projection = self._forms.projection(node)
             if projection is not None:
                 return self._through(projection.sources(), projection.backward(gs[0]))
@@ -359,8 +358,6 @@ class _Backward:
             terms = VJP[type(op)](o, node, gs, wanted)
         elif not is_continuous(node.outputs[0]):
             return                                      # integers and bools pass no gradient
-        elif is_complex(node):
-            terms = [Guarded(undefined(complex_reason(node)))] * len(wanted)
         elif type(op) not in VJP:
             raise NoRuleError(f"{op} has no entry in autodiff/rules")
         else:

@@ -20,7 +20,7 @@ from gradc.ir.graph import Apply, Constant, Variable
 from gradc.ir.scalars import ROWS
 from gradc.ir.types import TensorType, Type
 
-_SUB = ops.Map("sub")
+_SUB, _CONJ, _REAL = ops.Map("sub"), ops.Map("conj"), ops.Map("real")
 _BY_TYPES = (ops.Cast, *FOLDING, *REORDERING)       # kinds whose arguments' types tell the type of the result
 
 
@@ -74,8 +74,16 @@ class Symbolic:
         return self.second(x, self.number(value, cotangent_dtype(x)))
 
     def cast(self, x: Variable, dtype: str) -> Variable:
-        """x in another dtype; x itself if it has it."""
-        return x if x.type.dtype == dtype else self.apply(ops.Cast(dtype), x)
+        """x in another dtype, of which a real one takes the real part; x itself if it has it."""
+        if x.type.dtype == dtype:
+            return x
+        if x.type.dtype in dtypes.COMPLEX and dtype not in dtypes.COMPLEX:
+            return self.cast(self.apply(_REAL, x), dtype)
+        return self.apply(ops.Cast(dtype), x)
+
+    def conjugate(self, x: Variable) -> Variable:
+        """The complex conjugate; a real x itself."""
+        return self.apply(_CONJ, x) if x.type.dtype in dtypes.COMPLEX else x
 
     def size(self, x: Variable, axis: int) -> Variable:
         """The size of x along `axis`, as an int64 scalar."""

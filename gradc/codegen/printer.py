@@ -274,6 +274,9 @@ class Printer:
         if s.lanes:
             self.lane_loop(s)
             return
+        if is_batch(s):
+            self.call(s.body[0], s)
+            return
         self.accumulators(s.folds)
         var, start, stop = self.names[s.var], self.bound(s.start), self.bound(s.stop)
         if s.order == "reverse":
@@ -447,8 +450,8 @@ class Printer:
         self.line(f"if ({self.expr(s.condition, True)})")
         self.line("    break;")
 
-    def call(self, s: Invoke) -> None:
-        """A call that ends the function if it does not return 0."""
+    def call(self, s: Invoke, batch: For | None = None) -> None:
+        """A call that ends the function if it does not return 0; `batch`: a loop of nothing but such calls."""
         self.frame = True
         numbers = [self.size(n) for n in s.numbers]
         outs = [self.address(load) for load in s.outs]
@@ -464,15 +467,21 @@ class Printer:
             which = f"callback(frame, {s.routine}"
             if row is not None:
                 dtype = next((e.dtype for e, want in zip(s.args, row.takes) if want in GENERIC), "")
-                which = "routines[{0}](frame, {0}".format(row.c_name(dtype))
+                which = f"{'each(frame' if batch else f'routines[{row.c_name(dtype)}](frame'}, {row.c_name(dtype)}"
             call = f"frame->{which}, {listed('const void *const', args)}, {listed('const int64_t', numbers)}, " \
-                   f"{listed('void *const', outs)})"
+                   f"{listed('void *const', outs)}{self.steps(s, batch) if batch else ''})"
         ends = isinstance(s.routine, int) or (row is not None and row.works)
+        if batch:
+            self.line("{")
+            self.line(f"    int64_t {self.names[batch.var]} = {self.bound(batch.start)};")
         if not s.failures and not ends:
-            self.line(f"{call};")
+            self.line(f"{'    ' * bool(batch)}{call};")
+            if batch:
+                self.line("}")
             return
         self.checks = True
-        self.line("{")
+        if not batch:
+            self.line("{")
         self.line(f"    const int status = {call};")
         first = row.shown if row is not None else 0
         place = [(first + k, self.error_word(self.expr(e), e.dtype)) for k, e in enumerate(s.place)]
@@ -489,6 +498,13 @@ class Printer:
             self.line("        return status;")
         self.line("}")
 
+    def steps(self, s: Invoke, batch: For) -> str:
+        """What else a call for each index of a loop is given: from where to where in each array, the index, its end."""
+        bytes_of = [[f"{dtypes.ITEMSIZE[load.dtype]} * {self.size(step)}" for step, v in load.index.terms
+                     if v == batch.var] or ["0"] for load in (*s.args, *s.outs) if type(load) is Load]
+        return f", {listed('const int64_t', [step for found in bytes_of for step in found])}, {len(s.args)}, " \
+               f"{len(s.outs)}, &{self.names[batch.var]}, {self.bound(batch.stop)}"
+
 
 _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
@@ -497,6 +513,14 @@ _STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
     Tile: Printer.tile, TilePhase: Printer.phase, Ahead: Printer.ahead, EachRow: Printer.rows,
     If: Printer.if_, Break: Printer.break_,
 }
+
+
+def is_batch(s: For) -> bool:
+    """A loop of nothing but calls of one routine, on arrays: the runtime runs it."""
+    if len(s.body) != 1 or s.order:
+        return False
+    (call,) = s.body
+    return type(call) is Invoke and isinstance(call.routine, str) and all(type(e) is Load for e in call.args)
 
 
 def listed(t: str, items: list[str]) -> str:

@@ -79,6 +79,10 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
     Sparse matrices (`gradc.sparse`) among inputs, outputs, updates and givens: calls take and return SciPy's, or tuples
     of their arrays, see `gradc.compile.sparse_function`.
 
+    Calls release the GIL and read arrays where they lie: none may be changed by another thread meanwhile, arrays of
+    positions least of all, which are checked first and looked up later (one changed in between reads or writes memory
+    of others).
+
     Raises: TypeMismatchError, UnusedInputError, MissingInputError, GraphError for a request that makes no sense;
     CompileError if the C compiler fails; ToolchainNotFoundError if C was asked for by name and there is none.
     """

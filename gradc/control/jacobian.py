@@ -16,7 +16,7 @@ from gradc.autodiff.symbolic import cotangent_dtype
 from gradc.control.csr import sparse_matrix
 from gradc.control.linear import LinearMap, linear_matrix
 from gradc.errors import GradientError, NonScalarCostError, ShapeError, TypeMismatchError, at, quoted
-from gradc.ir import build, graph, ops
+from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.graph import Variable, apply, describe, to_variable, toposort
 from gradc.ir.types import TensorType
 from gradc.sparse.variable import SparseVariable
@@ -64,8 +64,10 @@ def jacobian(expression: Variable, wrt: Variable | Sequence[Variable],
     mode: "reverse" or "forward"; default: forward where static sizes say that `wrt` is the smaller side.
 
     Shapes: expression.shape + wrt.shape (a list of them if wrt is a list).   Dtype: as grad.
+    Complex numbers: of a real expression by a complex variable each row is a gradient as grad gives it; a complex
+        expression must be holomorphic in a complex variable (or be differentiated by its parts).
     Raises: ShapeError if the expression is no tensor, or for sparse=True no vector; DisconnectedInputError,
-        NullTypeGradError.
+        NullTypeGradError; GradientError for a mode that does not give this, or sparse=True, with complex numbers.
     Source: aesara.gradient.jacobian, which takes one-dimensional expressions only.
     """
     if mode not in (None, "reverse", "forward"):
@@ -91,6 +93,7 @@ def hessian(cost: Variable, wrt: Variable | Sequence[Variable], consider_constan
     """The second derivatives of the scalar `cost` by all pairs of elements of `wrt`, a variable or a list of them.
 
     sparse: a csr matrix (`gradc.sparse`), with entries where it can differ from 0; for vectors.
+    Second derivatives by a complex variable are no matrix of numbers: take them by its parts, or `Rop` of the gradient.
 
     Shapes: wrt.shape + wrt.shape (a list of them, one for each variable, if wrt is a list).
     Raises: NonScalarCostError (a TypeError) if the cost is not 0-dimensional, as jacobian else.
@@ -102,6 +105,9 @@ def hessian(cost: Variable, wrt: Variable | Sequence[Variable], consider_constan
     fixed = _variables(consider_constant)
 
     def second(x: Variable) -> Any:
+        if _is_complex(x):
+            raise GradientError(f"hessian: expected real variables, {describe(x)} is {x.type.short()}{at(x.source)}; "
+                                f"differentiate by its parts, or take Rop of the gradient")
         g = grad(y, x, fixed, disconnected_inputs=disconnected_inputs)
         symmetric = fixed is None and not any([
             type(node.op) is ops.GradientOf and node.op.kind[0] != "of" for node in toposort([g])])
@@ -137,6 +143,12 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         t = x.type.variable_class(x.type)
         return LinearMap(t, Rop(y, x, t, disconnected_inputs), x)
 
+    if _is_complex(x) or _is_complex(y):
+        needed = "forward" if _is_complex(y) else "reverse"
+        if sparse or mode not in (None, needed):
+            raise GradientError(f"jacobian of {y.type.short()} by {describe(x)}, {x.type.short()}{at(x.source)}: with "
+                                f"complex numbers it is dense, and mode {needed!r}")
+        mode = needed
     if sparse:
         if y.type.ndim != 1 or x.type.ndim != 1:
             raise ShapeError(f"a sparse matrix of derivatives is that of a vector by a vector, got {y.type} by "
@@ -146,12 +158,16 @@ def _matrix(y: Variable, x: Variable, fixed: list[Variable] | None, disconnected
         matrix = linear_matrix(forward())
         n = x.type.ndim
         matrix = build.reorder(graph, matrix, (*range(n, matrix.type.ndim), *range(n)))
-        if matrix.type.dtype != cotangent_dtype(x):
+        if matrix.type.dtype != cotangent_dtype(x) and not _is_complex(y):
             matrix = apply(ops.Cast(cotangent_dtype(x)), matrix)
     else:
         matrix = linear_matrix(reverse())
     matrix.tag.derivative = Derivative(matrix, y, x, fixed)
     return matrix
+
+
+def _is_complex(x: Variable) -> bool:
+    return isinstance(x.type, TensorType) and x.type.dtype in dtypes.COMPLEX
 
 
 def _elements(x: Variable) -> float:

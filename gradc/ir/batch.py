@@ -358,7 +358,7 @@ def _draws(builder: Builder, op: ops.Call, args: Sequence[Var], batched: Flags) 
             given.append(repeat(builder, p, n) if not flag and tensor(p).ndim else p)
         elif not core:
             if flag:
-                raise Ragged(f"{op} takes one {tensor(p).dtype} for all draws")
+                raise Unbatchable(f"{op} takes one number of elements for all draws")
             given.append(p)
         else:                           # sets along the first axis, which share the draws evenly
             several = flag or tensor(p).shape[0] != 1

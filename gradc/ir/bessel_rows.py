@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradc.ir import special_bessel, special_bessel_01
+from gradc.ir import special_bessel, special_bessel_01, special_bessel_k
 from gradc.ir.scalars import Value
 from gradc.ir.special_rows import special_row
 
@@ -68,8 +68,8 @@ _ROWS: dict[Any, tuple[Any, ...]] = {
     special_bessel_01.y0: (_first("y1", -1),), special_bessel_01.y1: (_second("y0", "yv", -1),),
     special_bessel.jv: (_order("jv"), _neighbours("jv", -1)), special_bessel.yv: (_order("yv"), _neighbours("yv", -1)),
     special_bessel.iv: (_order("iv"), _neighbours("iv", 1)), special_bessel.ive: (_order("ive"), _scaled("ive", 0.5)),
-    special_bessel.kv: (_order("kv"), _neighbours("kv", 1, -0.5)),
-    special_bessel.kve: (_order("kve"), _scaled("kve", -0.5)),
+    special_bessel_k.kv: (_order("kv"), _neighbours("kv", 1, -0.5)),
+    special_bessel_k.kve: (_order("kve"), _scaled("kve", -0.5)),
 }
 for _function, _d in _ROWS.items():
     special_row(_function, _d, ulp=40, domain="positive")

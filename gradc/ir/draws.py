@@ -20,15 +20,15 @@ Shape = tuple[int, ...]
 
 def permutation(state: np.random.Generator, n: Array, shape: Shape) -> list[Any]:
     """0, ..., n - 1 in random order."""
-    return _repeated(state, int(n), shape, lambda g: g.permutation(int(n)))
+    return _of_sets(state, prod(shape) // int(n) if n else 0, shape, "int64", lambda g: g.permutation(int(n)))
 
 
 def choice(state: np.random.Generator, count: Array, n: Array, mixed: Array, shape: Shape) -> list[Any]:
-    """`count` different ones of 0, ..., n - 1; mixed: in random order?"""
-    if count > n:
-        raise Fault(0, int(count), int(n))
-    return _repeated(state, int(count), shape,
-                     lambda g: g.choice(int(n), int(count), replace=False, shuffle=bool(mixed)))
+    """`count` different ones of 0, ..., n - 1, for n (b); mixed: in random order?"""
+    for few in n[n < count].tolist():
+        raise Fault(0, int(count), few)
+    return _of_sets(state, prod(shape) // int(count) if count else 0, shape, "int64",
+                    lambda g, n: g.choice(int(n), int(count), replace=False, shuffle=bool(mixed)), n)
 
 
 def choice_weighted(state: np.random.Generator, count: Array, weights: Array, shape: Shape) -> list[Any]:
@@ -54,11 +54,6 @@ def multinomial(state: np.random.Generator, trials: Array, p: Array, shape: Shap
         return _of_sets(state, prod(shape[:-1]), shape, "int64", lambda g, n, p: g.multinomial(n, p), trials, p)
     except ValueError:
         raise Fault(1) from None
-
-
-def _repeated(state: np.random.Generator, count: int, shape: Shape, draw: Callable[..., Array]) -> list[Any]:
-    """Draws of `count` numbers, as many as the shape has room for."""
-    return _of_sets(state, prod(shape) // count if count else 0, shape, "int64", draw)
 
 
 def _of_sets(state: np.random.Generator, draws: int, shape: Shape, dtype: str, draw: Callable[..., Array],

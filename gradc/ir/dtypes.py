@@ -26,6 +26,7 @@ COMPLEX = ("complex64", "complex128")
 DISCRETE = BOOL + INTEGERS
 ALL = DISCRETE + FLOATS + COMPLEX
 CONTINUOUS = FLOATS + COMPLEX
+REAL_PART = dict(zip(COMPLEX, FLOATS))        # of a complex dtype that of its parts
 
 PREFIX = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64",
           "c": "complex64", "z": "complex128"}

@@ -36,6 +36,16 @@ def power(x: Array, y: Array) -> Array:
     return np.where(y < 0, inverse, result).astype(x.dtype)
 
 
+def complex_of(x: Array, y: Array) -> Array:
+    """The complex number x + iy, by its parts: neither an inf nor the sign of a zero is lost."""
+    x, y = np.broadcast_arrays(x, y)
+    if np.iscomplexobj(x) or np.iscomplexobj(y):        # the analytic continuation
+        return x + 1j * y
+    made = np.empty(x.shape, "complex64" if np.result_type(x, y) == np.float32 else "complex128")
+    made.real, made.imag = x, y
+    return made
+
+
 def arctan2(y: Array, x: Array) -> Array:
     """Angle of the point (x, y); the analytic continuation for complex arguments."""
     if np.iscomplexobj(y) or np.iscomplexobj(x):

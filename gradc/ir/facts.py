@@ -59,7 +59,7 @@ def _routine_work(eqn: Eqn) -> int:
     cores, made = row.cores
     size = dict(pair for core, x in zip(cores, eqn.args) for pair in zip(core, tensor(x).shape[-len(core):]))
     batch = tensor(eqn.outs[0]).shape[:tensor(eqn.outs[0]).ndim - len(made[0])]
-    return _count((*batch, *[size[label] for label in row.cost]))
+    return _count((*batch, *[int(label) if label.isdecimal() else size[label] for label in row.cost]))
 
 
 @record(eq=False)

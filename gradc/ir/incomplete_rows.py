@@ -40,10 +40,10 @@ special_row(special_incomplete.gamma_density, ulp=60, domain="positive",
             d=(lambda o, g, out, a, x: _times(o, g, out, _log_slope(o, a, x)),
                lambda o, g, out, a, x: _times(o, g, out, o.sub(o.true_divide(o.sub(a, o.const(1, g)), x),
                                                                o.const(1, g)))))
-special_row(special_incomplete.gammainc_slope, ulp=400, domain="positive",
+special_row(special_incomplete.gammainc_slope, ulp=100, domain="positive",
             d=(lambda o, g, out, a, x: o.mul(g, o.gammainc_curvature(a, x)),
                lambda o, g, out, a, x: _times(o, g, o.gamma_density(a, x), _log_slope(o, a, x))))
-special_row(special_incomplete.gammainc_curvature, ulp=1e6, domain="positive",
+special_row(special_incomplete.gammainc_curvature, ulp=1e5, domain="positive",
             d=(_SECOND.format("gammainc"),
                lambda o, g, out, a, x: _times(o, g, o.gamma_density(a, x),
                                               o.sub(o.square(_log_slope(o, a, x)), o.tri_gamma(a)))))
@@ -74,12 +74,12 @@ special_row(special_beta.beta_density, ulp=100, domain="zero_to_one",
                lambda o, g, out, a, b, x: _times(o, g, out, o.sub(
                    o.true_divide(o.sub(a, o.const(1, g)), x),
                    o.true_divide(o.sub(b, o.const(1, g)), o.sub(o.const(1, g), x))))))
-special_row(special_beta.betainc_slope, ulp=1000, domain="zero_to_one",
+special_row(special_beta.betainc_slope, ulp=200, domain="zero_to_one",
             d=(lambda o, g, out, a, b, x, da: o.mul(g, o.betainc_curvature(a, b, x, da, o.const(1, x))),
                lambda o, g, out, a, b, x, da: o.mul(g, o.betainc_curvature(a, b, x, da, o.const(0, x))),
                lambda o, g, out, a, b, x, da: _times(o, g, o.beta_density(a, b, x), _beta_log_slope(o, a, b, x, da)),
                _POLE.format("betainc_slope")))
-special_row(special_beta.betainc_curvature, ulp=1e6, domain="zero_to_one", d=tuple([_SECOND.format("betainc")] * 5))
+special_row(special_beta.betainc_curvature, ulp=4e5, domain="zero_to_one", d=tuple([_SECOND.format("betainc")] * 5))
 special_row(special_beta.betaincinv, ulp=400, domain="zero_to_one",
             d=(lambda o, g, out, a, b, p: o.neg(o.true_divide(
                 o.mul(g, o.betainc_slope(a, b, out, o.const(1, p))), o.beta_density(a, b, out))),

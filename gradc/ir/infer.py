@@ -11,7 +11,7 @@ from typing import Any
 
 from gradc.errors import NoRuleError, ShapeError, SourceLine, TypeMismatchError, at, shown
 from gradc.ir import dtypes, ops
-from gradc.ir.routines import GENERIC, STATED, Routine, UserRoutine, get_routine
+from gradc.ir.routines import GENERIC, STATED, Routine, UserRoutine, get_routine, stands_for
 from gradc.ir.scalars import get_row
 from gradc.ir.shapes import Static, constant, describe
 from gradc.ir.types import MAX_DIMS, RANK_LIMIT, STATES, HasType, RngType, StaticShape, TensorType, Type
@@ -91,7 +91,7 @@ def _map(op: ops.Map, args: Args, source: SourceLine | None) -> list[Type]:
 
 def _cast(op: ops.Cast, args: Args, source: SourceLine | None) -> list[Type]:
     _tensors(op, args, source)
-    if args[0].type.dtype in dtypes.COMPLEX and op.dtype not in dtypes.COMPLEX:
+    if args[0].type.dtype in dtypes.COMPLEX and op.dtype not in (*dtypes.COMPLEX, "bool"):
         raise TypeMismatchError(f"cast: {describe(args[0])} is complex; take real(x) or abs(x) first{at(source)}")
     return [TensorType.make(op.dtype, args[0].type.shape)]
 
@@ -267,7 +267,7 @@ def _call(op: ops.Call, args: Args, source: SourceLine | None) -> list[Type]:
         return types
     dtype = _taken(op, routine, inputs, source)
     shapes = Static(source).shapes(op, args)
-    return [inputs[0].type if want == "state" else TensorType.make(dtype if want in GENERIC else want, shape)
+    return [inputs[0].type if want == "state" else TensorType.make(stands_for(want, dtype), shape)
             for want, shape in zip(routine.gives, shapes)]
 
 
@@ -281,10 +281,11 @@ def _taken(op: ops.Call, routine: Routine, inputs: Args, source: SourceLine | No
         if want == "state" and (isinstance(t, RngType) or t in STATES):
             continue
         if want == "state" or not isinstance(t, TensorType) or t.dtype not in (
-                (want,) if want not in GENERIC else (dtype,) if dtype else GENERIC[want]):
-            raise TypeMismatchError(f"{op.title} takes {dtype or want}, got {describe(x)} of type {t}{at(source)}")
+                GENERIC[want] if want in GENERIC and not dtype else (stands_for(want, dtype),)):
+            wanted = stands_for(want, dtype) if dtype else want
+            raise TypeMismatchError(f"{op.title} takes {wanted}, got {describe(x)} of type {t}{at(source)}")
         if want in GENERIC:
-            dtype = t.dtype
+            dtype = dtype or t.dtype
         few = 0 if core == STATED else len(core)
         if t.ndim < few or (core == STATED and t.ndim not in (0, *op.ranks)):
             raise ShapeError(f"{op.title}: {describe(x)} is {t.short()}, but has "

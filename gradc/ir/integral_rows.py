@@ -41,11 +41,11 @@ special_row(special_integrals.expi, ulp=30, domain="positive",
             d=(lambda o, g, out, x: o.true_divide(o.mul(g, o.exp(x)), x),))
 special_row(special_integrals.spence, ulp=20, domain="positive",
             d=(lambda o, g, out, z: o.mul(g, o.spence_derivative(o.const(1, z), z)),))
-special_row(special_integrals.spence_derivative, ulp=200, domain="positive",
+special_row(special_integrals.spence_derivative, ulp=40, domain="positive",
             d=("spence_derivative has no derivative by its order, an integer",
                lambda o, g, out, n, z: o.mul(g, o.spence_derivative(o.add(n, o.const(1, n)), z))))
 special_row(special_integrals.lambertw, ulp=10, domain="positive", d=(_lambert_slope,))
 special_row(special_integrals.lambertw_minus, ulp=10, domain="below_zero", d=(_lambert_slope,))
-special_row(special_integrals.owens_t, ulp=40, domain="positive", d=(_owen_by_h, _owen_by_a))
-special_row(special_integrals.hyp2f1, ulp=1000, domain="zero_to_one",
+special_row(special_integrals.owens_t, ulp=80, domain="positive", d=(_owen_by_h, _owen_by_a))
+special_row(special_integrals.hyp2f1, ulp=200, domain="zero_to_one",
             d=(_PARAMETER, _PARAMETER, _PARAMETER, _hyper_slope))

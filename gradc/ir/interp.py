@@ -103,7 +103,7 @@ def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
 
 def _cast(op: ops.Cast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
-    if np.iscomplexobj(x) and op.dtype not in ("complex64", "complex128"):
+    if np.iscomplexobj(x) and op.dtype not in dtypes.COMPLEX and eqn.args[0].type.dtype not in dtypes.COMPLEX:
         return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
     if x.dtype.kind == "f" and op.dtype[0] in "iu":
         return float_to_int(x, op.dtype)
@@ -134,7 +134,7 @@ def _reduce(op: ops.Reduce, args: Values, eqn: Eqn) -> Value:
                 raise ShapeError(f"{op} over dimension {axis} of size 0 has no value")
     if op.fn in ("add", "mul"):
         return _FOLD[op.fn](x, axis=op.axes, dtype=_accumulator(x))
-    if np.iscomplexobj(x):      # complex step: order by the real part
+    if np.iscomplexobj(x) and eqn.args[0].type.dtype not in dtypes.COMPLEX:     # complex step: order by the real part
         return _complex_extreme(x, op.axes, np.argmax if op.fn == "maximum" else np.argmin)
     return _FOLD[op.fn](x, axis=op.axes)
 
@@ -160,7 +160,8 @@ def _argreduce(op: ops.ArgReduce, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if x.shape[op.axis] == 0:
         raise ShapeError(f"{op} over dimension {op.axis} of size 0 has no value")
-    return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if np.iscomplexobj(x) else x, axis=op.axis)
+    step = np.iscomplexobj(x) and eqn.args[0].type.dtype not in dtypes.COMPLEX
+    return (np.argmax if op.fn == "maximum" else np.argmin)(x.real if step else x, axis=op.axis)
 
 
 def _contract(op: ops.Contract, args: Values, eqn: Eqn) -> Value:
@@ -360,7 +361,7 @@ def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
 def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Values:
     """The values of a row at index `place` of the batch; nan where it fails and is not to report it."""
     routine: Routine = get_routine(op.routine)
-    stated = [shape for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
+    stated = [shape[len(place):] for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
     try:
         made = routine.value(*inputs, *stated)
         return made if isinstance(made, list) else [made]

@@ -153,6 +153,51 @@ def lu_slogdet(factors: Array, swaps: Array, a: Array) -> list[Array]:
     return [np.asarray(sign + 0, factors.dtype), np.asarray(logs.sum(), factors.dtype)]
 
 
+def ldl(a: Array) -> list[Array]:
+    """l, d and order: l d l^T = a[order][:, order], of which the lower triangle is read; d has blocks of 1 or 2 rows.
+
+    J. Bunch, L. Kaufman, Some stable methods for calculating inertia and solving symmetric linear systems (1977).
+    """
+    _finite(np.tril(a))
+    n = len(a)
+    w = np.tril(a) + np.tril(a, -1).T
+    low, d, order = np.eye(n, dtype=a.dtype), np.zeros_like(a), np.arange(n)
+    k = 0
+    while k < n:
+        width, best = _pivot(np.abs(w.real), k)
+        last = k + width - 1
+        for x in (w, w.T, order):
+            x[[last, best]] = x[[best, last]]
+        low[[last, best], :k] = low[[best, last], :k]
+        own, rest = slice(k, k + width), slice(k + width, n)
+        d[own, own] = block = np.array(w[own, own])
+        if width == 2:
+            scale = block[1, 0]
+            first, second = block[1, 1] / scale, block[0, 0] / scale
+            inverse = np.array([[first, -1], [-1, second]]) / (first * second - 1) / scale
+            low[rest, own] = w[rest, own] @ inverse
+        elif block[0, 0] != 0:
+            low[rest, own] = w[rest, own] / block[0, 0]
+        w[rest, rest] -= low[rest, own] @ w[own, rest]
+        k += width
+    return [low, d, order]
+
+
+def _pivot(size: Array, k: int) -> tuple[int, int]:
+    """How many rows the block at k has, and the row that goes to its last one; size: absolute values."""
+    limit = (1 + 17 ** 0.5) / 8
+    if not size[k + 1:, k].any():
+        return 1, k
+    most = size[k + 1:, k].max()
+    row = k + 1 + int(np.argmax(size[k + 1:, k]))
+    if size[k, k] >= limit * most:
+        return 1, k
+    beside = np.delete(size[row, k:], row - k).max()
+    if size[k, k] >= limit * most * (most / beside):
+        return 1, k
+    return (1, row) if size[row, row] >= limit * beside else (2, row)
+
+
 # ------------------------------------------------------------------------------------------- orthogonal factors
 
 

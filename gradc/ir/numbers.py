@@ -85,7 +85,7 @@ def _share(o: Value, g: Value, x: Value, y: Value) -> Value:
 
 # --- floats
 
-row("cbrt", 1, "real", _cbrt, "cbrt{s}({0})", cost="power", ulp=3,
+row("cbrt", 1, "floating", _cbrt, "cbrt{s}({0})", cost="power", ulp=3,
     d=(lambda o, g, out, x: o.true_divide(g, o.mul(o.const(3, g), o.square(out))),))
 row("fmax", 2, "common", np.fmax, "gradc_fmax_{t}({0}, {1})", identity="lowest", commutative=True,
     d=(lambda o, g, out, x, y: keep(o, o.or_(o.ge(x, y), o.isnan(y)), g),
@@ -97,19 +97,19 @@ row("fmod", 2, "integral", _fmod,
     {"f": "fmod{s}({0}, {1})", "i": "gradc_fmod_{t}({0}, {1})", "u": "gradc_fmod_{t}({0}, {1})"}, cost="special",
     vector=False, d=(lambda o, g, out, x, y: g,
                      lambda o, g, out, x, y: o.neg(o.mul(g, o.trunc(o.true_divide(o.sub(x, out), y))))))
-row("copysign", 2, "real", _copysign, "copysign{s}({0}, {1})",
+row("copysign", 2, "floating", _copysign, "copysign{s}({0}, {1})",
     d=(lambda o, g, out, x, y: o.switch(o.eq(o.signbit(x), o.signbit(y)), g, o.neg(g)), None))
 row("signbit", 1, "predicate", lambda x: np.signbit(np.real(x)) if np.asarray(x).dtype != bool else np.zeros_like(x),
     {"f": "gradc_signbit_{t}({0})", "i": "{0} < 0", "u": "gradc_signbit_{t}({0})", "b": "gradc_signbit_{t}({0})"},
     d=(None,))
-row("heaviside", 2, "real", _heaviside, "gradc_heaviside_{t}({0}, {1})",
+row("heaviside", 2, "floating", _heaviside, "gradc_heaviside_{t}({0}, {1})",
     d=(None, lambda o, g, out, x, y: keep(o, o.eq(x, o.const(0, x)), g)))
-row("nextafter", 2, "real", np.nextafter, "nextafter{s}({0}, {1})", cost="power", vector=False,
+row("nextafter", 2, "floating", np.nextafter, "nextafter{s}({0}, {1})", cost="power", vector=False,
     d=(lambda o, g, out, x, y: g, None))
-row("spacing", 1, "real", np.spacing, "gradc_spacing_{t}({0})", cost="power", vector=False, d=(None,))
+row("spacing", 1, "floating", np.spacing, "gradc_spacing_{t}({0})", cost="power", vector=False, d=(None,))
 row("ldexp", 2, "scaled", _ldexp, "gradc_ldexp_{t}({0}, {1})", cost="power", vector=False,
     d=(lambda o, g, out, x, n: o.ldexp(g, n), None))
-row("frexp_mantissa", 1, "real", _mantissa, "gradc_frexp_mantissa_{t}({0})", cost="power", vector=False,
+row("frexp_mantissa", 1, "floating", _mantissa, "gradc_frexp_mantissa_{t}({0})", cost="power", vector=False,
     d=(lambda o, g, out, x: o.ldexp(g, o.neg(o.frexp_exponent(x))),))
 row("frexp_exponent", 1, "exponent", _exponent, "gradc_frexp_exponent_{t}({0})", cost="power", vector=False, d=(None,))
 row("logaddexp2", 2, "floating", _logaddexp2, "gradc_logaddexp2_{t}({0}, {1})", cost="power", ulp=6, commutative=True,

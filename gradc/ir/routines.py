@@ -18,15 +18,16 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import compressed, draws, dtypes, matrices
+from gradc.ir import compressed, draws, dtypes, matrices, transforms
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
 from gradc.record import record
 
 Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
-STATED = ("...",)           # as many axes as the call states sizes; an argument has them all or none
-GENERIC = {"float": dtypes.FLOATS, "real": dtypes.DISCRETE + dtypes.FLOATS}      # dtypes that a word stands for
+STATED = ("...",)           # as many axes as the call states sizes, after the batch; an argument has them all or none
+GENERIC = {"float": dtypes.FLOATS, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
+           "complex": dtypes.COMPLEX}
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
 
@@ -34,7 +35,8 @@ MOST_SHOWN = 4              # values in the message of an error (csrc/include/gr
 class Routine:
     """A row.
 
-    takes, gives  dtypes; a word of GENERIC: one of these, the same for all of them; "state": that of a random generator
+    takes, gives  dtypes; a word of GENERIC: one of these, the same for all of them, "complex" and "float" of the same
+                  precision; "state": that of a random generator
     value         of one core of each argument and the sizes stated, in NumPy (also of complex numbers, for the complex
                   step): the result, or a list of several; raises Fault
     c             name of the C function, without dtype; see `c_name`
@@ -45,8 +47,8 @@ class Routine:
     faults        error class and message of each status from 1 on that the C function returns; without them a call
                   does not fail, but gives nan.  Messages show the first `shown` values that it leaves in frame->error
     overwrites    the argument in whose memory the C function can leave the first result
-    cost          names of core dimensions, of which the product is about its work in additions; () if that follows
-                  the elements
+    cost          names of core dimensions and numbers, of which the product is about its work in additions; () if that
+                  follows the elements
     blas          does it use the library that config.blas chooses?
     works         does the C function ask for memory, and fail if there is none?
     title         what messages call it, where that is not its name
@@ -103,8 +105,12 @@ class Routine:
         return "state" in self.takes
 
     def c_name(self, dtype: str) -> str:
-        """The number of its C function, a name of gradc_runtime.h; `dtype`: what its generic word stands for."""
-        return f"GRADC_{self.c}_{dtypes.SHORT[dtype]}".upper() if self.generic else f"GRADC_{self.c}".upper()
+        """The number of its C function, a name of gradc_runtime.h; `dtype`: what its generic word stands for.
+
+        That of a complex dtype is named by the parts.
+        """
+        short = dtypes.SHORT[dtypes.REAL_PART.get(dtype, dtype)] if self.generic else ""
+        return f"GRADC_{self.c}_{short}".upper() if self.generic else f"GRADC_{self.c}".upper()
 
     def error(self, found: Fault, place: Sequence[int]) -> errors.GradcError:
         """The error that the interpreter raises at index `place` of the batch."""
@@ -127,6 +133,14 @@ class Routine:
 
     def __str__(self) -> str:
         return self.name
+
+
+def stands_for(word: str, dtype: str) -> str:
+    """The dtype that `word` stands for where another generic word, or this one, stands for `dtype`."""
+    if word not in GENERIC or dtype in GENERIC[word]:
+        return dtype if word in GENERIC else word
+    pairs = {real: whole for whole, real in dtypes.REAL_PART.items()} if word == "complex" else dtypes.REAL_PART
+    return pairs.get(dtype, dtype)
 
 
 @cache
@@ -260,6 +274,13 @@ def _factors(name: str, signature: str, gives: int, value: Callable[..., object]
                    cost=(*left, left[1]), blas=True, works=True)
 
 
+def _transform(name: str, signature: str, takes: str, gives: str, value: Callable[..., object], c: str,
+               options: tuple[int, ...]) -> Routine:
+    """A transform of one axis, times a factor."""
+    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options, cost=("16", "n"),
+                   works=True)
+
+
 _LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
 
 _SPARSE = (("BadValueError", "sparse matrix: indptr says that row {0} (column, of a csc matrix) has its entries from "
@@ -270,8 +291,8 @@ _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), faults=faults,
-              overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
+              faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),
                                          ("LinAlgError", "cholesky: the matrix has nan or inf"))),
                            ("cholesky_or_nan", ()))],
@@ -312,6 +333,8 @@ _ROWS = (
     Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),
     Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
             ("C", "C"), title="slogdet"),
+    Routine("ldl", "(m,m)->(m,m),(m,m),(m)", ("float",), ("float", "float", "int64"), matrices.ldl, "ldl", ("C",),
+            faults=(("LinAlgError", "ldl: the matrix has nan or inf"),), cost=("m", "m", "m"), works=True),
     _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
     _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
         ("LinAlgError", "an orthogonal basis has no more columns than rows"),)),
@@ -340,6 +363,21 @@ _ROWS = (
     _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
         _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
         ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
+    *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
+      for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
+    *[_transform(name, "(n),()->(...)", *dtypes_, value, c, (ends,))
+      for name, dtypes_, value, c, ends in (
+          ("rfft", ("float", "complex"), transforms.rfft, "rfft", 0),
+          ("rfft_adjoint", ("complex", "float"), transforms.rfft_adjoint, "irfft", 1),
+          ("irfft", ("complex", "float"), transforms.irfft, "irfft", 0),
+          ("irfft_adjoint", ("float", "complex"), transforms.irfft_adjoint, "rfft", -1))],
+    *[_transform(f"{kind}{number}", "(n),()->(n)", "float", "float", transforms.trigonometric(kind == "dst", number),
+                 "dct", (number, int(kind == "dst"))) for kind in ("dct", "dst") for number in (1, 2, 3, 4)],
+    # elements of a convolution of a and v from a given one on, as many as are stated, 0 where there is none
+    *[Routine(name, "(n),(m),()->(...)", (word, word, "int64"), (word,), transforms.convolve, "convolve", ("C",) * 3,
+              (method,), cost=("16", "n"), works=True, title="convolve")
+      for method, (name, word) in enumerate((("convolve", "real"), ("convolve_direct", "real"),
+                                             ("convolve_fft", "float")))],
     Routine("count_true", "(n)->()", ("bool",), ("int64",), lambda mask: np.asarray(np.count_nonzero(mask)),
             "count_true", ("C",)),
     # the positions of the true elements of a mask, whose number is stated
@@ -368,8 +406,8 @@ _ROWS = (
             faults=_SPARSE[:1], shown=4, title="a sparse matrix"),
     *map(_distribution, DISTRIBUTIONS.values()),
     _draws("permutation", ("int64",), "()", "int64", works=False),
-    _draws("choice", ("int64",) * 3, "(),(),()", "int64", "Cannot take a larger sample than population when replace is "
-           "False; got a sample of {0} out of {1}", shown=2),
+    _draws("choice", ("int64",) * 3, "(),(b),()", "int64", "Cannot take a larger sample than population when replace "
+           "is False; got a sample of {0} out of {1}", shown=2),
     _draws("choice_weighted", ("int64", "float64"), "(),(b,k)", "int64", "Fewer non-zero entries in p than size; got "
            "{0} for {1}", shown=2),
     _draws("dirichlet", ("float64",), "(b,k)", "float64", "alpha < 0; got {0:float}", shown=1),

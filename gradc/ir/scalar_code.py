@@ -3,7 +3,7 @@
 `@scalar` marks a function of float64 numbers in a small part of Python: assignments, `if`, `while`, `for` over a
 `range`, `return` of a number or of some, arithmetic without `**`, comparisons, conditional expressions, and calls of
 what `ir.scalar_math` has and of other such functions.  Names from outside are numbers and tuples of them: tables, of
-which an element is read by a loop's variable, or all by `horner` or `chebyshev`.  `@branch_free` marks one that only
+which an element is read by a loop's variable, or all by `horner`.  `@branch_free` marks one that only
 assigns and returns: it runs on whole arrays, and C compilers make vector code of it.
 
 The interpreter calls `numpy`; generated code has `c_functions`.  So there is one text of each algorithm and table.
@@ -31,10 +31,10 @@ _ARITHMETIC: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.D
 class ScalarFunction:
     """A function of numbers, to be run and to be translated; called, it is the Python function."""
 
-    def __init__(self, python: Callable[..., Any], branch_free: bool) -> None:
-        self.python, self.branch_free = python, branch_free
+    def __init__(self, python: Callable[..., Any], branch_free: bool, positive: ScalarFunction | None = None) -> None:
+        self.python, self.branch_free, self.positive = python, branch_free, positive
         self.name = python.__name__
-        self.__doc__ = python.__doc__
+        self.__doc__, self.__module__ = python.__doc__, python.__module__
 
     def __call__(self, *args: Any) -> Any:
         return self.python(*args)
@@ -49,15 +49,22 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             if self.branch_free:
                 return np.asarray(self.python(*work)).astype(dtype)
-            work = np.broadcast_arrays(*work)
+            work = list(np.broadcast_arrays(*work))
             made = [self.python(*point) for point in zip(*[a.ravel() for a in work])]
             return np.array(made, dtype).reshape(work[0].shape)
 
     @cached_property
     def c_text(self) -> tuple[str, tuple[ScalarFunction, ...]]:
-        """C functions for both dtypes of floats, and what else they call."""
+        """A C function of float64, and what else it calls."""
         made = _Translation(self)
         return made.text, tuple(made.calls)
+
+    @property
+    def c_float32(self) -> str:
+        """The C function of float32: computed in float64, and rounded."""
+        names = self.python.__code__.co_varnames[:self.python.__code__.co_argcount]
+        return (f"static inline float gradc_{self.name}_f32({', '.join(f'float {p}' for p in names)}) "
+                f"{{ return (float)gradc_{self.name}_f64({', '.join(names)}); }}")
 
     def __repr__(self) -> str:
         return f"ScalarFunction({self.name})"
@@ -76,8 +83,13 @@ def branch_free(python: Callable[..., Any]) -> ScalarFunction:
     return ScalarFunction(python, True)
 
 
+def branch_free_with(positive: ScalarFunction) -> Callable[[Callable[..., Any]], ScalarFunction]:
+    """As `branch_free`; `positive` computes the same of numbers above 0, bit by bit: all that vectors of those cost."""
+    return lambda python: ScalarFunction(python, True, positive)
+
+
 def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
-    """The text of all of them and of what they call, each once and behind what it calls."""
+    """The text of all of them, for both dtypes, and of what they call, each once and behind what it calls."""
     made: dict[ScalarFunction, str] = {}
 
     def add(function: ScalarFunction) -> None:
@@ -87,9 +99,11 @@ def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
                 add(called)
             made[function] = text
 
-    for function in functions:
+    wanted = list(functions)
+    for function in wanted:
         add(function)
-    return [line for text in made.values() for line in [*text.split("\n"), ""]]
+    return [line for function, text in made.items()
+            for line in [*text.split("\n"), *[function.c_float32] * (function in wanted), ""]]
 
 
 class _Translation:
@@ -99,6 +113,7 @@ class _Translation:
         self.function, self.calls = function, dict[ScalarFunction, None]()
         self.outer = function.python.__globals__         # type: ignore[attr-defined]
         self.lines: list[str] = []
+        self.count = 0                      # names made for parts of polynomials
         self.indent = "    "
         tree = ast.parse(textwrap.dedent(inspect.getsource(function.python))).body[0]
         assert isinstance(tree, ast.FunctionDef)
@@ -113,7 +128,9 @@ class _Translation:
     def whole(self) -> str:
         name, many = f"gradc_{self.function.name}", self.results > 1
         takes = [f"double {p}" for p in self.parameters]
-        head = f"static inline {'void' if many else 'double'} {name}_f64("
+        inline = "static GRADC_INLINED" if self.function.branch_free else "static inline"
+        positive = self.function.positive
+        head = f"{inline} {'void' if many else 'double'} {name}_{'any' if positive else 'f64'}("
         head += ", ".join(takes + [f"double *result_{k}" for k in range(self.results)] * many) + ")"
         tables = [f"    static const double {key}[] = {{\n" + textwrap.fill(
             ", ".join(map(repr, table)), 108, initial_indent="        ", subsequent_indent="        ") + "};"
@@ -121,10 +138,9 @@ class _Translation:
         names = [f"    {kind} {key}{' = 0' if kind != 'int' else ''};" for key, kind in self.kinds.items()
                  if key not in self.parameters and kind != "int"]
         lines = [head, "{", *tables, *names, *self.lines, "}"]
-        if not many:
-            floats = ", ".join([f"float {p}" for p in self.parameters])
-            lines += [f"static inline float {name}_f32({floats}) {{ return (float){name}_f64("
-                      f"{', '.join(self.parameters)}); }}"]
+        if positive is not None:
+            self.calls[positive] = None
+            lines += [f"GRADC_LANES({name}, gradc_{positive.name}_f64)"]
         return "\n".join(lines)
 
     def fault(self, node: ast.AST) -> NoRuleError:
@@ -310,9 +326,8 @@ class _Translation:
 
     def of_call(self, node: ast.Call) -> tuple[str, str]:
         called = self.outer.get(self.name(node.func))
-        if called in (scalar_math.horner, scalar_math.chebyshev):
-            table, x = self.outer[self.name(node.args[0])], self.expr(node.args[1])[0]
-            return (_horner if called is scalar_math.horner else self.clenshaw)(table, x), "double"
+        if called is scalar_math.horner:
+            return self.polynomial(self.outer[self.name(node.args[0])], self.expr(node.args[1])[0]), "double"
         args = [self.expr(a)[0] for a in node.args]
         if isinstance(called, ScalarFunction):
             if called is not self.function:
@@ -322,14 +337,15 @@ class _Translation:
             raise self.fault(node)
         return C_TEXT[called].format(*args), "bool" if called in (scalar_math.both, scalar_math.either) else "double"
 
-    def clenshaw(self, table: tuple[float, ...], x: str) -> str:
-        self.count = getattr(self, "count", 0) + 1
-        b1, b2, twice = (f"{part}_{self.count}" for part in ("b", "c", "twice"))
-        self.line(f"const double {twice} = 2 * ({x}); double {b1} = 0, {b2} = 0;")
-        for c in reversed(table[1:]):
-            b1, b2 = b2, b1
-            self.line(f"{b1} = GRADC_FMA_f64({twice}, {b2}, {self.literal(c)} - {b1});")
-        return f"GRADC_FMA_f64({x}, {b1}, {self.literal(table[0])} - {b2})"
+    def polynomial(self, table: tuple[float, ...], x: str) -> str:
+        """By Horner's rule; a long one in halves, even and odd powers, which a CPU computes at the same time."""
+        self.count += 1
+        at, square = f"at_{self.count}", f"square_{self.count}"
+        self.line(f"const double {at} = {x};")
+        if len(table) < 6:
+            return _horner(table, at)
+        self.line(f"const double {square} = {at} * {at};")
+        return f"GRADC_FMA_f64({_horner(table[1::2], square)}, {at}, {_horner(table[::2], square)})"
 
 
 def _horner(table: tuple[float, ...], x: str) -> str:

@@ -70,14 +70,6 @@ def horner(coefficients: tuple[float, ...], x: Real) -> Real:
     return result
 
 
-def chebyshev(coefficients: tuple[float, ...], x: Real) -> Real:
-    """c0 + c1 T1(x) + c2 T2(x) + ..., by Clenshaw's recurrence."""
-    b1, b2, twice = 0 * x, 0 * x, 2 * x
-    for c in reversed(coefficients[1:]):
-        b1, b2 = twice * b1 + (c - b2), b1
-    return x * b1 + (coefficients[0] - b2)
-
-
 _ERF, _ERFC = np.frompyfunc(math.erf, 1, 1), np.frompyfunc(math.erfc, 1, 1)
 _SLOPE = 2 / math.sqrt(math.pi)
 

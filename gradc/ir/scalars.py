@@ -5,9 +5,13 @@ on NumPy arrays (tests), on symbolic variables (`autodiff`) and on Programs.  `o
 `o.const(value, like)` makes a constant in the dtype of `like` if that is floating, else the smallest
 integer dtype that holds the value.  Broadcasting is undone once, in `autodiff/rules/elemwise.py`, never here.
 
+Complex numbers: a row takes them if it has a form in `ir.complex_forms`, which says what it is of their parts; its
+`numpy` takes them, too.
+
 C templates: `{0} {1} {2}` the arguments, already in the row's compute dtype; `{s}` the libm suffix (`f`
 for float32); `{t}` the short dtype name (f64, i32, u8, bool) for helpers such as `gradc_mod_{t}`.
-A template is a string for all dtypes, or a dict by kind: "f" floats, "i" signed, "u" unsigned, "b" bool.
+A template is a string for all dtypes, or a dict by kind: "f" floats, "i" signed, "u" unsigned, "b" bool, "c" complex
+(of which C knows the parts only).
 Each argument stands at most once; the printer puts primary expressions there (a name, a non-negative
 literal, or something in parentheses) and converts the value to the result's C type before it goes on
 (C computes int8 + int8 as int).  Bools are 0 or 1.
@@ -24,6 +28,7 @@ import numpy as np
 
 from gradc.errors import NoRuleError, TypeMismatchError
 from gradc.ir import dtypes, elementary
+from gradc.ir.complex_functions import FORMS
 from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.snippet import Snippet
 from gradc.record import record
@@ -53,7 +58,7 @@ def _integral(*d: str) -> tuple[str, str]:
 
 
 def _real(c: str) -> str:
-    return {"complex64": "float32", "complex128": "float64"}.get(c, c)
+    return dtypes.REAL_PART.get(c, c)
 
 
 def _floating(*d: str) -> tuple[str, str]:
@@ -99,6 +104,14 @@ def _magnitude(d: str) -> tuple[str, str]:
     return d, _real(d)
 
 
+def _pair(*d: str) -> tuple[str, str]:
+    """Two real numbers give a complex one."""
+    c = dtypes.floating(*d)
+    if c in dtypes.COMPLEX:
+        raise TypeMismatchError("expected real numbers")
+    return c, dtypes.COMPLEX[dtypes.FLOATS.index(c)]
+
+
 def _phase(d: str) -> tuple[str, str]:
     c = dtypes.floating(d)
     return c, _real(c)
@@ -128,7 +141,7 @@ def _second(a: str, b: str) -> tuple[str, str]:
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
     "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
     "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
-    "magnitude": _magnitude, "phase": _phase, "real": _floating,
+    "magnitude": _magnitude, "phase": _phase, "pair": _pair,
     "scaled": _scaled, "exponent": _exponent, "bits": _bits, "select": _select, "second": _second,
 }
 
@@ -169,10 +182,11 @@ class Row:
         """(compute dtype, result dtype) for arguments of these dtypes."""
         if self.snippet is not None:    # C converts from the dtype that all declared ones have in common
             return dtypes.upcast(*[dtype for _, dtype in self.snippet.inputs]), self.snippet.output
-        if self.rule == "real" and not set(dtypes.COMPLEX).isdisjoint(args):
-            raise TypeMismatchError(f"{self.name} is defined for real numbers, got {' and '.join(args)}; take the "
+        found = _row_dtypes(self.rule, args)
+        if found[0] in dtypes.COMPLEX and self.name not in FORMS:
+            raise TypeMismatchError(f"it is defined for real numbers, got {' and '.join(args)}; take the "
                                     "real part, or abs")
-        return _row_dtypes(self.rule, args)
+        return found
 
     @property
     def weight(self) -> int:
@@ -329,8 +343,8 @@ row("log1p", 1, "floating", np.log1p, "log1p{s}({0})",
 
 # --- trigonometric and hyperbolic functions and their inverses
 
-row("sin", 1, "floating", np.sin, "sin{s}({0})", d=(lambda o, g, out, x: o.mul(g, o.cos(x)),), cost="exp", ulp=4)
-row("cos", 1, "floating", np.cos, "cos{s}({0})",
+row("sin", 1, "floating", np.sin, "gradc_sin_{t}({0})", d=(lambda o, g, out, x: o.mul(g, o.cos(x)),), cost="exp", ulp=4)
+row("cos", 1, "floating", np.cos, "gradc_cos_{t}({0})",
     d=(lambda o, g, out, x: o.neg(o.mul(g, o.sin(x))),), cost="exp", ulp=4)
 row("tan", 1, "floating", np.tan, "tan{s}({0})",
     d=(lambda o, g, out, x: o.mul(g, o.add(o.const(1, g), o.square(out))),), cost="exp", ulp=4)
@@ -467,9 +481,13 @@ row("hypot_slope", 2, "floating", elementary.hypot_slope, "gradc_hypot_slope_{t}
     d=(lambda o, g, out, x, y: _curvature(o, g, o.hypot_slope(y, x), o.hypot_slope(y, x), o.hypot(x, y)),
        lambda o, g, out, x, y: o.neg(_curvature(o, g, out, o.hypot_slope(y, x), o.hypot(x, y)))), cost="root", ulp=3)
 
-# --- parts of complex numbers (of real ones: the interpreter and C agree that their imaginary part is 0)
+# --- complex numbers and their parts (of real ones: the interpreter and C agree that their imaginary part is 0)
 
-row("real", 1, "magnitude", np.real, "{0}", d=(lambda o, g, out, x: g,), cost="free")
-row("imag", 1, "magnitude", np.imag, "gradc_imag_{t}({0})", d=(None,))
+row("complex", 2, "pair", elementary.complex_of, "gradc_complex_{t}({0}, {1})", cost="free",
+    d=("see autodiff/rules/complex.py",) * 2)
+row("real", 1, "magnitude", np.real, {"c": "__real__ {0}", **dict.fromkeys("fiub", "{0}")},
+    d=(lambda o, g, out, x: g,), cost="free")
+row("imag", 1, "magnitude", np.imag,
+    {"c": "__imag__ {0}", **dict.fromkeys("fiub", "gradc_imag_{t}({0})")}, d=(None,), cost="free")
 row("conj", 1, "same", np.conj, "{0}", d=(lambda o, g, out, x: g,), cost="free")
 row("angle", 1, "phase", np.angle, "atan2{s}(0, {0})", d=(None,), cost="power", ulp=4)

@@ -243,7 +243,7 @@ def _call(s: Sizing, op: ops.Call, args: Args) -> Sequence[Known]:
     def size(label: str) -> Dim:
         return int(label) if label.isdecimal() else s.minimum(*map(size, both)) if (both := smaller(label)) \
             else found[label]
-    return [None if want == "state" else tuple(whole) if core == STATED else (*batch, *map(size, core))
+    return [None if want == "state" else (*batch, *(whole if core == STATED else map(size, core)))
             for core, want in zip(made, routine.gives)]
 
 

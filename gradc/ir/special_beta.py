@@ -6,7 +6,7 @@ from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, exp, fabs, floor, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
 from gradc.ir.special_gamma import gammaln, psi
-from gradc.ir.special_incomplete import log1pmx, stirling
+from gradc.ir.special_incomplete import log_less_gap, stirling
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -76,7 +76,8 @@ def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
         return exp(a * small + b * large - betaln(a, b))
     s = a + b
     gap = x * b - y * a
-    return exp(a * log1pmx(gap / a) + b * log1pmx(-gap / b) + stirling(s) - stirling(a) - stirling(b)) \
+    power_of = a * log_less_gap(x / a * s, gap / a) + b * log_less_gap(y / b * s, -gap / b)
+    return exp(power_of + stirling(s) - stirling(a) - stirling(b)) \
         * sqrt(a / s * b / _TWO_PI)
 
 
@@ -183,13 +184,20 @@ def betainc_slope(a: Real, b: Real, x: Real, da: Real) -> Real:
 
 @scalar
 def betainc_curvature(a: Real, b: Real, x: Real, da: Real, by_a: Real) -> Real:
-    """The derivative of `betainc_slope` by a (by_a = 1) or b (0): central differences of sixth order."""
+    """The derivative of `betainc_slope` by a (by_a = 1) or b (0), as `gammainc_curvature`."""
     if not (a > 0 and b > 0 and 0 <= x <= 1):
         return NAN
     z = a if by_a == 1 else b
-    h = 0.005 * (z if z < 1 else sqrt(z))
+    h = 0.001 if z < 0.05 else 0.005 * (z if z < 1 else sqrt(z))
     ha = h * by_a
     hb = h * (1 - by_a)
+    if z < 0.05:
+        return (-2.45 * betainc_slope(a, b, x, da) + 6 * betainc_slope(a + ha, b + hb, x, da)
+                - 7.5 * betainc_slope(a + 2 * ha, b + 2 * hb, x, da)
+                + 20 * betainc_slope(a + 3 * ha, b + 3 * hb, x, da) / 3
+                - 3.75 * betainc_slope(a + 4 * ha, b + 4 * hb, x, da)
+                + 1.2 * betainc_slope(a + 5 * ha, b + 5 * hb, x, da)
+                - betainc_slope(a + 6 * ha, b + 6 * hb, x, da) / 6) / h
     return (45 * (betainc_slope(a + ha, b + hb, x, da) - betainc_slope(a - ha, b - hb, x, da))
             - 9 * (betainc_slope(a + 2 * ha, b + 2 * hb, x, da) - betainc_slope(a - 2 * ha, b - 2 * hb, x, da))
             + (betainc_slope(a + 3 * ha, b + 3 * hb, x, da)
@@ -198,7 +206,7 @@ def betainc_curvature(a: Real, b: Real, x: Real, da: Real, by_a: Real) -> Real:
 
 @scalar
 def beta_quantile(a: Real, b: Real, p: Real) -> Real:
-    """The x <= the mean's neighbourhood with betainc(a, b, x) = p, by Newton's method on logarithms within brackets."""
+    """The x <= the mean's neighbourhood with betainc(a, b, x) = p, by Halley's method on logarithms within brackets."""
     low, high = 0.0, 1.0
     logarithm = (log(p) + log(a) + betaln(a, b)) / a
     x = exp(logarithm)
@@ -218,19 +226,16 @@ def beta_quantile(a: Real, b: Real, p: Real) -> Real:
             high = x
         else:
             low = x
-        density = beta_density(a, b, x)
-        following = x - (value - p) / density
-        if value > 0 and density > 0 and value < 0.5:
-            following = x * exp(-log(value / p) * value / (density * x))
+        slope = beta_density(a, b, x) * x / value               # of log(value) by log(x)
+        step = log(value / p) / slope
+        bend = 0.5 * step * (a - (b - 1) * x / (1 - x) - slope)
+        step = step / (1 - bend) if fabs(bend) < 0.5 else step
+        following = x * exp(-step)
         if not low < following < high:
             following = 0.5 * (low + high) if low > 0 else 0.1 * high
-        gap = fabs(following - x)
+            step = 1.0
         x = following
-        if gap <= 1e-9 * x and gap <= 1e-9 * (1 - x):
-            value = betainc(a, b, x)
-            density = beta_density(a, b, x)
-            return x - (value - p) / density if density > 0 else x
-        if high - low <= 2e-16 * high or x == 0:
+        if (fabs(step) < 3e-6 and fabs(step) * x < 3e-6 * (1 - x)) or high - low <= 2e-16 * high or x == 0:
             break
     return x
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, both, fabs, floor, log, log1p, select
+from gradc.ir.scalar_math import Real, both, either, fabs, floor, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
 
 INFINITY = float("inf")
@@ -29,25 +29,22 @@ def entr(x: Real) -> Real:
     return select(x < 0, -INFINITY, select(x == 0, 0, -x * log(x)))
 
 
-@scalar
+@branch_free
 def log_ratio(x: Real, y: Real) -> Real:
     """log(x/y), without overflow of the quotient, and accurate where x is about y."""
     ratio = x / y
-    if 0.5 < ratio < 2:
-        return log1p((x - y) / y)
-    if 1e-300 < ratio < 1e300:
-        return log(ratio)
-    return log(x) - log(y)
+    near, normal = both(ratio > 0.5, ratio < 2), both(ratio > 1e-300, ratio < 1e300)
+    t = select(near, (x - y) / y, 0)
+    return select(near, log1p(t), select(normal, log(select(normal, ratio, 1)), log(x) - log(y)))
 
 
-@scalar
+@branch_free
 def rel_entr(x: Real, y: Real) -> Real:
     """x log(x/y) for positive x and y, 0 for x = 0 and y >= 0, else inf; nan of nan."""
-    if x != x or y != y:
-        return NAN
-    if x > 0 and y > 0:
-        return x * log_ratio(x, y)
-    return 0.0 if x == 0 and y >= 0 else INFINITY
+    positive = both(x > 0, y > 0)
+    value = x * log_ratio(select(positive, x, 1), select(positive, y, 1))
+    outside = select(both(x == 0, y >= 0), 0, select(either(x != x, y != y), NAN, INFINITY))
+    return select(positive, value, outside)
 
 
 @scalar

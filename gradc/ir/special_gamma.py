@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradc.ir.scalar_code import branch_free, scalar
+from gradc.ir.scalar_code import branch_free, branch_free_with, scalar
 from gradc.ir.scalar_math import (
     Real,
     both,
@@ -34,13 +34,12 @@ def sin_pi(x: Real) -> Real:
 
 
 @branch_free
-def gammaln(x: Real) -> Real:
-    """log |gamma(x)|; infinite at 0 and at negative integers.
+def gammaln_of_positive(a: Real) -> Real:
+    """log gamma(a) for a > 0.
 
-    Below 3 it is (u - 1)(u - 2) times a rational function, u = x or, below 1, x + 1, less log(x); from there on
-    (x - 1/2) log(x) - x + log(2 pi)/2 and a series in 1/x (all computed with mpmath); below 0 by reflection.
+    Below 3 it is (u - 1)(u - 2) times a rational function, u = a or, below 1, a + 1, less log(a); from there on
+    (a - 1/2) log(a) - a + log(2 pi)/2 and a series in 1/a (all computed with mpmath).
     """
-    a = fabs(x)
     near, below = a < 3, a < 1
     z = select(below, a, a - 1)
     t = select(near, horner(_NEAR_Q, z), a)
@@ -49,74 +48,82 @@ def gammaln(x: Real) -> Real:
     logarithm = log(a)
     center = z * (z - 1) * (horner(_NEAR_P, z) * inverse) - select(below, logarithm, 0)
     far = (a - 0.5) * (logarithm - 1) + (horner(_STIRLING, i * i) * i + (_HALF_LOG_TWO_PI - 0.5))
-    value = select(near, center, select(a > 1e300, a * (logarithm - 1), far))
-    sine = select(x < 0, a * fabs(sin_pi(a)) * _INVERSE_PI, 1)
-    reflected = -log(sine) - value
+    return select(near, center, select(a > 1e300, a * (logarithm - 1), far))
+
+
+@branch_free_with(gammaln_of_positive)
+def gammaln(x: Real) -> Real:
+    """log |gamma(x)|; infinite at 0 and at negative integers; below 0 by reflection."""
+    a = fabs(x)
+    value = gammaln_of_positive(a)
+    reflected = -log(select(x < 0, a * fabs(sin_pi(a)) * _INVERSE_PI, 1)) - value
     pole = both(x <= 0, x == floor(x))
     return select(either(pole, a == INFINITY), INFINITY, select(x < 0, reflected, value))
 
 
 @branch_free
-def psi(x: Real) -> Real:
-    """The digamma function, the derivative of log gamma; nan at negative integers, a signed infinity at 0.
+def psi_of_positive(x: Real) -> Real:
+    """The digamma function for x > 0.
 
-    Below 3 by psi(u + 1) = psi(u) + 1/u from its zero's neighbourhood [1, 2], there (u - root) times a rational
-    function (Boost.Math's digamma, J. Maddock, 2006: the root in three parts, coefficients); from 3 on by the sum of
-    1/u ... 1/(u + 6) and the asymptotic series (NIST DLMF 5.11.2) at u + 7, of itself from 10;
-    below 0 by reflection.  All quotients have one common denominator.
+    Below 2.6 (u - root) times a rational function computed with mpmath, the root in three parts, u = x or, below 0.85,
+    x + 1, less 1/x; else the sum of 1/x ... 1/(x + 6) and the asymptotic series (NIST DLMF 5.11.2) at x + 7, from 10 on
+    that of x.  One division for all.
     """
-    u = select(x <= 0, 1 - x, x)
-    near, far = u < 3, u >= 10
-    v = select(u < 1, u + 1, select(u >= 2, u - 1, u))
-    v = select(near, v, 1.5)
-    root = ((v - _PSI_ROOT_1) - _PSI_ROOT_2) - _PSI_ROOT_3
-    q = horner(_PSI_Q, v - 1)
-    p = root * (_PSI_Y * q + horner(_PSI_P, v - 1))
-    shift = select(u < 1, -1.0, select(u >= 2, 1.0, 0.0))
-    d = select(u < 1, u, select(u >= 2, v, 1.0))
-    c = select(far, 4.0, u + 3)
+    far, near, low = x >= 10, x < 2.6, x < 0.85
+    c = select(far, 4.0, x + 3)
     s = c * c
     top = select(far, 0.0, (s - 1) * (s - 4) * (s - 9) + 2 * s * ((3 * s - 28) * s + 49))
     below = select(far, 1.0, c * ((s - 1) * (s - 4) * (s - 9)))
-    w = select(far, u, u + 7)
+    w = select(far, x, x + 7)
     wide = select(w > 1e100, 1e100, w)
+    v = select(low, x + 1, select(near, x, 1.5))
+    q = horner(_PSI_NEAR_Q, v - 1.5)
+    d = select(low, x, 1.0)
+    inverse = 1 / select(near, q * d, below * wide)
+    i = select(near, 0.1, below * inverse)
+    value = log(w) - top * wide * inverse - i * (0.5 + i * horner(_PSI_SERIES, i * i))
+    root = ((v - _PSI_ROOT_1) - _PSI_ROOT_2) - _PSI_ROOT_3
+    return select(near, (root * horner(_PSI_NEAR_P, v - 1.5) * d - select(low, q, 0)) * inverse, value)
+
+
+@branch_free_with(psi_of_positive)
+def psi(x: Real) -> Real:
+    """The digamma function, the derivative of log gamma; nan at negative integers, a signed infinity at 0.
+
+    Below 0 by reflection.
+    """
+    negative = x <= 0
     r = x - rint(x)
     y = r * r
-    negative = x <= 0
-    sine = select(negative, r * horner(_SIN_PI, y), 1)
-    turn = select(negative, _PI * horner(_COS_PI, y), 0)
-    denominator = select(near, q * d, below * wide)
-    inverse = 1 / (denominator * sine)
-    cotangent = inverse * denominator * turn
-    inverse = inverse * sine
-    i = select(near, 0.0, below * inverse)
-    series = log(w) - top * wide * inverse - i * (0.5 + i * horner(_PSI_SERIES, i * i))
-    value = select(near, (p * d + shift * q) * inverse, series) - cotangent
+    cotangent = horner(_COS_PI, y) * _PI / (r * horner(_SIN_PI, y))
+    value = psi_of_positive(select(negative, 1 - x, x)) - select(negative, cotangent, 0)
     pole = both(x == floor(x), negative)
     return select(pole, select(x == 0, -copysign(INFINITY, x), NAN), value)
 
 
 @branch_free
-def tri_gamma(x: Real) -> Real:
-    """The derivative of psi; infinite at 0 and at negative integers.
+def tri_gamma_of_positive(x: Real) -> Real:
+    """The derivative of psi for x > 0.
 
-    Below 10 by the sum of 1/u**2 ... 1/(u + 6)**2, as one quotient, then the asymptotic series (NIST DLMF 5.15.8);
-    below 0 by reflection.
+    Below 10 by the sum of 1/x**2 ... 1/(x + 6)**2, as one quotient, then the asymptotic series (NIST DLMF 5.15.8).
     """
-    u = select(x <= 0, 1 - x, x)
-    far = u >= 10
-    v = select(far, 1.0, u)
-    below = horner(_RISING, v) * v
-    w = select(far, u, u + 7)
-    i = 1 / w
-    quotient = 1 / below
+    far = x >= 10
+    v = select(far, 1.0, x)
+    quotient = 1 / (horner(_RISING, v) * v)
+    i = 1 / select(far, x, x + 7)
     total = select(far, 0.0, horner(_RISING_SQUARES, v) * quotient * quotient)
-    value = total + (i + i * i * (0.5 + i * horner(_TRI_SERIES, i * i)))
-    sine = select(x <= 0, (x - rint(x)) * horner(_SIN_PI, (x - rint(x)) * (x - rint(x))), 1)
-    root = _PI / sine
-    pole = both(x <= 0, x == floor(x))
-    reflected = select(pole, select(x == -INFINITY, NAN, INFINITY), root * root - value)
-    return select(x <= 0, reflected, value)
+    return total + (i + i * i * (0.5 + i * horner(_TRI_SERIES, i * i)))
+
+
+@branch_free_with(tri_gamma_of_positive)
+def tri_gamma(x: Real) -> Real:
+    """The derivative of psi; infinite at 0 and at negative integers; below 0 by reflection."""
+    negative = x <= 0
+    value = tri_gamma_of_positive(select(negative, 1 - x, x))
+    r = x - rint(x)
+    root = _PI / (r * horner(_SIN_PI, r * r))
+    pole = select(x == -INFINITY, NAN, INFINITY)
+    return select(negative, select(x == floor(x), pole, root * root - value), value)
 
 
 @scalar
@@ -176,7 +183,7 @@ def polygamma(n: Real, x: Real) -> Real:
         factorial *= k
     sign = -1 if 0.5 * n == floor(0.5 * n) else 1
     if x == 0:
-        return copysign(INFINITY, x) if sign < 0 else INFINITY
+        return -copysign(INFINITY, x) if sign < 0 else INFINITY
     return sign * factorial * zeta(n + 1, x)
 
 
@@ -207,14 +214,14 @@ _STIRLING = (
 _PSI_ROOT_1 = 1569415565 / 1073741824
 _PSI_ROOT_2 = 381566830 / 1073741824 / 1073741824
 _PSI_ROOT_3 = 9.016312093258696e-20
-_PSI_Y = 0.9955816268920898
-_PSI_P = (
-    0.25479851061131551, -0.32555031186804491, -0.65031853770896507, -0.28919126444774784, -0.045251321448739056,
-    -0.0020713321167745952,
+# psi(x)/(x - root) in x - 1.5, on [0.85, 2.6].
+_PSI_NEAR_P = (
+    0.9510558760318328, 1.2014085891208737, 0.5535069557630222, 0.11527417144905333, 0.010719949621299324,
+    0.000357465931208748, 1.1380606446481188e-06, -8.007450697219262e-09,
 )
-_PSI_Q = (
-    1.0, 2.0767117023730469, 1.4606242909763515, 0.43593529692665969, 0.054151797245674225, 0.0021284987017821144,
-    -5.5789841321675513e-7,
+_PSI_NEAR_Q = (
+    1.0, 1.7086651282599745, 1.0901587380612128, 0.33067844143944897, 0.049587524341694694,
+    0.003390992209840712, 7.846603311443282e-05,
 )
 # The rest of the asymptotic series of psi for x >= 10, of tri_gamma for x >= 7, in 1/x**2.
 _PSI_SERIES = (

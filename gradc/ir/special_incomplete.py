@@ -24,6 +24,12 @@ def log1pmx(t: Real) -> Real:
     return log1p(t) - t
 
 
+@scalar
+def log_less_gap(ratio: Real, gap: Real) -> Real:
+    """log(ratio) - gap for gap = ratio - 1, which is given, too, as it may know more digits."""
+    return log(ratio) - gap if gap < -0.5 else log1pmx(gap)
+
+
 @branch_free
 def stirling(a: Real) -> Real:
     """log gamma(a) - ((a - 1/2) log(a) - a + log(2 pi)/2) for a >= 3."""
@@ -56,7 +62,7 @@ def gamma_prefix(a: Real, x: Real) -> Real:
         if x < 200:
             return power(x, a) * exp(-x) / gamma_plus_one(a)
         return exp(a * log(x) - x - gammaln_plus_one(a))
-    return exp(a * log1pmx((x - a) / a) - stirling(a)) / sqrt(_TWO_PI * a)
+    return exp(a * log_less_gap(x / a, (x - a) / a) - stirling(a)) / sqrt(_TWO_PI * a)
 
 
 @scalar
@@ -240,9 +246,14 @@ def temme_ratio(eta: Real, t: Real) -> Real:
 
 @scalar
 def gammainc_curvature(a: Real, x: Real) -> Real:
-    """The second derivative of gammainc by a: central differences of sixth order of the first one."""
+    """The second derivative of gammainc by a: differences of sixth order of the first one, forward ones near 0."""
     if not (a > 0 and x >= 0):
         return NAN
+    if a < 0.05:
+        h = 0.001
+        return (-2.45 * gammainc_slope(a, x) + 6 * gammainc_slope(a + h, x) - 7.5 * gammainc_slope(a + 2 * h, x)
+                + 20 * gammainc_slope(a + 3 * h, x) / 3 - 3.75 * gammainc_slope(a + 4 * h, x)
+                + 1.2 * gammainc_slope(a + 5 * h, x) - gammainc_slope(a + 6 * h, x) / 6) / h
     h = 0.005 * (a if a < 1 else sqrt(a))
     return (45 * (gammainc_slope(a + h, x) - gammainc_slope(a - h, x))
             - 9 * (gammainc_slope(a + 2 * h, x) - gammainc_slope(a - 2 * h, x))
@@ -278,7 +289,7 @@ def gamma_quantile(a: Real, p: Real, q: Real) -> Real:
         step = step / (1 - bend) if fabs(bend) < 0.5 else step
         step = 2.0 if step > 2 else -2.0 if step < -2 else step
         x *= exp(-step)
-        if fabs(step) < 1e-8 or not step == step:
+        if fabs(step) < 3e-6 or not step == step:       # the error of the next one is its cube
             break
     return x
 

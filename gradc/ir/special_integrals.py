@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from gradc.ir.scalar_code import scalar
-from gradc.ir.scalar_math import Real, arctan, erf, erfc, exp, fabs, floor, horner, log, log1p, power, rint, sqrt
+from gradc.ir.scalar_code import branch_free, scalar
+from gradc.ir.scalar_math import (
+    Real,
+    arctan,
+    erf,
+    erfc,
+    exp,
+    fabs,
+    floor,
+    horner,
+    log,
+    log1p,
+    power,
+    rint,
+    select,
+    sqrt,
+)
 from gradc.ir.special_beta import gamma_sign
 from gradc.ir.special_gamma import gammaln
 
@@ -100,26 +115,23 @@ def ein_slope(gap: Real) -> Real:
     return total
 
 
-@scalar
+@branch_free
 def spence(z: Real) -> Real:
     """The dilogarithm of 1 - z, minus the integral of log(t)/(t - 1) from 1 to z; nan below 0.
 
-    On [1/2, 2] by the Bernoulli numbers in log(z) (L. Lewin, Polylogarithms, 1981, 1.130), else by its reflections.
+    On [1/2, 2] by the Bernoulli numbers in log(z) (L. Lewin, Polylogarithms, 1981, 1.130), else by its reflections at
+    z = 1/2 and, of 1/z, at 2.
     """
-    if z != z or z < 0:
-        return NAN
-    if z == 0:
-        return _PI * _PI / 6
-    if z > 2:
-        if z == INFINITY:
-            return -INFINITY
-        logarithm = log(z)
-        return -0.5 * logarithm * logarithm - spence(1 / z)
-    if z < 0.5:
-        return _PI * _PI / 6 - log(z) * log1p(-z) - spence(1 - z)
-    u = -log1p(z - 1)
-    s = u * u
-    return u * (1 - 0.25 * u + s * horner(_BERNOULLI_OVER, s))
+    large = z > 2
+    w = select(large, 1 / z, z)
+    small = w < 0.5
+    u = -log1p(select(small, -w, w - 1))
+    logarithm = log(select(w == 0, 1, w))
+    square = u * u
+    core = u * (1 - 0.25 * u + square * horner(_BERNOULLI_OVER, square))
+    value = select(small, _PI * _PI / 6 + logarithm * u - core, core)
+    value = select(large, -0.5 * logarithm * logarithm - value, value)
+    return select(z == INFINITY, -INFINITY, select(z < 0, NAN, value))
 
 
 @scalar

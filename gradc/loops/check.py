@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
-from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES
+from gradc.ir.routines import GENERIC, MOST_SHOWN, ROUTINES, stands_for
 from gradc.ir.scalars import get_row
 from gradc.ir.snippet import ArraySnippet
 from gradc.loops.nodes import (
@@ -488,7 +488,8 @@ class _Body:
             if load.buffer.place in READ_ONLY:
                 self.of.fail(f"the {load.buffer.place} {load.buffer.name} is written")
             self.writes[load.buffer] = None
-            self.index(load.buffer, load.index)
+            if 0 not in load.buffer.shape or load.index.terms:
+                self.index(load.buffer, load.index)
         for _, number in s.failures:
             self.of.number(number)
 
@@ -506,7 +507,7 @@ class _Body:
             self.of.fail(f"{name} is no routine")
         given = row.takes[:len(row.layouts)]
         dtype = next((d for d, want in zip(found, given) if want in GENERIC), "")
-        want = [dtype if d in GENERIC else "uint64" if d == "state" else d for d in (*given, *row.gives)]
+        want = ["uint64" if d == "state" else stands_for(d, dtype) for d in (*given, *row.gives)]
         if found != want or (dtype and dtype not in GENERIC[row.generic]):
             self.of.fail(f"{name} takes and makes arrays of {', '.join(given)}, {', '.join(row.gives)}, not "
                          f"{', '.join(found)}")
@@ -514,8 +515,7 @@ class _Body:
             self.of.fail(f"{name} takes {row.count} numbers, not {len(s.numbers)}")
         if [code for code, _ in s.failures] != [*range(1, len(row.faults) + 1)] or \
                 row.shown + len(s.place) > MOST_SHOWN:
-            self.of.fail(f"{len(s.failures)} checks and {len(s.place)} values for the {len(row.faults)} faults of "
-                         f"{name}")
+            self.of.fail(f"{len(s.failures)} checks and {len(s.place)} values for {len(row.faults)} faults of {name}")
 
     # -- expressions
 

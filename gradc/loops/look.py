@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
+from gradc.ir import dtypes
 from gradc.loops.nodes import (
     Accumulate,
     Break,
@@ -146,10 +147,13 @@ def without_stores(statements: Sequence[object], buffers: Set[Buffer]) -> tuple[
 def is_straight(statements: Sequence[object]) -> bool:
     """Do compilers permute nothing here?
 
-    They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops.
+    They permute what lies fixed to each other: elements of rows of static size, of small arrays, of unrolled loops;
+    parts of complex numbers.
     """
     every = list(everything(statements))
     if any([type(s) is For and not s.lanes and isinstance(s.start, int) and isinstance(s.stop, int) for s in every]):
+        return False
+    if any([b.dtype in dtypes.COMPLEX for s in every for b, _ in touched(s)]):
         return False
     return all([_is_straight(index) for index in _indices(every, expressions(*every))])
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Unsupported
-from gradc.ir import dtypes
+from gradc.ir.complex_parts import in_parts
 from gradc.ir.pretty import names_of, pretty
 from gradc.ir.program import Program, bodies, tensor
 from gradc.ir.scalars import get_row
@@ -63,7 +63,7 @@ from gradc.target import TARGET
 def unsupported(program: Program) -> str | None:
     """Why `program` has no C form, or None."""
     for var in program.inputs:
-        if not isinstance(var.type, TensorType) or var.type.dtype in dtypes.COMPLEX:
+        if not isinstance(var.type, TensorType):
             return f"an input of type {var.type} has no C form"
     for eqn in program.eqns:
         for body in bodies(eqn.op):
@@ -73,8 +73,6 @@ def unsupported(program: Program) -> str | None:
         for var in eqn.outs:
             if not isinstance(var.type, TensorType):
                 return f"a value of type {var.type} has no C form"
-            if var.type.dtype in dtypes.COMPLEX:
-                return "complex numbers are computed in the interpreter"
     return None
 
 
@@ -106,7 +104,7 @@ class _Lowering:
     """A Kernel in the making, section by section; `writer` has the section at work."""
 
     def __init__(self, program: Program, name: str, checked: bool) -> None:
-        program = with_positions(fused(as_words(program)))
+        program = with_positions(fused(as_words(in_parts(program))))
         reason = unsupported(program)
         if reason:
             raise Unsupported(reason)

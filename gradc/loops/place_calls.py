@@ -59,7 +59,8 @@ def place_call(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
     size: dict[str, SizeExpr] = {}
     for core, v in (*zip(cores, inputs), *zip(made, eqn.outs)):
         if core == STATED:
-            size.setdefault("...", body.sizes.product(of(eqn.outs[made.index(STATED)])))
+            whole = of(eqn.outs[made.index(STATED)])
+            size.setdefault("...", body.sizes.product(whole[len(whole) - op.ranks[made.index(STATED)]:]))
         elif core:
             size.update(zip(core, of(v)[-len(core):]))
     batch = () if routine.has_state else of(eqn.outs[0])[:len(of(eqn.outs[0])) - len(made[0])]
@@ -72,7 +73,8 @@ def place_call(body: BodyBuilder, eqn: Eqn, op: Any) -> None:
         numbers += [int(memory)] * (layout == "each")
     for out in eqn.outs:
         body.values.whole(out)
-    work = body.sizes.product([size[label] for label in routine.cost], "work") if batch and routine.cost else 0
+    cost = [int(label) if label.isdecimal() else size[label] for label in routine.cost]
+    work = body.sizes.product(cost, "work") if batch and cost else 0
     call(body, CallItem(op.routine, eqn.outs, tuple(args), in_memory, eqn.sources, batch, tuple(numbers), op.outer,
                         work=work), str(op))
 

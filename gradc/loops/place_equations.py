@@ -52,11 +52,11 @@ class EquationPlacer(BodyBuilder):
     # -- what must be computed, and what must be computed once
 
     def _live(self) -> set[Eqn]:
-        """The equations whose values are used, and all Asserts."""
+        """The equations whose values are used, and the Asserts that the size code does not check."""
         used = {*self.program.outputs, *self.sizes.told_by}
         kept: set[Eqn] = set()
         for eqn in reversed(self.program.eqns):
-            if used.isdisjoint(eqn.outs) and type(eqn.op) is not ops.Assert:
+            if used.isdisjoint(eqn.outs) and (type(eqn.op) is not ops.Assert or not self._left_to_check(eqn, eqn.op)):
                 continue
             kept.add(eqn)
             match eqn.op:
@@ -262,10 +262,9 @@ class EquationPlacer(BodyBuilder):
 
     def _assert(self, eqn: Eqn, op: ops.Assert) -> None:
         values = self.values
-        x, conditions, shown = op.split(eqn.args)
+        x, _, shown = op.split(eqn.args)
         values.views[eqn.outs[0]] = values.views[x]
-        if self._at_entry(eqn):
-            conditions = [c for c in conditions if not self.sizes.at_start(c)]
+        conditions = self._left_to_check(eqn, op)
         if not conditions:
             return
         domain: tuple[SizeExpr, ...] = ()
@@ -283,6 +282,11 @@ class EquationPlacer(BodyBuilder):
         made = self.nests.check(item)
         if self.sizes.late:             # what is checked may be a size
             self.after[eqn.outs[0]] = max(self.nests.first, made + 1)
+
+    def _left_to_check(self, eqn: Eqn, op: ops.Assert) -> list[Var]:
+        """The conditions of an Assert that are not checked at entry."""
+        conditions = op.split(eqn.args)[1]
+        return [c for c in conditions if not self.sizes.at_start(c)] if self._at_entry(eqn) else list(conditions)
 
     def _at_entry(self, eqn: Eqn) -> bool:
         """Are those conditions of an Assert that are known at entry checked there (`loops.sizes`)?"""

@@ -1,7 +1,7 @@
 """The ordered lists of passes, `PHASES` of rules and `STEPS` on loops: the only place that states their order, and why.
 
-`optimize(program)` is the whole optimiser.  `config.log` with the topic "passes" prints one line per phase on
-stderr and checks the Program after each; tests pass `checked=True`.
+`optimize(program)` is the whole optimiser; complex values become pairs of real ones first.  `config.log` with the topic
+"passes" prints one line per phase on stderr and checks the Program after each; tests pass `checked=True`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from gradc.config import config
 from gradc.ir import ops
 from gradc.ir.check import check
+from gradc.ir.complex_parts import in_parts
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
 from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, orders, shapes, specialize, stabilize
@@ -107,7 +108,7 @@ def optimize(program: Program, log: list[Fired] | None = None, *, checked: bool 
     """
     if checked is None:
         checked = "passes" in config.log.split(",")
-    return _Optimizer(log, checked, excluded).optimize(program)
+    return _Optimizer(log, checked, excluded).optimize(in_parts(program))
 
 
 class _Optimizer:

@@ -11,10 +11,12 @@ import warnings as _warnings
 
 from gradc.ir.types import TensorType as TensorType
 from gradc.tensor import elemwise as _elemwise
+from gradc.tensor import fft as fft
 from gradc.tensor import linalg as linalg
 from gradc.tensor import nlinalg as nlinalg
 from gradc.tensor import nnet as nnet
 from gradc.tensor import random as random
+from gradc.tensor import signal as signal
 from gradc.tensor import slinalg as slinalg
 from gradc.tensor import special as special
 from gradc.tensor import variable as _variable  # before `shape` below, which hides the module of that name
@@ -58,6 +60,7 @@ from gradc.tensor.statistics import *
 from gradc.tensor.trigonometry import *
 from gradc.tensor.typed_inputs import *
 from gradc.tensor.variable import *
+from gradc.tensor.windows import *
 
 if _typing.TYPE_CHECKING:
     from gradc.gradient import Lop as Lop
@@ -74,7 +77,7 @@ else:
     # Type checkers take the names from the imports, and would take an `__all__` that is computed for an empty one.
     __all__ = [name for name, value in globals().items()
                if name[0] != "_" and (not isinstance(value, _types.ModuleType)
-                                      or value in (linalg, nlinalg, nnet, random, slinalg, special))]
+                                      or value in (fft, linalg, nlinalg, nnet, random, signal, slinalg, special))]
 
     def __getattr__(name: str) -> object:
         new = _elemwise.DEPRECATED.get(name)

@@ -7,7 +7,8 @@ Not here: the classes of the variables made (`variable.py` registers them with `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -202,6 +203,13 @@ def get_scalar_constant_value(v: TensorLike) -> np.ndarray:
 def size_constant(value: int) -> TensorVariable:
     """An int64 scalar constant."""
     return constant(np.asarray(value, dtype="int64"))
+
+
+def of_sizes(f: Callable[..., Any], *sizes: TensorVariable) -> TensorVariable:
+    """f, which is arithmetic, of int64 scalars: a constant if they are constants."""
+    known = [int(n.data) for n in sizes if isinstance(n, Constant)]
+    made: TensorVariable = f(*sizes) if len(known) < len(sizes) else size_constant(int(f(*known)))
+    return made
 
 
 def size_of(x: TensorVariable, axis: int) -> TensorVariable:

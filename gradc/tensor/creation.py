@@ -174,11 +174,6 @@ def tri(n: SizeLike, m: SizeLike | None = None, k: TensorLike = 0, dtype: DTypeL
     return cast(ew.le(_offsets("tri", n, m), integer(k, "tri", "k")), config.floatX if dtype is None else dtype)
 
 
-def complex_from_parts(real: TensorVariable, imag: TensorVariable) -> TensorVariable:
-    """The complex tensor real + 1j * imag."""
-    return ew.add(real, ew.mul(np.complex128(1j), imag))
-
-
 def complex_from_polar(abs: TensorLike, angle: TensorLike) -> TensorVariable:
-    """The complex tensor of the given absolute values and arguments."""
-    return complex_from_parts(ew.mul(abs, cos(angle)), ew.mul(abs, sin(angle)))
+    """The complex numbers of these absolute values and arguments.  Dtype: as `complex`."""
+    return ew.complex(ew.mul(abs, cos(angle)), ew.mul(abs, sin(angle)))

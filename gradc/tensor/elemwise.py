@@ -4,6 +4,10 @@ Every function takes what `as_tensor_variable` takes (variables, numbers, lists,
 variable.  Shapes: all arguments the same; missing axes and axes of static size 1 broadcast; a size 1 known
 only at run time does not.  Errors are ShapeError (sizes that can't agree) and TypeMismatchError (dtypes the
 function does not take).  Derivatives, values and C of the rows stand in `ir.scalars`; error bounds too.
+Complex numbers: all functions that NumPy has for them, with its branch cuts and signs of zeros.  Errors are a few units
+in the last place of the absolute value of the result.  A real number beside a complex one is not made complex first, so
+that the real part of 2 * z stays what it is where the imaginary part of z is inf (NumPy: nan).  Where a part of an
+argument is inf or nan, other functions may give nan where annex G of C99 has a limit.
 Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
 bits give float32 and wider ones float64.
 """
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "conj",
-    "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp",
-    "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
+    "abs", "add", "and_", "angle", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clip", "complex",
+    "conj", "conjugate", "copy", "digamma", "divide", "divmod", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv",
+    "exp", "exp2", "expit", "expm1", "fill", "floor", "floor_divide", "gamma", "gammaln", "ge", "gt", "hypot",
     "identity", "imag",
     "invert", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "left_shift", "log", "log1mexp",
     "log1p", "log1pexp", "log2", "log10", "log_erfc", "logaddexp", "logical_and", "logical_not", "logical_or",
@@ -321,13 +325,20 @@ def isfinite(x: TensorLike) -> TensorVariable:
 
 
 def isposinf(x: TensorLike) -> TensorVariable:
-    """Is x equal to +inf?  Dtype: bool."""
-    return eq(x, float("inf"))
+    """Is x equal to +inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isposinf"), float("inf"))
 
 
 def isneginf(x: TensorLike) -> TensorVariable:
-    """Is x equal to -inf?  Dtype: bool."""
-    return eq(x, float("-inf"))
+    """Is x equal to -inf?  Dtype: bool.  Raises: TypeMismatchError for complex numbers."""
+    return eq(_of_reals(x, "isneginf"), float("-inf"))
+
+
+def _of_reals(x: TensorLike, what: str) -> TensorVariable:
+    x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        raise TypeMismatchError(f"{what} takes real numbers, got {x.type.short()}{at(user_line())}; take its parts")
+    return x
 
 
 def switch(cond: TensorLike, ift: TensorLike, iff: TensorLike) -> TensorVariable:
@@ -357,8 +368,13 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
 def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None,
                neginf: float | None = None) -> TensorVariable:
-    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values)."""
+    """x with nan replaced by `nan` and infinities by `posinf`, `neginf` (default: the largest finite values).
+
+    Of complex numbers both parts are changed so.
+    """
     x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.COMPLEX:
+        return complex(nan_to_num(real(x), nan, posinf, neginf), nan_to_num(imag(x), nan, posinf, neginf))
     if x.type.dtype in dtypes.DISCRETE:
         return identity(x)
     limits = np.finfo(x.type.dtype)
@@ -485,6 +501,15 @@ def xlogy0(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 
 # ----------------------------------------------------------------------------------------------- complex
+
+
+def complex(real: TensorLike, imag: TensorLike) -> TensorVariable:
+    """The complex numbers with these real and imaginary parts.  Dtype: complex64 for float32 (and integers of up to 16
+    bits), else complex128.
+
+    Raises: TypeMismatchError for complex arguments.
+    """
+    return elementwise("complex", real, imag)
 
 
 def real(x: TensorLike) -> TensorVariable:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import dtypes, ops
+from gradc.errors import ShapeError, TypeMismatchError, at, quoted
+from gradc.ir import build, dtypes, ops
 from gradc.ir.convert import to_program
-from gradc.ir.graph import Constant, apply, describe, user_line
+from gradc.ir.graph import apply, describe, user_line
 from gradc.ir.types import TensorType
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range, named
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
-from gradc.tensor.creation import zeros, zeros_like
-from gradc.tensor.joining import join, slice_axis
+from gradc.tensor.convert import as_tensor_variable, cast, of_sizes, size_constant, size_of
+from gradc.tensor.creation import zeros_like
 from gradc.tensor.moves import flip
 from gradc.tensor.types import TensorLike
 
@@ -24,6 +23,9 @@ __all__ = ["convolve", "correlate", "polyval"]
 
 # rows of `tensor.numpy_api`
 NUMPY = {"convolve": "a v mode=", "correlate": "a v mode=", "polyval": "p x"}
+
+
+METHODS = {"auto": "convolve", "direct": "convolve_direct", "fft": "convolve_fft"}
 
 
 def _vectors(what: str, *given: TensorLike) -> list[TensorVariable]:
@@ -37,58 +39,62 @@ def _vectors(what: str, *given: TensorLike) -> list[TensorVariable]:
     return [cast(x, dtypes.upcast(*[v.type.dtype for v in made])) for x in made]
 
 
-def _full(a: TensorVariable, v: TensorVariable) -> TensorVariable:
-    """The whole convolution: for each element of v, that times a, moved to its place, is added."""
-    n, m = size_of(a, 0), size_of(v, 0)
-    if isinstance(n, Constant) and isinstance(m, Constant) and n.data < m.data:
-        a, v, n, m = v, a, m, n
-    before = ew.sub(m, size_constant(1))
-    margin = zeros(before, dtype=a.type.dtype)
-    wide = join(0, margin, a, margin)
-    vector = TensorType(a.type.dtype, (None,))
-    factor, first = TensorType(a.type.dtype, ())("factor"), TensorType("int64", ())("first")
-    total, moved = vector("total"), vector("wide")
-    part = slice_axis(moved, 0, first, ew.add(first, size_of(total, 0)))
-    step = to_program([factor, first, total, moved], [ew.add(total, ew.mul(factor, part))])
-    places = ew.sub(before, apply(ops.Iota(), m))
-    nothing = zeros(ew.add(n, before), dtype=a.type.dtype)
-    return apply(ops.Scan(step, 2, 1, name="convolve"), m, v, places, nothing, wide)
-
-
-def _part(full: TensorVariable, a: TensorVariable, v: TensorVariable, mode: str, what: str,
-          swapped: bool) -> TensorVariable:
+def _convolution(what: str, a: TensorVariable, v: TensorVariable, mode: str, method: str,
+                 swapped: bool) -> TensorVariable:
     """What `mode` keeps; `swapped`: the middle is that of the vectors the other way round where v is the longer one."""
     if mode not in ("full", "same", "valid"):
-        raise TypeMismatchError(f"{what}: mode is 'full', 'same' or 'valid', got {mode!r}{at(user_line())}")
+        raise TypeMismatchError(f"{what}: mode is 'full', 'same' or 'valid', got {quoted(mode)}{at(user_line())}")
+    if method not in METHODS:
+        raise TypeMismatchError(f"{what}: method is 'auto', 'direct' or 'fft', got {quoted(method)}{at(user_line())}")
+    if method == "fft" and a.type.dtype in dtypes.INTEGERS:
+        raise TypeMismatchError(f"{what}: method 'fft' takes floats, got {describe(a)} of type {a.type}"
+                                f"{at(user_line())}; cast it")
+    n, m, one, two = size_of(a, 0), size_of(v, 0), size_constant(1), size_constant(2)
+    short, long = ew.minimum(n, m), ew.maximum(n, m)
     if mode == "full":
-        return full
-    n, m = size_of(a, 0), size_of(v, 0)
-    short, long, one, two = ew.minimum(n, m), ew.maximum(n, m), size_constant(1), size_constant(2)
-    if mode == "valid":
-        return slice_axis(full, 0, ew.sub(short, one), long)
-    first = ew.floor_divide(ew.sub(short, one), two)
-    if swapped:
-        first = ew.switch(ew.gt(m, n), ew.floor_divide(short, two), first)
-    return slice_axis(full, 0, first, ew.add(first, long))
+        start, count = size_constant(0), of_sizes(lambda a, b: a + b - 1, n, m)
+    elif mode == "valid":
+        start, count = ew.sub(short, one), of_sizes(lambda a, b: abs(a - b) + 1, n, m)
+    else:
+        start, count = ew.floor_divide(ew.sub(short, one), two), long
+        if swapped:
+            start = ew.switch(ew.gt(m, n), ew.floor_divide(short, two), start)
+    return window_of_convolution(a, v, start, count, method)
 
 
-def convolve(a: TensorLike, v: TensorLike, mode: str = "full") -> TensorVariable:
+def window_of_convolution(a: TensorVariable, v: TensorVariable, start: TensorVariable, count: TensorVariable,
+                          method: str) -> TensorVariable:
+    """`count` elements from `start` on of the whole convolution along the last axis.
+
+    That of complex numbers is made of those of their parts.
+    """
+    if a.type.dtype in dtypes.COMPLEX:
+        (ar, ai), (vr, vi) = [(ew.real(x), ew.imag(x)) for x in (a, v)]
+        parts = [[window_of_convolution(x, y, start, count, method) for y in (vr, vi)] for x in (ar, ai)]
+        return ew.complex(ew.sub(parts[0][0], parts[1][1]), ew.add(parts[0][1], parts[1][0]))
+    return apply(build.call(METHODS[method], (1,)), a, v, start, count)
+
+
+def convolve(a: TensorLike, v: TensorLike, mode: str = "full", method: str = "auto") -> TensorVariable:
     """The convolution of two vectors: element k is the sum of a[k - j] * v[j], as numpy.convolve.
 
     mode: "full" (all n + m - 1 elements), "same" (the middle, as many as the longer vector has) or "valid" (those for
-    which both overlap fully).   Dtype: common.
+    which both overlap fully).
+    method: "direct" (the sums), "fft" (by transforms: errors are of the order of eps times the norms of a and v),
+    "auto" (what takes less time; integers are summed).
+    Where an element is nan or inf any element of the result may be nan.   Dtype: common.
     """
     x, y = _vectors("convolve", a, v)
-    return _part(_full(x, y), x, y, mode, "convolve", False)
+    return _convolution("convolve", x, y, mode, method, False)
 
 
-def correlate(a: TensorLike, v: TensorLike, mode: str = "valid") -> TensorVariable:
+def correlate(a: TensorLike, v: TensorLike, mode: str = "valid", method: str = "auto") -> TensorVariable:
     """The correlation of two vectors: element k is the sum of a[k + j] * conj(v[j]), as numpy.correlate.
 
-    mode: as of `convolve`.   Dtype: common.
+    mode, method: as of `convolve`.   Dtype: common.
     """
     x, y = _vectors("correlate", a, v)
-    return _part(_full(x, flip(ew.conj(y))), x, y, mode, "correlate", True)
+    return _convolution("correlate", x, flip(ew.conj(y)), mode, method, True)
 
 
 def polyval(p: TensorLike, x: TensorLike) -> TensorVariable:

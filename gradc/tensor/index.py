@@ -9,6 +9,7 @@ Not here: functions that are written with indices (`selection.py`).
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -187,13 +188,12 @@ def _beside_scalars(entries: list[Entry], what: str) -> list[Entry]:
     NumPy takes such a mask as one position or none, and one position repeats; here the other positions are left out.
     """
     scalars = [e for e in entries if isinstance(e, Positions) and e.mask is not None and not e.mask.type.ndim]
+    masks = [e.mask for e in scalars if e.mask is not None]
     others = [e for e in entries if isinstance(e, Positions) and e not in scalars and e.array.type.ndim
               and e.array.type.shape[-1] != 1]
-    if not others or all(isinstance(e.mask, Constant) for e in scalars):
+    if not others or all(isinstance(mask, Constant) for mask in masks):
         return entries
-    mask = scalars[0].mask
-    for e in scalars[1:]:
-        mask = ew.and_(mask, e.mask)
+    mask = reduce(ew.and_, masks)
     n = size_of(others[0].array, others[0].array.type.ndim - 1)
     fits = ew.or_(mask, ew.le(n, 1))
     message = f"{what}: a mask that is False stands for no position, beside it are {{0}} positions"

@@ -24,11 +24,14 @@ from gradc.ir import build, dtypes, graph
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import user_line
 from gradc.tensor import (
+    bessel,
     contract,
     creation,
     diagonals,
     einstein,
+    entropies,
     extra,
+    fft,
     filters,
     float_parts,
     grids,
@@ -338,6 +341,7 @@ FUNCTIONS: dict[str, Row] = {
     "clip": (_clip, "a a_min= a_max= min= max="), "round": (_round, "a decimals="), "around": (_round, "a decimals="),
     "real": (ew.real, "val"), "imag": (ew.imag, "val"), "angle": (_angle, "z deg="),
     "nan_to_num": (ew.nan_to_num, "x nan= posinf= neginf="), "copy": (ew.identity, "a"),
+    "sinc": (entropies.sinc, "x"), "i0": (bessel.i0, "x"),
     "isposinf": (ew.isposinf, "x"), "isneginf": (ew.isneginf, "x"), "astype": (cast, "x dtype"),
     # products
     "dot": (contract.dot, "a b"), "inner": (contract.inner, "a b"), "outer": (contract.outer, "a b"),
@@ -350,6 +354,7 @@ FUNCTIONS: dict[str, Row] = {
     "linalg.tensordot": (contract.tensordot, "x1 x2 axes="), "linalg.matmul": (contract.matmul, "x1 x2"),
     "linalg.vecdot": (_vecdot, "x1 x2 axis="),
     **{f"linalg.{name}": row for name, row in linalg.NUMPY.items()},
+    **{f"fft.{name}": row for name, row in fft.NUMPY.items()},
     # shapes
     "shape": (shp.shape, "a"), "size": (_size, "a axis="), "ndim": (lambda a: as_tensor_variable(a).ndim, "a"),
     "reshape": (shp.reshape, "a shape"), "ravel": (shp.ravel, "a"), "transpose": (_transpose, "a axes="),
@@ -528,8 +533,8 @@ def _refuse_option(name: str, key: str, value: object, default: object) -> None:
 def _refusal(name: str) -> TypeMismatchError:
     if name.startswith("linalg."):
         advice = "gradc.tensor.linalg has what there is of linear algebra"
-    elif name.startswith(("fft.", "random.")):
-        advice = "gradc.tensor.random has distributions" if name[0] == "r" else "gradc has no Fourier transforms"
+    elif name.startswith("random."):
+        advice = "gradc.tensor.random has distributions"
     else:
         advice = ADVICE.get(name, "gradc has no such function")
     return TypeMismatchError(f"numpy.{name} does not work on variables{at(user_line())}; {advice}")

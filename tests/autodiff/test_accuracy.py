@@ -24,6 +24,7 @@ from gradc.ir.scalars import ROWS
 from gradc.record import record
 from gradc.tensor.elemwise import elementwise
 from tests.cases_elemwise import EXACT, ierfcx
+from tests.cases_special import EXACT_SPECIAL
 
 PAGE = Path(__file__).parents[2] / "docs" / "derivatives.md"
 PI = mpmath.pi
@@ -143,9 +144,11 @@ REFERENCES: dict[str, Reference] = {
 
 # Derivatives that are arguments or constants, rounded at most once.
 PLAIN = {"add", "sub", "mul", "neg", "abs", "mod", "maximum", "minimum", "clip", "switch", "second", "identity", "real",
-         "conj"}
+         "conj", "fmax", "fmin", "fmod", "copysign", "heaviside", "nextafter", "ldexp", "logaddexp2"}
+# Tested in `test_special_derivatives.py`, on smaller domains.
+OTHERWISE = set(EXACT_SPECIAL) - {"cbrt", "entr", "logit"}
 LIMITS = {"all": (-np.inf, np.inf), "positive": (0, np.inf), "negative": (-np.inf, 0), "unit": (-1, 1),
-          "above_one": (1, np.inf), "above_minus_one": (-1, np.inf), "zero_to_two": (0, 2)}
+          "above_one": (1, np.inf), "above_minus_one": (-1, np.inf), "zero_to_two": (0, 2), "zero_to_one": (0, 1)}
 
 
 def by_mpmath(name: str, k: int, order: int) -> Callable[..., Any]:
@@ -160,7 +163,8 @@ def by_mpmath(name: str, k: int, order: int) -> Callable[..., Any]:
 def derived() -> dict[str, Reference]:
     """References of the public functions that have none by hand."""
     found = {}
-    for name in {name for name in at.__all__ if name in ROWS} - PLAIN - {name.split()[0] for name in REFERENCES}:
+    by_hand = {name.split()[0] for name in REFERENCES}
+    for name in {name for name in at.__all__ if name in ROWS} - PLAIN - OTHERWISE - by_hand:
         row, (low, high) = ROWS[name], LIMITS[ROWS[name].domain]
         for k in [k for k, d in enumerate(row.d) if callable(d)]:
             found[f"{name} {k}" if row.nin > 1 else name] = Reference(

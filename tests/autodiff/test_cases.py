@@ -20,7 +20,8 @@ IDS = [c.id for c in DIFFERENTIABLE]
 
 def setup(case):
     variables, values = case.variables(), case.sample()
-    outputs = [y for y in case.outputs(variables) if y.dtype.startswith("float")]
+    parts = [part for y in case.outputs(variables) for part in ([at.real(y), at.imag(y)] if y.dtype[0] == "c" else [y])]
+    outputs = [y for y in parts if y.dtype.startswith("float")]
     rng = np.random.default_rng(7)
     weights = [rng.uniform(0.5, 1.5, np.shape(v)) for v in compute(variables, outputs, values)]
     return variables, values, outputs, weights

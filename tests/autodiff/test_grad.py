@@ -287,13 +287,6 @@ def test_an_op_without_gradient_is_an_error_only_on_the_path():
         grad(cost, x)
 
 
-def test_complex_values_on_the_path_are_refused():
-    x = at.dscalar("x")
-    cost = at.real(at.cast(x, "complex128") ** 2)
-    with pytest.raises(NullTypeGradError, match="complex"):
-        grad(cost, x)
-
-
 # ---------------------------------------------------------------------------------------------- semantics
 
 

@@ -68,7 +68,7 @@ def case(name: str, kernel: Kernel, shapes: Sequence[tuple[int, ...]] = ()) -> C
 
 def production(target: str, command: str = "", extra: Sequence[str] = ()) -> Build:
     """What gradc compiles with at default settings on a CPU of level `target`."""
-    with config.change_flags(cc=command):
+    with config.change_flags(cc=command, cc_flags=""):
         found = toolchain.find()
         flags = toolchain.unit_flags(found, target=toolchain.LEVELS[target])
     flags = [f for f in flags if f not in ("-shared", "-fPIC")]

@@ -117,8 +117,11 @@ OWN_NAMES = re.compile(r"(?<!->)\b(gradc_prepare|gradc_entry|measure|sizes|fold_
 
 @pytest.fixture(scope="module", params=[pytest.param(5, id="every fifth"),
                                         pytest.param(1, id="all", marks=pytest.mark.nightly)])
-def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All different units in one file, each with names of its own: the headers are read once."""
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """All different units in one file, each with names of its own: the headers are read once.
+
+    Units that define special functions have a file each.
+    """
     texts: dict[str, str] = {}
     for name, program in programs(request.param):
         try:
@@ -126,16 +129,20 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         except Unsupported:
             continue
     assert len(texts) > 500 // request.param
-    path = tmp_path_factory.mktemp("units") / "all.c"
-    path.write_text("".join(f"/* {name.replace('*', '')} */\n" + OWN_NAMES.sub(rf"\g<1>_unit{number}", text)
-                            for number, (text, name) in enumerate(texts.items())), encoding="ascii")
-    return path
+    folder = tmp_path_factory.mktemp("units")
+    alone = [text for text in texts if "GRADC_INLINED" in text or "GRADC_LANES" in text]
+    together = "".join(f"/* {name.replace('*', '')} */\n" + OWN_NAMES.sub(rf"\g<1>_unit{number}", text)
+                       for number, (text, name) in enumerate(texts.items()) if text not in alone)
+    paths = [folder / f"{k}.c" for k in range(1 + len(alone))]
+    for path, text in zip(paths, [together, *alone]):
+        path.write_text(text, encoding="ascii")
+    return paths
 
 
-def complaints(compiler: str, source: Path, *flags: str) -> str:
-    """What a compiler says about a file."""
+def complaints(compiler: str, sources: list[Path], *flags: str) -> str:
+    """What a compiler says about files."""
     ran = subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", *flags, "-fsyntax-only",
-                          f"-I{INCLUDE}", str(source)], capture_output=True, text=True)
+                          f"-I{INCLUDE}", *map(str, sources)], capture_output=True, text=True)
     return ran.stderr[:4000] if ran.returncode else ""
 
 
@@ -144,7 +151,7 @@ DELIBERATE = {"gcc": (), "clang": ("-Wno-unknown-warning-option", "-Wno-bitwise-
 
 
 @pytest.mark.parametrize("name", DELIBERATE)
-def test_units_are_free_of_warnings(source: Path, name: str):
+def test_units_are_free_of_warnings(source: list[Path], name: str):
     compiler = find(name)
     if compiler is None:
         assert name != "gcc", "the tests need gcc"

@@ -23,6 +23,7 @@ from gradc.ir import dtypes
 from gradc.ir.convert import to_program
 from gradc.ir.names import identifier
 from gradc.ir.program import Program
+from gradc.ir.scalar_code import c_functions
 from gradc.ir.scalars import ROWS
 from gradc.loops.lower import lower
 from gradc.passes import phases
@@ -78,16 +79,17 @@ def test_names_of_headers_may_be_names_of_variables():
     words = set(WORD.findall(_preprocessed())) | set(re.findall(r"^#define (\w+)", _preprocessed("-dM"), re.MULTILINE))
     words |= OWN
     assert len(words) > 1500
-    text = ["#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>"]
-    ordered = sorted(words)
+    text = ["#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>",
+            *c_functions(row.function for row in ROWS.values() if row.function is not None)]
+    ordered, most = sorted(words), max(row.nin for row in ROWS.values())
     for start in range(0, len(ordered), 150):
         names = Names()
         called = [names[w] for w in ordered[start:start + 150]]
         assert len({*called}) == len(called)
-        x, y, z, total = (names.new(n) for n in ("x", "y", "z", "total"))
-        text += [f"double f{start}(double {x}, double {y}, double {z}, float {x}f, float {y}f, float {z}f, "
-                 + ", ".join(f"const double *restrict {w}" for w in called) + ")", "{", f"    double {total} = 0;"]
-        text += [f"    {total} += {value};" for value in (*_templates(x, y, z), *[f"*{w}" for w in called])]
+        *taken, total = (names.new(n) for n in (*"abcxyz"[:most], "total"))
+        parameters = [*[f"double {v}, float {v}f" for v in taken], *[f"const double *restrict {w}" for w in called]]
+        text += [f"double f{start}({', '.join(parameters)})", "{", f"    double {total} = 0;"]
+        text += [f"    {total} += {value};" for value in (*_templates(*taken), *[f"*{w}" for w in called])]
         text += [f"    for (int64_t lane = 0; lane < 1; ++lane)  {total} += true ? NAN : INFINITY;",
                  f"    return {total};", "}"]
     compiler = toolchain.find()
@@ -101,7 +103,7 @@ def _templates(*variables: str) -> Iterator[str]:
     """What rows print for floats."""
     for row in ROWS.values():
         found = row.c if isinstance(row.c, str) else row.c.get("f")
-        for dtype in SUFFIX if found and row.rule not in ("bitwise", "shift") else ():
+        for dtype in SUFFIX if found and row.rule not in ("bitwise", "shift", "bits") else ():
             arguments = [v + SUFFIX[dtype] for v in variables[:row.nin]]
             if row.name == "switch":
                 arguments[0] = f"({arguments[0]} > 0)"

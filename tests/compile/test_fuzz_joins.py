@@ -75,7 +75,7 @@ class Growth:
             lambda: at.set_subtensor(m()[1:], m()[:-1]), lambda: at.inc_subtensor(m()[:, 1:], 0.5),
             lambda: m()[[1, 0, 1]][at.arange(self.n) % 3], lambda: m()[at.argmax(m(), axis=1)].set(v()),
             lambda: m()[:, at.argmin(m(), axis=0)].inc(m()), lambda: at.tanh(m()) * v(), lambda: m() * 2.0 + 1.0,
-            lambda: at.cumsum(m(), axis=0) / 4,
+            lambda: at.cumsum(m(), axis=0) / 4, lambda: at.fft.irfft(at.fft.rfft(m()) * at.fft.rfft(v()), self.n) / 4,
             lambda: at.outer(v(), v()), lambda: m().reshape((-1,)).reshape((self.n, self.n)),
             lambda: in_python(m())[0], lambda: IN_C(m())[0],
             lambda: gradc.ifelse(v().sum() > 0, at.dot(m(), m()) / 3, in_python(m())[0]),

@@ -106,9 +106,6 @@ def test_c_source_is_one_readable_unit() -> None:
     assert "dlogistic" in text.splitlines()[0] and "#include <gradc_runtime.h>" in text
     assert str(Path(__file__).parent) not in text
     assert gradc.function([x], g, name="dlogistic", mode="interpret").c_source() == text
-    z = at.zvector("z")
-    with pytest.raises(gradc.errors.GraphError, match="no C form"):
-        gradc.function([z], z + 1).c_source()
 
 
 def test_garbage_collection_is_as_it_was() -> None:
@@ -213,6 +210,7 @@ def test_stages_that_are_made_again_are_those_of_the_flags_then(cache):
     assert keys[0] != keys[1] and loops == [2, 4]
 
 
+@pytest.mark.usefixtures("users_flags")
 def test_accurate_math_is_that_of_scalar_libm() -> None:
     x, data = at.dvector("x"), np.linspace(-20, 20, 4001)
     with gradc.config.change_flags(math="accurate"):

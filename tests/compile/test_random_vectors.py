@@ -133,14 +133,18 @@ def test_rows_of_vectorized_draws_go_on_from_one_another() -> None:
     """One state for all rows: the rows are what is drawn in turn."""
     state = gradc.shared(rng())
     f = gradc.vectorize(lambda v, k: [dirichlet(v, rng=state), multinomial(k, P[0], 2, rng=state),
-                                      choice(k + 1, 4, rng=state), dirichlet(v, 3, rng=state)])
+                                      choice(k + 1, 4, rng=state), dirichlet(v, 3, rng=state),
+                                      choice(k + 1, (2, 2), replace=False, rng=state)])
     vs, ks = at.dmatrix("vs"), at.lvector("ks")
     made = native([vs, ks], f(vs, ks))(np.stack([V, V + 1]), [3, 8])
-    g = [rng() for _ in range(4)]
+    g = [rng() for _ in range(5)]
     wanted = [each(lambda a: g[0].dirichlet(a), [V, V + 1]), each(lambda n: g[1].multinomial(n, P[0], 2), [3, 8]),
-              each(lambda n: g[2].choice(n + 1, 4), [3, 8]), each(lambda a: g[3].dirichlet(a, 3), [V, V + 1])]
+              each(lambda n: g[2].choice(n + 1, 4), [3, 8]), each(lambda a: g[3].dirichlet(a, 3), [V, V + 1]),
+              each(lambda n: g[4].choice(n + 1, (2, 2), replace=False), [3, 8])]
     for value, want in zip(made, wanted):
         np.testing.assert_array_equal(value, want)
+    alike = native([vs], gradc.vectorize(lambda v: permutation(v, rng=state))(vs))(P)
+    np.testing.assert_array_equal(alike, P[:, rng().permutation(3)])
 
 
 @pytest.mark.parametrize("draw,args,text", [

@@ -6,7 +6,6 @@ import pytest
 
 from gradc import errors
 from tests.batches import (
-    NO_C_FORM,
     SHAPES,
     batch,
     batches,
@@ -33,8 +32,6 @@ def test_float32(k: int) -> None:
 def test_one_row_alone(position: int) -> None:
     """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
     row = value_row(CASES[position])
-    if row.case.id in NO_C_FORM:
-        pytest.skip("no C form")
     f = compile_one(row)
     for sizes in ({}, *SHAPES):
         given = reshaped(row.case, sizes)

@@ -7,28 +7,15 @@ import warnings
 import numpy as np
 import pytest
 
-import gradc
 from tests.batches import (
     LAYOUTS,
-    NO_C_FORM,
     SHAPES,
     batch,
     batches,
-    compare,
     reshaped,
     run_and_compare,
-    value_row,
 )
-from tests.cases import CASES
 from tests.cases_base import Case
-
-
-@pytest.mark.parametrize("name", NO_C_FORM)
-def test_few_rows_have_no_c_form(name: str) -> None:
-    row, = (value_row(c) for c in CASES if c.id == name)
-    f = gradc.function(row.inputs, row.outputs)
-    assert f.info["mode"].startswith("interpret (")
-    compare(row, f(*row.values), row.case.expected(row.values), "NumPy")
 
 
 @pytest.mark.parametrize("k", batches("value"))
@@ -83,6 +70,9 @@ def test_edge_shapes(sizes: dict[int, int], k: int) -> None:
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e300, -1e-300, 710.0, -745.5, 0.5])
 
 
+MIXING = ("fft.", "signal.", "convolve", "correlate")       # one nan or inf may make any element of the result nan
+
+
 def special_values(case: Case, shift: int) -> list[np.ndarray]:
     values = case.sample()
     for k, (a, v) in enumerate(zip(case.args, values)):
@@ -99,7 +89,9 @@ def test_special_values(k: int) -> None:
         values = [special_values(r.case, shift) for r in made.rows]
         wants = [r.oracle(v) for r, v in zip(made.rows, values)]
         for r, want, given in zip(made.rows, wants, values):
-            if isinstance(want, Exception):
+            if r.case.name.startswith(MIXING):
+                given[:] = [np.zeros_like(v) for v in r.values]
+            elif isinstance(want, Exception):
                 given[:] = r.values
         wants = [r.oracle(v) for r, v in zip(made.rows, values)]
         run_and_compare(made, values, wants, f"special values, {shift}", rtol=1e-9, atol=1e-300)

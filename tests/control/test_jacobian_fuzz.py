@@ -272,7 +272,7 @@ def agrees(seed: int) -> None:
     }
     outputs: list[Any] = []
     for made in (*first.values(), *second.values()):
-        outputs += made if isinstance(made, SparseVariable) else [made]
+        outputs += [*made] if isinstance(made, SparseVariable) else [made]
     outputs += [made for made, _ in products.values()]
     program = ingest([x], outputs).program
     got = iter(evaluate(program, [given]))

@@ -399,14 +399,14 @@ def test_known_gradients_of_results() -> None:
 def test_undefined_gradients_say_why() -> None:
     x, h = at.dvector("x"), at.dscalar("h")
     zero = at.constant(np.asarray(0.0))
-    bad, good = loop(lambda x, b, g: [b + at.abs(at.cast(x, "complex128") * 1j), g * x], [x], [zero, h])
-    with pytest.raises(NullTypeGradError, match="no gradients through complex values"):
+    bad, good = loop(lambda x, b, g: [b + apply(ops.Map("polygamma"), x, x), g * x], [x], [zero, h])
+    with pytest.raises(NullTypeGradError, match="no derivative by its order"):
         grad(bad + good, x)
-    with pytest.raises(NullTypeGradError, match="no gradients through complex values"):
+    with pytest.raises(NullTypeGradError, match="no derivative by its order"):
         Rop(bad + good, x, x)
     assert run([x, h], grad(bad + good, h), [2.0, 3.0], 1.0) == 6.0
     null = grad(bad, x, null_gradients="return")
-    assert "complex" in null.type.why
+    assert "order" in null.type.why
 
 
 def test_steps_that_are_flat_give_zero() -> None:

@@ -206,6 +206,9 @@ def test_what_is_not_understood_is_said_with_its_line():
         got = evaluate(ingest([w], list(csr)).program, [given])
         full = evaluate(ingest([w], [jacobian(y, w)]).program, [given])[0]
         np.testing.assert_allclose(dense(got, (6, 6)), full)
+    with pytest.warns(GradcWarning, match="positions of"):          # within the rows that are sorted
+        csr = jacobian(at.sort(w.reshape((2, 3)), axis=1).flatten(), w, sparse=True)
+    np.testing.assert_array_equal(csr.indices.data.reshape(6, 3), np.repeat([[0, 1, 2], [3, 4, 5]], 3, axis=0))
     with pytest.warns(GradcWarning, match="positions of"):
         jacobian(at.set_subtensor(w[i[0]], w[0] ** 2), w, sparse=True)
 

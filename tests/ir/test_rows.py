@@ -22,7 +22,8 @@ INCLUDE = Path(__file__).parents[2] / "csrc" / "include"
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fno-math-errno", "-fno-trapping-math", "-fwrapv",
          "-fopenmp-simd", "-ffp-contract=off", "-shared", "-fPIC", f"-I{INCLUDE}"]
 # Bools are loaded as bytes: gcc 12 does not vectorise loops that load _Bool.
-C_TYPE = {"bool": "uint8_t", "float64": "double", "float32": "float", **{d: f"{d}_t" for d in dtypes.INTEGERS}}
+C_TYPE = {"bool": "uint8_t", "float64": "double", "float32": "float", "complex64": "float _Complex",
+          "complex128": "double _Complex", **{d: f"{d}_t" for d in dtypes.INTEGERS}}
 REAL = dtypes.DISCRETE + dtypes.FLOATS
 
 
@@ -112,7 +113,7 @@ def special_values(dtype):
 ORDERS = {"polygamma": {0: (0, 8)}, "ierfcx": {0: (0, 4)}, "sinc_derivative": {0: (0, 4)},
           "spence_derivative": {0: (1, 4)}, "betainc_slope": {3: (0, 2)}, "betainc_curvature": {3: (0, 2), 4: (0, 2)}}
 
-SCALAR_VALUES = [np.nan, 0.0, 0.25, 1.0, -0.0, 0.5, np.inf, 2.5, -1.0, 10.0, 3.0, -2.5, -np.inf, 100.0, -0.5, 1e-20]
+SCALAR_VALUES = [np.nan, 0.0, 0.25, 1.0, -0.0, 0.5, np.inf, 2.5, -1.0, 10.0, 3.0, -2.5, -np.inf, 100.0, -0.5, 1e-3]
 
 
 def sample(row, dtype, special, seed=0):
@@ -122,6 +123,8 @@ def sample(row, dtype, special, seed=0):
         values = [special_values(k) for k in kinds]
         if row.function is not None and row.nin > 1:        # no numbers for which loops are long
             values = [np.array(SCALAR_VALUES, dtype)[::{2: 1, 3: 3, 4: 4, 5: 5}[row.nin]]] * row.nin
+            values = [np.array([0, 1], dtype) if ORDERS.get(row.name, {}).get(k) == (0, 2) else v
+                      for k, v in enumerate(values)]
         elif row.nin == 3:
             values = [v[:: 1 if v.dtype == bool else 2] for v in values]
         return [np.array(column, k) for k, column in zip(kinds, zip(*itertools.product(*values)))]
@@ -142,9 +145,15 @@ def size_of(row, exact, args):
         return np.maximum(size, np.maximum(*map(np.abs, args)))
     if row.name == "ierfcx":        # its recurrence loses a bit or two an order
         return np.where(np.asarray(args[1]) > 1, size, size * 3.0 ** np.minimum(np.abs(args[0]), 60))
+    if row.name in ("j0", "j1", "y0", "y1", "jv", "yv"):       # they oscillate
+        return np.maximum(size, 0.3 / np.sqrt(np.maximum(np.abs(args[-1]), 1)))
+    if row.name == "betaln" or row.name.endswith("_curvature"):
+        return np.maximum(size, 1)
     if row.name == "dawsn_slope":
         return np.where(np.abs(args[0]) < 3.2, np.maximum(size, 1), size)
-    return np.where(args[0] < 0, np.maximum(size, size.dtype.type(4)), size) if row.name in ("gammaln", "psi") else size
+    if row.name in ("gammaln", "psi", "polygamma"):
+        return np.where(args[-1] < 0, np.maximum(size, size.dtype.type(4)), size)
+    return size
 
 
 def assert_same(row, got, want, args, accuracy):
@@ -176,7 +185,7 @@ def test_c_equals_numpy(compiled):
 
 def test_each_template_uses_an_argument_at_most_once():
     for row, dtype in instances():
-        text = c_text(row, dtype, ["@0", "@1", "@2"])
+        text = c_text(row, dtype, [f"@{k}" for k in range(row.nin)])
         assert all(text.count(f"@{k}") <= 1 for k in range(row.nin)), row.name
 
 
@@ -245,8 +254,10 @@ class NumpyNamespace:
         return False
 
 
-NOT_HOLOMORPHIC = {"nextafter", "abs", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
-DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d) if callable(d)]
+BY_DIFFERENCES = {"gammainc_slope", "betainc_slope"}      # their derivatives by parameters
+NOT_HOLOMORPHIC = {"nextafter", "abs", "copysign", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
+DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d)
+                  if callable(d) and row.rule != "pair"]      # by both parts: tests/autodiff/test_complex.py
 
 
 def test_every_row_has_one_entry_per_argument():
@@ -271,7 +282,7 @@ def test_derivative_is_the_derivative(name, k):
             h = 1e-6
             want, rtol = (shifted(h) - shifted(-h)) / (2 * h), 1e-7
         else:
-            want, rtol = np.imag(shifted(1e-30j)) / 1e-30, 1e-11
+            want, rtol = np.imag(shifted(1e-30j)) / 1e-30, 1e-8 if name in BY_DIFFERENCES else 1e-11
     np.testing.assert_allclose(got, g * want, rtol=rtol, atol=rtol)
 
 
@@ -327,7 +338,8 @@ def test_ulp_bounds(compiled):
     mpmath.mp.prec = 200
     for name, reference in EXACT.items():
         row = ROWS[name]
-        args = [a[:150] for a in sample(row, "float64", False, seed=5)]
+        slow = row.function is not None and not row.function.branch_free        # mpmath's value
+        args = [a[:12 if slow else 150] for a in sample(row, "float64", False, seed=5)]
         got = run_c(compiled[0], row, "float64", args)
         worst = 0.0
         for value, *point in zip(got, *args):

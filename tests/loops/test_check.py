@@ -206,8 +206,8 @@ FAULTS: dict[str, tuple[Kernel, str]] = {
     "no such call": (kernel(Invoke(0, (Load(X, HERE),), (Load(Y, HERE),), ())), "there is no call 0"),
     "draws": (kernel(DRAWS, checks=1), "takes and makes .* state, float64, float64, state, float64, not float64"),
     "numbers": (kernel(replace(WORKS, numbers=(1, 0))), "normal takes 3 numbers, not 2"),
-    "faults": (kernel(replace(WORKS, failures=((1, 1), (2, 1))), checks=1), "2 checks .* for the 1 faults of normal"),
-    "place": (kernel(replace(WORKS, failures=((1, 1),), place=(ZERO,) * 3), checks=1), "3 values for the 1 faults"),
+    "faults": (kernel(replace(WORKS, failures=((1, 1), (2, 1))), checks=1), "2 checks .* for 1 faults of normal"),
+    "place": (kernel(replace(WORKS, failures=((1, 1),), place=(ZERO,) * 3), checks=1), "3 values for 1 faults"),
     "size function": (kernel(Store(Y, HERE, fn("position", ONE, ONE)), reads=()), "position takes 2 sizes"),
     # sizes of the prologue
     "size before": (kernel(COPY, prologue=(Define("a", Size("b")), Define("b", Lit(1, "int64")))), "size b is not"),

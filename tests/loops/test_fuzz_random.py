@@ -34,7 +34,7 @@ class Maker:
         x = self.pick(values)
         stream, size = self.stream, self.size(n)
         scalar = x if x.ndim == 0 else x.sum()
-        kind = self.rng.integers(8)
+        kind = self.rng.integers(12)
         if kind == 0:
             return stream.normal(at.tanh(scalar), 1.0, size=size)
         if kind == 1:
@@ -49,6 +49,14 @@ class Maker:
             return at.cast(stream.exponential(0.5, size=size, dtype="float32"), "float64")
         if kind == 6:
             return stream.gamma(1.5, 1 + at.tanh(scalar) ** 2, size=size)
+        if kind == 7:
+            return stream.t(3.5, at.tanh(scalar), 1.0, size=size)
+        if kind == 8:
+            return stream.dirichlet(1 + at.tanh(at.stack([scalar, -scalar, 0.5 * scalar])) ** 2)
+        if kind == 9:
+            return at.cast(stream.choice(9, 3, replace=bool(self.rng.integers(2))), "float64") / 9
+        if kind == 10:
+            return stream.permutation(x) if x.ndim else stream.beta(1.5, 1 + at.tanh(x) ** 2, size=size)
         return stream.standard_normal(size=size)
 
     def mix(self, values: list[Any], n: Any, depth: int = 0) -> Any:

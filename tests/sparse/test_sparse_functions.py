@@ -178,6 +178,8 @@ def steps(reference: Callable[..., Any], args: Sequence[Any], which: int) -> np.
 @pytest.mark.parametrize("group", GROUPS)
 def test_values_and_gradients(group: str, format: str, mode: str, gradients: bool) -> None:
     cases, x, given = GROUPS[group], variables(format), values(format)
+    if mode == "c" and not gradients:           # compiling all takes long
+        cases = {name: case for k, (name, case) in enumerate(cases.items()) if k % 2}
     outs, wants, labels = [], [], []
     for name, (fn, reference, names) in cases.items():
         args = [given[n] for n in names]

@@ -380,3 +380,85 @@ def test_subnormal_matrices() -> None:
         np.array([[1, 2], [2, 1]]) * 2.0**-1030, np.ones(2) * 2.0**-1030)
     np.testing.assert_allclose(found[0] * 2.0**1000 * 2.0**30, [-1, 3], rtol=1e-12)
     np.testing.assert_allclose(found[1], [1 / 3, 1 / 3], rtol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------- Riccati's equation
+
+
+@mode
+def test_riccati_as_exact_as_its_condition(mode: Any) -> None:
+    """Stable, unstable, almost on the unit circle, with inputs of very different sizes: the stabilizing solution."""
+    a, b, q, r = (at.dmatrix(name) for name in "abqr")
+    f = gradc.function([a, b, q, r], linalg.solve_discrete_are(a, b, q, r), mode=mode)
+    rng = np.random.default_rng(21)
+    for m, n, radius, scale in ((1, 1, 0.5, 1.0), (3, 1, 0.9, 1.0), (4, 2, 3.0, 1.0), (5, 3, 1.0, 1.0),
+                                (4, 2, 0.999999, 1e-3), (6, 2, 1.5, 1e3)):
+        x = rng.normal(size=(m, m))
+        x *= radius / np.abs(np.linalg.eigvals(x)).max()
+        y, half = rng.normal(size=(m, n)), rng.normal(size=(m, m))
+        weights, costs = half @ half.T + np.eye(m), scale * (np.eye(n) + 0.1 * np.ones((n, n)))
+        got, want = f(x, y, weights, costs), scipy.linalg.solve_discrete_are(x, y, weights, costs)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-11 * np.abs(want).max())
+        np.testing.assert_allclose(got, got.T, rtol=0, atol=1e-12 * np.abs(want).max())
+        closed = x - y @ np.linalg.solve(costs + y.T @ got @ y, y.T @ got @ x)
+        assert np.abs(np.linalg.eigvals(closed)).max() < 1
+
+
+@mode
+def test_riccati_without_a_stabilizing_solution(mode: Any) -> None:
+    """A mode that grows, or stays as it is, and no input reaches."""
+    a = at.dmatrix("a")
+    one = np.eye(2)
+    f = gradc.function([a], linalg.solve_discrete_are(a, np.array([[1.0], [0.0]]), one, np.eye(1)), mode=mode)
+    f(np.diag([2.0, 0.5]))
+    for growing in (2.0, 1.0, -1.0):
+        with pytest.raises(LinAlgError, match="there is no stabilizing solution"):
+            f(np.diag([0.5, growing]))
+
+
+# ------------------------------------------------------------------------------------------- side by side
+
+
+def test_batches_are_as_their_matrices(library: str) -> None:
+    """Of each rank of a batch and size: 4 matrices at once, and those that are left; the same as one by one."""
+    rng = np.random.default_rng(31)
+    for dtype in ("float64", "float32"):
+        a, b = at.tensor3("a", dtype=dtype), at.tensor3("b", dtype=dtype)
+        a2, b2 = at.matrix("a2", dtype=dtype), at.matrix("b2", dtype=dtype)
+
+        def outputs(a: Any, b: Any) -> list[Any]:
+            s = at.matmul(a, a.mT) + 2 * at.eye(a.shape[-1], dtype=a.dtype)
+            out = [linalg.cholesky(s), linalg.inv(a), linalg.det(a), *linalg.slogdet(a), linalg.solve(a, b),
+                   linalg.solve(a, b, transposed=True), linalg.solve(s, b, "pos"), *linalg.eigh(s),
+                   linalg.eigvalsh(s), *linalg.svd(a), linalg.svdvals(b), linalg.solve_triangular(s, b, 1, True),
+                   *linalg.lu_factor(a)]
+            return [*out, grad((linalg.cholesky(s) ** 2).sum(), a)]
+
+        f, g = gradc.function([a, b], outputs(a, b)), gradc.function([a2, b2], outputs(a2, b2))
+        tol = 500 * np.finfo(dtype).eps
+        for count in (1, 2, 4, 5, 11):
+            for n, m in ((1, 1), (2, 3), (4, 1), (5, 2), (8, 8), (9, 1)):
+                x = (rng.normal(size=(count, n, n)) + 3 * np.eye(n)).astype(dtype)
+                y = rng.normal(size=(count, n, m)).astype(dtype)
+                rows = zip(*[g(one, other) for one, other in zip(x, y)])
+                for k, (got, want) in enumerate(zip(f(x, y), rows)):
+                    np.testing.assert_allclose(got, np.stack(want), rtol=tol, atol=100 * tol, err_msg=f"{k} {n} {m}")
+
+
+@mode
+def test_which_matrix_of_a_batch_fails(mode: Any) -> None:
+    a = at.dtensor3("a")
+    x = np.stack([np.eye(3)] * 11)
+    for bad in (0, 3, 4, 10):
+        y = np.array(x)
+        y[bad, 1, 1] = 0
+        for run in (linalg.inv, linalg.cholesky, lambda a: linalg.solve_triangular(a, at.ones((3, 1)), lower=True)):
+            with pytest.raises(LinAlgError, match=rf"at index \[{bad}\] of the batch"):
+                gradc.function([a], run(a), mode=mode)(y)
+        y[bad, 1, 1] = np.nan
+        for run in (linalg.eigh, linalg.svd, linalg.cholesky):
+            with pytest.raises(LinAlgError, match=rf"at index \[{bad}\] of the batch"):
+                gradc.function([a], run(a), mode=mode)(y)
+        made = gradc.function([a], linalg.cholesky(a, on_error="nan"), mode=mode)(y)
+        assert [k for k in range(11) if np.isnan(made[k]).any()] == [bad]
+        np.testing.assert_array_equal(np.delete(made, bad, 0), np.delete(x, bad, 0))

@@ -144,6 +144,41 @@ def test_streams():
     assert len(stream.updates()) == 2 and stream.updates()[0][0].default_update is stream.updates()[0][1]
 
 
+def test_streams_of_parallel_workers():
+    root = np.random.SeedSequence(234)
+    stream = RandomStream(234)
+    u = stream.uniform()
+    workers = [*stream.spawn(2), *stream.spawn(1)]
+    n = stream.normal()
+    values = gradc.function([], [u, n, *[w.normal() for w in workers]], no_default_updates=True)()
+    np.testing.assert_array_equal(values[:2], [k_th(234, 0).uniform(), k_th(234, 1).normal()])
+    np.testing.assert_array_equal(values[2:], [np.random.default_rng(s.spawn(1)[0]).normal() for s in root.spawn(3)])
+    assert RandomStream(workers[1].gen_seedgen).spawn(1)[0].gen_seedgen.spawn_key == (1, 0)
+    for kind in ("PCG64", "Philox", "MT19937"):
+        bits = getattr(np.random, kind)
+        base = RandomStream(5, rng_ctor=lambda s, bits=bits: np.random.Generator(bits(s)))
+        ahead = base.jumped(3)
+        made = gradc.function([], [ahead.uniform(), ahead.uniform(), base.uniform()], no_default_updates=True)()
+        seeds = np.random.SeedSequence(5).spawn(2)
+        np.testing.assert_array_equal(made, [np.random.Generator(bits(s).jumped(3)).uniform() for s in seeds]
+                                      + [np.random.Generator(bits(seeds[0])).uniform()])
+        ahead.seed(6)
+        want = np.random.Generator(bits(np.random.SeedSequence(6).spawn(1)[0]).jumped(3)).bit_generator.state
+        assert str(ahead.state_updates[0][0].get_value().bit_generator.state) == str(want)
+    with pytest.raises(BadArgumentError, match="SFC64 has no jumps"):
+        RandomStream(5, rng_ctor=lambda s: np.random.Generator(np.random.SFC64(s))).jumped().normal()
+    for wrong in (lambda: stream.spawn(-1), lambda: stream.jumped(1.5)):
+        with pytest.raises((TypeError, ValueError)):
+            wrong()
+
+
+def test_default_rng():
+    state = at.random.default_rng(7)
+    draws = at.random.normal(size=3, rng=state)
+    f = gradc.function([], draws, updates={state: draws.owner.outputs[0]})
+    np.testing.assert_array_equal(np.concatenate([f(), f()]), rng().normal(size=6))
+
+
 def test_states_can_be_read_set_and_shared():
     stream = RandomStream(5)
     draws = stream.normal(size=2)
@@ -193,8 +228,8 @@ def test_in_branches():
 
 def test_gradients():
     mu, x = at.dscalars("mu", "x")
-    with pytest.raises(NullTypeGradError, match="draws of normal have no gradient by its parameters"):
-        grad(at.random.normal(mu, 1.0), mu)
+    with pytest.raises(NullTypeGradError, match="draws of vonmises have no gradient by its parameters"):
+        grad(at.random.vonmises(mu, 1.0), mu)
     draws = at.random.standard_normal(rng=rng())
     assert gradc.function([x], grad(x * draws + mu * 0, x), givens={mu: 0.0})(2.0) == rng().standard_normal()
 

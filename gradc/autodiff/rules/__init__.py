@@ -5,6 +5,7 @@ from gradc.autodiff.rules import (
     contract,
     elemwise,
     index,
+    ldl,
     linalg,
     matrix_functions,
     reduce,
@@ -12,7 +13,8 @@ from gradc.autodiff.rules import (
     sort,
     sparse,
     spectra,
+    transforms,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "linalg", "matrix_functions", "reduce", "shape", "sort", "sparse",
-           "spectra"]
+__all__ = ["calls", "contract", "elemwise", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape", "sort",
+           "sparse", "spectra", "transforms"]

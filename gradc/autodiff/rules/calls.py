@@ -7,6 +7,7 @@ routine has several arguments and results, None where one is zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
@@ -17,6 +18,8 @@ from gradc.ir import ops
 from gradc.ir.graph import Apply, NullVariable, Variable
 from gradc.ir.routines import ROUTINES
 from gradc.ir.types import NullType
+from gradc.tensor import elemwise as ew
+from gradc.tensor.random.pathwise import PATHS, pulled
 
 
 @vjp(ops.Call)
@@ -40,22 +43,30 @@ def call_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> li
 # ------------------------------------------------------------------------------------------------- draws
 
 
-def why(name: str) -> str:
+def why(node: Apply) -> str:
     """Why there is no gradient."""
-    return f"draws of {name} have no gradient by its parameters; scale and shift standard ones instead"
+    return f"draws of {node.op.title} have no gradient by its parameters"
 
 
 def _draws_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
                wanted: Sequence[bool]) -> list[Variable | None]:
-    """Undefined by every parameter."""
-    count = len(node.op.split(node.inputs)[0]) - 1
-    undefined = [NullVariable(NullType(why(node.op.routine))) for _ in range(count)]
-    return [None, *undefined, *[None] * (len(node.inputs) - 1 - count)]
+    """As the draws move with the parameters; undefined where they don't."""
+    (_, *parameters), _ = node.op.split(node.inputs)
+    path, g, x = PATHS.get(node.op.routine), gs[-1], node.outputs[-1]
+    found: list[Variable | None] = [NullVariable(NullType(why(node))) for _ in parameters]
+    if path is not None and g is not None:
+        found = [pulled(g, slope, p) for slope, p in zip(path(x, *parameters), parameters)]  # type: ignore[arg-type]
+    return [None, *found, *[None] * (len(node.inputs) - 1 - len(found))]
 
 
 def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
-    """Nothing moves unless a parameter does, and then it is undefined."""
-    raise NotDifferentiableError(f"{why(node.op.routine)}{at(node.source)}")
+    (_, *parameters), _ = node.op.split(node.inputs)
+    path, x = PATHS.get(node.op.routine), node.outputs[-1]
+    if path is None:
+        raise NotDifferentiableError(f"{why(node)}{at(node.source)}")
+    terms: list[Any] = [ew.second(x, t * slope) for t, slope in zip(tangents[1:], path(x, *parameters))  # type: ignore
+                        if t is not None]
+    return [None, ew.add(*terms, 0.0)]
 
 
 _DRAWS = [name for name, row in ROUTINES.items() if row.has_state]
@@ -66,16 +77,12 @@ CALL_JVP.update(dict.fromkeys(_DRAWS, _draws_jvp))
 def _factor_vjp(o: Symbolic, node: Apply, gs: Sequence[Variable | None],
                 wanted: Sequence[bool]) -> list[Variable | None]:
     """Undefined by the covariance: NumPy's factors jump where singular values cross."""
-    return [NullVariable(NullType(why("multivariate_normal"))), None]
-
-
-def _factor_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) -> list[Variable | None]:
-    raise NotDifferentiableError(f"{why('multivariate_normal')}{at(node.source)}")
+    return [NullVariable(NullType(why(node))), None]
 
 
 for name in ("covariance_svd", "covariance_eigh"):
     CALL_VJP[name] = _factor_vjp
-    CALL_JVP[name] = _factor_jvp
+    CALL_JVP[name] = _draws_jvp
 
 
 # ------------------------------------------------------------------------------------------------- positions and counts

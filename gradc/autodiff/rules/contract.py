@@ -20,15 +20,15 @@ def _restore(o: Symbolic, part: Variable, x: Variable, labels: tuple[int, ...], 
 
 @vjp(ops.Contract)
 def contract_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """By x: g contracted with y over the labels of y, and likewise by y."""
+    """By x: g contracted with y (conjugate, if complex) over the labels of y, and likewise by y."""
     op, (x, y) = node.op, node.inputs
     by_x = by_y = None
     if wanted[0]:
         kept = tuple(k for k in op.a if k in op.out or k in op.b)
-        by_x = _restore(o, build.contract(o, g, op.out, y, op.b, kept), x, op.a, kept)
+        by_x = _restore(o, build.contract(o, g, op.out, o.conjugate(y), op.b, kept), x, op.a, kept)
     if wanted[1]:
         kept = tuple(k for k in op.b if k in op.out or k in op.a)
-        by_y = _restore(o, build.contract(o, x, op.a, g, op.out, kept), y, op.b, kept)
+        by_y = _restore(o, build.contract(o, o.conjugate(x), op.a, g, op.out, kept), y, op.b, kept)
     return [by_x, by_y]
 
 

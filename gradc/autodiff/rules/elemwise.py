@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradc.autodiff.guards import BOUNDED, SMOOTH, Guarded, add, is_singular, peeled, summed_to
-from gradc.autodiff.symbolic import Symbolic, is_continuous
+from gradc.autodiff.rules.complex import LINEAR, NOT_HOLOMORPHIC
+from gradc.autodiff.symbolic import Symbolic, is_complex, is_continuous
 from gradc.autodiff.table import Cotangents, jvp, vjp
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Apply, Constant, NullVariable, Variable, describe
+from gradc.ir.graph import Apply, Constant, NullVariable, Variable
 from gradc.ir.scalars import get_row
 from gradc.ir.types import NullType
 
@@ -27,7 +28,7 @@ def undefined(why: str) -> Variable:
 @vjp(ops.Map)
 def map_vjp(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> list[Guarded | None]:
     """Each argument's cotangent by the row's derivative."""
-    terms = _terms(o, node, [g if want else None for want in wanted])
+    terms = _terms(o, node, [g if want else None for want in wanted], True)
     return [term if term is None or type(term.raw.type) is NullType else summed_to(o, term, x)
             for x, term in zip(node.inputs, terms)]
 
@@ -35,7 +36,7 @@ def map_vjp(o: Symbolic, node: Apply, g: Guarded, wanted: Sequence[bool]) -> lis
 @jvp(ops.Map)
 def map_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> Guarded | None:
     """Sum over the arguments of (row's derivative) x (tangent): the row's lambdas are linear in g."""
-    terms = [term for term in _terms(o, node, tangents) if term is not None]
+    terms = [term for term in _terms(o, node, tangents, False) if term is not None]
     undefined_one = next((term for term in terms if type(term.raw.type) is NullType), None)
     if undefined_one is not None or not terms:
         return undefined_one
@@ -45,20 +46,27 @@ def map_jvp(o: Symbolic, node: Apply, tangents: Sequence[Guarded | None]) -> Gua
     return total.with_raw(o.fit(total.raw, node.outputs[0]))
 
 
-def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None]) -> list[Guarded | None]:
+def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None], reverse: bool) -> list[Guarded | None]:
     """The row's derivative by each argument, times what is given for it; None where that is zero."""
     row, out, args = get_row(node.op.fn), node.outputs[0], node.inputs
     if row.rule in ("integral", "floating") and len(args) > 1:      # log of the base 2.0, a float32, as in the value
         dtype = row.dtypes(*[x.type.dtype for x in args])[0]
         args = [o.cast(x, dtype) if is_continuous(x) and dtype in dtypes.CONTINUOUS else x for x in args]
+    derivatives, conjugate = row.d or (None,) * row.nin, False
+    if is_complex(node):
+        if row.name in NOT_HOLOMORPHIC:
+            derivatives = NOT_HOLOMORPHIC[row.name][0 if reverse else 1]
+        else:
+            conjugate = reverse and row.name not in LINEAR
     result: list[Guarded | None] = []
-    for k, (g, derivative) in enumerate(zip(given, row.d or (None,) * row.nin)):
+    for k, (g, derivative) in enumerate(zip(given, derivatives)):
         if g is None or derivative is None:
             result.append(None)
         elif isinstance(derivative, str):
             result.append(Guarded(undefined(derivative)))
         else:
-            term = derivative(o, g.raw, out, *args)
+            term = o.conjugate(derivative(o, o.conjugate(g.raw), out, *args)) if conjugate else \
+                derivative(o, g.raw, out, *args)
             clean = g.clean and not (g.mask and _is_hazard(node, k, g.weak))
             result.append(g if term is g.raw else peeled(o, Guarded(term, g.mask, clean, g.weak)))
     return result
@@ -121,8 +129,3 @@ def assert_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) ->
 def assert_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Variable | None:
     """The identity in its first argument."""
     return tangents[0]
-
-
-def complex_reason(node: Apply) -> str:
-    """Why a gradient through a complex value does not exist."""
-    return f"gradc has no gradients through complex values, and {describe(node.outputs[0])} is or takes one"

@@ -80,14 +80,14 @@ def _shared(o: Symbolic, node: Apply, wide: Variable) -> Variable:
 
 @vjp(ops.Reduce)
 def reduce_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) -> Cotangents:
-    """sum: g everywhere; prod: g times the other factors; max, min: g shared where the extreme is taken."""
+    """sum: g everywhere; prod: g times the others (conjugate); max, min: g shared where the extreme is taken."""
     (x,), op = node.inputs, node.op
     ndim = x.type.ndim
     wide = _expand(o, g, op.axes, ndim)
     if op.fn == "add":
         return [o.second(x, wide)]
     if op.fn == "mul":
-        return [o.mul(wide, _other_factors(o, node))]
+        return [o.mul(wide, o.conjugate(_other_factors(o, node)))]
     return [_shared(o, node, wide)]
 
 
@@ -131,6 +131,7 @@ def cumulate_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) 
     (x,), axis = node.inputs, node.op.axis
     if node.op.fn == "add":
         return [_reverse_cumsum(o, g, axis)]
+    x = o.conjugate(x)
     items = (*[ops.Item()] * axis, ops.Item(stop=-1))
     shifted = build.put(o, "set", o.second(x, o.const(0, x)), build.cut(o, x, start=1, axis=axis), items)
     s = _flip(o, _recurrence(o, _flip(o, shifted, axis), _flip(o, g, axis), axis), axis)

@@ -11,17 +11,21 @@ from gradc.ir.routines import solve_name
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
-from gradc.tensor.creation import arange, eye
+from gradc.tensor.creation import alloc, arange, eye
 from gradc.tensor.diagonals import diagonal, offsets, tril, triu
+from gradc.tensor.joining import join
 from gradc.tensor.linalg.arguments import floats, matrix, one_of, square, symmetric
+from gradc.tensor.moves import flip
+from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import matrix_transpose, shape_padright, specify_shape
+from gradc.tensor.sorting import argsort
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "cho_factor", "cho_solve", "cholesky", "det", "inv", "lu", "lu_factor", "lu_solve", "slogdet", "solve",
+    "cho_factor", "cho_solve", "cholesky", "det", "inv", "ldl", "lu", "lu_factor", "lu_solve", "slogdet", "solve",
     "solve_banded", "solve_lower_triangular", "solve_toeplitz", "solve_triangular", "solve_upper_triangular",
     "toeplitz",
 ]
@@ -143,17 +147,63 @@ def lu_solve(lu_and_piv: tuple[TensorLike, TensorLike], b: TensorLike, trans: in
 
 def lu(a: TensorLike, permute_l: bool = False, check_finite: bool = True,
        p_indices: bool = False) -> tuple[TensorVariable, ...]:
-    """P, L and U of square matrices, a = P L U; permute_l: P L and U; p_indices: for each row of a the one of L."""
-    factors, swaps = lu_factor(a)
-    n, dtype = size_of(factors, factors.type.ndim - 1), factors.type.dtype
-    low = ew.add(tril(factors, -1), eye(n, dtype=dtype))
-    high = triu(factors)
+    """P, L and U with a = P L U; permute_l: P L and U; p_indices: instead of P, for each row of a the one of L.
+
+    Shapes: (..., m, n) -> (..., m, m), (..., m, k), (..., k, n), k = min(m, n).  The derivative takes the first k
+    columns to be independent; else it raises LinAlgError.
+    """
+    (a,) = floats("lu", 2, a)
+    rows, columns = a.type.shape[-2:]
+    axis, dtype = a.type.ndim - 1, a.type.dtype
+    m = size_of(a, axis - 1)
     back = build.call("interchange_back")
+    if rows is not None and rows == columns:
+        factors, swaps = lu_factor(a)
+    else:
+        k = ew.minimum(m, size_of(a, axis))
+        factors, swaps = lu_factor(_completed(a[..., :k], m))
+    low = ew.add(tril(factors, -1), eye(m, dtype=dtype))
+    high = triu(factors)
+    if rows is None or rows != columns:
+        moved = apply(build.call("interchange"), swaps, a[..., k:])
+        beside = solve_triangular(low[..., :k, :k], moved[..., :k, :], 0, True, True, b_ndim=2)
+        low, high = low[..., :k], join(axis, high[..., :k, :k], beside)
     if permute_l:
         return apply(back, swaps, low), high
     if p_indices:
-        return cast(apply(back, swaps, shape_padright(arange(n, dtype=dtype)))[..., 0], "int64"), low, high
-    return apply(back, swaps, eye(n, dtype=dtype)), low, high
+        return cast(apply(back, swaps, shape_padright(arange(m, dtype=dtype)))[..., 0], "int64"), low, high
+    return apply(back, swaps, eye(m, dtype=dtype)), low, high
+
+
+def _completed(a: TensorVariable, m: TensorVariable) -> TensorVariable:
+    """a, of m rows and at most as many columns, with unit vectors for rows that are no pivots: its factors begin with
+    those of a, and no row is interchanged after them."""
+    axis = a.type.ndim - 1
+    count = size_of(a, axis)
+    zeros = alloc(constant(0, dtype=a.type.dtype), *[size_of(a, i) for i in range(axis)], ew.sub(m, count))
+    _, swaps = lu_factor(join(axis, a, zeros))
+    unit = matrix_transpose(apply(build.call("interchange_back"), swaps, eye(m, dtype=a.type.dtype)))
+    return join(axis, a, matrix_transpose(unit[..., count:, :]))
+
+
+def ldl(a: TensorLike, lower: bool = True, hermitian: bool = True,
+        check_finite: bool = True) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
+    """l, d and perm with l d l.T = a, for symmetric matrices, of which the lower (not `lower`: the upper) triangle is
+    read; d has blocks of 1 or 2 rows on its diagonal, l[perm] is triangular with 1s on its diagonal.
+
+    Shapes: (..., m, m), (..., m, m), (..., m); perm is int64.  As scipy.linalg.ldl.  hermitian: accepted.
+    The derivative takes a to be invertible, else it raises LinAlgError; perm stays as it is.
+    Raises: LinAlgError, at the call, for nan and inf.   Error: that of J. Bunch's and L. Kaufman's choice of pivots.
+    """
+    a = square("ldl", a)
+    axis = a.type.ndim - 1
+    a = a if lower else flip(a, (axis - 1, axis))
+    low, d, order = apply(build.call("ldl"), a)
+    made = take_along_axis(low, shape_padright(argsort(order, -1)), axis - 1)
+    if lower:
+        return made, d, order
+    last = ew.sub(size_of(order, axis - 1), 1)
+    return flip(made, (axis - 1, axis)), flip(d, (axis - 1, axis)), ew.sub(last, flip(order, axis - 1))
 
 
 # ------------------------------------------------------------------------------------------- general matrices

@@ -14,6 +14,7 @@ import numpy as np
 from gradc.ir.program import Builder, Var
 from gradc.tensor.random.choices import categorical, choice, permutation, shuffle
 from gradc.tensor.random.op import REQUIRED, RandomVariable, Size, Value, row_equations
+from gradc.tensor.random.pathwise import gamma_by_rate
 from gradc.tensor.random.vectors import dirichlet, multinomial, multivariate_normal
 
 __all__ = ["bernoulli", "beta", "betabinom", "binomial", "categorical", "cauchy", "chisquare", "choice", "dirichlet",
@@ -70,7 +71,7 @@ def _gamma_equations(b: Builder, state: Var, sizes: Sequence[Var], parameters: S
 
 
 gamma = RandomVariable("gamma", {"shape": REQUIRED, "rate": REQUIRED}, draw=_gamma,     # rate: 1 / NumPy's scale
-                       equations=_gamma_equations)
+                       equations=_gamma_equations, path=gamma_by_rate)
 
 # --- integers
 

@@ -80,7 +80,10 @@ categorical = OfClasses("categorical", {"p": REQUIRED}, "int64", _categorical, (
 
 
 class _Along(RandomVariable):
-    """What is drawn are entries of the first parameter along `axis`, or of 0, ..., n - 1 if it is a scalar n."""
+    """What is drawn are entries of the first parameter along `axis`, or of 0, ..., n - 1 if it is a scalar n.
+
+    Which entries does not depend on the array's elements: rows of `vectorize` that are equally long have the same.
+    """
 
     __props__: tuple[str, ...] = ("name", "dtype", "axis")
     axis: int
@@ -158,7 +161,7 @@ class _Choice(_Along):
         if self.replace:
             return b.equation(build.call("integers", ranks), [state, zero, n, *sizes]).outs
         mixed = b.constant(int(self.shuffled), "int64")
-        return b.equation(build.call("choice", ranks), [state, wanted, n, mixed, *sizes]).outs
+        return b.equation(build.call("choice", ranks), [state, wanted, build.vector(b, n), mixed, *sizes]).outs
 
     def _weighted(self, b: Builder, state: Var, sizes: Sequence[Var], wanted: Var, n: Var, p: Var) -> Sequence[Var]:
         """Positions, with probabilities."""

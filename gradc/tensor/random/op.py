@@ -27,6 +27,7 @@ from gradc.ir.routines import UserRoutine
 from gradc.ir.types import NullType, RngType, StaticShape, TensorType
 from gradc.tensor.convert import as_tensor_variable, constant, sizes
 from gradc.tensor.joining import stack
+from gradc.tensor.random.pathwise import PATHS, Path, pulled
 from gradc.tensor.sharedvar import shared
 from gradc.tensor.types import ShapeLike
 
@@ -49,6 +50,8 @@ class RandomVariable(Op):
     ndim_supp    the number of dimensions of one draw: 0, or 1 for vectors, as long as the last vector of parameters
     equations    function of (builder, state, sizes, parameters) that gives next state and draws in a Program, or None
                  if they must be drawn in Python (default: those of the row `name` of `ir.distributions`, if any)
+    path         how draws move with the parameters (default: what `random.pathwise` says of `name`, unless `draw` is
+                 given)
     tried        are constant parameters tried when the graph is built (default: unless `draw` is the user's own)?
     """
 
@@ -56,7 +59,8 @@ class RandomVariable(Op):
 
     def __init__(self, name: str, parameters: Mapping[str, object], dtype: str = "floatX",
                  draw: Callable[..., object] | None = None, ndims_params: Sequence[int] | None = None,
-                 ndim_supp: int = 0, equations: Equations | None = None, tried: bool | None = None) -> None:
+                 ndim_supp: int = 0, equations: Equations | None = None, tried: bool | None = None,
+                 path: Path | None = None) -> None:
         self.name = name
         self.parameters = dict(parameters)
         self.dtype = dtype
@@ -64,6 +68,7 @@ class RandomVariable(Op):
         self.ndims_params = tuple(ndims_params or (0,) * len(self.parameters))
         self.ndim_supp = ndim_supp
         self.equations = equations
+        self.path = PATHS.get(name) if path is None and draw is None else path
         self.tried = draw is None or equations is not None if tried is None else tried
 
     def __call__(self, *args: object, size: ShapeLike | None = None, rng: Variable | None = None,
@@ -199,10 +204,15 @@ class RandomVariable(Op):
         output_storage[0][0] = after
         output_storage[1][0] = np.asarray(draws).astype(node.outputs[1].type.dtype)
 
-    def grad(self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]) -> list[Variable]:
-        """Undefined by every parameter, as in Aesara; write draws of a standard distribution scaled and shifted."""
-        why = f"draws of {self.name} have no gradient by its parameters; scale and shift standard ones instead"
-        return [NullVariable(NullType(why)) for _ in inputs]
+    def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+             output_gradients: Sequence[Variable]) -> list[Variable | None]:
+        """By the parameters, if draws move with them (`random.pathwise`); else undefined."""
+        parameters: list[Any] = list(inputs[2:])
+        if self.path is None:
+            why = f"draws of {self.name} have no gradient by its parameters"
+            return [None, None, *[NullVariable(NullType(why)) for _ in parameters]]
+        slopes, g = self.path(outputs[1], *parameters), output_gradients[1]
+        return [None, None, *[pulled(g, slope, p) for slope, p in zip(slopes, parameters)]]  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return self.name

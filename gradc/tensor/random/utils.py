@@ -7,13 +7,26 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradc.errors import quoted
-from gradc.ir.graph import Variable
+from gradc.errors import BadArgumentError, at, quoted
+from gradc.ir.graph import Variable, user_line
+from gradc.tensor.checks import python_integer
 from gradc.tensor.random import basic
 from gradc.tensor.random.op import RandomVariable
 from gradc.tensor.sharedvar import SharedVariable, shared
 
-Seed: TypeAlias = "int | Sequence[int] | None"
+Seed: TypeAlias = "int | Sequence[int] | np.random.SeedSequence | None"
+
+
+def default_rng(seed: Seed = None) -> SharedVariable:
+    """A shared variable with the state of `numpy.random.default_rng(seed)`, for the option `rng` of draws."""
+    return shared(np.random.default_rng(seed), borrow=True)
+
+
+def _sequence(seed: Seed) -> np.random.SeedSequence:
+    """A new SeedSequence, none of whose children has been spawned."""
+    if isinstance(seed, np.random.SeedSequence):
+        return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size)
+    return np.random.SeedSequence(seed)
 
 
 class RandomStream:
@@ -23,8 +36,8 @@ class RandomStream:
     `no_default_updates` says otherwise).  The k-th draw (from 0) of a stream with seed s has the generator
     `default_rng(SeedSequence(s).spawn(k + 1)[k])`, as Aesara's does.
 
-    seed: an int, a sequence of them, or None for the operating system's entropy.  rng_ctor: makes a Generator of a
-    SeedSequence (default: default_rng).  namespace: another module with distributions.
+    seed: an int, a sequence of them, a SeedSequence, or None for the operating system's entropy.  rng_ctor: makes a
+    Generator of a SeedSequence (default: default_rng).  namespace: another module with distributions.
     Source: aesara.tensor.random.utils.RandomStream.
     """
 
@@ -34,7 +47,8 @@ class RandomStream:
         self.namespaces = [basic] if namespace is None else [namespace, basic]
         self.rng_ctor = rng_ctor or np.random.default_rng
         self.state_updates: list[tuple[SharedVariable, Variable]] = []
-        self.gen_seedgen = np.random.SeedSequence(seed)
+        self.gen_seedgen = _sequence(seed)
+        self._spawned = 0
 
     def updates(self) -> list[tuple[SharedVariable, Variable]]:
         """Pairs (shared variable, its next state), one per draw so far."""
@@ -43,9 +57,39 @@ class RandomStream:
 
     def seed(self, seed: Seed = None) -> None:
         """Set the generators of all draws so far as if the stream had begun with `seed` (default: its own seed)."""
-        self.gen_seedgen = np.random.SeedSequence(self.default_instance_seed if seed is None else seed)
+        self.gen_seedgen = _sequence(self.default_instance_seed if seed is None else seed)
         for (rng, _), child in zip(self.state_updates, self.gen_seedgen.spawn(len(self.state_updates))):
             rng.set_value(self.rng_ctor(child), borrow=True)
+
+    def spawn(self, count: int) -> list[RandomStream]:
+        """Independent streams, for parallel workers: that of worker k has the seed `SeedSequence(s).spawn(count)[k]`.
+
+        The next call gives further ones; the draws of this stream stay what they are.
+        """
+        count = python_integer(count, "spawn", "the number of streams", 0)
+        root, first = self.gen_seedgen, self._spawned
+        self._spawned += count
+        return [self._like(np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, k),
+                                                  pool_size=root.pool_size), self.rng_ctor)
+                for k in range(first, first + count)]
+
+    def jumped(self, jumps: int = 1) -> RandomStream:
+        """A stream of which each draw begins where this one's would after `jumps` times 2**127 numbers or more.
+
+        As `jumped` of NumPy's bit generators (of PCG64; of others it is another distance), which SFC64 has not.
+        """
+        jumps = python_integer(jumps, "jumped", "the number of jumps", 0)
+
+        def ahead(seed: np.random.SeedSequence) -> np.random.Generator:
+            bits: Any = self.rng_ctor(seed).bit_generator
+            if not hasattr(bits, "jumped"):
+                raise BadArgumentError(f"jumped: {type(bits).__name__} has no jumps; take the streams of spawn, which "
+                                       f"are independent, too{at(user_line())}")
+            return np.random.Generator(bits.jumped(jumps))
+        return self._like(self.gen_seedgen, ahead)
+
+    def _like(self, seed: np.random.SeedSequence, rng_ctor: Callable[..., np.random.Generator]) -> RandomStream:
+        return RandomStream(seed, self.namespaces[0] if len(self.namespaces) > 1 else None, rng_ctor)
 
     def gen(self, op: RandomVariable, *args: Any, **options: Any) -> Any:
         """Draws of `op`, called with the arguments given and the next generator."""

@@ -11,10 +11,16 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import BadArgumentError, at, quoted
 from gradc.ir import build, ops
-from gradc.ir.graph import user_line
+from gradc.ir.graph import Variable, apply, user_line
 from gradc.ir.program import Builder, Var, tensor
+from gradc.tensor import elemwise as ew
+from gradc.tensor import reduce as red
+from gradc.tensor.contract import dot
+from gradc.tensor.convert import cast
 from gradc.tensor.random.choices import OfClasses
 from gradc.tensor.random.op import REQUIRED, RandomVariable, Size, Value, as_taken
+from gradc.tensor.random.pathwise import beta_slope, pulled
+from gradc.tensor.shape import expand_dims, swapaxes
 
 
 def _each(draw: Callable[..., Any], parameters: Sequence[Value], ndims: Sequence[int], size: Size) -> Value:
@@ -75,6 +81,19 @@ class _Multinomial(OfClasses, _Vectors):
     pass
 
 
+class _Dirichlet(_Vectors):
+    def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+             output_gradients: Sequence[Variable]) -> list[Variable | None]:
+        """dx_j/dalpha_i = (delta_ij - x_j)/(1 - x_i) dx_i/dalpha_i, where x_i is beta of (alpha_i, the others' sum)."""
+        alphas, x, g = cast(inputs[2], "float64"), cast(outputs[1], "float64"), cast(output_gradients[1], "float64")
+        last = x.type.ndim - 1
+        others, y = red.sum(alphas, -1, keepdims=True) - alphas, 1 - x
+        moved = g - red.sum(g * x, last, keepdims=True)
+        still = ew.or_(ew.le(y, 0), ew.le(others, 0))
+        slope = ew.switch(still, 0.0, beta_slope(alphas, others, x, y) / y)
+        return [None, None, pulled(moved, slope, inputs[2])]  # type: ignore[arg-type]
+
+
 def _dirichlet(rng: np.random.Generator, alphas: Value, size: Size) -> Value:
     return _each(rng.dirichlet, (alphas,), (1,), size)
 
@@ -122,13 +141,31 @@ class _MultivariateNormal(RandomVariable):
         return after, b.map("add", b.apply(ops.Broadcast(), mean, *whole),
                             build.contract(b, z, [*draws, last], factor, rows, [*draws, last + 1]))
 
+    def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+             output_gradients: Sequence[Variable]) -> list[Variable | None]:
+        """Whatever the method: x = mean + L z, L Cholesky's factor of cov, moves with it as L does, z as it is."""
+        mean, cov = [cast(v, "float64") for v in inputs[2:]]
+        g = cast(output_gradients[1], "float64")
+        residue = cast(outputs[1], "float64") - mean
+        if cov.type.ndim == 2:              # draws are columns
+            columns = residue.reshape((-1, cov.shape[0])).T
+            factor = apply(build.call("cholesky"), cov)
+            z = apply(build.call("solve_lower"), factor, columns)
+            moved = dot(g.reshape((-1, cov.shape[0])).T, z.T)
+        else:
+            factor = apply(build.call("cholesky"), cov)
+            z = apply(build.call("solve_lower"), factor, expand_dims(residue, -1))
+            moved = expand_dims(g, -1) * swapaxes(z, -1, -2)
+        back = apply(build.call("cholesky_back"), factor, moved)
+        return [None, None, pulled(g, 1.0, inputs[2]), pulled(back, 1.0, inputs[3])]  # type: ignore[arg-type]
+
     def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> Any:
         def draw(mean: Value, cov: Value, size: Size = None) -> Any:
             return rng.multivariate_normal(mean, cov, size, self.check_valid, self.tol, method=self.method)  # type: ignore
         return _each(draw, parameters, self.ndims_params, size)
 
 
-dirichlet = _Vectors("dirichlet", {"alphas": REQUIRED}, "floatX", _dirichlet, (1,), 1, tried=True)
+dirichlet = _Dirichlet("dirichlet", {"alphas": REQUIRED}, "floatX", _dirichlet, (1,), 1, tried=True)
 multinomial = _Multinomial("multinomial", {"n": REQUIRED, "p": REQUIRED}, "int64", None, (0, 1), 1)
 multivariate_normal = _MultivariateNormal("multivariate_normal", {"mean": REQUIRED, "cov": REQUIRED}, "floatX", None,
                                           (1, 2), 1)

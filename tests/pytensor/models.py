@@ -1,4 +1,4 @@
-"""Sixteen models as users of PyMC write them; data are simulated from seeds, but for the eight schools' (Rubin 1981)."""
+"""Sixteen models as users of PyMC write them; data are simulated, but for the eight schools' (Rubin 1981)."""
 
 from __future__ import annotations
 
@@ -164,7 +164,8 @@ def kalman() -> None:
         return m + k * e, (1 - k) * p, -0.5 * (pt.log(2 * np.pi * s) + e**2 / s)
 
     zero, one = pt.as_tensor(np.float64(0.0)), pt.as_tensor(np.float64(1.0))
-    (_, _, terms), _ = pytensor.scan(step, sequences=[pt.as_tensor(y)], outputs_info=[zero, one, None], non_sequences=[q, r])
+    _, _, terms = pytensor.scan(step, sequences=[pt.as_tensor(y)], outputs_info=[zero, one, None],
+                                non_sequences=[q, r], return_updates=False)
     pm.Potential("y", terms.sum())
 
 

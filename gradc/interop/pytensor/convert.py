@@ -151,7 +151,7 @@ def conform(value: Converted, wanted: Variable) -> Converted:
     return value
 
 
-_LIBRARIES = tuple(f"{Path(module.__file__).parent}{os.sep}" for module in (pytensor, gradc))
+_LIBRARIES = tuple(f"{Path(module.__file__).parent}{os.sep}" for module in (pytensor, gradc) if module.__file__)
 
 
 def user_line(node: Apply) -> tuple[str, int] | None:

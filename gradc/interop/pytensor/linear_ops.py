@@ -90,8 +90,8 @@ def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
 
 
 @batched_row("tensor.slinalg.Eigvalsh")
-def _eigvalsh(op: Any, node: Apply, a: Converted, *b: Converted) -> Converted:
-    return linalg.eigvalsh(a, *[v for v in b if v is not None], lower=op.lower)
+def _eigvalsh(op: Any, node: Apply, a: Converted, b: Converted = None) -> Converted:
+    return linalg.eigvalsh(a, b, lower=op.lower)
 
 
 @batched_row("tensor.slinalg.Expm")

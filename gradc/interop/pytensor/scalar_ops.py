@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
 from pytensor.scalar import basic as scalar
 from pytensor.scalar import math as scalar_math
@@ -19,7 +20,7 @@ def _all(function: Elementwise) -> Elementwise:
     return lambda *arguments: reduce(function, arguments)
 
 
-def _multiply_without_zeros(x: Variable, y: Variable) -> Variable:
+def _multiply_without_zeros(x: Any, y: Any) -> Variable:
     return at.switch(at.eq(x, 0), y, at.switch(at.eq(y, 0), x, x * y))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,10 @@ def _elemwise(op: Any, node: Apply, *inputs: Converted) -> Converted:
     return performed(op, node, *inputs) if function is None else function(*inputs)
 
 
-REDUCTIONS = {"Add": at.sum, "Mul": at.prod, "AND": at.all, "OR": at.any, "Maximum": at.max, "ScalarMaximum": at.max,
-              "Minimum": at.min, "ScalarMinimum": at.min}
+REDUCTIONS: dict[str, Callable[..., Converted]] = {
+    "Add": at.sum, "Mul": at.prod, "AND": at.all, "OR": at.any, "Maximum": at.max, "ScalarMaximum": at.max,
+    "Minimum": at.min, "ScalarMinimum": at.min,
+}
 
 
 @row("tensor.elemwise.CAReduce")

@@ -119,13 +119,13 @@ class _Unit:
         measured = [self.measure_late(k.sections[number - 1], name) for number, name in reversed(self.measures.items())]
         for number, name in self.measures.items():
             self.called_at[number] += _checked(f"{name}({self.arguments()});")
-        special = c_functions([s for s in self.snippets if isinstance(s, ScalarFunction)])
-        header = "\n".join([self.header(), *special])
-        own = definitions([s for s in self.snippets if not isinstance(s, ScalarFunction)], header.count("\n") + 2)
-        parts = [header, *own, *self.measure(list(k.prologue)),
-                 *[line for lines in reversed(measured) for line in lines],
+        parts = [*self.measure(list(k.prologue)), *[line for lines in reversed(measured) for line in lines],
                  *[line for function in self.alike.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
+        special = c_functions([s for s in self.snippets if isinstance(s, ScalarFunction)], "\n".join(parts))
+        header = "\n".join([self.header(), *special])
+        own = definitions([s for s in self.snippets if not isinstance(s, ScalarFunction)], header.count("\n") + 2)
+        parts = [header, *own, *parts]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
                      sum(not s.measures for s in k.sections), k.routines, k.calls, self.statements, self.deepest,
                      late, brief, len(self.needed) + self.slot_count() + self.rooms)

@@ -37,6 +37,8 @@ _SIGNS: dict[type, Callable[[Size, Size], Size]] = {
 }
 _CHOICES = {"min": (min, elemwise.minimum), "max": (max, elemwise.maximum)}
 
+REAL = tuple(dtype for dtype in LOCAL_TYPE if not dtype.startswith("complex"))
+
 
 def check_names(*names: object) -> None:
     """GraphError for a name that can't be used in C, or is there twice."""
@@ -54,8 +56,8 @@ def dtype_of(name: str, what: str, dtype: DTypeLike) -> str:
         found = np.dtype(dtype).name
     except TypeError:
         found = str(dtype)
-    if found not in LOCAL_TYPE:
-        raise TypeMismatchError(f"CFunction {name}: the dtype of {what} must be one of {', '.join(LOCAL_TYPE)}, got "
+    if found not in REAL:
+        raise TypeMismatchError(f"CFunction {name}: the dtype of {what} must be one of {', '.join(REAL)}, got "
                                 f"{quoted(dtype)}{at(user_line())}")
     return found
 

@@ -132,7 +132,8 @@ def _pairs(given: Any) -> list[tuple[Any, Any]]:
     """The pairs of updates or givens; what is malformed stays for `ingest` to complain about."""
     if isinstance(given, Mapping):
         return list(given.items())
-    return [tuple(p) for p in given or () if isinstance(p, (tuple, list)) and len(p) == 2]  # type: ignore[misc]
+    listed = given if isinstance(given, (tuple, list)) else ()
+    return [tuple(p) for p in listed if isinstance(p, (tuple, list)) and len(p) == 2]  # type: ignore[misc]
 
 
 def _listed(outputs: Any) -> list[Any]:

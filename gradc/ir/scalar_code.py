@@ -88,8 +88,11 @@ def branch_free_with(positive: ScalarFunction) -> Callable[[Callable[..., Any]],
     return lambda python: ScalarFunction(python, True, positive)
 
 
-def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
-    """The text of all of them, for both dtypes, and of what they call, each once and behind what it calls."""
+def c_functions(functions: Iterable[ScalarFunction], used_in: str | None = None) -> list[str]:
+    """The text of all of them and of what they call, each once and behind what it calls.
+
+    Those of float32 only where the text `used_in` calls them.
+    """
     made: dict[ScalarFunction, str] = {}
 
     def add(function: ScalarFunction) -> None:
@@ -102,8 +105,9 @@ def c_functions(functions: Iterable[ScalarFunction]) -> list[str]:
     wanted = list(functions)
     for function in wanted:
         add(function)
+    short = [f for f in wanted if used_in is None or f"gradc_{f.name}_f32(" in used_in]
     return [line for function, text in made.items()
-            for line in [*text.split("\n"), *[function.c_float32] * (function in wanted), ""]]
+            for line in [*text.split("\n"), *[function.c_float32] * (function in short), ""]]
 
 
 class _Translation:

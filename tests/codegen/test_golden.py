@@ -147,7 +147,7 @@ def complaints(compiler: str, sources: list[Path], *flags: str) -> str:
 
 
 # bool & bool is meant: it has no branch, so that loops become vector code
-DELIBERATE = {"gcc": (), "clang": ("-Wno-unknown-warning-option", "-Wno-bitwise-instead-of-logical")}
+DELIBERATE = {"gcc": ("-fopenmp-simd",), "clang": ("-Wno-unknown-warning-option", "-Wno-bitwise-instead-of-logical")}
 
 
 @pytest.mark.parametrize("name", DELIBERATE)

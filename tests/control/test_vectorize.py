@@ -231,14 +231,15 @@ def test_a_variable_in_the_middle_can_be_replaced() -> None:
     np.testing.assert_allclose(run([X], gradc.vectorize_graph(y.sum(), {y: X}), M), M.sum(axis=1))
 
 
+OWN = at.random.RandomVariable("own", {"r": None}, draw=lambda rng, r, *, size: rng.permutation(r), ndims_params=(1,),
+                               ndim_supp=1)
 REFUSED: dict[str, tuple[Any, Any, str]] = {
     "sizes": (lambda: gradc.vectorize(lambda i: at.arange(i))(at.lvector()), GraphError, "arange: the size of a result "
               r"would differ from row to row \(.*test_vectorize.py:\d+\); let all rows have one size"),
     "range": (lambda: gradc.vectorize(lambda r, i: r[:i])(X, at.lvector()), GraphError, "the size of a result"),
     "steps": (lambda: gradc.vectorize(lambda n: gradc.scan(lambda h: h + 1, outputs_info=at.zeros(()), n_steps=n)[0])(
         at.lvector()), GraphError, "size of a result would differ"),
-    "states": (lambda: gradc.vectorize(lambda r: at.random.RandomStream(1).permutation(r))(X), GraphError,
-               "permutation.* draws in Python"),
+    "states": (lambda: gradc.vectorize(lambda r: OWN(r))(X), GraphError, "own.* draws in Python"),
     "axis": (lambda: gradc.vectorize(at.exp, 2)(X), ShapeError, r"argument 0, x, has no axis 2: it is f64"),
     "out": (lambda: gradc.vectorize(at.exp, 0, 2)(X), ShapeError, "out_axes puts the new axis of result 0 at 2"),
     "none": (lambda: gradc.vectorize(at.exp, None)(X), TypeMismatchError, "leaves no argument with rows"),

@@ -194,7 +194,7 @@ def test_units_are_free_of_warnings(name: str, tmp_path: Path) -> None:
         path = tmp_path / f"unit_{seed}.c"
         path.write_text(text, encoding="ascii")
         # a size that a loop is given is computed as a value as well, which nothing may need
-        assert complaints(compiler, path, *DELIBERATE[name], "-Wno-unused-variable") == ""
+        assert complaints(compiler, [path], *DELIBERATE[name], "-Wno-unused-variable") == ""
 
 
 def test_seeds_meet_calls_of_both_kinds() -> None:

@@ -35,6 +35,8 @@ ARGUMENT = BadArgumentError
 # ---------------------------------------------------------------- when the graph is built
 
 AXIS = [(5, SHAPE), (-3, SHAPE), (0.5, TYPE), (True, TYPE), ("0", TYPE), (n, TYPE)]
+WINDOWS: dict[str, tuple[float, ...]] = {
+    "bartlett": (), "blackman": (), "hamming": (), "hann": (), "hanning": (), "kaiser": (8.6,)}
 ONE_AXIS = [*AXIS, ([0], TYPE)]
 AXES = [*AXIS, ((0, 0), SHAPE), ((0, 5), SHAPE)]
 SIZE = [(-1, SHAPE), (2.5, TYPE), (True, TYPE), ("2", TYPE), (at.dscalar(), TYPE), (at.constant(-2), SHAPE)]
@@ -266,6 +268,12 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     "einsum.optimize": (lambda v: at.einsum("ij,jk", X, Y, optimize=v), [
         ("best", TYPE), (None, TYPE), (["einsum_path", (0, 2)], SHAPE), (["einsum_path"], SHAPE)]),
     "vectors": (at.vectors, [(-1, VALUE)]),
+    **{f"{f}.M": (lambda v, f=f: getattr(at, f)(v, *WINDOWS[f]), [(1.5, TYPE), ("5", TYPE), (None, TYPE)])
+       for f in WINDOWS},
+    **{f"{f}.sym": (lambda v, f=f: getattr(at, f)(5, *WINDOWS[f], sym=v), [(2, TYPE), ("yes", TYPE)]) for f in WINDOWS},
+    **{f"{f}.method": (lambda v, f=f: getattr(at, f)(x, x, method=v), [("fast", TYPE), (3, TYPE)])
+       for f in ("convolve", "correlate")},
+    "lambertw.k": (lambda v: at.lambertw(x, v), [(2, TYPE), (0.5, TYPE), ("0", TYPE)]),
     "mgrid": (lambda v: at.mgrid[0:5:v], [(0, VALUE)]),
     "size of draws": (lambda v: random.normal(size=v), SIZES),
     "n_steps": (lambda v: gradc.scan(lambda a: a + 1, outputs_info=x, n_steps=v), [(1.5, LoopError), (x, LoopError)]),
@@ -292,6 +300,10 @@ OTHER = {"x", "y", "a", "b", "dtype", "name", "args", "names", "options", "keepd
          "posinf", "neginf", "cond", "ift", "iff", "min", "max", "v", "abs", "angle", "alpha", "output", "target",
          "coding_dist", "inplace", "set_instead_of_inc", "tolerate_inplace_aliasing", "no_zeros_in_input",
          "arrays_are_shapes", "strict", "allow_downcast", "borrow", "broadcastable", "_"}
+# numbers of elementwise functions that have the name of another kind elsewhere
+OPERANDS = {"complex.real", "complex.imag", "heaviside.h", "ldexp.n", "betaincinv.p", "chi2sf.k", "gammainccinv.q",
+            "gammaincinv.p", "gammal.k", "gammau.k", "polygamma.n", "zeta.s", "zeta.q", "hyp2f1.c", "lambertw.z",
+            "spence.z", "ndtri.p", "owens_t.h", "kaiser.beta"}
 
 
 def test_every_argument_has_a_row():
@@ -302,7 +314,7 @@ def test_every_argument_has_a_row():
             f = getattr(module, name)
             if inspect.isfunction(f) and f.__module__.startswith("gradc"):
                 missing += [f"{name}.{p}" for p in inspect.signature(f).parameters
-                            if p not in OTHER and f"{name}.{p}" not in ARGUMENTS]
+                            if p not in OTHER and f"{name}.{p}" not in {*ARGUMENTS, *OPERANDS}]
     assert missing == ["logsoftmax.axis"][:len(missing)]         # another name of log_softmax
 
 

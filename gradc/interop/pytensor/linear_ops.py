@@ -126,7 +126,8 @@ def _slogdet(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
 
 @batched_row("tensor.nlinalg.Eigh")
 def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
-    return list(linalg.eigh(a, lower=op.UPLO == "L"))
+    lower = op.lower if hasattr(op, "lower") else op.UPLO == "L"       # PyTensor 3, PyTensor 2
+    return list(linalg.eigh(a, lower=lower))
 
 
 @batched_row("tensor.nlinalg.SVD")

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 from types import FrameType
 
@@ -268,8 +270,24 @@ def is_user_frame(frame: FrameType) -> bool:
     return not inside
 
 
+_told: ContextVar[SourceLine | None] = ContextVar("where the user wrote what is built", default=None)
+
+
+@contextmanager
+def written_at(line: SourceLine | None) -> Iterator[None]:
+    """What is built in this context was written by the user at this line (None: where it is built)."""
+    token = _told.set(line)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
 def user_line() -> SourceLine | None:
     """(file, line) of the innermost frame outside gradc: where the user wrote it."""
+    told = _told.get()
+    if told is not None:
+        return told
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if not _IN_PACKAGE.get(frame.f_code.co_filename) and is_user_frame(frame):

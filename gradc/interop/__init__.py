@@ -1,0 +1,1 @@
+"""Bridges to other libraries; each is an extra, imported by name only: `import gradc.interop.pytensor`."""

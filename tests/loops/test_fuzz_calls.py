@@ -106,10 +106,10 @@ def ordered(g: Growth, v: Var) -> None:
     What is parted is sorted again, as elements that are equal but for rounding do not stay in one part.
     """
     b = g.builder
+    if "1" in g.shape[v]:                   # what is gathered has no size that broadcasts
+        return
     kind = g.random.choice(("sort", "partition", "largest"))
     if kind == "largest":
-        if "1" in g.shape[v]:               # what it gives has no size that broadcasts
-            return
         ranks = b.apply(ops.Iota(), b.size(v, len(g.shape[v]) - 1))
         order = b.apply(ops.Call("order_at"), v, ranks, b.map("gt", b.size(v, 0), b.constant(2, "int64")))
         g.add(build.take_along(b, v, order), g.shape[v])

@@ -9,8 +9,7 @@ from gradc.ir import dtypes
 from gradc.ir.graph import describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range
-from gradc.tensor.convert import as_tensor_variable, size_constant, size_of
-from gradc.tensor.creation import converted
+from gradc.tensor.convert import as_tensor_variable, converted, size_constant, size_of
 from gradc.tensor.joining import join
 from gradc.tensor.selection import take
 from gradc.tensor.sorting import argsort, searchsorted

@@ -16,8 +16,7 @@ from gradc.ir.graph import Constant, apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import in_range, named, not_negative
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
-from gradc.tensor.creation import converted
+from gradc.tensor.convert import as_tensor_variable, cast, converted, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.grids import linspace
 from gradc.tensor.index import getitem
 from gradc.tensor.joining import join, slice_axis

@@ -63,7 +63,8 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
     Dtype: `dtype` if given; Python ints the smallest signed type that holds them, Python floats float32
     where that is exact, else float64; arrays and NumPy scalars keep theirs; an empty list is floatX.  Under another
     `config.cast_policy` than "custom", Python ints are int64, Python floats and lists of them floatX.
-    Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have.
+    Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have;
+    NumberRangeError for a Python int that `dtype` does not hold.
     """
     if dtype is None and (x.__class__ is int or x.__class__ is float):
         result = number(x)
@@ -80,7 +81,8 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
                                 f"as_tensor_variable")
     try:
         if dtype is not None:
-            data, want = np.asarray(x), dtypes.check_dtype(dtype)
+            want = dtypes.check_dtype(dtype)
+            data = _literal(x, want) if isinstance(x, int) else np.asarray(x)
             if data.dtype.kind == "c" and want not in dtypes.COMPLEX:
                 raise TypeMismatchError(f"expected a real number for dtype {want}, got {quoted(x)} of type "
                                         f"{type(x).__name__}{at(graph.user_line())}; take its real part first")
@@ -208,15 +210,14 @@ def _literal(value: Any, dtype: str, beyond: Beyond | None = None) -> np.ndarray
         if not limits.min <= value <= limits.max:
             if beyond is not None:
                 return beyond(value, dtype)
-            raise NumberRangeError(f"expected an integer from {limits.min} to {limits.max}, as the array is {dtype}, "
-                                   f"got {quoted(value)}{at(graph.user_line())}; cast the array")
+            raise NumberRangeError(f"expected an integer from {limits.min} to {limits.max}, as the dtype is {dtype}, "
+                                   f"got {quoted(value)}{at(graph.user_line())}; take a wider dtype")
     try:
         with np.errstate(over="ignore"):
             return np.asarray(value, dtype)
     except OverflowError:           # an int beyond all floats
         raise NumberRangeError(f"expected a number that {dtype} holds, got {quoted(value)}"
                                f"{at(graph.user_line())}") from None
-
 
 
 def has_variable(items: List) -> bool:
@@ -251,8 +252,14 @@ def cast(x: TensorLike, dtype: DTypeLike) -> TensorVariable:
     return apply(ops.Cast(want), x)
 
 
-def converted(value: TensorVariable, dtype: DTypeLike) -> TensorVariable:
-    """`value` in `dtype`; a constant stays a constant (`cast` makes an expression of it)."""
+def converted(value: TensorLike, dtype: DTypeLike) -> TensorVariable:
+    """`value` in `dtype`; a constant stays a constant (`cast` makes an expression of it).
+
+    Raises: NumberRangeError for a Python int that `dtype` does not hold.
+    """
+    if is_python_number(value):
+        return constant(value, dtype=dtype)
+    value = as_tensor_variable(value)
     return constant(value.data, dtype=dtype) if isinstance(value, Constant) else cast(value, dtype)
 
 

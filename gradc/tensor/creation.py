@@ -49,8 +49,7 @@ def alloc(value: TensorLike, *shape: ShapeLike) -> TensorVariable:
 
 def full(shape: ShapeLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of `shape` with every element `fill_value`.  Dtype: `dtype`, else that of fill_value."""
-    value = as_tensor_variable(fill_value)
-    return apply(ops.Broadcast(), value if dtype is None else converted(value, dtype),
+    return apply(ops.Broadcast(), as_tensor_variable(fill_value) if dtype is None else converted(fill_value, dtype),
                  *[not_negative(s, "alloc") for s in sizes(shape)])
 
 
@@ -72,7 +71,7 @@ def empty(shape: ShapeLike, dtype: DTypeLike | None = None) -> TensorVariable:
 def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of the shape of x with every element `fill_value`.  Dtype: that of x unless given."""
     x = as_tensor_variable(x)
-    value = converted(as_tensor_variable(fill_value), x.type.dtype if dtype is None else dtype)
+    value = converted(fill_value, x.type.dtype if dtype is None else dtype)
     if x.type.ndim == 0:
         return ew.second(x, value)
     return apply(ops.Broadcast(), value, *sizes_of(x))

@@ -56,7 +56,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint: 
 def logspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint: bool = True, base: TensorLike = 10.0,
              dtype: DTypeLike | None = None) -> TensorVariable:
     """base ** linspace(start, stop, num).   Dtype: floating, unless given.   Source: numpy.logspace."""
-    result = ew.pow(converted(as_tensor_variable(base), "float64"), linspace(start, stop, num, endpoint))
+    result = ew.pow(converted(base, "float64"), linspace(start, stop, num, endpoint))
     return result if dtype is None else cast(result, dtype)
 
 

@@ -80,7 +80,7 @@ def pad(array: TensorLike, pad_width: object, mode: str = "constant", stat_lengt
         elif mode == "linear_ramp":
             sides = _ramps(x, axis, (before, after), values[axis])
         else:
-            sides = [_filled(x, axis, n, converted(as_tensor_variable(v), x.type.dtype))
+            sides = [_filled(x, axis, n, converted(v, x.type.dtype))
                      for n, v in zip((before, after), values[axis])]
         x = join(axis, sides[0], x, sides[1])
     return x
@@ -142,7 +142,7 @@ def _repeated(x: TensorVariable, axis: int, before: TensorVariable, after: Tenso
     ndim = x.type.ndim
     rounds = cast(along(ew.floor_divide(place, period), axis, ndim), x.type.dtype)
     low, high = [expand_dims(_edge(x, axis, k), axis) for k in (0, -1)]
-    two = converted(as_tensor_variable(2), x.type.dtype)
+    two = converted(2, x.type.dtype)
     turned = ew.switch(along(forth, axis, ndim), result, ew.sub(ew.mul(two, high), result))
     return ew.add(turned, ew.mul(ew.mul(two, rounds), ew.sub(high, low)))
 

@@ -7,7 +7,9 @@ instead), `hypot` has a complex form, a negative power of integers is an integer
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from gradc.errors import NumberRangeError
 from gradc.ir import dtypes
 
 Pair = Callable[[Any, Any], Any]
+PAGE = Path(__file__).parents[2] / "docs" / "functions.md"
 
 LITERALS = [True, 1, 3, -2, 100, 200, 40_000, 0.1, 2.5, 1e300, 2j]
 OPERATORS: dict[str, Pair] = {
@@ -132,6 +135,18 @@ def test_a_number_that_does_not_fit_is_refused_with_the_line() -> None:
         with pytest.raises(NumberRangeError, match=r"int8.*300.*test_cast_policy.py"):
             at.inc_subtensor(x[0], 300)
         assert (vector("float32") * 1e300).dtype == "float32"           # inf, as in NumPy
+
+
+@pytest.mark.parametrize("policy", ["weak", "custom", "numpy+floatX"])
+def test_a_number_that_a_given_dtype_does_not_hold_is_refused(policy: str) -> None:
+    x = vector("int8")
+    with under(policy):
+        for made in (lambda: at.constant(300, dtype="int8"), lambda: at.full((2,), -1, dtype="uint8"),
+                     lambda: at.full_like(x, 128), lambda: at.as_tensor_variable(2**63, dtype="int64")):
+            with pytest.raises(NumberRangeError, match=r"expected an integer from .*test_cast_policy.py"):
+                made()
+        assert at.constant(2**64 - 1, dtype="uint64").data == 2**64 - 1
+        assert at.constant(0.5, dtype="int8").data == 0                  # a cast, as numpy.full makes it
 
 
 def test_a_float32_model_stays_float32() -> None:
@@ -253,3 +268,17 @@ def test_a_graph_keeps_its_dtypes_when_the_policy_changes() -> None:
     np.testing.assert_array_equal(value, np.float32([1, 2]) * np.float32(0.1))
     with pytest.raises(gradc.errors.GraphError, match="cast_policy must be one of 'custom'"):
         gradc.config.cast_policy = "strong"
+
+
+def test_the_table_in_the_documentation() -> None:
+    rows = re.findall(r"^\| (\w*) ?\| `([^`]*)` \| (\w+) \| (\w+) \| (\w+) \|$", PAGE.read_text(), re.M)
+    assert len(rows) == 10
+    for dtype, text, *results in rows:
+        names = {"x": vector(dtype or "int8"), "constant": at.constant}
+        for policy, result in zip(("custom", "numpy+floatX", "weak"), results):
+            with under(policy):
+                if result == "OverflowError":
+                    with pytest.raises(OverflowError):
+                        eval(text, names)
+                else:
+                    assert eval(text, names).dtype == result, text

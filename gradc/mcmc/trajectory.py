@@ -60,7 +60,7 @@ def kinetic(p: TensorVariable, scales: TensorVariable) -> TensorVariable:
 
 
 def momentum(stream: RandomStream, like: TensorVariable, scales: TensorVariable) -> TensorVariable:
-    drawn: TensorVariable = stream.normal(size=(like.shape[0],)) / aet.sqrt(scales)
+    drawn: TensorVariable = stream.normal(size=like.type.shape) / aet.sqrt(scales)
     return drawn
 
 
@@ -168,7 +168,7 @@ def _subtree(stream: RandomStream, potential: Potential, begin: Edge, step: Tens
     Leaf i, if even, begins the subtrees whose leaves' numbers differ from i in trailing bits only: its momentum and
     the sum so far are remembered in row popcount(i / 2).  An odd leaf ends as many subtrees as it has trailing ones.
     """
-    size = begin.q.shape[0]
+    size = begin.q.type.shape[0]
 
     def leaf(i: Any, q: Any, p: Any, slope: Any, q_drawn: Any, logp_drawn: Any, slope_drawn: Any, energy_drawn: Any,
              weight: Any, total: Any, firsts: Any, sums: Any, accept: Any) -> Any:

@@ -113,6 +113,11 @@ def test_hmc_has_the_same_density() -> None:
     assert (found.stats["depth"] == 0).all()
 
 
+def test_one_number_is_sampled() -> None:
+    found = gradc.mcmc.nuts(lambda height: -(height - 3) ** 2 / 2, {"height": 0.0}, draws=1000, tune=300, chains=2, seed=0)
+    assert abs(found["height"].mean() - 3) < 4.5 / effective(found["height"]) ** 0.5
+
+
 def test_scales_follow_the_windows() -> None:
     flags = schedule(1000, 10)
     assert flags.tuning.sum() == 1000

@@ -292,7 +292,7 @@ def test_a_run_time_size_one_is_refused(function) -> None:
 
 @pytest.mark.parametrize("mode", ["c", "interpret"])
 def test_what_function_returns_is_a_function(mode: str) -> None:
-    x = aet.dvector("x")
+    x = at.dvector("x")
     assert isinstance(gradc.function([x], x + 1, mode=mode), gradc.Function)
     assert not isinstance(np.sin, gradc.Function)
 

@@ -107,6 +107,19 @@ def lu(a: Array) -> list[Array]:
     return [made, swaps]
 
 
+def lu_definite(a: Array) -> list[Array]:
+    """The same of a symmetric matrix, of its Cholesky factor if no pivot of that is lost in the rounding of its row."""
+    diagonal = np.diagonal(a)
+    try:
+        factor = cholesky(a)
+    except Fault:
+        return lu(a)
+    roots = np.diagonal(factor)
+    if (roots.real ** 2 <= len(a) * np.finfo(a.dtype).eps * diagonal.real).any():
+        return lu(a)
+    return [np.tril(factor * roots) + np.triu(factor.T / roots[:, None], 1), np.arange(len(a))]
+
+
 def _interchanged(x: Array, swaps: Array, backwards: bool) -> Array:
     x = np.array(x)
     for k in range(len(x))[::-1 if backwards else 1]:

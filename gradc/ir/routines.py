@@ -290,6 +290,10 @@ _SPARSE = (("BadValueError", "sparse matrix: indptr says that row {0} (column, o
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True, title="dot"),
+    # what is added, and the factors of the product and of that
+    Routine("gemm_add", "(m,k),(k,n),(m,n),(),()->(m,n)", ("float",) * 5, ("float",),
+            lambda x, y, z, a, b: a * np.matmul(x, y) + b * z, "gemm_add", ("matrix", "matrix", "C", "C", "C"),
+            overwrites=2, cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
     *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
               faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
@@ -318,8 +322,10 @@ _ROWS = (
     Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
             "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True,
             title="solve"),
-    Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),
-            cost=("m", "m", "m"), blas=True, title="LU factors"),
+    # lu_definite: of a symmetric matrix, without interchanges if it is definite
+    *[Routine(name, "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), value, name, ("C",),
+              cost=("m", "m", "m"), blas=True, title="LU factors")
+      for name, value in (("lu", matrices.lu), ("lu_definite", matrices.lu_definite))],
     *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("float", "int64", "float", "float"), ("float",),
               matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
               cost=("m", "m", "n"), blas=True, title="solve")

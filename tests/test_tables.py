@@ -151,7 +151,8 @@ def test_every_routine_is_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name, row in ROUTINES.items() if "float" in row.takes])
+@pytest.mark.parametrize("name", [name for name, row in ROUTINES.items() if "float" in row.takes
+                                  and name != "schur"])         # whose order and signs are free: tensor/test_general.py
 def test_every_routine_of_floats_runs_the_same_in_c(name: str, dtype: str) -> None:
     """In a batch in which one argument has no part, and another is a view."""
     given, _ = ROUTINES[name].cores

@@ -111,8 +111,8 @@ def test_matrices_of_special_spectra(library: str) -> None:
 @both
 def test_functions_and_equations_of_all_sizes(library: str, dtype: str) -> None:
     a, b, q = (at.matrix(name, dtype=dtype) for name in "abq")
-    f = gradc.function([a, b, q], [linalg.solve_sylvester(a, b, q), linalg.expm(a), linalg.sqrtm(at.dot(a, a.T)),
-                                   linalg.logm(at.dot(a, a.T)), linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T)),
+    f = gradc.function([a, b, q], [linalg.solve_sylvester(a, b, q), linalg.expm(a), linalg.sqrtm(at.dot(a, a.T), True),
+                                   linalg.logm(at.dot(a, a.T), True), linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T)),
                                    linalg.solve_discrete_are(a / 4, q, at.dot(a, a.T), at.dot(b, b.T))])
     for m, n in ((1, 1), (3, 2), (5, 4), (20, 30), (0, 0)):
         x, y, z = square(m, dtype), square(n, dtype), RNG.normal(size=(m, n)).astype(dtype)
@@ -154,9 +154,13 @@ BAD: dict[str, tuple[Callable[[Any], Any], np.ndarray, str]] = {
     "svd": (linalg.svd, np.full((2, 2), np.inf), "svd: the matrix has nan or inf"),
     "pinv": (linalg.pinv, np.full((2, 2), np.inf), "pinv: the matrix has nan or inf"),
     "expm": (linalg.expm, np.full((2, 2), np.nan), "expm: the matrix has nan or inf"),
-    "sqrtm": (linalg.sqrtm, -np.eye(2), "sqrtm: an eigenvalue is negative"),
-    "logm": (linalg.logm, np.diag([1.0, 0.0]), "logm: an eigenvalue is not positive"),
-    "eig": (linalg.eig, np.array([[0.0, 1.0], [-1.0, 0.0]]), "eig: eigenvalues are complex"),
+    "sqrtm": (lambda a: linalg.sqrtm(a, True), -np.eye(2), "sqrtm: an eigenvalue is negative"),
+    "logm": (lambda a: linalg.logm(a, True), np.diag([1.0, 0.0]), "logm: an eigenvalue is not positive"),
+    "root": (linalg.sqrtm, np.array([[1.0, 3.0], [3.0, 1.0]]), "sqrtm: an eigenvalue is negative, the result would not"),
+    "no root": (linalg.sqrtm, np.eye(2, k=1), "sqrtm: the matrix is singular, and there is no result"),
+    "log": (linalg.logm, np.diag([1.0, 0.0]), "logm: an eigenvalue is negative or 0, the result would not be real"),
+    "eig": (linalg.eig, np.full((2, 2), np.inf), "eig: the matrix has nan or inf"),
+    "schur": (linalg.schur, np.full((2, 2), np.nan), "schur: the matrix has nan or inf"),
     "riccati": (lambda a: linalg.solve_discrete_are(a, a, a, a), np.zeros((2, 2)), "solve_discrete_are: r is singular"),
     "sylvester": (lambda a: linalg.solve_sylvester(a, -a, a), np.eye(2), "solve_sylvester: the equation is singular"),
 }
@@ -226,7 +230,7 @@ def test_derivatives_at_equal_eigenvalues(mode: Any) -> None:
     a = at.dmatrix("a")
     by_values = grad((linalg.eigvalsh(a) ** 2).sum(), a)
     by_vectors = grad((linalg.eigh(a)[1][:, 0] ** 3).sum(), a)
-    by_root, by_log = grad(linalg.sqrtm(a).sum(), a), grad(linalg.logm(a).sum(), a)
+    by_root, by_log = grad(linalg.sqrtm(a, True).sum(), a), grad(linalg.logm(a, True).sum(), a)
     by_s = grad((linalg.svdvals(a) ** 2).sum(), a)
     by_pinv = grad(linalg.pinv(a).sum(), a)
     f = gradc.function([a], [by_values, by_vectors, by_root, by_log, by_s, by_pinv], mode=mode)

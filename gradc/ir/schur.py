@@ -33,7 +33,7 @@ def eig(a: Array) -> list[Array]:
 
 
 def _deflated(a: Array, pairs: bool) -> list[Array]:
-    """t and a unitary z, z t z^H = a; t is triangular, or, for `pairs`, real with blocks of two rows for conjugate ones.
+    """t and a unitary z, z t z^H = a; t is triangular, or, for `pairs`, real with blocks of two rows.
 
     The invariant space of an eigenvalue, or of two, comes first; then that of what is left.
     """

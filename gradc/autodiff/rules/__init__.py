@@ -17,5 +17,5 @@ from gradc.autodiff.rules import (
     transforms,
 )
 
-__all__ = ["calls", "contract", "elemwise", "general", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape", 
+__all__ = ["calls", "contract", "elemwise", "general", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape",
            "sort", "sparse", "spectra", "transforms"]

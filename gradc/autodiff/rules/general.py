@@ -39,8 +39,7 @@ def _imaginary(o: Symbolic, x: Variable) -> Variable:
 
 
 def _eig_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """Giles, Collected matrix derivative results for forward and reverse mode AD (2008), 3.1; the adjoint of `_eig_jvp`.
-    """
+    """Giles, Collected matrix derivative results for forward and reverse mode AD (2008), 3.1: `_eig_jvp`, backwards."""
     values, vectors, inverse, place = node.outputs
     by_values, by_vectors, by_inverse, _ = gs
     back = _adjoint(o, inverse)

@@ -84,6 +84,7 @@ EXACT_SPECIAL: dict[str, Callable[..., Any]] = {
     "logaddexp2": lambda x, y: mpmath.log(mpf(2) ** x + mpf(2) ** y, 2),
     "ndtr": mpmath.ncdf, "log_ndtr": log_normal_cdf, "ndtri": normal_quantile,
     "log_ndtr_slope": lambda x: mpmath.npdf(x) / mpmath.ncdf(x),
+    "log_ndtr_bend": lambda x: -(h := mpmath.npdf(x) / mpmath.ncdf(x)) * (x + h),
     "dawsn": dawson, "dawsn_slope": lambda x: 1 - 2 * x * dawson(x),
     "zeta": lambda s, q: mpmath.zeta(s, q),
     "gammainc": lower, "gammaincc": upper, "gamma_density": gamma_pdf,

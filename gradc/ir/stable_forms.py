@@ -49,7 +49,9 @@ class Forms(Weighted[E]):
             if left.times(right if fn == "mul" else right.power(-1)).factors == made.factors:
                 return None
         built = self.built(made)
-        if built is not None and any([key[0] == "hazard" for key in made.factors]):
+        if built is None or self.product(built).factors == whole.factors:   # a difference is built as a product
+            return None
+        if any([key[0] == "hazard" for key in made.factors]):
             self._products[built] = made        # so that the log of it is seen through
             self._seeds[built] = True
         return built

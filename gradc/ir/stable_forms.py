@@ -49,7 +49,7 @@ class Forms(Weighted[E]):
             if left.times(right if fn == "mul" else right.power(-1)).factors == made.factors:
                 return None
         built = self.built(made)
-        if built is None or self.product(built).factors == whole.factors:   # a difference is built as a product
+        if built is None or self.product(built).factors == whole.factors:   # sinh
             return None
         if any([key[0] == "hazard" for key in made.factors]):
             self._products[built] = made        # so that the log of it is seen through
@@ -173,10 +173,13 @@ class Forms(Weighted[E]):
         if not u.terms:
             return self.map("neg", self._difference(second, first))
         delta = (u - w) + Linear(const=math.log(a / b))
-        if w.terms and u.along(w) < 0:          # 2 sqrt(ab) exp((u + w) / 2) sinh((u - w) / 2)
-            middle = (u + w).times(0.5)
+        middle = (u + w).times(0.5)
+        if w.terms and not middle.terms:        # 2 sqrt(ab) exp((u + w) / 2) sinh((u - w) / 2)
             outer = self._term(2 * math.sqrt(a * b), middle)
             inner = self.map("sinh", self.variable(delta.times(0.5)))
+        elif w.terms:
+            low = self.variable(w + Linear(const=math.log(b)))
+            return self.map("scaled_expm1", low, self.variable(delta))
         else:
             outer, inner = self._term(b, w), self.map("expm1", self.variable(delta))
         return inner if self.number(outer) == 1 else self.map("mul", outer, inner)

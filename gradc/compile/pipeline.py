@@ -51,7 +51,7 @@ class Compiled:
         self.key = ""
         self.seconds: dict[str, float] = {}
         self._optimized: Program | None = None
-        self._kernel: Any = None
+        self._kernel: object = None
 
     @property
     def optimized(self) -> Program:

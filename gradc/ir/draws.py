@@ -57,7 +57,7 @@ def multinomial(state: np.random.Generator, trials: Array, p: Array, shape: Shap
 
 
 def _of_sets(state: np.random.Generator, draws: int, shape: Shape, dtype: str, draw: Callable[..., Array],
-             *sets: Array) -> list[Any]:
+             *sets: Array) -> list[object]:
     after = copied(state)
     made = np.array([draw(after, *[s[k * len(s) // draws] for s in sets]) for k in range(draws)], dtype)
     return [after, made.reshape(shape)]

@@ -29,7 +29,7 @@ Axes = tuple[int, ...]
 Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
-def _none(op: object, args: Sequence[object]) -> Sequence[Any]:
+def _none(op: object, args: Sequence[object]) -> Sequence[object]:
     return ()
 
 
@@ -104,7 +104,7 @@ class Facts:
     routine: Callable[[Any], Any] | None = None
 
 
-def _bounds(items: ops.Items, dynamic: Sequence[object]) -> list[Any]:
+def _bounds(items: ops.Items, dynamic: Sequence[object]) -> list[object]:
     """The arguments of an index that are bounds of ranges."""
     return [a for item, given in ops.with_arguments(items, dynamic) if not item.is_single for a in given]
 

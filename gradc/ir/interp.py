@@ -151,7 +151,7 @@ def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     return fold(x, axis=op.axis, dtype=_accumulator(x))
 
 
-def _accumulator(x: np.ndarray) -> Any:
+def _accumulator(x: np.ndarray) -> object:
     """What sums and products of x are made in; `run_equation` rounds what they come to."""
     return np.float64 if x.dtype == np.float32 else x.dtype
 

@@ -58,7 +58,7 @@ def _function(of: ValueWriter, item: CallItem, routine: Any) -> tuple[Any, tuple
         of.routines[item.routine] = None
         rank = len(item.batch) - item.outer
         found = [(k + 1, kind, routine.message(k, rank)) for k, (kind, _) in enumerate(routine.faults)]
-        function: Any = item.routine
+        function = item.routine
     elif routine.snippet is None:
         of.calls.append(CallInfo(str(routine), item.sources))
         return len(of.calls) - 1, ()

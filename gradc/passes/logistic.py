@@ -26,7 +26,7 @@ def share_exponentials(program: Program, state: State) -> Program:
     """`program` with one exp for all sigmoids and softplus of x and -x, where there are several."""
     kinds = state.kinds
     negated = {eqn.out: eqn.args[0] for eqn in program.eqns if kinds[eqn.outs[0].number] == "neg"}
-    members: dict[Var, tuple[Any, Var, bool]] = {}      # result -> row, x, is the argument -x?
+    members = {}      # result -> row, x, is the argument -x?
     found: dict[Var, set[tuple[Any, bool]]] = {}
     for eqn in program.eqns:
         row = kinds[eqn.outs[0].number]

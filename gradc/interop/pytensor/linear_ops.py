@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 from pytensor.tensor.math import Dot
 
 import gradc
@@ -77,7 +78,7 @@ def _lu(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
 
 
 @batched_row("tensor.slinalg.LUFactor")
-def _lu_factor(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _lu_factor(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu_factor(a))
 
 
@@ -95,17 +96,17 @@ def _eigvalsh(op: Any, node: Apply, a: Converted, b: Converted = None) -> Conver
 
 
 @batched_row("tensor.slinalg.Expm")
-def _expm(op: Any, node: Apply, a: Converted) -> Converted:
+def _expm(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.expm(a)
 
 
 @row("tensor.slinalg.BaseBlockDiagonal")
-def _block_diagonal(op: Any, node: Apply, *parts: Converted) -> Converted:
+def _block_diagonal(op: Op, node: Apply, *parts: Converted) -> Converted:
     return at.block_diag(*parts)
 
 
 @batched_row("tensor.nlinalg.MatrixInverse")
-def _inverse(op: Any, node: Apply, a: Converted) -> Converted:
+def _inverse(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.inv(a)
 
 
@@ -115,12 +116,12 @@ def _pinv(op: Any, node: Apply, a: Converted) -> Converted:
 
 
 @batched_row("tensor.nlinalg.Det")
-def _det(op: Any, node: Apply, a: Converted) -> Converted:
+def _det(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.det(a)
 
 
 @batched_row("tensor.nlinalg.SLogDet")
-def _slogdet(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _slogdet(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.slogdet(a))
 
 
@@ -155,30 +156,30 @@ def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converte
 # BLAS Ops are rewritten into graphs only where the mode says so; a user may build them
 
 @row("tensor.blas.Dot22")
-def _dot22(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+def _dot22(op: Op, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.dot(x, y)
 
 
 @row("tensor.blas.Dot22Scalar")
-def _dot22_scalar(op: Any, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
+def _dot22_scalar(op: Op, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
     return a * at.dot(x, y)
 
 
 @row("tensor.blas.Gemm")
-def _gemm(op: Any, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
+def _gemm(op: Op, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
     return b * z + a * at.dot(x, y)
 
 
 @row("tensor.blas.Gemv")
-def _gemv(op: Any, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
+def _gemv(op: Op, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
     return b * y + a * at.dot(matrix, x)
 
 
 @row("tensor.blas.Ger")
-def _ger(op: Any, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
+def _ger(op: Op, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
     return matrix + a * at.outer(x, y)
 
 
 @row("tensor.blas.BatchedDot")
-def _batched_dot(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+def _batched_dot(op: Op, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.batched_dot(x, y)

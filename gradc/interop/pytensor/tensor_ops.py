@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pytensor.graph.basic import Apply, Constant
+from pytensor.graph.op import Op
 from pytensor.tensor import subtensor
 
 import gradc
@@ -19,7 +20,7 @@ from gradc.ir.graph import apply
 
 
 @row("tensor.elemwise.Elemwise", "scalar.basic.ScalarOp")
-def _elemwise(op: Any, node: Apply, *inputs: Converted) -> Converted:
+def _elemwise(op: Op, node: Apply, *inputs: Converted) -> Converted:
     inner = getattr(op, "scalar_op", op)
     if is_composite(inner):
         return graph(inner.fgraph, inputs)
@@ -58,7 +59,7 @@ def _argmax(op: Any, node: Apply, x: Converted, *_: Converted) -> Converted:
 
 
 @row("tensor.math.Dot")
-def _dot(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+def _dot(op: Op, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.dot(x, y)
 
 
@@ -90,7 +91,7 @@ def _softmax_gradient(op: Any, node: Apply, dy: Converted, sm: Converted) -> Con
      "tensor.basic.TensorFromScalar",
      "tensor.basic.ScalarFromTensor",
      "tensor.extra_ops.CpuContiguous")
-def _same(op: Any, node: Apply, x: Converted) -> Converted:
+def _same(op: Op, node: Apply, x: Converted) -> Converted:
     return x
 
 
@@ -100,7 +101,7 @@ def _dimshuffle(op: Any, node: Apply, x: Converted) -> Converted:
 
 
 @row("tensor.shape.Shape")
-def _shape(op: Any, node: Apply, x: Converted) -> Converted:
+def _shape(op: Op, node: Apply, x: Converted) -> Converted:
     return x.shape if x.ndim else at.constant(np.zeros(0, "int64"))
 
 
@@ -110,7 +111,7 @@ def _shape_i(op: Any, node: Apply, x: Converted) -> Converted:
 
 
 @row("tensor.shape.SpecifyShape")
-def _specify_shape(op: Any, node: Apply, x: Converted, *sizes: Converted) -> Converted:
+def _specify_shape(op: Op, node: Apply, x: Converted, *sizes: Converted) -> Converted:
     return at.specify_shape(x, tuple(sizes))
 
 
@@ -127,7 +128,7 @@ def _make_vector(op: Any, node: Apply, *values: Converted) -> Converted:
 
 
 @row("tensor.basic.Alloc")
-def _alloc(op: Any, node: Apply, value: Converted, *sizes: Converted) -> Converted:
+def _alloc(op: Op, node: Apply, value: Converted, *sizes: Converted) -> Converted:
     return at.alloc(value, *sizes)
 
 
@@ -152,7 +153,7 @@ def _diagonal(op: Any, node: Apply, x: Converted) -> Converted:
 
 
 @row("tensor.basic.Join")
-def _join(op: Any, node: Apply, axis: Converted, *parts: Converted) -> Converted:
+def _join(op: Op, node: Apply, axis: Converted, *parts: Converted) -> Converted:
     return at.join(axis, *parts)
 
 
@@ -168,12 +169,12 @@ def _repeat(op: Any, node: Apply, x: Converted, repeats: Converted) -> Converted
 
 
 @row("tensor.extra_ops.FillDiagonal")
-def _fill_diagonal(op: Any, node: Apply, x: Converted, value: Converted) -> Converted:
+def _fill_diagonal(op: Op, node: Apply, x: Converted, value: Converted) -> Converted:
     return at.fill_diagonal(x, value)
 
 
 @row("tensor.extra_ops.FillDiagonalOffset")
-def _fill_diagonal_offset(op: Any, node: Apply, x: Converted, value: Converted, offset: Converted) -> Converted:
+def _fill_diagonal_offset(op: Op, node: Apply, x: Converted, value: Converted, offset: Converted) -> Converted:
     return at.fill_diagonal_offset(x, value, offset)
 
 
@@ -197,11 +198,11 @@ def _ravel_multi_index(op: Any, node: Apply, *inputs: Converted) -> Converted:
 # indexing
 
 @row("tensor.type_other.MakeSlice")
-def _make_slice(op: Any, node: Apply, *ends: Converted) -> Converted:
+def _make_slice(op: Op, node: Apply, *ends: Converted) -> Converted:
     return slice(*ends)
 
 
-def _index(op: Any, node: Apply, inputs: Sequence[Converted]) -> tuple[Converted, ...]:
+def _index(op: Op, node: Apply, inputs: Sequence[Converted]) -> tuple[Converted, ...]:
     """The index of one of the subtensor Ops, its variables those of gradc."""
     entries = subtensor.indices_from_subtensor(list(inputs), getattr(op, "idx_list", None))
 
@@ -218,7 +219,7 @@ def _index(op: Any, node: Apply, inputs: Sequence[Converted]) -> tuple[Converted
 
 
 @row("tensor.subtensor.Subtensor", "tensor.subtensor.AdvancedSubtensor", "tensor.subtensor.AdvancedSubtensor1")
-def _subtensor(op: Any, node: Apply, x: Converted, *index: Converted) -> Converted:
+def _subtensor(op: Op, node: Apply, x: Converted, *index: Converted) -> Converted:
     return x[_index(op, node, index)]
 
 
@@ -237,7 +238,7 @@ def _inc_subtensor(op: Any, node: Apply, x: Converted, y: Converted, *index: Con
 
 
 @row("tensor.basic.Nonzero")
-def _nonzero(op: Any, node: Apply, x: Converted) -> Sequence[Converted]:
+def _nonzero(op: Op, node: Apply, x: Converted) -> Sequence[Converted]:
     return list(at.nonzero(x))
 
 

@@ -15,12 +15,11 @@ Not here: whether it pays (`passes.scan_places`, `control.jacobian`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
-from gradc.ir.program import Builder, Program, Var, bodies, inline, tensor
+from gradc.ir.program import Builder, Program, Sources, Var, bodies, inline, tensor
 from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
@@ -34,7 +33,7 @@ Result = list[tuple[Var, bool]]
 class Unbatchable(Exception):
     """An equation that has no vectorised form.  `sources`: its user lines."""
 
-    sources: tuple[Any, ...] = ()
+    sources: Sources = ()
 
 
 class Ragged(Unbatchable):

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.ir import dtypes
 from gradc.ir.facts import product_labels
 from gradc.ir.program import Var, tensor
@@ -30,6 +28,7 @@ from gradc.loops.nodes import (
     Index,
     Lit,
     Local,
+    LoopBound,
     Size,
     SizeExpr,
     Store,
@@ -92,8 +91,8 @@ class NestWriter(ValueWriter):
                 self.nest(child, inner)
             else:
                 self._node(child, inner, nested)
-        start: Any = "lo" if blocked else 0
-        stop: Any = "hi" if blocked else nest.size
+        start: LoopBound = "lo" if blocked else 0
+        stop: LoopBound = "hi" if blocked else nest.size
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= TARGET.unrolled):
             lanes = TARGET.lanes if len(inner.folds) <= TARGET.shared_loop else TARGET.lanes // 4

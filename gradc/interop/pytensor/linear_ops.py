@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
@@ -13,6 +13,11 @@ import gradc
 import gradc.tensor as at
 from gradc.interop.pytensor.convert import Converted, Row, classes, has_row, performed, row, to_gradc
 from gradc.tensor import linalg
+
+if TYPE_CHECKING:
+    from pytensor.tensor.blockwise import Blockwise
+    from pytensor.tensor.nlinalg import SVD, Eigh, EighGrad, MatrixPinv
+    from pytensor.tensor.slinalg import LU, QR, Cholesky, CholeskySolve, Eigvalsh, Solve, SolveTriangular
 
 BATCHED: set[type] = set()
 
@@ -24,7 +29,7 @@ def batched_row(*paths: str) -> Callable[[Row], Row]:
 
 
 @row("tensor.blockwise.Blockwise")
-def _blockwise(op: Any, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
+def _blockwise(op: Blockwise, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
     core = op.core_op
     if isinstance(core, Dot):
         return at.matmul(*inputs)
@@ -53,27 +58,27 @@ def _over(ndim: int, core: Any, op: Any, node: Apply, inputs: Sequence[Converted
 
 
 @batched_row("tensor.slinalg.Cholesky")
-def _cholesky(op: Any, node: Apply, x: Converted) -> Converted:
+def _cholesky(op: Cholesky, node: Apply, x: Converted) -> Converted:
     return linalg.cholesky(x, lower=op.lower, on_error="nan")
 
 
 @batched_row("tensor.slinalg.SolveTriangular")
-def _solve_triangular(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+def _solve_triangular(op: SolveTriangular, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve_triangular(a, b, lower=op.lower, unit_diagonal=op.unit_diagonal, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.CholeskySolve")
-def _cholesky_solve(op: Any, node: Apply, c: Converted, b: Converted) -> Converted:
+def _cholesky_solve(op: CholeskySolve, node: Apply, c: Converted, b: Converted) -> Converted:
     return linalg.cho_solve((c, op.lower), b, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.Solve")
-def _solve(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+def _solve(op: Solve, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve(a, b, assume_a=op.assume_a, lower=op.lower, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.LU")
-def _lu(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _lu(op: LU, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu(a, permute_l=op.permute_l, p_indices=op.p_indices))
 
 
@@ -83,7 +88,7 @@ def _lu_factor(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
 
 
 @batched_row("tensor.slinalg.QR")
-def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+def _qr(op: QR, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     if op.pivoting or op.mode not in ("full", "economic", "r"):
         return performed(op, node, a)
     made = linalg.qr(a, mode={"full": "complete", "economic": "reduced", "r": "r"}[op.mode])
@@ -91,7 +96,7 @@ def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
 
 
 @batched_row("tensor.slinalg.Eigvalsh")
-def _eigvalsh(op: Any, node: Apply, a: Converted, b: Converted = None) -> Converted:
+def _eigvalsh(op: Eigvalsh, node: Apply, a: Converted, b: Converted = None) -> Converted:
     return linalg.eigvalsh(a, b, lower=op.lower)
 
 
@@ -111,7 +116,7 @@ def _inverse(op: Op, node: Apply, a: Converted) -> Converted:
 
 
 @batched_row("tensor.nlinalg.MatrixPinv")
-def _pinv(op: Any, node: Apply, a: Converted) -> Converted:
+def _pinv(op: MatrixPinv, node: Apply, a: Converted) -> Converted:
     return linalg.pinv(a, hermitian=op.hermitian)
 
 
@@ -126,19 +131,19 @@ def _slogdet(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
 
 
 @batched_row("tensor.nlinalg.Eigh")
-def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _eigh(op: Eigh, node: Apply, a: Converted) -> Sequence[Converted]:
     lower = op.lower if hasattr(op, "lower") else op.UPLO == "L"       # PyTensor 3, PyTensor 2
     return list(linalg.eigh(a, lower=lower))
 
 
 @batched_row("tensor.nlinalg.SVD")
-def _svd(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+def _svd(op: SVD, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     made = linalg.svd(a, full_matrices=op.full_matrices, compute_uv=op.compute_uv)
     return list(made) if isinstance(made, tuple) else made
 
 
 @batched_row("tensor.nlinalg.EighGrad")
-def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
+def _eigh_gradient(op: EighGrad, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
                    gv: Converted) -> Converted:
     """The adjoint of a symmetric matrix's spectrum (Giles 2008, 3.1), as a function of one triangle."""
     count = at.arange(w.shape[-1])

@@ -7,7 +7,7 @@
     again(eqn)      recompute or store: here it is decided for an element,
     dear(eqn)       and here for a value of each step of a loop
 
-Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`, `ir.rows`).
+Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`).
 """
 
 from __future__ import annotations

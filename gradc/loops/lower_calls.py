@@ -8,7 +8,7 @@ from gradc.errors import literal
 from gradc.ir.routines import Routine, get_routine
 from gradc.loops.access import Access
 from gradc.loops.lower_values import ValueWriter
-from gradc.loops.nodes import CallInfo, CheckInfo, Expr, For, Invoke, Load, Local, LoopBound, SizeExpr
+from gradc.loops.nodes import CallInfo, CheckInfo, Expr, For, Invoke, Load, Local, SizeExpr
 from gradc.loops.schedule import LOOP_NAMES, CallItem, Leaf
 from gradc.loops.scopes import Scope, cast
 
@@ -41,8 +41,8 @@ def write_call(of: ValueWriter, item: CallItem, scope: Scope, blocked: bool = Fa
     place = tuple([Local(v, "int64") for v in shown[:routine.room(len(shown))]]) if shown else ()
     body: Invoke | For = Invoke(function, tuple(args), tuple(outs), tuple(numbers), failures, place)
     for level, size in reversed(list(enumerate(item.batch))):
-        start: LoopBound = "lo" if blocked and level == 0 else 0
-        stop: LoopBound = "hi" if blocked and level == 0 else size
+        start: Any = "lo" if blocked and level == 0 else 0
+        stop: Any = "hi" if blocked and level == 0 else size
         body = For(LOOP_NAMES[level], start, stop, (body,))
     scope.statements.append(body)
 
@@ -58,7 +58,7 @@ def _function(of: ValueWriter, item: CallItem, routine: Any) -> tuple[Any, tuple
         of.routines[item.routine] = None
         rank = len(item.batch) - item.outer
         found = [(k + 1, kind, routine.message(k, rank)) for k, (kind, _) in enumerate(routine.faults)]
-        function = item.routine
+        function: Any = item.routine
     elif routine.snippet is None:
         of.calls.append(CallInfo(str(routine), item.sources))
         return len(of.calls) - 1, ()

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gradc.ir import dtypes
 from gradc.ir.facts import product_labels
 from gradc.ir.program import Var, tensor
@@ -28,7 +30,6 @@ from gradc.loops.nodes import (
     Index,
     Lit,
     Local,
-    LoopBound,
     Size,
     SizeExpr,
     Store,
@@ -91,8 +92,8 @@ class NestWriter(ValueWriter):
                 self.nest(child, inner)
             else:
                 self._node(child, inner, nested)
-        start: LoopBound = "lo" if blocked else 0
-        stop: LoopBound = "hi" if blocked else nest.size
+        start: Any = "lo" if blocked else 0
+        stop: Any = "hi" if blocked else nest.size
         lanes = 0
         if inner.folds and not nested and not (isinstance(stop, int) and stop <= TARGET.unrolled):
             lanes = TARGET.lanes if len(inner.folds) <= TARGET.shared_loop else TARGET.lanes // 4

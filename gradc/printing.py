@@ -73,7 +73,7 @@ def _perm(op: ops.Transpose) -> str:
     return ",".join("x" if p < 0 else str(p) for p in op.perm)
 
 
-_LABELS: dict[type[ops.OpKind], Callable[[Any, Apply], str]] = {
+_LABELS: dict[type[ops.OpKind], Callable[..., str]] = {
     ops.Map: lambda op, node: f"Elemwise{{{op},no_inplace}}",
     ops.Cast: lambda op, node: f"Elemwise{{Cast{{{op.dtype}}}}}",
     ops.Reduce: _reduce_label,
@@ -208,7 +208,7 @@ def _changed_pieces(op: Any, node: Apply, place: Pieces) -> Pieces:
     return [f"{op.mode}_subtensor(", node.inputs[0], *place, ", ", node.inputs[1], ")"]
 
 
-_PIECES: dict[type[ops.OpKind], Callable[[Any, Apply], Pieces]] = {
+_PIECES: dict[type[ops.OpKind], Callable[..., Pieces]] = {
     ops.Map: _map_pieces,
     ops.Cast: lambda op, node: _call(op.dtype, node.inputs),
     ops.Reduce: _reduce_pieces,

@@ -17,7 +17,6 @@ Not here: whether it pays (`passes.scan_places`, `control.jacobian`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gradc.errors import NoRuleError
 from gradc.ir import ops
@@ -498,7 +497,7 @@ def _assert_row(op: ops.Assert, eqn: Eqn) -> Form:
     return _first_row(op, eqn) if op.error == "shape" else None
 
 
-ROW: dict[type, Callable[[Any, Eqn], Form]] = {
+ROW: dict[type, Callable[..., Form]] = {
     ops.Const: _no_row, ops.Map: _map_row, ops.Cast: _first_row, ops.Reduce: _reduce_row, ops.Cumulate: _along_row,
     ops.ArgReduce: _along_row, ops.Contract: _contract_row, ops.Broadcast: _no_row, ops.Transpose: _transpose_row,
     ops.Reshape: _no_row, ops.Slice: _slice_row, ops.Scatter: _no_row, ops.Gather: _gather_row, ops.ScatterAt: _no_row,

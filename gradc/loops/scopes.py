@@ -27,7 +27,7 @@ class Scope:
     level: int
     parent: Scope | None
     statements: list[Any] = fresh(factory=list)
-    names: dict[Any, Expr] = fresh(factory=dict)
+    names: dict[object, Expr] = fresh(factory=dict)
     folds: list[Fold] = fresh(factory=list)
     after: list[Callable[[Scope], None]] = fresh(factory=list)     # run in the parent once the loop is closed
     closed: bool = False

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from gradc.config import config
 from gradc.ir import ops
@@ -209,7 +208,7 @@ def keep_size_checks(program: Program, state: State) -> Program:
     b = Rewriter(state, _NO_RULES, "checks", program)
     for eqn in program.eqns:                # equal equations (the reciprocals' 1.0) merge: follow what is replaced
         b.adopt(eqn, tuple([state.latest(a) for a in eqn.args]))
-    outputs: list[Any] = [state.latest(v) for v in program.outputs]
+    outputs = [state.latest(v) for v in program.outputs]
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
     for first, second, message in lost:

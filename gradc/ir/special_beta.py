@@ -25,32 +25,29 @@ def gamma_sign(x: Real) -> Real:
 
 @scalar
 def betaln(a: Real, b: Real) -> Real:
-    """log |beta(a, b)|; of positive arguments by Stirling's formula where large terms are not lost in each other.
+    """log |beta(a, b)|; by Stirling's formula where large terms are not lost in each other.
 
-    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b.
+    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b, those below -30 taken by gammaln.
     """
     if a != a or b != b:
         return NAN
-    if a <= 0 or b <= 0:
+    small, large = a if a < b else b, b if a < b else a
+    if small <= 0 and (small < -30 or small == floor(small) or not 3 < large < 1e6):
         return gammaln(a) + gammaln(b) - gammaln(a + b)
-    small = a if a < b else b
-    large = b if a < b else a
-    if large == INFINITY:
-        return -INFINITY
+    if large > 1e100:
+        return -INFINITY if large == INFINITY else gammaln(small) - small * log(large)
     product = 1.0
     while small < 3:
         product *= (small + large) / small
         small += 1
-    if large < small:
-        small, large = large, small
+    small, large = small if small < large else large, large if small < large else small
     while small < 3:
         product *= (small + large) / small
         small += 1
-    if large < small:
-        small, large = large, small
+    small, large = small if small < large else large, large if small < large else small
     ratio = small / large
     value = small * log(small / (small + large)) - (large - 0.5) * log1p(ratio) - 0.5 * log(small) + _HALF_LOG_TWO_PI
-    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(product)
+    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(fabs(product))
 
 
 @scalar

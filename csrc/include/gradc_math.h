@@ -3,7 +3,7 @@
  * Here: helpers that the C column of gradc/ir/scalars.py names, gradc_<function>_<dtype>, and casts,
  * gradc_<from>_to_<to>; beside each its NumPy counterpart ("elementary.x" is x of gradc/ir/elementary.py,
  * which has the same formulas and their sources).  Not here: special functions, whose C text is made of their Python
- * text (gradc/ir/scalar_code.py), loops, buffers, anything with a frame.
+ * text (gradc/ir/scalar_c.py), loops, buffers, anything with a frame.
  *
  * Math that libm has is called by its own name.  Under gcc and glibc on x86-64 the declarations below
  * give those names vector versions (libmvec, at most 4 ulp; compile with -fno-math-errno);

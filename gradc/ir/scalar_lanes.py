@@ -108,9 +108,16 @@ class Lanes(Inline):
         self.line(f"gradc_m {taken} = {around} & {condition};")
         if s.orelse:
             self.line(f"gradc_m not_{taken} = {around} & ~{taken};")
-        self.opened(taken, f"if (gradc_some({taken})) {{")
-        self.block(s.body)
-        self.closed()
+        leaves = s.body[0]
+        if isinstance(leaves, ast.Break) or (isinstance(leaves, ast.Return) and isinstance(
+                leaves.value, (ast.Name, ast.Constant))):           # faster than a branch that some lane takes
+            self.masks.append(taken)
+            self.block(s.body)
+            self.masks.pop()
+        else:
+            self.opened(taken, f"if (gradc_some({taken})) {{")
+            self.block(s.body)
+            self.closed()
         if s.orelse:
             self.opened(f"not_{taken}", f"if (gradc_some(not_{taken})) {{")
             self.block(s.orelse)
@@ -150,9 +157,11 @@ class Lanes(Inline):
 
     def loop(self, step: str, head: str, test: ast.expr | str | None, body: list[ast.stmt]) -> None:
         """A loop while some lane's test holds; `step` is done before each further iteration."""
-        self.count += 1
-        mask = f"m_{self.count}"
-        self.line(f"gradc_m {mask} = {self.mask};")
+        mask = self.mask
+        if test is not None or any(isinstance(n, (ast.Break, ast.Return)) for s in body for n in ast.walk(s)):
+            self.count += 1
+            mask = f"m_{self.count}"
+            self.line(f"gradc_m {mask} = {self.mask};")
         self.loops.append(len(self.masks))
         self.opened(mask, head or f"for (;; {step}) {{")
         if test is not None and not (isinstance(test, ast.Constant) and test.value is True):

@@ -26,6 +26,7 @@ class Lives:
         self.uses = {name: [_Use(0, False, (0,))] for name in parameters}
         self.places: dict[ast.expr, _Use] = {}
         self.loops: set[int] = set()
+        self.whole: set[int] = set()                    # blocks that leave out no lane of those around them
         self.span: dict[int, tuple[int, int]] = {}      # of a block: when it begins and ends
         self.time = 0
         self._block(body, ())
@@ -43,7 +44,8 @@ class Lives:
             start, end = self.span[outer]
             low, high = self.span[inner]
             again = outer in self.loops and not (outer == own[-1] and not first.reads and first.blocks == own)
-            if any(u.reads and (high < u.at <= end or (again and start <= u.at < low)) for u in uses):
+            if inner not in self.whole and any(
+                    u.reads and (high < u.at <= end or (again and start <= u.at < low)) for u in uses):
                 return True
         return self.span[own[-1]][0] > 0 and (first.reads or first.blocks != own)
 
@@ -86,6 +88,9 @@ class Lives:
             if isinstance(s, ast.For):
                 self._reads(s.iter, blocks)
             self.loops.add(len(self.span))
+            if isinstance(s, ast.For) and not any(isinstance(n, (ast.Break, ast.Return)) or (
+                    isinstance(n, ast.Name) and n.id == "int") for n in ast.walk(s)):
+                self.whole.add(len(self.span))
             self._block(s.body, blocks, s.test if isinstance(s, ast.While) else None)
         else:
             self._reads(s, blocks)

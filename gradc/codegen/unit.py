@@ -17,7 +17,8 @@ from gradc.codegen.printer import Printer, listed, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
-from gradc.ir.scalar_code import ScalarFunction, c_functions
+from gradc.ir.scalar_c import c_functions
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops import look
 from gradc.loops.nodes import (

@@ -224,6 +224,8 @@ def mean(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepd
     Error: that of `sum`, and two roundings (of the number of elements, and of the quotient).
     """
     x = as_tensor_variable(x)
+    if dtype is None and x.type.dtype == "float16":
+        return cast(mean(cast(x, "float32"), axis, None, keepdims, acc_dtype), "float16")
     if dtype is None and x.type.dtype in dtypes.DISCRETE:
         dtype = "float64"
     axes = normalize_axes(axis, x, "mean")
@@ -243,6 +245,8 @@ def var(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool =
     Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), eq. 1.7.
     """
     x = as_tensor_variable(x)
+    if x.type.dtype == "float16":
+        return cast(var(cast(x, "float32"), axis, ddof, keepdims, corrected), "float16")
     axes = normalize_axes(axis, x, "var")
     deviation = ew.sub(x, mean(x, axes, keepdims=True))
     if deviation.type.dtype in dtypes.COMPLEX:

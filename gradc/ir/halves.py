@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from gradc.ir import ops
+from gradc.ir.facts import facts
 from gradc.ir.program import Builder, Eqn, Program, Var, bodies, tensor
 from gradc.ir.types import TensorType
 from gradc.record import replace
@@ -107,6 +108,11 @@ def _results(b: Builder, eqn: Eqn, made: Sequence[Var]) -> list[Value]:
 
 
 def _computed(b: Builder, eqn: Eqn, args: Sequence[Value]) -> list[Value]:
+    """In float32; but a user's code has what it asks for."""
+    called = facts(eqn.op).routine
+    if called is not None and not isinstance(called(eqn.op), str):
+        made = b.equation(eqn.op, list(map(_kept, args)), eqn.out.name, [v.type for v in eqn.outs])
+        return [_taken(b, v) for v in made.outs]
     return _results(b, eqn, b.equation(eqn.op, list(map(_wide, args)), eqn.out.name).outs)
 
 
@@ -135,14 +141,6 @@ def _written(b: Builder, eqn: Eqn, args: Sequence[Value]) -> list[Value]:
 def _joined(b: Builder, eqn: Eqn, args: Sequence[Value]) -> list[Value]:
     kept = all([isinstance(x, Half) and x.kept is not None for x in args])
     return (_moved if kept else _computed)(b, eqn, args)
-
-
-def _called(b: Builder, eqn: Eqn, args: Sequence[Value]) -> list[Value]:
-    """Routines compute in float32; a user's code has what it asks for."""
-    if isinstance(eqn.op.routine, str):
-        return _computed(b, eqn, args)
-    made = b.equation(eqn.op, list(map(_kept, args)), eqn.out.name, [v.type for v in eqn.outs])
-    return [_taken(b, v) for v in made.outs]
 
 
 def _body(program: Program, given: Sequence[Var], finish: Callable[[list[Value]], list[Var]]) -> Program:
@@ -180,6 +178,6 @@ def _cond(b: Builder, eqn: Eqn, args: Sequence[Value]) -> list[Value]:
 
 
 _RULES: dict[type, Callable[[Builder, Eqn[Any], Sequence[Value]], list[Value]]] = {
-    ops.Const: _constant, ops.Cast: _cast, ops.Call: _called, ops.Scan: _scan, ops.Cond: _cond, ops.Concat: _joined,
+    ops.Const: _constant, ops.Cast: _cast, ops.Scan: _scan, ops.Cond: _cond, ops.Concat: _joined,
     ops.ShapeOf: _moved, ops.Assert: _moved, **dict.fromkeys(ops.VIEWS, _moved), **dict.fromkeys(ops.WRITES, _written),
 }

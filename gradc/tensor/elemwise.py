@@ -290,6 +290,7 @@ _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
 def _compared(fn: str, x: TensorLike, y: TensorLike) -> TensorVariable:
     """A comparison; uint64 and signed integers, whose common dtype is float64, are compared exactly, as in NumPy 2."""
     result = elementwise(fn, x, y)
+    assert result.owner is not None
     a, b = result.owner.inputs
     if "uint64" not in (a.type.dtype, b.type.dtype) or not {a.type.dtype, b.type.dtype} & set(dtypes.SIGNED):
         return result

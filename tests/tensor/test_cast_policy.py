@@ -1,7 +1,8 @@
 """`config.cast_policy`: the dtypes of Python numbers, against NumPy's own promotion and Aesara's documented results.
 
 "weak" is tested against NumPy 2 itself.  It differs in four things, which are named here: functions with values in the
-reals give float32 for integers of 8 bits (NumPy: float16), `hypot` has a complex form, a negative power of integers is an integer, and `where` does not wrap around.
+reals give float32 for integers of 8 bits (NumPy: float16), `hypot` has a complex form, a negative power of integers is
+an integer, and `where` does not wrap around.
 """
 
 from __future__ import annotations

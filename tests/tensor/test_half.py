@@ -11,6 +11,8 @@ import pytest
 import gradc
 import gradc.tensor as at
 from gradc.gradient import Rop
+from gradc.graph.basic import Apply
+from gradc.graph.op import Op
 from gradc.ir.convert import to_program
 from gradc.ir.halves import in_floats
 from gradc.ir.program import equations
@@ -205,6 +207,28 @@ def test_what_does_not_take_float16_says_so() -> None:
                        (lambda: h & 1, "and_"), (lambda: at.bincount(h), "bincount")]:
         with pytest.raises(TypeError, match=rf"{name}.*float16.*test_half.py"):
             made()
+
+
+class Twice(Op):
+    """A user's Op that is given float16, and gives it."""
+
+    __props__ = ()
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
+        assert inputs[0].dtype == HALF
+        outputs[0][0] = inputs[0] * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_users_ops_are_given_float16(mode: str) -> None:
+    x = half("x")
+    f = gradc.function([x], at.exp(Twice()(x / 3)), mode=mode)
+    a = HALF([1, 2, 5])
+    twice = 2 * (a.astype("float32") / np.float32(3)).astype(HALF)
+    np.testing.assert_allclose(f(a).astype("float64"), np.exp(twice.astype("float64")), rtol=1.01 * EPS)
 
 
 def _cases() -> list[tuple[Case, list[Any], list[Any]]]:

@@ -184,7 +184,7 @@ def test_inputs_that_are_given() -> None:
     for wrong in ({"c": 1}, {3: 1}):
         with pytest.raises(GraphError, match="has the inputs a, x, b"):
             f.low_level("double (double)", given=wrong)  # type: ignore[arg-type]
-    with pytest.raises(TypeMismatchError, match='Bad input argument "b"'):
+    with pytest.raises(BadArgumentError, match='Bad input argument "b"'):
         f.low_level("double (double)", given={"a": 2, "b": np.ones((2, 2))})
 
 

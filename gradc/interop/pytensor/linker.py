@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ class GradcLinker(JITLinker):
         inputs = [convert.variable(v) for v in fgraph.inputs]
         outputs = convert.expressions(fgraph.inputs, fgraph.outputs, order or fgraph.toposort(), inputs)
         checks = {node.op.msg: node.op.exc_type for node in fgraph.apply_nodes if hasattr(node.op, "exc_type")}
-        function = gradc.function(inputs, outputs, on_unused_input="ignore", name=fgraph.name or "pytensor")
+        function = gradc.function(inputs, outputs, on_unused_input="ignore", name=_title(fgraph.name))
         return _raising(function, checks) if checks else function
 
     def jit_compile(self, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +49,11 @@ class GradcLinker(JITLinker):
     def create_thunk_inputs(self, storage_map: dict[Any, list[Any]]) -> list[list[Any]]:
         """The cells of the inputs, in order."""
         return [storage_map[v] for v in self.fgraph.inputs]
+
+
+def _title(name: str | None) -> str:
+    """The name that a user gave a function; PyTensor's own is a line number, which kernels must not depend on."""
+    return "pytensor" if name is None or re.search(r":\d+$", name) else name
 
 
 def _raising(function: Callable[..., Any], checks: dict[str, type[BaseException]]) -> Callable[..., Any]:

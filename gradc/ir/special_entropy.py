@@ -1,4 +1,7 @@
-"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials, written once as `scalar_code` says."""
+"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials.
+
+Written once, as `scalar_code` says.
+"""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ BY_DIFFERENCES = {"gammainc_slope", "betainc_slope"}      # their derivatives by
 NOT_HOLOMORPHIC = {"nextafter", "abs", "copysign", "mod", "floor_divide", "real", "conj", "deg2rad", "rad2deg"}
 DIFFERENTIABLE = [(row.name, k) for row in ROWS.values() for k, d in enumerate(row.d)
                   if callable(d) and row.rule != "pair"       # by both parts: tests/autodiff/test_complex.py
-                  and row.name != "exp_difference"]           # its third argument is the difference of the others: below
+                  and row.name != "exp_difference"]           # with the difference of both: below
 
 
 def test_every_row_has_one_entry_per_argument():

@@ -29,6 +29,7 @@ static GRADC_INLINED gradc_v gradc_choose(gradc_m m, gradc_v a, gradc_v b)
 }
 static GRADC_INLINED bool gradc_some(gradc_m m) { return __builtin_ia32_movmskpd256((gradc_v)m) != 0; }
 static GRADC_INLINED gradc_v gradc_fma_v(gradc_v a, gradc_v b, gradc_v c) { return __builtin_ia32_vfmaddpd256(a, b, c); }
+static GRADC_INLINED gradc_v gradc_square_rest_v(gradc_v x) { return gradc_fma_v(x, x, -(x * x)); }
 static GRADC_INLINED gradc_v gradc_fabs_v(gradc_v x) { return (gradc_v)((gradc_m)x & INT64_MAX); }
 static GRADC_INLINED gradc_v gradc_copysign_v(gradc_v x, gradc_v y)
 {
@@ -90,6 +91,7 @@ static GRADC_INLINED gradc_m gradc_ne(gradc_v a, gradc_v b) { return -(gradc_m)(
 static GRADC_INLINED gradc_v gradc_choose(gradc_m m, gradc_v a, gradc_v b) { return m ? a : b; }
 static GRADC_INLINED bool gradc_some(gradc_m m) { return m != 0; }
 static GRADC_INLINED gradc_v gradc_fma_v(gradc_v a, gradc_v b, gradc_v c) { return GRADC_FMA_f64(a, b, c); }
+static GRADC_INLINED gradc_v gradc_square_rest_v(gradc_v x) { return gradc_square_rest_f64(x); }
 static GRADC_INLINED gradc_v gradc_fabs_v(gradc_v x) { return fabs(x); }
 static GRADC_INLINED gradc_v gradc_copysign_v(gradc_v x, gradc_v y) { return copysign(x, y); }
 static GRADC_INLINED gradc_v gradc_floor_v(gradc_v x) { return floor(x); }

@@ -83,6 +83,17 @@ static inline float _Complex gradc_complex_f32(float x, float y) { return __buil
 /* Of functions without branches: a loop that calls one is vector code only where it stands in the loop. */
 #define GRADC_INLINED inline __attribute__((always_inline))
 
+/* scalar_math.square_rest: x * x less what it is rounded to. */
+static inline double gradc_square_rest_f64(double x)
+{
+#ifdef __FMA__
+    return __builtin_fma(x, x, -(x * x));
+#else
+    const double c = 134217729.0 * x, high = c - (c - x), low = x - high;
+    return ((high * high - x * x) + 2 * high * low) + low * low;
+#endif
+}
+
 /* ------------------------------------------------------------------------------------- c ? x : y */
 
 /* x and y are values, computed before: no branch, hence no load in one.  gcc makes branches of ?:, moves loads into

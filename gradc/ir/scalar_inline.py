@@ -212,14 +212,20 @@ class Inline:
     fma = "GRADC_FMA_f64"
 
     def polynomial(self, table: tuple[float, ...], x: str) -> str:
-        """By Horner's rule; a long one in halves, even and odd powers, which a CPU computes at the same time."""
+        """By Horner's rule; a long one in two or four parts, of every second or fourth power: a CPU has them in flight
+        at the same time."""
         self.count += 1
-        at, square = f"at_{self.count}", f"square_{self.count}"
+        at, square, fourth = (f"{word}_{self.count}" for word in ("at", "square", "fourth"))
         self.line(f"const {self.types['double']} {at} = {x};")
         if len(table) < 6:
             return self.horner(table, at)
         self.line(f"const {self.types['double']} {square} = {at} * {at};")
-        return f"{self.fma}({self.horner(table[1::2], square)}, {at}, {self.horner(table[::2], square)})"
+        if len(table) < 10:
+            return f"{self.fma}({self.horner(table[1::2], square)}, {at}, {self.horner(table[::2], square)})"
+        self.line(f"const {self.types['double']} {fourth} = {square} * {square};")
+        low, high = [f"{self.fma}({self.horner(table[k + 1::4], fourth)}, {at}, {self.horner(table[k::4], fourth)})"
+                     for k in (0, 2)]
+        return f"{self.fma}({high}, {square}, {low})"
 
     def horner(self, table: tuple[float, ...], x: str) -> str:
         text = self.splat(self.literal(table[-1]))

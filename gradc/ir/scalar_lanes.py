@@ -11,7 +11,7 @@ from gradc.ir.scalar_inline import ARITHMETIC, Inline
 from gradc.ir.scalar_lives import Lives
 
 _CHEAP = (scalar_math.fabs, scalar_math.floor, scalar_math.rint, scalar_math.select, scalar_math.horner,
-          scalar_math.copysign, scalar_math.both, scalar_math.either)
+          scalar_math.copysign, scalar_math.both, scalar_math.either, scalar_math.square_rest)
 
 
 class Lanes(Inline):

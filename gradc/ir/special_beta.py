@@ -81,7 +81,7 @@ def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
 
 @scalar
 def beta_fraction(a: Real, b: Real, x: Real, y: Real) -> Real:
-    """The incomplete beta function over its `beta_prefix`, by the even part of the continued fraction NIST DLMF 8.17.22.
+    """betainc over its `beta_prefix`, by the even part of the continued fraction NIST DLMF 8.17.22.
 
     Source: A. Didonato and A. Morris, ACM Trans. Math. Softw. 18 (1992) 360-373 (9).  Its convergents p/q are
     computed by their recurrence, three of them by one division.

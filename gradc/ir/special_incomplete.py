@@ -1,16 +1,17 @@
-"""The incomplete gamma functions, their derivatives and inverses, written once as `scalar_code` says."""
+"""The gamma function, the incomplete ones, their derivatives and inverses, written once as `scalar_code` says."""
 
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, erfc, exp, expm1, fabs, horner, log, log1p, power, sqrt
+from gradc.ir.scalar_math import Real, copysign, erfc, exp, expm1, fabs, floor, horner, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
-from gradc.ir.special_gamma import _NEAR_P, _NEAR_Q, _STIRLING, gammaln, psi
+from gradc.ir.special_gamma import _NEAR_P, _NEAR_Q, _STIRLING, gammaln, psi, sin_pi
 
 INFINITY = float("inf")
 NAN = float("nan")
 _TWO_PI = 6.283185307179586
-_HALF_LOG_TWO_PI = 0.9189385332046728
+_ROOT_TWO_PI = 2.5066282746310007
+_PI = 3.141592653589793
 LARGE = 200.0       # from which on Temme's expansion is used near a
 
 
@@ -53,6 +54,29 @@ def reciprocal_gamma_plus_one(a: Real) -> Real:
         product *= a
         a -= 1
     return horner(_RECIPROCAL, a) / product
+
+
+@scalar
+def gamma(x: Real) -> Real:
+    """The gamma function; nan at negative integers, a signed infinity at 0.
+
+    Below 12 a quotient of a product and a polynomial, then by Stirling's formula; below 0 by reflection.
+    """
+    if x == 0 or x != x:
+        return copysign(INFINITY, x) if x == 0 else x
+    a = fabs(x)
+    if not a < 180 or (x < 0 and x == floor(x)):
+        return INFINITY if x > 0 else NAN if x == floor(x) else 0.0
+    if a < 12:
+        product, u = 1.0, a
+        while u >= 1:
+            product *= u
+            u -= 1
+        value, half = product / (a * horner(_RECIPROCAL, u)), 1.0
+    else:
+        half = power(a, 0.5 * a - 0.25)         # so that nothing overflows before its time
+        value = half * exp(-a) * (_ROOT_TWO_PI * exp(stirling(a)))
+    return value * half if x > 0 else -_PI / (sin_pi(a) * (a * value)) / half
 
 
 @scalar
@@ -152,7 +176,7 @@ def gamma_temme(a: Real, x: Real, side: Real) -> Real:
 
 @scalar
 def gamma_tail(a: Real, x: Real, side: Real, prefix: Real) -> Real:
-    """The lower tail for side = -1, the upper one for 1, for 0 < a, x < inf; prefix: `gamma_prefix` unless near_large."""
+    """The lower tail for side = -1, the upper one for 1; 0 < a, x < inf; prefix: `gamma_prefix` unless near_large."""
     if near_large(a, x) > 0:
         return gamma_temme(a, x, side)
     if prefix == 0:

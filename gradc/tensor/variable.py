@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -43,12 +44,16 @@ R = TypeVar("R")
 X = TypeVar("X")
 
 
+@cache
+def _parameters(fn: Callable[..., object]) -> frozenset[str]:
+    return frozenset(inspect.signature(fn).parameters)
+
+
 def _method(fn: Callable[Concatenate[X, P], R]) -> Callable[Concatenate[X, P], R]:
     """A method that is a function of gradc, or with options that only NumPy has, NumPy's."""
-    own = frozenset(inspect.signature(fn).parameters)
 
     def method(self: X, *args: P.args, **options: P.kwargs) -> R:
-        if options and not own.issuperset(options) and fn.__name__ in numpy_api.FUNCTIONS:
+        if options and fn.__name__ in numpy_api.FUNCTIONS and not _parameters(fn).issuperset(options):
             return numpy_api.call(fn.__name__, (self, *args), options)
         return fn(self, *args, **options)
 

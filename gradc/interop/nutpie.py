@@ -41,10 +41,10 @@ class CompiledModel(compile_pymc.CompiledPyMCModel):
                 raise GraphError(f"data {quoted(name)} has {data[name].ndim} dimension(s), got {new.ndim}"
                                  f"{at(user_line())}")
             data[name] = new
-        return dataclasses.replace(
-            self, shared_data=data,
-            compiled_logp_func=_density(self.logp_func, self.n_dim, data),
-            compiled_expand_func=_expansion(self.expand_func, self.n_dim, self.n_expanded, data))
+        changed: dict[str, Any] = {
+            "shared_data": data, "compiled_logp_func": _density(self.logp_func, self.n_dim, data),
+            "compiled_expand_func": _expansion(self.expand_func, self.n_dim, self.n_expanded, data)}
+        return dataclasses.replace(self, **changed)
 
 
 def compile_pymc_model(model: pymc.Model, *, initial_points: Mapping[Any, Any] | None = None,

@@ -2,8 +2,8 @@
 
     python -m benchmarks.pymc_models [--models radon,kalman] [--backends GRADC,NUMBA] [--write]
 
-Needs PyMC, numba, jax and nutpie in this environment (`make bench-pymc`).  Each figure is of a process of its own, which
-sees empty caches (cold) or those that the one before left (warm).  Seconds are CPU time of the process and of
+Needs PyMC, numba, jax and nutpie in this environment (`make bench-pymc`).  Each figure is of a process of its own,
+which sees empty caches (cold) or those that the one before left (warm).  Seconds are CPU time of the process and of
 the compilers that it starts: on one thread, what a quiet machine takes.
 """
 
@@ -93,8 +93,8 @@ def in_process(kind: str, name: str, backend: str, folder: str) -> dict[str, flo
                    "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                    "GRADC_CACHE_DIR": f"{folder}/gradc", "NUMBA_CACHE_DIR": f"{folder}/numba",
                    "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor"}
-    ended = subprocess.run([sys.executable, "-W", "ignore", "-m", "benchmarks.pymc_models", "--one", kind, name, backend],
-                           env=environment, capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-W", "ignore", "-m", "benchmarks.pymc_models", "--one", kind, name, backend]
+    ended = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
         print(f"{name} {backend}: {ended.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return None

@@ -41,10 +41,10 @@ class CompiledModel(compile_pymc.CompiledPyMCModel):
                 raise GraphError(f"data {quoted(name)} has {data[name].ndim} dimension(s), got {new.ndim}"
                                  f"{at(user_line())}")
             data[name] = new
-        return dataclasses.replace(
-            self, shared_data=data,
-            compiled_logp_func=_density(self.logp_func, self.n_dim, data),
-            compiled_expand_func=_expansion(self.expand_func, self.n_dim, self.n_expanded, data))
+        changed: dict[str, Any] = {
+            "shared_data": data, "compiled_logp_func": _density(self.logp_func, self.n_dim, data),
+            "compiled_expand_func": _expansion(self.expand_func, self.n_dim, self.n_expanded, data)}
+        return dataclasses.replace(self, **changed)
 
 
 def compile_pymc_model(model: pymc.Model, *, initial_points: Mapping[Any, Any] | None = None,
@@ -72,7 +72,8 @@ def compile_pymc_model(model: pymc.Model, *, initial_points: Mapping[Any, Any] |
     dims, coords = compile_pymc._prepare_dims_and_coords(model, shape_info)
     return CompiledModel(
         _n_dim=n_dim, dims=dims, _coords=coords, _shapes={name: tuple(shape) for name, _, shape in zip(*shape_info)},
-        compiled_logp_func=_density(logp, n_dim, data), compiled_expand_func=_expansion(expand, n_dim, n_expanded, data),
+        compiled_logp_func=_density(logp, n_dim, data),
+        compiled_expand_func=_expansion(expand, n_dim, n_expanded, data),
         initial_point_func=point, shared_data=data, user_data=np.zeros(1), n_expanded=n_expanded, shape_info=shape_info,
         logp_func=logp, expand_func=expand)
 

@@ -19,8 +19,8 @@ from gradc.interop.nutpie import compile_pymc_model  # noqa: E402
 from tests.pytensor.models import MODELS  # noqa: E402
 
 
-def sample(compiled: Any, **options: Any) -> Any:
-    return nutpie.sample(compiled, draws=1000, tune=500, chains=2, cores=2, seed=1, progress_bar=False, **options).posterior
+def sample(compiled: Any) -> Any:
+    return nutpie.sample(compiled, draws=1000, tune=500, chains=2, cores=2, seed=1, progress_bar=False).posterior
 
 
 def check_mean_of_normal(draws: np.ndarray, y: np.ndarray) -> None:

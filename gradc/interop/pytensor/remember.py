@@ -1,6 +1,6 @@
 """What came of a user's graph, for the next process: PyTensor's rewrites take most of a warm start.
 
-The key of a graph is made before PyTensor rewrites it: of its Ops and types, constants, lines of the user's file, of the
+The key of a graph is made before PyTensor rewrites it: of its Ops and types, constants, lines of the user's file, the
 rewrites in force and of the versions of PyTensor, PyMC and gradc.  Under it the cache of kernels holds the gradc
 function that the rewritten graph became, pickled.  Where it is found the graph becomes one node, a `KernelOp`, and no
 rewrite runs.  Graphs with Ops of which gradc can't tell what they do (the user's own, draws by `rng_fn`) have no key.
@@ -231,7 +231,7 @@ class KernelOp(Op):
 
 
 class Remembered(GraphRewriter):
-    """The first of all rewrites: a KernelOp in place of a graph that is known, on which the others have nothing to do."""
+    """The first of all rewrites: a KernelOp in place of a graph that is known, where the others have nothing to do."""
 
     def add_requirements(self, fgraph: FunctionGraph) -> None:
         """None."""

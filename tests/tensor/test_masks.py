@@ -149,8 +149,9 @@ def test_one_true_element_beside_index_arrays(mode: Any) -> None:
     f = gradc.function([y, m, i, other], [part, y[m, i], grad((part ** 2).sum(), y), at.set_subtensor(y[m, i], 7.0),
                                           at.inc_subtensor(part, 1.0), y[m, other]], mode=mode)
     values = np.random.default_rng(5).normal(size=(3, 4, 5))
-    for mask, where, two in (([0, 1, 0], [1, 2, 3], [1, 0, 1, 1]), ([1, 0, 0], [1], [0, 0, 0, 1]), ([0, 0, 1], [], [0] * 4),
-                             ([1, 1, 1], [1, 1, 2], [1, 1, 1, 0]), ([1, 1, 1], [3, 0, 2], [0, 1, 0, 0])):
+    for mask, where, two in (([0, 1, 0], [1, 2, 3], [1, 0, 1, 1]), ([1, 0, 0], [1], [0, 0, 0, 1]),
+                             ([0, 0, 1], [], [0] * 4), ([1, 1, 1], [1, 1, 2], [1, 1, 1, 0]),
+                             ([1, 1, 1], [3, 0, 2], [0, 1, 0, 0])):
         mask, where, two = np.array(mask, bool), np.array(where, int), np.array(two, bool)
         a, b, c = values.copy(), values.copy(), np.zeros_like(values)
         a[mask, where] = 7

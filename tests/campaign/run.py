@@ -121,13 +121,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     made_by = {c: [builds.production(f"x86-64-{t}", c, options.flags.split()) for t in targets]
                for c in ["", *compilers]}
     state, reference = State(options.state, options.seed), builds.reference()
-    print("builds:", ", ".join(w.name for w in (reference, *sum(made_by.values(), []))), " seed", state.seed, flush=True)
+    every = [way for made in made_by.values() for way in made]
+    print("builds:", ", ".join(w.name for w in (reference, *every)), " seed", state.seed, flush=True)
     while (nests := state.nests.get(reference.name, 0)) < options.nests or \
             state.programs.get(reference.name, 0) < options.programs:
         made = hand_made(state.seed + state.batch, min(PER_BATCH, -(-max(options.nests - nests, 0) // PER_KERNEL)))
         left = options.programs - state.programs.get(reference.name, 0)
         made += gradcs_own(state.seed + state.batch, max(0, min(PROGRAMS, left)))
-        ways = [reference, *sum([made_by[c] for c in ["", *rotated(compilers, state.batch, options.rotate)]], [])]
+        in_turn = ["", *rotated(compilers, state.batch, options.rotate)]
+        ways = [reference, *[way for c in in_turn for way in made_by[c]]]
         reported = set()
         for fault in compare(made, ways):
             if (fault.case, fault.build) not in reported:

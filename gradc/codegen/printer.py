@@ -514,7 +514,7 @@ class Printer:
                f"{len(s.outs)}, &{self.names[batch.var]}, {self.bound(batch.stop)}"
 
 
-_STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
+_STATEMENT: dict[type, Callable[..., None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
     Invoke: Printer.call,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Args = Sequence[Any]        # variables of a graph or Vars, as who asks has them
 Sizing: TypeAlias = Any     # `Shapes`, `Static` or a kernel's size code: each has dimensions of its own kind
 Known = Sequence["Dim | None"] | None       # dimensions of a result; None: only the result itself can tell
-Rule: TypeAlias = "Callable[[Sizing, Any, Args], Sequence[Known]]"
+Rule: TypeAlias = "Callable[..., Sequence[Known]]"
 
 OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 

@@ -43,7 +43,8 @@ def erfcx_of_positive(x: Real) -> Real:
     a = select(x < 1e100, x, 1e100)
     below, two = a + 3.75, 1 + 2 * a
     inverse = 1 / (below * two)
-    return horner(_ERFCX, (a - 3.75) * two * inverse) * (below * inverse)
+    value = horner(_ERFCX, (a - 3.75) * two * inverse) * (below * inverse)
+    return select(x < 1e100, value, 0.5641895835477563 / x)         # 1/(sqrt(pi) x)
 
 
 @branch_free

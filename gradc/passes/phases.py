@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from gradc.config import config
 from gradc.ir import ops
@@ -18,7 +17,19 @@ from gradc.ir.check import check
 from gradc.ir.complex_parts import in_parts
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
-from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, orders, shapes, specialize, stabilize
+from gradc.passes import (
+    algebra,
+    canonicalize,
+    chains,
+    definite,
+    fold,
+    gathers,
+    joins,
+    orders,
+    shapes,
+    specialize,
+    stabilize,
+)
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
 from gradc.passes.pattern import Rule, Table
@@ -31,7 +42,7 @@ from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last
 from gradc.passes.sums import wide_sums
 from gradc.record import record
 
-_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES + orders.RULES
+_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES + definite.RULES + orders.RULES
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES + stabilize.DERIVATIVES
 
 
@@ -200,7 +211,7 @@ def keep_size_checks(program: Program, state: State) -> Program:
     b = Rewriter(state, _NO_RULES, "checks", program)
     for eqn in program.eqns:                # equal equations (the reciprocals' 1.0) merge: follow what is replaced
         b.adopt(eqn, tuple([state.latest(a) for a in eqn.args]))
-    outputs: list[Any] = [state.latest(v) for v in program.outputs]
+    outputs = [state.latest(v) for v in program.outputs]
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
     for first, second, message in lost:

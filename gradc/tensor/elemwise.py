@@ -8,21 +8,23 @@ Complex numbers: all functions that NumPy has for them, with its branch cuts and
 in the last place of the absolute value of the result.  A real number beside a complex one is not made complex first, so
 that the real part of 2 * z stays what it is where the imaginary part of z is inf (NumPy: nan).  Where a part of an
 argument is inf or nan, other functions may give nan where annex G of C99 has a limit.
-Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
-bits give float32 and wider ones float64.
+Dtype rules, named in the docstrings: *common* = NumPy promotion, Python numbers as `config.cast_policy` says
+(`tensor.convert.together`); *floating* = common, integers of up to 16 bits give float32 and wider ones float64.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradc.config import config
 from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Variable, apply, user_line
+from gradc.ir.graph import Constant, Variable, apply, user_line
 from gradc.ir.types import TensorType
-from gradc.tensor.convert import as_tensor_variable, cast, constant, number
+from gradc.tensor.convert import as_tensor_variable, cast, constant, converted, meeting, number, together
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
@@ -50,12 +52,16 @@ def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
     op = _MAPS.get(fn)
     if op is None:
         op = _MAPS[fn] = ops.Map(fn)
+    if config.cast_policy != "custom" or (len(args) > 1 and any([a.__class__ is float for a in args])):
+        return apply(op, *meeting(fn, args))
     return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else
                        number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
                        for a in args])
 
 
-def _fold(fn: str, x: TensorLike, y: TensorLike, more: tuple[TensorLike, ...]) -> TensorVariable:
+def _fold(fn: str, x: TensorLike, y: TensorLike, more: Sequence[TensorLike]) -> TensorVariable:
+    if more:
+        x, y, *more = together((x, y, *more))
     result = elementwise(fn, x, y)
     for z in more:
         result = elementwise(fn, result, z)
@@ -278,34 +284,53 @@ def clip(x: TensorLike, min: TensorLike, max: TensorLike) -> TensorVariable:
     return elementwise("clip", x, min, max)
 
 
+_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
+
+
+def _compared(fn: str, x: TensorLike, y: TensorLike) -> TensorVariable:
+    """A comparison; uint64 and signed integers, whose common dtype is float64, are compared exactly, as in NumPy 2."""
+    result = elementwise(fn, x, y)
+    assert result.owner is not None
+    a, b = result.owner.inputs
+    if "uint64" not in (a.type.dtype, b.type.dtype) or not {a.type.dtype, b.type.dtype} & set(dtypes.SIGNED):
+        return result
+    if b.type.dtype == "uint64":
+        fn, a, b = _MIRRORED.get(fn, fn), b, a
+    same = elementwise(fn, a, converted(b, "uint64"))
+    if isinstance(b, Constant) and (b.data >= 0).all():
+        return same
+    negative = elementwise("lt", b, number(0))
+    return or_(negative, same) if fn in ("gt", "ge", "neq") else and_(invert(negative), same)
+
+
 def eq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x == y, elementwise (the operator `==` is identity of variables).  Dtype: bool."""
-    return elementwise("eq", x, y)
+    return _compared("eq", x, y)
 
 
 def neq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x != y, elementwise.  Dtype: bool."""
-    return elementwise("neq", x, y)
+    return _compared("neq", x, y)
 
 
 def lt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x < y.  Dtype: bool."""
-    return elementwise("lt", x, y)
+    return _compared("lt", x, y)
 
 
 def le(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x <= y.  Dtype: bool."""
-    return elementwise("le", x, y)
+    return _compared("le", x, y)
 
 
 def gt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x > y.  Dtype: bool."""
-    return elementwise("gt", x, y)
+    return _compared("gt", x, y)
 
 
 def ge(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x >= y.  Dtype: bool."""
-    return elementwise("ge", x, y)
+    return _compared("ge", x, y)
 
 
 def isnan(x: TensorLike) -> TensorVariable:
@@ -357,8 +382,7 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
     Source: numpy.isclose, whose values are matched.
     """
-    a = as_tensor_variable(a)
-    b = as_tensor_variable(b)
+    a, b = together((a, b), converting=False)
     if a.type.dtype in dtypes.DISCRETE and b.type.dtype in dtypes.DISCRETE:
         a, b = cast(a, "float64"), cast(b, "float64")
     near = le(abs(sub(a, b)), add(np.float64(atol), mul(np.float64(rtol), abs(b))))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.facts import permutation, reads
@@ -21,7 +22,17 @@ from gradc.ir.graph import Constant, Variable, apply, describe, is_tensor, user_
 from gradc.record import record
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
-from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
+from gradc.tensor.convert import (
+    as_tensor_variable,
+    cast,
+    constant,
+    has_variable,
+    is_python_number,
+    size_constant,
+    size_of,
+    sizes_of,
+    together,
+)
 from gradc.tensor.masks import flatnonzero
 from gradc.tensor.reduce import multiply_sizes
 from gradc.tensor.types import TensorLike
@@ -108,7 +119,7 @@ def _axes(entry: Entry) -> int:
     return int(entry is not None and entry is not Ellipsis)
 
 
-def getitem(x: TensorVariable, key: Any) -> TensorVariable:
+def getitem(x: TensorVariable, key: object) -> TensorVariable:
     """`x[key]`.
 
     Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit (of a mask, at run time
@@ -301,7 +312,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     return value
 
 
-def _transposed_back(what: str, value: Any, node: Any) -> Any:
+def _transposed_back(what: str, value: Any, node: Any) -> object:
     """`value`, which fits the result of `node`, a permutation, with the axes of its argument."""
     perm, have = node.op.perm, value.type.ndim
     if have > len(perm):
@@ -316,11 +327,13 @@ def _transposed_back(what: str, value: Any, node: Any) -> Any:
     return build.reorder(graph, value, back)
 
 
-def _fit(value: Any, part: Any, what: str, mode: str) -> Any:
+def _fit(value: Any, part: Any, what: str, mode: str) -> object:
     """`value` in the dtype of `part`; it is set by any cast to a real dtype, and added by those of the same kind."""
     want = part.type.dtype
     if isinstance(value, (int, float)) and not isinstance(value, bool) and want in dtypes.CONTINUOUS:
         return constant(value, dtype=want)
+    if config.cast_policy == "weak" and is_python_number(value):
+        value = together((part, value), converting=False)[1]
     value = as_tensor_variable(value)
     have = value.type.dtype
     if have == want:

@@ -48,25 +48,34 @@ static int outside(gradc_frame *frame, int64_t index, int64_t size)
     return INDEX_FAULT;
 }
 
+/* Does each row have its entries among that many?  *whole: each entry is one of just one row, in their order. */
+static GRADC_CLONES int fit(int64_t count, const int32_t *restrict begin, const int32_t *restrict end, int64_t entries,
+                            int *whole)
+{
+    const int32_t most = entries < INT32_MAX ? (int32_t)entries : INT32_MAX;
+    int32_t wrong = 0, gaps = count ? begin[0] : 0;
+    for (int64_t i = 0; i < count; ++i)
+        wrong |= (begin[i] < 0) | (end[i] < begin[i]) | (end[i] > most);
+    for (int64_t i = 1; i < count; ++i)
+        gaps |= begin[i] ^ end[i - 1];
+    *whole = !gaps && (count ? end[count - 1] : 0) == entries;
+    return !wrong;
+}
+
 /* The first three arrays; numbers: rows, entries.  A fault unless each row has its entries among these. */
 static int rows_of(gradc_frame *frame, const void *const *in, const int64_t *numbers, rows *of)
 {
     *of = (rows){numbers[0], numbers[1], 1, in[0], in[1], in[2]};
-    int64_t before = 0;
-    for (int64_t i = 0; i < of->count; ++i) {
-        const int32_t begin = of->begin[i], end = of->end[i];
-        if (UNLIKELY(begin < 0 || end < begin || end > numbers[1])) {
-            frame->error[0] = i;
-            frame->error[1] = begin;
-            frame->error[2] = end;
-            frame->error[3] = numbers[1];
-            return ROWS_FAULT;
-        }
-        of->whole &= begin == before;
-        before = end;
-    }
-    of->whole &= before == numbers[1];
-    return 0;
+    if (fit(of->count, of->begin, of->end, of->entries, &of->whole))
+        return 0;
+    int64_t i = 0;
+    while (of->begin[i] >= 0 && of->end[i] >= of->begin[i] && of->end[i] <= of->entries)
+        ++i;
+    frame->error[0] = i;
+    frame->error[1] = of->begin[i];
+    frame->error[2] = of->end[i];
+    frame->error[3] = of->entries;
+    return ROWS_FAULT;
 }
 
 /* Fetches the row, of `bytes` bytes at a distance of `stride`, that the entry AHEAD of k needs. */
@@ -77,6 +86,15 @@ LOOPS void fetch(const rows *of, int64_t k, const void *matrix, int64_t stride, 
         PREFETCH(row);
         PREFETCH(row + (uintptr_t)bytes - 1);
     }
+}
+
+/* Fetches what rows some way after the one that begins with entry k read. */
+LOOPS void fetch_entries(const int32_t *indices, const void *data, int64_t k, int64_t bytes)
+{
+    const uintptr_t values = (uintptr_t)data + (uintptr_t)(k * bytes) + 1024;
+    PREFETCH(values);
+    PREFETCH(values + 64);
+    PREFETCH((uintptr_t)indices + (uintptr_t)k * 4 + 1024);
 }
 
 /* A fault if an index is none of m. */

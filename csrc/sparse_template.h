@@ -26,28 +26,25 @@ LOOPS int NAME(panel)(int width, gradc_frame *frame, rows of, const T *restrict 
     return 0;
 }
 
-/* A product with a vector, in two sums. */
-LOOPS int NAME(times_vector)(gradc_frame *frame, rows of, const T *restrict data, const T *restrict x, int64_t m,
-                             T *restrict out)
+/* The matrix, or the transposed one, times a vector: m is the size of what indices look up. */
+LOOPS int NAME(times_vector)(int transposed, gradc_frame *frame, rows of, const T *restrict data, const T *restrict x,
+                             int64_t m, T *restrict out)
 {
     for (int64_t i = 0; i < of.count; ++i) {
-        A even = 0, odd = 0;
-        int64_t k = of.begin[i];
-        const int64_t end = of.end[i];
-        for (; k + 1 < end; k += 2) {
-            const int64_t j = of.indices[k], next = of.indices[k + 1];
-            if (UNLIKELY((uint64_t)j >= (uint64_t)m || (uint64_t)next >= (uint64_t)m))
-                return outside(frame, (uint64_t)j >= (uint64_t)m ? j : next, m);
-            even += (A)data[k] * (A)x[j];
-            odd += (A)data[k + 1] * (A)x[next];
-        }
-        if (k < end) {
+        A sum = 0;
+        const A factor = transposed ? (A)x[i] : 0;
+        fetch_entries(of.indices, data, of.begin[i], (int64_t)sizeof(T));
+        for (int32_t k = of.begin[i]; k < of.end[i]; ++k) {
             const int64_t j = of.indices[k];
             if (UNLIKELY((uint64_t)j >= (uint64_t)m))
                 return outside(frame, j, m);
-            even += (A)data[k] * (A)x[j];
+            if (transposed)
+                out[j] = (T)((A)out[j] + (A)data[k] * factor);
+            else
+                sum += (A)data[k] * (A)x[j];
         }
-        out[i] = (T)(even + odd);
+        if (!transposed)
+            out[i] = (T)sum;
     }
     return 0;
 }
@@ -63,7 +60,7 @@ GRADC_CLONES int NAME(CSR_DOT)(gradc_frame *frame, int number, const void *const
     if (status)
         return status;
     if (n == 1)
-        return NAME(times_vector)(frame, of, in[3], in[4], m, out[0]);
+        return NAME(times_vector)(0, frame, of, in[3], in[4], m, out[0]);
     int64_t first = 0;
     for (; !status && first + WIDEST <= n; first += WIDEST)
         status = NAME(panel)(WIDEST, frame, of, in[3], in[4], m, n, first, out[0]);
@@ -105,6 +102,8 @@ GRADC_CLONES int NAME(CSR_TRANSPOSED_DOT)(gradc_frame *frame, int number, const 
     if (status)
         return status;
     memset(out[0], 0, (size_t)(m * n) * sizeof(T));
+    if (n == 1)
+        return NAME(times_vector)(1, frame, of, in[3], in[4], m, out[0]);
     OF_WIDTH(n, return NAME(scattered), frame, of, in[3], in[4], m, out[0])
 }
 

@@ -209,7 +209,10 @@ class RandomVariable(Op):
         """By the parameters, if draws move with them (`random.pathwise`); else undefined."""
         parameters = list(inputs[2:])
         if self.path is None:
-            why = f"draws of {self.name} have no gradient by its parameters"
+            discrete = self._dtype() in dtypes.DISCRETE
+            why = (f"draws of {self.name} have no gradient by its parameters"
+                   + (", for they are integers; take the gradient of the log probability times the cost, or "
+                      "disconnected_grad of the draws" if discrete else ""))
             return [None, None, *[NullVariable(NullType(why)) for _ in parameters]]
         slopes, g = self.path(outputs[1], *parameters), output_gradients[1]
         return [None, None, *[pulled(g, slope, p) for slope, p in zip(slopes, parameters)]]  # type: ignore[arg-type]

@@ -184,7 +184,8 @@ static int module_exec(PyObject *module)
     Py_XDECREF(errors);
     if (!gradc_BadArgumentError || !gradc_ExecutionError || !gradc_ShapeError || start_once())
         return -1;
-    if (PyModule_AddIntConstant(module, "draws_random_numbers", gradc_draw != NULL))
+    if (PyModule_AddIntConstant(module, "draws_random_numbers", gradc_draw != NULL)
+        || PyModule_AddStringConstant(module, "sources", GRADC_SOURCES))
         return -1;
     PyObject *function = PyType_FromModuleAndSpec(module, &gradc_function_spec, NULL);
     PyObject *bound = PyType_FromModuleAndSpec(module, &gradc_bound_spec, NULL);

@@ -101,10 +101,10 @@ class Rewriter(Builder):
         cls = type(op)
         kinds = self.kinds
         if cls is ops.Map:
-            root: Any = op.fn  # type: ignore[attr-defined]
+            root = op.fn  # type: ignore[attr-defined]
             if len(args) == 2 and root in COMMUTATIVE:
                 args = ordered(args)
-            signature: Any = (root, *[kinds[a.number] for a in args])
+            signature = (root, *[kinds[a.number] for a in args])
             if len(args) == 2:
                 signature += (args[0] is args[1],)
         else:
@@ -134,7 +134,7 @@ class Rewriter(Builder):
             found = self._const[key] = self.apply(ops.Cast(dtype), x)
         return found
 
-    def constant(self, value: Any, dtype: str | None = None) -> Var:
+    def constant(self, value: object, dtype: str | None = None) -> Var:
         """A constant (arrays with equal elements become a Broadcast of a scalar)."""
         key = (type(value), value, dtype) if type(value) in (int, float) and value else None
         if key is not None and key in self._const:
@@ -263,7 +263,7 @@ class Rewriter(Builder):
         return taken
 
     def fire(self, entries: Any, op: ops.OpKind, args: Sequence[Var]) -> Any:
-        """The result of the first rule that applies, or None."""
+        """The result of the first rule that applies (of an op with several a tuple of all, in their types), or None."""
         if self.depth >= DEPTH_LIMIT or self.budget <= 0:
             return None
         sources = self.sources
@@ -272,7 +272,7 @@ class Rewriter(Builder):
             for rule, attempt in entries:
                 new = attempt(self, op, args)
                 if new is not None:
-                    new = self.fit(new, op, args)
+                    new = self.fit(new, op, args) if type(new) is not tuple else new
                     if new is not None:
                         self.budget -= 1
                         if self.state.fired is not None:
@@ -306,7 +306,7 @@ class Rewriter(Builder):
         return new
 
 
-def _key(op: ops.OpKind, args: Sequence[Var]) -> tuple[Any, ...]:
+def _key(op: ops.OpKind, args: Sequence[Var]) -> tuple[object, ...]:
     """What is the same of equations that are one; `sweep` makes it itself, from what it knows."""
     return (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
 
@@ -338,13 +338,13 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 moved = True
                 break
         if type(op) is ops.Map:
-            root: Any = op.fn
+            root = op.fn
             if len(args) == 2:
                 x, y = args
                 if root in COMMUTATIVE and (x.number > y.number or y.data is not None):
                     args = x, y = ordered(args)
-                key: Any = (root, x.number, y.number)
-                signature: Any = (root, kinds[x.number], kinds[y.number], x is y)
+                key = (root, x.number, y.number)
+                signature = (root, kinds[x.number], kinds[y.number], x is y)
             else:
                 key = (root, *[a.number for a in args])
                 signature = (root, *[kinds[a.number] for a in args])
@@ -361,12 +361,13 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 b.sources = eqn.sources
                 new = b.fire(entries, op, args)
                 if new is not None:
-                    if new is not outs[0]:
-                        replaced[outs[0]] = new
-                        if outs[0] in values:
-                            values.setdefault(new, values[outs[0]])
-                        if outs[0].name and new.name is None and new.number >= state.next:
-                            new.name = outs[0].name
+                    for out, var in zip(outs, new if type(new) is tuple else (new,)):
+                        if var is not out:
+                            replaced[out] = var
+                            if out in values:
+                                values.setdefault(var, values[out])
+                            if out.name and var.name is None and var.number >= state.next:
+                                var.name = out.name
                     continue
                 found = interned.get(key)
         if found is not None:

@@ -48,7 +48,7 @@ _CHILD_START = (
 
 # Kernels loaded by this process: path -> (digest of the entry, module).  The dynamic linker never looks at a
 # path twice, so this also says which names are used up.
-_LOADED: dict[str, tuple[bytes, Any]] = {}
+_LOADED: dict[str, tuple[bytes, object]] = {}
 _LOADING = [allocate_lock()]
 
 
@@ -350,7 +350,7 @@ def _compile_error(argv: Sequence[str], ended: Finished, kept: str) -> CompileEr
 # ---- loading -----------------------------------------------------------------------------------------
 
 
-def _load(entry: Entry) -> Any:
+def _load(entry: Entry) -> object:
     """The cffi module of a verified entry.
 
     Raises: ImportError if it can't be loaded, neither from its file nor from memory.
@@ -370,7 +370,7 @@ def _load(entry: Entry) -> Any:
         return module
 
 
-def _import(path: str) -> Any:
+def _import(path: str) -> object:
     loader = ExtensionFileLoader(_MODULE, path)
     try:
         module = loader.create_module(ModuleSpec(_MODULE, loader, origin=path))
@@ -381,7 +381,7 @@ def _import(path: str) -> Any:
     return module
 
 
-def _import_from_memory(entry: Entry) -> Any:
+def _import_from_memory(entry: Entry) -> object:
     """Load a copy in an anonymous file; its descriptor stays open, or the path would be used again."""
     try:
         fd = os.memfd_create(_MODULE, os.MFD_CLOEXEC)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 from pytensor.tensor.random import basic as pytensor_random
 from pytensor.tensor.random.op import RandomVariable
 
@@ -36,7 +37,7 @@ NATIVE: dict[str, tuple[str, Callable[..., Sequence[Converted]]]] = {
 
 
 @to_gradc.register(RandomVariable)
-def _draw(op: Any, node: Apply, rng: Converted, size: Converted, *parameters: Converted) -> Sequence[Converted]:
+def _draw(op: Op, node: Apply, rng: Converted, size: Converted, *parameters: Converted) -> Sequence[Converted]:
     dtype = node.outputs[1].type.dtype
     name, of = NATIVE.get(type(op).__name__, ("", _same))
     if type(op).__module__ == pytensor_random.__name__ and hasattr(at.random, name) and type(op).rng_fn == _rng_fn(op):
@@ -49,7 +50,7 @@ def _draw(op: Any, node: Apply, rng: Converted, size: Converted, *parameters: Co
     return [draws.owner.outputs[0], draws]
 
 
-def _rng_fn(op: Any) -> object:
+def _rng_fn(op: Op) -> object:
     """`rng_fn` of PyTensor's own class: a subclass may draw otherwise."""
     return getattr(getattr(pytensor_random, type(op).__name__, None), "rng_fn", None)
 

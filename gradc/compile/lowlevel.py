@@ -244,7 +244,7 @@ class _Match:
                     f"{self.where}: it returns {self.signature.result}, and the result is {v.type.short()}; what is "
                     f"returned is a float64 or float32 scalar (nan says that a call failed), others need a parameter"
                     f"{at(user_line())}")
-        elif not p.pointer and (v.is_result or rank or not np.can_cast(p.dtype, dtype, "safe")):
+        elif not p.pointer and (v.is_result or rank or dtype == "float16" or not np.can_cast(p.dtype, dtype, "safe")):
             raise TypeMismatchError(f"{self.where}: parameter {k} is a {p.spelled}, but {_name(v)} is "
                                     f"{v.type.short()}{at(user_line())}")
         elif p.pointer and p.dtype != dtype:

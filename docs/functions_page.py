@@ -39,6 +39,41 @@ Written by `docs/functions_page.py`: the public functions of `gradc.tensor` by f
 - **derivatives**: orders that are tested, by reverse and forward mode, against complex steps (2) or differences (1);
   "-" where the function is piecewise constant, or of integers.
 - **C**: whether it runs in a kernel.
+
+## Dtypes of Python numbers
+
+Functions of several arguments compute in the dtype that NumPy promotes theirs to: int32 and float32 give float64,
+uint64 and int64 float64; `+` and `*` of bools are or and and, `-` refuses bools. Which dtype a Python number (a bool,
+int, float or complex; not NumPy's scalars, which have one) brings along is what `config.cast_policy` says when the
+graph is built:
+
+| x | expression | `custom` | `numpy+floatX` | `weak` |
+|---|---|---|---|---|
+| float32 | `x * 2.5` | float32 | float64 | float32 |
+| float32 | `x * 0.1` | float64 | float64 | float32 |
+| float32 | `x + 100000` | float64 | float64 | float32 |
+| float32 | `x * 2j` | complex128 | complex128 | complex64 |
+| int8 | `x + 1` | int8 | int64 | int8 |
+| int8 | `x + 1000` | int16 | int64 | OverflowError |
+| int64 | `x * 0.5` | float64 | float64 | float64 |
+| bool | `x + 1` | int8 | int64 | int64 |
+| | `constant(1)` | int8 | int64 | int64 |
+| | `constant(0.5)` | float32 | float64 | float64 |
+
+These are the dtypes for floatX float64. With floatX float32 Python floats are float32 under each policy, and
+
+- `custom`, Aesara's and the default: ints are the smallest signed dtype that holds them, floats float32 where that is
+  exact;
+- `numpy+floatX`, Aesara's too: ints are int64; integers become float32 where they would make a float64 of what is none
+  (int64 and float32);
+- `weak`, the rule of NumPy 2, JAX and PyTorch: a number takes the dtype of the arrays it meets if that is of its kind
+  (bool, integer, float, complex) or a higher one. Else it is int64, floatX or complex with such parts, and integers
+  beside a float become floatX. So a float32 model stays float32.
+
+`weak` acts wherever numbers meet tensors: operators, elementwise functions, `switch` and `where`, `clip`,
+`set_subtensor`, `stack` and lists that hold variables, products, `ifelse`. An int that the dtype does not hold is an
+OverflowError with the line; comparisons see the number itself, and for `clip` such a bound is none. What has no array
+beside it (`full`, `constant`, the first value of a loop) is int64 or floatX; lists of numbers are arrays.
 """
 
 

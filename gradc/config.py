@@ -63,7 +63,8 @@ def _switch(text: str) -> bool:
 
 FLAGS: dict[str, Flag] = {
     "floatX": Flag("float64", "GRADC_FLOATX", ("float64", "float32"), "dtype of constructors without prefix"),
-    "cast_policy": Flag("custom", None, ("custom",), "dtype of Python numbers in expressions: Aesara's default"),
+    "cast_policy": Flag("custom", "GRADC_CAST_POLICY", ("custom", "numpy+floatX", "weak"), "dtypes of Python numbers: "
+                        "the smallest (Aesara's), int64 and floatX, or those of the arrays they meet"),
     "mode": Flag("c", "GRADC_MODE", ("c", "interpret"), "default mode of `function`"),
     "on_unused_input": Flag("raise", None, ("raise", "warn", "ignore"), "what `function` does about unused inputs"),
     "warn_float64": Flag("ignore", None, ("ignore", "warn", "raise"), "what to do about a float64 made of none"),

@@ -67,6 +67,12 @@ class LoopError(TypeMismatchError, ValueError):
     code = "E105"
 
 
+class NumberRangeError(GraphError, OverflowError):
+    """A Python number does not fit in the dtype that `config.cast_policy` gives it."""
+
+    code = "E106"
+
+
 class ShapeError(GradcError, ValueError):
     """Shapes do not fit, at build or at call."""
 

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "compile": BASE | {"ir", "tensor", "sparse", "printing", "autodiff", "control", "passes", "loops", "codegen",
                        "runtime"},
 }
-FACADES = {"", "gradient", "ifelse", "scan", "updates", "graph", "compat", "interop", "__main__"}
+FACADES = {"", "gradient", "ifelse", "scan", "updates", "graph", "compat", "interop", "mcmc", "__main__"}
 
 
 def modules() -> list[Path]:

@@ -6,6 +6,7 @@ Not here: the call itself (csrc/call.c; `interpreted.py`), and what functions ar
 from __future__ import annotations
 
 import copy
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -32,7 +33,7 @@ class BoundCall(Protocol[Result]):
     def __call__(self) -> None: ...
 
 
-class Function(Generic[Result]):
+class Function(Generic[Result], metaclass=ABCMeta):
     """What `gradc.function` returns: a call gives an array, a list or dict of them, as the outputs were given.
 
     Here are the methods that every function has; the C type gets them below, `InterpretedFunction` inherits them.
@@ -174,3 +175,4 @@ if dispatch is not None:
     for _name, _method in vars(Function).items():
         if callable(_method) or isinstance(_method, property):
             setattr(dispatch.Function, _name, _method)
+    Function.register(dispatch.Function)

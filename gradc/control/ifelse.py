@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from gradc.config import config
 from gradc.errors import LoopError, at
 from gradc.ir import dtypes, ops
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Variable, apply, describe, user_line
 from gradc.ir.types import RngType
-from gradc.tensor.convert import as_tensor_variable, constant
+from gradc.tensor.convert import as_tensor_variable, constant, together
 from gradc.tensor.elemwise import neq
 from gradc.tensor.types import Array, Number, TensorLike
 from gradc.tensor.variable import TensorVariable
@@ -75,11 +76,14 @@ def _pairs(then_branch: Any, else_branch: Any) -> list[tuple[Any, Any]]:
 
 
 def _of_one_type(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both as variables; a Python number in the dtype of the other, if that holds such numbers."""
+    """Both as variables; a Python number in the dtype of the other, if that holds such numbers, or by the policy."""
     if isinstance(b, Variable) and not isinstance(a, Variable):
         return tuple(reversed(_of_one_type(b, a)))
     if isinstance(a, Variable) and isinstance(b, Variable) and isinstance(a.type, RngType) and a.type == b.type:
         return a, b                     # states of random generators
+    if config.cast_policy == "weak":
+        a, b = together((a, b))
+        return a, b
     a = as_tensor_variable(a)
     if isinstance(b, (int, float)) and dtypes.upcast(a.type.dtype, dtypes.autocast(b).dtype.name) == a.type.dtype:
         return a, constant(b, dtype=a.type.dtype)

@@ -1,8 +1,9 @@
-"""The set of dtypes, their promotion, and the dtype of a Python number.
+"""The set of dtypes, their promotion, and the dtype of a Python number on its own.
 
 Dtypes are NumPy's names as strings everywhere in gradc.  Promotion is NumPy's table (`int32 + float32 ->
 float64`, `int8 + float32 -> float32`), as in Aesara.  Python numbers take the smallest type that holds
-them exactly (`autocast`), after Aesara's `cast_policy="custom"`.
+them exactly (`autocast`), after Aesara's `cast_policy="custom"`, or NumPy's with floatX (`default_array`), after the
+other policies; what they take beside arrays is decided where graphs are built (`tensor.convert`).
 """
 
 from __future__ import annotations
@@ -87,3 +88,23 @@ def autocast(value: object) -> np.ndarray:
         exact = float(single) == value or value != value
         return np.asarray(value, dtype="float32" if exact or config.floatX == "float32" else "float64")
     return np.asarray(value)
+
+
+def default_array(value: bool | int | float | complex) -> np.ndarray:
+    """A Python number as an array of NumPy's default dtype, with floatX for float64: bool, int64, floatX or complex.
+
+    Ints beyond int64 are uint64.
+    Raises: TypeMismatchError for ints of more than 64 bits.
+    """
+    if isinstance(value, bool):
+        return np.asarray(value)
+    if isinstance(value, int):
+        data = autocast(value)
+        return data if data.dtype == "uint64" else data.astype("int64")
+    with np.errstate(over="ignore"):
+        return np.asarray(value, default_dtype(isinstance(value, complex)))
+
+
+def default_dtype(is_complex: bool) -> str:
+    """floatX, or the complex dtype of such parts."""
+    return COMPLEX[FLOATS.index(config.floatX)] if is_complex else config.floatX

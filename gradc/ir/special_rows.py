@@ -13,6 +13,7 @@ from gradc.ir.scalars import Value, row
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _HALF_ROOT_PI = math.sqrt(math.pi) / 2
 _ROOT_HALF = math.sqrt(0.5)
+_ROOT_TWO = math.sqrt(2)
 _INVERSE_ROOT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
@@ -41,7 +42,7 @@ def _gauss(o: Value, g: Value, x: Value) -> Value:
 def _inverse_mills(o: Value, g: Value, x: Value) -> Value:
     """2/sqrt(pi) * exp(-x**2) / erfc(x), each side of 0 by what is neither inf nor 0 there."""
     zero = o.const(0, g)
-    right = o.true_divide(o.const(_TWO_OVER_ROOT_PI, g), o.erfcx(o.maximum(x, zero)))
+    right = o.mul(o.const(_ROOT_TWO, g), o.log_ndtr_slope(o.mul(o.const(-_ROOT_TWO, g), o.maximum(x, zero))))
     left = o.minimum(x, zero)
     return o.switch(o.gt(x, zero), right, o.true_divide(_gauss(o, g, left), o.erfc(left)))
 
@@ -56,13 +57,22 @@ def _density(o: Value, g: Value, x: Value) -> Value:
     return o.mul(o.const(_INVERSE_ROOT_TWO_PI, g), o.exp(o.mul(o.const(-0.5, g), o.square(x))))
 
 
-def _slope_of_slope(o: Value, g: Value, out: Value, x: Value) -> Value:
-    """g times the derivative of h = log_ndtr', -h (x + h); x + h is sqrt(2) ierfcx(1, y)/erfcx(y), y = -x/sqrt(2), left
-    of 0, where the sum cancels."""
+def _third_of_log_ndtr(o: Value, g: Value, out: Value, x: Value) -> Value:
+    """g times the third derivative of log_ndtr, whose first one is h.
+
+    Left of 0, where sums of x and h cancel, by y = -x/sqrt(2) and the integrals of erfc, i(n) = ierfcx(n, y)/erfcx(y):
+    h = sqrt(2) i(1) - x and i(n)' = 2 i(1) i(n) - 2 (n+1) i(n+1), of which the terms are of one size in all orders.
+    """
     zero = o.const(0, g)
     y = o.mul(o.const(-_ROOT_HALF, g), o.minimum(x, zero))
-    left = o.true_divide(o.mul(o.const(math.sqrt(2), g), o.ierfcx(o.const(1, g), y)), o.erfcx(y))
-    return o.neg(o.mul(o.mul(g, out), o.switch(o.lt(x, zero), left, o.add(o.maximum(x, zero), out))))
+    i1, i2, i3 = [o.true_divide(o.ierfcx(o.const(n, g), y), o.erfcx(y)) for n in (1, 2, 3)]
+    inner = o.sub(o.sub(o.mul(o.const(3, g), o.mul(i1, i2)), o.mul(i1, o.square(i1))), o.mul(o.const(3, g), i3))
+    left = o.mul(o.const(-8 * _ROOT_HALF, g), inner)
+    b = o.maximum(x, zero)
+    h = o.log_ndtr_slope(b)
+    second = o.neg(o.mul(h, o.add(b, h)))
+    right = o.neg(o.add(o.mul(second, o.add(b, h)), o.mul(h, o.add(o.const(1, g), second))))
+    return o.mul(g, o.switch(o.lt(x, zero), left, right))
 
 
 # --- error functions and the normal distribution
@@ -83,7 +93,8 @@ special_row(special_error.log_erfc, numpy=special.log_erfc, ulp=8,
 special_row(special_error.ierfcx, ulp=30, d=("ierfcx has no derivative by its order, an integer", _ierfcx_slope))
 special_row(special_error.ndtr, ulp=6, d=(lambda o, g, out, x: o.mul(g, _density(o, g, x)),))
 special_row(special_error.log_ndtr, ulp=8, d=(lambda o, g, out, x: o.mul(g, o.log_ndtr_slope(x)),))
-special_row(special_error.log_ndtr_slope, ulp=8, d=(_slope_of_slope,))
+special_row(special_error.log_ndtr_slope, ulp=8, d=(lambda o, g, out, x: o.mul(g, o.log_ndtr_bend(x)),))
+special_row(special_error.log_ndtr_bend, ulp=16, d=(_third_of_log_ndtr,))
 special_row(special_error.ndtri, ulp=8, domain="zero_to_one",
             d=(lambda o, g, out, p: o.mul(g, o.mul(o.const(_ROOT_TWO_PI, g),
                                             o.exp(o.mul(o.const(0.5, g), o.square(out))))),))

@@ -142,7 +142,8 @@ class Forms(Weighted[E]):
                 return self.map("cosh", self.variable(u))
             case "mills":
                 v, zero = self.variable(u), self.const(0)
-                far = self.map("true_divide", self.const(1), self.map("erfcx", self.map("maximum", v, zero)))
+                right = self.map("mul", self.const(-math.sqrt(2)), self.map("maximum", v, zero))
+                far = self.map("mul", self.const(math.sqrt(math.pi / 2)), self.map("log_ndtr_slope", right))
                 tail = self.map("erfc", self.map("minimum", v, zero))
                 near = self.map("true_divide", self.value(("E", rest[0])), tail)
                 return self.map("switch", self.map("gt", v, zero), far, near)

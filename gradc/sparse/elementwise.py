@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradc.errors import ShapeError, at
 from gradc.ir.dtypes import DTypeLike
-from gradc.ir.graph import describe
+from gradc.ir.graph import Variable, describe
 from gradc.sparse.structure import (
     as_format,
     dense_from_sparse,
@@ -33,7 +33,7 @@ from gradc.sparse.variable import (
 from gradc.tensor import elemwise as ew
 from gradc.tensor import trigonometry as trig
 from gradc.tensor.checks import equal
-from gradc.tensor.convert import as_tensor_variable, constant, size_of
+from gradc.tensor.convert import as_tensor_variable, constant, is_python_number, size_of
 from gradc.tensor.creation import ones_like, zeros
 from gradc.tensor.joining import join
 from gradc.tensor.masks import flatnonzero
@@ -67,8 +67,9 @@ def _structured(name: str, fn: Callable[[TensorLike], TensorVariable]) -> Struct
 
 def _structured_by(name: str, fn: Callable[..., TensorVariable]) -> Callable[[Any, TensorLike], SparseVariable]:
     def made(x: Any, y: TensorLike) -> SparseVariable:
-        x, y = sum_duplicates(x), as_tensor_variable(y)
-        if y.type.ndim:
+        x = sum_duplicates(x)
+        y = y if is_python_number(y) else as_tensor_variable(y)
+        if isinstance(y, Variable) and y.type.ndim:
             raise ShapeError(f"{name} takes a scalar, {describe(y)} is {y.type.short()}{at(y.source)}")
         return x.with_data(fn(x.data, y))
 
@@ -148,6 +149,11 @@ def add_s_s(x: Any, y: Any) -> SparseVariable:
     return from_places(x, join(0, majors(x), majors(y)), join(0, minors(x), minors(y)), join(0, x.data, y.data))
 
 
+def _operand(x: Any) -> Any:
+    """x as a sparse variable or a tensor; a Python number as it is, so that the other operand can tell its dtype."""
+    return x if is_python_number(x) else as_sparse_or_tensor_variable(x)
+
+
 def add_s_d(x: Any, y: TensorLike) -> TensorVariable:
     """The dense sum of a sparse matrix and a dense one, which broadcasts."""
     return ew.add(dense_from_sparse(x), y)
@@ -155,7 +161,7 @@ def add_s_d(x: Any, y: TensorLike) -> TensorVariable:
 
 def add(x: SparseLike, y: SparseLike) -> Any:
     """x + y: sparse, in the format of x, if both are, else dense."""
-    x, y = as_sparse_or_tensor_variable(x), as_sparse_or_tensor_variable(y)
+    x, y = _operand(x), _operand(y)
     if isinstance(x, SparseVariable):
         return add_s_s(x, y) if isinstance(y, SparseVariable) else add_s_d(x, y)
     return add_s_d(y, x) if isinstance(y, SparseVariable) else ew.add(x, y)
@@ -163,7 +169,7 @@ def add(x: SparseLike, y: SparseLike) -> Any:
 
 def sub(x: SparseLike, y: SparseLike) -> Any:
     """x - y: sparse, in the format of x, if both are, else dense."""
-    x, y = as_sparse_or_tensor_variable(x), as_sparse_or_tensor_variable(y)
+    x, y = _operand(x), _operand(y)
     if isinstance(y, SparseVariable):
         return add_s_s(x, neg(y)) if isinstance(x, SparseVariable) else ew.sub(x, dense_from_sparse(y))
     return ew.sub(dense_from_sparse(x) if isinstance(x, SparseVariable) else x, y)
@@ -200,7 +206,10 @@ def mul_s_d(x: Any, y: TensorLike) -> SparseVariable:
 
     Elements without an entry are 0, also where y is inf or nan.
     """
-    x, y = as_sparse_variable(x), as_tensor_variable(y)
+    x = as_sparse_variable(x)
+    if is_python_number(y):
+        return x.with_data(ew.mul(x.data, y))
+    y = as_tensor_variable(y)
     if y.type.ndim < 2:
         return x.with_data(ew.mul(x.data, _by_column(x, y) if y.type.ndim else y))
     if y.type.ndim > 2:
@@ -221,7 +230,7 @@ def mul_s_v(x: Any, y: TensorLike) -> SparseVariable:
 
 def mul(x: SparseLike, y: SparseLike) -> Any:
     """x * y, element by element, sparse if one of them is: in the format of x if both are."""
-    x, y = as_sparse_or_tensor_variable(x), as_sparse_or_tensor_variable(y)
+    x, y = _operand(x), _operand(y)
     if isinstance(x, SparseVariable):
         return mul_s_s(x, y) if isinstance(y, SparseVariable) else mul_s_d(x, y)
     return mul_s_d(y, x) if isinstance(y, SparseVariable) else ew.mul(x, y)

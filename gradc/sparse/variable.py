@@ -20,7 +20,7 @@ from gradc.record import record
 from gradc.sparse.values import FORMATS, INT32_MAX, CompressedArrays, is_sparse_value, taken
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, together
 from gradc.tensor.joining import stack
 from gradc.tensor.types import ShapeLike, TensorLike
 
@@ -157,7 +157,7 @@ class SparseVariable:
     __rmul__ = __mul__
 
     def __truediv__(self, y: TensorLike) -> SparseVariable:
-        return OPERATIONS["mul"](self, ew.true_divide(1, y))  # type: ignore[no-any-return]
+        return OPERATIONS["mul"](self, ew.true_divide(together((self.data, 1))[1], y))  # type: ignore[no-any-return]
 
     def __matmul__(self, y: SparseLike) -> Any:
         return OPERATIONS["structured_dot"](self, y)

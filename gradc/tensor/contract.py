@@ -19,7 +19,7 @@ from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, graph
 from gradc.ir.graph import describe, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.convert import as_tensor_variable
+from gradc.tensor.convert import as_tensor_variable, together
 from gradc.tensor.reduce import normalize_axis
 from gradc.tensor.types import List, TensorLike
 
@@ -47,7 +47,7 @@ def dot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def _sum_over(x: TensorLike, y: TensorLike, axis: int) -> TensorVariable:
     """The sum over the last axis of x and `axis` of y (its only one if y is a vector)."""
-    x, y = as_tensor_variable(x), as_tensor_variable(y)
+    x, y = together((x, y))
     nx, ny = x.type.ndim, y.type.ndim
     if nx == 0 or ny == 0:
         return ew.mul(x, y)
@@ -62,8 +62,7 @@ def matmul(x: TensorLike, y: TensorLike) -> TensorVariable:
     Vectors stand for a row on the left, a column on the right.  Dtype: common.
     Raises: ShapeError for scalars.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    x, y = together((x, y))
     for v in (x, y):
         if v.type.ndim == 0:
             raise ShapeError(f"matmul takes no scalars, {describe(v)} is one{at(user_line())}; use * or dot")
@@ -98,7 +97,7 @@ def _drop_ones(x: TensorVariable, a: list[int], batch: int) -> tuple[TensorVaria
 
 def outer(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Every element of x times every element of y, both flattened: shape (n, m).  Dtype: common."""
-    x, y = shp.flatten(shp.atleast_1d(x)), shp.flatten(shp.atleast_1d(y))
+    x, y = [shp.flatten(shp.atleast_1d(v)) for v in together((x, y))]
     return ew.mul(shp.shape_padright(x), shp.shape_padleft(y))
 
 
@@ -109,8 +108,7 @@ def inner(x: TensorLike, y: TensorLike) -> TensorVariable:
 
 def vdot(x: TensorLike, y: TensorLike) -> TensorVariable:
     """Sum of conj(x) * y over all elements."""
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    x, y = together((x, y))
     return dot(ew.conj(shp.flatten(shp.atleast_1d(x))), shp.flatten(shp.atleast_1d(y)))
 
 
@@ -162,8 +160,7 @@ def tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> TensorVaria
     """Sum over pairs of axes, as numpy.tensordot: `axes` is a number (the last of x with the first of y), or a
     pair of lists.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    x, y = together((x, y))
     over_x, over_y = _axis_lists(x, y, axes, "tensordot")
     a = list(range(x.type.ndim))
     b = list(range(x.type.ndim, x.type.ndim + y.type.ndim))
@@ -178,8 +175,7 @@ def batched_dot(x: TensorLike, y: TensorLike) -> TensorVariable:
 
     Vectors per entry (rank 2) are accepted on both sides; rank 1 stands for one scalar per entry.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    x, y = together((x, y))
     for v in (x, y):
         if v.type.ndim == 0:
             raise ShapeError(f"batched_dot takes a first axis to go over, {describe(v)} is a scalar{at(user_line())}")
@@ -194,8 +190,7 @@ def batched_tensordot(x: TensorLike, y: TensorLike, axes: int | List = 2) -> Ten
 
     A number means that many last axes of x with the first of y after the shared one.
     """
-    x = as_tensor_variable(x)
-    y = as_tensor_variable(y)
+    x, y = together((x, y))
     nx, ny = x.type.ndim, y.type.ndim
     if isinstance(axes, (int, np.integer)):
         n = int(axes)

@@ -1,19 +1,20 @@
 """From Python values to tensor variables: `as_tensor_variable, constant, cast`, and sizes from shapes.
 
-Here: the dtype of a Python number (through `dtypes.autocast`), lists of variables, casts, and the taking
-apart of shapes (an int, a tuple of ints and scalars, a vector) into the int64 scalars that op kinds take.
+Here: the dtype of a Python number, alone (`number`) and beside tensors (`together`), as `config.cast_policy` says;
+lists of variables, casts, and the taking apart of shapes (an int, a tuple of ints and scalars, a vector) into the int64
+scalars that op kinds take.
 Not here: the classes of the variables made (`variable.py` registers them with `TensorType`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
 from gradc.config import config
-from gradc.errors import NotScalarConstantError, ShapeError, TypeMismatchError, at, quoted
+from gradc.errors import NotScalarConstantError, NumberRangeError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.facts import facts, permutation, reads
@@ -32,12 +33,22 @@ _NUMBERS: dict[object, tuple[TensorType, np.ndarray]] = {}
 _NUMBERS_LIMIT = 10_000
 
 
+PythonNumber: TypeAlias = "bool | int | float | complex"
+
+
+def is_python_number(x: object) -> TypeGuard[PythonNumber]:
+    """Is x a Python number?  NumPy's scalars are none: they have a dtype."""
+    return isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic)
+
+
 def number(value: int | float) -> TensorVariable:
-    """A constant for a Python int or float; its array comes from the table where possible."""
-    key = value if value.__class__ is int else (value, config.floatX)
+    """A constant for a Python int or float alone; its array comes from the table where possible."""
+    policy = config.cast_policy
+    key = (value if value.__class__ is int else (value, config.floatX)) if policy == "custom" else \
+        (value.__class__, value, config.floatX)
     found = _NUMBERS.get(key)
     if found is None:
-        data = dtypes.autocast(value)
+        data = dtypes.autocast(value) if policy == "custom" else dtypes.default_array(value)
         data.flags.writeable = False
         found = (TensorType.make(data.dtype.name, ()), data)
         if (value or value.__class__ is int) and len(_NUMBERS) < _NUMBERS_LIMIT:     # 0.0 and -0.0 are equal keys
@@ -50,8 +61,10 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
     """A constant tensor holding `x` (a number, a nested list of numbers, or an array).
 
     Dtype: `dtype` if given; Python ints the smallest signed type that holds them, Python floats float32
-    where that is exact, else float64; arrays and NumPy scalars keep theirs; an empty list is floatX.
-    Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have.
+    where that is exact, else float64; arrays and NumPy scalars keep theirs; an empty list is floatX.  Under another
+    `config.cast_policy` than "custom", Python ints are int64, Python floats and lists of them floatX.
+    Raises: TypeMismatchError for anything that is no array of numbers, or a dtype gradc does not have;
+    NumberRangeError for a Python int that `dtype` does not hold.
     """
     if dtype is None and (x.__class__ is int or x.__class__ is float):
         result = number(x)
@@ -68,15 +81,20 @@ def constant(x: TensorLike, name: str | None = None, ndim: int | None = None,
                                 f"as_tensor_variable")
     try:
         if dtype is not None:
-            data, want = np.asarray(x), dtypes.check_dtype(dtype)
+            want = dtypes.check_dtype(dtype)
+            data = _literal(x, want) if isinstance(x, int) else np.asarray(x)
             if data.dtype.kind == "c" and want not in dtypes.COMPLEX:
                 raise TypeMismatchError(f"expected a real number for dtype {want}, got {quoted(x)} of type "
                                         f"{type(x).__name__}{at(graph.user_line())}; take its real part first")
             data = data.astype(want, copy=False)
         elif isinstance(x, (list, tuple)) and not len(x):
             data = np.asarray(x, dtype=config.floatX)
+        elif config.cast_policy != "custom" and is_python_number(x):
+            data = dtypes.default_array(x)
         else:
             data = dtypes.autocast(x)
+            if config.cast_policy != "custom" and isinstance(x, (list, tuple)) and data.dtype == "float64":
+                data = data.astype(config.floatX)
     except ValueError as error:
         raise TypeMismatchError(f"expected a number or an array of numbers, got {quoted(x)} ({error})"
                                 f"{at(graph.user_line())}") from None
@@ -132,6 +150,76 @@ def as_tensor_variable(x: TensorLike, name: str | None = None, ndim: int | None 
 as_tensor = as_tensor_variable
 
 
+# ---------------------------------------------------------------------------------- Python numbers beside tensors
+
+
+Beyond: TypeAlias = "Callable[[int, str], np.ndarray]"      # an int and the dtype that does not hold it -> a constant
+
+
+def together(args: Sequence[TensorLike], *, converting: bool = True, beyond: Beyond | None = None
+             ) -> list[TensorVariable]:
+    """`args`, which meet in one operation, as tensors, with the dtypes that `config.cast_policy` says.
+
+    "custom": each as if alone.  "numpy+floatX": so too; with floatX float32, integers become float32 where they would
+    make a float64 of what is none.  "weak": Python numbers take the common dtype of the others if it is of their kind
+    or a higher one (bool, integer, float, complex), else int64, floatX or complex; where floatX is float32, integers
+    beside a Python float become float32.  `converting`: may arguments that have a dtype be cast so?
+    An int that the dtype does not hold is an error, or what `beyond` makes of it.
+    Raises: NumberRangeError for it.
+    Source of "weak": NumPy enhancement proposal 50; of "numpy+floatX": Aesara's documentation of the flag.
+    """
+    policy = config.cast_policy
+    if policy != "weak":
+        made = [as_tensor_variable(a) for a in args]
+        if policy == "numpy+floatX" and converting and config.floatX == "float32":
+            have = [v.type.dtype for v in made]
+            if "float64" not in have and dtypes.upcast(*have) == "float64":
+                made = [converted(v, "float32") for v in made]
+        return made
+    typed = {k: as_tensor_variable(a) for k, a in enumerate(args) if not is_python_number(a)}
+    numbers = [a for a in args if is_python_number(a)]
+    common = dtypes.upcast(*[v.type.dtype for v in typed.values()]) if typed else "bool"
+    want = _beside(common, max(map(_kind, numbers), default=0))
+    if converting:
+        typed = {k: v if dtypes.upcast(v.type.dtype, want) == want else converted(v, want) for k, v in typed.items()}
+    return [typed[k] if k in typed else constant(_literal(a, want, beyond)) for k, a in enumerate(args)]
+
+
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+
+
+def _kind(value: PythonNumber) -> int:
+    return next(k for k, kind in enumerate((bool, int, float, complex)) if isinstance(value, kind))
+
+
+def _beside(common: str, kind: int) -> str:
+    """The dtype of Python numbers, the highest of which is of `kind` (0 to 3), beside arrays of the dtype `common`."""
+    if kind <= _KINDS[np.dtype(common).kind]:
+        return common
+    if kind == 1:
+        return "int64"
+    if kind == 3 and common in dtypes.FLOATS:
+        return dtypes.COMPLEX[dtypes.FLOATS.index(common)]
+    return dtypes.default_dtype(kind == 3)
+
+
+def _literal(value: Any, dtype: str, beyond: Beyond | None = None) -> np.ndarray:
+    """A Python number as an array of `dtype`; a float too large for it is inf."""
+    if dtype in dtypes.INTEGERS:
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max:
+            if beyond is not None:
+                return beyond(value, dtype)
+            raise NumberRangeError(f"expected an integer from {limits.min} to {limits.max}, as the dtype is {dtype}, "
+                                   f"got {quoted(value)}{at(graph.user_line())}; take a wider dtype")
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(value, dtype)
+    except OverflowError:           # an int beyond all floats
+        raise NumberRangeError(f"expected a number that {dtype} holds, got {quoted(value)}"
+                               f"{at(graph.user_line())}") from None
+
+
 def has_variable(items: List) -> bool:
     return any(isinstance(i, (Variable, Apply)) or (isinstance(i, (list, tuple)) and has_variable(i))
                for i in items)
@@ -139,7 +227,7 @@ def has_variable(items: List) -> bool:
 
 def stack_new_axis(items: List) -> TensorVariable:
     """Tensors of equal rank along a new first axis (nested lists give one axis per level)."""
-    rows = [as_tensor_variable(i) for i in items]
+    rows = together(items)
     ndim = rows[0].type.ndim
     for r in rows:
         if r.type.ndim != ndim:
@@ -162,6 +250,17 @@ def cast(x: TensorLike, dtype: DTypeLike) -> TensorVariable:
     if x.type.dtype == want:
         return x
     return apply(ops.Cast(want), x)
+
+
+def converted(value: TensorLike, dtype: DTypeLike) -> TensorVariable:
+    """`value` in `dtype`; a constant stays a constant (`cast` makes an expression of it).
+
+    Raises: NumberRangeError for a Python int that `dtype` does not hold.
+    """
+    if is_python_number(value):
+        return constant(value, dtype=dtype)
+    value = as_tensor_variable(value)
+    return constant(value.data, dtype=dtype) if isinstance(value, Constant) else cast(value, dtype)
 
 
 def get_scalar_constant_value(v: TensorLike) -> np.ndarray:

@@ -13,7 +13,16 @@ from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, integer, not_negative, true
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.convert import (
+    as_tensor_variable,
+    cast,
+    converted,
+    size_constant,
+    size_of,
+    sizes,
+    sizes_of,
+    together,
+)
 from gradc.tensor.diagonals import offsets
 from gradc.tensor.trigonometry import cos, sin
 from gradc.tensor.types import ShapeLike, SizeLike, TensorLike
@@ -40,14 +49,8 @@ def alloc(value: TensorLike, *shape: ShapeLike) -> TensorVariable:
 
 def full(shape: ShapeLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of `shape` with every element `fill_value`.  Dtype: `dtype`, else that of fill_value."""
-    value = as_tensor_variable(fill_value)
-    return apply(ops.Broadcast(), value if dtype is None else converted(value, dtype),
+    return apply(ops.Broadcast(), as_tensor_variable(fill_value) if dtype is None else converted(fill_value, dtype),
                  *[not_negative(s, "alloc") for s in sizes(shape)])
-
-
-def converted(value: TensorVariable, dtype: DTypeLike) -> TensorVariable:
-    """`value` in `dtype`; a constant stays a constant (`cast` makes an expression of it)."""
-    return constant(value.data, dtype=dtype) if isinstance(value, Constant) else cast(value, dtype)
 
 
 def zeros(shape: ShapeLike, dtype: DTypeLike | None = None) -> TensorVariable:
@@ -68,7 +71,7 @@ def empty(shape: ShapeLike, dtype: DTypeLike | None = None) -> TensorVariable:
 def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> TensorVariable:
     """A tensor of the shape of x with every element `fill_value`.  Dtype: that of x unless given."""
     x = as_tensor_variable(x)
-    value = converted(as_tensor_variable(fill_value), x.type.dtype if dtype is None else dtype)
+    value = converted(fill_value, x.type.dtype if dtype is None else dtype)
     if x.type.ndim == 0:
         return ew.second(x, value)
     return apply(ops.Broadcast(), value, *sizes_of(x))
@@ -106,7 +109,7 @@ def arange(start: TensorLike, stop: TensorLike | None = None, step: TensorLike =
     """
     if stop is None:
         start, stop = 0, start
-    first, last, by = as_tensor_variable(start), as_tensor_variable(stop), as_tensor_variable(step)
+    first, last, by = together((start, stop, step), beyond=lambda value, _: dtypes.autocast(value))
     for v in (first, last, by):
         if v.type.ndim:
             raise ShapeError(f"arange takes scalars, {describe(v)} is {v.type.short()}{at(v.source)}")

@@ -8,21 +8,24 @@ Complex numbers: all functions that NumPy has for them, with its branch cuts and
 in the last place of the absolute value of the result.  A real number beside a complex one is not made complex first, so
 that the real part of 2 * z stays what it is where the imaginary part of z is inf (NumPy: nan).  Where a part of an
 argument is inf or nan, other functions may give nan where annex G of C99 has a limit.
-Dtype rules, named in the docstrings: *common* = NumPy promotion; *floating* = common, integers of up to 16
-bits give float32 and wider ones float64.
+Dtype rules, named in the docstrings: *common* = NumPy promotion, Python numbers as `config.cast_policy` says
+(`tensor.convert.together`); *floating* = common, integers of up to 16 bits give float32 and wider ones float64.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradc.config import config
 from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
 from gradc.ir.graph import Variable, apply, user_line
+from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.tensor.convert import as_tensor_variable, cast, constant, number
+from gradc.tensor.convert import as_tensor_variable, cast, constant, number, together
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
@@ -50,12 +53,35 @@ def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
     op = _MAPS.get(fn)
     if op is None:
         op = _MAPS[fn] = ops.Map(fn)
+    if config.cast_policy != "custom":
+        return apply(op, *_meeting(fn, args))
     return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else
                        number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
                        for a in args])
 
 
-def _fold(fn: str, x: TensorLike, y: TensorLike, more: tuple[TensorLike, ...]) -> TensorVariable:
+def _meeting(fn: str, args: Sequence[TensorLike]) -> Sequence[TensorVariable]:
+    """The arguments of the row `fn` as tensors, under another cast_policy than "custom"."""
+    row = get_row(fn)
+    if row.rule == "select":
+        return [as_tensor_variable(args[0]), *together(args[1:])]
+    if row.rule == "scaled":
+        return [as_tensor_variable(a) for a in args]
+    if row.rule == "second":            # of the dtype of the second one, whatever the first is
+        return [as_tensor_variable(args[0]), together(args, converting=False)[1]]
+    if row.rule == "comparison":        # of the values themselves, as NumPy compares them
+        return together(args, converting=False, beyond=lambda value, _: np.asarray(np.inf if value > 0 else -np.inf))
+    if fn == "clip":                    # a bound that the dtype does not hold is none
+        return together(args, beyond=lambda value, dtype:
+                        np.asarray(np.iinfo(dtype).max if value > 0 else np.iinfo(dtype).min, dtype))
+    if row.rule in ("division", "floating", "pair"):            # computed in floats
+        return together(args, beyond=lambda value, dtype: np.asarray(value, row.dtypes(*[dtype] * len(args))[0]))
+    return together(args)
+
+
+def _fold(fn: str, x: TensorLike, y: TensorLike, more: Sequence[TensorLike]) -> TensorVariable:
+    if more:
+        x, y, *more = together((x, y, *more))
     result = elementwise(fn, x, y)
     for z in more:
         result = elementwise(fn, result, z)
@@ -357,8 +383,7 @@ def isclose(a: TensorLike, b: TensorLike, rtol: float = 1e-5, atol: float = 1e-8
 
     Source: numpy.isclose, whose values are matched.
     """
-    a = as_tensor_variable(a)
-    b = as_tensor_variable(b)
+    a, b = together((a, b), converting=False)
     if a.type.dtype in dtypes.DISCRETE and b.type.dtype in dtypes.DISCRETE:
         a, b = cast(a, "float64"), cast(b, "float64")
     near = le(abs(sub(a, b)), add(np.float64(atol), mul(np.float64(rtol), abs(b))))

@@ -11,8 +11,8 @@ from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import not_negative
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes
-from gradc.tensor.creation import arange, converted, ones
+from gradc.tensor.convert import as_tensor_variable, cast, converted, size_constant, size_of, sizes, together
+from gradc.tensor.creation import arange, ones
 from gradc.tensor.joining import join, stack
 from gradc.tensor.moves import flip
 from gradc.tensor.shape import along, atleast_1d, broadcast_arrays, broadcast_to, flatten, shape_padright
@@ -36,7 +36,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint: 
 
     Dtype: floating of start and stop, float64 for integers, unless given.  Source: numpy.linspace.
     """
-    a, b = as_tensor_variable(start), as_tensor_variable(stop)
+    a, b = together((start, stop), beyond=lambda value, _: dtypes.autocast(value))
     common = dtypes.upcast(a.type.dtype, b.type.dtype)
     known = isinstance(a, Constant) and isinstance(b, Constant)     # Python floats: as numpy.linspace of them
     work = "float64" if known or common in dtypes.DISCRETE else common
@@ -56,7 +56,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint: 
 def logspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint: bool = True, base: TensorLike = 10.0,
              dtype: DTypeLike | None = None) -> TensorVariable:
     """base ** linspace(start, stop, num).   Dtype: floating, unless given.   Source: numpy.logspace."""
-    result = ew.pow(converted(as_tensor_variable(base), "float64"), linspace(start, stop, num, endpoint))
+    result = ew.pow(converted(base, "float64"), linspace(start, stop, num, endpoint))
     return result if dtype is None else cast(result, dtype)
 
 
@@ -66,7 +66,7 @@ def geomspace(start: TensorLike, stop: TensorLike, num: SizeLike = 50, endpoint:
 
     start and stop have one sign; nan comes of 0 or of different signs.   Dtype: floating, unless given.
     """
-    a, b = as_tensor_variable(start), as_tensor_variable(stop)
+    a, b = together((start, stop), beyond=lambda value, _: dtypes.autocast(value))
     known = isinstance(a, Constant) and isinstance(b, Constant)
     work = dtypes.upcast("float64" if known else "int8", a.type.dtype, b.type.dtype)
     work = work if work in dtypes.CONTINUOUS else "float64"

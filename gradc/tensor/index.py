@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.facts import permutation, reads
@@ -21,7 +22,17 @@ from gradc.ir.graph import Constant, Variable, apply, describe, is_tensor, user_
 from gradc.record import record
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
-from gradc.tensor.convert import as_tensor_variable, cast, constant, has_variable, size_constant, size_of, sizes_of
+from gradc.tensor.convert import (
+    as_tensor_variable,
+    cast,
+    constant,
+    has_variable,
+    is_python_number,
+    size_constant,
+    size_of,
+    sizes_of,
+    together,
+)
 from gradc.tensor.masks import flatnonzero
 from gradc.tensor.reduce import multiply_sizes
 from gradc.tensor.types import TensorLike
@@ -321,6 +332,8 @@ def _fit(value: Any, part: Any, what: str, mode: str) -> Any:
     want = part.type.dtype
     if isinstance(value, (int, float)) and not isinstance(value, bool) and want in dtypes.CONTINUOUS:
         return constant(value, dtype=want)
+    if config.cast_policy == "weak" and is_python_number(value):
+        value = together((part, value), converting=False)[1]
     value = as_tensor_variable(value)
     have = value.type.dtype
     if have == want:

@@ -9,8 +9,7 @@ from gradc.ir import dtypes
 from gradc.ir.graph import describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range
-from gradc.tensor.convert import as_tensor_variable, size_constant, size_of
-from gradc.tensor.creation import converted
+from gradc.tensor.convert import as_tensor_variable, converted, size_constant, size_of
 from gradc.tensor.joining import join
 from gradc.tensor.selection import take
 from gradc.tensor.sorting import argsort, searchsorted
@@ -49,7 +48,7 @@ def interp(x: TensorLike, xp: TensorLike, fp: TensorLike, left: TensorLike | Non
     fp = equal(size_of(fp, 0), n, "interp: there are {1} points xp and {0} values fp", on=fp, error="shape")
     x, xp, fp = converted(x, work), converted(xp, work), converted(fp, dtypes.upcast(fp.type.dtype, work))
     if period is not None:
-        p = ew.abs(converted(as_tensor_variable(period), work))
+        p = ew.abs(converted(period, work))
         x, xp = ew.mod(x, p), ew.mod(xp, p)
         order = argsort(xp)
         xp, fp = take(xp, order), take(fp, order)
@@ -63,7 +62,7 @@ def interp(x: TensorLike, xp: TensorLike, fp: TensorLike, left: TensorLike | Non
     x0, x1, y0, y1 = take(xp, before), take(xp, behind), take(fp, before), take(fp, behind)
     line = ew.add(ew.mul(ew.true_divide(ew.sub(y1, y0), ew.sub(x1, x0)), ew.sub(x, x0)), y0)
     first, end = xp[0], xp[-1]
-    low = fp[0] if left is None else converted(as_tensor_variable(left), fp.type.dtype)
-    high = fp[-1] if right is None else converted(as_tensor_variable(right), fp.type.dtype)
+    low = fp[0] if left is None else converted(left, fp.type.dtype)
+    high = fp[-1] if right is None else converted(right, fp.type.dtype)
     line = ew.switch(ew.eq(x, end), fp[-1], line)
     return ew.switch(ew.lt(x, first), low, ew.switch(ew.gt(x, end), high, line))

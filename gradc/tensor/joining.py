@@ -17,7 +17,7 @@ from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.graph import Constant, Variable, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes, sizes_of, together
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.shape import atleast_1d, atleast_2d, expand_dims, shape_padleft
 from gradc.tensor.types import Axis, ShapeLike, SizeLike, TensorLike
@@ -41,7 +41,7 @@ def join(axis: Axis, *tensors: TensorLike) -> TensorVariable:
         tensors = tuple(tensors[0])
     if not tensors:
         raise ShapeError(f"join takes at least one tensor{at(user_line())}")
-    made = [as_tensor_variable(t) for t in tensors]
+    made = together(tensors)
     ndim = made[0].type.ndim
     if ndim == 0:
         raise ShapeError(f"join: {describe(made[0])} is a scalar and can't be joined{at(made[0].source)}; use stack")
@@ -100,7 +100,7 @@ def stack(tensors: TensorLike, *more: Any, axis: Axis = 0) -> TensorVariable:
         tensors = list(as_tensor_variable(tensors))
     if not tensors:
         raise ShapeError(f"stack takes at least one tensor{at(user_line())}")
-    made = [as_tensor_variable(t) for t in tensors]
+    made = together(tensors)
     ndim = made[0].type.ndim
     for t in made:
         if t.type.ndim != ndim:
@@ -135,19 +135,19 @@ def _stack_at(axis: Variable, tensors: Sequence[TensorVariable]) -> TensorVariab
 def stacklists(nested: TensorLike) -> TensorVariable:
     """A nested list of tensors as one tensor with one more axis per level."""
     if isinstance(nested, (list, tuple)):
-        return stack([stacklists(n) for n in nested])
+        return stack([stacklists(n) if isinstance(n, (list, tuple)) else n for n in nested])
     return as_tensor_variable(nested)
 
 
 def hstack(tensors: Sequence[TensorLike]) -> TensorVariable:
     """The tensors side by side: along axis 1, vectors along axis 0."""
-    made = [atleast_1d(t) for t in tensors]
+    made = [atleast_1d(t) for t in together(tensors)]
     return join(0 if made[0].type.ndim == 1 else 1, *made)
 
 
 def vstack(tensors: Sequence[TensorLike]) -> TensorVariable:
     """The tensors below each other along axis 0; vectors become rows."""
-    return join(0, *[atleast_2d(t) for t in tensors])
+    return join(0, *[atleast_2d(t) for t in together(tensors)])
 
 
 horizontal_stack = hstack

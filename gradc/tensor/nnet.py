@@ -15,7 +15,7 @@ from gradc.ir.graph import apply, describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import in_range
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
+from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of, together
 from gradc.tensor.elemwise import sigmoid, softplus
 from gradc.tensor.special import log_of, log_of_complement, log_softmax, softmax
 from gradc.tensor.types import TensorLike
@@ -139,13 +139,11 @@ def crossentropy_categorical_1hot(coding_dist: TensorLike, true_one_of_n: Tensor
 
 def binary_crossentropy(output: TensorLike, target: TensorLike) -> TensorVariable:
     """-(target * log(output) + (1 - target) * log(1 - output)), elementwise.  Dtype: floating."""
-    output = as_tensor_variable(output)
-    target = as_tensor_variable(target)
+    output, target = together((output, target))
     return ew.neg(ew.add(ew.mul(target, log_of(output)), ew.mul(ew.sub(1, target), log_of_complement(output))))
 
 
 def sigmoid_binary_crossentropy(output: TensorLike, target: TensorLike) -> TensorVariable:
     """`binary_crossentropy` of sigmoid(output), without under- or overflow.  Dtype: floating."""
-    output = as_tensor_variable(output)
-    target = as_tensor_variable(target)
+    output, target = together((output, target))
     return ew.add(ew.mul(target, ew.softplus(ew.neg(output))), ew.mul(ew.sub(1, target), ew.softplus(output)))

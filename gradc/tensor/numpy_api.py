@@ -55,7 +55,7 @@ from gradc.tensor import (
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor import trigonometry as trig
-from gradc.tensor.convert import as_tensor_variable, cast
+from gradc.tensor.convert import as_tensor_variable, cast, together
 from gradc.tensor.truth import result_is_dropped
 from gradc.tensor.types import Axes, Axis, List, TensorLike
 
@@ -254,7 +254,7 @@ def _diff(a: TensorLike, n: int = 1, axis: Axis = -1, prepend: TensorLike | None
     k = red.normalize_axis(axis, x.ndim, "diff", x)
 
     def piece(given: TensorLike) -> list[TensorVariable]:
-        part = as_tensor_variable(given)
+        part = together((x, given))[1]
         sizes = [1 if j == k else s for j, s in enumerate(shp.shape_tuple(x))]
         return [part if part.ndim else shp.broadcast_to(part, sizes)]
 
@@ -311,7 +311,7 @@ def _count_nonzero(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> 
 def _outer_of(fn: Fn) -> Fn:
     """`ufunc.outer`: of all pairs."""
     def outer(a: TensorLike, b: TensorLike) -> TensorVariable:
-        x, y = as_tensor_variable(a), as_tensor_variable(b)
+        x, y = together((a, b))
         return fn(shp.shape_padright(x, y.ndim) if y.ndim else x, y)
     return outer
 

@@ -16,8 +16,7 @@ from gradc.ir.graph import Constant, apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import in_range, named, not_negative
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes, sizes_of
-from gradc.tensor.creation import converted
+from gradc.tensor.convert import as_tensor_variable, cast, converted, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.grids import linspace
 from gradc.tensor.index import getitem
 from gradc.tensor.joining import join, slice_axis
@@ -81,7 +80,7 @@ def pad(array: TensorLike, pad_width: object, mode: str = "constant", stat_lengt
         elif mode == "linear_ramp":
             sides = _ramps(x, axis, (before, after), values[axis])
         else:
-            sides = [_filled(x, axis, n, converted(as_tensor_variable(v), x.type.dtype))
+            sides = [_filled(x, axis, n, converted(v, x.type.dtype))
                      for n, v in zip((before, after), values[axis])]
         x = join(axis, sides[0], x, sides[1])
     return x
@@ -143,7 +142,7 @@ def _repeated(x: TensorVariable, axis: int, before: TensorVariable, after: Tenso
     ndim = x.type.ndim
     rounds = cast(along(ew.floor_divide(place, period), axis, ndim), x.type.dtype)
     low, high = [expand_dims(_edge(x, axis, k), axis) for k in (0, -1)]
-    two = converted(as_tensor_variable(2), x.type.dtype)
+    two = converted(2, x.type.dtype)
     turned = ew.switch(along(forth, axis, ndim), result, ew.sub(ew.mul(two, high), result))
     return ew.add(turned, ew.mul(ew.mul(two, rounds), ew.sub(high, low)))
 

@@ -15,8 +15,8 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, in_range, integer, named, not_negative, python_integer
-from gradc.tensor.convert import as_tensor_variable, constant, size_constant, size_of, sizes, sizes_of
-from gradc.tensor.creation import converted, tri, zeros_like
+from gradc.tensor.convert import as_tensor_variable, constant, converted, size_constant, size_of, sizes, sizes_of
+from gradc.tensor.creation import tri, zeros_like
 from gradc.tensor.index import no_index
 from gradc.tensor.masks import flatnonzero, nonzero
 from gradc.tensor.reduce import multiply_sizes

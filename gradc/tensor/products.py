@@ -9,7 +9,7 @@ from gradc.ir import dtypes
 from gradc.ir.graph import describe
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import equal, named
-from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of, sizes_of, together
 from gradc.tensor.creation import zeros
 from gradc.tensor.joining import join, stack
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
@@ -30,7 +30,7 @@ def kron(a: TensorLike, b: TensorLike) -> TensorVariable:
 
     Axes that one of them does not have are put on its left.   Dtype: common.
     """
-    x, y = as_tensor_variable(a), as_tensor_variable(b)
+    x, y = together((a, b))
     ndim = max(x.type.ndim, y.type.ndim)
     x, y = shape_padleft(x, ndim - x.type.ndim), shape_padleft(y, ndim - y.type.ndim)
     outer = ew.mul(dimshuffle(x, [p for k in range(ndim) for p in (k, "x")]),
@@ -68,7 +68,7 @@ def block_diag(*arrs: TensorLike) -> TensorVariable:
     """
     if not arrs:
         return zeros((1, 0))
-    blocks = [as_tensor_variable(x) for x in arrs]
+    blocks = together(arrs)
     dtype = dtypes.upcast(*[x.type.dtype for x in blocks])
     for x in blocks:
         if x.type.ndim > 2:

@@ -12,8 +12,7 @@ from gradc.ir import dtypes, ops
 from gradc.ir.graph import apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import in_range
-from gradc.tensor.convert import as_tensor_variable, size_constant, size_of
-from gradc.tensor.creation import converted
+from gradc.tensor.convert import as_tensor_variable, converted, size_constant, size_of, together
 from gradc.tensor.index import Positions, entry_of, getitem, no_index, set_subtensor
 from gradc.tensor.joining import stack
 from gradc.tensor.masks import flatnonzero, nonzero
@@ -113,7 +112,7 @@ def choose(a: TensorLike, choices: TensorLike, mode: str = "raise") -> TensorVar
     i = as_tensor_variable(a)
     if i.type.dtype not in dtypes.DISCRETE:
         raise no_index(i, "choose")
-    table = stack(list(broadcast_arrays(*choices))) if isinstance(choices, (list, tuple)) else \
+    table = stack(list(broadcast_arrays(*together(choices)))) if isinstance(choices, (list, tuple)) else \
         as_tensor_variable(choices)
     if table.type.ndim == 0:
         raise ShapeError(f"choose takes a list of choices, or a tensor of at least one dimension, {describe(table)} is "

@@ -12,8 +12,8 @@ from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import equal, in_range, integer, python_integer
 from gradc.tensor.contract import dot
-from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of
-from gradc.tensor.creation import converted, zeros
+from gradc.tensor.convert import as_tensor_variable, cast, constant, converted, size_constant, size_of
+from gradc.tensor.creation import zeros
 from gradc.tensor.diagonals import diagonal
 from gradc.tensor.index import getitem, inc_subtensor
 from gradc.tensor.joining import join

@@ -290,6 +290,13 @@ def test_a_run_time_size_one_is_refused(function) -> None:
 # ------------------------------------------------------------------------------- what hangs on a function
 
 
+@pytest.mark.parametrize("mode", ["c", "interpret"])
+def test_what_function_returns_is_a_function(mode: str) -> None:
+    x = at.dvector("x")
+    assert isinstance(gradc.function([x], x + 1, mode=mode), gradc.Function)
+    assert not isinstance(np.sin, gradc.Function)
+
+
 def test_repr_names_inputs_outputs_and_the_route(function) -> None:
     x = at.tensor("float64", shape=(None, 4), name="x")
     y = x.sum()

@@ -443,7 +443,7 @@ def test_things_that_are_no_tensors():
         x & 1
     with pytest.raises(TypeError, match="uint64 and int8 have no integer dtype in common; cast one"):
         TensorType("uint64", ())() | -1
-    with pytest.raises(TypeError, match=r"a real number for dtype float64, got .*1\.j.*real part"):
+    with pytest.raises(TypeError, match=r"a real number for dtype float64, got 1j.*real part"):
         at.full_like(at.dvector(), 1j)
     for shape in [("3",), (2.5,), (None, "x")]:
         with pytest.raises(TypeError, match="a static shape holds integers, and None"):

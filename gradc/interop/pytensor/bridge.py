@@ -1,0 +1,159 @@
+"""Graphs between the two: `from_pytensor` gives gradc expressions, `as_pytensor_op` an Op of PyTensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import DisconnectedType
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.op import Op
+from pytensor.graph.traversal import graph_inputs
+
+import gradc
+from gradc.errors import BadArgumentError, GraphError, at, quoted, user_line
+from gradc.interop.pytensor import convert
+from gradc.interop.pytensor.convert import Converted, row
+from gradc.interop.pytensor.linker import GRADC
+
+
+def from_pytensor(variables: Variable | Sequence[Variable], replace: Mapping[Variable, Any] | None = None,
+                  rewrite: bool = True) -> Converted:
+    """PyTensor expressions as gradc's: one for one variable, a list for a sequence.
+
+    replace    gradc expressions, or values, of PyTensor's inputs.  An input that is not there becomes a new gradc
+               variable of its type and name; ask for it by naming it in `variables`, too:
+               `x, cost = from_pytensor([x, cost])`.  Shared variables become gradc's, with a copy of their values
+    rewrite    first apply the rewrites of mode "GRADC" (PyTensor's own simplifying and stabilising ones)
+
+    Raises: BadArgumentError for what is no PyTensor variable, NotImplementedError for types that gradc has not.
+    """
+    asked = [variables] if isinstance(variables, Variable) else list(variables)
+    for v in asked:
+        if not isinstance(v, Variable):
+            raise BadArgumentError(f"from_pytensor expects PyTensor variables, got {quoted(v)}{at(user_line())}")
+    inputs = [v for v in graph_inputs(asked) if not isinstance(v, Constant)]
+    inputs += [v for v in replace or () if v not in inputs]
+    fgraph = FunctionGraph(inputs, asked, clone=True)
+    if rewrite:
+        GRADC.optimizer.rewrite(fgraph)
+    given = [_given(v, (replace or {}).get(v)) for v in inputs]
+    made = convert.graph(fgraph, given)
+    return made[0] if isinstance(variables, Variable) else made
+
+
+def _given(v: Variable, value: Any) -> Converted:
+    if value is not None:
+        return value if isinstance(value, gradc.Variable) else gradc.tensor.as_tensor_variable(value)
+    if isinstance(v, SharedVariable):
+        return gradc.shared(v.get_value(), name=v.name, **_static(v))
+    return convert.variable(v)
+
+
+def _static(v: Variable) -> dict[str, Any]:
+    return {"shape": v.type.shape} if hasattr(v.type, "shape") else {}
+
+
+class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
+    """A gradc function as an Op: gradients and Rop are gradc's; in mode "GRADC" its expressions join the kernel."""
+
+    __props__ = ("function",)
+
+    def __init__(self, function: gradc.Function[Any]) -> None:
+        maker = function.maker
+        if maker.ingested.updates:
+            raise GraphError("as_pytensor_op: the function has updates, which an Op of PyTensor can't have; make it "
+                             f"without them, or with delete_updates=True of its copy{at(user_line())}")
+        self.function = function
+        self.inputs = [i.variable for i in maker.inputs]
+        self.outputs = gradc.clone_replace([o.variable for o in maker.outputs], maker.ingested.given)
+
+    def make_node(self, *inputs: Any) -> Apply:
+        """Arguments of the function's types."""
+        if len(inputs) != len(self.inputs):
+            raise TypeError(f"{self} takes {len(self.inputs)} arguments, got {len(inputs)}")
+        taken = [_taken(x, wanted) for x, wanted in zip(inputs, self.inputs)]
+        return Apply(self, taken, [_pytensor_type(v)() for v in self.outputs])
+
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: list[list[Any]]) -> None:
+        """A call of the kernel."""
+        results = self.function(*inputs)
+        if isinstance(results, dict):
+            results = list(results.values())
+        for storage, value in zip(output_storage, results if isinstance(results, list) else [results]):
+            storage[0] = np.asarray(value)
+
+    def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+             output_grads: Sequence[Variable]) -> list[Variable]:
+        """Row vector times Jacobian, by a gradc function of its own."""
+        return self.pullback(inputs, outputs, output_grads)
+
+    def pullback(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                 cotangents: Sequence[Variable]) -> list[Variable]:
+        """PyTensor 3's name for L_op."""
+        there = [k for k, g in enumerate(cotangents) if not isinstance(g.type, DisconnectedType)]
+        real = [k for k, v in enumerate(self.inputs) if v.type.dtype.startswith("float")]
+        gs = [self.outputs[k].type() for k in there]
+        slopes = gradc.Lop([self.outputs[k] for k in there], [self.inputs[k] for k in real], gs,
+                           disconnected_inputs="ignore")
+        made = dict(zip(real, _call([*self.inputs, *gs], slopes, [*inputs, *(cotangents[k] for k in there)])))
+        return [made[k] if k in made else DisconnectedType()() for k in range(len(self.inputs))]
+
+    def R_op(self, inputs: Sequence[Variable], eval_points: Sequence[Variable | None]) -> list[Variable | None]:
+        """Jacobian times column vector, by a gradc function of its own."""
+        points = [None if v is None or isinstance(v.type, DisconnectedType) else v for v in eval_points]
+        moved = [k for k, v in enumerate(points) if v is not None]
+        if not moved:
+            return [None] * len(self.outputs)
+        vs = [self.inputs[k].type() for k in moved]
+        results = gradc.Rop(self.outputs, [self.inputs[k] for k in moved], vs)
+        return list(_call([*self.inputs, *vs], results, [*inputs, *(points[k] for k in moved)]))
+
+    def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
+                    tangents: Sequence[Variable]) -> list[Variable]:
+        """PyTensor 3's name for R_op."""
+        return [DisconnectedType()() if v is None else v for v in self.R_op(inputs, tangents)]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Integers have no gradient."""
+        return [[v.type.dtype.startswith("float")] * len(self.outputs) for v in self.inputs]
+
+    def __str__(self) -> str:
+        return f"GradcOp({self.function.name or 'f'})"
+
+
+def as_pytensor_op(function: gradc.Function[Any]) -> GradcOp:
+    """An Op of PyTensor that calls a compiled function of gradc, with its gradient and Rop (of any order).
+
+    In another mode of PyTensor it is one call of a kernel; in mode "GRADC" the expressions are part of the whole.
+    Raises: GraphError for a function with updates.
+    """
+    if not isinstance(function, gradc.Function):
+        raise BadArgumentError(f"as_pytensor_op expects a function made by gradc.function, got {quoted(function)}"
+                               f"{at(user_line())}")
+    return GradcOp(function)
+
+
+def _call(inputs: Sequence[Any], outputs: Any, arguments: Sequence[Variable]) -> list[Variable]:
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    function = gradc.function(inputs, outputs, on_unused_input="ignore")
+    results: list[Variable] = GradcOp(function)(*arguments, return_list=True)
+    return results
+
+
+def _pytensor_type(v: Any) -> Any:
+    return pt.TensorType(v.type.dtype, v.type.shape)
+
+
+def _taken(x: Any, wanted: Any) -> Variable:
+    x = pt.as_tensor_variable(x)
+    return x if x.type.dtype == wanted.type.dtype else pt.cast(x, wanted.type.dtype)
+
+
+@row("gradc.interop.pytensor.bridge.GradcOp")
+def _inlined(op: GradcOp, node: Apply, *inputs: Converted) -> Converted:
+    return gradc.clone_replace(op.outputs, dict(zip(op.inputs, inputs)))

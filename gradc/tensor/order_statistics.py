@@ -139,7 +139,7 @@ def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: b
 def median(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """The middle one of the sorted elements along `axis`, or the mean of the middle two, as numpy.median.
 
-    Dtype: that of a, float64 for integers and bool.  A row with nan gives nan.  Complex numbers: in the order of `sort`.
+    Dtype: that of a, float64 for integers and bool.  A row with nan gives nan.  Complex numbers: as `sort` has them.
     Raises: ShapeError for no elements (NumPy: nan).
     """
     return _median("median", a, axis, keepdims, False)

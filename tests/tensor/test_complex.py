@@ -292,7 +292,17 @@ STEPS: list[Callable[..., Any]] = [
     lambda a, b, small, name: at.real(a) * at.imag(b), lambda a, b, small, name: at.set_subtensor(a[:1], 0.5),
     lambda a, b, small, name: at.where(at.abs(at.sum(a)) > 1, a, b),
     lambda a, b, small, name: at.concatenate([a, small])[:4],
-    lambda a, b, small, name: at.complex(at.angle(small), at.abs(b))]
+    lambda a, b, small, name: at.complex(at.angle(small), at.abs(b)), lambda a, b, small, name: at.sort(small, axis=0),
+    lambda a, b, small, name: square(small) @ at.conj(square(small)).T,
+    lambda a, b, small, name: at.linalg.solve(square(small) + 5 * np.eye(4), square(small).T),
+    lambda a, b, small, name: at.linalg.cholesky(square(small) @ at.conj(square(small)).T + np.eye(4)),
+    lambda a, b, small, name: at.linalg.slogdet(square(small) + 5 * np.eye(4))[0] * small]
+
+
+def square(x: Any) -> Any:
+    """A matrix of 4 rows, of a vector or a matrix of 4 elements a row, or fewer."""
+    rows = x if x.ndim == 2 else at.outer(x, at.conj(x))
+    return at.set_subtensor(at.zeros((4, 4), dtype=rows.dtype)[:rows.shape[0], :rows.shape[1]], rows)
 
 
 def random_program(seed: int) -> tuple[list[Any], list[Any], list[np.ndarray]]:

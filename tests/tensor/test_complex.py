@@ -69,6 +69,21 @@ def test_functions_of_one_argument(dtype: str) -> None:
             assert_near(y[inside], want[inside], tolerance, name, name not in UNSIGNED)
 
 
+def test_where_one_part_is_infinite() -> None:
+    """NumPy's limits, where it has any, on the axes and beside them."""
+    names = [name for name in UNARY if name not in ("one_minus_square", "times_complement", "log1p", "sigmoid")]
+    finite = [0.0, -0.0, 0.5, -2.0]
+    parts = [(a, b) for x in (np.inf, -np.inf) for y in finite for a, b in ((x, y), (y, x))]
+    values = np.array([complex(*part) for part in parts])
+    z = at.zvector("z")
+    with np.errstate(all="ignore"):
+        for name, y in zip(names, gradc.function([z], [apply(Map(name), z) for name in names])(values)):
+            want = ROWS[name].numpy(values)
+            there = ~(np.isnan(want.real) | np.isnan(want.imag))
+            for got, part in ((y.real, want.real), (y.imag, want.imag)):
+                np.testing.assert_allclose(got[there], part[there], rtol=1e-14, err_msg=name)
+
+
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 def test_functions_of_two_arguments(dtype: str) -> None:
     z, w = at.TensorType(dtype, (None, 1))("z"), at.TensorType(dtype, (1, None))("w")

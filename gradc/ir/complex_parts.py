@@ -379,7 +379,8 @@ def _origin(of: _Splitter, real: Var, imag: Var | None) -> tuple[Var, bool, list
     if other.op == ops.Map("neg"):
         found = _origin(of, real, other.args[0])
         return found and (found[0], not found[1], found[2])
-    if type(one.op) is ops.Transpose and one.op == other.op and -1 not in one.op.perm:
+    if type(one.op) is ops.Transpose and one.op == other.op and sorted(one.op.perm) == list(range(
+            tensor(one.args[0]).ndim)):
         found = _origin(of, one.args[0], other.args[0])
         return found and (found[0], found[1], [found[2][p] for p in one.op.perm])
     return None

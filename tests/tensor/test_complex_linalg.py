@@ -170,6 +170,8 @@ def test_products_are_calls_of_the_library() -> None:
     z, w = sample(20, 20), sample(20, 20, seed=4)
     for y, want in zip(f(z, w), (z @ w, z.conj().T @ w, z.T @ w.conj().T, (z @ w).T)):
         np.testing.assert_allclose(y, want, rtol=1e-12)
+    one = at.TensorType("complex128", (1, None, None))("one")         # a batch of static size 1
+    np.testing.assert_allclose(gradc.function([one, W], at.conj(one).mT @ W)(z[None], w), [z.conj().T @ w], rtol=1e-12)
     small = gradc.function([], at.constant(z[:2, :2]) @ at.constant(w[:2, :2]) + at.as_tensor_variable(1j))
     np.testing.assert_allclose(small(), z[:2, :2] @ w[:2, :2] + 1j, rtol=1e-12)
 

@@ -288,6 +288,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"
 #include "side_template.h"
 #undef T
@@ -310,6 +311,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"
 #include "side_template.h"
 #undef T

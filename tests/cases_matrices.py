@@ -67,9 +67,18 @@ def compact_svd(a: Array) -> tuple[Array, Array, Array]:
     return u * signed(u), s, v * H(signed(u))
 
 
-def real_spectrum(a: Array) -> tuple[Array, Array]:
+def complex_spectrum(a: Array) -> tuple[Array, Array]:
     w, v = np.linalg.eig(a)
-    return w, v * signed(v)
+    sizes = np.abs(v)
+    place = np.argmax(sizes >= 0.6 * sizes.max(-2, keepdims=True), -2, keepdims=True)
+    first = np.take_along_axis(v, place, -2)
+    return w.astype(complex), v / (first / np.abs(first)).astype(complex)
+
+
+def of_schur(a: Any) -> list[Any]:
+    """What is determined: the product, that z is orthogonal, and where there is nothing."""
+    t, z = linalg.schur(a)
+    return [z @ t @ z.mT, z @ z.mT, at.tril(t, -2)]
 
 
 def projector(x: Array) -> Array:
@@ -97,11 +106,12 @@ def whole_qr(a: Any) -> list[Any]:
 
 
 def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_ndim: int | None) -> Array:
-    if assumed in ("sym", "pos"):
+    if assumed in ("sym", "pos", "symmetric"):
         half = np.tril(a) if lower else np.triu(a)
         a = half + (T if assumed == "sym" else H)(half) - a * np.eye(a.shape[-1])
     elif assumed != "gen":
-        a = {"d": a * np.eye(a.shape[-1]), "l": np.tril(a), "u": np.triu(a)}[assumed[0]]
+        a = {"d": a * np.eye(a.shape[-1]), "t": np.tril(np.triu(a, -1), 1), "l": np.tril(a),
+             "u": np.triu(a)}[assumed[0]]
     vectors = b.ndim == 1 or b_ndim == 1
     x = np.linalg.solve(T(a) if transposed else a, b[..., None] if vectors else b)
     return x[..., 0] if vectors else x
@@ -133,7 +143,9 @@ LINALG: list[Case] = [
             ((2, 4, 4), (4, 3), "gen", False, True, None), ((4, 4), (2, 4), "gen", False, False, 1),
             ((2, 4, 4), (2, 4), "pos", False, False, 1), ((4, 4), (2, 4, 3), "pos", True, True, None),
             ((4, 4), (4,), "sym", False, False, None), ((4, 4), (4, 3), "sym", True, False, None),
-            ((4, 4), (4, 3), "diagonal", False, False, None), ((4, 4), (4,), "lower triangular", False, True, None),
+            ((4, 4), (4, 3), "diagonal", False, False, None), ((2, 4, 4), (4, 3), "tridiagonal", False, True, None),
+            ((4, 4), (4,), "tridiagonal", False, False, None), ((4, 4), (4,), "symmetric", True, False, None),
+            ((4, 4), (4,), "lower triangular", False, True, None),
             ((2, 4, 4), (4, 3), "upper triangular", False, False, None),
         )
     ],
@@ -241,18 +253,17 @@ LINALG: list[Case] = [
     # functions of matrices
     *[Case("linalg.expm", linalg.expm, scipy.linalg.expm, (a,), rtol=LOOSE, label=str(a.shape))
       for a in (Arg((3, 3)), Arg((2, 4, 4)))],
-    Case("linalg.sqrtm", linalg.sqrtm, each(lambda a: np.real(scipy.linalg.sqrtm(a)) if a.size else a, 2),
-         (Arg((2, 3, 3), "positive_definite"),), rtol=LOOSE),
-    Case("linalg.logm", linalg.logm, each(lambda a: np.real(scipy.linalg.logm(a)) if a.size else a, 2), (POSITIVE,),
-         rtol=LOOSE),
-    Case("linalg.schur", linalg.schur, lambda a: [np.eye(a.shape[-1]) * spectrum(a)[0][..., None], spectrum(a)[1]],
-         (Arg((2, 3, 3)),), rtol=LOOSE),
-    *[Case("linalg.eig", lambda a: linalg.eig(np.diag([1.0, 2.0, 4.0]) + a / 40), lambda a: real_spectrum(
-        np.diag([1.0, 2.0, 4.0]) + a / 40), (Arg(shape, static=(*[None] * (len(shape) - 2), 3, 3)),), rtol=LOOSE,
-        label=str(shape)) for shape in ((3, 3), (2, 3, 3))],
+    *[Case(f"linalg.{name}", partial(getattr(linalg, name), hermitian=symmetric), each(getattr(scipy.linalg, name), 2),
+           (Arg(shape, "positive_definite" if symmetric else "triangles"),), "complex" if symmetric else "difference",
+           rtol=LOOSE, label=f"{shape} {symmetric}")
+      for name, shape, symmetric in (("sqrtm", (2, 3, 3), True), ("logm", (4, 4), True), ("sqrtm", (4, 4), False),
+                                     ("sqrtm", (2, 3, 3), False), ("logm", (2, 3, 3), False))],
+    Case("linalg.schur", of_schur, lambda a: [a, np.eye(4) + 0 * a, 0 * a], (Arg((2, 4, 4)),), "none", rtol=LOOSE),
+    *[Case("linalg.eig", linalg.eig, complex_spectrum, (arg,), "difference", rtol=LOOSE, label=f"{arg.shape}")
+      for arg in (SQUARE, Arg((2, 3, 3)))],
     Case("linalg.eigvals", lambda a, d: linalg.eigvals(a / 40 + d * at.eye(d.shape[0])),
-         lambda a, d: np.linalg.eigvals(a / 40 + np.diag(d)).real, (Arg((3, 3), "unit"), Arg((3,), "distinct")),
-         rtol=LOOSE),
+         lambda a, d: np.linalg.eigvals(a / 40 + np.diag(d)).astype(complex),
+         (Arg((3, 3), "unit"), Arg((3,), "distinct")), "difference", rtol=LOOSE),
     # matrix equations
     *[Case("linalg.solve_sylvester", linalg.solve_sylvester, each(scipy.linalg.solve_sylvester, 2, 2, 2),
            (a, b, q), rtol=LOOSE, label=f"{a.shape} {q.shape}")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import complex_matrices, compressed, draws, dtypes, matrices, transforms
+from gradc.ir import complex_matrices, compressed, draws, dtypes, matrices, schur, transforms
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -265,6 +265,10 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
+def _no_lapack(what: str) -> tuple[str, str]:
+    return "LinAlgError", f"{what}: the library of linear algebra in use has no LAPACK"
+
+
 def _no_rank(what: str) -> tuple[str, str]:
     return "IndexOutOfBoundsError", f"{what}: there is no rank {{0}} among {{1}} elements"
 
@@ -297,6 +301,10 @@ _ROWS = (
               ("number", "number"), ("number",), matrices.product(a, b), "product", ("C", "C"),
               ("ntc".index(a), "ntc".index(b)), cost=("m", "k", "n"), blas=True, title="dot")
       for a in "ntc" for b in "ntc"],
+    # what is added, and the factors of the product and of that
+    Routine("gemm_add", "(m,k),(k,n),(m,n),(),()->(m,n)", ("float",) * 5, ("float",),
+            lambda x, y, z, a, b: a * np.matmul(x, y) + b * z, "gemm_add", ("matrix", "matrix", "C", "C", "C"),
+            overwrites=2, cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
     *[Routine(name, "(m,m)->(m,m)", ("number",), ("number",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
               faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky",
@@ -329,6 +337,9 @@ _ROWS = (
             title="solve", of_complex=complex_matrices.cholesky_solve),
     Routine("lu", "(m,m)->(m,m),(m)", ("number",), ("number", "int64"), matrices.lu, "lu", ("C",),
             cost=("m", "m", "m"), blas=True, title="LU factors", of_complex=complex_matrices.lu),
+    # of a symmetric matrix, without interchanges if it is definite
+    Routine("lu_definite", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu_definite, "lu_definite",
+            ("C",), cost=("m", "m", "m"), blas=True, title="LU factors"),
     *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("number", "int64", "number", "number"), ("number",),
               matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
               cost=("m", "m", "n"), blas=True, title="solve")
@@ -357,9 +368,18 @@ _ROWS = (
             faults=(_not_finite("pinv"),), cost=("m", "n", "n"), blas=True, works=True,
             of_complex=complex_matrices.pinv),
     _factors("expm", "(m,m)->(m,m)", ("number",), (("LinAlgError", "expm: the matrix has nan or inf"),)),
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum", ("C",), (log,),
-              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {'not positive' if log else 'negative'}")),
+    *[Routine(f"{name}_symmetric", "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum",
+              ("C",), (log,), (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is "
+                                                   f"{'not positive' if log else 'negative'}")),
               cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), of_matrix, "of_schur", ("C",), (log,),
+              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {which}, the result would not be real"),
+               ("LinAlgError", f"{name}: the matrix is singular, and there is no result"), _no_lapack(name)),
+              cost=("16", "m", "m", "m"), blas=True, works=True)
+      for name, log, of_matrix, which in (("sqrtm", 0, schur.sqrtm, "negative"),
+                                          ("logm", 1, schur.logm, "negative or 0"))],
+    Routine("schur", "(m,m)->(m,m),(m,m)", ("float",), ("float",) * 2, schur.schur, "schur", ("C",),
+            faults=(_not_finite("schur"), _no_lapack("schur")), cost=("m", "m", "m"), blas=True, works=True),
     Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "number", "number"), ("number",), matrices.solve_banded,
             "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
             works=True, of_complex=complex_matrices.solve_banded),
@@ -372,10 +392,9 @@ _ROWS = (
                                 ("LinAlgError", "solve_discrete_are: r is singular"),
                                 ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
             cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are"),
-    Routine("eig", "(m,m)->(m),(m,m)", ("float",), ("float",) * 2, matrices.eig, "eig", ("C",), faults=(
-        _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
-        ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK")), cost=("m", "m", "m"), blas=True,
-            works=True),
+    # eigenvalues, vectors, their inverse, and of each the element that is positive
+    Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("float",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
+            faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),
     *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
       for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
     *[_transform(name, "(n),()->(...)", *dtypes_, value, c, (ends,))

@@ -6,8 +6,9 @@ LinAlgError tells the index of the matrix in the batch.
 `gradc.tensor.slinalg` and `gradc.tensor.nlinalg` have the same functions.
 """
 
-from gradc.tensor.linalg import functions, spectra, systems
+from gradc.tensor.linalg import functions, general, spectra, systems
 from gradc.tensor.linalg.functions import *
+from gradc.tensor.linalg.general import *
 from gradc.tensor.linalg.spectra import *
 from gradc.tensor.linalg.systems import *
 
@@ -15,5 +16,6 @@ __all__: list[str] = []
 __all__ += systems.__all__
 __all__ += spectra.__all__
 __all__ += functions.__all__
+__all__ += general.__all__
 
-NUMPY = systems.NUMPY | spectra.NUMPY | functions.NUMPY       # rows of `tensor.numpy_api`
+NUMPY = systems.NUMPY | spectra.NUMPY | functions.NUMPY | general.NUMPY       # rows of `tensor.numpy_api`

@@ -73,8 +73,8 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
     ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(LDL)
 /* One of float32, one of float64. */
 #define GRADC_OF_FLOATS(ROW) \
-    ROW(OF_SPECTRUM) ROW(RICCATI) ROW(EIG) ROW(FFT) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LU_DEFINITE) ROW(GEMM_ADD) \
-    ROW(SCHUR) ROW(OF_SCHUR)
+    ROW(OF_SPECTRUM) ROW(RICCATI) ROW(EIG) ROW(FFT) ROW(FFT_COLUMNS) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LU_DEFINITE) \
+    ROW(GEMM_ADD) ROW(SCHUR) ROW(OF_SCHUR)
 /* Those of sorting, of convolution and of sparse matrices: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(PARTITION) ROW(ARGPARTITION) \

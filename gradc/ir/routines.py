@@ -283,8 +283,8 @@ def _factors(name: str, signature: str, gives: tuple[str, ...], faults: tuple[tu
 def _transform(name: str, signature: str, takes: str, gives: str, value: Callable[..., object], c: str,
                options: tuple[int, ...]) -> Routine:
     """A transform of one axis, times a factor."""
-    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options, cost=("16", "n"),
-                   works=True)
+    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options,
+                   overwrites=0 if takes == gives else None, cost=("16", *parsed(signature)[0][0]), works=True)
 
 
 _LU = ("number", "int64", "number")     # the factors of a matrix, the interchanges, the matrix, of which it derives
@@ -396,6 +396,10 @@ _ROWS = (
     Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("float",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
             faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),
     *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
+      for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
+    # of each column of a matrix
+    *[_transform(f"{name}_columns", "(n,k),()->(n,k)", "complex", "complex", transforms.of_columns(value),
+                 "fft_columns", (int(inverse),))
       for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
     *[_transform(name, "(n),()->(...)", *dtypes_, value, c, (ends,))
       for name, dtypes_, value, c, ends in (

@@ -159,8 +159,8 @@ def sinh(o: Value, z: Pair) -> Pair:
 def cosh(o: Value, z: Pair) -> Pair:
     """cosh(x) cos(y), sinh(x) sin(y), and 0 where y is."""
     x, y = z
-    real = o.eq(y, o.const(0, y))
-    return o.mul(o.cosh(x), o.cos(y)), o.switch(real, o.mul(o.copysign(o.const(1, x), x), y), o.mul(o.sinh(x), o.sin(y)))
+    real, signed = o.eq(y, o.const(0, y)), o.mul(o.copysign(o.const(1, x), x), y)
+    return o.mul(o.cosh(x), o.cos(y)), o.switch(real, signed, o.mul(o.sinh(x), o.sin(y)))
 
 
 @form_of("tanh")

@@ -8,11 +8,10 @@ Values of matrices that are complex are in `ir.complex_matrices`, where they dif
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray
 
 
 class Fault(Exception):

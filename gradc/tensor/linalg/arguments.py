@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 def numbers(what: str, ndim: int, *given: TensorLike, real: bool = False) -> list[TensorVariable]:
-    """Tensors of one float or complex dtype, of at least `ndim` dimensions; `real`: complex ones are refused."""
+    """Tensors of one dtype, float32, float64 or complex (float16 is refused, as by NumPy), of at least `ndim` dimensions;
+    `real`: complex ones are refused, too."""
     values = [as_tensor_variable(x) for x in given]
     for x in values:
         if real and x.type.dtype in dtypes.COMPLEX:
             raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
+        if x.type.dtype == "float16":
+            raise TypeMismatchError(f"{what} does not take float16, {describe(x)} is {x.type.short()}{at(x.source)}; "
+                                    f"cast it to float32")
         if x.type.ndim < ndim:
             raise ShapeError(f"{what} takes at least {ndim} dimension(s), {describe(x)} is {x.type.short()}"
                              f"{at(x.source)}")

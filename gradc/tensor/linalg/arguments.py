@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def numbers(what: str, ndim: int, *given: TensorLike, real: bool = False) -> list[TensorVariable]:
-    """Tensors of one dtype, float32, float64 or complex (float16 is refused, as by NumPy), of at least `ndim` dimensions;
-    `real`: complex ones are refused, too."""
+    """Tensors of one dtype, float32, float64 or complex (float16 is refused, as by NumPy), of at least `ndim`
+    dimensions; `real`: complex ones are refused, too."""
     values = [as_tensor_variable(x) for x in given]
     for x in values:
         if real and x.type.dtype in dtypes.COMPLEX:

@@ -1,12 +1,12 @@
 """Random numbers of a loop, drawn before it.  Program -> Program.
 
-    a loop of T steps with x ~ D(p), p the same in every step      ->      xs ~ D(p), T of them; a loop that reads their rows
+    a loop of T steps with x ~ D(p), p the same in every step    ->    xs ~ D(p), T of them; a loop that reads their rows
 
 The numbers have the bits that they have step by step, for a generator that is used for nothing else in the loop gives
 them one after the other.  That saves a call a step.  Not where the steps may stop early, or where the numbers of a step
-are many, for which a call costs little; nor where the loop has no other array of a row for each step and their number is
-large, or not known: the numbers must not take more memory than the loop would.  Parameters that are refused are refused
-in loops of no step, too.
+are many, for which a call costs little; nor where the loop has no other array of a row for each step and their number
+is large, or not known: the numbers must not take more memory than the loop would.  Parameters that are refused are
+refused in loops of no step, too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import prod
 
 from gradc.ir import build, ops
 from gradc.ir.distributions import DISTRIBUTIONS
+from gradc.ir.facts import facts
 from gradc.ir.program import Eqn, Program, Var, tensor
 from gradc.passes.loop import Key, Loop, SizedBuilder, each_loop
 from gradc.target import TARGET
@@ -40,7 +41,7 @@ def _next(loop: Loop) -> tuple[Var, Eqn] | None:
     body = loop.body()
     uses, rows = body.use_counts(), loop.varying()
     for eqn in body.eqns:
-        if type(eqn.op) is not ops.Call or eqn.op.routine not in DISTRIBUTIONS:
+        if not facts(eqn.op).draws(eqn.op) or eqn.op.routine not in DISTRIBUTIONS:
             continue
         state, *given = eqn.args
         after = eqn.outs[0]

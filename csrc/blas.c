@@ -29,9 +29,14 @@ enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };      /* CBLAS */
     typedef void x##gemm32_t(int, int, int, int, int, int, T, const T *, int, const T *, int, T, T *, int);
 GEMM_TYPES(d, double)
 GEMM_TYPES(s, float)
+/* Of complex numbers it is given alpha and beta by their addresses. */
+typedef void complex_gemm64_t(int, int, int, int64_t, int64_t, int64_t, const void *, const void *, int64_t, const void *,
+                              int64_t, const void *, void *, int64_t);
+typedef void complex_gemm32_t(int, int, int, int, int, int, const void *, const void *, int, const void *, int,
+                              const void *, void *, int);
 
 typedef struct library {
-    void *dgemm, *sgemm;        /* CBLAS entries */
+    void *dgemm, *sgemm, *zgemm, *cgemm;        /* CBLAS entries; the last two may be missing */
     int bits;                   /* of its integers; 0: no library */
     const char *provider;
     void *handle;
@@ -81,6 +86,25 @@ static inline int64_t at_least_1(int64_t n)
 GEMM(d, double)
 GEMM(s, float)
 
+#define COMPLEX_GEMM(x, T) \
+    static void x##gemm_chosen(int ta, int tb, int64_t m, int64_t n, int64_t k, T alpha, const T *a, int64_t lda, \
+                               const T *b, int64_t ldb, T beta, T *c, int64_t ldc) \
+    { \
+        const library *to = resolved(); \
+        lda = at_least_1(lda); \
+        ldb = at_least_1(ldb); \
+        ldc = at_least_1(ldc); \
+        if (to->x##gemm && to->bits == 64) \
+            ((complex_gemm64_t *)to->x##gemm)(ROW_MAJOR, NO_TRANS + ta, NO_TRANS + tb, m, n, k, &alpha, a, lda, b, ldb, \
+                                              &beta, c, ldc); \
+        else if (to->x##gemm && to->bits == 32 && fits(m, n, k, lda, ldb, ldc)) \
+            ((complex_gemm32_t *)to->x##gemm)(ROW_MAJOR, NO_TRANS + ta, NO_TRANS + tb, (int)m, (int)n, (int)k, &alpha, a, \
+                                              (int)lda, b, (int)ldb, &beta, c, (int)ldc); \
+        else \
+            gradc_##x##gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc); \
+    }
+COMPLEX_GEMM(z, double _Complex)
+COMPLEX_GEMM(c, float _Complex)
 
 /* -- libraries: names of their symbols ----------------------------------------------------------------------- */
 
@@ -115,8 +139,8 @@ static void *find_none(const char *name, int *bits)
     return NULL;
 }
 
-const gradc_blas gradc_blas_chosen = {dgemm_chosen, sgemm_chosen, find_chosen};
-const gradc_blas gradc_blas_own = {gradc_dgemm, gradc_sgemm, find_none};
+const gradc_blas gradc_blas_chosen = {dgemm_chosen, sgemm_chosen, zgemm_chosen, cgemm_chosen, find_chosen};
+const gradc_blas gradc_blas_own = {gradc_dgemm, gradc_sgemm, gradc_zgemm, gradc_cgemm, find_none};
 
 /* Plain "cblas_dgemm" means 64-bit integers in an OpenBLAS that says so. */
 static int wide_integers(const char *config)
@@ -156,6 +180,8 @@ static library *described(void *handle, const char *path, const char *provider)
         made->suffix = suffix;
         made->dgemm = dgemm;
         made->sgemm = sgemm;
+        made->zgemm = symbol(handle, prefix, "cblas_zgemm", suffix);
+        made->cgemm = symbol(handle, prefix, "cblas_cgemm", suffix);
         made->provider = provider;
         snprintf(made->symbol, sizeof made->symbol, "%scblas_dgemm%s", prefix, suffix);
         snprintf(made->version, sizeof made->version, "%s", config ? config : "");

@@ -16,12 +16,13 @@ int NAME(PINV)(gradc_frame *frame, int number, const void *const *in, const int6
     T *u = work_memory(room, sizeof room, (size_t)(k * (m + n + 1)) * sizeof(T));
     if (!u)
         return GRADC_NO_MEMORY;
-    T *v = u + m * k, *s = v + k * n;
+    T *v = u + m * k;
+    PART *s = (PART *)(v + k * n);
     const int status = NAME(singular_values)(frame, m, n, in[0], u, s, v);
     for (int64_t i = 0; !status && i < k; ++i)
-        NAME(scale)(n, s[i] > *(const T *)in[1] * s[0] ? 1 / s[i] : 0, v + i * n, 1);
+        NAME(scale)(n, s[i] > *(const PART *)in[1] * s[0] ? 1 / s[i] : 0, v + i * n, 1);
     if (!status)
-        NAME(times)(frame, 1, 1, n, m, k, v, u, out[0]);
+        NAME(times)(frame, ADJOINT, ADJOINT, n, m, k, v, u, out[0]);
     work_done(room, u);
     return status;
 }
@@ -46,13 +47,13 @@ int NAME(EXPM)(gradc_frame *frame, int number, const void *const *in, const int6
     for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
         for (int64_t i = 0; i < n; ++i)
-            sum += fabs((double)a[i * n + j]);
+            sum += MODULUS(a[i * n + j]);
         norm = sum > norm ? sum : norm;
     }
     int halvings = 0;
     frexp(norm / 5.371920351148152, &halvings);
     halvings = halvings > 0 ? halvings : 0;
-    NAME(scale)(size, (T)ldexp(1, -halvings), a, 1);
+    NAME(scale)(size, (PART)ldexp(1, -halvings), a, 1);
     NAME(times)(frame, 0, 0, n, n, n, a, a, a2);
     NAME(times)(frame, 0, 0, n, n, n, a2, a2, a4);
     NAME(times)(frame, 0, 0, n, n, n, a4, a2, a6);
@@ -80,6 +81,7 @@ int NAME(EXPM)(gradc_frame *frame, int number, const void *const *in, const int6
     return 0;
 }
 
+#if !IS_COMPLEX
 /* v f(w) v^T of a symmetric matrix with eigenvalues w; numbers: is f the log, or the square root; n. */
 int NAME(OF_SPECTRUM)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
@@ -104,6 +106,8 @@ int NAME(OF_SPECTRUM)(gradc_frame *frame, int number, const void *const *in, con
     return status;
 }
 
+#endif
+
 /* Elimination in a band, with interchanges of rows.  Of the matrix a[i][j] stands at [u + i - j][j] of in[1], which has
  * d rows; in[0]: how many diagonals are below the first one.  numbers: d, m, n. */
 int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
@@ -125,7 +129,7 @@ int NAME(SOLVE_BANDED)(gradc_frame *frame, int number, const void *const *in, co
         const int64_t last = k + low < m - 1 ? k + low : m - 1, end = k + low + high < m - 1 ? k + low + high : m - 1;
         int64_t best = k;
         for (int64_t i = k + 1; i <= last; ++i)
-            best = fabs((double)a[i * width + k - i + low]) > fabs((double)a[best * width + k - best + low]) ? i : best;
+            best = MAGNITUDE(a[i * width + k - i + low]) > MAGNITUDE(a[best * width + k - best + low]) ? i : best;
         T *row = a + k * width + low - k, *other = a + best * width + low - best;       /* by columns of the matrix */
         for (int64_t j = k; best != k && j <= end; ++j) {
             const T kept = row[j];
@@ -190,20 +194,36 @@ static int NAME(kronecker)(gradc_frame *frame, int64_t m, int64_t n, const T *a,
     return status;
 }
 
+/* Of the transpose of a, which LAPACK sees, a becomes the triangular factor, and v the vectors, as rows; work: `length`
+ * elements behind 2 n others.  Returns LAPACK's status. */
+static int64_t NAME(schur)(void *gees, int64_t n, T *a, T *v, T *work, int64_t length)
+{
+    int64_t fault = 0, none = 0;
+#if IS_COMPLEX
+    ((void (*)(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *,
+               const int64_t *, T *, const int64_t *, void *, void *, int64_t *, size_t, size_t))gees)(
+        "V", "N", NULL, &n, a, &n, &none, work, v, &n, work + 2 * n, &length, work + n, NULL, &fault, 1, 1);
+#else
+    ((void (*)(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *, T *,
+               const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t))gees)(
+        "V", "N", NULL, &n, a, &n, &none, work, work + n, v, &n, work + 2 * n, &length, NULL, &fault, 1, 1);
+#endif
+    return fault;
+}
+
 /* x of a x + x b = q: R. Bartels, G. Stewart, Solution of the matrix equation AX + XB = C, CACM 15 (1972).  LAPACK,
  * which counts by columns, solves b^T x^T + x^T a^T = q^T.  numbers: m, n. */
 int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
-    typedef void schur(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *,
-                       T *, const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t);
     typedef void triangular(const char *, const char *, const int64_t *, const int64_t *, const int64_t *, const T *,
-                            const int64_t *, const T *, const int64_t *, T *, const int64_t *, T *, int64_t *, size_t,
-                            size_t);
-    int64_t m = numbers[0], n = numbers[1], most = m > n ? m : n, fault = 0, none = 0, one = 1;
+                            const int64_t *, const T *, const int64_t *, T *, const int64_t *, PART *, int64_t *,
+                            size_t, size_t);
+    int64_t m = numbers[0], n = numbers[1], most = m > n ? m : n, fault = 0, one = 1;
     if (!NAME(all_finite)(m * m, in[0]) || !NAME(all_finite)(n * n, in[1]) || !NAME(all_finite)(m * n, in[2]))
         return 1;
-    T *x = memmove(out[0], in[2], (size_t)(m * n) * sizeof(T)), scale = 1;
+    T *x = memmove(out[0], in[2], (size_t)(m * n) * sizeof(T));
+    PART scale = 1;
     int bits, more;
     void *gees = m * n > 16 ? any_lapack(frame, TEXT("", "gees_"), most, &bits) : NULL;
     void *trsyl = gees ? any_lapack(frame, TEXT("", "trsyl_"), most, &more) : NULL;
@@ -216,27 +236,26 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
     if (!a)
         return GRADC_NO_MEMORY;
     T *va = a + m * m, *b = va + m * m, *vb = b + n * n, *half = vb + n * n, *values = half + m * n;
-    T *work = values + 2 * most;
     memcpy(a, in[0], (size_t)(m * m) * sizeof(T));
     memcpy(b, in[1], (size_t)(n * n) * sizeof(T));
-    ((schur *)gees)("V", "N", NULL, &m, a, &m, &none, values, values + most, va, &m, work, &length, NULL, &fault, 1, 1);
+    fault = NAME(schur)(gees, m, a, va, values, length);
     if (!fault)
-        ((schur *)gees)("V", "N", NULL, &n, b, &n, &none, values, values + most, vb, &n, work, &length, NULL, &fault, 1,
-                        1);
+        fault = NAME(schur)(gees, n, b, vb, values, length);
     int status = fault ? 1 : 0;
     if (!status) {
         NAME(times)(frame, 0, 0, m, n, m, va, x, half);
-        NAME(times)(frame, 0, 1, m, n, n, half, vb, x);
+        NAME(times)(frame, 0, ADJOINT, m, n, n, half, vb, x);
         ((triangular *)trsyl)("N", "N", &one, &n, &m, b, &n, a, &m, x, &n, &scale, &fault, 1, 1);
         status = fault ? 2 : 0;
         NAME(scale)(m * n, 1 / scale, x, 1);
-        NAME(times)(frame, 1, 0, m, n, m, va, x, half);
+        NAME(times)(frame, ADJOINT, 0, m, n, m, va, x, half);
         NAME(times)(frame, 0, 0, m, n, n, half, vb, x);
     }
     free(a);
     return status;
 }
 
+#if !IS_COMPLEX
 /* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C.
  * Wang, Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).
  * numbers: m, n. */
@@ -295,3 +314,4 @@ int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const i
     work_done(room, swaps);
     return status;
 }
+#endif

@@ -1,13 +1,13 @@
-/* ldl_template.h: triangular factors of symmetric matrices, for one type T; see linalg.c.  J. Bunch, L. Kaufman, Some
+/* ldl_template.h: triangular factors of symmetric or Hermitian matrices, for one type T; see linalg.c.  J. Bunch, L. Kaufman, Some
  * stable methods for calculating inertia and solving symmetric linear systems, Math. Comp. 31 (1977). */
 
 /* The largest absolute value among `n` elements; where it is first. */
-static T NAME(largest)(int64_t n, const T *x, int64_t *where)
+static PART NAME(largest)(int64_t n, const T *x, int64_t *where)
 {
-    T most = 0;
+    PART most = 0;
     *where = 0;
     for (int64_t i = 0; i < n; ++i) {
-        const T size = (T)fabs((double)x[i]);
+        const PART size = MAGNITUDE(x[i]);
         *where = size > most ? i : *where;
         most = size > most ? size : most;
     }
@@ -19,18 +19,18 @@ static int NAME(block_at)(int64_t n, int64_t k, const T *w, int64_t *best)
 {
     const double limit = (1 + sqrt(17)) / 8;
     int64_t where;
-    const T own = (T)fabs((double)w[k * (n + 1)]), most = NAME(largest)(n - k - 1, w + k * (n + 1) + 1, &where);
+    const PART own = (PART)MODULUS(w[k * (n + 1)]), most = NAME(largest)(n - k - 1, w + k * (n + 1) + 1, &where);
     const int64_t row = k + 1 + where;
     *best = k;
     if (most == 0 || own >= limit * most)
         return 1;
-    const T before = NAME(largest)(row - k, w + row * n + k, &where);
-    const T after = NAME(largest)(n - row - 1, w + row * (n + 1) + 1, &where);
-    const T beside = before > after ? before : after;
+    const PART before = NAME(largest)(row - k, w + row * n + k, &where);
+    const PART after = NAME(largest)(n - row - 1, w + row * (n + 1) + 1, &where);
+    const PART beside = before > after ? before : after;
     if (own >= limit * most * (most / beside))
         return 1;
     *best = row;
-    return fabs((double)w[row * (n + 1)]) >= limit * beside ? 1 : 2;
+    return MODULUS(w[row * (n + 1)]) >= limit * beside ? 1 : 2;
 }
 
 /* l, d and order, of the lower triangle of n x n. */
@@ -52,7 +52,8 @@ int NAME(LDL)(gradc_frame *frame, int number, const void *const *in, const int64
         order[i] = i;
         l[i * (n + 1)] = 1;
         for (int64_t j = 0; j <= i; ++j)
-            w[i * n + j] = w[j * n + i] = given[i * n + j];
+            w[j * n + i] = CONJ(w[i * n + j] = given[i * n + j]);
+        w[i * (n + 1)] = RE(w[i * (n + 1)]);
     }
     for (int64_t k = 0, width; k < n; k += width) {
         int64_t best;
@@ -68,14 +69,16 @@ int NAME(LDL)(gradc_frame *frame, int number, const void *const *in, const int64
                 NAME(swap)(1, w + i * n + last, w + i * n + best);
         }
         const T *own = w + k * n, *next = own + n;
-        T a = own[k], b = 0, c = 0;             /* the inverse of the block: a, b; b, c */
+        T a = own[k], b = 0, c = 0;             /* the inverse of the block: a, b; its adjoint, c */
         d[k * (n + 1)] = own[k];
         if (width == 2) {
-            const T scale = next[k], first = next[k + 1] / scale, second = own[k] / scale, rest = first * second - 1;
-            d[k * (n + 1) + 1] = d[k * (n + 1) + n] = scale;
+            const PART scale = (PART)MODULUS(next[k]);
+            const T first = next[k + 1] / scale, second = own[k] / scale, rest = first * second - 1;
+            d[k * (n + 1) + 1] = CONJ(next[k]);
+            d[k * (n + 1) + n] = next[k];
             d[k * (n + 1) + n + 1] = next[k + 1];
             a = first / rest / scale;
-            b = -1 / rest / scale;
+            b = -(CONJ(next[k]) / scale) / rest / scale;
             c = second / rest / scale;
         }
         for (int64_t i = k + width; i < n; ++i) {
@@ -86,7 +89,7 @@ int NAME(LDL)(gradc_frame *frame, int number, const void *const *in, const int64
                 for (int64_t j = k + 1; j < n; ++j)
                     row[j] -= by * own[j];
             } else {
-                const T by = row[k] * a + row[k + 1] * b, more = row[k] * b + row[k + 1] * c;
+                const T by = row[k] * a + row[k + 1] * CONJ(b), more = row[k] * b + row[k + 1] * c;
                 l[i * n + k] = by;
                 l[i * n + k + 1] = more;
                 for (int64_t j = k + 2; j < n; ++j)

@@ -1,4 +1,4 @@
-/* linalg.c: routines of linear algebra, for both types of floats.  Matrices are row-major. */
+/* linalg.c: routines of linear algebra, for both types of floats and of complex numbers.  Matrices are row-major. */
 #include <complex.h>
 #include <float.h>
 #include <limits.h>
@@ -8,12 +8,14 @@
 
 #include "private.h"
 
-#ifdef __GNUC__
-#pragma GCC optimize("O3")      /* inner loops are meant to be vectorised */
+#if defined(__clang__)
+#pragma STDC CX_LIMITED_RANGE ON
+#elif defined(__GNUC__)     /* inner loops are meant to be vectorised; no call multiplies complex numbers */
+#pragma GCC optimize("O3", "cx-fortran-rules")
 #endif
 
-enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, UPPER = 121, LOWER = 122, NON_UNIT = 131,
-       UNIT = 132 };
+enum { ROW_MAJOR = 101, LEFT = 141, RIGHT = 142, NO_TRANS = 111, TRANS = 112, CONJ_TRANS = 113, UPPER = 121, LOWER = 122,
+       NON_UNIT = 131, UNIT = 132 };
 enum { SMALL = 24 };            /* rows of a matrix up to which a call of a library takes longer than loops */
 enum { SMALL_SPECTRUM = 10 };   /* the same of eigenvalues and singular values */
 enum { SMALL_PRODUCT = 1000 };  /* products of two numbers each up to which a product of matrices takes less in loops */
@@ -169,8 +171,11 @@ SMALL_LOOP void lanes_exchange(int64_t n, int64_t step, int64_t k, int64_t from,
     x[k * step] = found;
 }
 
+#define IS_COMPLEX 0
+#define TURNED(trans, x) ((void)(trans), (x))
 #define V lanes
 #define R lanes
+#define S lanes
 #define SMALL(x) side_##x
 #define PLACE lane_bits
 #define PICK lanes_pick
@@ -187,6 +192,7 @@ SMALL_LOOP void lanes_exchange(int64_t n, int64_t step, int64_t k, int64_t from,
 #include "small_template.h"
 #undef V
 #undef R
+#undef S
 #undef SMALL
 #undef PLACE
 #undef PICK
@@ -241,6 +247,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 
 #define V T
 #define R double
+#define S PART
 #define SMALL(x) ONE(x)
 #define PLACE int64_t
 #define PICK(condition, yes, no) ((condition) ? (yes) : (no))
@@ -249,6 +256,16 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #define ROOT(x) (T)sqrt((double)(x))
 #define WIDE_ROOT sqrt
 #define MAGNITUDE(x) (T)fabs((double)(x))
+#define MODULUS(x) fabs((double)(x))
+#define SQUARE(x) ((double)(x) * (double)(x))
+#define RE(x) (x)
+#define CONJ(x) (x)
+#define SIGN(x) (T)((x) > 0 ? 1 : (x) < 0 ? -1 : (x))      /* of nan nan */
+#define ADJOINT 1
+#define SCALAR T
+#define BY(x) (x)
+#define SYMMETRIC_NAME "sy"
+#define ORTHOGONAL_NAME "or"
 #define WIDE_MAGNITUDE fabs
 #define WITH_SIGN copysign
 #define ANY(condition) (condition)
@@ -260,6 +277,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
     } while (0)
 
 #define T double
+#define PART double
 #define NAME(x) gradc_##x##_F64
 #define ONE(x) gradc_one_##x##_F64
 #define BLAS(x) d##x
@@ -274,6 +292,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "ldl_template.h"
 #include "side_template.h"
 #undef T
+#undef PART
 #undef NAME
 #undef ONE
 #undef BLAS
@@ -281,6 +300,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #undef EPSILON
 
 #define T float
+#define PART float
 #define NAME(x) gradc_##x##_F32
 #define ONE(x) gradc_one_##x##_F32
 #define BLAS(x) s##x
@@ -294,3 +314,76 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "schur_template.h"
 #include "ldl_template.h"
 #include "side_template.h"
+#undef T
+#undef PART
+#undef NAME
+#undef ONE
+#undef BLAS
+#undef TEXT
+#undef EPSILON
+
+/* -- complex numbers --------------------------------------------------------------------------------------------- */
+
+#undef IS_COMPLEX
+#undef TURNED
+#undef MAGNITUDE
+#undef MODULUS
+#undef SQUARE
+#undef RE
+#undef CONJ
+#undef SIGN
+#undef ADJOINT
+#undef SCALAR
+#undef BY
+#undef SYMMETRIC_NAME
+#undef ORTHOGONAL_NAME
+#define IS_COMPLEX 1
+#define TURNED(trans, x) ((trans) == 2 ? CONJ(x) : (x))
+#define MAGNITUDE(x) (PART)(fabs((double)creal(x)) + fabs((double)cimag(x)))        /* by which LAPACK chooses pivots */
+#define MODULUS(x) cabs(x)
+#define SQUARE(x) (creal(x) * creal(x) + cimag(x) * cimag(x))
+#define RE(x) (PART)creal(x)
+#define CONJ(x) (T)conj(x)
+#define SIGN(x) (T)((x) == 0 ? 0 : (x) / MODULUS(x))
+#define ADJOINT 2
+#define SCALAR const void *
+#define BY(x) &(const T){x}
+#define SYMMETRIC_NAME "he"
+#define ORTHOGONAL_NAME "un"
+
+#define T double _Complex
+#define PART double
+#define NAME(x) gradc_##x##_C128
+#define ONE(x) gradc_one_##x##_C128
+#define BLAS(x) z##x
+#define TEXT(before, after) before "z" after
+#define EPSILON DBL_EPSILON
+#include "small_template.h"
+#include "complex_template.h"
+#include "linalg_template.h"
+#include "spectra_template.h"
+#include "qr_template.h"
+#include "functions_template.h"
+#include "ldl_template.h"
+#undef T
+#undef PART
+#undef NAME
+#undef ONE
+#undef BLAS
+#undef TEXT
+#undef EPSILON
+
+#define T float _Complex
+#define PART float
+#define NAME(x) gradc_##x##_C64
+#define ONE(x) gradc_one_##x##_C64
+#define BLAS(x) c##x
+#define TEXT(before, after) before "c" after
+#define EPSILON FLT_EPSILON
+#include "small_template.h"
+#include "complex_template.h"
+#include "linalg_template.h"
+#include "spectra_template.h"
+#include "qr_template.h"
+#include "functions_template.h"
+#include "ldl_template.h"

@@ -1,4 +1,5 @@
-/* linalg_template.h: the routines of linalg.c for one type T.  BLAS(x) and TEXT(a, b) put its letter into names. */
+/* linalg_template.h: the routines of linalg.c for one type T, whose parts are of type PART.  BLAS(x) and TEXT(a, b) put
+ * its letter into names; SCALAR and BY(x) are how CBLAS is given a number. */
 
 /* C = op(A) op(A)^T, m x m: the library makes the lower triangle, in half the time, the upper one is its mirror image.
  * Returns 0, and does nothing, if there is no such function. */
@@ -9,11 +10,11 @@ static int NAME(product_with_itself)(const gradc_frame *frame, int trans, int64_
     void *found = frame->blas->find(TEXT("cblas_", "syrk"), &bits);
     const int op = trans ? TRANS : NO_TRANS;
     if (found && bits == 64)
-        ((void (*)(int, int, int, int64_t, int64_t, T, const T *, int64_t, T, T *, int64_t))found)(
-            ROW_MAJOR, LOWER, op, m, k, 1, a, lda, 0, c, m);
+        ((void (*)(int, int, int, int64_t, int64_t, SCALAR, const T *, int64_t, SCALAR, T *, int64_t))found)(
+            ROW_MAJOR, LOWER, op, m, k, BY(1), a, lda, BY(0), c, m);
     else if (found && bits == 32 && m <= INT_MAX && k <= INT_MAX && lda <= INT_MAX)
-        ((void (*)(int, int, int, int, int, T, const T *, int, T, T *, int))found)(
-            ROW_MAJOR, LOWER, op, (int)m, (int)k, 1, a, (int)lda, 0, c, (int)m);
+        ((void (*)(int, int, int, int, int, SCALAR, const T *, int, SCALAR, T *, int))found)(
+            ROW_MAJOR, LOWER, op, (int)m, (int)k, BY(1), a, (int)lda, BY(0), c, (int)m);
     else
         return 0;
     for (int64_t rows = 0; rows < m; rows += BLOCK)
@@ -25,14 +26,14 @@ static int NAME(product_with_itself)(const gradc_frame *frame, int trans, int64_
 }
 
 /* `width` columns of C = op(A) op(B), of which the elements are `row` and `column` apart in A. */
-SMALL_LOOP void NAME(columns_of_product)(int64_t width, int64_t m, int64_t k, const T *a, int64_t row, int64_t column,
-                                         const T *b, int64_t ldb, T *c, int64_t ldc)
+SMALL_LOOP void NAME(columns_of_product)(int64_t width, int ta, int64_t m, int64_t k, const T *a, int64_t row,
+                                         int64_t column, const T *b, int64_t ldb, T *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; ++i) {
         T sums[8] = {0};
         for (int64_t p = 0; p < k; ++p)
             for (int64_t j = 0; j < width; ++j)
-                sums[j] += a[i * row + p * column] * b[p * ldb + j];
+                sums[j] += TURNED(ta, a[i * row + p * column]) * b[p * ldb + j];
         for (int64_t j = 0; j < width; ++j)
             c[i * ldc + j] = sums[j];
     }
@@ -45,19 +46,19 @@ static GRADC_CLONES_256 void NAME(small_product)(int ta, int tb, int64_t m, int6
     T turned[SMALL_PRODUCT];
     for (int64_t p = 0; tb && p < k; ++p)
         for (int64_t j = 0; j < n; ++j)
-            turned[p * n + j] = b[j * ldb + p];
+            turned[p * n + j] = TURNED(tb, b[j * ldb + p]);
     b = tb ? turned : b;
     ldb = tb ? n : ldb;
     for (int64_t j = 0; j < n; j += 8)
         switch (n - j) {
-        case 1: NAME(columns_of_product)(1, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 2: NAME(columns_of_product)(2, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 3: NAME(columns_of_product)(3, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 4: NAME(columns_of_product)(4, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 5: NAME(columns_of_product)(5, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 6: NAME(columns_of_product)(6, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        case 7: NAME(columns_of_product)(7, m, k, a, row, column, b + j, ldb, c + j, n); break;
-        default: NAME(columns_of_product)(8, m, k, a, row, column, b + j, ldb, c + j, n);
+        case 1: NAME(columns_of_product)(1, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 2: NAME(columns_of_product)(2, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 3: NAME(columns_of_product)(3, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 4: NAME(columns_of_product)(4, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 5: NAME(columns_of_product)(5, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 6: NAME(columns_of_product)(6, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        case 7: NAME(columns_of_product)(7, ta, m, k, a, row, column, b + j, ldb, c + j, n); break;
+        default: NAME(columns_of_product)(8, ta, m, k, a, row, column, b + j, ldb, c + j, n);
         }
 }
 
@@ -83,6 +84,17 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
     return 0;
 }
 
+/* op(a) op(b); numbers: trans of a and of b; the sizes of a, and that of b which a does not have. */
+int NAME(PRODUCT)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int ta = (int)numbers[0], tb = (int)numbers[1];
+    const int64_t m = numbers[ta ? 3 : 2], k = numbers[ta ? 2 : 3], n = numbers[4];
+    NAME(product)(frame, ta, tb, m, n, k, in[0], ta ? m : k, in[1], tb ? k : n, out[0]);
+    return 0;
+}
+
+#if !IS_COMPLEX
 /* alpha op(A) op(B) + beta C; factors of 0 are applied, which BLAS does not: 0 nan is nan. */
 int NAME(GEMM_ADD)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
@@ -107,6 +119,7 @@ int NAME(GEMM_ADD)(gradc_frame *frame, int number, const void *const *in, const 
     }
     return 0;
 }
+#endif
 
 /* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
 static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
@@ -124,7 +137,7 @@ static void NAME(solved)(gradc_frame *frame, int upper, int unit, int trans, int
     int bits = 0;
     void *found = m > SMALL && n ? frame->blas->find(n == 1 ? TEXT("cblas_", "trsv") : TEXT("cblas_", "trsm"), &bits)
                                  : NULL;
-    const int uplo = upper != trans ? UPPER : LOWER, op = trans ? TRANS : NO_TRANS, diagonal = unit ? UNIT : NON_UNIT;
+    const int uplo = upper != (trans != 0) ? UPPER : LOWER, op = NO_TRANS + trans, diagonal = unit ? UNIT : NON_UNIT;
     const int fits = bits == 32 && m <= INT_MAX && n <= INT_MAX && lda <= INT_MAX;
     if (found && bits == 64 && n == 1)
         ((void (*)(int, int, int, int, int64_t, const T *, int64_t, T *, int64_t))found)(
@@ -133,11 +146,11 @@ static void NAME(solved)(gradc_frame *frame, int upper, int unit, int trans, int
         ((void (*)(int, int, int, int, int, const T *, int, T *, int))found)(
             ROW_MAJOR, uplo, op, diagonal, (int)m, a, (int)lda, x, 1);
     else if (found && bits == 64)
-        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
-            ROW_MAJOR, LEFT, uplo, op, diagonal, m, n, 1, a, lda, x, n);
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, SCALAR, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, LEFT, uplo, op, diagonal, m, n, BY(1), a, lda, x, n);
     else if (found && fits)
-        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
-            ROW_MAJOR, LEFT, uplo, op, diagonal, (int)m, (int)n, 1, a, (int)lda, x, (int)n);
+        ((void (*)(int, int, int, int, int, int, int, SCALAR, const T *, int, T *, int))found)(
+            ROW_MAJOR, LEFT, uplo, op, diagonal, (int)m, (int)n, BY(1), a, (int)lda, x, (int)n);
     else
         NAME(solve)(upper, unit, trans, m, n, a, lda, x);
 }
@@ -175,7 +188,8 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     (void)number;
     int64_t n = numbers[1], stopped = 0;
     int bits;
-    T pivot = 1, *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
+    PART pivot = 1;
+    T *l = memmove(out[0], in[0], (size_t)(n * n) * sizeof(T));
     void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
     *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
     if (found)
@@ -183,7 +197,7 @@ int NAME(CHOLESKY)(gradc_frame *frame, int number, const void *const *in, const 
     else
         OF_SIZE(n, ONE(factor), l, &pivot)
     for (int64_t i = 0; found && i < n; ++i) {
-        pivot = pivot > 0 ? l[i * (n + 1)] : pivot;         /* not all LAPACKs stop at nan */
+        pivot = pivot > 0 ? RE(l[i * (n + 1)]) : pivot;         /* not all LAPACKs stop at nan */
         memset(l + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     }
     const int fault = pivot > 0 ? stopped != 0 : pivot == pivot ? 1 : 2;
@@ -198,11 +212,11 @@ static void NAME(right_solved)(gradc_frame *frame, int64_t m, int64_t n, const T
     int bits = 0;
     void *found = frame->blas->find(TEXT("cblas_", "trsm"), &bits);
     if (found && bits == 64)
-        ((void (*)(int, int, int, int, int, int64_t, int64_t, T, const T *, int64_t, T *, int64_t))found)(
-            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, n, m, 1, d, step, x, step);
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, SCALAR, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, n, m, BY(1), d, step, x, step);
     else if (found && m <= INT_MAX && n <= INT_MAX && step <= INT_MAX)
-        ((void (*)(int, int, int, int, int, int, int, T, const T *, int, T *, int))found)(
-            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, (int)n, (int)m, 1, d, (int)step, x, (int)step);
+        ((void (*)(int, int, int, int, int, int, int, SCALAR, const T *, int, T *, int))found)(
+            ROW_MAJOR, RIGHT, LOWER, NO_TRANS, NON_UNIT, (int)n, (int)m, BY(1), d, (int)step, x, (int)step);
     else
         for (int64_t i = 0; i < n; ++i)
             for (int64_t j = m - 1; j >= 0; --j) {
@@ -212,6 +226,52 @@ static void NAME(right_solved)(gradc_frame *frame, int64_t m, int64_t n, const T
             }
 }
 
+#if IS_COMPLEX
+/* x = l^H x, l being lower triangular, n x n, as x is, in one piece. */
+static void NAME(adjoint_times)(gradc_frame *frame, int64_t n, const T *l, T *x)
+{
+    int bits = 0;
+    void *found = n > SMALL ? frame->blas->find(TEXT("cblas_", "trmm"), &bits) : NULL;
+    if (found && bits == 64)
+        ((void (*)(int, int, int, int, int, int64_t, int64_t, SCALAR, const T *, int64_t, T *, int64_t))found)(
+            ROW_MAJOR, LEFT, LOWER, CONJ_TRANS, NON_UNIT, n, n, BY(1), l, n, x, n);
+    else if (found && bits == 32 && n <= INT_MAX)
+        ((void (*)(int, int, int, int, int, int, int, SCALAR, const T *, int, T *, int))found)(
+            ROW_MAJOR, LEFT, LOWER, CONJ_TRANS, NON_UNIT, (int)n, (int)n, BY(1), l, (int)n, x, (int)n);
+    else
+        for (int64_t i = 0; i < n; ++i)
+            for (int64_t k = i; k < n; ++k) {
+                const T by = CONJ(l[k * n + i]);
+                for (int64_t j = 0; j < n; ++j)
+                    x[i * n + j] = k == i ? by * x[i * n + j] : x[i * n + j] + by * x[k * n + j];
+            }
+}
+
+/* l^-H (p + p^H) l^-1, its lower triangle, the diagonal halved; p is that of l^H g, its diagonal halved.  I. Murray,
+ * Differentiation of the Cholesky decomposition, arXiv:1602.07527, equation 10, with adjoints. */
+int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t n = numbers[0];
+    const T *l = in[0];
+    T *x = memmove(out[0], in[1], (size_t)(n * n) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i)
+        memset(x + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
+    NAME(adjoint_times)(frame, n, l, x);
+    for (int64_t i = 0; i < n; ++i) {
+        x[i * (n + 1)] = RE(x[i * (n + 1)]);
+        for (int64_t j = 0; j < i; ++j)
+            x[j * n + i] = CONJ(x[i * n + j]);
+    }
+    NAME(solved)(frame, 1, 0, ADJOINT, n, n, l, n, x);
+    NAME(right_solved)(frame, n, n, l, x, n);
+    for (int64_t i = 0; i < n; ++i) {
+        x[i * (n + 1)] = RE(x[i * (n + 1)]) / 2;
+        memset(x + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
+    }
+    return 0;
+}
+#else
 /* The same in blocks of rows: chol_blocked_rev. */
 int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
@@ -239,8 +299,9 @@ int NAME(CHOLESKY_BACK)(gradc_frame *frame, int number, const void *const *in, c
         memset(g + i * (n + 1) + 1, 0, (size_t)(n - 1 - i) * sizeof(T));
     return 0;
 }
+#endif
 
-/* The solution x of a x = b, l l^T = a; numbers: m, n. */
+/* The solution x of a x = b, l l^H = a; numbers: m, n. */
 int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers,
                          void *const *out)
 {
@@ -251,7 +312,7 @@ int NAME(CHOLESKY_SOLVE)(gradc_frame *frame, int number, const void *const *in, 
     if (out[0] != in[1])
         memcpy(out[0], in[1], (size_t)(m * n) * sizeof(T));
     NAME(solved)(frame, 0, 0, 0, m, n, in[0], m, out[0]);
-    NAME(solved)(frame, 1, 0, 1, m, n, in[0], m, out[0]);
+    NAME(solved)(frame, 1, 0, ADJOINT, m, n, in[0], m, out[0]);
     return 0;
 }
 
@@ -278,6 +339,7 @@ int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_
     return 0;
 }
 
+#if !IS_COMPLEX
 /* The same of a symmetric matrix: with l l^T = a and d the diagonal of l, l d and d^-1 l^T without interchanges, if no
  * pivot is lost in the rounding of its row. */
 int NAME(LU_DEFINITE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
@@ -311,6 +373,7 @@ int NAME(LU_DEFINITE)(gradc_frame *frame, int number, const void *const *in, con
         a[i * (n + 1)] *= a[i * (n + 1)];
     return 0;
 }
+#endif
 
 /* Rows of x interchanged, in order or from the last on. */
 static void NAME(interchange)(int backwards, int64_t m, int64_t n, const int64_t *swaps, T *x)
@@ -412,16 +475,14 @@ int NAME(LU_SLOGDET)(gradc_frame *frame, int number, const void *const *in, cons
     (void)number, (void)frame;
     const int64_t n = numbers[0];
     const T *factors = in[0];
-    int odd = is_odd(n, in[1]);
     double sum = 0;
-    T sign = 1;
+    T sign = is_odd(n, in[1]) ? -1 : 1;
     for (int64_t i = 0; i < n; ++i) {
         const T u = factors[i * (n + 1)];
-        sign = u != u || u == 0 ? u * sign : sign;
-        odd ^= u < 0;
-        sum += log(fabs((double)u));
+        sign *= SIGN(u);
+        sum += log(MODULUS(u));
     }
-    *(T *)out[0] = odd ? -sign : sign;
-    *(T *)out[1] = (T)sum;
+    *(T *)out[0] = sign;
+    *(PART *)out[1] = (PART)sum;
     return 0;
 }

@@ -70,6 +70,12 @@ void gradc_dgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, doub
                  const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
 void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+void gradc_zgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double _Complex alpha,
+                 const double _Complex *a, int64_t lda, const double _Complex *b, int64_t ldb, double _Complex beta,
+                 double _Complex *c, int64_t ldc);
+void gradc_cgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float _Complex alpha,
+                 const float _Complex *a, int64_t lda, const float _Complex *b, int64_t ldb, float _Complex beta,
+                 float _Complex *c, int64_t ldc);
 
 /* linalg.c, fft.c ---------------------------------------------------------------------------------------- */
 
@@ -77,7 +83,12 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
 #define GRADC_DECLARED(name) \
     int gradc_##name##_F32(gradc_frame *, int, const void *const *, const int64_t *, void *const *); \
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
+#define GRADC_DECLARED_COMPLEX(name) \
+    int gradc_##name##_C64(gradc_frame *, int, const void *const *, const int64_t *, void *const *); \
+    int gradc_##name##_C128(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
+GRADC_OF_SCALARS(GRADC_DECLARED)
+GRADC_OF_SCALARS(GRADC_DECLARED_COMPLEX)
 
 /* A routine for `count` indices of a batch at once, at most GRADC_SIDE_BY_SIDE matrices (GRADC_ROWS_<type> rows that are
  * transformed); steps: bytes from the arrays of one to those of the next, of arguments, then of results.  Returns 0, and

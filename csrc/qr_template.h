@@ -1,20 +1,20 @@
 /* qr_template.h: orthogonal and triangular factors for one type T; see linalg.c.  Where the matrix is large LAPACK
  * finds them, else Householder's reflections (G. Golub, C. Van Loan, Matrix Computations, 5.2). */
 
-/* The reflection 1 - factor v v^T that turns column j of a (m x n) from row j on into a multiple of a unit vector: v
- * (of which the first element is 1) and the multiple stand in the column. */
+/* The reflection 1 - factor v v^H, whose adjoint turns column j of a (m x n) from row j on into a real multiple of a unit
+ * vector: v (of which the first element is 1) and the multiple stand in the column. */
 static T NAME(reflection)(int64_t m, int64_t n, int64_t j, T *a)
 {
     double most = 0, sum = 0;
     for (int64_t i = j + 1; i < m; ++i)
-        most = fabs((double)a[i * n + j]) > most ? fabs((double)a[i * n + j]) : most;
+        most = MODULUS(a[i * n + j]) > most ? MODULUS(a[i * n + j]) : most;
     const T first = a[j * n + j];
-    if (most == 0 || j >= m)
+    if ((most == 0 && first == RE(first)) || j >= m)
         return 0;
-    most = fabs((double)first) > most ? fabs((double)first) : most;
+    most = MODULUS(first) > most ? MODULUS(first) : most;
     for (int64_t i = j; i < m; ++i)
-        sum += (a[i * n + j] / most) * (a[i * n + j] / most);
-    const double made = -copysign(most * sqrt(sum), (double)first);
+        sum += SQUARE(a[i * n + j] / most);
+    const double made = -copysign(most * sqrt(sum), (double)RE(first));
     for (int64_t i = j + 1; i < m; ++i)
         a[i * n + j] = (T)(a[i * n + j] / (first - made));
     a[j * n + j] = (T)made;
@@ -29,7 +29,7 @@ static void NAME(reflect)(int64_t m, int64_t n, int64_t j, const T *a, T factor,
         sums[c] = x[j * columns + c];
     for (int64_t i = j + 1; i < m; ++i)
         for (int64_t c = from; c < columns; ++c)
-            sums[c] += a[i * n + j] * x[i * columns + c];
+            sums[c] += CONJ(a[i * n + j]) * x[i * columns + c];
     for (int64_t c = from; c < columns; ++c)
         x[j * columns + c] -= factor * sums[c];
     for (int64_t i = j + 1; i < m; ++i) {
@@ -60,14 +60,14 @@ int NAME(QR)(gradc_frame *frame, int number, const void *const *in, const int64_
     }
     int bits, more;
     void *find = k ? lapack(frame, TEXT("", "gelqf_"), m < n ? n : m, &bits) : NULL;
-    void *make = find ? lapack(frame, TEXT("", "orglq_"), m < n ? n : m, &more) : NULL;
+    void *make = find ? lapack(frame, TEXT("", ORTHOGONAL_NAME "glq_"), m < n ? n : m, &more) : NULL;
     memcpy(a, in[0], (size_t)(m * n) * sizeof(T));
     if (make)
         ((void (*)(const int64_t *, const int64_t *, T *, const int64_t *, T *, T *, const int64_t *, int64_t *))find)(
             &n, &m, a, &n, factors, work, &length, &fault);
     for (int64_t j = 0; !make && j < k; ++j) {
         factors[j] = NAME(reflection)(m, n, j, a);
-        NAME(reflect)(m, n, j, a, factors[j], j + 1, n, a, work);
+        NAME(reflect)(m, n, j, a, CONJ(factors[j]), j + 1, n, a, work);
     }
     for (int64_t i = 0; i < k; ++i)
         for (int64_t j = 0; j < n; ++j)

@@ -14,12 +14,13 @@ static int draw_vectors(gradc_frame *frame, int number, const void *const *in, c
 #define DRAW_VECTORS(name) [GRADC_##name] = draw_vectors,
 #define DRAW(name, parameters) [GRADC_##name] = draw,
 #define OF_FLOATS(name) [GRADC_##name##_F32] = gradc_##name##_F32, [GRADC_##name##_F64] = gradc_##name##_F64,
+#define OF_COMPLEX(name) [GRADC_##name##_C64] = gradc_##name##_C64, [GRADC_##name##_C128] = gradc_##name##_C128,
 #define OF_TYPE(name, type) [GRADC_##name##_##type] = gradc_##name##_##type,
 #define OF_REALS(name) GRADC_OF_TYPES(OF_TYPE, name)
 #define OF_ONE_DTYPE(name) [GRADC_##name] = gradc_##name,
 const gradc_routine gradc_routines[GRADC_ROUTINES] = {
-    GRADC_DISTRIBUTIONS(DRAW) GRADC_DRAWS_OF_VECTORS(DRAW_VECTORS) GRADC_OF_FLOATS(OF_FLOATS) GRADC_OF_REALS(OF_REALS)
-    GRADC_OF_ONE_DTYPE(OF_ONE_DTYPE)};
+    GRADC_DISTRIBUTIONS(DRAW) GRADC_DRAWS_OF_VECTORS(DRAW_VECTORS) GRADC_OF_FLOATS(OF_FLOATS)
+    GRADC_OF_SCALARS(OF_FLOATS) GRADC_OF_SCALARS(OF_COMPLEX) GRADC_OF_REALS(OF_REALS) GRADC_OF_ONE_DTYPE(OF_ONE_DTYPE)};
 
 /* What takes several indices of a batch at once, and how many. */
 #define SIDE(name) \

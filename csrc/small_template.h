@@ -1,8 +1,9 @@
 /* small_template.h: what is done with small matrices, for elements of type V: T, or LANES doubles, one of each of so
- * many matrices side by side.  R is what sums are of.  SMALL(x) gives names, PICK, ROOT and the like are functions of
- * V and R; PLACE is the type of an index of which each lane has its own. */
+ * many matrices side by side.  R is what sums are of, S what absolute values are.  SMALL(x) gives names, PICK, ROOT and the
+ * like are functions of V and R; PLACE is the type of an index of which each lane has its own.  Of complex numbers only
+ * what has one form for them and for reals is here; complex_template.h has the rest. */
 
-/* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
+/* x = op(a)^-1 x, a being m x m, x m x n in one piece; trans: see `gradc_blas`. */
 SMALL_LOOP void SMALL(substitute)(int64_t m, int upper, int unit, int trans, int64_t n, const V *a, int64_t lda, V *x)
 {
     const int64_t row = trans ? 1 : lda, column = trans ? lda : 1;
@@ -10,17 +11,18 @@ SMALL_LOOP void SMALL(substitute)(int64_t m, int upper, int unit, int trans, int
         const int64_t i = upper ? m - 1 - k : k, first = upper ? i + 1 : 0, last = upper ? m : i;
         V *restrict to = x + i * n;
         for (int64_t j = first; j < last; ++j) {
-            const V factor = a[i * row + j * column];
+            const V factor = TURNED(trans, a[i * row + j * column]);
             const V *restrict from = x + j * n;
             for (int64_t c = 0; c < n; ++c)
                 to[c] -= factor * from[c];
         }
         if (!unit)
             for (int64_t c = 0; c < n; ++c)
-                to[c] /= a[i * row + i * column];
+                to[c] /= TURNED(trans, a[i * row + i * column]);
     }
 }
 
+#if !IS_COMPLEX
 /* The Cholesky factor in the place of the lower triangle, 0 above it; pivot, before a positive number: the first that
  * is not positive, or the last one. */
 SMALL_LOOP void SMALL(factor)(int64_t n, V *restrict l, V *restrict pivot)
@@ -66,15 +68,17 @@ SMALL_LOOP void SMALL(factor_back)(int64_t n, int64_t step, const V *restrict l,
         g[j * (step + 1)] = d / 2;
     }
 }
+#endif
 
 /* LU factors in the place of a, see linalg_template.h; swaps: with which column each was interchanged. */
 SMALL_LOOP void SMALL(eliminate)(int64_t n, V *restrict a, PLACE *restrict swaps)
 {
     for (int64_t k = 0; k < n; ++k) {
-        V *row = a + k * n, most = MAGNITUDE(row[k]);
+        V *row = a + k * n;
+        S most = MAGNITUDE(row[k]);
         PLACE best = (PLACE){0} + k;
         for (int64_t j = k + 1; j < n; ++j) {
-            const V size = MAGNITUDE(row[j]);
+            const S size = MAGNITUDE(row[j]);
             best = PICK_PLACE(size > most, (PLACE){0} + j, best);
             most = PICK(size > most, size, most);
         }
@@ -94,6 +98,7 @@ SMALL_LOOP void SMALL(eliminate)(int64_t n, V *restrict a, PLACE *restrict swaps
     }
 }
 
+#if !IS_COMPLEX
 /* -- rotations -------------------------------------------------------------------------------------------------- */
 
 /* Rows p and q of x become c times p - s times q, and s times p + c times q. */
@@ -207,3 +212,4 @@ SMALL_LOOP void SMALL(one_sided)(int64_t k, int64_t l, V *restrict x, V *restric
             }
     }
 }
+#endif

@@ -11,16 +11,16 @@ static int NAME(all_finite)(int64_t n, const T *x)
     return sum == 0;
 }
 
-/* The sign of the first element that is not smaller than 0.6 of the largest: one that rounding does not choose where
- * two are equally large. */
+/* What makes the first element that is not smaller than 0.6 of the largest a positive number: one that rounding does not
+ * choose where two are equally large. */
 static T NAME(first_sign)(int64_t n, const T *x, int64_t step)
 {
-    T most = 0;
+    double most = 0;
     for (int64_t i = 0; i < n; ++i)
-        most = fabs((double)x[i * step]) > most ? (T)fabs((double)x[i * step]) : most;
-    for (int64_t i = 0; i < n; ++i)
-        if (fabs((double)x[i * step]) >= 0.6 * most)
-            return x[i * step] < 0 ? -1 : 1;
+        most = MODULUS(x[i * step]) > most ? MODULUS(x[i * step]) : most;
+    for (int64_t i = 0; most > 0 && i < n; ++i)
+        if (MODULUS(x[i * step]) >= 0.6 * most)
+            return CONJ(SIGN(x[i * step]));
     return 1;
 }
 
@@ -53,7 +53,7 @@ static void NAME(complete)(int64_t from, int64_t rows, int64_t l, T *x)
         for (int64_t j = 0; j < l; ++j) {
             double rest = 1;
             for (int64_t i = 0; i < r; ++i)
-                rest -= (double)x[i * l + j] * x[i * l + j];
+                rest -= SQUARE(x[i * l + j]);
             if (rest < 0.45 * (double)(l - r) / (double)l)
                 continue;
             memset(row, 0, (size_t)l * sizeof(T));
@@ -63,13 +63,13 @@ static void NAME(complete)(int64_t from, int64_t rows, int64_t l, T *x)
                     const T *other = x + i * l;
                     T inner = 0;
                     for (int64_t c = 0; c < l; ++c)
-                        inner += row[c] * other[c];
+                        inner += row[c] * CONJ(other[c]);
                     for (int64_t c = 0; c < l; ++c)
                         row[c] -= inner * other[c];
                 }
             double sum = 0;
             for (int64_t c = 0; c < l; ++c)
-                sum += (double)row[c] * row[c];
+                sum += SQUARE(row[c]);
             NAME(scale)(l, (T)(1 / sqrt(sum)), row, 1);
             break;
         }
@@ -94,7 +94,7 @@ int NAME(COMPLETE_BASIS)(gradc_frame *frame, int number, const void *const *in, 
     return 0;
 }
 
-/* -- eigenvalues of symmetric matrices -------------------------------------------------------------------------- */
+/* -- eigenvalues of symmetric and Hermitian matrices -------------------------------------------------------------------------- */
 
 static void NAME(swap)(int64_t n, T *one, T *other)
 {
@@ -105,8 +105,15 @@ static void NAME(swap)(int64_t n, T *one, T *other)
     }
 }
 
+static void NAME(swap_parts)(PART *one, PART *other)
+{
+    const PART kept = *one;
+    *one = *other;
+    *other = kept;
+}
+
 /* Eigenvalues become ascending, vectors, which are rows and may be NULL, follow them. */
-static void NAME(ascending)(int64_t n, T *w, T *vectors)
+static void NAME(ascending)(int64_t n, PART *w, T *vectors)
 {
     for (int64_t i = 0; i < n; ++i) {
         int64_t least = i;
@@ -114,48 +121,63 @@ static void NAME(ascending)(int64_t n, T *w, T *vectors)
             least = w[j] < w[least] ? j : least;
         if (least == i)
             continue;
-        NAME(swap)(1, w + i, w + least);
+        NAME(swap_parts)(w + i, w + least);
         if (vectors)
             NAME(swap)(n, vectors + i * n, vectors + least * n);
     }
 }
 
-/* Vectors that are rows become columns with the signs that are chosen. */
+/* The conjugates of vectors that are rows become columns with the signs that are chosen. */
 static void NAME(as_columns)(int64_t n, T *vectors)
 {
+    for (int64_t i = 0; IS_COMPLEX && i < n * n; ++i)
+        vectors[i] = CONJ(vectors[i]);
     for (int64_t i = 0; i < n; ++i)
         NAME(scale)(n, NAME(first_sign)(n, vectors + i * n, 1), vectors + i * n, 1);
     NAME(transpose)(n, vectors);
 }
 
 /* Of the lower triangle of n x n; vectors: n x n, or NULL. */
-static int NAME(eigen)(gradc_frame *frame, int64_t n, const T *given, T *w, T *vectors)
+static int NAME(eigen)(gradc_frame *frame, int64_t n, const T *given, PART *w, T *vectors)
 {
     for (int64_t i = 0; i < n; ++i)
         if (!NAME(all_finite)(i + 1, given + i * n))
             return 1;
     T room[512];
     int bits;
-    void *found = n > SMALL_SPECTRUM ? any_lapack(frame, TEXT("", "syevd_"), n, &bits) : NULL;
+    void *found = n > SMALL_SPECTRUM ? any_lapack(frame, TEXT("", SYMMETRIC_NAME "evd_"), n, &bits) : NULL;
     int64_t length = found ? 1 + 6 * n + 2 * n * n : 0, integers = 3 + 5 * n, fault = 0;
     length += (n * n + length) & 1;             /* integers follow, of up to 8 bytes */
-    T *a = work_memory(room, sizeof room, (size_t)(n * n + length) * sizeof(T) + (size_t)(found ? integers : 0) * 8);
+    const int64_t wide = found && IS_COMPLEX ? length : 0;      /* memory for as many parts, more than it takes */
+    T *a = work_memory(room, sizeof room, (size_t)(n * n + length + wide) * sizeof(T) + (size_t)(found ? integers : 0) * 8);
     if (!a)
         return GRADC_NO_MEMORY;
-    for (int64_t i = 0; i < n; ++i)
-        for (int64_t j = 0; j <= i; ++j)
-            a[i * n + j] = a[j * n + i] = given[i * n + j];
+    for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j <= i; ++j) {
+            a[i * n + j] = given[i * n + j];
+            a[j * n + i] = CONJ(given[i * n + j]);
+        }
+        a[i * (n + 1)] = RE(given[i * (n + 1)]);
+    }
     if (found) {
         T *to = vectors ? vectors : a;
+        void *whole = a + n * n + length + wide;
         if (vectors)
             memcpy(vectors, a, (size_t)(n * n) * sizeof(T));
+#if IS_COMPLEX
+        ((void (*)(const char *, const char *, const int64_t *, T *, const int64_t *, PART *, T *, const int64_t *, void *,
+                   const int64_t *, void *, const int64_t *, int64_t *, size_t, size_t))found)(
+            vectors ? "V" : "N", "U", &n, to, &n, w, a + n * n, &length, a + n * n + length, &wide, whole, &integers,
+            &fault, 1, 1);
+#else
         ((void (*)(const char *, const char *, const int64_t *, T *, const int64_t *, T *, T *, const int64_t *, void *,
                    const int64_t *, int64_t *, size_t, size_t))found)(
-            vectors ? "V" : "N", "U", &n, to, &n, w, a + n * n, &length, a + n * n + length, &integers, &fault, 1, 1);
+            vectors ? "V" : "N", "U", &n, to, &n, w, a + n * n, &length, whole, &integers, &fault, 1, 1);
+#endif
     } else {
         OF_SIZE_4(n, ONE(jacobi), a, vectors)
         for (int64_t i = 0; i < n; ++i)
-            w[i] = a[i * (n + 1)];
+            w[i] = RE(a[i * (n + 1)]);
         NAME(ascending)(n, w, vectors);
     }
     if (vectors)
@@ -179,20 +201,20 @@ int NAME(EIGVALSH)(gradc_frame *frame, int number, const void *const *in, const 
 /* -- singular values ------------------------------------------------------------------------------------------ */
 
 /* The norms s of the k rows of x, of length l, become descending; rows, and those of v (k, or NULL), follow them. */
-static void NAME(descending)(int64_t k, int64_t l, T *x, T *s, T *v)
+static void NAME(descending)(int64_t k, int64_t l, T *x, PART *s, T *v)
 {
     for (int64_t i = 0; i < k; ++i) {
         double sum = 0, least = 0;
         for (int64_t j = 0; j < l; ++j)
-            sum += (double)x[i * l + j] * x[i * l + j];
+            sum += SQUARE(x[i * l + j]);
         for (int64_t j = 0; sum < 1e-200 && j < l; ++j)         /* squares that vanish */
-            least = fabs((double)x[i * l + j]) > least ? fabs((double)x[i * l + j]) : least;
+            least = MODULUS(x[i * l + j]) > least ? MODULUS(x[i * l + j]) : least;
         if (least > 0) {
             sum = 0;
             for (int64_t j = 0; j < l; ++j)
-                sum += x[i * l + j] / least * (x[i * l + j] / least);
+                sum += SQUARE(x[i * l + j] / least);
         }
-        s[i] = (T)(least > 0 ? least * sqrt(sum) : sqrt(sum));
+        s[i] = (PART)(least > 0 ? least * sqrt(sum) : sqrt(sum));
     }
     for (int64_t i = 0; i < k; ++i) {
         int64_t most = i;
@@ -200,7 +222,7 @@ static void NAME(descending)(int64_t k, int64_t l, T *x, T *s, T *v)
             most = s[j] > s[most] ? j : most;
         if (most == i)
             continue;
-        NAME(swap)(1, s + i, s + most);
+        NAME(swap_parts)(s + i, s + most);
         NAME(swap)(l, x + i * l, x + most * l);
         if (v)
             NAME(swap)(k, v + i * k, v + most * k);
@@ -209,12 +231,13 @@ static void NAME(descending)(int64_t k, int64_t l, T *x, T *s, T *v)
 
 /* Of k orthogonal rows x, of length l, norms s, descending, and u and v, or NULL, of the m x n matrix whose rows they
  * are made of by the rotations `turned`, or columns. */
-static void NAME(put_factors)(int64_t m, int64_t n, T *x, T *turned, T by, T *u, T *s, T *v)
+static void NAME(put_factors)(int64_t m, int64_t n, T *x, T *turned, PART by, T *u, PART *s,
+                              T *v)
 {
     const int64_t k = m < n ? m : n, l = m < n ? n : m;
     int64_t rank = 0;
     NAME(descending)(k, l, x, s, u ? turned : NULL);
-    while (rank < k && s[rank] > 0)
+    while (rank < k && s[rank] > 1e-100)        /* rotations do not see what is smaller */
         ++rank;
     for (int64_t i = 0; u && i < rank; ++i)
         for (int64_t j = 0; j < l; ++j)
@@ -224,11 +247,12 @@ static void NAME(put_factors)(int64_t m, int64_t n, T *x, T *turned, T by, T *u,
     /* rows of x: columns of u, or rows of v; those of turned: the other */
     for (int64_t i = 0; u && i < k; ++i) {
         for (int64_t j = 0; j < m; ++j)
-            u[j * k + i] = m < n ? turned[i * k + j] : x[i * l + j];
+            u[j * k + i] = m < n ? CONJ(turned[i * k + j]) : x[i * l + j];
         for (int64_t j = 0; j < n; ++j)
-            v[i * n + j] = m < n ? x[i * l + j] : turned[i * k + j];
+            v[i * n + j] = m < n ? x[i * l + j] : CONJ(turned[i * k + j]);
     }
-    NAME(scale)(k, by, s, 1);
+    for (int64_t i = 0; i < k; ++i)
+        s[i] *= by;
 }
 
 static void NAME(put_signs)(int64_t m, int64_t n, T *u, T *v)
@@ -237,35 +261,44 @@ static void NAME(put_signs)(int64_t m, int64_t n, T *u, T *v)
     for (int64_t i = 0; u && i < k; ++i) {
         const T sign = NAME(first_sign)(m, u + i, k);
         NAME(scale)(m, sign, u + i, k);
-        NAME(scale)(n, sign, v + i * n, 1);
+        NAME(scale)(n, CONJ(sign), v + i * n, 1);
     }
 }
 
 /* a (m x n) = u diag(s) v, k = min(m, n) singular values; u and v may be NULL.  For LAPACK, which counts by columns, it
  * is the transpose that has these factors, in the other order. */
-static int NAME(singular_values)(gradc_frame *frame, int64_t m, int64_t n, const T *given, T *u, T *s, T *v)
+static int NAME(singular_values)(gradc_frame *frame, int64_t m, int64_t n, const T *given, T *u, PART *s, T *v)
 {
     int64_t k = m < n ? m : n, l = m < n ? n : m, fault = 0;
     if (!NAME(all_finite)(m * n, given))
         return 1;
-    T room[512], most = 0;
+    T room[512];
+    double most = 0;
     int bits;
     void *found = k && l > SMALL_SPECTRUM ? any_lapack(frame, TEXT("", "gesdd_"), l, &bits) : NULL;
     int64_t length = found ? 4 * k * k + 7 * k + 64 * (k + l) : u ? k * k : 0;
     length += (m * n + length) & 1;
-    T *a = work_memory(room, sizeof room, (size_t)(m * n + length) * sizeof(T) + (size_t)(found ? 8 * k : 0) * 8);
+    const int64_t wide = found && IS_COMPLEX ? 2 * l * k + 5 * k * k + 8 * k : 0;       /* parts */
+    T *a = work_memory(room, sizeof room, (size_t)(m * n + length + wide) * sizeof(T) + (size_t)(found ? 8 * k : 0) * 8);
     if (!a)
         return GRADC_NO_MEMORY;
     if (found) {
         memcpy(a, given, (size_t)(m * n) * sizeof(T));
+        void *whole = a + m * n + length + wide;
+#if IS_COMPLEX
+        ((void (*)(const char *, const int64_t *, const int64_t *, T *, const int64_t *, PART *, T *, const int64_t *, T *,
+                   const int64_t *, T *, const int64_t *, void *, void *, int64_t *, size_t))found)(
+            u ? "S" : "N", &n, &m, a, &n, s, v, &n, u, &k, a + m * n, &length, a + m * n + length, whole, &fault, 1);
+#else
         ((void (*)(const char *, const int64_t *, const int64_t *, T *, const int64_t *, T *, T *, const int64_t *, T *,
                    const int64_t *, T *, const int64_t *, void *, int64_t *, size_t))found)(
-            u ? "S" : "N", &n, &m, a, &n, s, v, &n, u, &k, a + m * n, &length, a + m * n + length, &fault, 1);
+            u ? "S" : "N", &n, &m, a, &n, s, v, &n, u, &k, a + m * n, &length, whole, &fault, 1);
+#endif
     } else {
         T *turned = a + m * n;
         for (int64_t i = 0; i < m * n; ++i)
-            most = fabs((double)given[i]) > most ? (T)fabs((double)given[i]) : most;
-        const T by = most > 0 ? most : 1;           /* squares of what is left neither overflow nor vanish */
+            most = MODULUS(given[i]) > most ? MODULUS(given[i]) : most;
+        const PART by = most > 0 ? (PART)most : 1;           /* squares of what is left neither overflow nor vanish */
         for (int64_t i = 0; i < m; ++i)
             for (int64_t j = 0; j < n; ++j)
                 a[m < n ? i * n + j : j * m + i] = given[i * n + j] / by;

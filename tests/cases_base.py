@@ -27,7 +27,13 @@ class Arg:
         return TensorType(self.dtype, shape)(name)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
-        return np.asarray(SAMPLERS[self.domain](rng, self.shape)).astype(self.dtype)
+        draw = SAMPLERS[self.domain]
+        if not self.dtype.startswith("complex"):
+            return np.asarray(draw(rng, self.shape)).astype(self.dtype)
+        if self.domain == "positive_definite":
+            z = rng.normal(0, 1, self.shape) + 1j * rng.normal(0, 1, self.shape)
+            return (z @ np.swapaxes(z.conj(), -1, -2) + np.eye(self.shape[-1])).astype(self.dtype)
+        return (np.asarray(draw(rng, self.shape)) + 0.5j * np.asarray(draw(rng, self.shape))).astype(self.dtype)
 
 
 def _distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -114,7 +120,7 @@ class Case:
         """The numbers of the arguments that a gradient is taken by."""
         if self.grad == "none":
             return ()
-        floats = tuple(k for k, a in enumerate(self.args) if a.dtype.startswith("float"))
+        floats = tuple(k for k, a in enumerate(self.args) if a.dtype.startswith(("float", "complex")))
         return floats if self.wrt is None else self.wrt
 
 

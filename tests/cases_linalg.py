@@ -51,9 +51,9 @@ PRODUCTS: list[Case] = [
     Case("outer", at.outer, np.outer, (V, M)),
     Case("inner", at.inner, np.inner, (T3, M)),
     Case("vdot", at.vdot, np.vdot, (M, M)),
-    Case("vecdot", at.vecdot, lambda x, y: (x * y).sum(-1), (M, M)),
+    Case("vecdot", at.vecdot, lambda x, y: (x.conj() * y).sum(-1), (M, M)),
     Case("matvec", at.matvec, lambda x, y: (x @ y[..., None])[..., 0], (T3, V)),
-    Case("vecmat", at.vecmat, lambda x, y: (x[..., None, :] @ y)[..., 0, :], (Arg((3,)), T3)),
+    Case("vecmat", at.vecmat, lambda x, y: (x.conj()[..., None, :] @ y)[..., 0, :], (Arg((3,)), T3)),
     *[
         Case("tensordot", partial(at.tensordot, axes=a), partial(np.tensordot, axes=a), args, label=str(a))
         for a, args in ((0, (V, M)), (1, (M, M43)), (2, (T3, Arg((3, 4, 2)))), ([[0, 1], [1, 0]], (T3, Arg((3, 2)))))
@@ -63,7 +63,7 @@ PRODUCTS: list[Case] = [
         Case(
             "linalg.cholesky",
             partial(at.linalg.cholesky, lower=lower, on_error=on_error),
-            np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2),
+            np.linalg.cholesky if lower else lambda a: np.swapaxes(np.linalg.cholesky(a), -1, -2).conj(),
             (Arg(shape, "positive_definite"),),
             label=f"{shape} {'lower' * lower} {on_error}",
         )

@@ -20,6 +20,21 @@ def T(x: Array) -> Array:
     return np.swapaxes(x, -1, -2)
 
 
+def H(x: Array) -> Array:
+    return T(x).conj()
+
+
+def adjoint(x: Any) -> Any:
+    """The same of a variable."""
+    return at.conj(x.mT) if x.dtype.startswith("complex") else x.mT
+
+
+def hermitian(a: Array) -> Array:
+    """The matrix of which a has the lower triangle."""
+    return np.tril(a) + H(np.tril(a, -1)) - 1j * np.diag(np.diag(a).imag) if np.iscomplexobj(a) else np.tril(a) + T(
+        np.tril(a, -1))
+
+
 def each(f: Callable[..., Any], *ranks: int) -> Callable[..., Any]:
     """`f` for each index of the batch; ranks: of the cores of the arguments."""
     def mapped(*xs: Array) -> Any:
@@ -35,10 +50,11 @@ def each(f: Callable[..., Any], *ranks: int) -> Callable[..., Any]:
 
 
 def signed(vectors: Array) -> Array:
-    """1 or -1 for each column: the sign of the first element not smaller than 0.6 of the largest."""
+    """For each column what makes the first element not smaller than 0.6 of the largest a positive number."""
     sizes = np.abs(vectors)
     first = np.argmax(sizes >= 0.6 * sizes.max(-2, keepdims=True), -2)
-    return np.where(np.take_along_axis(vectors, first[..., None, :], -2) < 0, -1.0, 1.0)
+    chosen = np.take_along_axis(vectors, first[..., None, :], -2)
+    return chosen.conj() / np.abs(chosen)
 
 
 def spectrum(a: Array, lower: bool = True) -> tuple[Array, Array]:
@@ -48,7 +64,7 @@ def spectrum(a: Array, lower: bool = True) -> tuple[Array, Array]:
 
 def compact_svd(a: Array) -> tuple[Array, Array, Array]:
     u, s, v = np.linalg.svd(a, full_matrices=False)
-    return u * signed(u), s, v * T(signed(u))
+    return u * signed(u), s, v * H(signed(u))
 
 
 def complex_spectrum(a: Array) -> tuple[Array, Array]:
@@ -67,32 +83,32 @@ def of_schur(a: Any) -> list[Any]:
 
 def projector(x: Array) -> Array:
     """On the space of the columns: what does not depend on the choice of a basis."""
-    return x @ T(x)
+    return x @ H(x)
 
 
 def whole_svd(a: Any) -> list[Any]:
     """What of full factors is determined."""
     u, s, v = linalg.svd(a)
     k = s.shape[-1]
-    return [u[..., :k], s, v[..., :k, :], u[..., k:] @ u[..., k:].mT, v[..., k:, :].mT @ v[..., k:, :]]
+    return [u[..., :k], s, v[..., :k, :], u[..., k:] @ adjoint(u[..., k:]), adjoint(v[..., k:, :]) @ v[..., k:, :]]
 
 
 def whole_svd_of(a: Array) -> list[Array]:
     u, s, v = np.linalg.svd(a)
     k = s.shape[-1]
-    return [*compact_svd(a), projector(u[..., k:]), projector(T(v[..., k:, :]))]
+    return [*compact_svd(a), projector(u[..., k:]), projector(H(v[..., k:, :]))]
 
 
 def whole_qr(a: Any) -> list[Any]:
     q, r = linalg.qr(a, "complete")
     k = min(2, 3) if a.type.shape[-1] == 2 else None
-    return [q[..., :k], r, q[..., k:] @ q[..., k:].mT] if k else [q, r]
+    return [q[..., :k], r, q[..., k:] @ adjoint(q[..., k:])] if k else [q, r]
 
 
 def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_ndim: int | None) -> Array:
     if assumed in ("sym", "pos", "symmetric"):
         half = np.tril(a) if lower else np.triu(a)
-        a = half + T(half) - a * np.eye(a.shape[-1])
+        a = half + (T if assumed == "sym" else H)(half) - a * np.eye(a.shape[-1])
     elif assumed != "gen":
         a = {"d": a * np.eye(a.shape[-1]), "t": np.tril(np.triu(a, -1), 1), "l": np.tril(a),
              "u": np.triu(a)}[assumed[0]]
@@ -136,7 +152,7 @@ LINALG: list[Case] = [
     *[Case("linalg.cho_solve", lambda c, b, lower=lower: linalg.cho_solve((c, lower), b),
            lambda c, b, lower=lower: scipy.linalg.cho_solve((c, lower), b), (SQUARE, b), label=f"{lower} {b.shape}")
       for lower, b in ((True, Arg((4, 3))), (False, Arg((4,))))],
-    Case("linalg.cho_factor", lambda a: linalg.cho_factor(a)[0], lambda a: T(np.linalg.cholesky(a)), (POSITIVE,)),
+    Case("linalg.cho_factor", lambda a: linalg.cho_factor(a)[0], lambda a: H(np.linalg.cholesky(a)), (POSITIVE,)),
     *[Case(f"linalg.{name}", getattr(linalg, name), lambda a, b, of=of: np.linalg.solve(of(a), b),
            (SQUARE, Arg((4, 3)))) for name, of in (("solve_lower_triangular", np.tril),
                                                    ("solve_upper_triangular", np.triu))],
@@ -182,8 +198,9 @@ LINALG: list[Case] = [
     *[Case("linalg.eigvalsh", partial(linalg.eigvalsh, lower=lower), partial(np.linalg.eigvalsh, UPLO="UL"[lower]),
            (a,), rtol=LOOSE, label=f"{a.shape} {lower}")
       for a, lower in ((Arg((4, 4)), True), (Arg((2, 3, 3)), False))],
-    Case("linalg.eigh", lambda a, b: [x ** 2 for x in linalg.eigh(a, b)],
-         lambda a, b: [x ** 2 for x in scipy.linalg.eigh(a, b)] if a.size else np.linalg.eigh(a),
+    Case("linalg.eigh", lambda a, b: [x * at.conj(x) if x.dtype.startswith("complex") else x ** 2
+                                              for x in linalg.eigh(a, b)],
+         lambda a, b: [x * x.conj() for x in scipy.linalg.eigh(a, b)] if a.size else np.linalg.eigh(a),
          (Arg((4, 4)), POSITIVE), rtol=LOOSE, label="generalized"),
     Case("linalg.eigvalsh", lambda a, b: linalg.eigvalsh(a, b, False),
          lambda a, b: scipy.linalg.eigvalsh(a, b, lower=False) if a.size else np.linalg.eigvalsh(a),
@@ -217,11 +234,11 @@ LINALG: list[Case] = [
       for a in (TALL, WIDE, Arg((2, 4, 3)))],
     Case("linalg.pinv", lambda a: linalg.pinv(a, 0.5), lambda a: np.linalg.pinv(a, 0.5), (TALL,), rtol=LOOSE,
          label="rank lost", grad="none"),
-    Case("linalg.pinv", partial(linalg.pinv, hermitian=True), lambda a: np.linalg.pinv(np.tril(a) + np.tril(a, -1).T),
+    Case("linalg.pinv", partial(linalg.pinv, hermitian=True), lambda a: np.linalg.pinv(hermitian(a)),
          (SQUARE,), rtol=LOOSE, label="hermitian"),
     *[Case("linalg.lstsq", lambda a, b: linalg.lstsq(a, b)[:2], lambda a, b: [
         np.linalg.lstsq(a, b)[0], np.atleast_1d(
-            ((b - a @ np.linalg.lstsq(a, b)[0]) ** 2).sum(0))], (TALL, b), rtol=LOOSE,
+            (np.abs(b - a @ np.linalg.lstsq(a, b)[0]) ** 2).sum(0))], (TALL, b), rtol=LOOSE,
         label=str(b.shape)) for b in (Arg((4, 2)), Arg((4,)))],
     Case("linalg.lstsq", lambda a, b: linalg.lstsq(a, b)[2:], lambda a, b: np.linalg.lstsq(a, b)[2:], (
         WIDE, Arg((3,))), rtol=LOOSE, label="rank and values", wrt=(0,)),

@@ -27,11 +27,17 @@ enum { GRADC_NO_MEMORY = -1, GRADC_CALL_FAILED = -2 };
 
 /* What routines take from the library of linear algebra that is in use. */
 typedef struct gradc_blas {
-    /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0 or 1. */
+    /* Row-major C = alpha op(A) op(B) + beta C, op(A) is m x k, op(B) is k x n; trans: 0, 1, or 2 for the adjoint. */
     void (*dgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
                   int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
     void (*sgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                   int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    void (*zgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, double _Complex alpha,
+                  const double _Complex *a, int64_t lda, const double _Complex *b, int64_t ldb, double _Complex beta,
+                  double _Complex *c, int64_t ldc);
+    void (*cgemm)(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float _Complex alpha,
+                  const float _Complex *a, int64_t lda, const float _Complex *b, int64_t ldb, float _Complex beta,
+                  float _Complex *c, int64_t ldc);
     /* Its function of that name ("cblas_dtrsm", "dpotrf_"), and the bits of its integers; NULL if it has none. */
     void *(*find)(const char *name, int *bits);
 } gradc_blas;
@@ -60,13 +66,15 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 /* Draws of vectors, and out of given values: the same, with parameters as gradc/ir/routines.py says. */
 #define GRADC_DRAWS_OF_VECTORS(ROW) \
     ROW(PERMUTATION) ROW(CHOICE) ROW(CHOICE_WEIGHTED) ROW(DIRICHLET) ROW(MULTINOMIAL)
-/* Those of linear algebra: one of float32, one of float64. */
-#define GRADC_OF_FLOATS(ROW) \
-    ROW(GEMM) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
+/* Those of linear algebra: one of float32, one of float64, one of each complex type. */
+#define GRADC_OF_SCALARS(ROW) \
+    ROW(GEMM) ROW(PRODUCT) ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) \
     ROW(LU_INVERSE) ROW(LU_DET) ROW(LU_SLOGDET) ROW(INTERCHANGE) ROW(QR) ROW(COMPLETE_BASIS) ROW(EIGH) ROW(EIGVALSH) \
-    ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(OF_SPECTRUM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(RICCATI) ROW(EIG) \
-    ROW(FFT) ROW(FFT_COLUMNS) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LDL) ROW(LU_DEFINITE) ROW(GEMM_ADD) ROW(SCHUR) \
-    ROW(OF_SCHUR)
+    ROW(SVD) ROW(SVDVALS) ROW(PINV) ROW(EXPM) ROW(SOLVE_BANDED) ROW(SYLVESTER) ROW(LDL)
+/* One of float32, one of float64. */
+#define GRADC_OF_FLOATS(ROW) \
+    ROW(OF_SPECTRUM) ROW(RICCATI) ROW(EIG) ROW(FFT) ROW(FFT_COLUMNS) ROW(RFFT) ROW(IRFFT) ROW(DCT) ROW(LU_DEFINITE) \
+    ROW(GEMM_ADD) ROW(SCHUR) ROW(OF_SCHUR)
 /* Those of sorting, of convolution and of sparse matrices: one for each real type. */
 #define GRADC_OF_REALS(ROW) \
     ROW(SORT) ROW(ARGSORT) ROW(SEARCHSORTED) ROW(ORDER_OF_ROWS) ROW(ORDER_AT) ROW(PARTITION) ROW(ARGPARTITION) \
@@ -80,10 +88,12 @@ typedef int (*gradc_routine)(gradc_frame *frame, int number, const void *const *
 #define GRADC_NUMBER(name) GRADC_##name,
 #define GRADC_NUMBER_OF_DRAWS(name, parameters) GRADC_##name,
 #define GRADC_NUMBERS(name) GRADC_##name##_F32, GRADC_##name##_F64,
+#define GRADC_COMPLEX_NUMBERS(name) GRADC_##name##_C64, GRADC_##name##_C128,
 #define GRADC_NUMBER_OF(name, type) GRADC_##name##_##type,
 #define GRADC_NUMBERS_OF_REALS(name) GRADC_OF_TYPES(GRADC_NUMBER_OF, name)
 enum {
     GRADC_DISTRIBUTIONS(GRADC_NUMBER_OF_DRAWS) GRADC_DRAWS_OF_VECTORS(GRADC_NUMBER) GRADC_OF_FLOATS(GRADC_NUMBERS)
+    GRADC_OF_SCALARS(GRADC_NUMBERS) GRADC_OF_SCALARS(GRADC_COMPLEX_NUMBERS)
     GRADC_OF_REALS(GRADC_NUMBERS_OF_REALS) GRADC_OF_ONE_DTYPE(GRADC_NUMBER) GRADC_ROUTINES
 };
 

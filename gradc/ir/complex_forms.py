@@ -16,6 +16,7 @@ Sources: NumPy's loops; R. L. Smith, Algorithm 116: complex division, Communicat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -128,11 +129,15 @@ def absolute(o: Value, z: Pair) -> Value:
 
 @form_of("sgn")
 def sgn(o: Value, z: Pair) -> Pair:
-    """z / |z|, and 0 at 0."""
+    """z / |z|, and 0 at 0; of one infinite part its sign."""
     size = o.hypot(*z)
-    zero = o.eq(size, o.const(0, size))
-    x, y = [o.switch(zero, o.const(0, size), o.true_divide(part, size)) for part in z]
-    return x, y
+    null, infinite = o.const(0, size), o.isinf(size)
+    made = []
+    for part, other in (z, z[::-1]):
+        alone = o.switch(o.isinf(other), o.const(math.nan, size), o.copysign(o.const(1, size), part))
+        far = o.switch(o.isinf(part), alone, null)
+        made.append(o.switch(infinite, far, o.switch(o.eq(size, null), null, o.true_divide(part, size))))
+    return made[0], made[1]
 
 
 @form_of("round_half_to_even")

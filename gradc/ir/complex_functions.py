@@ -14,6 +14,7 @@ from gradc.ir.complex_forms import FORMS, Form, Pair, Value, add, form_of, mul, 
 
 
 # By dtype: from where on a part of exp may be finite though exp of the real part is not, and what is taken off there.
+_LARGEST = {"float32": 1e38, "float64": 1e308}
 _LARGE = {"float32": (80.0, 24.0), "float64": (700.0, 100.0)}
 
 
@@ -149,14 +150,17 @@ def _over_i(o: Value, z: Pair) -> Pair:
 
 @form_of("sinh")
 def sinh(o: Value, z: Pair) -> Pair:
+    """sinh(x) cos(y), cosh(x) sin(y), and y where that is 0."""
     x, y = z
-    return o.mul(o.sinh(x), o.cos(y)), o.mul(o.cosh(x), o.sin(y))
+    return o.mul(o.sinh(x), o.cos(y)), o.switch(o.eq(y, o.const(0, y)), y, o.mul(o.cosh(x), o.sin(y)))
 
 
 @form_of("cosh")
 def cosh(o: Value, z: Pair) -> Pair:
+    """cosh(x) cos(y), sinh(x) sin(y), and 0 where y is."""
     x, y = z
-    return o.mul(o.cosh(x), o.cos(y)), o.mul(o.sinh(x), o.sin(y))
+    real, signed = o.eq(y, o.const(0, y)), o.mul(o.copysign(o.const(1, x), x), y)
+    return o.mul(o.cosh(x), o.cos(y)), o.switch(real, signed, o.mul(o.sinh(x), o.sin(y)))
 
 
 @form_of("tanh")
@@ -176,7 +180,8 @@ def tanh(o: Value, z: Pair) -> Pair:
 @form_of("arcsin")
 def arcsin(o: Value, z: Pair) -> Pair:
     p, m = _roots_of_one(o, z)
-    return (o.arctan2(z[0], o.sub(o.mul(p[0], m[0]), o.mul(p[1], m[1]))),
+    beside = o.switch(o.isinf(z[0]), o.abs(z[1]), o.sub(o.mul(p[0], m[0]), o.mul(p[1], m[1])))
+    return (o.arctan2(z[0], beside),
             o.arcsinh(o.sub(o.mul(m[0], p[1]), o.mul(m[1], p[0]))))
 
 
@@ -210,8 +215,9 @@ def arctanh(o: Value, z: Pair) -> Pair:
     size = o.hypot(left, y)
     squared, near = o.mul(size, size), o.lt(size, half)
     inside = o.mul(half, o.log(o.true_divide(o.sqrt(o.add(four, squared)), o.switch(near, size, one))))
-    outside = o.mul(o.const(0.25, x), o.log1p(o.true_divide(four, squared)))
-    turn = o.arctan2(o.mul(o.const(2, y), y), o.sub(o.mul(left, o.add(one, x)), o.mul(y, y)))
+    outside = o.mul(o.const(0.25, x), o.log1p(o.switch(o.isinf(x), o.const(0, x), o.true_divide(four, squared))))
+    twice = o.minimum(o.mul(o.const(2, y), o.abs(y)), o.const(_LARGEST[o.dtype(y)], y))
+    turn = o.arctan2(o.copysign(twice, y), o.sub(o.mul(left, o.add(one, x)), o.mul(y, y)))
     return o.copysign(o.switch(near, inside, outside), z[0]), o.mul(half, turn)
 
 

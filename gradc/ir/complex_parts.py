@@ -11,6 +11,7 @@ parts, are loops.  A real number that was cast to a complex dtype has no imagina
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from gradc.ir.program import Builder, Eqn, Program, Var, bodies, tensor
 from gradc.ir.scalars import get_row
 from gradc.ir.types import StaticShape, TensorType
 from gradc.record import record, replace
+from gradc.target import TARGET
 
 
 @record(eq=False)
@@ -320,15 +322,68 @@ def _cumulate(of: _Splitter, op: ops.Cumulate, eqn: Eqn, args: Sequence[Value]) 
 
 
 def _contract(of: _Splitter, op: ops.Contract, eqn: Eqn, args: Sequence[Value]) -> Value:
-    """Four products of the parts, two if one of the arguments is real."""
+    """A product of complex matrices is a call; else four products of the parts, two if one of the arguments is real."""
     part = _part(tensor(eqn.out).dtype)
     x, y = [of.cast(a, part) for a in args]
+    if x.imag is not None and y.imag is not None and (axes := _axes_of_product(op, x, y)) is not None:
+        batch, m, n, k = axes
+        (a, op_a), (b, op_b) = _matrix(of, x, op.a, batch, m, k), _matrix(of, y, op.b, batch, k, n)
+        made = of.b.equation(build.call(f"product_{op_a}{op_b}"), [a, b], eqn.out.name).out
+        order = [[*batch, m, n].index(label) for label in op.out]
+        whole = of.parts_of(made)
+        return Parts(*[build.reorder(of.b, v, order) for v in (whole.real, whole.imag)])
 
     upper = of.b.apply(op, x.real, y.real)
     if x.imag is not None and y.imag is not None:
         upper = of.b.map("sub", upper, of.b.apply(op, x.imag, y.imag))
     sides = [of.b.apply(op, a, c) for a, c in ((x.real, y.imag), (x.imag, y.real)) if a is not None and c is not None]
     return Parts(upper, of.b.map("add", *sides) if len(sides) == 2 else sides[0] if sides else None)
+
+
+def _axes_of_product(op: ops.Contract, x: Parts, y: Parts) -> tuple[list[int], int, int, int] | None:
+    """The labels of a batch, rows, columns and what is summed over; None if it is no product of matrices, or small."""
+    size = dict(zip(op.a, tensor(x.real).shape)) | dict(zip(op.b, tensor(y.real).shape))
+    batch = [label for label in op.out if label in op.a and label in op.b]
+    groups = [[label for label in labels if (label in other) == within and label not in batch]
+              for labels, other, within in ((op.out, op.b, False), (op.out, op.a, False), (op.a, op.b, True))]
+    if [*map(len, groups)] != [1, 1, 1] or len(size) != len(batch) + 3:
+        return None
+    (m,), (n,), (k,) = groups
+    extents = [size[label] for label in (m, n, k)]
+    small = None not in extents and prod(extents) <= TARGET.small_product  # type: ignore[arg-type, type-var]
+    return None if small or 1 in extents else (batch, m, n, k)
+
+
+def _matrix(of: _Splitter, x: Parts, labels: Sequence[int], batch: list[int], row: int,
+            column: int) -> tuple[Var, str]:
+    """A batch of matrices in memory, and what they are: "n"; "t", transposed; "c", transposed and conjugate."""
+    found = _origin(of, x.real, x.imag)
+    if found is not None:
+        z, conjugate, order = found
+        own = [label for _, label in sorted(zip(order, labels))]
+        if own == [*batch, column, row]:
+            return z, "c" if conjugate else "t"
+        if own == [*batch, row, column] and not conjugate:
+            return z, "n"
+    order = [labels.index(label) for label in (*batch, row, column)]
+    return of.whole(Parts(*[build.reorder(of.b, v, order) for v in of.both(x)])), "n"
+
+
+def _origin(of: _Splitter, real: Var, imag: Var | None) -> tuple[Var, bool, list[int]] | None:
+    """The complex Var whose axes in another order, or conjugates, have these parts: it, is it conjugate, the order."""
+    one, other = of.b.producer.get(real), imag and of.b.producer.get(imag)
+    if not one or not other:
+        return None
+    if (one.op, other.op) == _KEPT[:2] and one.args == other.args:
+        return one.args[0], False, list(range(tensor(real).ndim))
+    if other.op == ops.Map("neg"):
+        found = _origin(of, real, other.args[0])
+        return found and (found[0], not found[1], found[2])
+    if type(one.op) is ops.Transpose and one.op == other.op and sorted(one.op.perm) == list(range(
+            tensor(one.args[0]).ndim)):
+        found = _origin(of, one.args[0], other.args[0])
+        return found and (found[0], found[1], [found[2][p] for p in one.op.perm])
+    return None
 
 
 def _moved(of: _Splitter, op: ops.OpKind, eqn: Eqn, args: Sequence[Value]) -> Value:

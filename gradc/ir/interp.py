@@ -350,20 +350,27 @@ def _call(op: ops.Call, args: Values, eqn: Eqn) -> Values:
     cores, made = routine.cores
     batch = () if routine.has_state else shapes[0][:len(shapes[0]) - len(made[0])]  # type: ignore[index, arg-type]
     if not batch:
-        return _one_call(op, inputs, shapes, ())
+        return _one_call(op, inputs, shapes, (), _is_complex(eqn))
     parts = [np.broadcast_to(x, (*batch, *np.shape(x)[np.ndim(x) - len(core):])) for x, core in zip(inputs, cores)]
-    found = [_one_call(op, [x[place] for x in parts], shapes, place) for place in np.ndindex(batch)]  # type: ignore
+    found = [_one_call(op, [x[place] for x in parts], shapes, place, _is_complex(eqn))
+             for place in np.ndindex(batch)]  # type: ignore
     rows = zip(*found) if found else [()] * len(made)
     return [np.asarray(row, None if found else out.type.dtype).reshape(shape)
             for row, shape, out in zip(rows, shapes, eqn.outs)]
 
 
-def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...]) -> Values:
-    """The values of a row at index `place` of the batch; nan where it fails and is not to report it."""
+def _is_complex(eqn: Eqn) -> bool:
+    """Is it given complex numbers, not real ones and a complex step?"""
+    return any(isinstance(a.type, TensorType) and a.type.dtype in dtypes.COMPLEX for a in eqn.args)
+
+
+def _one_call(op: ops.Call, inputs: Values, shapes: Sequence[Any], place: tuple[int, ...], numbers: bool) -> Values:
+    """The values of a row at index `place` of the batch, of complex numbers or not; nan where it fails and is not to
+    report it."""
     routine: Routine = get_routine(op.routine)
     stated = [shape[len(place):] for shape, core in zip(shapes, routine.cores[1]) if core == STATED]
     try:
-        made = routine.value(*inputs, *stated)
+        made = (routine.of_complex if numbers and routine.of_complex else routine.value)(*inputs, *stated)
         return made if isinstance(made, list) else [made]
     except Fault as fault:
         if routine.faults:

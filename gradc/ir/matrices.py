@@ -2,6 +2,7 @@
 
 Complex arguments are those of a complex step: real matrices that move by an imaginary part so small that its square is
 nothing.  Products are without conjugates, signs and sizes are those of the real parts, and what moves is what derives.
+Values of matrices that are complex are in `ir.complex_matrices`, where they differ.
 """
 
 from __future__ import annotations
@@ -26,10 +27,30 @@ def check_finite(a: Array) -> None:
         raise Fault(0)
 
 
+def _real_size(x: Array) -> Array:
+    return np.abs(x.real)
+
+
+def _symmetric(a: Array) -> Array:
+    """The symmetric matrix of which a has the lower triangle."""
+    return np.tril(a) + np.tril(a, -1).T
+
+
+def _as_is(x: Array) -> Array:
+    return x
+
+
 def _not_singular(a: Array) -> None:
     zeros = np.flatnonzero(np.diagonal(a) == 0)
     if zeros.size:
         raise Fault(0, int(zeros[0]))
+
+
+def product(first: str, second: str) -> Callable[[Array, Array], Array]:
+    """A product of matrices, each as it is ("n"), transposed ("t"), or transposed and conjugate ("c")."""
+    def turned(x: Array, how: str) -> Array:
+        return x if how == "n" else x.T if how == "t" else x.conj().T
+    return lambda a, b: turned(a, first) @ turned(b, second)
 
 
 # ------------------------------------------------------------------------------------------- triangular systems
@@ -89,21 +110,29 @@ def cholesky_solve(factor: Array, b: Array, a: Array) -> Array:
 # ------------------------------------------------------------------------------------------- LU factors
 
 
-def lu(a: Array) -> list[Array]:
-    """l u = a with its columns interchanged, u having 1s on its diagonal; with which the k-th was interchanged."""
-    made, n = np.array(a), len(a)
-    swaps = np.zeros(n, np.int64)
-    for k in range(n):
-        size = np.abs(made[k, k:].real)
-        best = k
-        for j in range(k + 1, n):
-            best = j if size[j - k] > size[best - k] else best
-        swaps[k] = best
-        made[:, [k, best]] = made[:, [best, k]]
-        if made[k, k] != 0:
-            made[k, k + 1:] /= made[k, k]
-        made[k + 1:, k + 1:] -= made[k + 1:, k, None] * made[k, k + 1:]
-    return [made, swaps]
+def lu_by(size: Callable[[Array], Array]) -> Callable[[Array], list[Array]]:
+    """l u = a with its columns interchanged, u having 1s on its diagonal; with which the k-th was interchanged.
+
+    size: of which the largest in a row is the pivot.
+    """
+    def value(a: Array) -> list[Array]:
+        made, n = np.array(a), len(a)
+        swaps = np.zeros(n, np.int64)
+        for k in range(n):
+            sizes = size(made[k, k:])
+            best = k
+            for j in range(k + 1, n):
+                best = j if sizes[j - k] > sizes[best - k] else best
+            swaps[k] = best
+            made[:, [k, best]] = made[:, [best, k]]
+            if made[k, k] != 0:
+                made[k, k + 1:] /= made[k, k]
+            made[k + 1:, k + 1:] -= made[k + 1:, k, None] * made[k, k + 1:]
+        return [made, swaps]
+    return value
+
+
+lu = lu_by(_real_size)
 
 
 def lu_definite(a: Array) -> list[Array]:
@@ -165,34 +194,42 @@ def lu_slogdet(factors: Array, swaps: Array, a: Array) -> list[Array]:
     return [np.asarray(sign + 0, factors.dtype), np.asarray(logs.sum(), factors.dtype)]
 
 
-def ldl(a: Array) -> list[Array]:
+def ldl_by(size: Callable[[Array], Array], whole: Callable[[Array], Array],
+           conjugate: Callable[[Array], Array]) -> Callable[[Array], list[Array]]:
     """l, d and order: l d l^T = a[order][:, order], of which the lower triangle is read; d has blocks of 1 or 2 rows.
 
+    size: of which the largest are pivots; whole: makes the matrix of its triangle, with `conjugate` above it.
     J. Bunch, L. Kaufman, Some stable methods for calculating inertia and solving symmetric linear systems (1977).
     """
-    check_finite(np.tril(a))
-    n = len(a)
-    w = np.tril(a) + np.tril(a, -1).T
-    low, d, order = np.eye(n, dtype=a.dtype), np.zeros_like(a), np.arange(n)
-    k = 0
-    while k < n:
-        width, best = _pivot(np.abs(w.real), k)
-        last = k + width - 1
-        for x in (w, w.T, order):
-            x[[last, best]] = x[[best, last]]
-        low[[last, best], :k] = low[[best, last], :k]
-        own, rest = slice(k, k + width), slice(k + width, n)
-        d[own, own] = block = np.array(w[own, own])
-        if width == 2:
-            scale = block[1, 0]
-            first, second = block[1, 1] / scale, block[0, 0] / scale
-            inverse = np.array([[first, -1], [-1, second]]) / (first * second - 1) / scale
-            low[rest, own] = w[rest, own] @ inverse
-        elif block[0, 0] != 0:
-            low[rest, own] = w[rest, own] / block[0, 0]
-        w[rest, rest] -= low[rest, own] @ w[own, rest]
-        k += width
-    return [low, d, order]
+    def value(a: Array) -> list[Array]:
+        check_finite(np.tril(a))
+        n = len(a)
+        w = whole(a)
+        low, d, order = np.eye(n, dtype=a.dtype), np.zeros_like(a), np.arange(n)
+        k = 0
+        while k < n:
+            width, best = _pivot(size(w), k)
+            last = k + width - 1
+            for x in (w, w.T, order):
+                x[[last, best]] = x[[best, last]]
+            low[[last, best], :k] = low[[best, last], :k]
+            own, rest = slice(k, k + width), slice(k + width, n)
+            d[own, own] = block = np.array(w[own, own])
+            if width == 2:
+                scale = size(block[1, 0])
+                first, second, side = block[1, 1] / scale, block[0, 0] / scale, block[1, 0] / scale
+                inverse = np.array([[first, -conjugate(side)], [-side, second]])
+                inverse = inverse / (first * second - side * conjugate(side)) / scale
+                low[rest, own] = w[rest, own] @ inverse
+            elif block[0, 0] != 0:
+                low[rest, own] = w[rest, own] / block[0, 0]
+            w[rest, rest] -= low[rest, own] @ w[own, rest]
+            k += width
+        return [low, d, order]
+    return value
+
+
+ldl = ldl_by(_real_size, _symmetric, _as_is)
 
 
 def _pivot(size: Array, k: int) -> tuple[int, int]:
@@ -239,22 +276,27 @@ def qr(a: Array) -> list[Array]:
     return [q, np.triu(r[:k])]
 
 
-def complete_basis(given: Array) -> Array:
+def completed(given: Array, adjoint: Callable[[Array], Array]) -> Array:
     """An orthogonal matrix that begins with the columns given, then come unit vectors, less what is in those before."""
     m, n = given.shape
     if n > m:
         raise Fault(0)
-    made = np.zeros((m, m), given.real.dtype)
-    made[:, :n] = given.real
+    made = np.zeros((m, m), given.dtype)
+    made[:, :n] = given
     for r in range(n, m):
-        rest = 1 - np.sum(made[:, :r] ** 2, 1)
+        rest = 1 - np.sum(np.abs(made[:, :r]) ** 2, 1)
         row = np.zeros(m, made.dtype)
         row[np.flatnonzero(rest >= 0.45 * (m - r) / m)[0] if not np.isnan(rest).any() else 0] = 1
         for _ in range(2):
             for i in range(r):
-                row -= (row @ made[:, i]) * made[:, i]
-        made[:, r] = row / np.sqrt(row @ row)
-    made = made.astype(given.dtype)
+                row -= (row @ adjoint(made[:, i])) * made[:, i]
+        made[:, r] = row / np.linalg.norm(row)
+    return made
+
+
+def complete_basis(given: Array) -> Array:
+    made = completed(given.real, np.transpose).astype(given.dtype)
+    n = given.shape[1]
     made[:, n:] -= given @ (given.T @ made[:, n:]) if given.dtype.kind == "c" else 0
     made[:, :n] = given
     return made
@@ -332,25 +374,30 @@ _PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 118735379
          10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0)
 
 
-def expm(a: Array) -> Array:
-    """The exponential, by the Pade approximant of degree 13, scaled and squared (Higham 2005)."""
-    check_finite(a)
-    if not a.size:
-        return a
-    norm = np.abs(a.real).sum(0).max()
-    halvings = max(int(np.frexp(norm / 5.371920351148152)[1]), 0)
-    a = a / np.asarray(2.0 ** halvings, a.real.dtype)
-    powers = [np.eye(len(a), dtype=a.dtype), a @ a]
-    powers += [powers[1] @ powers[1], powers[1] @ powers[1] @ powers[1]]
-    b = np.asarray(_PADE, a.real.dtype)
-    even = powers[3] @ (b[12] * powers[3] + b[10] * powers[2] + b[8] * powers[1])
-    odd = powers[3] @ (b[13] * powers[3] + b[11] * powers[2] + b[9] * powers[1])
-    even = even + b[6] * powers[3] + b[4] * powers[2] + b[2] * powers[1] + b[0] * powers[0]
-    odd = a @ (odd + b[7] * powers[3] + b[5] * powers[2] + b[3] * powers[1] + b[1] * powers[0])
-    made = np.linalg.solve(even - odd, even + odd)
-    for _ in range(halvings):
-        made = made @ made
-    return made
+def expm_by(size: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The exponential, by the Pade approximant of degree 13, scaled and squared (Higham 2005); size: for the norm."""
+    def value(a: Array) -> Array:
+        check_finite(a)
+        if not a.size:
+            return a
+        norm = size(a).sum(0).max()
+        halvings = max(int(np.frexp(norm / 5.371920351148152)[1]), 0)
+        a = a / np.asarray(2.0 ** halvings, a.real.dtype)
+        powers = [np.eye(len(a), dtype=a.dtype), a @ a]
+        powers += [powers[1] @ powers[1], powers[1] @ powers[1] @ powers[1]]
+        b = np.asarray(_PADE, a.real.dtype)
+        even = powers[3] @ (b[12] * powers[3] + b[10] * powers[2] + b[8] * powers[1])
+        odd = powers[3] @ (b[13] * powers[3] + b[11] * powers[2] + b[9] * powers[1])
+        even = even + b[6] * powers[3] + b[4] * powers[2] + b[2] * powers[1] + b[0] * powers[0]
+        odd = a @ (odd + b[7] * powers[3] + b[5] * powers[2] + b[3] * powers[1] + b[1] * powers[0])
+        made = np.linalg.solve(even - odd, even + odd)
+        for _ in range(halvings):
+            made = made @ made
+        return made
+    return value
+
+
+expm = expm_by(_real_size)
 
 
 def of_spectrum(log: int) -> Callable[[Array], Array]:
@@ -363,29 +410,37 @@ def of_spectrum(log: int) -> Callable[[Array], Array]:
     return value
 
 
-def solve_banded(low: Array, band: Array, b: Array) -> Array:
-    """The solution with the matrix whose element [i, j] is band[u + i - j, j], u = len(band) - 1 - low."""
-    high, n = len(band) - 1 - int(low), band.shape[1]
-    a = np.zeros((n, n), band.dtype)
-    for k in range(len(band)):
-        columns = np.arange(max(high - k, 0), min(n + high - k, n))
-        a[columns - high + k, columns] = band[k, columns]
-    x = np.array(b, np.result_type(band, b))
-    for k in range(n):                          # elimination in the band, with interchanges of rows
-        below, right = slice(k + 1, k + int(low) + 1), slice(k, k + len(band))
-        size, best = np.abs(a[k:below.stop, k].real), k
-        for i in range(k + 1, k + len(size)):
-            best = i if size[i - k] > size[best - k] else best
-        a[[k, best], right], x[[k, best]] = a[[best, k], right], x[[best, k]]
-        if a[k, k] == 0:
-            raise Fault(0, k)
-        factor = a[below, k, None] / a[k, k]
-        a[below, right] -= factor * a[k, right]
-        x[below] -= factor * x[k]
-    for k in reversed(range(n)):
-        right = slice(k + 1, k + len(band))
-        x[k] = (x[k] - a[k, right] @ x[right]) / a[k, k]
-    return x
+def solve_banded_by(size: Callable[[Array], Array]) -> Callable[[Array, Array, Array], Array]:
+    """The solution with the matrix whose element [i, j] is band[u + i - j, j], u = len(band) - 1 - low.
+
+    size: of which the largest in a column is the pivot.
+    """
+    def value(low: Array, band: Array, b: Array) -> Array:
+        high, n = len(band) - 1 - int(low), band.shape[1]
+        a = np.zeros((n, n), band.dtype)
+        for k in range(len(band)):
+            columns = np.arange(max(high - k, 0), min(n + high - k, n))
+            a[columns - high + k, columns] = band[k, columns]
+        x = np.array(b, np.result_type(band, b))
+        for k in range(n):                          # elimination in the band, with interchanges of rows
+            below, right = slice(k + 1, k + int(low) + 1), slice(k, k + len(band))
+            sizes, best = size(a[k:below.stop, k]), k
+            for i in range(k + 1, k + len(sizes)):
+                best = i if sizes[i - k] > sizes[best - k] else best
+            a[[k, best], right], x[[k, best]] = a[[best, k], right], x[[best, k]]
+            if a[k, k] == 0:
+                raise Fault(0, k)
+            factor = a[below, k, None] / a[k, k]
+            a[below, right] -= factor * a[k, right]
+            x[below] -= factor * x[k]
+        for k in reversed(range(n)):
+            right = slice(k + 1, k + len(band))
+            x[k] = (x[k] - a[k, right] @ x[right]) / a[k, k]
+        return x
+    return value
+
+
+solve_banded = solve_banded_by(_real_size)
 
 
 def sylvester(a: Array, b: Array, q: Array) -> Array:

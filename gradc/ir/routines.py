@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import compressed, draws, dtypes, matrices, schur, transforms
+from gradc.ir import complex_matrices, compressed, draws, dtypes, matrices, schur, transforms
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -27,7 +27,7 @@ from gradc.record import record
 Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes, after the batch; an argument has them all or none
 GENERIC = {"float": dtypes.WIDE, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
-           "complex": dtypes.COMPLEX}
+           "complex": dtypes.COMPLEX, "number": dtypes.WIDE + dtypes.COMPLEX}
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
 
@@ -35,10 +35,11 @@ MOST_SHOWN = 4              # values in the message of an error (csrc/include/gr
 class Routine:
     """A row.
 
-    takes, gives  dtypes; a word of GENERIC: one of these, the same for all of them, "complex" and "float" of the same
-                  precision; "state": that of a random generator
+    takes, gives  dtypes; a word of GENERIC: one of these, the same for all of them, "float" of the same precision as
+                  "complex" or "number"; "state": that of a random generator
     value         of one core of each argument and the sizes stated, in NumPy (also of complex numbers, for the complex
                   step): the result, or a list of several; raises Fault
+    of_complex    the same of complex numbers that are no step, where it is another
     c             name of the C function, without dtype; see `c_name`
     layouts       how each argument that the C function is given lies in memory: "C": in one piece; "matrix": rows or
                   columns in one piece, any distance from one to the next; "each": one value for all, or an array in
@@ -71,6 +72,7 @@ class Routine:
     works: bool = False
     title: str = ""
     positions: bool = False
+    of_complex: Callable[..., Any] | None = None
 
     repeatable = True               # gives the same results if it is run again
     snippet: ArraySnippet | None = None
@@ -107,9 +109,10 @@ class Routine:
     def c_name(self, dtype: str) -> str:
         """The number of its C function, a name of gradc_runtime.h; `dtype`: what its generic word stands for.
 
-        That of a complex dtype is named by the parts.
+        Transforms are named by the parts of complex numbers.
         """
-        short = dtypes.SHORT[dtypes.REAL_PART.get(dtype, dtype)] if self.generic else ""
+        part = dtype if self.generic == "number" else dtypes.REAL_PART.get(dtype, dtype)
+        short = dtypes.SHORT[part] if self.generic else ""
         return f"GRADC_{self.c}_{short}".upper() if self.generic else f"GRADC_{self.c}".upper()
 
     def error(self, found: Fault, place: Sequence[int]) -> errors.GradcError:
@@ -137,7 +140,7 @@ class Routine:
 
 def stands_for(word: str, dtype: str) -> str:
     """The dtype that `word` stands for where another generic word, or this one, stands for `dtype`."""
-    if word not in GENERIC or dtype in GENERIC[word]:
+    if word not in GENERIC or not dtype or dtype in GENERIC[word]:
         return dtype if word in GENERIC else word
     pairs = {real: whole for whole, real in dtypes.REAL_PART.items()} if word == "complex" else dtypes.REAL_PART
     return pairs.get(dtype, dtype)
@@ -248,7 +251,7 @@ def solve_name(upper: bool, unit: bool) -> str:
 
 def _solve_row(upper: int, unit: int) -> Routine:
     singular = ("LinAlgError", "solve_triangular: the matrix is singular, element {0} of its diagonal is 0")
-    return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("float", "float"), ("float",),
+    return Routine(solve_name(bool(upper), bool(unit)), "(m,m),(m,n)->(m,n)", ("number", "number"), ("number",),
                    matrices.solve(upper, unit), "solve_triangular", ("matrix", "C"), (upper, unit),
                    () if unit else (singular,), 0 if unit else 1, overwrites=1, cost=("m", "m", "n"), blas=True,
                    title="solve_triangular")
@@ -270,12 +273,11 @@ def _no_rank(what: str) -> tuple[str, str]:
     return "IndexOutOfBoundsError", f"{what}: there is no rank {{0}} among {{1}} elements"
 
 
-def _factors(name: str, signature: str, gives: int, value: Callable[..., object],
-             faults: tuple[tuple[str, str], ...]) -> Routine:
+def _factors(name: str, signature: str, gives: tuple[str, ...], faults: tuple[tuple[str, str], ...]) -> Routine:
     """A factorization of one matrix."""
     left = parsed(signature)[0][0]
-    return Routine(name, signature, ("float",), ("float",) * gives, value, name, ("C",), faults=faults,
-                   cost=(*left, left[1]), blas=True, works=True)
+    return Routine(name, signature, ("number",), gives, getattr(matrices, name), name, ("C",), faults=faults,
+                   cost=(*left, left[1]), blas=True, works=True, of_complex=getattr(complex_matrices, name))
 
 
 def _transform(name: str, signature: str, takes: str, gives: str, value: Callable[..., object], c: str,
@@ -285,27 +287,34 @@ def _transform(name: str, signature: str, takes: str, gives: str, value: Callabl
                    overwrites=0 if takes == gives else None, cost=("16", *parsed(signature)[0][0]), works=True)
 
 
-_LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
+_LU = ("number", "int64", "number")     # the factors of a matrix, the interchanges, the matrix, of which it derives
 
 _SPARSE = (("BadValueError", "sparse matrix: indptr says that row {0} (column, of a csc matrix) has its entries from "
                              "{1} to {2}, of {3}"),
            ("IndexOutOfBoundsError", "sparse matrix: index {0} is out of bounds for size {1}"))
 
 _ROWS = (
-    Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
+    Routine("gemm", "(m,k),(k,n)->(m,n)", ("number", "number"), ("number",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True, title="dot"),
+    # of complex matrices: each as it is, transposed, or transposed and conjugate
+    *[Routine(f"product_{a}{b}", f"({'m,k' if a == 'n' else 'k,m'}),({'k,n' if b == 'n' else 'n,k'})->(m,n)",
+              ("number", "number"), ("number",), matrices.product(a, b), "product", ("C", "C"),
+              ("ntc".index(a), "ntc".index(b)), cost=("m", "k", "n"), blas=True, title="dot")
+      for a in "ntc" for b in "ntc"],
     # what is added, and the factors of the product and of that
     Routine("gemm_add", "(m,k),(k,n),(m,n),(),()->(m,n)", ("float",) * 5, ("float",),
             lambda x, y, z, a, b: a * np.matmul(x, y) + b * z, "gemm_add", ("matrix", "matrix", "C", "C", "C"),
             overwrites=2, cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
-              faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
+    *[Routine(name, "(m,m)->(m,m)", ("number",), ("number",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
+              faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky",
+              of_complex=complex_matrices.cholesky)
       for name, faults in (("cholesky", (("LinAlgError", "cholesky: the matrix is not positive definite"),
                                          ("LinAlgError", "cholesky: the matrix has nan or inf"))),
                            ("cholesky_or_nan", ()))],
-    Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("float",) * 2, ("float",), matrices.cholesky_back, "cholesky_back",
-            ("C", "C"), cost=("m", "m", "m"), blas=True, title="the gradient of cholesky"),
+    Routine("cholesky_back", "(m,m),(m,m)->(m,m)", ("number",) * 2, ("number",), matrices.cholesky_back,
+            "cholesky_back", ("C", "C"), cost=("m", "m", "m"), blas=True, title="the gradient of cholesky",
+            of_complex=complex_matrices.cholesky_back),
     Routine("sort", "(n)->(n)", ("real",), ("real",), partial(np.sort, kind="stable"), "sort", ("C",), works=True),
     Routine("argsort", "(n)->(n)", ("real",), ("int64",), partial(np.argsort, kind="stable"), "argsort", ("C",),
             works=True, positions=True),
@@ -323,38 +332,42 @@ _ROWS = (
             ("C", "C"), (0,), title="searchsorted"),
     Routine("searchsorted_right", "(n),(m)->(m)", ("real", "real"), ("int64",), _places("right"), "searchsorted",
             ("C", "C"), (1,), title="searchsorted"),
-    Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
+    Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("number",) * 3, ("number",), matrices.cholesky_solve,
             "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True,
-            title="solve"),
-    # lu_definite: of a symmetric matrix, without interchanges if it is definite
-    *[Routine(name, "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), value, name, ("C",),
-              cost=("m", "m", "m"), blas=True, title="LU factors")
-      for name, value in (("lu", matrices.lu), ("lu_definite", matrices.lu_definite))],
-    *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("float", "int64", "float", "float"), ("float",),
+            title="solve", of_complex=complex_matrices.cholesky_solve),
+    Routine("lu", "(m,m)->(m,m),(m)", ("number",), ("number", "int64"), matrices.lu, "lu", ("C",),
+            cost=("m", "m", "m"), blas=True, title="LU factors", of_complex=complex_matrices.lu),
+    # of a symmetric matrix, without interchanges if it is definite
+    Routine("lu_definite", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu_definite, "lu_definite",
+            ("C",), cost=("m", "m", "m"), blas=True, title="LU factors"),
+    *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("number", "int64", "number", "number"), ("number",),
               matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
               cost=("m", "m", "n"), blas=True, title="solve")
       for name, trans in (("lu_solve", 0), ("lu_solve_transposed", 1))],
-    *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "float"), ("float",), matrices.interchange(back), "interchange",
+    *[Routine(name, "(m),(m,n)->(m,n)", ("int64", "number"), ("number",), matrices.interchange(back), "interchange",
               ("C", "C"), (back,), (("IndexOutOfBoundsError", "pivot {0} is out of bounds for {1} rows"),), 2,
               title="lu")
       for name, back in (("interchange", 0), ("interchange_back", 1))],
-    Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("float",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
+    Routine("lu_inverse", "(m,m),(m),(m,m)->(m,m)", _LU, ("number",), matrices.lu_inverse, "lu_inverse", ("C", "C"),
             faults=(_singular("inv"),), shown=1, cost=("m", "m", "m"), blas=True, title="inv"),
-    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("float",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),
-    Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("float", "float"), matrices.lu_slogdet, "lu_slogdet",
-            ("C", "C"), title="slogdet"),
-    Routine("ldl", "(m,m)->(m,m),(m,m),(m)", ("float",), ("float", "float", "int64"), matrices.ldl, "ldl", ("C",),
-            faults=(("LinAlgError", "ldl: the matrix has nan or inf"),), cost=("m", "m", "m"), works=True),
-    _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", 2, matrices.qr, ()),
-    _factors("complete_basis", "(m,n)->(m,m)", 1, matrices.complete_basis, (
+    Routine("lu_det", "(m,m),(m),(m,m)->()", _LU, ("number",), matrices.lu_det, "lu_det", ("C", "C"), title="det"),
+    Routine("lu_slogdet", "(m,m),(m),(m,m)->(),()", _LU, ("number", "float"), matrices.lu_slogdet, "lu_slogdet",
+            ("C", "C"), title="slogdet", of_complex=complex_matrices.lu_slogdet),
+    Routine("ldl", "(m,m)->(m,m),(m,m),(m)", ("number",), ("number", "number", "int64"), matrices.ldl, "ldl", ("C",),
+            faults=(("LinAlgError", "ldl: the matrix has nan or inf"),), cost=("m", "m", "m"), works=True,
+            of_complex=complex_matrices.ldl),
+    _factors("qr", "(m,n)->(m,min(m,n)),(min(m,n),n)", ("number",) * 2, ()),
+    _factors("complete_basis", "(m,n)->(m,m)", ("number",), (
         ("LinAlgError", "an orthogonal basis has no more columns than rows"),)),
-    _factors("eigh", "(m,m)->(m),(m,m)", 2, matrices.eigh, (_not_finite("eigh"),)),
-    _factors("eigvalsh", "(m,m)->(m)", 1, matrices.eigvalsh, (_not_finite("eigvalsh"),)),
-    _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", 3, matrices.svd, (_not_finite("svd"),)),
-    _factors("svdvals", "(m,n)->(min(m,n))", 1, matrices.svdvals, (_not_finite("svd"),)),
-    Routine("pinv", "(m,n),()->(n,m)", ("float", "float"), ("float",), matrices.pinv, "pinv", ("C", "C"),
-            faults=(_not_finite("pinv"),), cost=("m", "n", "n"), blas=True, works=True),
-    _factors("expm", "(m,m)->(m,m)", 1, matrices.expm, (("LinAlgError", "expm: the matrix has nan or inf"),)),
+    _factors("eigh", "(m,m)->(m),(m,m)", ("float", "number"), (_not_finite("eigh"),)),
+    _factors("eigvalsh", "(m,m)->(m)", ("float",), (_not_finite("eigvalsh"),)),
+    _factors("svd", "(m,n)->(m,min(m,n)),(min(m,n)),(min(m,n),n)", ("number", "float", "number"), (
+        _not_finite("svd"),)),
+    _factors("svdvals", "(m,n)->(min(m,n))", ("float",), (_not_finite("svd"),)),
+    Routine("pinv", "(m,n),()->(n,m)", ("number", "float"), ("number",), matrices.pinv, "pinv", ("C", "C"),
+            faults=(_not_finite("pinv"),), cost=("m", "n", "n"), blas=True, works=True,
+            of_complex=complex_matrices.pinv),
+    _factors("expm", "(m,m)->(m,m)", ("number",), (("LinAlgError", "expm: the matrix has nan or inf"),)),
     *[Routine(f"{name}_symmetric", "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum",
               ("C",), (log,), (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is "
                                                    f"{'not positive' if log else 'negative'}")),
@@ -365,11 +378,12 @@ _ROWS = (
               cost=("16", "m", "m", "m"), blas=True, works=True)
       for name, log, of_matrix, which in (("sqrtm", 0, schur.sqrtm, "negative"),
                                           ("logm", 1, schur.logm, "negative or 0"))],
-    _factors("schur", "(m,m)->(m,m),(m,m)", 2, schur.schur, (_not_finite("schur"), _no_lapack("schur"))),
-    Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "float", "float"), ("float",), matrices.solve_banded,
+    Routine("schur", "(m,m)->(m,m),(m,m)", ("float",), ("float",) * 2, schur.schur, "schur", ("C",),
+            faults=(_not_finite("schur"), _no_lapack("schur")), cost=("m", "m", "m"), blas=True, works=True),
+    Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "number", "number"), ("number",), matrices.solve_banded,
             "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
-            works=True),
-    Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("float",) * 3, ("float",), matrices.sylvester, "sylvester",
+            works=True, of_complex=complex_matrices.solve_banded),
+    Routine("sylvester", "(m,m),(n,n),(m,n)->(m,n)", ("number",) * 3, ("number",), matrices.sylvester, "sylvester",
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
             cost=("m", "m", "n"), blas=True, works=True, title="solve_sylvester"),

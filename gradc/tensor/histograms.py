@@ -68,7 +68,7 @@ def digitize(x: TensorLike, bins: TensorLike, right: bool = False) -> TensorVari
     number of bins for what is beyond them; the latter for nan.  Shapes: as x.  Dtype: int64.
     Raises: BadValueError if the bins neither rise nor fall.
     """
-    edges = real_numbers("digitize", bins)
+    x, edges = real_numbers("digitize", x), real_numbers("digitize", bins)
     if edges.type.ndim != 1:
         raise ShapeError(f"digitize: bins are a vector, {describe(edges)} is {edges.type.short()}"
                          f"{at(edges.source or user_line())}")

@@ -80,7 +80,7 @@ MIXTURES: dict[str, tuple[Formula, Callable[[Numbers], Numbers]]] = {
 
 def _rows(what: str, a: TensorLike, axis: Axes) -> tuple[TensorVariable, tuple[int, ...], int]:
     """The elements along `axis` as the last axis, not empty; these axes, and of how many."""
-    x = real_numbers(what, a)
+    x = as_tensor_variable(a)
     axes = normalize_axes(axis, x, what)
     ndim = x.type.ndim
     if len(axes) == ndim:
@@ -101,7 +101,7 @@ def _rows(what: str, a: TensorLike, axis: Axes) -> tuple[TensorVariable, tuple[i
 
 def _count(rows: TensorVariable, without_nan: bool) -> TensorVariable:
     """How many elements a row has: a scalar, or each row without its nan, with an axis of size 1."""
-    if without_nan and rows.type.dtype in dtypes.FLOATS:
+    if without_nan and rows.type.dtype in dtypes.CONTINUOUS:
         return red.sum(cast(ew.invert(ew.isnan(rows)), "int64"), -1, keepdims=True)
     return size_of(rows, rows.type.ndim - 1)
 
@@ -117,7 +117,7 @@ def _elements(rows: TensorVariable, *ranks: TensorVariable) -> list[TensorVariab
 
 def _nan_of_nan(result: TensorVariable, rows: TensorVariable, without_nan: bool) -> TensorVariable:
     """`result`, nan of the rows with a nan, where they are not left out."""
-    if without_nan or rows.type.dtype not in dtypes.FLOATS:
+    if without_nan or rows.type.dtype not in dtypes.CONTINUOUS:
         return result
     has_nan = red.any(ew.isnan(rows), -1, keepdims=True)
     return ew.switch(has_nan, constant(math.nan, dtype=result.type.dtype), result)
@@ -129,7 +129,7 @@ def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: b
     half, less = ew.floor_divide(n, 2), ew.maximum(ew.floor_divide(ew.sub(n, 1), 2), 0)
     if not n.type.ndim:
         half, less = half.dimshuffle("x"), less.dimshuffle("x")
-    floating = rows.type.dtype if rows.type.dtype in dtypes.FLOATS else "float64"
+    floating = rows.type.dtype if rows.type.dtype in dtypes.CONTINUOUS else "float64"
     high, low = (cast(part, floating) for part in _elements(rows, half, less))
     result = ew.switch(ew.eq(half, less), high, ew.true_divide(ew.add(low, high), 2))
     result = _nan_of_nan(result, rows, without_nan)[..., 0]
@@ -139,8 +139,8 @@ def _median(what: str, a: TensorLike, axis: Axes, keepdims: bool, without_nan: b
 def median(a: TensorLike, axis: Axes = None, keepdims: bool = False) -> TensorVariable:
     """The middle one of the sorted elements along `axis`, or the mean of the middle two, as numpy.median.
 
-    Dtype: that of a, float64 for integers and bool.  A row with nan gives nan.
-    Raises: ShapeError for no elements (NumPy: nan), TypeMismatchError for complex numbers.
+    Dtype: that of a, float64 for integers and bool.  A row with nan gives nan.  Complex numbers: as `sort` has them.
+    Raises: ShapeError for no elements (NumPy: nan).
     """
     return _median("median", a, axis, keepdims, False)
 
@@ -156,7 +156,7 @@ def _quantile(what: str, a: TensorLike, q: TensorLike, axis: Axes, method: str, 
     if not isinstance(method, str) or method not in (*ELEMENTS, *MIXTURES):
         raise BadArgumentError(f"{what}: method is one of {', '.join([*ELEMENTS, *MIXTURES])}, got {quoted(method)}"
                                f"{at(user_line())}")
-    rows, axes, ndim = _rows(what, a, axis)
+    rows, axes, ndim = _rows(what, real_numbers(what, a), axis)
     floating = rows.type.dtype if rows.type.dtype in dtypes.FLOATS else "float64"
     given = as_tensor_variable(q)
     if given.type.dtype in dtypes.COMPLEX or given.type.ndim > 2:

@@ -14,7 +14,7 @@ from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor import reduce as red
 from gradc.tensor.checks import flag
-from gradc.tensor.convert import cast, size_of, sizes_of
+from gradc.tensor.convert import as_tensor_variable, cast, size_of, sizes_of
 from gradc.tensor.creation import alloc, zeros
 from gradc.tensor.extra import diff
 from gradc.tensor.index import set_subtensor
@@ -22,7 +22,7 @@ from gradc.tensor.joining import join
 from gradc.tensor.masks import flatnonzero
 from gradc.tensor.reduce import multiply_sizes, normalize_axis
 from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padleft
-from gradc.tensor.sorting import argsort, real_numbers, searchsorted, sort
+from gradc.tensor.sorting import argsort, row_keys, searchsorted, sort
 from gradc.tensor.types import Axis, TensorLike
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
     axis: the different rows along that axis, in the order of their first elements, then the second, ...; positions and
     inverse are vectors then.   equal_nan: all nan are one element; without an axis.   Dtype: same as ar.
     """
-    x = real_numbers("unique", ar)
+    x = as_tensor_variable(ar)
     return_index, return_inverse, return_counts, equal_nan, _ = [flag(value, "unique", name) for name, value in (
         ("return_index", return_index), ("return_inverse", return_inverse), ("return_counts", return_counts),
         ("equal_nan", equal_nan), ("sorted", sorted))]
@@ -62,7 +62,7 @@ def unique(ar: TensorLike, return_index: bool = False, return_inverse: bool = Fa
         axis = normalize_axis(axis, x.type.ndim, "unique", x)
         first = moveaxis(x, axis, 0) if axis else x
         rows, shape = _as_matrix(first), [size_of(first, 0)]
-        order = apply(build.call("order_of_rows"), rows)
+        order = apply(build.call("order_of_rows"), row_keys(rows))
         ordered = rows[order]
         differs = red.any(ew.neq(ordered[1:], ordered[:-1]), 1)
     n = size_of(ordered, 0)
@@ -92,7 +92,7 @@ def _differs(ordered: TensorVariable, equal_nan: bool) -> TensorVariable:
     """Of a sorted vector: does each element from the second on differ from the one before?"""
     after, before = ordered[1:], ordered[:-1]
     differs = ew.neq(after, before)
-    if equal_nan and ordered.type.dtype in dtypes.FLOATS:
+    if equal_nan and ordered.type.dtype in dtypes.CONTINUOUS:
         differs = ew.and_(differs, ew.invert(ew.isnan(before)))         # nan come last: what follows one is one
     return differs
 
@@ -114,7 +114,7 @@ def isin(element: TensorLike, test_elements: TensorLike, assume_unique: bool = F
     invert: which are not.  assume_unique and kind ("sort" or "table") change nothing.
     Shapes: as element.   Dtype: bool.
     """
-    return _isin("isin", real_numbers("isin", element), test_elements, assume_unique, invert, kind)
+    return _isin("isin", as_tensor_variable(element), test_elements, assume_unique, invert, kind)
 
 
 def _isin(what: str, x: TensorVariable, test_elements: TensorLike, assume_unique: bool, invert: bool,
@@ -122,11 +122,11 @@ def _isin(what: str, x: TensorVariable, test_elements: TensorLike, assume_unique
     if kind not in (None, "sort", "table"):
         raise BadArgumentError(f"{what}: kind is 'sort' or 'table', got {quoted(kind)}{at(user_line())}")
     flag(assume_unique, what, "assume_unique")
-    tests = flatten(real_numbers(what, test_elements))
+    tests = flatten(as_tensor_variable(test_elements))
     common = dtypes.upcast(x.type.dtype, tests.type.dtype)
     x, tests = cast(x, common), sort(cast(tests, common))
     found = ew.gt(searchsorted(tests, x, "right"), searchsorted(tests, x, "left"))
-    if common in dtypes.FLOATS:
+    if common in dtypes.CONTINUOUS:
         found = ew.and_(found, ew.invert(ew.isnan(x)))
     return ew.invert(found) if flag(invert, what, "invert") else found
 
@@ -134,12 +134,12 @@ def _isin(what: str, x: TensorVariable, test_elements: TensorLike, assume_unique
 def in1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False, invert: bool = False,
          kind: str | None = None) -> TensorVariable:
     """`isin` of the flattened ar1."""
-    return _isin("in1d", flatten(real_numbers("in1d", ar1)), ar2, assume_unique, invert, kind)
+    return _isin("in1d", flatten(as_tensor_variable(ar1)), ar2, assume_unique, invert, kind)
 
 
 def _both(what: str, ar1: TensorLike, ar2: TensorLike) -> list[TensorVariable]:
     """Both flattened, in their common dtype."""
-    parts = [flatten(real_numbers(what, x)) for x in (ar1, ar2)]
+    parts = [flatten(as_tensor_variable(x)) for x in (ar1, ar2)]
     common = dtypes.upcast(*[p.type.dtype for p in parts])
     return [cast(p, common) for p in parts]
 
@@ -181,7 +181,7 @@ def setdiff1d(ar1: TensorLike, ar2: TensorLike, assume_unique: bool = False) -> 
 
     assume_unique: elements of ar1 that are not in ar2 as they are there, in their order.   Dtype: that of ar1.
     """
-    x = real_numbers("setdiff1d", ar1)
+    x = as_tensor_variable(ar1)
     x = flatten(x) if flag(assume_unique, "setdiff1d", "assume_unique") else unique(x)
     return x[flatnonzero(_isin("setdiff1d", x, ar2, assume_unique, True))]
 

@@ -1,5 +1,8 @@
 """Sorting, and search in what is sorted, along one axis; other axes are a batch.
 
+Complex numbers are in NumPy's order: by the real part, then by the imaginary part; after all others come those with nan
+in the imaginary part, then in the real part, then in both.
+
 nan comes last, -0.0 and 0.0 are equal, and equal elements keep their order, whatever kind of sort is asked for.
 Derivatives move with the elements: at equal ones they are those of the stable order.
 Here: calls of routines (`ir.routines`) and composites of them.  Not here: extremes (`reduce.py`), medians and
@@ -20,9 +23,11 @@ from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import fail, flag, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
-from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.joining import join, stack
+from gradc.tensor.reduce import any as any_of
+from gradc.tensor.reduce import cumsum, normalize_axis
 from gradc.tensor.selection import take_along_axis
-from gradc.tensor.shape import flatten, moveaxis, reshape
+from gradc.tensor.shape import flatten, moveaxis, reshape, shape_padright
 from gradc.tensor.types import Axis, SizeLike, TensorLike
 
 if TYPE_CHECKING:
@@ -50,9 +55,36 @@ def real_numbers(what: str, x: TensorLike) -> TensorVariable:
     return x
 
 
+def complex_keys(x: TensorVariable) -> TensorVariable:
+    """Three floats for each complex number, in a new last axis: in their order complex numbers are in NumPy's."""
+    real, imag = ew.real(x), ew.imag(x)
+    kind = ew.add(ew.mul(ew.isnan(real), np.int8(2)), ew.isnan(imag))
+    keys = [cast(kind, real.type.dtype), *[ew.switch(ew.isnan(v), cast(0, real.type.dtype), v) for v in (real, imag)]]
+    return stack(keys, x.type.ndim)
+
+
+def _order(x: TensorVariable) -> TensorVariable:
+    """The order of the elements along the last axis."""
+    if x.type.dtype in dtypes.COMPLEX:
+        return apply(build.call("order_of_rows"), complex_keys(x))
+    return apply(build.call("argsort"), x)
+
+
+def in_place_of(x: TensorVariable) -> TensorVariable:
+    """Real numbers in the order of the elements along the last axis, equal for equal elements; x, if it is real."""
+    if x.type.dtype not in dtypes.COMPLEX:
+        return x
+    order = _order(x)
+    keys = take_along_axis(complex_keys(x), shape_padright(order), -2)
+    differs = any_of(ew.neq(keys[..., 1:, :], keys[..., :-1, :]), -1)
+    first = ew.second(ew.real(x[..., :1]), np.int64(0))
+    number = cumsum(join(-1, first, cast(differs, "int64")), -1)
+    return take_along_axis(number, apply(build.call("argsort"), order), -1)
+
+
 def _last(what: str, x: TensorLike, axis: Axis | None) -> tuple[TensorVariable, int]:
     """x with `axis` at the end, and where it was; of the flattened x for None."""
-    x = real_numbers(what, x)
+    x = as_tensor_variable(x)
     if axis is None:
         return flatten(x), 0
     axis = normalize_axis(axis, x.type.ndim, what, x)
@@ -79,11 +111,13 @@ def sort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, order: 
          stable: bool | None = None) -> TensorVariable:
     """The elements of `a` in ascending order along `axis` (of the flattened a for None), as numpy.sort.
 
-    Every kind is stable.  Dtype: same as a, any real one.
-    Raises: ShapeError for an axis out of range, TypeMismatchError for complex numbers.
+    Every kind is stable.  Dtype: same as a.
+    Raises: ShapeError for an axis out of range.
     """
     _check_options("sort", kind, order, stable)
     x, axis = _last("sort", a, axis)
+    if x.type.dtype in dtypes.COMPLEX:
+        return _back(take_along_axis(x, _order(x), -1), axis)
     return _back(apply(build.call("sort"), x), axis)
 
 
@@ -95,7 +129,7 @@ def argsort(a: TensorLike, axis: Axis | None = -1, kind: str | None = None, orde
     """
     _check_options("argsort", kind, order, stable)
     x, axis = _last("argsort", a, axis)
-    return _back(apply(build.call("argsort"), x), axis)
+    return _back(_order(x), axis)
 
 
 def _ranks(what: str, kth: Any, x: TensorVariable) -> TensorVariable:
@@ -128,7 +162,10 @@ def partition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str 
     """
     _check_options("partition", kind, order, None, ("introselect",))
     x, axis = _last("partition", a, axis)
-    return _back(apply(build.call("partition"), x, _ranks("partition", kth, x)), axis)
+    ranks = _ranks("partition", kth, x)
+    if x.type.dtype in dtypes.COMPLEX:
+        return _back(take_along_axis(x, apply(build.call("argpartition"), in_place_of(x), ranks), -1), axis)
+    return _back(apply(build.call("partition"), x, ranks), axis)
 
 
 def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: str = "introselect",
@@ -136,21 +173,21 @@ def argpartition(a: TensorLike, kth: TensorLike, axis: Axis | None = -1, kind: s
     """The positions (int64) at which `partition(a, kth, axis)` finds its elements."""
     _check_options("argpartition", kind, order, None, ("introselect",))
     x, axis = _last("argpartition", a, axis)
-    return _back(apply(build.call("argpartition"), x, _ranks("argpartition", kth, x)), axis)
+    return _back(apply(build.call("argpartition"), in_place_of(x), _ranks("argpartition", kth, x)), axis)
 
 
 def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
     """The positions (int64) that sort by several keys along `axis`, of which the *last* counts most; numpy.lexsort.
 
     keys: tensors of one shape, or one tensor whose first axis counts the keys.
-    Raises: ShapeError for keys of different shapes or for none, TypeMismatchError for complex numbers.
+    Raises: ShapeError for keys of different shapes or for none.
     """
     if isinstance(keys, (list, tuple)):
-        parts = [real_numbers("lexsort", k) for k in keys]
+        parts = [as_tensor_variable(k) for k in keys]
         if not parts:
             raise ShapeError(f"lexsort takes at least one key, got none{at(user_line())}")
     else:
-        table = real_numbers("lexsort", keys)
+        table = as_tensor_variable(keys)
         if table.type.ndim < 1:
             raise ShapeError(f"lexsort takes keys, {describe(table)} is {table.type.short()}{at(table.source)}")
         if table.type.shape[0] is None:
@@ -166,11 +203,20 @@ def lexsort(keys: TensorLike, axis: Axis = -1) -> TensorVariable:
     for part in parts:
         key, _ = _last("lexsort", part, axis)
         if order is None:
-            order = apply(build.call("argsort"), key)
+            order = _order(key)
         else:
-            order = take_along_axis(order, apply(build.call("argsort"), take_along_axis(key, order, -1)), -1)
+            order = take_along_axis(order, _order(take_along_axis(key, order, -1)), -1)
     assert order is not None
     return _back(order, axis)
+
+
+def row_keys(x: TensorVariable) -> TensorVariable:
+    """Rows of real numbers that are in the order of the rows of x, which are along the last axis."""
+    if x.type.dtype not in dtypes.COMPLEX:
+        return x
+    last = x.type.ndim - 1
+    sizes = [size_of(x, k) for k in range(last)]
+    return reshape(complex_keys(x), [*sizes, ew.mul(size_of(x, last), 3)], ndim=last + 1)
 
 
 def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
@@ -179,7 +225,7 @@ def _lexsort_rows(table: TensorVariable, axis: Axis) -> TensorVariable:
         raise ShapeError(f"lexsort: the number of keys of {describe(table)}, which is {table.type.short()}, must be "
                          f"known{at(table.source)}")
     axis = normalize_axis(axis, table.type.ndim - 1, "lexsort", table)
-    rows = moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1)
+    rows = row_keys(moveaxis(moveaxis(table[::-1], axis + 1, -1), 0, -1))
     return _back(apply(build.call("order_of_rows"), rows), axis)
 
 
@@ -241,7 +287,7 @@ def order_at(x: TensorVariable, ranks: TensorVariable, down: TensorLike = False)
     ranks: a vector for all rows, or one for each.  down: do they count from the largest element?  Of equal elements
     the first has the lowest rank.
     """
-    return apply(build.call("order_at"), x, ranks, as_tensor_variable(down))
+    return apply(build.call("order_at"), in_place_of(x), ranks, as_tensor_variable(down))
 
 
 # ------------------------------------------------------------------------------------------------- search
@@ -254,7 +300,7 @@ def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: Tenso
     Shapes: x (n,), v any; as v.  Dtype: int64.  Values are compared in the common dtype of x and v.
     x is not checked to be sorted: if it is not, the result is some number from 0 to n, not always NumPy's.
     """
-    x, v = real_numbers("searchsorted", x), real_numbers("searchsorted", v)
+    x, v = as_tensor_variable(x), as_tensor_variable(v)
     if x.type.ndim != 1:
         raise ShapeError(f"searchsorted: x is a vector, {describe(x)} is {x.type.short()}{at(x.source or user_line())}")
     if side not in ("left", "right"):
@@ -262,7 +308,11 @@ def searchsorted(x: TensorLike, v: TensorLike, side: str = "left", sorter: Tenso
     if sorter is not None:
         x = _sorted_by(x, as_tensor_variable(sorter))
     common = dtypes.upcast(x.type.dtype, v.type.dtype)
-    found = apply(build.call(f"searchsorted_{side}"), cast(x, common), cast(flatten(v), common))
+    x, rest = cast(x, common), cast(flatten(v), common)
+    if common in dtypes.COMPLEX:
+        places = in_place_of(join(0, x, rest))
+        x, rest = places[:size_of(x, 0)], places[size_of(x, 0):]
+    found = apply(build.call(f"searchsorted_{side}"), x, rest)
     return found if v.type.ndim == 1 else reshape(found, sizes_of(v), ndim=v.type.ndim)
 
 

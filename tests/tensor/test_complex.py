@@ -69,6 +69,21 @@ def test_functions_of_one_argument(dtype: str) -> None:
             assert_near(y[inside], want[inside], tolerance, name, name not in UNSIGNED)
 
 
+def test_where_one_part_is_infinite() -> None:
+    """NumPy's limits, where it has any, on the axes and beside them."""
+    names = [name for name in UNARY if name not in ("one_minus_square", "times_complement", "log1p", "sigmoid")]
+    finite = [0.0, -0.0, 0.5, -2.0]
+    parts = [(a, b) for x in (np.inf, -np.inf) for y in finite for a, b in ((x, y), (y, x))]
+    values = np.array([complex(*part) for part in parts])
+    z = at.zvector("z")
+    with np.errstate(all="ignore"):
+        for name, y in zip(names, gradc.function([z], [apply(Map(name), z) for name in names])(values)):
+            want = ROWS[name].numpy(values)
+            there = ~(np.isnan(want.real) | np.isnan(want.imag))
+            for got, part in ((y.real, want.real), (y.imag, want.imag)):
+                np.testing.assert_allclose(got[there], part[there], rtol=1e-14, err_msg=name)
+
+
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 def test_functions_of_two_arguments(dtype: str) -> None:
     z, w = at.TensorType(dtype, (None, 1))("z"), at.TensorType(dtype, (1, None))("w")
@@ -292,7 +307,17 @@ STEPS: list[Callable[..., Any]] = [
     lambda a, b, small, name: at.real(a) * at.imag(b), lambda a, b, small, name: at.set_subtensor(a[:1], 0.5),
     lambda a, b, small, name: at.where(at.abs(at.sum(a)) > 1, a, b),
     lambda a, b, small, name: at.concatenate([a, small])[:4],
-    lambda a, b, small, name: at.complex(at.angle(small), at.abs(b))]
+    lambda a, b, small, name: at.complex(at.angle(small), at.abs(b)), lambda a, b, small, name: at.sort(small, axis=0),
+    lambda a, b, small, name: square(small) @ at.conj(square(small)).T,
+    lambda a, b, small, name: at.linalg.solve(square(small) + 5 * np.eye(4), square(small).T),
+    lambda a, b, small, name: at.linalg.cholesky(square(small) @ at.conj(square(small)).T + np.eye(4)),
+    lambda a, b, small, name: at.linalg.slogdet(square(small) + 5 * np.eye(4))[0] * small]
+
+
+def square(x: Any) -> Any:
+    """A matrix of 4 rows, of a vector or a matrix of 4 elements a row, or fewer."""
+    rows = x if x.ndim == 2 else at.outer(x, at.conj(x))
+    return at.set_subtensor(at.zeros((4, 4), dtype=rows.dtype)[:rows.shape[0], :rows.shape[1]], rows)
 
 
 def random_program(seed: int) -> tuple[list[Any], list[Any], list[np.ndarray]]:
@@ -330,7 +355,7 @@ def test_random_programs_are_those_of_numpy(seeds: range) -> None:
 
 @pytest.mark.parametrize("call", [
     lambda z: at.cast(z, "float64"), lambda z: at.floor(z), lambda z: at.erf(z), lambda z: z // 2, lambda z: z % 2,
-    lambda z: at.complex(z, 1.0), lambda z: at.sort(z), lambda z: at.arctan2(z, z)])
+    lambda z: at.complex(z, 1.0), lambda z: at.quantile(z, 0.5), lambda z: at.arctan2(z, z)])
 def test_what_takes_no_complex_numbers(call: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeMismatchError, match=r"complex|real"):
         call(at.zvector("z"))

@@ -216,8 +216,6 @@ def test_what_is_refused() -> None:
             run(wide)
         with pytest.raises(ShapeError, match=r"takes at least 2 dimension\(s\), v is"):
             run(v)
-        with pytest.raises(TypeMismatchError, match="takes real numbers, z is"):
-            run(at.zmatrix("z"))
     for wrong, words in ((lambda: linalg.solve(a, v, assume_a="banded"), "solve: assume_a is one of 'gen'"),
                          (lambda: linalg.qr(a, "q"), "qr: mode is one of 'reduced'"),
                          (lambda: linalg.norm(a, "max"), "norm: ord='max' is not there"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
-from gradc.autodiff.symbolic import Symbolic
+from gradc.autodiff.symbolic import Symbolic, is_complex
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, jvp, vjp
 from gradc.errors import NoRuleError, NotDifferentiableError, at
 from gradc.ir import ops
@@ -20,6 +20,12 @@ from gradc.ir.types import NullType
 from gradc.tensor import elemwise as ew
 from gradc.tensor.random.pathwise import PATHS, pulled
 
+# Rows that are holomorphic functions of their complex arguments.  Their rules are written for f'(z)^T g; in reverse
+# mode they get and give conjugates, as elementwise rows do (`rules.complex`).
+HOLOMORPHIC = frozenset((
+    "solve_lower", "solve_upper", "solve_lower_unit", "solve_upper_unit", "lu", "lu_solve", "lu_solve_transposed",
+    "interchange", "interchange_back", "lu_inverse", "lu_det", "expm", "solve_banded", "sylvester"))
+
 
 @vjp(ops.Call)
 def call_vjp(o: Symbolic, node: Apply, gs: Sequence[Guarded | None], wanted: Sequence[bool]) -> list[Guarded | None]:
@@ -27,7 +33,11 @@ def call_vjp(o: Symbolic, node: Apply, gs: Sequence[Guarded | None], wanted: Seq
     rule = CALL_VJP.get(node.op.routine)
     if rule is None:
         raise NoRuleError(f"{node.op} has no entry in autodiff/rules/calls.py")
-    return guards.through(o, gs, rule(o, node, guards.values(o, gs), wanted))
+    values = guards.values(o, gs)
+    if node.op.routine in HOLOMORPHIC and is_complex(node):
+        found = rule(o, node, [g and o.conjugate(g) for g in values], wanted)
+        return guards.through(o, gs, [g and o.conjugate(g) for g in found])
+    return guards.through(o, gs, rule(o, node, values, wanted))
 
 
 @jvp(ops.Call)

@@ -1,10 +1,11 @@
-"""The rule of the factors l d l^T of symmetric matrices, whose order of rows does not move."""
+"""The rule of the factors l d l^H of symmetric and Hermitian matrices, whose order of rows does not move."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from gradc.autodiff.rules.linalg import (
+    adjoint,
     column,
     diagonal,
     from_triangle,
@@ -19,7 +20,7 @@ from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
 from gradc.ir import build, ops
 from gradc.ir.graph import Apply, Variable
 
-# With p a p^T = l d l^T and m = l^-1 p da p^T l^-T: dd is m in the blocks of d, and dl = l s, where s is m d^-1 below
+# With p a p^T = l d l^H and m = l^-1 p da p^T l^-H: dd is m in the blocks of d, and dl = l s, where s is m d^-1 below
 # them.
 
 
@@ -44,19 +45,19 @@ def _below_blocks(o: Symbolic, d: Variable, x: Variable) -> Variable:
 def _by_inverse(o: Symbolic, x: Variable, d: Variable) -> Variable:
     """x d^-1."""
     factors, swaps = several(o, "lu", d)
-    return transposed(o, o.apply(build.call("lu_solve"), factors, swaps, transposed(o, x), d))
+    return adjoint(o, o.apply(build.call("lu_solve"), factors, swaps, adjoint(o, x), d))
 
 
 def _ldl_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     low, d, _ = node.outputs
     by_low, by_d, _ = gs
     inner = o.add_terms([
-        *([] if by_low is None else [_by_inverse(o, _below_blocks(o, d, product(o, transposed(o, low), by_low)), d)]),
+        *([] if by_low is None else [_by_inverse(o, _below_blocks(o, d, product(o, adjoint(o, low), by_low)), d)]),
         *([] if by_d is None else [_in_blocks(o, d, by_d)])])
     assert inner is not None
-    turned, places = transposed(o, low), _places(o, node)
+    turned, places = adjoint(o, low), _places(o, node)
     half = o.apply(build.call("solve_upper"), turned, inner)
-    whole = transposed(o, o.apply(build.call("solve_upper"), turned, transposed(o, half)))
+    whole = adjoint(o, o.apply(build.call("solve_upper"), turned, adjoint(o, half)))
     return [to_triangle(o, product(o, transposed(o, places), product(o, whole, places)))]
 
 
@@ -66,7 +67,7 @@ def _ldl_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     places = _places(o, node)
     moved = product(o, places, product(o, from_triangle(o, tangents[0]), transposed(o, places)))
     for _ in range(2):
-        moved = transposed(o, o.apply(build.call("solve_lower"), low, moved))
+        moved = adjoint(o, o.apply(build.call("solve_lower"), low, moved))
     return [product(o, low, _below_blocks(o, d, _by_inverse(o, moved, d))), _in_blocks(o, d, moved), None]
 
 

@@ -1,4 +1,9 @@
-"""Rules of the routines of linear algebra.  Leading axes are a batch, as in the routines."""
+"""Rules of the routines of linear algebra.  Leading axes are a batch, as in the routines.
+
+Rules of holomorphic functions (`rules.calls.HOLOMORPHIC`) have transposes.  The others have adjoints, which of real
+matrices are the same: C. Boeddeker, P. Hanebrink, L. Drude, J. Heymann, R. Haeb-Umbach, On the computation of
+complex-valued gradients with application to statistically optimum beamforming, arXiv:1701.00392 (2017), section 4.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Sequence
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import build, infer, ops
+from gradc.ir import build, dtypes, infer, ops
 from gradc.ir.graph import Apply, Variable
 from gradc.ir.routines import get_routine, solve_name
 
@@ -14,6 +19,11 @@ from gradc.ir.routines import get_routine, solve_name
 def transposed(o: Symbolic, x: Variable) -> Variable:
     """Each matrix transposed."""
     return build.move_axis(o, x, x.type.ndim - 1, x.type.ndim - 2)
+
+
+def adjoint(o: Symbolic, x: Variable) -> Variable:
+    """Each matrix transposed, of conjugates if it is complex."""
+    return o.conjugate(transposed(o, x))
 
 
 def product(o: Symbolic, x: Variable, y: Variable) -> Variable:
@@ -64,13 +74,18 @@ def column(o: Symbolic, x: Variable, axes: int = 1) -> Variable:
 
 
 def to_triangle(o: Symbolic, x: Variable) -> Variable:
-    """The cotangent of a symmetric matrix as that of its lower triangle, the elements that are read."""
-    return o.add(triangle(o, x, False), triangle(o, transposed(o, x), False, True))
+    """The cotangent of a symmetric (Hermitian) matrix as that of its lower triangle, the elements that are read."""
+    return o.add(triangle(o, _real_diagonal(o, x), False), triangle(o, adjoint(o, x), False, True))
 
 
 def from_triangle(o: Symbolic, x: Variable) -> Variable:
-    """The symmetric matrix of which x has the lower triangle."""
-    return o.add(triangle(o, x, False), transposed(o, triangle(o, x, False, True)))
+    """The symmetric (Hermitian) matrix of which x has the lower triangle."""
+    return o.add(triangle(o, _real_diagonal(o, x), False), adjoint(o, triangle(o, x, False, True)))
+
+
+def _real_diagonal(o: Symbolic, x: Variable) -> Variable:
+    """x with real numbers on its diagonal."""
+    return x if x.type.dtype not in dtypes.COMPLEX else o.switch(diagonal(o, x), o.cast(o.real(x), x.type.dtype), x)
 
 
 # ------------------------------------------------------------------------------------------- triangular systems
@@ -111,10 +126,10 @@ def _halved(o: Symbolic, x: Variable) -> Variable:
 
 
 def _between(o: Symbolic, x: Variable, routine: str, a: Variable) -> Variable:
-    """a^-1 s a^-T, `_halved`; s is the symmetric matrix of which x has the lower triangle, its diagonal halved."""
-    s = o.add(x, transposed(o, x))
+    """a^-1 s a^-H, `_halved`; s is the symmetric matrix of which x has the lower triangle, its diagonal halved."""
+    s = o.add(x, adjoint(o, x))
     for _ in range(2):
-        s = transposed(o, o.apply(build.call(routine), a, s))
+        s = adjoint(o, o.apply(build.call(routine), a, s))
     return _halved(o, s)
 
 
@@ -130,7 +145,7 @@ def _cholesky_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 
 def _back_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """With m = l^-T s l^-1 the result is m, halved, and s = p + p^T, p = l^T g, halved."""
+    """With m = l^-H s l^-1 the result is m, halved, and s = p + p^H, p = l^H g, halved."""
     (factor, g), (made,), (h,) = node.inputs, node.outputs, gs
     assert h is not None
     half = _halved(o, h)
@@ -138,24 +153,24 @@ def _back_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
     by_g = triangle(o, product(o, factor, by_p), False) if wanted[1] else None
     by_factor = None
     if wanted[0]:
-        m, n = o.add(made, transposed(o, made)), o.add(half, transposed(o, half))
+        m, n = o.add(made, adjoint(o, made)), o.add(half, adjoint(o, half))
         right = o.apply(build.call("solve_lower"), factor, product(o, n, m))
-        by_factor = o.sub(product(o, triangle(o, g, False), transposed(o, by_p)), transposed(o, right))
+        by_factor = o.sub(product(o, triangle(o, g, False), adjoint(o, by_p)), adjoint(o, right))
     return [by_factor and o.sum_to(by_factor, factor), by_g and o.sum_to(by_g, g)]
 
 
 def _back_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     (factor, g), (made,), (dl, dg) = node.inputs, node.outputs, tangents
-    moved = [] if dg is None else [product(o, transposed(o, factor), triangle(o, dg, False))]
+    moved = [] if dg is None else [product(o, adjoint(o, factor), triangle(o, dg, False))]
     if dl is not None:
-        m = o.add(made, transposed(o, made))
-        moved.append(product(o, transposed(o, dl), triangle(o, g, False)))
-        turn = product(o, transposed(o, factor), product(o, m, dl))
-        moved.append(o.neg(o.add(turn, transposed(o, turn))))
+        m = o.add(made, adjoint(o, made))
+        moved.append(product(o, adjoint(o, dl), triangle(o, g, False)))
+        turn = product(o, adjoint(o, factor), product(o, m, dl))
+        moved.append(o.neg(o.add(turn, adjoint(o, turn))))
     right = o.add_terms(moved)
     if right is None:
         return [None]
-    return [_between(o, _halved(o, right), "solve_upper", transposed(o, factor))]
+    return [_between(o, _halved(o, right), "solve_upper", adjoint(o, factor))]
 
 
 CALL_VJP["cholesky_back"], CALL_JVP["cholesky_back"] = _back_vjp, _back_jvp
@@ -168,7 +183,7 @@ def _cholesky_solve_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequen
     (factor, b, a), (x,), (g,) = node.inputs, node.outputs, gs
     assert g is not None
     by_b = o.apply(node.op, factor, g, a)
-    by_a = to_triangle(o, o.neg(product(o, by_b, transposed(o, x)))) if wanted[2] else None
+    by_a = to_triangle(o, o.neg(product(o, by_b, adjoint(o, x)))) if wanted[2] else None
     return [None, o.sum_to(by_b, b) if wanted[1] else None, by_a and o.sum_to(by_a, a)]
 
 
@@ -226,7 +241,7 @@ def _inverse_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 
 def _logarithmic(o: Symbolic, node: Apply) -> Variable:
-    """The derivative of log abs det: the inverse, transposed."""
+    """The derivative of log det: the inverse, transposed."""
     return transposed(o, o.apply(build.call("lu_inverse"), *node.inputs))
 
 
@@ -246,13 +261,23 @@ def _det_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 
 def _slogdet_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    by_log = gs[1]
-    return [None, None, None if by_log is None else o.mul(column(o, by_log, 2), _logarithmic(o, node))]
+    """The sign is constant, but of a complex matrix: there it is exp(i t), and log det is log abs det + i t."""
+    sign, (by_sign, by) = node.outputs[0], gs
+    if by_sign is not None and sign.type.dtype in dtypes.COMPLEX:
+        turn = o.imag(o.mul(o.conj(sign), by_sign))
+        by = o.complex(o.const(0, turn) if by is None else by, turn)
+    return [None, None, None if by is None else o.mul(column(o, by, 2), o.conjugate(_logarithmic(o, node)))]
 
 
 def _slogdet_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
-    da = tangents[2]
-    return [None, None if da is None else _along(o, _logarithmic(o, node), da)]
+    sign, da = node.outputs[0], tangents[2]
+    if da is None:
+        return [None, None]
+    moved = _along(o, _logarithmic(o, node), da)
+    if sign.type.dtype not in dtypes.COMPLEX:
+        return [None, moved]
+    turn = o.imag(moved)
+    return [o.mul(sign, o.complex(o.const(0, turn), turn)), o.real(moved)]
 
 
 CALL_VJP.update(lu_inverse=_inverse_vjp, lu_det=_det_vjp, lu_slogdet=_slogdet_vjp)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradc.autodiff.rules.linalg import (
+    adjoint,
     column,
     diagonal,
     from_triangle,
@@ -32,7 +33,7 @@ def _pinv_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
     where the rank does not change."""
     a, p, g = node.inputs[0], node.outputs[0], gs[0]
     assert g is not None
-    turned, by = transposed(o, p), transposed(o, g)
+    turned, by = adjoint(o, p), adjoint(o, g)
     first = o.neg(product(o, product(o, turned, g), turned))
     second = product(o, _left_over(o, a, p, by), product(o, p, turned))
     third = product(o, turned, product(o, p, by))
@@ -44,7 +45,7 @@ def _pinv_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     a, p, da = node.inputs[0], node.outputs[0], tangents[0]
     if da is None:
         return [None]
-    turned, back = transposed(o, p), transposed(o, da)
+    turned, back = adjoint(o, p), adjoint(o, da)
     first = o.neg(product(o, product(o, p, da), p))
     second = product(o, product(o, p, turned), back)
     second = o.sub(second, product(o, product(o, second, a), p))

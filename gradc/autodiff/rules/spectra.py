@@ -2,6 +2,10 @@
 
 Where the derivative of vectors does not exist, because eigenvalues or singular values are equal, or the rank is less
 than the smaller size, what is asked for is nan or inf; derivatives of distinct values alone are finite.
+
+Vectors of complex matrices are found up to phases, which are chosen so that an element of each is real
+(`ir.complex_matrices`): derivatives are of vectors with these phases.  Sources: Giles's and Townsend's formulas with
+adjoints; Z.-Q. Wan, S.-X. Zhang, Automatic differentiation for complex valued SVD, arXiv:1909.02659 (2019).
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradc.autodiff.rules.linalg import (
+    adjoint,
     column,
     diagonal,
     from_triangle,
@@ -16,12 +21,11 @@ from gradc.autodiff.rules.linalg import (
     row,
     several,
     to_triangle,
-    transposed,
     triangle,
 )
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
-from gradc.ir import build, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -45,6 +49,41 @@ def diagonal_of(o: Symbolic, x: Variable) -> Variable:
     return build.fold(o, "add", o.switch(diagonal(o, x), x, o.const(0, x)), (x.type.ndim - 1,))
 
 
+def _times_i(o: Symbolic, x: Variable) -> Variable:
+    """i x, for real x."""
+    return o.complex(o.const(0, x), x)
+
+
+def _along(o: Symbolic, x: Variable, y: Variable) -> Variable:
+    """For each column the sum of conj(x) y."""
+    return build.fold(o, "add", o.mul(o.conjugate(x), y), (x.type.ndim - 2,))
+
+
+def _is_complex(x: Variable) -> bool:
+    return x.type.dtype in dtypes.COMPLEX
+
+
+def _at_fixed(o: Symbolic, vectors: Variable) -> Variable:
+    """1 over the element of each column that is chosen to be real, at its place, else 0."""
+    size, axis = o.abs(vectors), vectors.type.ndim - 2
+    most = build.insert_axes(o, build.fold(o, "maximum", size, (axis,)), (axis,), axis + 2)
+    # the first, to which `ArgReduce` gives the place
+    first = o.apply(ops.ArgReduce("maximum", axis), o.cast(o.ge(size, o.mul(o.const(0.6, size), most)), "int8"))
+    places = build.insert_axes(o, o.apply(ops.Iota(), o.size(vectors, axis)), (1,), 2)
+    here, one = o.eq(places, row(o, first)), o.const(1, size)
+    return o.switch(here, o.true_divide(one, o.switch(here, o.real(vectors), one)), o.const(0, size))
+
+
+def _turned(o: Symbolic, vectors: Variable, moved: Variable) -> Variable:
+    """By how much the phase of each column turns as it moves, so that the chosen element is real."""
+    return o.neg(build.fold(o, "add", o.mul(_at_fixed(o, vectors), o.imag(moved)), (vectors.type.ndim - 2,)))
+
+
+def _of_turning(o: Symbolic, vectors: Variable, by_turn: Variable) -> Variable:
+    """The cotangent of how columns move, by that of `_turned`."""
+    return _times_i(o, o.neg(o.mul(_at_fixed(o, vectors), row(o, by_turn))))
+
+
 # ------------------------------------------------------------------------------------------- symmetric matrices
 
 
@@ -52,9 +91,12 @@ def _eigh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
     """Giles, Collected matrix derivative results for forward and reverse mode AD (2008), 3.1."""
     values, vectors = node.outputs
     by_values, by_vectors = gs
-    turned = transposed(o, vectors)
+    turned = adjoint(o, vectors)
+    if by_vectors is not None and _is_complex(vectors):
+        by_turn = o.neg(o.imag(_along(o, by_vectors, vectors)))
+        by_vectors = o.add(by_vectors, _of_turning(o, vectors, by_turn))
     inner = _total(o, [
-        by_values and on_diagonal(o, by_values, vectors),
+        by_values and o.cast(on_diagonal(o, by_values, vectors), vectors.type.dtype),
         by_vectors and o.mul(gaps(o, values, vectors), product(o, turned, by_vectors)),
     ])
     assert inner is not None
@@ -63,19 +105,22 @@ def _eigh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) 
 
 def _eigh_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     values, vectors = node.outputs
-    inner = product(o, product(o, transposed(o, vectors), from_triangle(o, tangents[0])), vectors)  # type: ignore
-    return [diagonal_of(o, inner), product(o, vectors, o.mul(gaps(o, values, vectors), inner))]
+    inner = product(o, product(o, adjoint(o, vectors), from_triangle(o, tangents[0])), vectors)  # type: ignore
+    moved = product(o, vectors, o.mul(gaps(o, values, vectors), inner))
+    if _is_complex(vectors):
+        moved = o.add(moved, o.mul(vectors, row(o, _times_i(o, _turned(o, vectors, moved)))))
+    return [o.cast(diagonal_of(o, inner), values.type.dtype), moved]
 
 
 def _eigvalsh_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     vectors = several(o, "eigh", *node.inputs)[1]
-    return [to_triangle(o, product(o, o.mul(vectors, row(o, gs[0])), transposed(o, vectors)))]  # type: ignore[arg-type]
+    return [to_triangle(o, product(o, o.mul(vectors, row(o, gs[0])), adjoint(o, vectors)))]  # type: ignore[arg-type]
 
 
 def _eigvalsh_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     vectors = several(o, "eigh", *node.inputs)[1]
     moved = product(o, from_triangle(o, tangents[0]), vectors)  # type: ignore[arg-type]
-    return [build.fold(o, "add", o.mul(vectors, moved), (vectors.type.ndim - 2,))]
+    return [o.cast(_along(o, vectors, moved), node.outputs[0].type.dtype)]
 
 
 CALL_VJP.update(eigh=_eigh_vjp, eigvalsh=_eigvalsh_vjp)
@@ -87,24 +132,32 @@ CALL_JVP.update(eigh=_eigh_jvp, eigvalsh=_eigvalsh_jvp)
 
 def _outside(o: Symbolic, basis: Variable, x: Variable) -> Variable:
     """x less its part in the space of the columns of `basis`."""
-    return o.sub(x, product(o, basis, product(o, transposed(o, basis), x)))
+    return o.sub(x, product(o, basis, product(o, adjoint(o, basis), x)))
 
 
 def _svd_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     """J. Townsend, Differentiating the singular value decomposition (2016), equation 31."""
     u, s, vt = node.outputs
     by_u, by_s, by_vt = gs
-    v, by_v = transposed(o, vt), by_vt and transposed(o, by_vt)
-    inner: list[Variable | None] = [by_s and on_diagonal(o, by_s, product(o, vt, v))]
+    v, by_v = adjoint(o, vt), by_vt and adjoint(o, by_vt)
+    inner: list[Variable | None] = [by_s and o.cast(on_diagonal(o, by_s, product(o, vt, v)), u.type.dtype)]
     outer: list[Variable | None] = []
+    if _is_complex(u) and (by_u is not None or by_v is not None):
+        along = o.add_terms([_along(o, by, x) for by, x in ((by_u, u), (by_v, v)) if by is not None])
+        assert along is not None
+        turning = _of_turning(o, u, o.neg(o.imag(along)))
+        by_u = turning if by_u is None else o.add(by_u, turning)
+        # of u and v only u turns, before both do
+        turn = o.imag(_along(o, u, by_u))
+        inner.append(on_diagonal(o, _times_i(o, o.true_divide(turn, s)), product(o, vt, v)))
     for basis, by, left in ((u, by_u, True), (v, by_v, False)):
         if by is None:
             continue
-        turn = product(o, transposed(o, basis), by)
-        turn = o.mul(gaps(o, o.square(s), turn), o.sub(turn, transposed(o, turn)))
+        turn = product(o, adjoint(o, basis), by)
+        turn = o.mul(gaps(o, o.square(s), turn), o.sub(turn, adjoint(o, turn)))
         inner.append(o.mul(turn, row(o, s) if left else column(o, s)))
         part = o.true_divide(_outside(o, basis, by), row(o, s))
-        outer.append(product(o, part, vt) if left else product(o, u, transposed(o, part)))
+        outer.append(product(o, part, vt) if left else product(o, u, adjoint(o, part)))
     middle = _total(o, inner)
     return [_total(o, [middle and product(o, product(o, u, middle), vt), *outer])]
 
@@ -112,17 +165,21 @@ def _svd_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
 def _svd_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     """The same, equations 16 to 20."""
     u, s, vt = node.outputs
-    da, v = tangents[0], transposed(o, vt)
+    da, v = tangents[0], adjoint(o, vt)
     assert da is not None
     moved = product(o, da, v)
-    inner = product(o, transposed(o, u), moved)
-    turned, inverse = transposed(o, inner), gaps(o, o.square(s), inner)
+    inner = product(o, adjoint(o, u), moved)
+    turned, inverse = adjoint(o, inner), gaps(o, o.square(s), inner)
     along, across = row(o, s), column(o, s)
     du = product(o, u, o.mul(inverse, o.add(o.mul(inner, along), o.mul(across, turned))))
     dv = product(o, v, o.mul(inverse, o.add(o.mul(across, inner), o.mul(turned, along))))
     du = o.add(du, o.true_divide(_outside(o, u, moved), along))
-    dv = o.add(dv, o.true_divide(_outside(o, v, product(o, transposed(o, da), u)), along))
-    return [du, diagonal_of(o, inner), transposed(o, dv)]
+    dv = o.add(dv, o.true_divide(_outside(o, v, product(o, adjoint(o, da), u)), along))
+    if _is_complex(u):
+        du = o.add(du, o.mul(u, row(o, _times_i(o, o.true_divide(o.imag(diagonal_of(o, inner)), s)))))
+        turn = row(o, _times_i(o, _turned(o, u, du)))
+        du, dv = o.add(du, o.mul(u, turn)), o.add(dv, o.mul(v, turn))
+    return [du, o.cast(diagonal_of(o, inner), s.type.dtype), adjoint(o, dv)]
 
 
 def _svdvals_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -132,8 +189,8 @@ def _svdvals_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool
 
 def _svdvals_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     u, _, vt = several(o, "svd", *node.inputs)
-    moved = product(o, tangents[0], transposed(o, vt))  # type: ignore[arg-type]
-    return [build.fold(o, "add", o.mul(u, moved), (u.type.ndim - 2,))]
+    moved = product(o, tangents[0], adjoint(o, vt))  # type: ignore[arg-type]
+    return [o.cast(_along(o, u, moved), node.outputs[0].type.dtype)]
 
 
 CALL_VJP.update(svd=_svd_vjp, svdvals=_svdvals_vjp)
@@ -159,7 +216,7 @@ def _joined(o: Symbolic, first: Variable, rest: Variable | None) -> Variable:
 
 def _right_solved(o: Symbolic, x: Variable, r: Variable) -> Variable:
     """x r^-1."""
-    return transposed(o, o.apply(build.call("solve_lower"), transposed(o, r), transposed(o, x)))
+    return adjoint(o, o.apply(build.call("solve_lower"), adjoint(o, r), adjoint(o, x)))
 
 
 def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
@@ -172,13 +229,13 @@ def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) ->
     later = None if rest is None else _split(o, node, node.inputs[0])[1]
     if by_rest is not None:
         assert later is not None
-        by_q = _total(o, [by_q, product(o, later, transposed(o, by_rest))])
-    middle = _total(o, [by_first and product(o, first, transposed(o, by_first)),
-                        by_q and o.neg(product(o, transposed(o, by_q), q))])
+        by_q = _total(o, [by_q, product(o, later, adjoint(o, by_rest))])
+    middle = _total(o, [by_first and product(o, first, adjoint(o, by_first)),
+                        by_q and o.neg(product(o, adjoint(o, by_q), q))])
     assert middle is not None
     inner = _total(o, [by_q, product(o, q, from_triangle(o, middle))])
     assert inner is not None
-    by_a = transposed(o, o.apply(build.call("solve_upper"), first, transposed(o, inner)))
+    by_a = adjoint(o, o.apply(build.call("solve_upper"), first, adjoint(o, inner)))
     if later is None:
         return [by_a]
     return [_joined(o, by_a, o.second(later, o.const(0, later)) if by_rest is None else product(o, q, by_rest))]
@@ -187,20 +244,22 @@ def _qr_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) ->
 def _qr_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     q, r = node.outputs
     first, _ = _split(o, node, r)
-    da, turned = tangents[0], transposed(o, q)
+    da, turned = tangents[0], adjoint(o, q)
     assert da is not None
     by_first, by_rest = _split(o, node, da)
     moved = _right_solved(o, by_first, first)
     inner = product(o, turned, moved)
     low = triangle(o, inner, False, True)
-    turn = o.sub(low, transposed(o, low))
+    turn = o.sub(low, adjoint(o, low))
+    if _is_complex(q):                          # the diagonal of r stays real
+        turn = o.add(turn, on_diagonal(o, _times_i(o, o.imag(diagonal_of(o, inner))), inner))
     dq = o.add(o.sub(moved, product(o, q, inner)), product(o, q, turn))
     dr = triangle(o, product(o, o.sub(inner, turn), first), True)
     if by_rest is None:
         return [dq, dr]
     _, later = _split(o, node, node.inputs[0])
     assert later is not None
-    return [dq, _joined(o, dr, o.add(product(o, transposed(o, dq), later), product(o, turned, by_rest)))]
+    return [dq, _joined(o, dr, o.add(product(o, adjoint(o, dq), later), product(o, turned, by_rest)))]
 
 
 CALL_VJP["qr"], CALL_JVP["qr"] = _qr_vjp, _qr_jvp
@@ -212,7 +271,7 @@ def _basis_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool])
     given, made, g = node.inputs[0], node.outputs[0], gs[0]
     assert g is not None
     (_, n), (by_given, by_n) = _parted(o, given, made), _parted(o, given, g)
-    return [o.sub(by_given, product(o, n, product(o, transposed(o, by_n), given)))]
+    return [o.sub(by_given, product(o, n, product(o, adjoint(o, by_n), given)))]
 
 
 def _basis_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
@@ -220,7 +279,7 @@ def _basis_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     moved = tangents[0]
     assert moved is not None
     _, n = _parted(o, given, made)
-    return [_joined(o, moved, o.neg(product(o, given, product(o, transposed(o, moved), n))))]
+    return [_joined(o, moved, o.neg(product(o, given, product(o, adjoint(o, moved), n))))]
 
 
 def _parted(o: Symbolic, given: Variable, x: Variable) -> tuple[Variable, Variable]:

@@ -1,7 +1,8 @@
 """Linear algebra of matrices: the functions of `numpy.linalg` and `scipy.linalg`, on variables.
 
-Leading axes are a batch, and broadcast (where of static size 1).  Arguments are float32 or float64, integers become
-floatX.  Where a routine fails, LinAlgError tells the index of the matrix in the batch.
+Leading axes are a batch, and broadcast (where of static size 1).  Arguments are floats or complex numbers, integers
+become floatX; `eig`, `logm`, `schur`, `solve_discrete_are` and `sqrtm` take real numbers.  Where a routine fails,
+LinAlgError tells the index of the matrix in the batch.
 `gradc.tensor.slinalg` and `gradc.tensor.nlinalg` have the same functions.
 """
 

@@ -1,4 +1,4 @@
-"""What functions of linear algebra take: matrices of floats, vectors, batches."""
+"""What functions of linear algebra take: matrices of floats or complex numbers, vectors, batches."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 
-def floats(what: str, ndim: int, *given: TensorLike) -> list[TensorVariable]:
-    """Tensors of float32 or float64 (float16 is refused, as by NumPy), of at least `ndim` dimensions."""
+def numbers(what: str, ndim: int, *given: TensorLike, real: bool = False) -> list[TensorVariable]:
+    """Tensors of one dtype, float32, float64 or complex (float16 is refused, as by NumPy), of at least `ndim`
+    dimensions; `real`: complex ones are refused, too."""
     values = [as_tensor_variable(x) for x in given]
     for x in values:
-        if x.type.dtype in dtypes.COMPLEX:
+        if real and x.type.dtype in dtypes.COMPLEX:
             raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
         if x.type.dtype == "float16":
             raise TypeMismatchError(f"{what} does not take float16, {describe(x)} is {x.type.short()}{at(x.source)}; "
@@ -30,7 +31,7 @@ def floats(what: str, ndim: int, *given: TensorLike) -> list[TensorVariable]:
         if x.type.ndim < ndim:
             raise ShapeError(f"{what} takes at least {ndim} dimension(s), {describe(x)} is {x.type.short()}"
                              f"{at(x.source)}")
-    dtype = dtypes.upcast(*[x.type.dtype if x.type.dtype in dtypes.FLOATS else config.floatX for x in values])
+    dtype = dtypes.upcast(*[x.type.dtype if x.type.dtype in dtypes.CONTINUOUS else config.floatX for x in values])
     return [cast(x, dtype) for x in values]
 
 
@@ -41,9 +42,9 @@ def matrix(what: str, x: TensorVariable) -> TensorVariable:
     return x
 
 
-def square(what: str, x: TensorLike) -> TensorVariable:
-    """Square matrices of floats."""
-    (x,) = floats(what, 2, x)
+def square(what: str, x: TensorLike, real: bool = False) -> TensorVariable:
+    """Square matrices of floats, or of complex numbers unless `real`."""
+    (x,) = numbers(what, 2, x, real=real)
     rows, columns = x.type.shape[-2:]
     if rows is not None and columns is not None and rows != columns:
         raise ShapeError(f"{what} takes square matrices, {describe(x)} is {x.type.short()}{at(x.source)}")
@@ -57,6 +58,23 @@ def one_of(what: str, name: str, value: object, choices: tuple[object, ...]) -> 
         raise TypeMismatchError(f"{what}: {name} is one of {listed}, got {value!r}{at(user_line())}")
 
 
-def symmetric(a: TensorVariable) -> TensorVariable:
-    """The symmetric matrix that has the lower triangle of a."""
-    return ew.add(tril(a), matrix_transpose(tril(a, -1)))
+def adjoint(a: TensorVariable) -> TensorVariable:
+    """Each matrix transposed, of conjugates if it is complex."""
+    return matrix_transpose(ew.conj(a) if is_complex(a) else a)
+
+
+def is_complex(a: TensorVariable) -> bool:
+    return a.type.dtype in dtypes.COMPLEX
+
+
+def part(a: TensorVariable) -> str:
+    """The dtype of absolute values."""
+    return dtypes.REAL_PART.get(a.type.dtype, a.type.dtype)
+
+
+def symmetric(a: TensorVariable, hermitian: bool = True) -> TensorVariable:
+    """The symmetric matrix that has the lower triangle of a; the Hermitian one, of which the diagonal is real."""
+    if not is_complex(a) or not hermitian:
+        return ew.add(tril(a), matrix_transpose(tril(a, -1)))
+    below = tril(a, -1)
+    return ew.add(ew.add(below, adjoint(below)), ew.sub(tril(ew.real(a)), tril(ew.real(a), -1)))

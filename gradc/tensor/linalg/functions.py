@@ -17,10 +17,10 @@ from gradc.tensor import reduce as red
 from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_of
 from gradc.tensor.creation import eye, zeros_like
-from gradc.tensor.linalg.arguments import floats, square, symmetric
+from gradc.tensor.linalg.arguments import adjoint, is_complex, numbers, part, square, symmetric
 from gradc.tensor.linalg.spectra import eigvalsh, svdvals
 from gradc.tensor.linalg.systems import inv, solve
-from gradc.tensor.shape import dimshuffle, matrix_transpose, moveaxis, reshape, shape_padright
+from gradc.tensor.shape import dimshuffle, moveaxis, reshape, shape_padright
 from gradc.tensor.types import Axes, List, TensorLike
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def cond(x: TensorLike, p: float | str | None = None) -> TensorVariable:
 
     Raises: LinAlgError, at the call, for singular matrices unless p is None, 2 or -2: then it is inf (0).
     """
-    (x,) = floats("cond", 2, x)
+    (x,) = numbers("cond", 2, x)
     if p in (None, 2, -2):
         values = svdvals(x)
         first, last = values[..., 0], values[..., -1]
@@ -148,17 +148,17 @@ def pinv(a: TensorLike, rcond: TensorLike | None = None, hermitian: bool = False
     rcond: singular values up to rcond times the largest count as 0; None: max(m, n) times the spacing of floats.
     hermitian: of a the lower triangle counts.  The derivative is right where the rank does not change.
     """
-    (a,) = floats("pinv", 2, a)
+    (a,) = numbers("pinv", 2, a)
     if hermitian:
         a = symmetric(a)
-    smallest = _smallest(a) if rcond is None else cast(as_tensor_variable(rcond), a.type.dtype)
+    smallest = _smallest(a) if rcond is None else cast(as_tensor_variable(rcond), part(a))
     return apply(build.call("pinv"), a, smallest)
 
 
 def _smallest(a: TensorVariable) -> TensorVariable:
     """Singular values up to this part of the largest count as 0."""
     most = ew.maximum(size_of(a, a.type.ndim - 2), size_of(a, a.type.ndim - 1))
-    return ew.mul(cast(most, a.type.dtype), np.asarray(np.finfo(a.type.dtype).eps, a.type.dtype))
+    return ew.mul(cast(most, part(a)), np.asarray(np.finfo(a.type.dtype).eps, part(a)))
 
 
 def lstsq(a: TensorLike, b: TensorLike, rcond: TensorLike | None = None) -> tuple[TensorVariable, ...]:
@@ -167,14 +167,15 @@ def lstsq(a: TensorLike, b: TensorLike, rcond: TensorLike | None = None) -> tupl
     Shapes: (..., m, n) and (m,) or (..., m, k).  rcond: as `pinv`.  The sums are there whatever the rank is, which
     numpy.linalg.lstsq leaves out where a has less than full rank, or not more rows than columns.
     """
-    a, b = floats("lstsq", 1, a, b)
+    a, b = numbers("lstsq", 1, a, b)
     vectors = b.type.ndim == 1
     b = shape_padright(b) if vectors else b
     x = contract.matmul(pinv(a, rcond), b)
-    sums = red.sum(ew.square(ew.sub(b, contract.matmul(a, x))), -2)
+    rest = ew.sub(b, contract.matmul(a, x))
+    sums = red.sum(ew.square(ew.abs(rest)) if is_complex(a) else ew.square(rest), -2)
     values = svdvals(a)
     limit = ew.mul(red.max(values, -1, keepdims=True),
-                   _smallest(a) if rcond is None else cast(as_tensor_variable(rcond), a.type.dtype))
+                   _smallest(a) if rcond is None else cast(as_tensor_variable(rcond), part(a)))
     return x[..., 0] if vectors else x, sums, red.sum(ew.gt(values, limit), -1), values
 
 
@@ -183,7 +184,7 @@ def matrix_rank(a: TensorLike, tol: TensorLike | None = None, hermitian: bool = 
 
     Shapes: (..., m, n) -> (...).  Dtype: int64.
     """
-    (a,) = floats("matrix_rank", 2, a)
+    (a,) = numbers("matrix_rank", 2, a)
     values = ew.abs(eigvalsh(a)) if hermitian else svdvals(a)
     if tol is None:
         limit = ew.mul(red.max(values, -1, keepdims=True), _smallest(a))
@@ -194,7 +195,7 @@ def matrix_rank(a: TensorLike, tol: TensorLike | None = None, hermitian: bool = 
 
 def tensorsolve(a: TensorLike, b: TensorLike, axes: List | None = None) -> TensorVariable:
     """x with tensordot(a, x, x.ndim) = b, as numpy.linalg.tensorsolve; axes: of a, put last before."""
-    a, b = floats("tensorsolve", 0, a, b)
+    a, b = numbers("tensorsolve", 0, a, b)
     if axes is not None:
         order = [k for k in range(a.type.ndim) if k not in [int(n) % a.type.ndim for n in axes]]
         a = dimshuffle(a, *order, *[int(n) % a.type.ndim for n in axes])
@@ -206,7 +207,7 @@ def tensorsolve(a: TensorLike, b: TensorLike, axes: List | None = None) -> Tenso
 
 def tensorinv(a: TensorLike, ind: int = 2) -> TensorVariable:
     """The inverse of `tensordot(a, ., ind)`, as numpy.linalg.tensorinv; ind: how many axes are those of the result."""
-    (a,) = floats("tensorinv", 1, a)
+    (a,) = numbers("tensorinv", 1, a)
     ind = python_integer(ind, "tensorinv", "ind")
     if not 0 < ind < a.type.ndim:
         raise ShapeError(f"tensorinv: ind is from 1 to {a.type.ndim - 1} for {describe(a)} ({a.type.short()}), got "
@@ -235,25 +236,25 @@ def solve_sylvester(a: TensorLike, b: TensorLike, q: TensorLike) -> TensorVariab
 
     Raises: LinAlgError, at the call, if a and -b have a common eigenvalue, and for nan and inf.
     """
-    return apply(build.call("sylvester"), *floats("solve_sylvester", 2, a, b, q))
+    return apply(build.call("sylvester"), *numbers("solve_sylvester", 2, a, b, q))
 
 
 def solve_continuous_lyapunov(a: TensorLike, q: TensorLike) -> TensorVariable:
-    """x with a x + x a.T = q.  Shapes: (..., m, m).  See `solve_sylvester`."""
-    a, q = floats("solve_continuous_lyapunov", 2, a, q)
-    return solve_sylvester(a, matrix_transpose(a), q)
+    """x with a x + x a.conj().T = q.  Shapes: (..., m, m).  See `solve_sylvester`."""
+    a, q = numbers("solve_continuous_lyapunov", 2, a, q)
+    return solve_sylvester(a, adjoint(a), q)
 
 
 def solve_discrete_lyapunov(a: TensorLike, q: TensorLike, method: str | None = None) -> TensorVariable:
-    """x with a x a.T - x + q = 0, for matrices without the eigenvalue -1.  Shapes: (..., m, m).
+    """x with a x a.conj().T - x + q = 0, for matrices without the eigenvalue -1.  Shapes: (..., m, m).
 
     The bilinear transform makes it continuous (M. Barraud, IEEE Trans. Automatic Control 22 (1977)).  method: accepted.
     """
-    a, q = floats("solve_discrete_lyapunov", 2, a, q)
+    a, q = numbers("solve_discrete_lyapunov", 2, a, q)
     one = eye(size_of(a, a.type.ndim - 1), dtype=a.type.dtype)
     inverse = inv(ew.add(a, one))
     b = contract.matmul(inverse, ew.sub(a, one))
-    right = contract.matmul(contract.matmul(inverse, q), matrix_transpose(inverse))
+    right = contract.matmul(contract.matmul(inverse, q), adjoint(inverse))
     return solve_continuous_lyapunov(b, ew.mul(np.asarray(-2, a.type.dtype), right))
 
 
@@ -265,5 +266,5 @@ def solve_discrete_are(a: TensorLike, b: TensorLike, q: TensorLike, r: TensorLik
     doubling.
     Raises: LinAlgError, at the call, if r is singular or there is no such x, and for nan and inf.
     """
-    a, b, q, r = floats("solve_discrete_are", 2, a, b, q, r)
+    a, b, q, r = numbers("solve_discrete_are", 2, a, b, q, r, real=True)
     return apply(build.call("riccati"), a, b, symmetric(q), symmetric(r))

@@ -26,7 +26,7 @@ def eig(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
     The derivative asks for distinct eigenvalues; it is nan or inf where two are equal.
     Raises: LinAlgError, at the call, for nan and inf, or if there is no LAPACK.
     """
-    values, vectors, _, _ = apply(build.call("eig"), square("eig", a))
+    values, vectors, _, _ = apply(build.call("eig"), square("eig", a, real=True))
     return values, vectors
 
 
@@ -43,12 +43,12 @@ def schur(a: TensorLike, output: str = "real") -> tuple[TensorVariable, TensorVa
     Raises: LinAlgError, at the call, for nan and inf, or if there is no LAPACK; NotDifferentiableError.
     """
     one_of("schur", "output", output, ("real", "r"))
-    t, z = apply(build.call("schur"), square("schur", a))
+    t, z = apply(build.call("schur"), square("schur", a, real=True))
     return t, z
 
 
 def _of_matrix(name: str, a: TensorLike, hermitian: bool) -> TensorVariable:
-    return apply(build.call(f"{name}_symmetric" if hermitian else name), square(name, a))
+    return apply(build.call(f"{name}_symmetric" if hermitian else name), square(name, a, real=True))
 
 
 def sqrtm(a: TensorLike, hermitian: bool = False) -> TensorVariable:

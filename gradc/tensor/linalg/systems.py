@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradc.errors import ShapeError, TypeMismatchError, at
-from gradc.ir import build
-from gradc.ir.graph import apply, describe
+from gradc.ir import build, dtypes
+from gradc.ir.graph import apply, describe, user_line
 from gradc.ir.routines import solve_name
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import python_integer
@@ -14,7 +14,7 @@ from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
 from gradc.tensor.creation import alloc, arange, eye, zeros_like
 from gradc.tensor.diagonals import diagonal, offsets, tril, triu
 from gradc.tensor.joining import join
-from gradc.tensor.linalg.arguments import floats, matrix, one_of, square, symmetric
+from gradc.tensor.linalg.arguments import adjoint, is_complex, matrix, numbers, one_of, part, square, symmetric
 from gradc.tensor.moves import flip
 from gradc.tensor.selection import take_along_axis
 from gradc.tensor.shape import matrix_transpose, shape_padright, specify_shape
@@ -38,13 +38,14 @@ NUMPY: dict[str, Any] = {
 
 _ASSUMED = ("gen", "sym", "her", "pos", "diagonal", "tridiagonal", "lower triangular", "upper triangular")
 _LONG = {"general": "gen", "symmetric": "sym", "hermitian": "her", "positive definite": "pos"}
-_TRANSPOSED = {0: False, "N": False, 1: True, "T": True, 2: True, "C": True}
+_TRANSPOSED = {0: 0, "N": 0, 1: 1, "T": 1, 2: 2, "C": 2}
 
 
 def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: bool = False,
                      unit_diagonal: bool = False, check_finite: bool = True,
                      b_ndim: int | None = None) -> TensorVariable:
-    """x with a x = b (a.T x = b if trans is 1 or "T"), a being a triangular matrix, of which the rest is not read.
+    """x with a x = b (a.T x = b if trans is 1 or "T", a.conj().T x = b if it is 2 or "C"), a being a triangular matrix,
+    of which the rest is not read.
 
     Shapes: (..., m, m) and (m,), or (..., m, m) and (..., m, n).  b_ndim=1: b is a batch of vectors, (..., m).
     unit_diagonal: the diagonal is taken for 1s.  check_finite: accepted; nan and inf give what comes of them.
@@ -53,13 +54,14 @@ def solve_triangular(a: TensorLike, b: TensorLike, trans: int | str = 0, lower: 
     one_of("solve_triangular", "trans", trans, tuple(_TRANSPOSED))
     a, b, vectors = _system("solve_triangular", a, b, b_ndim)
     if _TRANSPOSED[trans]:
-        a, lower = matrix_transpose(a), not lower
+        a, lower = (adjoint if _TRANSPOSED[trans] == 2 else matrix_transpose)(a), not lower
     x = apply(build.call(solve_name(not lower, unit_diagonal)), a, b)
     return x[..., 0] if vectors else x
 
 
 def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> TensorVariable:
-    """The triangular L with L L.T = x (not `lower`: L.T L = x), of which only that triangle is read.
+    """The triangular L with L L.T = x (not `lower`: L.T L = x), of which only that triangle is read.  For complex x it
+    is L.conj().T, the diagonal of L is real, and imaginary parts on that of x are not read.
 
     Shapes: (..., m, m).  on_error: what becomes of a matrix that is not positive definite: "raise", or "nan" for it.
     Raises: LinAlgError, at the call, also where nan or inf is in it.   Error: that of the LAPACK in use, or of the
@@ -67,14 +69,14 @@ def cholesky(x: TensorLike, lower: bool = True, on_error: str = "raise") -> Tens
     """
     one_of("cholesky", "on_error", on_error, ("raise", "nan"))
     op = build.call("cholesky" if on_error == "raise" else "cholesky_or_nan")
-    (x,) = floats("cholesky", 2, x)
-    return apply(op, x) if lower else matrix_transpose(apply(op, matrix_transpose(x)))
+    (x,) = numbers("cholesky", 2, x)
+    return apply(op, x) if lower else adjoint(apply(op, adjoint(x)))
 
 
 def _system(what: str, a: TensorLike, b: TensorLike,
             b_ndim: int | None) -> tuple[TensorVariable, TensorVariable, bool]:
     """The matrices of a system; was b given as vectors?"""
-    a, b = floats(what, 1, a, b)
+    a, b = numbers(what, 1, a, b)
     vectors = b.type.ndim == 1 if b_ndim is None else b_ndim == 1
     return matrix(what, a), matrix(what, shape_padright(b) if vectors else b), vectors
 
@@ -101,7 +103,7 @@ def cho_solve(c_and_lower: tuple[TensorLike, bool], b: TensorLike, check_finite:
     Shapes, `b_ndim` and errors: as `solve_triangular`.
     """
     c, lower = c_and_lower
-    return solve_triangular(c, solve_triangular(c, b, int(not lower), lower, b_ndim=b_ndim), int(lower), lower,
+    return solve_triangular(c, solve_triangular(c, b, 2 * int(not lower), lower, b_ndim=b_ndim), 2 * int(lower), lower,
                             b_ndim=b_ndim)
 
 
@@ -126,14 +128,17 @@ def lu_factor(a: TensorLike, check_finite: bool = True) -> tuple[TensorVariable,
 
 def lu_solve(lu_and_piv: tuple[TensorLike, TensorLike], b: TensorLike, trans: int | str = 0,
              check_finite: bool = True, b_ndim: int | None = None) -> TensorVariable:
-    """x with a x = b (a.T x = b if trans is 1 or "T"), given what `lu_factor` gives of a.
+    """x with a x = b (a.T x = b if trans is 1 or "T", a.conj().T x = b if 2 or "C"), given what `lu_factor` gives of a.
 
     Shapes and `b_ndim`: as `solve_triangular`.  Raises: LinAlgError, at the call, if the matrix is singular.
     """
     one_of("lu_solve", "trans", trans, tuple(_TRANSPOSED))
     factors, b, vectors = _system("lu_solve", lu_and_piv[0], b, b_ndim)
+    if _TRANSPOSED[trans] == 2 and is_complex(b):
+        b = ew.conj(b[..., 0] if vectors else b)
+        return ew.conj(lu_solve(lu_and_piv, b, 1, b_ndim=1 if vectors else 2))
     swaps = as_tensor_variable(lu_and_piv[1])
-    if swaps.type.dtype.startswith("float"):
+    if swaps.type.dtype in dtypes.CONTINUOUS:
         raise TypeMismatchError(f"lu_solve: what tells the interchanges are integers, {describe(swaps)} is "
                                 f"{swaps.type.short()}{at(swaps.source)}")
     swaps = cast(swaps, "int64")
@@ -153,7 +158,7 @@ def lu(a: TensorLike, permute_l: bool = False, check_finite: bool = True,
     Shapes: (..., m, n) -> (..., m, m), (..., m, k), (..., k, n), k = min(m, n).  The derivative takes the first k
     columns to be independent; else it raises LinAlgError.
     """
-    (a,) = floats("lu", 2, a)
+    (a,) = numbers("lu", 2, a)
     rows, columns = a.type.shape[-2:]
     axis, dtype = a.type.ndim - 1, a.type.dtype
     m = size_of(a, axis - 1)
@@ -172,8 +177,8 @@ def lu(a: TensorLike, permute_l: bool = False, check_finite: bool = True,
     if permute_l:
         return apply(back, swaps, low), high
     if p_indices:
-        return cast(apply(back, swaps, shape_padright(arange(m, dtype=dtype)))[..., 0], "int64"), low, high
-    return apply(back, swaps, eye(m, dtype=dtype)), low, high
+        return cast(apply(back, swaps, shape_padright(arange(m, dtype=part(a))))[..., 0], "int64"), low, high
+    return apply(back, swaps, eye(m, dtype=part(a))), low, high
 
 
 def _completed(a: TensorVariable, m: TensorVariable) -> TensorVariable:
@@ -189,14 +194,19 @@ def _completed(a: TensorVariable, m: TensorVariable) -> TensorVariable:
 
 def ldl(a: TensorLike, lower: bool = True, hermitian: bool = True,
         check_finite: bool = True) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
-    """l, d and perm with l d l.T = a, for symmetric matrices, of which the lower (not `lower`: the upper) triangle is
-    read; d has blocks of 1 or 2 rows on its diagonal, l[perm] is triangular with 1s on its diagonal.
+    """l, d and perm with l d l.T = a, for symmetric matrices (l.conj().T, for Hermitian ones), of which the lower (not
+    `lower`: the upper) triangle is read; d has blocks of 1 or 2 rows on its diagonal, l[perm] is triangular with 1s on
+    its diagonal.
 
-    Shapes: (..., m, m), (..., m, m), (..., m); perm is int64.  As scipy.linalg.ldl.  hermitian: accepted.
+    Shapes: (..., m, m), (..., m, m), (..., m); perm is int64.  As scipy.linalg.ldl.
     The derivative takes a to be invertible, else it raises LinAlgError; perm stays as it is.
-    Raises: LinAlgError, at the call, for nan and inf.   Error: that of J. Bunch's and L. Kaufman's choice of pivots.
+    Raises: LinAlgError, at the call, for nan and inf; TypeMismatchError for complex matrices that are not Hermitian.
+    Error: that of J. Bunch's and L. Kaufman's choice of pivots.
     """
     a = square("ldl", a)
+    if is_complex(a) and not hermitian:
+        raise TypeMismatchError(f"ldl takes complex matrices that are Hermitian, got hermitian={hermitian!r} for "
+                                f"{describe(a)} of type {a.type}{at(user_line())}")
     axis = a.type.ndim - 1
     a = a if lower else flip(a, (axis - 1, axis))
     low, d, order = apply(build.call("ldl"), a)
@@ -214,6 +224,7 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
           transposed: bool = False, b_ndim: int | None = None) -> TensorVariable:
     """x with a x = b (a.T x = b if `transposed`).
 
+    Complex matrices: "her" and "pos" are Hermitian ones, "sym" symmetric ones.
     Shapes: (..., m, m) and (m,), or (..., m, m) and (..., m, n).  b_ndim=1: b is a batch of vectors, (..., m).
     assume_a: "gen"; "sym", "her" or "pos" for symmetric or positive definite matrices, of which the upper triangle is
     read (`lower`: the lower one); "diagonal", "tridiagonal" (of which the rest is not read), "lower triangular", "upper
@@ -232,11 +243,13 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
     elif assume_a == "tridiagonal":
         x = solve_banded((1, 1), _three_diagonals(matrix_transpose(a) if transposed else a), b, b_ndim=2)
     elif assume_a == "pos":
-        a = a if lower else matrix_transpose(a)
+        a = a if lower else adjoint(a)
+        a = ew.conj(a) if transposed and is_complex(a) else a
         x = apply(build.call("cholesky_solve"), cholesky(a), b, a)
     else:
         if assume_a != "gen":
-            a = symmetric(a if lower else matrix_transpose(a))
+            hermitian = assume_a == "her"
+            a = symmetric(a if lower else adjoint(a) if hermitian else matrix_transpose(a), hermitian)
         factors, swaps, a = _factored(a)
         x = apply(build.call("lu_solve_transposed" if transposed else "lu_solve"), factors, swaps, b, a)
     return x[..., 0] if vectors else x
@@ -271,10 +284,10 @@ def solve_banded(l_and_u: tuple[int, int], ab: TensorLike, b: TensorLike, check_
 def toeplitz(c: TensorLike, r: TensorLike | None = None) -> TensorVariable:
     """The matrix whose first column is c and whose diagonals are constant; r: the first row, of which r[0] is not read.
 
-    Shapes: (m,), (n,) -> (m, n).  None: r is c.
+    Shapes: (m,), (n,) -> (m, n).  None: r is c, conjugate if it is complex.
     """
     column = as_tensor_variable(c)
-    (rest,) = (column,) if r is None else (as_tensor_variable(r),)
+    rest = as_tensor_variable(r) if r is not None else ew.conj(column) if is_complex(column) else column
     below = offsets(size_of(column, 0), size_of(rest, 0))
     return ew.switch(ew.le(below, 0), column[ew.maximum(ew.neg(below), 0)], rest[ew.maximum(below, 0)])
 
@@ -282,7 +295,7 @@ def toeplitz(c: TensorLike, r: TensorLike | None = None) -> TensorVariable:
 def solve_toeplitz(c_or_cr: object, b: TensorLike, check_finite: bool = True) -> TensorVariable:
     """x with toeplitz(c, r) x = b; c_or_cr: c, or the pair.  By `solve`, in m**3 steps."""
     column, rest = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
-    return solve(toeplitz(*floats("solve_toeplitz", 1, column, *([] if rest is None else [rest]))), b)
+    return solve(toeplitz(*numbers("solve_toeplitz", 1, column, *([] if rest is None else [rest]))), b)
 
 
 def inv(a: TensorLike) -> TensorVariable:
@@ -299,7 +312,8 @@ def det(a: TensorLike) -> TensorVariable:
 
 
 def slogdet(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
-    """Sign (-1, 0 or 1) and log of the absolute value of the determinant.  Shapes: (..., m, m) -> (...), (...).
+    """Sign (-1, 0 or 1; of complex matrices any number of absolute value 1, or 0) and log of the absolute value of the
+    determinant.  Shapes: (..., m, m) -> (...), (...).
 
     -inf for a singular matrix, whose derivative raises LinAlgError.
     """

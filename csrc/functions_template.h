@@ -295,36 +295,3 @@ int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const i
     work_done(room, swaps);
     return status;
 }
-
-/* Eigenvalues and right eigenvectors of any square matrix, all of them real. */
-int NAME(EIG)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
-{
-    (void)number;
-    int64_t n = numbers[0], length = 40 * n, fault = 0, one = 1;
-    T *w = out[0], *v = out[1];
-    if (!NAME(all_finite)(n * n, in[0]))
-        return 1;
-    if (!n)
-        return 0;
-    int bits;
-    void *found = any_lapack(frame, TEXT("", "geev_"), n, &bits);
-    if (!found)
-        return 3;
-    T *a = malloc((size_t)(n * n + n + length) * sizeof(T));
-    if (!a)
-        return GRADC_NO_MEMORY;
-    T *imaginary = a + n * n;
-    memcpy(a, in[0], (size_t)(n * n) * sizeof(T));
-    NAME(transpose)(n, a);
-    ((void (*)(const char *, const char *, const int64_t *, T *, const int64_t *, T *, T *, T *, const int64_t *, T *,
-               const int64_t *, T *, const int64_t *, int64_t *, size_t, size_t))found)(
-        "N", "V", &n, a, &n, w, imaginary, NULL, &one, v, &n, imaginary + n, &length, &fault, 1, 1);
-    int status = fault ? 1 : 0;
-    for (int64_t i = 0; i < n && !status; ++i)
-        status = imaginary[i] != 0 ? 2 : 0;
-    for (int64_t i = 0; i < n; ++i)
-        NAME(scale)(n, NAME(first_sign)(n, v + i * n, 1), v + i * n, 1);
-    NAME(transpose)(n, v);
-    free(a);
-    return status;
-}

@@ -1,4 +1,5 @@
 /* linalg.c: routines of linear algebra, for both types of floats.  Matrices are row-major. */
+#include <complex.h>
 #include <float.h>
 #include <limits.h>
 #include <math.h>
@@ -269,6 +270,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"
 #include "side_template.h"
 #undef T
@@ -289,5 +291,6 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"
 #include "side_template.h"

@@ -83,6 +83,31 @@ int NAME(GEMM)(gradc_frame *frame, int number, const void *const *in, const int6
     return 0;
 }
 
+/* alpha op(A) op(B) + beta C; factors of 0 are applied, which BLAS does not: 0 nan is nan. */
+int NAME(GEMM_ADD)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t m = numbers[0], k = numbers[1], n = numbers[2], *ta = numbers + 3, *tb = numbers + 5;
+    const T *a = in[0], *b = in[1], alpha = *(const T *)in[3];
+    T *c = out[0], beta = *(const T *)in[4];
+    if (c != in[2])
+        memcpy(c, in[2], (size_t)(m * n) * sizeof(T));
+    for (int64_t i = 0; beta == 0 && i < m * n; ++i)
+        c[i] *= beta;
+    beta = beta == 0 ? 1 : beta;
+    if (alpha != 0) {
+        frame->blas->BLAS(gemm)((int)ta[0], (int)tb[0], m, n, k, alpha, a, ta[1], b, tb[1], beta, c, n);
+        return 0;
+    }
+    for (int64_t i = 0; i < m * n; ++i) {
+        T sum = 0;
+        for (int64_t p = 0; p < k; ++p)
+            sum += a[ta[0] ? p * ta[1] + i / n : i / n * ta[1] + p] * b[tb[0] ? i % n * tb[1] + p : p * tb[1] + i % n];
+        c[i] = alpha * sum + beta * c[i];
+    }
+    return 0;
+}
+
 /* x = op(a)^-1 x, a being m x m, x m x n in one piece. */
 static void NAME(solve)(int upper, int unit, int trans, int64_t m, int64_t n, const T *a, int64_t lda, T *x)
 {
@@ -250,6 +275,40 @@ int NAME(LU)(gradc_frame *frame, int number, const void *const *in, const int64_
         return 0;
     }
     OF_SIZE(n, ONE(eliminate), a, swaps)
+    return 0;
+}
+
+/* The same of a symmetric matrix: with l l^T = a and d the diagonal of l, l d and d^-1 l^T without interchanges, if no
+ * pivot is lost in the rounding of its row. */
+int NAME(LU_DEFINITE)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    int64_t n = numbers[0], fault = 0;
+    int bits;
+    const T *given = in[0];
+    T pivot = 1, *a = memcpy(out[0], given, (size_t)(n * n) * sizeof(T));
+    int64_t *swaps = out[1];
+    void (*found)(const char *, const int64_t *, T *, const int64_t *, int64_t *, size_t);
+    *(void **)&found = lapack(frame, TEXT("", "potrf_"), n, &bits);
+    if (found)
+        found("U", &n, a, &n, &fault, 1);
+    else
+        OF_SIZE(n, ONE(factor), a, &pivot)
+    for (int64_t i = 0; i < n; ++i) {
+        const T root = a[i * (n + 1)];
+        if (fault || !(pivot > 0) || !(root * root > (T)n * EPSILON * given[i * (n + 1)]))
+            return NAME(LU)(frame, number, in, numbers, out);
+        swaps[i] = i;
+    }
+    for (int64_t rows = 0; rows < n; rows += BLOCK)
+        for (int64_t columns = 0; columns <= rows; columns += BLOCK)
+            for (int64_t i = rows; i < n && i < rows + BLOCK; ++i) {
+                for (int64_t j = columns; j < i && j < columns + BLOCK; ++j) {
+                    a[j * n + i] = a[i * n + j] / a[j * (n + 1)];
+                    a[i * n + j] *= a[j * (n + 1)];
+                }
+            }
+    for (int64_t i = 0; i < n; ++i)
+        a[i * (n + 1)] *= a[i * (n + 1)];
     return 0;
 }
 

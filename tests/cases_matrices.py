@@ -51,9 +51,18 @@ def compact_svd(a: Array) -> tuple[Array, Array, Array]:
     return u * signed(u), s, v * T(signed(u))
 
 
-def real_spectrum(a: Array) -> tuple[Array, Array]:
+def complex_spectrum(a: Array) -> tuple[Array, Array]:
     w, v = np.linalg.eig(a)
-    return w, v * signed(v)
+    sizes = np.abs(v)
+    place = np.argmax(sizes >= 0.6 * sizes.max(-2, keepdims=True), -2, keepdims=True)
+    first = np.take_along_axis(v, place, -2)
+    return w.astype(complex), v / (first / np.abs(first)).astype(complex)
+
+
+def of_schur(a: Any) -> list[Any]:
+    """What is determined: the product, that z is orthogonal, and where there is nothing."""
+    t, z = linalg.schur(a)
+    return [z @ t @ z.mT, z @ z.mT, at.tril(t, -2)]
 
 
 def projector(x: Array) -> Array:
@@ -224,18 +233,17 @@ LINALG: list[Case] = [
     # functions of matrices
     *[Case("linalg.expm", linalg.expm, scipy.linalg.expm, (a,), rtol=LOOSE, label=str(a.shape))
       for a in (Arg((3, 3)), Arg((2, 4, 4)))],
-    Case("linalg.sqrtm", linalg.sqrtm, each(lambda a: np.real(scipy.linalg.sqrtm(a)) if a.size else a, 2),
-         (Arg((2, 3, 3), "positive_definite"),), rtol=LOOSE),
-    Case("linalg.logm", linalg.logm, each(lambda a: np.real(scipy.linalg.logm(a)) if a.size else a, 2), (POSITIVE,),
-         rtol=LOOSE),
-    Case("linalg.schur", linalg.schur, lambda a: [np.eye(a.shape[-1]) * spectrum(a)[0][..., None], spectrum(a)[1]],
-         (Arg((2, 3, 3)),), rtol=LOOSE),
-    *[Case("linalg.eig", lambda a: linalg.eig(np.diag([1.0, 2.0, 4.0]) + a / 40), lambda a: real_spectrum(
-        np.diag([1.0, 2.0, 4.0]) + a / 40), (Arg(shape, static=(*[None] * (len(shape) - 2), 3, 3)),), rtol=LOOSE,
-        label=str(shape)) for shape in ((3, 3), (2, 3, 3))],
+    *[Case(f"linalg.{name}", partial(getattr(linalg, name), hermitian=symmetric), each(getattr(scipy.linalg, name), 2),
+           (Arg(shape, "positive_definite" if symmetric else "triangles"),), "complex" if symmetric else "difference",
+           rtol=LOOSE, label=f"{shape} {symmetric}")
+      for name, shape, symmetric in (("sqrtm", (2, 3, 3), True), ("logm", (4, 4), True), ("sqrtm", (4, 4), False),
+                                     ("sqrtm", (2, 3, 3), False), ("logm", (2, 3, 3), False))],
+    Case("linalg.schur", of_schur, lambda a: [a, np.eye(4) + 0 * a, 0 * a], (Arg((2, 4, 4)),), "none", rtol=LOOSE),
+    *[Case("linalg.eig", linalg.eig, complex_spectrum, (arg,), "difference", rtol=LOOSE, label=f"{arg.shape}")
+      for arg in (SQUARE, Arg((2, 3, 3)))],
     Case("linalg.eigvals", lambda a, d: linalg.eigvals(a / 40 + d * at.eye(d.shape[0])),
-         lambda a, d: np.linalg.eigvals(a / 40 + np.diag(d)).real, (Arg((3, 3), "unit"), Arg((3,), "distinct")),
-         rtol=LOOSE),
+         lambda a, d: np.linalg.eigvals(a / 40 + np.diag(d)).astype(complex),
+         (Arg((3, 3), "unit"), Arg((3,), "distinct")), "difference", rtol=LOOSE),
     # matrix equations
     *[Case("linalg.solve_sylvester", linalg.solve_sylvester, each(scipy.linalg.solve_sylvester, 2, 2, 2),
            (a, b, q), rtol=LOOSE, label=f"{a.shape} {q.shape}")

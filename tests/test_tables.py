@@ -146,12 +146,13 @@ def test_every_routine_is_complete(name: str) -> None:
     assert row.shown <= MOST_SHOWN and all(hasattr(errors, kind) for kind, _ in row.faults)
     header = (Path(gradc.__file__).parents[1] / "csrc" / "include" / "gradc_runtime.h").read_text()
     assert re.search(rf"ROW\({row.c.upper()}\b", header), "no number in csrc/include/gradc_runtime.h"
-    if name != "gemm":          # a Contract stands for it where derivatives are taken
+    if name not in ("gemm", "gemm_add", "lu_definite"):     # made of other ops when derivatives have been taken
         assert name in CALL_VJP and name in CALL_JVP, "no rule in autodiff/rules"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name, row in ROUTINES.items() if "float" in row.takes])
+@pytest.mark.parametrize("name", [name for name, row in ROUTINES.items() if "float" in row.takes
+                                  and name != "schur"])         # whose order and signs are free: tensor/test_general.py
 def test_every_routine_of_floats_runs_the_same_in_c(name: str, dtype: str) -> None:
     """In a batch in which one argument has no part, and another is a view."""
     given, _ = ROUTINES[name].cores

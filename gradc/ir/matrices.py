@@ -22,7 +22,7 @@ class Fault(Exception):
         self.number, self.values = number, values
 
 
-def _finite(a: Array) -> None:
+def check_finite(a: Array) -> None:
     if not np.isfinite(a).all():
         raise Fault(0)
 
@@ -107,6 +107,19 @@ def lu(a: Array) -> list[Array]:
     return [made, swaps]
 
 
+def lu_definite(a: Array) -> list[Array]:
+    """The same of a symmetric matrix, of its Cholesky factor if no pivot of that is lost in the rounding of its row."""
+    diagonal = np.diagonal(a)
+    try:
+        factor = cholesky(a)
+    except Fault:
+        return lu(a)
+    roots = np.diagonal(factor)
+    if (roots.real ** 2 <= len(a) * np.finfo(a.dtype).eps * diagonal.real).any():
+        return lu(a)
+    return [np.tril(factor * roots) + np.triu(factor.T / roots[:, None], 1), np.arange(len(a))]
+
+
 def _interchanged(x: Array, swaps: Array, backwards: bool) -> Array:
     x = np.array(x)
     for k in range(len(x))[::-1 if backwards else 1]:
@@ -158,7 +171,7 @@ def ldl(a: Array) -> list[Array]:
 
     J. Bunch, L. Kaufman, Some stable methods for calculating inertia and solving symmetric linear systems (1977).
     """
-    _finite(np.tril(a))
+    check_finite(np.tril(a))
     n = len(a)
     w = np.tril(a) + np.tril(a, -1).T
     low, d, order = np.eye(n, dtype=a.dtype), np.zeros_like(a), np.arange(n)
@@ -259,7 +272,7 @@ def _signs(vectors: Array) -> Array:
 
 def eigh(a: Array) -> list[Array]:
     """Eigenvalues, ascending, and eigenvectors of the symmetric matrix of which the lower triangle is read."""
-    _finite(np.tril(a))
+    check_finite(np.tril(a))
     whole = np.tril(a) + np.tril(a, -1).T
     try:
         values, vectors = np.linalg.eigh(whole.real) if whole.size else (np.zeros(0, whole.dtype), whole)
@@ -284,7 +297,7 @@ def eigvalsh(a: Array) -> Array:
 
 def svd(a: Array) -> list[Array]:
     """u, s, v with a = u diag(s) v; s descending."""
-    _finite(a)
+    check_finite(a)
     try:
         u, s, v = np.linalg.svd(a.real, full_matrices=False) if a.size else (
             np.eye(len(a), min(a.shape), dtype=a.real.dtype), np.zeros(min(a.shape), a.real.dtype),
@@ -322,7 +335,7 @@ _PADE = (64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 118735379
 
 def expm(a: Array) -> Array:
     """The exponential, by the Pade approximant of degree 13, scaled and squared (Higham 2005)."""
-    _finite(a)
+    check_finite(a)
     if not a.size:
         return a
     norm = np.abs(a.real).sum(0).max()
@@ -379,7 +392,7 @@ def solve_banded(low: Array, band: Array, b: Array) -> Array:
 def sylvester(a: Array, b: Array, q: Array) -> Array:
     """x of a x + x b = q, as one system of all unknowns."""
     for x in (a, b, q):
-        _finite(x)
+        check_finite(x)
     eyes = [np.eye(len(x), dtype=x.dtype) for x in (a, b)]
     try:
         return np.linalg.solve(np.kron(a, eyes[1]) + np.kron(eyes[0], b.T), q.reshape(-1, 1)).reshape(q.shape)
@@ -390,7 +403,7 @@ def sylvester(a: Array, b: Array, q: Array) -> Array:
 def riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
     """The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling."""
     for v in (a, b, q, r):
-        _finite(v)
+        check_finite(v)
     factors, _ = lu(r)
     if (np.diagonal(factors) == 0).any():
         raise Fault(1)
@@ -411,20 +424,3 @@ def riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
                 np.abs(step.imag) > np.finfo(x.dtype).eps * np.abs(x.imag).max(initial=0)):
             return x
     raise Fault(2)
-
-
-def eig(a: Array) -> list[Array]:
-    """Eigenvalues and right eigenvectors of norm 1, all of them real."""
-    _finite(a)
-    if not a.size:
-        return [np.zeros(0, a.dtype), a]
-    values, vectors = np.linalg.eig(a.real)
-    if values.dtype.kind == "c":
-        raise Fault(1)
-    vectors = vectors * _signs(vectors)
-    if a.dtype.kind != "c":
-        return [values, vectors]
-    inner = np.linalg.solve(vectors, a.imag @ vectors)
-    with np.errstate(all="ignore"):
-        slopes = vectors @ np.where(np.eye(len(values), dtype=bool), 0, inner / (values - values[:, None]))
-    return [values + 1j * np.diagonal(inner), vectors + 1j * (slopes - vectors * np.sum(vectors * slopes, 0))]

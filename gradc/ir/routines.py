@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradc import errors
-from gradc.ir import compressed, draws, dtypes, matrices, transforms
+from gradc.ir import compressed, draws, dtypes, matrices, schur, transforms
 from gradc.ir.distributions import DISTRIBUTIONS, Distribution, drawn, fault
 from gradc.ir.matrices import Fault
 from gradc.ir.snippet import ArraySnippet, snippet_of
@@ -262,6 +262,10 @@ def _not_finite(what: str) -> tuple[str, str]:
     return "LinAlgError", f"{what}: the matrix has nan or inf, or the iteration does not converge"
 
 
+def _no_lapack(what: str) -> tuple[str, str]:
+    return "LinAlgError", f"{what}: the library of linear algebra in use has no LAPACK"
+
+
 def _no_rank(what: str) -> tuple[str, str]:
     return "IndexOutOfBoundsError", f"{what}: there is no rank {{0}} among {{1}} elements"
 
@@ -277,8 +281,8 @@ def _factors(name: str, signature: str, gives: int, value: Callable[..., object]
 def _transform(name: str, signature: str, takes: str, gives: str, value: Callable[..., object], c: str,
                options: tuple[int, ...]) -> Routine:
     """A transform of one axis, times a factor."""
-    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options, cost=("16", "n"),
-                   works=True)
+    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options,
+                   overwrites=0 if takes == gives else None, cost=("16", *parsed(signature)[0][0]), works=True)
 
 
 _LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
@@ -290,6 +294,10 @@ _SPARSE = (("BadValueError", "sparse matrix: indptr says that row {0} (column, o
 _ROWS = (
     Routine("gemm", "(m,k),(k,n)->(m,n)", ("float", "float"), ("float",), np.matmul, "gemm", ("matrix", "matrix"),
             cost=("m", "k", "n"), blas=True, title="dot"),
+    # what is added, and the factors of the product and of that
+    Routine("gemm_add", "(m,k),(k,n),(m,n),(),()->(m,n)", ("float",) * 5, ("float",),
+            lambda x, y, z, a, b: a * np.matmul(x, y) + b * z, "gemm_add", ("matrix", "matrix", "C", "C", "C"),
+            overwrites=2, cost=("m", "k", "n"), blas=True, title="dot"),
     *[_solve_row(upper, unit) for upper in (0, 1) for unit in (0, 1)],
     *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.cholesky, "cholesky", ("C",), (int(not faults),),
               faults, overwrites=0, cost=("m", "m", "m"), blas=True, title="cholesky")
@@ -318,8 +326,10 @@ _ROWS = (
     Routine("cholesky_solve", "(m,m),(m,n),(m,m)->(m,n)", ("float",) * 3, ("float",), matrices.cholesky_solve,
             "cholesky_solve", ("C", "C"), faults=(_singular("solve"),), shown=1, cost=("m", "m", "n"), blas=True,
             title="solve"),
-    Routine("lu", "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), matrices.lu, "lu", ("C",),
-            cost=("m", "m", "m"), blas=True, title="LU factors"),
+    # lu_definite: of a symmetric matrix, without interchanges if it is definite
+    *[Routine(name, "(m,m)->(m,m),(m)", ("float",), ("float", "int64"), value, name, ("C",),
+              cost=("m", "m", "m"), blas=True, title="LU factors")
+      for name, value in (("lu", matrices.lu), ("lu_definite", matrices.lu_definite))],
     *[Routine(name, "(m,m),(m),(m,n),(m,m)->(m,n)", ("float", "int64", "float", "float"), ("float",),
               matrices.lu_solve(trans), "lu_solve", ("C", "C", "C"), (trans,), (_singular("solve"),), 1,
               cost=("m", "m", "n"), blas=True, title="solve")
@@ -345,9 +355,17 @@ _ROWS = (
     Routine("pinv", "(m,n),()->(n,m)", ("float", "float"), ("float",), matrices.pinv, "pinv", ("C", "C"),
             faults=(_not_finite("pinv"),), cost=("m", "n", "n"), blas=True, works=True),
     _factors("expm", "(m,m)->(m,m)", 1, matrices.expm, (("LinAlgError", "expm: the matrix has nan or inf"),)),
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum", ("C",), (log,),
-              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {'not positive' if log else 'negative'}")),
+    *[Routine(f"{name}_symmetric", "(m,m)->(m,m)", ("float",), ("float",), matrices.of_spectrum(log), "of_spectrum",
+              ("C",), (log,), (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is "
+                                                   f"{'not positive' if log else 'negative'}")),
               cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
+    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), of_matrix, "of_schur", ("C",), (log,),
+              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {which}, the result would not be real"),
+               ("LinAlgError", f"{name}: the matrix is singular, and there is no result"), _no_lapack(name)),
+              cost=("16", "m", "m", "m"), blas=True, works=True)
+      for name, log, of_matrix, which in (("sqrtm", 0, schur.sqrtm, "negative"),
+                                          ("logm", 1, schur.logm, "negative or 0"))],
+    _factors("schur", "(m,m)->(m,m),(m,m)", 2, schur.schur, (_not_finite("schur"), _no_lapack("schur"))),
     Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "float", "float"), ("float",), matrices.solve_banded,
             "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
             works=True),
@@ -360,10 +378,14 @@ _ROWS = (
                                 ("LinAlgError", "solve_discrete_are: r is singular"),
                                 ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
             cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are"),
-    _factors("eig", "(m,m)->(m),(m,m)", 2, matrices.eig, (
-        _not_finite("eig"), ("LinAlgError", "eig: eigenvalues are complex, which gradc does not have yet"),
-        ("LinAlgError", "eig: the library of linear algebra in use has no LAPACK"))),
+    # eigenvalues, vectors, their inverse, and of each the element that is positive
+    Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("float",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
+            faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),
     *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
+      for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
+    # of each column of a matrix
+    *[_transform(f"{name}_columns", "(n,k),()->(n,k)", "complex", "complex", transforms.of_columns(value),
+                 "fft_columns", (int(inverse),))
       for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
     *[_transform(name, "(n),()->(...)", *dtypes_, value, c, (ends,))
       for name, dtypes_, value, c, ends in (

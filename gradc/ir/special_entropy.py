@@ -1,9 +1,9 @@
-"""Logarithms beside products and quotients (entropies), logit and sinc, written once as `scalar_code` says."""
+"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials, written once as `scalar_code` says."""
 
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, both, either, fabs, floor, log, log1p, select
+from gradc.ir.scalar_math import Real, both, copysign, either, exp, expm1, fabs, floor, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
 
 INFINITY = float("inf")
@@ -27,6 +27,12 @@ def xlog1py(x: Real, y: Real) -> Real:
 def entr(x: Real) -> Real:
     """-x log(x), 0 at 0, -inf below."""
     return select(x < 0, -INFINITY, select(x == 0, 0, -x * log(x)))
+
+
+@branch_free
+def scaled_expm1(x: Real, d: Real) -> Real:
+    """exp(x) expm1(d) = exp(x + d) - exp(x), infinite or 0 only where the difference is: the larger one outside."""
+    return copysign(exp(x + select(d > 0, d, 0)) * expm1(-fabs(d)), d)
 
 
 @branch_free

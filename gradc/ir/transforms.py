@@ -23,6 +23,11 @@ def ifft(x: Array, factor: Array) -> Array:
     return np.asarray(np.fft.ifft(x) * (len(x) * factor), x.dtype) if x.size else x
 
 
+def of_columns(transform: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """`transform` of each column of a matrix."""
+    return lambda x, factor: np.stack([transform(c, factor) for c in x.T], 1) if x.size else x
+
+
 def _precise(x: Array) -> Any:
     """The complex dtype of the precision of x."""
     return np.result_type(x.dtype, np.complex64)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gradc.ir import build, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.facts import (
     CALLING,
     FOLDING,
@@ -16,6 +16,7 @@ from gradc.ir.facts import (
     REORDERING,
     Folding,
     Product,
+    facts,
     folds,
     permutation,
     product_labels,
@@ -121,7 +122,7 @@ def _sample_determinant(b: Rewriter) -> Sample:
 # ------------------------------------------------------------------------------------------- triangles and diagonals
 
 
-def _bands(b: Rewriter, mask: Var) -> str:
+def bands(b: Rewriter, mask: Var) -> str:
     """What a comparison of row and column numbers leaves of a matrix: "lower", "upper", "diagonal", or ""."""
     eqn = b.eqn(mask, ("le", "lt", "ge", "gt", "eq"))
     if eqn is None or mask.type.ndim != 2:
@@ -168,7 +169,7 @@ def _part(b: Rewriter, v: Var) -> str:
     if chosen is not None and chosen.args[2].data is not None and not chosen.args[2].data.any():
         mask, rows, columns = b.dims(chosen.args[0]), *b.dims(v)[-2:]
         if len(mask) == 2 and b.sizes.equal((rows, columns), mask) and b.sizes.equal((rows,), (columns,)):
-            return _bands(b, chosen.args[0])
+            return bands(b, chosen.args[0])
     return ""
 
 
@@ -270,7 +271,67 @@ def _sample_trace(b: Rewriter) -> Sample:
     return tuple(made)
 
 
+def _scaled(b: Rewriter, v: Var) -> tuple[Var | None, Var]:
+    """A number and what it multiplies; None for 1."""
+    eqn = b.eqn(v, "mul") if _once(b, v) else None
+    if eqn is not None and not eqn.args[0].type.ndim:
+        return eqn.args[0], eqn.args[1]
+    if eqn is not None and not eqn.args[1].type.ndim:
+        return eqn.args[1], eqn.args[0]
+    return None, v
+
+
+def _read_as_array(b: Rewriter, op: ops.Map, args: Args) -> bool:
+    """Is the result of this equation in memory in any case, since no loop reads it?"""
+    users: dict[Var, list[Any]] | None = b.memo.get("users")
+    if users is None:
+        users = b.memo["users"] = {}
+        for eqn in b.before.eqns:
+            for v in eqn.args:
+                users.setdefault(v, []).append(eqn)
+    made = [eqn.outs[0] for eqn in b.before.eqns if eqn.op == op and set(map(b.latest, eqn.args)) == set(args)]
+    return all(all(type(eqn.op) in (*PRODUCTS, *CALLING) for eqn in users.get(v, ())) for v in made)
+
+
+def _product_and_sum(b: Rewriter, op: ops.Map, args: Args) -> Var | None:
+    """a x y + c z, where z is in memory."""
+    for place in (0, 1):
+        (factor, made), (other, z) = _scaled(b, args[place]), _scaled(b, args[1 - place])
+        product, source = b.eqn(made, PRODUCTS), b.eqn(z)
+        if product is None or not _once(b, made) or made.type.ndim != 2 or not _is_product(*_labels(product.op)) \
+                or product.args[0] is product.args[1] or made.type.dtype not in dtypes.FLOATS \
+                or any(v.type.dtype != made.type.dtype for v in (*args, *product.args)) \
+                or any(s is not None and s < SMALL_PRODUCT for v in product.args for s in v.type.shape) \
+                or not b.same_shape(made, z) or (source is not None and facts(source.op).fused) \
+                or not _read_as_array(b, op, args):
+            continue
+        (x, y), (c, d, out) = product.args, _labels(product.op)
+        if out[0] not in c:
+            x, y, c, d = y, x, d, c
+        (between,) = set(c) & set(d)
+        x = x if c[1] == between else _turned(b, x)
+        y = y if d[0] == between else _turned(b, y)
+        one = b.constant(1.0, made.type.dtype)
+        factors = [one if v is None else b.cast(v, made.type.dtype) for v in (factor, other)]
+        if op.fn == "sub":              # what is subtracted
+            factors[1 - place] = b.map("neg", factors[1 - place])
+        return b.apply(build.call("gemm_add"), x, y, z, *factors)
+    return None
+
+
+def _sample_sum(b: Rewriter) -> Sample:
+    x, y = b.input(TensorType("float64", (33, None))), b.input(TensorType("float64", (None, 34)))
+    z, c = b.input(TensorType("float64", (33, 34))), b.input(TensorType("float64", ()))
+    product = [build.contract(b, x, (0, 1), y, (1, 2), (0, 2)), build.contract(b, y, (1, 0), x, (2, 1), (2, 0))]
+    return (b.map("sub", z, b.map("mul", c, product[0])),
+            b.map("add", b.map("mul", b.constant(2.0, "float64"), product[1]), b.map("mul", z, c)))
+
+
+SMALL_PRODUCT = 32      # rows or columns up to which a product is rather a loop that goes on with its result
+
 RULES = (
+    Rule("product_and_sum", On(("add", "sub"), needs=PRODUCTS), _product_and_sum, exact=False, ulps=256,
+         sample=_sample_sum, why="the sum is rounded with those of the product"),
     Rule("solve_instead_of_inverse", On(PRODUCTS, some=CALLING), _solved, exact=False, ulps=256,
          sample=_sample_solved, why="a solution by factors is closer to the exact one than a product with an inverse"),
     Rule("log_of_determinant", On(("log",), first=(*CALLING, "abs"), needs=CALLING), _log_of_determinant,

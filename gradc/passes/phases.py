@@ -18,7 +18,19 @@ from gradc.ir.check import check
 from gradc.ir.complex_parts import in_parts
 from gradc.ir.digest import digest
 from gradc.ir.program import Eqn, Program, bodies
-from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, orders, shapes, specialize, stabilize
+from gradc.passes import (
+    algebra,
+    canonicalize,
+    chains,
+    definite,
+    fold,
+    gathers,
+    joins,
+    orders,
+    shapes,
+    specialize,
+    stabilize,
+)
 from gradc.passes.dce import drop_unused
 from gradc.passes.logistic import share_exponentials
 from gradc.passes.pattern import Rule, Table
@@ -30,7 +42,7 @@ from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last
 from gradc.passes.sums import wide_sums
 from gradc.record import record
 
-_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES + orders.RULES
+_LAST = specialize.RULES + joins.LATE + algebra.RULES + chains.RULES + definite.RULES + orders.RULES
 _BASE = fold.RULES + shapes.RULES + canonicalize.RULES + gathers.RULES + joins.RULES + stabilize.DERIVATIVES
 
 

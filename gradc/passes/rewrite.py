@@ -263,7 +263,7 @@ class Rewriter(Builder):
         return taken
 
     def fire(self, entries: Any, op: ops.OpKind, args: Sequence[Var]) -> Any:
-        """The result of the first rule that applies, or None."""
+        """The result of the first rule that applies (of an op with several a tuple of all, in their types), or None."""
         if self.depth >= DEPTH_LIMIT or self.budget <= 0:
             return None
         sources = self.sources
@@ -272,7 +272,7 @@ class Rewriter(Builder):
             for rule, attempt in entries:
                 new = attempt(self, op, args)
                 if new is not None:
-                    new = self.fit(new, op, args)
+                    new = self.fit(new, op, args) if type(new) is not tuple else new
                     if new is not None:
                         self.budget -= 1
                         if self.state.fired is not None:
@@ -361,12 +361,13 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 b.sources = eqn.sources
                 new = b.fire(entries, op, args)
                 if new is not None:
-                    if new is not outs[0]:
-                        replaced[outs[0]] = new
-                        if outs[0] in values:
-                            values.setdefault(new, values[outs[0]])
-                        if outs[0].name and new.name is None and new.number >= state.next:
-                            new.name = outs[0].name
+                    for out, var in zip(outs, new if type(new) is tuple else (new,)):
+                        if var is not out:
+                            replaced[out] = var
+                            if out in values:
+                                values.setdefault(var, values[out])
+                            if out.name and var.name is None and var.number >= state.next:
+                                var.name = out.name
                     continue
                 found = interned.get(key)
         if found is not None:

@@ -111,8 +111,9 @@ def test_matrices_of_special_spectra(library: str) -> None:
 @both
 def test_functions_and_equations_of_all_sizes(library: str, dtype: str) -> None:
     a, b, q = (at.matrix(name, dtype=dtype) for name in "abq")
-    f = gradc.function([a, b, q], [linalg.solve_sylvester(a, b, q), linalg.expm(a), linalg.sqrtm(at.dot(a, a.T)),
-                                   linalg.logm(at.dot(a, a.T)), linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T)),
+    f = gradc.function([a, b, q], [linalg.solve_sylvester(a, b, q), linalg.expm(a), linalg.sqrtm(at.dot(a, a.T), True),
+                                   linalg.logm(at.dot(a, a.T), True),
+                                   linalg.solve_discrete_lyapunov(a / 8, at.dot(a, a.T)),
                                    linalg.solve_discrete_are(a / 4, q, at.dot(a, a.T), at.dot(b, b.T))])
     for m, n in ((1, 1), (3, 2), (5, 4), (20, 30), (0, 0)):
         x, y, z = square(m, dtype), square(n, dtype), RNG.normal(size=(m, n)).astype(dtype)
@@ -154,9 +155,13 @@ BAD: dict[str, tuple[Callable[[Any], Any], np.ndarray, str]] = {
     "svd": (linalg.svd, np.full((2, 2), np.inf), "svd: the matrix has nan or inf"),
     "pinv": (linalg.pinv, np.full((2, 2), np.inf), "pinv: the matrix has nan or inf"),
     "expm": (linalg.expm, np.full((2, 2), np.nan), "expm: the matrix has nan or inf"),
-    "sqrtm": (linalg.sqrtm, -np.eye(2), "sqrtm: an eigenvalue is negative"),
-    "logm": (linalg.logm, np.diag([1.0, 0.0]), "logm: an eigenvalue is not positive"),
-    "eig": (linalg.eig, np.array([[0.0, 1.0], [-1.0, 0.0]]), "eig: eigenvalues are complex"),
+    "sqrtm": (lambda a: linalg.sqrtm(a, True), -np.eye(2), "sqrtm: an eigenvalue is negative"),
+    "logm": (lambda a: linalg.logm(a, True), np.diag([1.0, 0.0]), "logm: an eigenvalue is not positive"),
+    "root": (linalg.sqrtm, np.array([[1.0, 3.0], [3.0, 1.0]]), "sqrtm: an eigenvalue is negative, the result"),
+    "no root": (linalg.sqrtm, np.eye(2, k=1), "sqrtm: the matrix is singular, and there is no result"),
+    "log": (linalg.logm, np.diag([1.0, 0.0]), "logm: an eigenvalue is negative or 0, the result would not be real"),
+    "eig": (linalg.eig, np.full((2, 2), np.inf), "eig: the matrix has nan or inf"),
+    "schur": (linalg.schur, np.full((2, 2), np.nan), "schur: the matrix has nan or inf"),
     "riccati": (lambda a: linalg.solve_discrete_are(a, a, a, a), np.zeros((2, 2)), "solve_discrete_are: r is singular"),
     "sylvester": (lambda a: linalg.solve_sylvester(a, -a, a), np.eye(2), "solve_sylvester: the equation is singular"),
 }
@@ -226,7 +231,7 @@ def test_derivatives_at_equal_eigenvalues(mode: Any) -> None:
     a = at.dmatrix("a")
     by_values = grad((linalg.eigvalsh(a) ** 2).sum(), a)
     by_vectors = grad((linalg.eigh(a)[1][:, 0] ** 3).sum(), a)
-    by_root, by_log = grad(linalg.sqrtm(a).sum(), a), grad(linalg.logm(a).sum(), a)
+    by_root, by_log = grad(linalg.sqrtm(a, True).sum(), a), grad(linalg.logm(a, True).sum(), a)
     by_s = grad((linalg.svdvals(a) ** 2).sum(), a)
     by_pinv = grad(linalg.pinv(a).sum(), a)
     f = gradc.function([a], [by_values, by_vectors, by_root, by_log, by_s, by_pinv], mode=mode)
@@ -303,6 +308,60 @@ def test_what_rewrites_leave() -> None:
         products = [eqn.outs[0].type.ndim for eqn in optimize(to_program([a, b, v], [out])).eqns
                     if type(eqn.op) is ops.Contract]
         assert all(found == rank for found in products), out
+
+
+def test_factors_of_what_is_symmetric_by_construction() -> None:
+    x, c, v, d = at.dmatrix("x"), at.dscalar("c"), at.dvector("v"), at.dtensor3("d")
+    gram = at.dot(x.T, x) + c * at.eye(x.shape[1])
+    kernel = c * at.exp(-((x[:, None, :] - x[None, :, :]) ** 2).sum(-1)) + at.diag(at.exp(v))
+    batch = at.matmul(d, d.mT)
+    for a, factors in ((gram, "lu_definite"), (kernel, "lu_definite"), (at.dot(x.T, x[::-1]), "lu"), (batch, "lu"),
+                       (x + x.T, "lu"), (gram + x, "lu"), (at.exp(x[:, None, 0] - x[None, :, 0]), "lu")):
+        assert routines([x, c, v, d], [linalg.slogdet(a)[1]]) == [factors, "lu_slogdet"]
+    assert "lu" in routines([x, c], [linalg.lu_factor(gram)[0], linalg.det(gram)])      # the user's own pivots
+    assert routines([x, c], [linalg.cholesky(gram), linalg.slogdet(gram)[1], linalg.inv(gram) @ x.T]) == [
+        "cholesky", "lu_slogdet", "lu_solve"]
+
+
+def test_factors_of_symmetric_matrices_that_are_not_definite() -> None:
+    """What does not go by Cholesky's algorithm goes by pivots: definite, indefinite, singular, and nan."""
+    x, c = at.dmatrix("x"), at.dscalar("c")
+    a = at.dot(x.T, x) + c * at.eye(x.shape[1])
+    sign, log = linalg.slogdet(a)
+    f = gradc.function([x, c], [sign, log, *at.grad(log, [x]), linalg.det(a)])
+    g = gradc.function([x, c], [linalg.cholesky(a), linalg.inv(a) @ x.T])
+    for rows, shift in ((40, 2.0), (40, -3.0), (20, 1e-3), (20, -1.0)):
+        x_ = np.random.default_rng(rows).normal(size=(rows, 30))
+        whole = x_.T @ x_ + shift * np.eye(30)
+        for got, want in zip(f(x_, shift), [*np.linalg.slogdet(whole), 2 * x_ @ np.linalg.inv(whole),
+                                            np.linalg.det(whole)]):
+            np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
+    for got, want in zip(g(x_, 1.0), [np.linalg.cholesky(x_.T @ x_ + np.eye(30)),
+                                      np.linalg.inv(x_.T @ x_ + np.eye(30)) @ x_.T]):
+        np.testing.assert_allclose(got, want, atol=1e-11)
+    assert np.isnan(gradc.function([x, c], log)(np.full((40, 30), np.nan), 0.0))
+    assert gradc.function([x, c], [sign, log])(np.full((40, 30), 2.0), 0.0) == [0.0, -np.inf]   # no pivot is rounding
+
+
+def test_a_product_and_what_is_added_are_one_gemm() -> None:
+    x, y, z, s = at.dmatrix("x"), at.dmatrix("y"), at.dmatrix("z"), at.dscalar("s")
+    product = at.dot(x, y)
+    many = [2 * product + 3 * z, z - s * product, product + at.dot(z, z), (s * product - z).T @ z]
+    for out in many:
+        assert routines([x, y, z, s], [out]) == ["gemm_add"]
+    for out in (at.tanh(product + z), product + 1, at.dot(x, x.T) + z, product + z.sum(0), product * z + z):
+        assert "gemm_add" not in routines([x, y, z, s], [out])
+    rng = np.random.default_rng(3)
+    x_, y_, z_ = rng.normal(size=(40, 3)), rng.normal(size=(3, 40)), rng.normal(size=(40, 40))
+    for s_ in (1.5, 0.0):
+        for got, want in zip(gradc.function([x, y, z, s], many)(x_, y_, z_, s_), [
+                2 * x_ @ y_ + 3 * z_, z_ - s_ * x_ @ y_, x_ @ y_ + z_ @ z_, (s_ * x_ @ y_ - z_).T @ z_]):
+            np.testing.assert_allclose(got, want, atol=1e-11)
+    f = gradc.function([x, y, z, s], [s * product + z, product + s * z])
+    x_[1, 2], z_[5, 6] = np.nan, np.inf         # 0 times these is nan
+    first, second = f(x_, y_, z_, 0.0)
+    assert np.isnan(first[1]).all() and np.isinf(first[5, 6]) and np.isnan(second[1]).all() and np.isnan(second[5, 6])
+    assert np.isfinite(first[2]).all() and np.isfinite(second[2]).all()
 
 
 @mode

@@ -4,6 +4,7 @@ from gradc.autodiff.rules import (
     calls,
     contract,
     elemwise,
+    general,
     index,
     ldl,
     linalg,
@@ -16,5 +17,5 @@ from gradc.autodiff.rules import (
     transforms,
 )
 
-__all__ = ["calls", "contract", "elemwise", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape", "sort",
-           "sparse", "spectra", "transforms"]
+__all__ = ["calls", "contract", "elemwise", "general", "index", "ldl", "linalg", "matrix_functions", "reduce", "shape",
+           "sort", "sparse", "spectra", "transforms"]

@@ -14,7 +14,6 @@ from gradc.autodiff.rules.linalg import (
     to_triangle,
     transposed,
 )
-from gradc.autodiff.rules.spectra import diagonal_of, gaps, on_diagonal
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
 from gradc.ir import build, ops
@@ -56,40 +55,55 @@ def _pinv_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 CALL_VJP["pinv"], CALL_JVP["pinv"] = _pinv_vjp, _pinv_jvp
 
 
-# ------------------------------------------------------------------------------------------- the exponential
+# ------------------------------------------------------------------------------------------- the exponential and others
 
 
-def _moved_exponential(o: Symbolic, a: Variable, da: Variable) -> Variable:
-    """N. Higham, Functions of Matrices (2008), 3.16: the upper right part of the exponential of [[a, da], [0, a]]."""
+def _moved(o: Symbolic, op: ops.OpKind, a: Variable, da: Variable) -> Variable:
+    """N. Higham, Functions of Matrices (2008), 3.16: the upper right part of the function of [[a, da], [0, a]]."""
     ndim = a.type.ndim
     a, da = o.fit(a, da), o.fit(da, a)
     whole = o.apply(ops.Concat(ndim - 2), o.apply(ops.Concat(ndim - 1), a, da),
                     o.apply(ops.Concat(ndim - 1), o.second(a, o.const(0, a)), a))
     n = o.size(a, ndim - 1)
-    upper = build.cut(o, o.apply(build.call("expm"), whole), stop=n, axis=ndim - 2)
+    upper = build.cut(o, o.apply(op, whole), stop=n, axis=ndim - 2)
     return build.cut(o, upper, n, axis=ndim - 1)
 
 
-def _expm_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+def _function_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
     assert gs[0] is not None
-    return [_moved_exponential(o, transposed(o, node.inputs[0]), gs[0])]
+    return [_moved(o, node.op, transposed(o, node.inputs[0]), gs[0])]
 
 
-def _expm_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
+def _function_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     assert tangents[0] is not None
-    return [_moved_exponential(o, node.inputs[0], tangents[0])]
+    return [_moved(o, node.op, node.inputs[0], tangents[0])]
 
 
-CALL_VJP["expm"], CALL_JVP["expm"] = _expm_vjp, _expm_jvp
+for _name in ("expm", "logm"):
+    CALL_VJP[_name], CALL_JVP[_name] = _function_vjp, _function_jvp
 
 
-# ------------------------------------------------------------------------------------------- square root and logarithm
+def _sqrtm_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
+    """r dr + dr r = da: Sylvester's equation, transposed."""
+    turned = transposed(o, node.outputs[0])
+    return [o.apply(build.call("sylvester"), turned, turned, gs[0])]  # type: ignore[arg-type]
+
+
+def _sqrtm_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
+    root = node.outputs[0]
+    return [o.apply(build.call("sylvester"), root, root, tangents[0])]  # type: ignore[arg-type]
+
+
+CALL_VJP["sqrtm"], CALL_JVP["sqrtm"] = _sqrtm_vjp, _sqrtm_jvp
+
+
+# ------------------------------------------------------------------------------------------- of symmetric matrices
 
 
 def _quotients(o: Symbolic, routine: str, values: Variable) -> Variable:
     """(f(values[i]) - f(values[j])) / (values[i] - values[j]); the derivative of f where they are equal."""
     left, right = column(o, values), row(o, values)
-    if routine == "sqrtm":
+    if routine == "sqrtm_symmetric":
         return o.reciprocal(o.add(o.sqrt(left), o.sqrt(right)))
     both = o.add(left, right)
     part = o.true_divide(o.sub(left, right), both)
@@ -117,7 +131,7 @@ def _spectrum_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     return [_between(o, node, from_triangle(o, tangents[0]))]
 
 
-for _name in ("sqrtm", "logm"):
+for _name in ("sqrtm_symmetric", "logm_symmetric"):
     CALL_VJP[_name], CALL_JVP[_name] = _spectrum_vjp, _spectrum_jvp
 
 
@@ -261,36 +275,3 @@ def _riccati_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
 
 
 CALL_VJP["riccati"], CALL_JVP["riccati"] = _riccati_vjp, _riccati_jvp
-
-
-# ------------------------------------------------------------------------------------------- any square matrix
-
-
-def _eig_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """Giles, Collected matrix derivative results for forward and reverse mode AD (2008), 3.1, for vectors of norm 1."""
-    values, vectors = node.outputs
-    by_values, by_vectors = gs
-    turned = transposed(o, vectors)
-    terms = [] if by_values is None else [on_diagonal(o, by_values, vectors)]
-    if by_vectors is not None:
-        along = build.fold(o, "add", o.mul(vectors, by_vectors), (vectors.type.ndim - 2,))
-        across = o.sub(by_vectors, o.mul(vectors, row(o, along)))
-        terms.append(o.mul(gaps(o, values, vectors), product(o, turned, across)))
-    inner = o.add_terms(terms)
-    assert inner is not None
-    factors, swaps = several(o, "lu", vectors)
-    return [o.apply(build.call("lu_solve_transposed"), factors, swaps, product(o, inner, turned), vectors)]
-
-
-def _eig_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
-    values, vectors = node.outputs
-    assert tangents[0] is not None
-    factors, swaps = several(o, "lu", vectors)
-    inner = o.apply(build.call("lu_solve"), factors, swaps, product(o, tangents[0], vectors), vectors)
-    ndim = vectors.type.ndim
-    moved = product(o, vectors, o.mul(gaps(o, values, vectors), inner))
-    along = build.fold(o, "add", o.mul(vectors, moved), (ndim - 2,))
-    return [diagonal_of(o, inner), o.sub(moved, o.mul(vectors, row(o, along)))]
-
-
-CALL_VJP["eig"], CALL_JVP["eig"] = _eig_vjp, _eig_jvp

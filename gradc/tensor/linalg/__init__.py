@@ -5,8 +5,9 @@ floatX.  Where a routine fails, LinAlgError tells the index of the matrix in the
 `gradc.tensor.slinalg` and `gradc.tensor.nlinalg` have the same functions.
 """
 
-from gradc.tensor.linalg import functions, spectra, systems
+from gradc.tensor.linalg import functions, general, spectra, systems
 from gradc.tensor.linalg.functions import *
+from gradc.tensor.linalg.general import *
 from gradc.tensor.linalg.spectra import *
 from gradc.tensor.linalg.systems import *
 
@@ -14,5 +15,6 @@ __all__: list[str] = []
 __all__ += systems.__all__
 __all__ += spectra.__all__
 __all__ += functions.__all__
+__all__ += general.__all__
 
-NUMPY = systems.NUMPY | spectra.NUMPY | functions.NUMPY       # rows of `tensor.numpy_api`
+NUMPY = systems.NUMPY | spectra.NUMPY | functions.NUMPY | general.NUMPY       # rows of `tensor.numpy_api`

@@ -18,7 +18,7 @@ from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, size_of
 from gradc.tensor.creation import eye, zeros_like
 from gradc.tensor.linalg.arguments import floats, square, symmetric
-from gradc.tensor.linalg.spectra import eigh, eigvalsh, svdvals
+from gradc.tensor.linalg.spectra import eigvalsh, svdvals
 from gradc.tensor.linalg.systems import inv, solve
 from gradc.tensor.shape import dimshuffle, matrix_transpose, moveaxis, reshape, shape_padright
 from gradc.tensor.types import Axes, List, TensorLike
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from gradc.tensor.variable import TensorVariable
 
 __all__ = [
-    "cond", "eig", "eigvals", "expm", "logm", "lstsq", "matrix_dot", "matrix_power", "matrix_rank", "multi_dot", "norm",
-    "pinv", "schur", "solve_continuous_lyapunov", "solve_discrete_are", "solve_discrete_lyapunov", "solve_sylvester",
-    "sqrtm", "tensorinv", "tensorsolve",
+    "cond", "expm", "lstsq", "matrix_dot", "matrix_power", "matrix_rank", "multi_dot", "norm",
+    "pinv", "solve_continuous_lyapunov", "solve_discrete_are", "solve_discrete_lyapunov", "solve_sylvester",
+    "tensorinv", "tensorsolve",
 ]
 
 # rows of `tensor.numpy_api`
@@ -42,7 +42,6 @@ NUMPY: dict[str, Any] = {
     "matrix_rank": (lambda A, tol=None, hermitian=False: matrix_rank(A, tol, hermitian), "A tol= hermitian="),
     "cond": (lambda x, p=None: cond(x, p), "x p="), "tensorinv": (lambda a, ind=2: tensorinv(a, ind), "a ind="),
     "tensorsolve": (lambda a, b, axes=None: tensorsolve(a, b, axes), "a b axes="),
-    "eig": (lambda a: eig(a), "a"), "eigvals": (lambda a: eigvals(a), "a"),
 }
 
 
@@ -226,47 +225,6 @@ def expm(a: TensorLike) -> TensorVariable:
     Raises: LinAlgError, at the call, for nan and inf.
     """
     return apply(build.call("expm"), square("expm", a))
-
-
-def sqrtm(a: TensorLike) -> TensorVariable:
-    """The square root of symmetric matrices without negative eigenvalues, of which the lower triangle is read.
-
-    The derivative is inf for singular matrices, the second one nan where eigenvalues are equal.
-    Raises: LinAlgError, at the call, for negative eigenvalues, nan and inf.
-    """
-    return apply(build.call("sqrtm"), square("sqrtm", a))
-
-
-def logm(a: TensorLike) -> TensorVariable:
-    """The logarithm of positive definite symmetric matrices, of which the lower triangle is read.
-
-    The second derivative is nan where eigenvalues are equal.
-    Raises: LinAlgError, at the call, for eigenvalues that are not positive, nan and inf.
-    """
-    return apply(build.call("logm"), square("logm", a))
-
-
-def schur(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
-    """Diagonal t, and z, with a = z t z.T of symmetric matrices, of which the lower triangle is read.  See `eigh`."""
-    values, vectors = eigh(a)
-    one = eye(size_of(vectors, vectors.type.ndim - 1), dtype=vectors.type.dtype)
-    return ew.mul(one, shape_padright(values)), vectors
-
-
-def eig(a: TensorLike) -> tuple[TensorVariable, TensorVariable]:
-    """Eigenvalues and right eigenvectors, of norm 1, of matrices all of whose eigenvalues are real.
-
-    Shapes: (..., m, m) -> (..., m), (..., m, m).  In LAPACK's order; of each vector the first element that is not
-    smaller than 0.6 of the largest is positive.  The derivative asks for distinct eigenvalues.
-    Raises: LinAlgError, at the call, for complex eigenvalues, nan and inf, or if there is no LAPACK.
-    """
-    values, vectors = apply(build.call("eig"), square("eig", a))
-    return values, vectors
-
-
-def eigvals(a: TensorLike) -> TensorVariable:
-    """The eigenvalues of `eig`."""
-    return eig(a)[0]
 
 
 # ------------------------------------------------------------------------------------------- matrix equations

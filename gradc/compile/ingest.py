@@ -38,7 +38,7 @@ class In:
                      so far: kernels write to results and memory of their own, and need no such permission
     """
 
-    def __init__(self, variable: Variable, name: str | None = None, value: Any = None, update: Any = None,
+    def __init__(self, variable: Variable, name: str | None = None, value: object = None, update: Any = None,
                  mutable: bool | None = None, strict: bool = False, allow_downcast: bool | None = None,
                  autoname: bool = True, implicit: bool | None = None, borrow: bool | None = None,
                  shared: bool = False) -> None:
@@ -243,7 +243,7 @@ def _output(item: object, where: str) -> Out:
     return item if isinstance(item, Out) else Out(variable)
 
 
-def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
+def _pairs(what: str, given: object) -> list[tuple[object, object]]:
     if given is None:
         return []
     if hasattr(given, "items"):

@@ -41,7 +41,7 @@ class numeric_grad:
     Source: aesara.gradient.numeric_grad, which takes one-sided differences.
     """
 
-    def __init__(self, f: Callable[..., Any], pt: Points, eps: float | None = None,
+    def __init__(self, f: Callable[..., object], pt: Points, eps: float | None = None,
                  out_type: str | None = None) -> None:
         _check_eps(eps)
         single = not isinstance(pt, (list, tuple))
@@ -92,7 +92,7 @@ class numeric_grad:
         return worst
 
     @staticmethod
-    def _listed(x: Points) -> list[Any]:
+    def _listed(x: Points) -> list[np.ndarray]:
         return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
@@ -102,7 +102,7 @@ def _check_eps(eps: float | None) -> None:
                             f"{at(user_line())}")
 
 
-def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
+def _differences(f: Callable[..., object], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
                  relative: bool) -> np.ndarray:
     """Central differences of f by each element of `p`, which is one of `points` and is changed in between."""
     result = np.zeros(p.shape, p.dtype)
@@ -119,7 +119,8 @@ def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndar
     return result
 
 
-def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rng: np.random.Generator | None = None,
+def verify_grad(fun: Callable[..., object], pt: Sequence[object], n_tests: int = 2,
+                rng: np.random.Generator | None = None,
                 eps: float | None = None, out_type: str | None = None, abs_tol: float | None = None,
                 rel_tol: float | None = None, mode: Mode | str | None = None, cast_to_output_type: bool = False,
                 no_debug_ref: bool = True) -> None:

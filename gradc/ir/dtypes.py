@@ -9,14 +9,14 @@ other policies; what they take beside arrays is decided where graphs are built (
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import TypeMismatchError, at, quoted, user_line
 
-DTypeLike: TypeAlias = "str | np.dtype[Any] | type[Any]"       # what users name a dtype by
+DTypeLike: TypeAlias = "str | np.dtype | type"       # what users name a dtype by
 
 BOOL = ("bool",)
 SIGNED = ("int8", "int16", "int32", "int64")

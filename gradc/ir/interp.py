@@ -151,7 +151,7 @@ def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     return fold(x, axis=op.axis, dtype=_accumulator(x))
 
 
-def _accumulator(x: np.ndarray) -> Any:
+def _accumulator(x: np.ndarray) -> object:
     """What sums and products of x are made in; `run_equation` rounds what they come to."""
     return np.float64 if x.dtype.name in dtypes.FLOATS else x.dtype
 
@@ -445,7 +445,7 @@ def _is_complex_step(args: Values, eqn: Eqn) -> bool:
                for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))
 
 
-_RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
+_RUN: dict[type[ops.OpKind], Callable[..., Value]] = {
     ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,

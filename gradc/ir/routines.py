@@ -215,7 +215,7 @@ def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.bincount(x, minlength=shape[0])
 
 
-def _drawn(name: str) -> Callable[..., list[Any]]:
+def _drawn(name: str) -> Callable[..., list[object]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
 

@@ -174,11 +174,11 @@ class Row:
     name: str
     nin: int
     rule: str
-    numpy: Callable[..., Any]
+    numpy: Callable[..., object]
     c: str | dict[str, str]
     d: Any = None                      # one derivative per argument, see the table
     cost: str = "add"
-    identity: Any = None               # neutral element of a fold; see `neutral`
+    identity: object = None               # neutral element of a fold; see `neutral`
     commutative: bool = False
     ulp: float = 0.0                   # bound of the C form against the exact value, in float64
     domain: str = "all"                # where tests sample: a key of DOMAINS

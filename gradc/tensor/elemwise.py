@@ -58,7 +58,7 @@ def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
             number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
             for a in args]
     if float in map(type, args) and "float16" in [v.type.dtype for v in made]:
-        made = meeting(fn, args)
+        return apply(op, *meeting(fn, args))
     return apply(op, *made)
 
 

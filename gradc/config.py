@@ -86,15 +86,15 @@ FLAGS: dict[str, Flag] = {
 
 
 class Config:
-    """Flags as attributes; unknown names and illegal values raise GraphError and name what is legal."""
+    """Flags as attributes; unknown names and illegal values raise GraphError and name what is legal.
 
-    __slots__ = ("_values",)
+    Values are in the instance's dictionary, so that Python finds them itself: some are asked for at every expression.
+    """
 
     def __init__(self) -> None:
-        object.__setattr__(self, "_values", {})
         for name, flag in FLAGS.items():
             text = os.environ.get(flag.env) if flag.env else None
-            self._values[name] = flag.default if text is None else self._parse(name, text, flag.env or name)
+            vars(self)[name] = flag.default if text is None else self._parse(name, text, flag.env or name)
 
     @staticmethod
     def _parse(name: str, value: Any, where: str) -> object:
@@ -111,18 +111,15 @@ class Config:
             raise GraphError(f"{where} has a bad value: {error}") from None
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}") from None
+        raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}")
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in FLAGS:
             raise AttributeError(f"gradc.config has no flag {name!r}; flags: {', '.join(sorted(FLAGS))}")
-        self._values[name] = self._parse(name, value, f"gradc.config.{name}")
+        vars(self)[name] = self._parse(name, value, f"gradc.config.{name}")
 
     def __repr__(self) -> str:
-        rows = (f"  {name} = {self._values[name]!r}  # {flag.doc}" for name, flag in FLAGS.items())
+        rows = (f"  {name} = {vars(self)[name]!r}  # {flag.doc}" for name, flag in FLAGS.items())
         return "gradc.config\n" + "\n".join(rows)
 
     @contextmanager
@@ -134,11 +131,11 @@ class Config:
                 setattr(self, name, value)
             yield
         finally:
-            self._values.update(old)
+            vars(self).update(old)
 
     def code_flags(self) -> dict[str, object]:
         """The flags that change generated code; part of every kernel's key."""
-        return {name: self._values[name] for name, flag in FLAGS.items() if flag.changes_code}
+        return {name: vars(self)[name] for name, flag in FLAGS.items() if flag.changes_code}
 
 
 config = Config()

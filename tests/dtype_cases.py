@@ -14,12 +14,12 @@ from tests.cases_base import Case
 EPS = {"float16": 2.0**-11, "float32": 2.0**-24, "complex64": 2.0**-24, "float64": 2.0**-53, "complex128": 2.0**-53}
 
 
-def with_dtype(case: Case, dtype: str) -> Case:
-    """`case` with its floats, or all of its arguments where none is, of another dtype."""
-    floats = any(a.dtype == "float64" for a in case.args)
+def with_dtype(case: Case, dtype: str, old: str = "float64") -> Case:
+    """`case` with its arguments of the dtype `old`, or all of them where none is, of another dtype."""
+    floats = any(a.dtype == old for a in case.args)
     unsigned = {"integers": "small", "all": "positive", "minus_one": "two"} if dtype in dtypes.UNSIGNED else {}
     return replace(case, args=tuple(replace(a, dtype=dtype, domain=unsigned.get(a.domain, a.domain))
-                                    if a.dtype == "float64" or not floats else a for a in case.args))
+                                    if a.dtype == old or not floats else a for a in case.args))
 
 
 def _wide(x: np.ndarray) -> np.ndarray:

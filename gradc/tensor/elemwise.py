@@ -52,11 +52,14 @@ def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
     op = _MAPS.get(fn)
     if op is None:
         op = _MAPS[fn] = ops.Map(fn)
-    if config.cast_policy != "custom" or (len(args) > 1 and any([a.__class__ is float for a in args])):
+    if config.cast_policy != "custom":
         return apply(op, *meeting(fn, args))
-    return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else
-                       number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
-                       for a in args])
+    made = [a if isinstance(a, Variable) and type(a.type) is TensorType else
+            number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
+            for a in args]
+    if float in map(type, args) and "float16" in [v.type.dtype for v in made]:
+        return apply(op, *meeting(fn, args))
+    return apply(op, *made)
 
 
 def _fold(fn: str, x: TensorLike, y: TensorLike, more: Sequence[TensorLike]) -> TensorVariable:
@@ -292,7 +295,8 @@ def _compared(fn: str, x: TensorLike, y: TensorLike) -> TensorVariable:
     result = elementwise(fn, x, y)
     assert result.owner is not None
     a, b = result.owner.inputs
-    if "uint64" not in (a.type.dtype, b.type.dtype) or not {a.type.dtype, b.type.dtype} & set(dtypes.SIGNED):
+    have = a.type.dtype, b.type.dtype
+    if "uint64" not in have or not set(have) & set(dtypes.SIGNED):
         return result
     if b.type.dtype == "uint64":
         fn, a, b = _MIRRORED.get(fn, fn), b, a

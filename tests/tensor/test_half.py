@@ -15,6 +15,7 @@ from gradc.graph.basic import Apply
 from gradc.graph.op import Op
 from gradc.ir.convert import to_program
 from gradc.ir.halves import in_floats
+from gradc.ir.interp import evaluate
 from gradc.ir.program import equations
 from tests.cases import CASES
 from tests.cases_base import Case
@@ -261,3 +262,33 @@ def test_every_function_in_c() -> None:
         for (case, _, outs), given in zip(part, values):
             wrong = agreement(case, given, [next(results) for _ in outs])
             assert wrong is None, (case.id, wrong)
+
+
+def _total(outputs: list[Any]) -> Any:
+    """The sum of all results."""
+    parts = [part for y in outputs for part in ((at.real(y), at.imag(y)) if y.dtype.startswith("complex") else (y,))]
+    return at.add(0, *[at.cast(part, "float32").sum() for part in parts if part.dtype.startswith("float")])
+
+
+@pytest.mark.nightly
+def test_every_gradient() -> None:
+    """float16, and what float64 gives for the same numbers."""
+    count = 0
+    for case, variables, outs in _cases():
+        if not case.differentiable() or case.name == "kaiser":       # the sum of a window's derivatives cancels
+            continue
+        values = case.sample()
+        slopes = at.grad(_total(outs), [variables[k] for k in case.differentiable()], disconnected_inputs="ignore")
+        exact = with_dtype(case, "float64", "float16")
+        doubles = exact.variables()
+        wanted = at.grad(_total(exact.outputs(doubles)), [doubles[k] for k in case.differentiable()],
+                         disconnected_inputs="ignore")
+        got = evaluate(in_floats(to_program(variables, slopes)), values)
+        wants = evaluate(to_program(doubles, wanted), [v.astype(x.dtype) for v, x in zip(values, doubles)])
+        for k, a, b in zip(case.differentiable(), got, wants):
+            assert a.dtype == variables[k].dtype
+            size = np.abs(b[np.isfinite(b)]).max(initial=0)
+            np.testing.assert_allclose(a.astype("float64"), b, rtol=4 * EPS, atol=1e-5 * size + 2.0**-24,
+                                       err_msg=case.id)
+        count += 1
+    assert count > 700

@@ -214,7 +214,7 @@ static void NAME(put_factors)(int64_t m, int64_t n, T *x, T *turned, T by, T *u,
     const int64_t k = m < n ? m : n, l = m < n ? n : m;
     int64_t rank = 0;
     NAME(descending)(k, l, x, s, u ? turned : NULL);
-    while (rank < k && s[rank] > 0)
+    while (rank < k && s[rank] > 1e-100)        /* rotations do not see what is smaller */
         ++rank;
     for (int64_t i = 0; u && i < rank; ++i)
         for (int64_t j = 0; j < l; ++j)

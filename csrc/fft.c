@@ -18,7 +18,9 @@
 enum {
     MOST_PASSES = 64,
     KEPT_PLANS = 16,            /* of each type, by each thread                               */
-    KEPT_BYTES = 128 << 20      /* which of them that were not used last may take             */
+    KEPT_BYTES = 128 << 20,     /* which of them that were not used last may take             */
+    SIDE_BYTES = 256 << 10,     /* what transforms side by side may take                      */
+    COLUMNS_GRAIN = 1 << 14     /* elements for which another thread pays                     */
 };
 
 /* ---- roots of unity */
@@ -196,6 +198,46 @@ static int64_t length_of_parts(int64_t count, int64_t m, int only, size_t bytes)
 
 static void keep_plans(void);
 
+/* ---- as many rows of so many elements, transposed */
+
+typedef double four __attribute__((vector_size(32), may_alias));
+typedef float eight __attribute__((vector_size(32), may_alias));
+typedef int64_t places_of_four __attribute__((vector_size(32)));
+typedef int32_t places_of_eight __attribute__((vector_size(32)));
+#ifdef __clang__
+#define PICK(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(type, a, b, ...) __builtin_shuffle(a, b, (places_of_##type){__VA_ARGS__})
+#endif
+
+static inline __attribute__((always_inline)) void gradc_turn_F64(double *rows)
+{
+    four *a = (four *)rows;
+    const four l01 = PICK(four, a[0], a[1], 0, 4, 2, 6), h01 = PICK(four, a[0], a[1], 1, 5, 3, 7);
+    const four l23 = PICK(four, a[2], a[3], 0, 4, 2, 6), h23 = PICK(four, a[2], a[3], 1, 5, 3, 7);
+    a[0] = PICK(four, l01, l23, 0, 1, 4, 5), a[2] = PICK(four, l01, l23, 2, 3, 6, 7);
+    a[1] = PICK(four, h01, h23, 0, 1, 4, 5), a[3] = PICK(four, h01, h23, 2, 3, 6, 7);
+}
+
+static inline __attribute__((always_inline)) void gradc_turn_F32(float *rows)
+{
+    eight *a = (eight *)rows, b[8];
+    for (int k = 0; k < 8; k += 2) {                    /* pairs of rows, then of pairs, then of halves */
+        b[k] = PICK(eight, a[k], a[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        b[k + 1] = PICK(eight, a[k], a[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int k = 0; k < 8; k += 4)
+        for (int half = 0; half < 2; ++half) {
+            a[k + 2 * half] = PICK(eight, b[k + half], b[k + 2 + half], 0, 1, 8, 9, 4, 5, 12, 13);
+            a[k + 2 * half + 1] = PICK(eight, b[k + half], b[k + 2 + half], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int k = 0; k < 4; ++k) {
+        const eight low = PICK(eight, a[k], a[k + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        a[k + 4] = PICK(eight, a[k], a[k + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        a[k] = low;
+    }
+}
+
 #define FFT 1
 #define U T
 #define T double
@@ -203,6 +245,7 @@ static void keep_plans(void);
 #include "fft_passes.h"
 #include "fft_template.h"
 #include "fft_routines.h"
+#include "fft_lanes.h"
 #include "dct_template.h"
 #include "convolve_template.h"
 
@@ -214,6 +257,7 @@ static void keep_plans(void);
 #include "fft_passes.h"
 #include "fft_template.h"
 #include "fft_routines.h"
+#include "fft_lanes.h"
 #include "dct_template.h"
 #include "convolve_template.h"
 

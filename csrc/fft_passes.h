@@ -8,10 +8,19 @@
  * s = 1, and its inner loop is over p; the last has m = 1, and no roots.  w: for each j >= 1 the m real parts, then the
  * m imaginary ones. */
 
+enum { NAME(LANES) = 32 / (int)sizeof(T), NAME(PAIRS) = NAME(LANES) / 2 };
+typedef T NAME(lanes) __attribute__((vector_size(32), aligned(sizeof(T)), may_alias));
 typedef struct NAME(pair) {
     T r, i;
 } NAME(pair);
-#define C NAME(pair)
+typedef struct NAME(pairs) {
+    NAME(lanes) r, i;
+} NAME(pairs);
+
+/* Complex numbers, each a C: a pair, or pairs of vectors.  E: their parts. */
+#define ONE_BY_ONE typedef T E; typedef NAME(pair) C;
+#define IN_VECTORS typedef NAME(lanes) E; typedef NAME(pairs) C;
+#define PART(p) *(const E *)(p)
 #define PLUS(a, b) ((C){(a).r + (b).r, (a).i + (b).i})
 #define MINUS(a, b) ((C){(a).r - (b).r, (a).i - (b).i})
 #define TIMES(a, f) ((C){(a).r * (f), (a).i * (f)})
@@ -22,7 +31,7 @@ typedef struct NAME(pair) {
     a0 = PLUS(b0, b1), a1 = MINUS(b0, b1);
 #define BUTTERFLY_3 \
     const C b1 = PLUS(a1, a2), b2 = TIMES(TURNED(MINUS(a1, a2)), (T)0.86602540378443864676); \
-    const C b0 = {a0.r - b1.r / 2, a0.i - b1.i / 2}; \
+    const C b0 = {a0.r - b1.r * (T)0.5, a0.i - b1.i * (T)0.5}; \
     a0 = PLUS(a0, b1), a1 = PLUS(b0, b2), a2 = MINUS(b0, b2);
 #define BUTTERFLY_4 \
     FOUR(b, a0, a1, a2, a3) \
@@ -69,27 +78,38 @@ typedef struct NAME(pair) {
 #define REST_7(EACH) REST_5(EACH) EACH(5) EACH(6)
 #define REST_8(EACH) REST_7(EACH) EACH(7)
 
-#define LOAD(k) C a##k = {xr[q + s * (p + m * k)], xi[q + s * (p + m * k)]};
+#define LOAD(k) C a##k = {PART(xr + q + s * (p + m * k)), PART(xi + q + s * (p + m * k))};
 #define LOAD_FIRST(k) C a##k = {xr[p + m * k], xi[p + m * k]};
 #define LOAD_COMPLEX(k) C a##k = {x[2 * (p + m * k)], sign * x[2 * (p + m * k) + 1]};
-#define LOAD_LAST(k) C a##k = {xr[q + s * k], xi[q + s * k]};
+#define LOAD_LAST(k) C a##k = {PART(xr + q + s * k), PART(xi + q + s * k)};
 #define ROOT(k) const T wr##k = w[2 * m * (k - 1) + p], wi##k = w[2 * m * (k - 1) + m + p];
 #define TIMES_ROOT(k) a##k = (C){a##k.r * wr##k - a##k.i * wi##k, a##k.r * wi##k + a##k.i * wr##k};
-#define STORE(k) yr[q + s * (radix * p + k)] = a##k.r, yi[q + s * (radix * p + k)] = a##k.i;
+#define STORE(k) *(E *)(yr + q + s * (radix * p + k)) = a##k.r, *(E *)(yi + q + s * (radix * p + k)) = a##k.i;
 #define STORE_FIRST(k) yr[radix * p + k] = a##k.r, yi[radix * p + k] = a##k.i;
-#define STORE_LAST(k) yr[q + s * k] = a##k.r, yi[q + s * k] = a##k.i;
+#define STORE_LAST(k) *(E *)(yr + q + s * k) = a##k.r, *(E *)(yi + q + s * k) = a##k.i;
 #define STORE_COMPLEX(k) y[2 * (q + s * k)] = f * a##k.r, y[2 * (q + s * k) + 1] = g * a##k.i;
 
 #define ALWAYS static inline __attribute__((always_inline))
 
 #define FIRST_LOOP(R, load) \
     enum { radix = R }; \
+    typedef NAME(pair) C; \
     for (int64_t p = 0; p < m; ++p) { \
         load(0) REST_##R(load) REST_##R(ROOT) \
         BUTTERFLY_##R \
         REST_##R(TIMES_ROOT) \
         STORE_FIRST(0) REST_##R(STORE_FIRST) \
     }
+
+#define ROW_MIDDLE(R) \
+    LOAD(0) REST_##R(LOAD) \
+    BUTTERFLY_##R \
+    REST_##R(TIMES_ROOT) \
+    STORE(0) REST_##R(STORE)
+#define ROW_LAST(R) \
+    LOAD_LAST(0) REST_##R(LOAD_LAST) \
+    BUTTERFLY_##R \
+    STORE_LAST(0) REST_##R(STORE_LAST)
 
 /* Passes of radix R: the first, of split data and of complex numbers (sign = -1: conjugates); one between; the last, to
  * split data and to complex numbers, of which the real parts are multiplied by f and the imaginary ones by g. */
@@ -110,11 +130,14 @@ ALWAYS void NAME(rows_##R)(int64_t m, int64_t s, const T *restrict xr, const T *
     enum { radix = R }; \
     for (int64_t p = 0; p < m; ++p) { \
         REST_##R(ROOT) \
-        for (int64_t q = 0; q < s; ++q) { \
-            LOAD(0) REST_##R(LOAD) \
-            BUTTERFLY_##R \
-            REST_##R(TIMES_ROOT) \
-            STORE(0) REST_##R(STORE) \
+        int64_t q = 0; \
+        for (; q + NAME(LANES) <= s; q += NAME(LANES)) { \
+            IN_VECTORS \
+            ROW_MIDDLE(R) \
+        } \
+        for (; q < s; ++q) { \
+            ONE_BY_ONE \
+            ROW_MIDDLE(R) \
         } \
     } \
 } \
@@ -131,14 +154,19 @@ static GRADC_CLONES void NAME(middle_##R)(int64_t m, int64_t s, const T *restric
 static GRADC_CLONES void NAME(last_##R)(int64_t s, const T *restrict xr, const T *restrict xi, T *restrict yr, \
                                         T *restrict yi) \
 { \
-    for (int64_t q = 0; q < s; ++q) { \
-        LOAD_LAST(0) REST_##R(LOAD_LAST) \
-        BUTTERFLY_##R \
-        STORE_LAST(0) REST_##R(STORE_LAST) \
+    int64_t q = 0; \
+    for (; q + NAME(LANES) <= s; q += NAME(LANES)) { \
+        IN_VECTORS \
+        ROW_LAST(R) \
+    } \
+    for (; q < s; ++q) { \
+        ONE_BY_ONE \
+        ROW_LAST(R) \
     } \
 } \
 static GRADC_CLONES void NAME(give_##R)(int64_t s, T f, T g, const T *restrict xr, const T *restrict xi, T *restrict y) \
 { \
+    ONE_BY_ONE \
     for (int64_t q = 0; q < s; ++q) { \
         LOAD_LAST(0) REST_##R(LOAD_LAST) \
         BUTTERFLY_##R \
@@ -156,6 +184,7 @@ PASSES(8)
 static GRADC_CLONES void NAME(odd)(int64_t radix, int64_t m, int64_t s, T *restrict xr, T *restrict xi,
                                    T *restrict yr, T *restrict yi, const T *restrict w, const T *restrict root)
 {
+    typedef NAME(pair) C;
     const int64_t half = radix / 2, row = s * m;
     for (int64_t p = 0; p < m; ++p) {
         T *restrict fr = xr + s * p, *restrict fi = xi + s * p, *restrict zr = yr + s * radix * p,

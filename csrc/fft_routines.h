@@ -38,7 +38,7 @@ static int NAME(of_real)(int64_t n, const T *x, T f, T ends, T *y)
         y[1] = y[2 * h + 1] = 0;
         y[2 * h] *= ends;
     } else {
-        const NAME(plan) *p = NAME(plan_of)(n);
+        NAME(plan) *p = NAME(plan_of)(n);
         if (!p)
             return 0;
         const int64_t apart = NAME(base)(p)->apart;

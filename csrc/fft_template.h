@@ -9,6 +9,8 @@ typedef struct NAME(plan) {
     } pass[MOST_PASSES];
     T *buffer[2];                       /* n real parts, n imaginary ones from `apart` on */
     int64_t apart;
+    T *side;                            /* the same for several transforms at once (fft_lanes.h); NULL until needed */
+    int64_t side_apart, side_lanes;
     T *table[TABLES];                   /* what data of some form take; NULL until needed */
     struct NAME(plan) *longer;          /* Bluestein: the transform by which it convolves */
     T *chirp, *kernel;
@@ -25,6 +27,7 @@ static void NAME(free_plan)(NAME(plan) *p)
         free(p->pass[k].root);
     }
     free(p->buffer[0]);
+    free(p->side);
     for (int k = 0; k < TABLES; ++k)
         free(p->table[k]);
     free(p->chirp);
@@ -210,7 +213,7 @@ static void NAME(conjugate)(int64_t n, T *zi)
 }
 
 /* The plan that has the buffers. */
-static const NAME(plan) *NAME(base)(const NAME(plan) *p)
+static NAME(plan) *NAME(base)(NAME(plan) *p)
 {
     return p->longer ? p->longer : p;
 }

@@ -79,19 +79,21 @@ void gradc_sgemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, floa
     int gradc_##name##_F64(gradc_frame *, int, const void *const *, const int64_t *, void *const *);
 GRADC_OF_FLOATS(GRADC_DECLARED)
 
-/* A routine for `count` matrices of a batch at once, at most GRADC_SIDE_BY_SIDE of them; steps: bytes from the arrays of
- * one to those of the next, of arguments, then of results.  Returns 0, and leaves results alone, if they are too large
- * or one of them fails. */
-enum { GRADC_SIDE_BY_SIDE = 4, GRADC_SIDE_ROWS = 8 };       /* ROWS: up to which that takes less time */
+/* A routine for `count` indices of a batch at once, at most GRADC_SIDE_BY_SIDE matrices (GRADC_ROWS_<type> rows that are
+ * transformed); steps: bytes from the arrays of one to those of the next, of arguments, then of results.  Returns 0, and
+ * leaves results alone, if they are too large or one of them fails. */
+enum { GRADC_SIDE_BY_SIDE = 4, GRADC_SIDE_ROWS = 8 };       /* ROWS: of matrices, up to which that takes less time */
+enum { GRADC_ROWS_F64 = 4, GRADC_ROWS_F32 = 8 };
 typedef int (*gradc_side)(int64_t count, const void *const *in, const int64_t *numbers, void *const *out,
                           const int64_t *steps);
 #define GRADC_HAVE_SIDE(ROW) \
     ROW(SOLVE_TRIANGULAR) ROW(CHOLESKY) ROW(CHOLESKY_BACK) ROW(CHOLESKY_SOLVE) ROW(LU) ROW(LU_SOLVE) ROW(LU_INVERSE) \
     ROW(EIGH) ROW(EIGVALSH) ROW(SVD) ROW(SVDVALS)
+#define GRADC_HAVE_ROWS(ROW) ROW(FFT) ROW(RFFT) ROW(IRFFT)
 #define GRADC_DECLARED_SIDE(name) \
     int gradc_##name##_SIDE_F32(int64_t, const void *const *, const int64_t *, void *const *, const int64_t *); \
     int gradc_##name##_SIDE_F64(int64_t, const void *const *, const int64_t *, void *const *, const int64_t *);
-GRADC_HAVE_SIDE(GRADC_DECLARED_SIDE)
+GRADC_HAVE_SIDE(GRADC_DECLARED_SIDE) GRADC_HAVE_ROWS(GRADC_DECLARED_SIDE)
 
 /* sort.c ------------------------------------------------------------------------------------------------- */
 

@@ -84,6 +84,7 @@ EXACT_SPECIAL: dict[str, Callable[..., Any]] = {
     "logaddexp2": lambda x, y: mpmath.log(mpf(2) ** x + mpf(2) ** y, 2),
     "ndtr": mpmath.ncdf, "log_ndtr": log_normal_cdf, "ndtri": normal_quantile,
     "log_ndtr_slope": lambda x: mpmath.npdf(x) / mpmath.ncdf(x),
+    "log_ndtr_bend": lambda x: -(h := mpmath.npdf(x) / mpmath.ncdf(x)) * (x + h),
     "dawsn": dawson, "dawsn_slope": lambda x: 1 - 2 * x * dawson(x),
     "zeta": lambda s, q: mpmath.zeta(s, q),
     "gammainc": lower, "gammaincc": upper, "gamma_density": gamma_pdf,
@@ -94,6 +95,7 @@ EXACT_SPECIAL: dict[str, Callable[..., Any]] = {
     "betainc_slope": lambda a, b, x, da: _by(da, derivative(beta_cdf, 1, 0, 0), derivative(beta_cdf, 0, 1, 0))(a, b, x),
     "betainc_curvature": lambda a, b, x, da, by: derivative(
         beta_cdf, int(da) + int(by), 2 - int(da) - int(by), 0)(a, b, x),
+    "exp_difference": lambda x, y, d: mpmath.exp(x if d > 0 else y) * -mpmath.expm1(-abs(d)) * mpmath.sign(d),
     "xlogy": lambda x, y: x * mpmath.log(y), "xlog1py": lambda x, y: x * mpmath.log1p(y),
     "entr": lambda x: -x * mpmath.log(x), "log_ratio": lambda x, y: mpmath.log(x / y),
     "rel_entr": lambda x, y: x * mpmath.log(x / y), "kl_div": lambda x, y: x * mpmath.log(x / y) - x + y,

@@ -63,15 +63,30 @@ def _erfc(x: Any) -> Any:
         mpmath.erfc(x)
 
 
+def _normal_slope(x: Any) -> Any:
+    return 2 * _exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) / _erfc(-x / mpmath.sqrt(2)) if x > 0 else \
+        mpmath.sqrt(2 / mpmath.pi) / _erfcx(-x / mpmath.sqrt(2))
+
+
+def _normal_bend(x: Any) -> Any:
+    if x < -1e20:
+        return -1 + 1 / x**2
+    return -_normal_slope(x) * (x + _normal_slope(x))
+
+
 ROWS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "true_divide": _divide,
     "neg": lambda x: -x, "abs": abs, "square": lambda x: x * x, "reciprocal": lambda x: _divide(mpmath.mpf(1), x),
     "sqrt": lambda x: mpmath.nan if x < 0 else mpmath.sqrt(x), "pow": _power, "exp": _exp,
+    "exp_difference": lambda x, y, d: mpmath.sign(d) * _exp(x if d > 0 else y) * (
+        -mpmath.expm1(-abs(d)) if abs(d) < 1 else 1 - _exp(-abs(d))),
     "expm1": lambda x: mpmath.expm1(x) if abs(x) < 1 else _exp(x) - 1, "log": _log, "log1p": _log1p,
     "sigmoid": lambda x: 1 / (1 + _exp(-x)), "softplus": lambda x: max(x, 0) + _log1p(_exp(-abs(x))),
     "log1mexp": lambda x: _log(1 - _exp(x)), "log_cosh": lambda x: _log((_exp(x) + _exp(-x)) / 2),
     "logaddexp": lambda x, y: max(x, y) + _log1p(_exp(-abs(x - y))), "tanh": _tanh,
     "erf": lambda x: 1 - _erfc(x), "erfc": _erfc, "log_erfc": lambda x: _log(_erfc(x)),
+    "ndtr": lambda x: _erfc(-x / mpmath.sqrt(2)) / 2, "log_ndtr": lambda x: _log(_erfc(-x / mpmath.sqrt(2)) / 2),
+    "log_ndtr_slope": _normal_slope, "log_ndtr_bend": _normal_bend,
     "erfcx": _erfcx, "softsign": lambda x: x / (1 + abs(x)),
     "times_complement": lambda x: x * (1 - x), "one_minus_square": lambda x: (1 - x) * (1 + x),
     "sech_squared": lambda x: 4 * _exp(-2 * abs(x)) / (1 + _exp(-2 * abs(x))) ** 2,

@@ -1,7 +1,8 @@
 """Products of exponentials, as they are written in any order and by any function: what stable forms are made from.
 
     E(u) = exp(u)       L = the sum of c exp(u)          D = a exp(u) - b exp(w)
-    Q(u) = sigmoid(u)   S = the sum of exp(u) along axes, put back in place     C(u) = erfc(u)
+    Q(u) = sigmoid(u)   S = the sum of exp(u) along axes, put back in place
+    C(u) = erfc(u)      X(u) = erfcx(u)     N(u) = ndtr(u)
 
 in powers, with exponents that are `Linear`.  sinh, cosh, expm1 and powers of a number are such, too; G is a sum of
 positive terms of which some are sums along axes.  All but D are positive.
@@ -21,7 +22,7 @@ from gradc.ir.exponents import CONTRACT, DEPTH, FOLD, REORDER, E, Exponents, Lin
 from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
-SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "expm1", "sinh", "cosh"})
+SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "erfcx", "ndtr", "expm1", "exp_difference", "sinh", "cosh"})
 SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
                       REORDER})
@@ -128,6 +129,10 @@ class Reader(Exponents[E]):
                 found = self.combined(fn, args, depth - 1)
                 if found is not None:
                     return found
+            case "add" | "sub":
+                tail = self._tail(v, depth - 1)
+                if tail is not None:
+                    return tail
         key, sign = self._factor(v, fn, args, depth)
         if key is not None:
             if sign > 0:
@@ -166,10 +171,12 @@ class Reader(Exponents[E]):
                     return ("E", self.linear(args[1]).times(math.log(base))), 1
             case "sigmoid":
                 return ("Q", self.linear(args[0])), 1
-            case "erfc":
-                return ("C", self.linear(args[0])), 1
+            case "erfc" | "erfcx" | "ndtr":
+                return ({"erfc": "C", "erfcx": "X", "ndtr": "N"}[fn], self.linear(args[0])), 1
             case "expm1":
                 return ("D", ((1.0, self.linear(args[0])), (1.0, zero))), 1
+            case "exp_difference":
+                return ("D", ((1.0, self.linear(args[0])), (1.0, self.linear(args[1])))), 1
             case "sinh" | "cosh":
                 u = self.linear(args[0])
                 key = "D" if fn == "sinh" else "L", ((0.5, u), (0.5, u.times(-1)))
@@ -181,6 +188,39 @@ class Reader(Exponents[E]):
             case exponents.FOLD | exponents.REORDER:
                 return self._reduced(v), 1
         return None, 1
+
+    def _tail(self, v: E, depth: int) -> Product[E] | None:
+        """a + b erf(u), a - b erfc(u) / 2 and a - b ndtr(u) with b = a or -a: the tail of the other side."""
+        terms = self.terms(v)
+        if len(terms) != 2 or depth <= 0:
+            return None
+        for (sign, a), (other, u) in (terms, terms[::-1]):
+            whole = self.number(a)
+            if whole is None or sign < 0 or not whole > 0:
+                continue
+            p = self.product(u, depth)
+            share = other * p.sign / whole
+            found: Key | None = None
+            for w, perm, n in p.rest:
+                number = self.number(w)
+                fn, args = self.row(w)
+                if number:
+                    share *= number**n
+                elif fn == "erf" and n == 1 and perm is None and found is None and not p.factors:
+                    found = ("erf", self.linear(args[0]))
+                else:
+                    return None
+            if found is None and len(p.factors) == 1:
+                found, n = next(iter(p.factors.items()))
+                found = found if n == 1 else None
+            if found is not None:
+                letter, x = found[:2]
+                if letter == "erf" and abs(share) == 1:
+                    return Product(1, {("C", x.times(-share)): 1}, [(a, None, 1)])
+                if share == {"C": -0.5, "N": -1}.get(letter):
+                    half = [(self.const(0.5), None, 1)] if letter == "C" else []
+                    return Product(1, {(letter, x.times(-1)): 1}, [(a, None, 1), *half])
+        return None
 
     def terms(self, v: E) -> list[tuple[int, E]]:
         """v as a sum of (sign, expression)."""
@@ -258,6 +298,8 @@ class Reader(Exponents[E]):
             fn, args = self.row(v)
         if fn == "erf":
             return "C", self.linear(args[0]).times(-sign)
+        if fn == "ndtr" and sign < 0:
+            return "N", self.linear(args[0]).times(-1)
         if sign < 0 and fn in ("sigmoid", "true_divide", "reciprocal", "pow"):
             p = self.product(v, depth - 1)
             p = self.merged(p) or p

@@ -50,6 +50,11 @@ class Linear:
         """factor * self."""
         return Linear({atom: c * factor for atom, c in self.terms.items()}, self.const * factor)
 
+    def snapped(self) -> Linear:
+        """self with integers for coefficients that are so but for rounding: sqrt(2) * sqrt(1/2) is 1."""
+        return Linear({a: float(round(c)) if abs(c - round(c)) < 1e-15 else c for a, c in self.terms.items()},
+                      self.const)
+
     def square(self) -> Linear:
         """self**2, as a multiple of the square of a combination whose first coefficient is 1."""
         if not self.terms:

@@ -41,8 +41,11 @@ class Merge(Generic[E]):
                     self.difference(key, n)
                 case "S" if n < 0:
                     self.softmax(key, n)
-                case "C":
+                case "C" | "N":
                     self.tail(key, n)
+                case "X" if n < 0 and forms.opens:      # second derivatives of 1 / erfcx(x) cancel
+                    self.number *= _power(math.pi / 2, -n / 2)
+                    self.replace(key, n, (("hazard", key[1].times(-math.sqrt(2))), -n))
                 case "G" if n < 0:
                     self.log(key, n)
 
@@ -157,8 +160,9 @@ class Merge(Generic[E]):
             self.replace(key, -k, (("softmax", *key[1:]), k))
 
     def tail(self, key: Key, n: int) -> None:
-        """exp(-x**2) / erfc(x), exp(x**2) erfc(x): erfcx."""
-        square = key[1].square()
+        """exp(-x**2) / erfc(x), exp(x**2) erfc(x): erfcx; the same with exp(x**2 / 2) and ndtr(-x)."""
+        letter, u = key
+        square = u.square() if letter == "C" else u.square().times(0.5)
         if len(square.terms) != 1:
             return
         (atom, c), = square.terms.items()
@@ -170,7 +174,15 @@ class Merge(Generic[E]):
             if abs(left.terms.get(atom, 0.0)) <= off * c:
                 left = Linear({a: v for a, v in left.terms.items() if a != atom}, left.const)
             self.exponent = left
-            made = ("X", key[1]) if n > 0 else ("mills", key[1], gauss)
+            x = u if letter == "N" else u.times(-math.sqrt(2)).snapped()
+            if n > 0:
+                made: Key = ("X", u if letter == "C" else u.times(-math.sqrt(0.5)))
+                self.number *= 1 if letter == "C" else 0.5
+            elif gauss == x.square().times(-0.5):
+                made = ("hazard", x)
+                self.number *= math.sqrt(math.pi / 2) if letter == "C" else math.sqrt(2 * math.pi)
+            else:
+                made = ("mills", u, gauss)
             self.replace(key, n, (made, 1))
 
     def log(self, key: Key, n: int) -> None:

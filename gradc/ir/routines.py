@@ -26,7 +26,7 @@ from gradc.record import record
 
 Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes, after the batch; an argument has them all or none
-GENERIC = {"float": dtypes.FLOATS, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
+GENERIC = {"float": dtypes.WIDE, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
            "complex": dtypes.COMPLEX}
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
@@ -215,7 +215,7 @@ def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.bincount(x, minlength=shape[0])
 
 
-def _drawn(name: str) -> Callable[..., list[Any]]:
+def _drawn(name: str) -> Callable[..., list[object]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
 
@@ -281,8 +281,8 @@ def _factors(name: str, signature: str, gives: int, value: Callable[..., object]
 def _transform(name: str, signature: str, takes: str, gives: str, value: Callable[..., object], c: str,
                options: tuple[int, ...]) -> Routine:
     """A transform of one axis, times a factor."""
-    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options, cost=("16", "n"),
-                   works=True)
+    return Routine(name, signature, (takes, "float"), (gives,), value, c, ("C", "C"), options,
+                   overwrites=0 if takes == gives else None, cost=("16", *parsed(signature)[0][0]), works=True)
 
 
 _LU = ("float", "int64", "float")       # the factors of a matrix, the interchanges, and the matrix, of which it derives
@@ -382,6 +382,10 @@ _ROWS = (
     Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("float",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
             faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),
     *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
+      for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
+    # of each column of a matrix
+    *[_transform(f"{name}_columns", "(n,k),()->(n,k)", "complex", "complex", transforms.of_columns(value),
+                 "fft_columns", (int(inverse),))
       for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],
     *[_transform(name, "(n),()->(...)", *dtypes_, value, c, (ends,))
       for name, dtypes_, value, c, ends in (

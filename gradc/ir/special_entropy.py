@@ -1,10 +1,14 @@
-"""Logarithms beside products and quotients (entropies), logit and sinc, written once as `scalar_code` says."""
+"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials.
+
+Written once, as `scalar_code` says.
+"""
 
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, both, either, fabs, floor, log, log1p, select
+from gradc.ir.scalar_math import Real, both, copysign, either, exp, expm1, fabs, floor, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
+from gradc.ir.special_incomplete import log1pmx
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -30,6 +34,12 @@ def entr(x: Real) -> Real:
 
 
 @branch_free
+def exp_difference(x: Real, y: Real, d: Real) -> Real:
+    """exp(x) - exp(y) for d = x - y, which is given as it may be known without rounding; the larger one is outside."""
+    return copysign(exp(select(d > 0, x, y)) * expm1(-fabs(d)), d)
+
+
+@branch_free
 def log_ratio(x: Real, y: Real) -> Real:
     """log(x/y), without overflow of the quotient, and accurate where x is about y."""
     ratio = x / y
@@ -51,18 +61,14 @@ def rel_entr(x: Real, y: Real) -> Real:
 def kl_div(x: Real, y: Real) -> Real:
     """x log(x/y) - x + y for positive x and y, y for x = 0 and y >= 0, else inf; nan of nan.
 
-    Where x is about y it is y ((1 + t) log(1 + t) - t), t = (x - y)/y, by the power series of that.
+    Where x is about y it is y ((1 + t) (log(1 + t) - t) + t**2), t = (x - y)/y.
     """
     if x != x or y != y:
         return NAN
     if x > 0 and y > 0:
         t = (x - y) / y
         if fabs(t) < 0.2:
-            total, power = 0.0, t * t
-            for k in range(2, 26):
-                total += power / (k * (k - 1))
-                power *= -t
-            return y * total
+            return y * ((1 + t) * log1pmx(t) + t * t)
         return x * log_ratio(x, y) - x + y
     return y if x == 0 and y >= 0 else INFINITY
 

@@ -4,9 +4,9 @@
     exp(x) / (1 + exp(x)), a / (1 + exp(x))**2, ...                    products of sigmoids
     exp(x) / (exp(x) + exp(2 * x) + 3)  1 / (1 + exp(x) + 3 exp(-x)): each exponent less that of the numerator
     (exp(x) - exp(-x)) / (exp(x) + exp(-x))                            tanh
-    exp(-x**2) / erfc(x)                1 / erfcx(x)
+    exp(-x**2) / erfc(x), of ndtr too   1 / erfcx(x), the hazard function
     log of products of these, of sums and differences of exponentials  logsumexp, softplus, logaddexp, log1mexp
-    log of erfc, of 1 - erf, 1 + erf; of cosh                          log_erfc; log_cosh
+    log of erfc, of 1 - erf, 1 + erf; ndtr; cosh                       log_erfc; log_ndtr; log_cosh
 
 A product is changed only where two of its factors can be infinite, or 0, in opposite directions at once; what its
 factors are used for elsewhere is not asked.  No variable disappears from a product, so that nan stays nan.
@@ -48,7 +48,13 @@ class Forms(Weighted[E]):
             left, right = [self.merged(p) or p for p in map(self.product, args)]
             if left.times(right if fn == "mul" else right.power(-1)).factors == made.factors:
                 return None
-        return self.built(made)
+        built = self.built(made)
+        if built is None or self.product(built).factors == whole.factors:   # sinh
+            return None
+        if any([key[0] == "hazard" for key in made.factors]):
+            self._products[built] = made        # so that the log of it is seen through
+            self._seeds[built] = True
+        return built
 
     # --------------------------------------------------------------------------------------------- algebra
 
@@ -61,7 +67,7 @@ class Forms(Weighted[E]):
     def _merged(self, p: Product[E]) -> Product[E] | None:
         if len(p.factors) == 1:
             (letter, *rest), n = next(iter(p.factors.items()))
-            if letter != "L" or n > 0 or not (is_logistic(rest[0]) or is_mirrored(rest[0])):
+            if letter not in "LX" or n > 0 or not (letter == "X" or is_logistic(rest[0]) or is_mirrored(rest[0])):
                 return None
         m = Merge(self, p)
         made = m.result() if m.changed else None
@@ -126,6 +132,8 @@ class Forms(Weighted[E]):
                 return self.map("sigmoid", self.variable(u))
             case "C" | "X":
                 return self.map("erfc" if letter == "C" else "erfcx", self.variable(u))
+            case "N" | "hazard":
+                return self.map("ndtr" if letter == "N" else "log_ndtr_slope", self.variable(u))
             case "T":
                 return self.map("tanh", self.variable(u))
             case "L":
@@ -165,10 +173,13 @@ class Forms(Weighted[E]):
         if not u.terms:
             return self.map("neg", self._difference(second, first))
         delta = (u - w) + Linear(const=math.log(a / b))
-        if w.terms and u.along(w) < 0:          # 2 sqrt(ab) exp((u + w) / 2) sinh((u - w) / 2)
-            middle = (u + w).times(0.5)
+        middle = (u + w).times(0.5)
+        if w.terms and not middle.terms:        # 2 sqrt(ab) exp((u + w) / 2) sinh((u - w) / 2)
             outer = self._term(2 * math.sqrt(a * b), middle)
             inner = self.map("sinh", self.variable(delta.times(0.5)))
+        elif w.terms:
+            both = [self.variable(v + Linear(const=math.log(c))) for c, v in (first, second)]
+            return self.map("exp_difference", *both, self.variable(delta))
         else:
             outer, inner = self._term(b, w), self.map("expm1", self.variable(delta))
         return inner if self.number(outer) == 1 else self.map("mul", outer, inner)
@@ -215,12 +226,6 @@ class Forms(Weighted[E]):
         if fn in ("mul", "true_divide") and not p.rest:             # all of it cancels, but nan has to stay
             logs = [log for a in args if (log := self.log(a, depth - 1)) is not None]
             return None if len(logs) < len(args) else self.map("add" if fn == "mul" else "sub", *logs)
-        if fn == "sub" and self.number(args[0]) == 1:
-            q = self.product(args[1], depth)            # 1 - erfc(x) / 2 = erfc(-x) / 2
-            if q.sign > 0 and len(q.rest) == 1 and q.rest[0][2] == 1 and self.number(q.rest[0][0]) == 0.5 \
-                    and [(key[0], n) for key, n in q.factors.items()] == [("C", 1)]:
-                x = next(iter(q.factors))[1]
-                return self.log_of_product(Product(1, {("C", x.times(-1)): 1}, q.rest), v.type.dtype, depth)
         return self.log_of_terms(self.terms(v), depth) if fn in ("add", "sub") else None
 
     def log_of_product(self, p: Product[E], dtype: str, depth: int) -> E | None:
@@ -229,7 +234,7 @@ class Forms(Weighted[E]):
         if made.sign < 0 or all([key[0] == "S" and self.is_shifted(key[1]) for key in made.factors]):
             return None
         terms: list[tuple[E, int]] = []
-        made = self._scaled(made)
+        made = self._scaled(self._halved(made))
         for key, n in made.factors.items():
             term = self.log_of_factor(key, n, depth)
             if term is None:
@@ -245,6 +250,16 @@ class Forms(Weighted[E]):
             else:
                 terms.append((self.const(math.log(number)), n))
         return self._combined(terms)
+
+    def _halved(self, p: Product[E]) -> Product[E]:
+        """p with erfc(x) / 2 as ndtr: its log is near 0 for x far below 0."""
+        keys = [key for key, n in p.factors.items() if key[0] == "C" and n == 1]
+        half = [k for k, (v, perm, n) in enumerate(p.rest) if self.number(v) == 0.5 and n == 1]
+        if len(keys) != 1 or not half:
+            return p
+        factors = {("N", key[1].times(-math.sqrt(2)).snapped()) if key is keys[0] else key: n
+                   for key, n in p.factors.items()}
+        return Product(p.sign, factors, p.rest[:half[0]] + p.rest[half[0] + 1:])
 
     def _scaled(self, p: Product[E]) -> Product[E]:
         """p with its numbers inside a sum of exponentials, where it has one: log((exp(x) + exp(-x)) / 2) is 0 at 0."""
@@ -276,17 +291,18 @@ class Forms(Weighted[E]):
                 return self._log_of_difference(*u), n
             case "Q":
                 return self.map("softplus", self.variable(u.times(-1))), -n
-            case "C" | "X":
-                log = self.map("log_erfc", self.variable(u))
-                return (log if letter == "C" else self.map("add", log, self.variable(u.square()))), n
+            case "C" | "N":
+                return self.map("log_erfc" if letter == "C" else "log_ndtr", self.variable(u)), n
+            case "X" | "mills":
+                return self._log_of_erfcx(u), n if letter == "X" else -n
+            case "hazard":
+                log = self._log_of_erfcx(u.times(-math.sqrt(0.5)))
+                return self.map("sub", self.const(math.log(2 / math.pi) / 2), log), n
             case "G":
                 log_of_sum = self.log_of_terms(self.terms(u), depth)
                 if log_of_sum is None:
                     return None
                 return build.reorder(self, log_of_sum, rest[0]), n
-            case "mills":
-                log = self.map("add", self.map("log_erfc", self.variable(u)), self.variable(u.square()))
-                return log, -n
             case "H":
                 return self.map("log_cosh", self.variable(u)), n
             case "softmax":
@@ -303,6 +319,15 @@ class Forms(Weighted[E]):
                     made = self.map("add", m, self.map("log", total))
                 return build.reorder(self, made, rest[1]), n
         return None         # tanh has no sign
+
+    def _log_of_erfcx(self, u: Linear) -> E:
+        """log(erfcx(u)): log_erfc(u) + u**2, but where that cancels, by the slope of log_ndtr."""
+        v, one = self.variable(u), self.const(1)
+        below = self.map("minimum", v, one)
+        near = self.map("add", self.map("log_erfc", below), self.map("square", below))
+        slope = self.map("log_ndtr_slope", self.map("mul", self.const(-math.sqrt(2)), self.map("maximum", v, one)))
+        far = self.map("sub", self.const(math.log(2 / math.pi) / 2), self.map("log", slope))
+        return self.map("switch", self.map("gt", v, one), far, near)
 
     def _log_of_exponentials(self, terms: Terms) -> E:
         """log of a sum of multiples of exponentials."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray
 Shape = tuple[int, ...]
 
 
@@ -21,6 +21,11 @@ def fft(x: Array, factor: Array) -> Array:
 
 def ifft(x: Array, factor: Array) -> Array:
     return np.asarray(np.fft.ifft(x) * (len(x) * factor), x.dtype) if x.size else x
+
+
+def of_columns(transform: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """`transform` of each column of a matrix."""
+    return lambda x, factor: np.stack([transform(c, factor) for c in x.T], 1) if x.size else x
 
 
 def _precise(x: Array) -> Any:

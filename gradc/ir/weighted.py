@@ -148,7 +148,19 @@ class Weighted(Reader[E]):
         if found is None:
             return None
         p, axes = self.weights(found.softmax), found.softmax.axes
-        return self.centred(found.first, p, axes, found.less) if found.centred else self.spread(found.first, p, axes)
+        if found.centred:
+            return self.centred(found.first, p, axes, found.less)
+        w = self._weighted(found.first, found.softmax)      # p * w - p * sum(p * w): not with the products rounded
+        return self.spread(found.first, p, axes) if w is None else self.map("mul", p, self.centred(w, p, axes))
+
+    def _weighted(self, first: E, softmax: Softmax) -> E | None:
+        """w of `first` = p * w."""
+        p = self.product(first)
+        sums = [key for key, n in p.factors.items() if key[0] == "S" and n == -1 and key[1:3] == softmax]
+        if len(p.factors) != 2 or p.factors.get(("E", softmax.u)) != 1 or not sums or not p.rest:
+            return None
+        w = self.built(Product(p.sign, rest=p.rest))
+        return None if w is None or w.type.shape != first.type.shape else w
 
     def _remainder(self, first: E, less: E, sign: int) -> Remainder[E] | None:
         """first - sign * less."""
@@ -213,6 +225,10 @@ class Weighted(Reader[E]):
             perm, v = composed(self.made(v)[0].perm, perm), args[0]
             fn, args = self.row(v)
         return perm, v
+
+    def built(self, p: Product[E]) -> E | None:
+        """The expression of a product (`ir/stable_forms.py`)."""
+        raise NotImplementedError
 
     def variable(self, u: Linear) -> E:
         """The expression of a linear combination (`ir/stable_forms.py`, as the next three)."""

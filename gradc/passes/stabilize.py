@@ -33,6 +33,10 @@ def _positive_constant(b: Rewriter, c: Any, **rest: Any) -> bool:
     return bool(c.data > 0)
 
 
+def _positive_but_half(b: Rewriter, c: Any, **rest: Any) -> bool:
+    return bool(c.data > 0 and c.data != 0.5)       # of half of it there is a function: ndtr
+
+
 EXPRESSIONS = (
     Rule("log_one_plus", r.log(1 + x), r.log1p(x), exact=False, why=_CANCEL),
     Rule("log_one_minus", r.log(1 - x), r.log1p(-x), exact=False, why=_CANCEL),
@@ -56,9 +60,14 @@ EXPRESSIONS = (
     Rule("log1p_of_neg_sigmoid", r.log1p(-r.sigmoid(x)), -r.softplus(x), exact=False, why=_LIMIT),
     Rule("one_minus_erf", 1 - r.erf(x), r.erfc(x), exact=False, why=_CANCEL),
     Rule("one_plus_erf", 1 + r.erf(x), r.erfc(-x), exact=False, why=_CANCEL),
+    Rule("one_minus_erfc", 1 - r.erfc(x), r.erf(x), exact=False, why=_CANCEL),
+    Rule("one_minus_ndtr", 1 - r.ndtr(x), r.ndtr(-x), exact=False, why=_CANCEL),
+    Rule("erf_minus_one", r.erf(x) - 1, -r.erfc(x), exact=False, why=_CANCEL),
+    Rule("erfc_minus_one", r.erfc(x) - 1, -r.erf(x), exact=False, why=_CANCEL),
+    Rule("ndtr_minus_one", r.ndtr(x) - 1, -r.ndtr(-x), exact=False, why=_CANCEL),
     Rule("one_minus_half_erfc", 1 - 0.5 * r.erfc(x), 0.5 * r.erfc(-x), exact=False, why=_CANCEL),
     Rule("log_of_erfc", r.log(r.erfc(x)), r.log_erfc(x), exact=False, why=_LIMIT),
-    Rule("log_of_constant_erfc", r.log(c * r.erfc(x)), r.log(c) + r.log_erfc(x), when=_positive_constant, exact=False,
+    Rule("log_of_constant_erfc", r.log(c * r.erfc(x)), r.log(c) + r.log_erfc(x), when=_positive_but_half, exact=False,
          why=_LIMIT),
     Rule("log1p_of_erf", r.log1p(r.erf(x)), r.log_erfc(-x), exact=False, ulps=100, why=_CANCEL),
     Rule("log1p_of_neg_erf", r.log1p(-r.erf(x)), r.log_erfc(x), exact=False, ulps=100, why=_CANCEL),
@@ -79,7 +88,7 @@ class _Forms(Forms[Var]):
         super().__init__()
         self.b = b
 
-    def made(self, v: Var) -> tuple[Any, Sequence[Var]]:
+    def made(self, v: Var) -> tuple[object, Sequence[Var]]:
         eqn = self.b.producer.get(v)
         return (None, ()) if eqn is None else (eqn.op, eqn.args)
 

@@ -119,7 +119,7 @@ def _axes(entry: Entry) -> int:
     return int(entry is not None and entry is not Ellipsis)
 
 
-def getitem(x: TensorVariable, key: Any) -> TensorVariable:
+def getitem(x: TensorVariable, key: object) -> TensorVariable:
     """`x[key]`.
 
     Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit (of a mask, at run time
@@ -334,7 +334,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     return value
 
 
-def _transposed_back(what: str, value: Any, node: Any) -> Any:
+def _transposed_back(what: str, value: Any, node: Any) -> object:
     """`value`, which fits the result of `node`, a permutation, with the axes of its argument."""
     perm, have = node.op.perm, value.type.ndim
     if have > len(perm):
@@ -349,7 +349,7 @@ def _transposed_back(what: str, value: Any, node: Any) -> Any:
     return build.reorder(graph, value, back)
 
 
-def _fit(value: Any, part: Any, what: str, mode: str) -> Any:
+def _fit(value: Any, part: Any, what: str, mode: str) -> object:
     """`value` in the dtype of `part`; it is set by any cast to a real dtype, and added by those of the same kind."""
     want = part.type.dtype
     if isinstance(value, (int, float)) and not isinstance(value, bool) and want in dtypes.CONTINUOUS:

@@ -1,4 +1,5 @@
-"""Random programs of gradc: masks, what is done with what they leave, gathers; rows of static and other sizes."""
+"""Random programs of gradc: masks, what is done with what they leave, gathers; rows of static and other sizes, and of
+such as only the data tell."""
 
 from __future__ import annotations
 
@@ -103,11 +104,27 @@ class _Program:
         found = getattr(x, kind)(axis=self.axis(), keepdims=keepdims)
         return at.cast(found, self.dtype)
 
+    def late(self, depth: int) -> Any:
+        """Rows of an array; how many, the data tell."""
+        rng = self.rng
+        x = self.array(depth)
+        rows = at.cast(self.mask(depth).sum(), "int64") % (x.shape[0] + 1)
+        kind = rng.randrange(4)
+        if kind == 0:
+            scale = at.cast(at.arange(rows), self.dtype)
+            return scale.dimshuffle(0, *"x" * (len(self.shape) - 1)) * x[:rows]
+        part = x[:rows] if kind == 1 else x[rows:] if kind == 2 else x[:rows][::-1]
+        part = at.switch(part > self.zero(), part, self.zero())
+        return at.cumsum(part, axis=0) if rng.random() < 0.2 else part
+
     def output(self) -> Any:
         rng = self.rng
-        kind = rng.randrange(6)
+        kind = rng.randrange(7)
         if kind == 0:
             return self.array(3)
+        if kind == 6:
+            part = self.late(2)
+            return part if rng.random() < 0.5 else at.cast(part.sum(axis=self.axis()), self.dtype)
         if kind == 1:
             return at.cumsum(self.array(2), axis=rng.randrange(len(self.shape)))
         total = self.reduced(3)

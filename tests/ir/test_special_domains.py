@@ -31,6 +31,7 @@ DOMAINS: dict[str, tuple[tuple[np.ndarray, ...], float]] = {
     "beta_density": ((np.full(4, 3.4), np.full(4, 41.5), 10.0 ** -np.arange(2.0, 14, 3)), 1e-13),
     "betaln": ((SIZES, SIZES[::-1]), 1e-12),
     "ndtr": ((LINE,), 2e-15), "log_ndtr": ((LINE,), 2e-15), "log_ndtr_slope": ((LINE,), 2e-15),
+    "log_ndtr_bend": ((LINE,), 3e-15),
     "dawsn": ((LINE,), 2e-15), "zeta": ((RNG.uniform(1.01, 40, N), FAR), 4e-15),
     "polygamma": ((RNG.integers(2, 12, N).astype(float), FAR), 4e-15),
     "iv": ((ORDERS, FAR), 2e-14), "kv": ((ORDERS, FAR), 1e-14), "ive": ((ORDERS, FAR), 2e-14),

@@ -102,6 +102,46 @@ def test_lengths_that_are_variables(n: int) -> None:
             np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
 
 
+def test_what_is_not_finite_spoils_its_own_transform_only() -> None:
+    """Of one transform, of several side by side, of columns; irfft and transforms by cosines are real."""
+    z, x, n = at.tensor(dtype="complex128", shape=(None, None)), at.dmatrix(), at.lscalar()
+    outs = [at.fft.fft(z), at.fft.rfft(x), at.fft.irfft(z, n), at.fft.dct(x), at.fft.dst(x, 4), at.fft.ifft(z, axis=0)]
+    f = gradc.function([z, x, n], outs, mode="c")
+    for rows, length in ((1, 8), (5, 3), (5, 16), (9, 30), (4, 101)):
+        for bad in (np.nan, np.inf, -np.inf):
+            for k in (0, length // 4, length // 2):
+                a, b = rng.normal(size=(rows, length)) + 1j * rng.normal(size=(rows, length)), rng.normal(
+                    size=(rows, length))
+                a[rows // 2, k] = b[rows // 2, k] = bad
+                *along, down = f(a, b, length)
+                for got in along:
+                    fine = np.isfinite(got)
+                    assert not fine[rows // 2].any() and np.delete(fine, rows // 2, 0).all()
+                    if np.isnan(bad):
+                        assert np.isnan(got[rows // 2]).all()
+                assert not np.isfinite(down[:, k]).any() and np.isfinite(np.delete(down, k, 1)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transforms_side_by_side_and_of_columns(dtype: str) -> None:
+    """Batches of more and fewer rows than there are lanes, columns of all widths, short and long."""
+    z, x, n = at.tensor(dtype="complex64" if dtype == "float32" else "complex128", shape=(None, None, None)), at.tensor(
+        dtype=dtype, shape=(None, None, None)), at.lscalar()
+    outs = [at.fft.fft(z), at.fft.ifft(z, axis=1), at.fft.fft(z, axis=0), at.fft.rfft(x), at.fft.irfft(z, n),
+            at.fft.ifft2(z, axes=(0, 1))]
+    f = gradc.function([z, x, n], outs, mode="c")
+    for shape, length in (((2, 3, 8), 7), ((1, 4, 5), 8), ((2, 11, 12), 22), ((3, 5, 64), 126), ((2, 37, 9), 17),
+                          ((5, 16, 21), 44), ((1, 4500, 6), 11), ((1, 7, 2310), 30), ((1, 211, 19), 3)):
+        a = (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(z.dtype)
+        b = rng.normal(size=shape).astype(dtype)
+        c, d = a.astype(complex), b.astype(float)
+        wants = [np.fft.fft(c), np.fft.ifft(c, axis=1), np.fft.fft(c, axis=0), np.fft.rfft(d), np.fft.irfft(c, length),
+                 np.fft.ifft2(c, axes=(0, 1))]
+        for got, want in zip(f(a, b, length), wants):
+            assert got.shape == want.shape
+            assert np.linalg.norm(got - want) < 8 * np.finfo(dtype).eps * np.linalg.norm(want)
+
+
 def inner(m: Any, x: Any, y: Any) -> Any:
     """Re(sum of conj(x) y)."""
     return m.sum(m.real(m.conj(x) * y))

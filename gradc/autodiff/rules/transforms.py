@@ -32,7 +32,7 @@ def _adjoint(name: str) -> None:
     CALL_VJP[name], CALL_JVP[name] = vjp, _jvp
 
 
-_PAIRS = (("fft", "ifft"), ("rfft", "rfft_adjoint"), ("irfft", "irfft_adjoint"))
+_PAIRS = (("fft", "ifft"), ("fft_columns", "ifft_columns"), ("rfft", "rfft_adjoint"), ("irfft", "irfft_adjoint"))
 _ADJOINT = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
 for _name in _ADJOINT:
     _adjoint(_name)

@@ -9,7 +9,7 @@ from gradc.errors import ShapeError, at
 from gradc.ir import build
 from gradc.ir.graph import apply, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.convert import of_sizes, size_of, sizes
+from gradc.tensor.convert import of_sizes, size_of, sizes, sizes_of
 from gradc.tensor.fft.lengths import (
     as_complex,
     back,
@@ -24,6 +24,7 @@ from gradc.tensor.fft.lengths import (
     swapped,
 )
 from gradc.tensor.reduce import normalize_axis
+from gradc.tensor.shape import flatten, reshape
 from gradc.tensor.types import Axes, Axis, ShapeLike, SizeLike, TensorLike
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ def _complex(what: str, a: TensorLike, n: SizeLike | None, axis: Axis, norm: str
              inverse: bool) -> TensorVariable:
     """A transform of complex numbers."""
     norm = checked_norm(what, norm)
-    x, where = last(what, numbers(what, a, True), axis)
-    x, count = fitted(what, x, n)
-    by = nonempty(what, x, factor(norm, inverse, count, x.type.dtype))
-    made = apply(build.call("ifft" if inverse else "fft"), as_complex(x), by)
-    return back(made, where)
+    x = numbers(what, a, True)
+    where = normalize_axis(axis, x.type.ndim, what, x)
+    x, count = fitted(what, x, n, where)
+    by = nonempty(what, x, factor(norm, inverse, count, x.type.dtype), where)
+    name, x = "ifft" if inverse else "fft", as_complex(x)
+    if where == x.type.ndim - 1:
+        return apply(build.call(name), x, by)
+    made = apply(build.call(f"{name}_columns"), flatten(x, where + 2), by)
+    return made if x.type.ndim == where + 2 else reshape(made, sizes_of(x))
 
 
 def fft(a: TensorLike, n: SizeLike | None = None, axis: Axis = -1, norm: str | None = None) -> TensorVariable:
@@ -109,7 +114,7 @@ def _plan(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tupl
     if s is None:
         given = list(range(x.type.ndim)) if axes is None else [axes] if not isinstance(axes, Sequence) else list(axes)
         return [None] * len(given), [normalize_axis(k, x.type.ndim, what, x) for k in given]
-    lengths: list[Any] = [None if isinstance(n, int) and n == -1 else n for n in s] \
+    lengths = [None if isinstance(n, int) and n == -1 else n for n in s] \
         if isinstance(s, (list, tuple)) else list(sizes(s))
     given = list(range(-len(lengths), 0)) if axes is None else [axes] if not isinstance(axes, Sequence) else list(axes)
     if len(given) != len(lengths):
@@ -158,7 +163,7 @@ def irfftn(a: TensorLike, s: ShapeLike | None = None, axes: Axes = None, norm: s
     return irfft(x, lengths[-1], places[-1], norm)
 
 
-def _some(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tuple[list[Any], list[int]]:
+def _some(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tuple[list[SizeLike | None], list[int]]:
     """As `_plan`, at least one axis."""
     lengths, places = _plan(what, x, s, axes)
     if not places:

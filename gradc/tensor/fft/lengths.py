@@ -30,13 +30,13 @@ def numbers(what: str, x: TensorLike, complex: bool) -> TensorVariable:
         raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
     if x.type.ndim == 0:
         raise ShapeError(f"{what} takes at least one dimension, {describe(x)} is a scalar{at(x.source)}")
-    dtype = dtype if dtype in dtypes.CONTINUOUS else config.floatX
+    dtype = "float32" if dtype == "float16" else dtype if dtype in dtypes.CONTINUOUS else config.floatX
     return cast(x, dtype)
 
 
 def as_complex(x: TensorVariable) -> TensorVariable:
     """x as complex numbers of its precision."""
-    return cast(x, dict(zip(dtypes.FLOATS, dtypes.COMPLEX)).get(x.type.dtype, x.type.dtype))
+    return cast(x, dtypes.COMPLEX_OF.get(x.type.dtype, x.type.dtype))
 
 
 def checked_norm(what: str, norm: str | None) -> str:
@@ -68,9 +68,9 @@ def length(what: str, n: SizeLike, name: str = "n") -> TensorVariable:
     return in_range(size, 1, None, f"{what}: {name} must be at least 1, got {{0}}")
 
 
-def fitted(what: str, x: TensorVariable, n: SizeLike | None) -> tuple[TensorVariable, TensorVariable]:
-    """x with n elements along its last axis, cut or with zeros at the end, and n (None: as many as there are)."""
-    axis = x.type.ndim - 1
+def fitted(what: str, x: TensorVariable, n: SizeLike | None, axis: int = -1) -> tuple[TensorVariable, TensorVariable]:
+    """x with n elements along `axis`, cut or with zeros at the end, and n (None: as many as there are)."""
+    axis %= x.type.ndim
     have = size_of(x, axis)
     if n is None:
         return x, have
@@ -81,13 +81,14 @@ def fitted(what: str, x: TensorVariable, n: SizeLike | None) -> tuple[TensorVari
     else:
         x = slice_axis(x, axis, None, want)
     missing = of_sizes(lambda a, b: a - b, want, size_of(x, axis))
-    margin = zeros([*sizes_of(x)[:axis], missing], dtype=x.type.dtype)
+    shape = sizes_of(x)
+    margin = zeros([*shape[:axis], missing, *shape[axis + 1:]], dtype=x.type.dtype)
     return join(axis, x, margin), want
 
 
-def nonempty(what: str, x: TensorVariable, by: TensorVariable) -> TensorVariable:
-    """The factor `by`, once it is certain that x has elements along its last axis; x itself is transformed as it is."""
-    axis = x.type.ndim - 1
+def nonempty(what: str, x: TensorVariable, by: TensorVariable, axis: int = -1) -> TensorVariable:
+    """The factor `by`, once it is certain that x has elements along `axis`; x itself is transformed as it is."""
+    axis %= x.type.ndim
     return in_range(size_of(x, axis), 1, None, f"{what}: axis {axis} of {named(x)} has no elements", on=by)
 
 

@@ -279,7 +279,7 @@ def toeplitz(c: TensorLike, r: TensorLike | None = None) -> TensorVariable:
     return ew.switch(ew.le(below, 0), column[ew.maximum(ew.neg(below), 0)], rest[ew.maximum(below, 0)])
 
 
-def solve_toeplitz(c_or_cr: Any, b: TensorLike, check_finite: bool = True) -> TensorVariable:
+def solve_toeplitz(c_or_cr: object, b: TensorLike, check_finite: bool = True) -> TensorVariable:
     """x with toeplitz(c, r) x = b; c_or_cr: c, or the pair.  By `solve`, in m**3 steps."""
     column, rest = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
     return solve(toeplitz(*floats("solve_toeplitz", 1, column, *([] if rest is None else [rest]))), b)

@@ -17,13 +17,25 @@ from gradc.ir.pretty import pretty
 from gradc.ir.program import Builder, Program, Var
 from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
-from gradc.passes import algebra, canonicalize, chains, fold, gathers, joins, orders, shapes, specialize, stabilize
+from gradc.passes import (
+    algebra,
+    canonicalize,
+    chains,
+    definite,
+    fold,
+    gathers,
+    joins,
+    orders,
+    shapes,
+    specialize,
+    stabilize,
+)
 from gradc.passes.pattern import Any_, Applied, Number, On, Pattern, Rule, Scalar, Table
 from gradc.passes.phases import PHASES, keep_size_checks
 from gradc.passes.rewrite import State, sweep
 
 RULES = (*fold.RULES, *shapes.RULES, *canonicalize.RULES, *gathers.RULES, *joins.RULES, *orders.RULES, *stabilize.RULES,
-         *stabilize.DERIVATIVES, *specialize.RULES, *joins.LATE, *algebra.RULES, *chains.RULES)
+         *stabilize.DERIVATIVES, *specialize.RULES, *joins.LATE, *algebra.RULES, *chains.RULES, *definite.RULES)
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, -1e-300, 5e-324, 0.5, -2.0, 40.0,
            -40.0, 1e3, -1e3)

@@ -1,6 +1,6 @@
 """Random numbers of a loop, drawn before it.  Program -> Program.
 
-    a loop of T steps with x ~ D(p), p the same in every step    ->    xs ~ D(p), T of them; a loop that reads their rows
+    a loop of T steps with x ~ D(p), p the same in every step    ->    xs ~ D(p), T of them; a loop over their rows
 
 The numbers have the bits that they have step by step, for a generator that is used for nothing else in the loop gives
 them one after the other.  That saves a call a step.  Not where the steps may stop early, or where the numbers of a step

@@ -17,7 +17,8 @@ from gradc.codegen.printer import Printer, listed, row_template
 from gradc.codegen.snippets import definitions
 from gradc.ir import dtypes
 from gradc.ir.names import spelled
-from gradc.ir.scalar_code import ScalarFunction, c_functions
+from gradc.ir.scalar_c import c_functions
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.snippet import ArraySnippet, Snippet
 from gradc.loops import look
 from gradc.loops.nodes import (
@@ -125,7 +126,7 @@ class _Unit:
                  *[line for function in self.alike.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         special = c_functions([s for s in self.snippets if isinstance(s, ScalarFunction)], "\n".join(parts))
-        header = "\n".join([self.header(), *special])
+        header = "\n".join([self.header(parts), *special])
         own = definitions([s for s in self.snippets if not isinstance(s, ScalarFunction)], header.count("\n") + 2)
         parts = [header, *own, *parts]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
@@ -141,10 +142,11 @@ class _Unit:
 
     # -- file skeleton
 
-    def header(self) -> str:
+    def header(self, parts: list[str]) -> str:
         lines = [f"/* gradc  function: {_comment(self.kernel.name)}", " *"]
         lines += [f" * {_comment(t)}" for t in self.kernel.program_text.splitlines()]
         own = ["#include <stdlib.h>", "#include <string.h>"] * any(type(s) is ArraySnippet for s in self.snippets)
+        own += ["#include <gradc_half.h>"] * any("f16" in part for part in parts)
         lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", *own, ""]
         return "\n".join(lines)
 

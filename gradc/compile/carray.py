@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradc.codegen.names import LOCAL_TYPE, reserved
+from gradc.codegen.names import reserved
 from gradc.compile.function import function
 from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
@@ -37,7 +37,7 @@ _SIGNS: dict[type, Callable[[Size, Size], Size]] = {
 }
 _CHOICES = {"min": (min, elemwise.minimum), "max": (max, elemwise.maximum)}
 
-REAL = tuple(dtype for dtype in LOCAL_TYPE if not dtype.startswith("complex"))
+REAL = dtypes.DISCRETE + dtypes.WIDE
 
 
 def check_names(*names: object) -> None:

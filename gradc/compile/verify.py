@@ -142,9 +142,9 @@ def verify_grad(fun: Callable[..., object], pt: Sequence[object], n_tests: int =
     _check_eps(eps)
     points = [np.array(p) for p in pt]
     for k, p in enumerate(points):
-        if p.dtype.name not in dtypes.FLOATS:
-            raise TypeMismatchError(f"verify_grad: point {k} must hold floats, got dtype {p.dtype}; give integers and "
-                                    f"bools to fun as constants{at(user_line())}")
+        if p.dtype.name not in dtypes.WIDE:
+            raise TypeMismatchError(f"verify_grad: point {k} must hold float32 or float64, got dtype {p.dtype}; give "
+                                    f"integers and bools to fun as constants{at(user_line())}")
     inputs = [TensorType(p.dtype, tuple(1 if s == 1 else None for s in p.shape))(name=f"input {k}")
               for k, p in enumerate(points)]
     output = fun(*inputs)
@@ -152,7 +152,7 @@ def verify_grad(fun: Callable[..., object], pt: Sequence[object], n_tests: int =
         raise TypeMismatchError(f"verify_grad: fun must return one variable, got a {type(output).__name__}"
                                 f"{at(user_line())}")
     dtype = getattr(output.type, "dtype", None)
-    if dtype not in dtypes.FLOATS or out_type not in (None, dtype):
+    if dtype not in dtypes.WIDE or out_type not in (None, dtype):
         raise TypeMismatchError(f"verify_grad: the output of fun must have dtype {out_type or 'float32 or float64'}, "
                                 f"got {output.type}{at(output.source)}")
     coarsest = max([dtype, *(p.dtype.name for p in points)], key=_TOLERANCE.__getitem__)

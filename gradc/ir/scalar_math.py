@@ -87,8 +87,9 @@ def erfc(x: Real) -> Real:
 
 
 C_TEXT: dict[Callable[..., object], str] = {
-    exp: "exp({0})", expm1: "expm1({0})", log: "log({0})", log1p: "log1p({0})", sqrt: "sqrt({0})", sin: "sin({0})",
-    cos: "cos({0})", tan: "tan({0})", sinh: "sinh({0})", cosh: "cosh({0})", arctan: "atan({0})", fabs: "fabs({0})",
+    exp: "exp({0})", expm1: "expm1({0})", log: "log({0})", log1p: "log1p({0})", sqrt: "sqrt({0})",
+    sin: "gradc_sin_f64({0})", cos: "gradc_cos_f64({0})", tan: "tan({0})", sinh: "sinh({0})", cosh: "cosh({0})",
+    arctan: "atan({0})", fabs: "fabs({0})",
     floor: "floor({0})", rint: "rint({0})", copysign: "copysign({0}, {1})", power: "pow({0}, {1})",
     select: "gradc_select_f64({0}, {1}, {2})", both: "({0} & {1})", either: "({0} | {1})",
     erf: "erf({0})", erfc: "erfc({0})",

@@ -145,12 +145,17 @@ def zeta(s: Real, q: Real) -> Real:
     if q > 1e8:
         return (1 / (s - 1) + 1 / (2 * q)) * power(q, 1 - s)
     total, u = 0.0, q
+    if q < 0:
+        sign = 1.0 if 0.5 * s == floor(0.5 * s) else -1.0
+        v = q
+        while v < 0:            # with what it may cancel with, as far on the other side of 0
+            total += sign * power(-v, -s) + power(v - 2 * floor(v) - 1, -s)
+            v += 1
+        u = q - 2 * floor(q)
     while u < 8 + s:
-        term = power(fabs(u), -s)
-        if u < 0 and 0.5 * s != floor(0.5 * s):
-            term = -term
+        term = power(u, -s)
         total += term
-        if u > 0 and term <= 1e-17 * total:
+        if term <= 1e-17 * fabs(total):
             return total
         u += 1
     term = power(u, -s)

@@ -287,23 +287,21 @@ def gamma_quotient(a: Real, b: Real, c: Real, d: Real) -> Real:
 
 
 @scalar
-def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
-    """Gauss' hypergeometric function for x <= 1: its series up to 1/2, below 0 of x/(x - 1) (NIST DLMF 15.8.1).
+def is_polynomial(a: Real) -> Real:
+    """Does a series with the factors a, a + 1, ... end?  1 or 0."""
+    return 1.0 if a <= 0 and a == floor(a) else 0.0
 
-    From 3/4 on its series in 1 - x (15.8.4) unless c - a - b is near a whole number; nan for x > 1 unless it is
-    a polynomial.
-    """
-    if a != a or b != b or c != c or x != x:
-        return NAN
-    polynomial = (a <= 0 and a == floor(a)) or (b <= 0 and b == floor(b))
+
+@scalar
+def hyper_inside(a: Real, b: Real, c: Real, x: Real) -> Real:
+    """2F1 for 0 <= x <= 1, and of polynomials, see `hyp2f1`."""
     if x == 0 or a == 0 or b == 0:
         return 1.0
-    if c <= 0 and c == floor(c) and not (polynomial and ((a == floor(a) and a > c and a <= 0)
-                                                         or (b == floor(b) and b > c and b <= 0))):
+    if is_polynomial(c) > 0 and not ((is_polynomial(a) > 0 and a > c) or (is_polynomial(b) > 0 and b > c)):
         return INFINITY
-    if polynomial:
-        n = -a if a <= 0 and a == floor(a) else -b
-        if b <= 0 and b == floor(b) and -b < n:
+    if is_polynomial(a) + is_polynomial(b) > 0:
+        n = -a if is_polynomial(a) > 0 else -b
+        if is_polynomial(b) > 0 and -b < n:
             n = -b
         if n > 1e6:
             return NAN
@@ -317,18 +315,33 @@ def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
     s = c - a - b
     if x == 1:
         return gamma_quotient(c, s, c - a, c - b) if s > 0 else INFINITY
-    if x < 0:
-        y = x / (x - 1)
-        if fabs(c - a) < fabs(c - b):
-            return power(1 - x, -b) * hyp2f1(c - a, b, c, y)
-        return power(1 - x, -a) * hyp2f1(a, c - b, c, y)
     if x > 0.75 and fabs(s - rint(s)) > 0.05:
         y = 1 - x
         return gamma_quotient(c, s, c - a, c - b) * hyper_series(a, b, 1 - s, y) \
             + power(y, s) * gamma_quotient(c, -s, a, b) * hyper_series(c - a, c - b, 1 + s, y)
+    factor = 1.0
     if s < 0 and x > 0.5:
-        return power(1 - x, s) * hyper_series(c - a, c - b, c, x)
-    return hyper_series(a, b, c, x)
+        factor = power(1 - x, s)
+        a, b = c - a, c - b
+    return factor * hyper_series(a, b, c, x)
+
+
+@scalar
+def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
+    """Gauss' hypergeometric function for x <= 1: its series up to 1/2, below 0 of x/(x - 1) (NIST DLMF 15.8.1).
+
+    From 3/4 on its series in 1 - x (15.8.4) unless c - a - b is near a whole number; nan for x > 1 unless it is
+    a polynomial.
+    """
+    if a != a or b != b or c != c or x != x:
+        return NAN
+    factor = 1.0
+    if x < 0 and is_polynomial(a) + is_polynomial(b) + is_polynomial(c) == 0:
+        first = fabs(c - a) < fabs(c - b)
+        factor = power(1 - x, -b if first else -a)
+        a, b = c - a if first else a, b if first else c - b
+        x = x / (x - 1)
+    return factor * hyper_inside(a, b, c, x)
 
 
 # -------------------------------------------------------------------------------------------------- coefficients

@@ -31,7 +31,7 @@ from gradc.config import config
 from gradc.errors import CompileError
 from gradc.record import fresh, record
 from gradc.runtime import cache, folders, toolchain
-from gradc.runtime.entry import Entry, Manifest, pack, unpack
+from gradc.runtime.entry import Entry, Manifest, pack, read, unpack
 from gradc.runtime.process import Finished, run
 
 _MODULE = "_gradc_kernel"
@@ -112,6 +112,21 @@ def obtain(key: str, generate: Callable[[], Unit]) -> Loaded:
                 return _make(stores[0], key, generate(), compiler, found)
     cache.COUNTERS["hits"] += 1
     return loaded
+
+
+def copied(kernel: Loaded) -> Loaded:
+    """Another copy of a kernel in memory, whose static data are its own.
+
+    Raises: CompileError if its entry has gone from the cache.
+    """
+    try:
+        data = read(kernel.path)
+        entry = unpack(kernel.path, data) if data is not None else None
+        if entry is None:
+            raise CompileError(f"the kernel {kernel.path} can't be loaded again: its entry in the cache is damaged")
+        return _loaded(entry, _import_from_memory(entry), kernel.path, cached=True, seconds=0.0, reason="hit")
+    except (OSError, ImportError) as error:
+        raise CompileError(f"the kernel {kernel.path} can't be loaded again: {error}") from error
 
 
 def stats() -> dict[str, int]:

@@ -68,7 +68,7 @@ def taken(value: object, form: str, what: str) -> CompressedArrays:
         raise BadArgumentError(f"{what}: expected a {form} matrix, got a {have} one; convert it with .to{form}()")
     rows, columns = _shape(shape, what)
     data, indices, indptr = np.asarray(data), _integers(indices, what, "indices"), _integers(indptr, what, "indptr")
-    if data.dtype.name not in dtypes.DISCRETE + dtypes.FLOATS:
+    if data.dtype.name not in dtypes.DISCRETE + dtypes.WIDE:
         raise BadArgumentError(f"{what}: expected real numbers, got data of dtype {data.dtype}")
     major = rows if form == "csr" else columns
     if data.ndim != 1 or len(data) != len(indices):

@@ -87,6 +87,16 @@ def _lu_factor(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu_factor(a))
 
 
+@row("tensor.slinalg.PivotToPermutations", "tensor.linalg.decomposition.lu.PivotToPermutations")
+def _permutation(op: Any, node: Apply, pivots: Converted) -> Converted:
+    def swapped(i: Converted, j: Converted, p: Converted) -> Converted:
+        return at.set_subtensor(at.set_subtensor(p[i], p[j])[j], p[i])
+
+    count = at.arange(pivots.shape[0])
+    made, _ = gradc.scan(swapped, sequences=[count, at.cast(pivots, "int64")], outputs_info=[count])
+    return made[-1] if op.inverse else at.argsort(made[-1])
+
+
 @batched_row("tensor.slinalg.QR")
 def _qr(op: QR, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     if op.pivoting or op.mode not in ("full", "economic", "r"):

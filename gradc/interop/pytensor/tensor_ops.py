@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
+from pytensor.scalar.loop import ScalarLoop
 from pytensor.tensor import subtensor
 
 import gradc
@@ -15,6 +16,7 @@ import gradc.tensor as at
 from gradc.errors import literal
 from gradc.interop.pytensor.convert import Converted, graph, performed, row
 from gradc.interop.pytensor.scalar_ops import elementwise, is_composite
+from gradc.interop.pytensor.scan_ops import scalar_loop
 from gradc.ir import ops
 from gradc.ir.graph import apply
 
@@ -45,6 +47,8 @@ def _elemwise(op: Op, node: Apply, *inputs: Converted) -> Converted:
     inner = getattr(op, "scalar_op", op)
     if is_composite(inner):
         return graph(inner.fgraph, inputs)
+    if isinstance(inner, ScalarLoop):
+        return scalar_loop(inner, node, *inputs)
     function = elementwise(inner)
     return performed(op, node, *inputs) if function is None else function(*inputs)
 

@@ -16,9 +16,10 @@ from benchmarks.row import Arrays, Call, Row, TimesNumpy, symbolic_call
 
 MANY, OBSERVATIONS = 100_000, 2_000
 SHAPE = 2.5
-ONE = ("psi", "gammaln", "erf", "log_ndtr", "ndtr", "ndtri", "erfcx", "i0", "j0", "expi", "exp1", "dawsn", "spence")
-TWO = ("gammainc", "gammaincc", "betaln", "iv", "jv", "yv", "kv", "zeta")
-THREE = ("betainc",)
+ONE = ("psi", "gammaln", "erf", "log_ndtr", "ndtr", "ndtri", "erfcx", "i0", "j0", "y1", "gamma", "expi", "exp1",
+       "dawsn", "spence")
+TWO = ("gammainc", "gammaincc", "gammaincinv", "betaln", "iv", "jv", "yv", "kv", "zeta", "owens_t")
+THREE = ("betainc", "betaincinv")
 
 
 def _numbers(many: int, domain: tuple[float, float] = (0.1, 8.0)) -> Arrays:
@@ -28,8 +29,8 @@ def _numbers(many: int, domain: tuple[float, float] = (0.1, 8.0)) -> Arrays:
 
 
 def _inputs(name: str) -> Callable[[], Arrays]:
-    if name in ("ndtri", "betainc"):
-        return lambda: _numbers(1 if name == "ndtri" else 3, (0.01, 0.99))
+    if name in ("ndtri", "gammaincinv", "betainc", "betaincinv"):
+        return lambda: _numbers(1 if name == "ndtri" else 2 if name in TWO else 3, (0.01, 0.99))
     if name == "zeta":
         return lambda: _numbers(2, (1.1, 8.0))
     return lambda: _numbers(1 if name in ONE else 2)

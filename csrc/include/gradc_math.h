@@ -3,7 +3,7 @@
  * Here: helpers that the C column of gradc/ir/scalars.py names, gradc_<function>_<dtype>, and casts,
  * gradc_<from>_to_<to>; beside each its NumPy counterpart ("elementary.x" is x of gradc/ir/elementary.py,
  * which has the same formulas and their sources).  Not here: special functions, whose C text is made of their Python
- * text (gradc/ir/scalar_code.py), loops, buffers, anything with a frame.
+ * text (gradc/ir/scalar_c.py), loops, buffers, anything with a frame.
  *
  * Math that libm has is called by its own name.  Under gcc and glibc on x86-64 the declarations below
  * give those names vector versions (libmvec, at most 4 ulp; compile with -fno-math-errno);
@@ -83,50 +83,16 @@ static inline float _Complex gradc_complex_f32(float x, float y) { return __buil
 /* Of functions without branches: a loop that calls one is vector code only where it stands in the loop. */
 #define GRADC_INLINED inline __attribute__((always_inline))
 
-/* name_f64, which is name_any; in vectors of positive numbers `positive`, which is then the same, and cheaper.  gcc takes
- * the functions of vectors from their names (the x86-64 vector ABI that libmvec has, too). */
-#ifdef GRADC_VECTOR_FUNCTIONS
-#define GRADC_LANES_OF(set, n, name, positive)                                                                       \
-    typedef double name##_##set __attribute__((vector_size(8 * n)));                                                 \
-    name##_##set _ZGV##set##N##n##v_##name##_f64(name##_##set x);                                                    \
-    name##_##set _ZGV##set##N##n##v_##name##_f64(name##_##set x)                                                     \
-    {                                                                                                                \
-        union { name##_##set vector; double lane[n]; } u = {x};                                                      \
-        int others = 0;                                                                                              \
-        for (int k = 0; k < n; ++k)                                                                                  \
-            others |= !(u.lane[k] > 0);                                                                              \
-        if (others) {                                                                                                \
-            _Pragma("omp simd")                                                                                      \
-            for (int k = 0; k < n; ++k)                                                                              \
-                u.lane[k] = name##_any(u.lane[k]);                                                                   \
-        } else {                                                                                                     \
-            _Pragma("omp simd")                                                                                      \
-            for (int k = 0; k < n; ++k)                                                                              \
-                u.lane[k] = positive(u.lane[k]);                                                                     \
-        }                                                                                                            \
-        return u.vector;                                                                                             \
-    }
-#ifdef __AVX512F__
-#define GRADC_LANES_8(name, positive) GRADC_LANES_OF(e, 8, name, positive)
+/* scalar_math.square_rest: x * x less what it is rounded to. */
+static inline double gradc_square_rest_f64(double x)
+{
+#ifdef __FMA__
+    return __builtin_fma(x, x, -(x * x));
 #else
-#define GRADC_LANES_8(name, positive)
+    const double c = 134217729.0 * x, high = c - (c - x), low = x - high;
+    return ((high * high - x * x) + 2 * high * low) + low * low;
 #endif
-#if defined(__AVX2__)
-#define GRADC_LANES_4(name, positive) GRADC_LANES_OF(d, 4, name, positive)
-#elif defined(__AVX__)
-#define GRADC_LANES_4(name, positive) GRADC_LANES_OF(c, 4, name, positive)
-#else
-#define GRADC_LANES_4(name, positive)
-#endif
-#define GRADC_LANES(name, positive)                                                                                  \
-    __attribute__((const, simd("notinbranch"))) extern double name##_f64(double);                                    \
-    double name##_alone(double) __asm__(#name "_f64");                                                               \
-    double name##_alone(double x) { return x > 0 ? positive(x) : name##_any(x); }                                    \
-    GRADC_LANES_OF(b, 2, name, positive) GRADC_LANES_4(name, positive) GRADC_LANES_8(name, positive)
-#else
-#define GRADC_LANES(name, positive)                                                                                  \
-    static inline double name##_f64(double x) { return x > 0 ? positive(x) : name##_any(x); }
-#endif
+}
 
 /* ------------------------------------------------------------------------------------- c ? x : y */
 

@@ -52,6 +52,14 @@ def select(condition: Any, x: Real, y: Real) -> Real:
     return np.asarray(np.where(condition, x, y))[()]
 
 
+def square_rest(x: Real) -> Real:
+    """x**2 less what it is rounded to (T. Dekker, Numer. Math. 18 (1971) 224-242)."""
+    c = 134217729.0 * x
+    high = c - (c - x)
+    low = x - high
+    return ((high * high - x * x) + 2 * high * low) + low * low
+
+
 def both(a: Any, b: Any) -> Any:
     """a and b, of branch-free conditions."""
     return np.logical_and(a, b)
@@ -86,10 +94,11 @@ def erfc(x: Real) -> Real:
     return made - 1j * np.imag(x) * _SLOPE * np.exp(-np.real(x) ** 2) if np.iscomplexobj(x) else made
 
 
-C_TEXT: dict[Callable[..., Any], str] = {
-    exp: "exp({0})", expm1: "expm1({0})", log: "log({0})", log1p: "log1p({0})", sqrt: "sqrt({0})", sin: "sin({0})",
-    cos: "cos({0})", tan: "tan({0})", sinh: "sinh({0})", cosh: "cosh({0})", arctan: "atan({0})", fabs: "fabs({0})",
+C_TEXT: dict[Callable[..., object], str] = {
+    exp: "exp({0})", expm1: "expm1({0})", log: "log({0})", log1p: "log1p({0})", sqrt: "sqrt({0})",
+    sin: "gradc_sin_f64({0})", cos: "gradc_cos_f64({0})", tan: "tan({0})", sinh: "sinh({0})", cosh: "cosh({0})",
+    arctan: "atan({0})", fabs: "fabs({0})",
     floor: "floor({0})", rint: "rint({0})", copysign: "copysign({0}, {1})", power: "pow({0}, {1})",
     select: "gradc_select_f64({0}, {1}, {2})", both: "({0} & {1})", either: "({0} | {1})",
-    erf: "erf({0})", erfc: "erfc({0})",
+    square_rest: "gradc_square_rest_f64({0})", erf: "erf({0})", erfc: "erfc({0})",
 }

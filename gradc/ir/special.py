@@ -1,6 +1,6 @@
 """NumPy forms of the error functions and the gamma family for complex arguments too; no SciPy here.
 
-Real arguments: the functions of `special_error` and `special_gamma`, and those of libm.
+Real arguments: the functions of `special_error`, `special_gamma` and `special_incomplete`, and those of libm.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradc.ir import special_error, special_gamma
+from gradc.ir import special_error, special_gamma, special_incomplete
 from gradc.ir.elementary import Array
 
 
@@ -115,25 +115,6 @@ def _erfcinv_analytic(z: Array) -> Array:
 # ------------------------------------------------------------------------------------------- the gamma family
 
 
-def _gamma_one(x: float) -> float:
-    if x == 0:
-        return math.copysign(math.inf, x)
-    if x == -math.inf:
-        return math.nan
-    try:
-        return math.gamma(x)
-    except OverflowError:
-        return math.inf
-    except ValueError:
-        return math.nan
-
-
-_gamma_ufunc = np.frompyfunc(_gamma_one, 1, 1)
-def _gamma_real(x: Array) -> Array:
-    """The gamma function; nan at negative integers, a signed infinity at 0."""
-    return _gamma_ufunc(x)
-
-
 def _raise(z: Array) -> tuple[Array, Array]:
     """z + n, and the product z (z+1) ... (z+n-1), with n so that Re(z + n) >= 12."""
     product = np.ones_like(z)
@@ -213,7 +194,7 @@ erfcx = _real_or_complex(special_error.erfcx.numpy, _erfcx_analytic)
 erfinv = _real_or_complex(special_error.erfinv.numpy, _erfinv_analytic)
 erfcinv = _real_or_complex(special_error.erfcinv.numpy, _erfcinv_analytic)
 log_erfc = _real_or_complex(special_error.log_erfc.numpy, _log_erfc_analytic)
-gamma = _real_or_complex(_gamma_real, _gamma_analytic)
+gamma = _real_or_complex(special_incomplete.gamma.numpy, _gamma_analytic)
 gammaln = _real_or_complex(special_gamma.gammaln.numpy, _gammaln_analytic)
 psi = _real_or_complex(special_gamma.psi.numpy, _psi_analytic)
 tri_gamma = _real_or_complex(special_gamma.tri_gamma.numpy, _tri_gamma_analytic)

@@ -11,7 +11,7 @@ from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, copysign, cos, cosh, exp, fabs, floor, log, power, sin, sinh, sqrt
 from gradc.ir.special_bessel_k import LARGEST_ORDER, bessel_k_pair, kve, temme_gammas
 from gradc.ir.special_gamma import gammaln, sin_pi
-from gradc.ir.special_incomplete import gamma_plus_one
+from gradc.ir.special_incomplete import reciprocal_gamma_plus_one
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -51,7 +51,7 @@ def positive_ive(v: Real, x: Real) -> Real:
             if term < 1e-17 * total:
                 break
         if v < 20:
-            return power(0.5 * x, v) / gamma_plus_one(v) * total * exp(-x)
+            return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total * exp(-x)
         return exp(v * log(0.5 * x) - gammaln(v + 1) - x) * total
     if x > 25 + 0.5 * v * v:
         total, term = 1.0, 1.0
@@ -296,7 +296,7 @@ def small_jv(v: Real, x: Real) -> Real:
         if fabs(term) < 1e-17 * fabs(total):
             break
     if 0 <= v < 20:
-        return power(0.5 * x, v) / gamma_plus_one(v) * total
+        return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total
     sign = 1.0 if v > -1 else gamma_turn(v)
     return sign * exp(v * log(0.5 * x) - gammaln(v + 1)) * total
 

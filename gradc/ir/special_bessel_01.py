@@ -68,7 +68,7 @@ def j0(x: Real) -> Real:
     w = select(near, 8, select(a < 1e300, a, 8))
     u = 2 * (8 / w) * (8 / w) - 1
     p, q = horner(_P0, u), horner(_Q0, u) / w
-    c, s = cos(w + 0 * x), sin(w)       # of one argument they would be one call, for which there are no vectors
+    c, s = cos(w), sin(w)
     far = (p * (c + s) - q * (s - c)) / sqrt(_PI * w)
     return select(near, horner(_J0_NEAR, t), select(a < 1e300, far, select(a == a, 0, a)))
 
@@ -82,7 +82,7 @@ def j1(x: Real) -> Real:
     w = select(near, 8, select(a < 1e300, a, 8))
     u = 2 * (8 / w) * (8 / w) - 1
     p, q = horner(_P1, u), horner(_Q1, u) / w
-    c, s = cos(w + 0 * x), sin(w)       # of one argument they would be one call, for which there are no vectors
+    c, s = cos(w), sin(w)
     far = (p * (s - c) + q * (s + c)) / sqrt(_PI * w)
     value = select(near, a * horner(_J1_NEAR, t), select(a < 1e300, far, select(a == a, 0, a)))
     return select(x < 0, -value, select(x == 0, x, value))
@@ -96,7 +96,7 @@ def y0(x: Real) -> Real:
     w = select(near, 8, select(x < 1e300, x, 8))
     u = 2 * (8 / w) * (8 / w) - 1
     p, q = horner(_P0, u), horner(_Q0, u) / w
-    c, s = cos(w + 0 * x), sin(w)       # of one argument they would be one call, for which there are no vectors
+    c, s = cos(w), sin(w)
     far = (p * (s - c) + q * (s + c)) / sqrt(_PI * w)
     close = _TWO_OVER_PI * log(select(near, x, 1)) * horner(_J0_NEAR, t) + horner(_Y0_NEAR, t)
     return select(near, close, select(x < 1e300, far, select(x == x, 0, x)))
@@ -110,7 +110,7 @@ def y1(x: Real) -> Real:
     w = select(near, 8, select(x < 1e300, x, 8))
     u = 2 * (8 / w) * (8 / w) - 1
     p, q = horner(_P1, u), horner(_Q1, u) / w
-    c, s = cos(w + 0 * x), sin(w)       # of one argument they would be one call, for which there are no vectors
+    c, s = cos(w), sin(w)
     far = (q * (s - c) - p * (s + c)) / sqrt(_PI * w)
     y = select(near, select(x > 0, x, 1), 1)
     close = _TWO_OVER_PI * (log(y) * (y * horner(_J1_NEAR, t)) - 1 / y) + y * horner(_Y1_NEAR, t)

@@ -6,7 +6,7 @@ from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, exp, fabs, floor, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
 from gradc.ir.special_gamma import gammaln, psi
-from gradc.ir.special_incomplete import log_less_gap, stirling
+from gradc.ir.special_incomplete import log_less_gap, reciprocal_gamma_plus_one, stirling
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -25,32 +25,29 @@ def gamma_sign(x: Real) -> Real:
 
 @scalar
 def betaln(a: Real, b: Real) -> Real:
-    """log |beta(a, b)|; of positive arguments by Stirling's formula where large terms are not lost in each other.
+    """log |beta(a, b)|; by Stirling's formula where large terms are not lost in each other.
 
-    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b.
+    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b, those below -30 taken by gammaln.
     """
     if a != a or b != b:
         return NAN
-    if a <= 0 or b <= 0:
+    small, large = a if a < b else b, b if a < b else a
+    if small <= 0 and (small < -30 or small == floor(small) or not 3 < large < 1e6):
         return gammaln(a) + gammaln(b) - gammaln(a + b)
-    small = a if a < b else b
-    large = b if a < b else a
-    if large == INFINITY:
-        return -INFINITY
+    if large > 1e100:
+        return -INFINITY if large == INFINITY else gammaln(small) - small * log(large)
     product = 1.0
     while small < 3:
         product *= (small + large) / small
         small += 1
-    if large < small:
-        small, large = large, small
+    small, large = small if small < large else large, large if small < large else small
     while small < 3:
         product *= (small + large) / small
         small += 1
-    if large < small:
-        small, large = large, small
+    small, large = small if small < large else large, large if small < large else small
     ratio = small / large
     value = small * log(small / (small + large)) - (large - 0.5) * log1p(ratio) - 0.5 * log(small) + _HALF_LOG_TWO_PI
-    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(product)
+    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(fabs(product))
 
 
 @scalar
@@ -68,13 +65,14 @@ def beta(a: Real, b: Real) -> Real:
 @scalar
 def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
     """x**a y**b/beta(a, b) for y = 1 - x, where powers are not lost in each other."""
+    s = a + b
+    if s < 20:
+        return power(x, a) * power(y, b) * (a * b / s) * (
+            reciprocal_gamma_plus_one(a) * reciprocal_gamma_plus_one(b) / reciprocal_gamma_plus_one(s))
     if a < 3 or b < 3:
         large = log1p(-x) if x < 0.5 else log(y)
         small = log(x) if x < 0.5 else log1p(-y)
-        if a + b < 20:
-            return power(x, a) * power(y, b) / exp(betaln(a, b))
         return exp(a * small + b * large - betaln(a, b))
-    s = a + b
     gap = x * b - y * a
     power_of = a * log_less_gap(x / a * s, gap / a) + b * log_less_gap(y / b * s, -gap / b)
     return exp(power_of + stirling(s) - stirling(a) - stirling(b)) \
@@ -82,42 +80,58 @@ def beta_prefix(a: Real, b: Real, x: Real, y: Real) -> Real:
 
 
 @scalar
-def beta_fraction(a: Real, b: Real, x: Real) -> Real:
-    """The continued fraction of the incomplete beta function (NIST DLMF 8.17.22), by Lentz's method."""
-    s = a + b
-    c, d = 1.0, 1 / (1 - s * x / (a + 1))
-    h = d
-    for m in range(1, 100000):
-        at = a + 2 * m
-        term = m * (b - m) * x / ((at - 1) * at)
-        d = 1 / (1 + term * d)
-        c = 1 + term / c
-        h *= d * c
-        term = -(a + m) * (s + m) * x / (at * (at + 1))
-        d = 1 / (1 + term * d)
-        c = 1 + term / c
-        delta = d * c
-        h *= delta
-        if not fabs(delta - 1) >= 1e-16:
+def beta_fraction(a: Real, b: Real, x: Real, y: Real) -> Real:
+    """betainc over its `beta_prefix`, by the even part of the continued fraction NIST DLMF 8.17.22.
+
+    Source: A. Didonato and A. Morris, ACM Trans. Math. Softw. 18 (1992) 360-373 (9).  Its convergents p/q are
+    computed by their recurrence, three of them by one division.
+    """
+    gap = a * y - b * x + 1
+    over = 1 / (a + 1)
+    p, q, p_before, q_before = 1.0, a * gap * over, 0.0, 1.0
+    value = 1 / q
+    for k in range(33000):
+        for j in range(1, 4):
+            m = 3 * k + j
+            before, over = over, 1 / (a + 2 * m + 1)
+            part = m * (b - m) * x * before
+            term = (a + m - 1) * (a + b + m - 1) * x * part * before
+            step = m + part + (a + m) * (gap + m * (1 + y)) * over
+            p_before, p = p, step * p + term * p_before
+            q_before, q = q, step * q + term * q_before
+        inverse = 1 / q
+        p_before *= inverse
+        q_before *= inverse
+        p *= inverse
+        q = 1.0
+        change = p - value
+        value = p
+        if not fabs(change) > 2e-16 * fabs(value):
             break
-    return h
+    return value
+
+
+@scalar
+def beta_lower(a: Real, b: Real, x: Real, prefix: Real) -> Real:
+    """The incomplete beta function for 0 < a, b < inf, 0 < x < 1; prefix: its `beta_prefix`."""
+    y = 1 - x
+    above = x * (a + b + 2) > a + 1
+    value = prefix * beta_fraction(b if above else a, a if above else b, y if above else x, x if above else y)
+    return 1 - value if above else value
 
 
 @scalar
 def betainc(a: Real, b: Real, x: Real) -> Real:
     """The regularized incomplete beta function; nan outside of a, b >= 0 (not both 0), 0 <= x <= 1."""
-    if not (a >= 0 and b >= 0 and 0 <= x <= 1) or (a == 0 and b == 0) or (a == INFINITY and b == INFINITY):
-        return NAN
-    if a == 0 or b == INFINITY:
-        return 1.0 if x > 0 else 0.0
-    if b == 0 or a == INFINITY:
-        return 0.0 if x < 1 else 1.0
-    if x == 0 or x == 1:
+    if not (0 < a < INFINITY and 0 < b < INFINITY and 0 < x < 1):
+        if not (a >= 0 and b >= 0 and 0 <= x <= 1) or (a == 0 and b == 0) or (a == INFINITY and b == INFINITY):
+            return NAN
+        if a == 0 or b == INFINITY:
+            return 1.0 if x > 0 else 0.0
+        if b == 0 or a == INFINITY:
+            return 0.0 if x < 1 else 1.0
         return x
-    y = 1 - x
-    if x * (a + b + 2) > a + 1:
-        return 1 - beta_prefix(b, a, y, x) * beta_fraction(b, a, y) / b
-    return beta_prefix(a, b, x, y) * beta_fraction(a, b, x) / a
+    return beta_lower(a, b, x, beta_prefix(a, b, x, 1 - x))
 
 
 @scalar
@@ -175,11 +189,12 @@ def betainc_slope(a: Real, b: Real, x: Real, da: Real) -> Real:
     y = 1 - x
     db = 1 - da
     power_of = da * log(x) + db * log1p(-x) - da * psi(a) - db * psi(b) + psi(a + b)
-    if x * (a + b + 2) > a + 1:
-        value = beta_prefix(b, a, y, x) * beta_fraction(b, a, y) / b
-        return -value * (power_of - db / b + beta_fraction_slope(b, a, y, db, da))
-    value = beta_prefix(a, b, x, y) * beta_fraction(a, b, x) / a
-    return value * (power_of - da / a + beta_fraction_slope(a, b, x, da, db))
+    above = x * (a + b + 2) > a + 1
+    first, second, u, v = b if above else a, a if above else b, y if above else x, x if above else y
+    value = beta_prefix(a, b, x, y) * beta_fraction(first, second, u, v)
+    by_first = db if above else da
+    slope = value * (power_of - by_first / first + beta_fraction_slope(first, second, u, by_first, 1 - by_first))
+    return -slope if above else slope
 
 
 @scalar
@@ -221,12 +236,10 @@ def beta_quantile(a: Real, b: Real, p: Real) -> Real:
     if not 0 < x < 1:
         x = a / (a + b)
     for _ in range(200):
-        value = betainc(a, b, x)
-        if value > p:
-            high = x
-        else:
-            low = x
-        slope = beta_density(a, b, x) * x / value               # of log(value) by log(x)
+        prefix = beta_prefix(a, b, x, 1 - x)
+        value = beta_lower(a, b, x, prefix)
+        low, high = low if value > p else x, x if value > p else high
+        slope = prefix / ((1 - x) * value)                      # of log(value) by log(x)
         step = log(value / p) / slope
         bend = 0.5 * step * (a - (b - 1) * x / (1 - x) - slope)
         step = step / (1 - bend) if fabs(bend) < 0.5 else step

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gradc.ir.scalar_code import branch_free, scalar
 from gradc.ir.scalar_math import Real, both, copysign, either, exp, expm1, fabs, floor, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
+from gradc.ir.special_incomplete import log1pmx
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -60,18 +61,14 @@ def rel_entr(x: Real, y: Real) -> Real:
 def kl_div(x: Real, y: Real) -> Real:
     """x log(x/y) - x + y for positive x and y, y for x = 0 and y >= 0, else inf; nan of nan.
 
-    Where x is about y it is y ((1 + t) log(1 + t) - t), t = (x - y)/y, by the power series of that.
+    Where x is about y it is y ((1 + t) (log(1 + t) - t) + t**2), t = (x - y)/y.
     """
     if x != x or y != y:
         return NAN
     if x > 0 and y > 0:
         t = (x - y) / y
         if fabs(t) < 0.2:
-            total, power = 0.0, t * t
-            for k in range(2, 26):
-                total += power / (k * (k - 1))
-                power *= -t
-            return y * total
+            return y * ((1 + t) * log1pmx(t) + t * t)
         return x * log_ratio(x, y) - x + y
     return y if x == 0 and y >= 0 else INFINITY
 

@@ -15,6 +15,7 @@ from gradc.ir.scalar_math import (
     log,
     select,
     sqrt,
+    square_rest,
 )
 
 INFINITY = float("inf")
@@ -26,14 +27,10 @@ _ROOT_TWO_OVER_PI = 0.7978845608028654
 
 @branch_free
 def exp_of_square(x: Real, factor: Real) -> Real:
-    """exp(factor * x**2), with the rounding error of x**2 put back (Dekker's product); factor is 1, -1 or -1/2."""
-    c = 134217729.0 * x
-    high = c - (c - x)
-    low = x - high
+    """exp(factor * x**2), with the rounding error of x**2 put back; factor is 1, -1 or -1/2."""
     square = x * x
-    error = ((high * high - square) + 2 * high * low) + low * low
     e = exp(factor * square)
-    return select(both(square < 1500, e < 1e308), e + e * (factor * error), e)
+    return select(both(square < 1500, e < 1e308), e + e * (factor * square_rest(x)), e)
 
 
 @branch_free
@@ -44,8 +41,9 @@ def erfcx_of_positive(x: Real) -> Real:
     t = (x - k)/(x + k); the coefficients were computed with mpmath for k = 3.75.
     """
     a = select(x < 1e100, x, 1e100)
-    t = (a - 3.75) / (a + 3.75)
-    return horner(_ERFCX, t) / (1 + 2 * x)
+    below, two = a + 3.75, 1 + 2 * a
+    inverse = 1 / (below * two)
+    return horner(_ERFCX, (a - 3.75) * two * inverse) * (below * inverse)
 
 
 @branch_free
@@ -60,7 +58,7 @@ def erfcx(x: Real) -> Real:
 def log_of_complement(q: Real, other: Real, side: Real) -> Real:
     """log(1 - q) where side >= 0, else log(other), by one logarithm."""
     v = 1 - q
-    rest = (-q - (v - 1)) / v
+    rest = (-q - (v - 1)) * (1 + q)         # over v, to what is needed of it
     return log(select(side >= 0, v, other)) + select(side >= 0, rest, 0)
 
 

@@ -42,11 +42,9 @@ def gammaln_of_positive(a: Real) -> Real:
     """
     near, below = a < 3, a < 1
     z = select(below, a, a - 1)
-    t = select(near, horner(_NEAR_Q, z), a)
-    inverse = 1 / t
-    i = select(near, 0.1, inverse)
+    i = 1 / a
     logarithm = log(a)
-    center = z * (z - 1) * (horner(_NEAR_P, z) * inverse) - select(below, logarithm, 0)
+    center = z * (z - 1) * (horner(_NEAR_P, z) / horner(_NEAR_Q, z)) - select(below, logarithm, 0)
     far = (a - 0.5) * (logarithm - 1) + (horner(_STIRLING, i * i) * i + (_HALF_LOG_TWO_PI - 0.5))
     return select(near, center, select(a > 1e300, a * (logarithm - 1), far))
 
@@ -65,25 +63,15 @@ def gammaln(x: Real) -> Real:
 def psi_of_positive(x: Real) -> Real:
     """The digamma function for x > 0.
 
-    Below 2.6 (u - root) times a rational function computed with mpmath, the root in three parts, u = x or, below 0.85,
-    x + 1, less 1/x; else the sum of 1/x ... 1/(x + 6) and the asymptotic series (NIST DLMF 5.11.2) at x + 7, from 10 on
-    that of x.  One division for all.
+    Below 3 (u - root) times a rational function, the root in three parts, u = x or, below 1, x + 1, less 1/x; from
+    there on log(x) - 1/(2x) less a polynomial in 1/x**2 over x**2.  Both interpolate in Chebyshev nodes (mpmath).
     """
-    far, near, low = x >= 10, x < 2.6, x < 0.85
-    c = select(far, 4.0, x + 3)
-    s = c * c
-    top = select(far, 0.0, (s - 1) * (s - 4) * (s - 9) + 2 * s * ((3 * s - 28) * s + 49))
-    below = select(far, 1.0, c * ((s - 1) * (s - 4) * (s - 9)))
-    w = select(far, x, x + 7)
-    wide = select(w > 1e100, 1e100, w)
-    v = select(low, x + 1, select(near, x, 1.5))
-    q = horner(_PSI_NEAR_Q, v - 1.5)
-    d = select(low, x, 1.0)
-    inverse = 1 / select(near, q * d, below * wide)
-    i = select(near, 0.1, below * inverse)
-    value = log(w) - top * wide * inverse - i * (0.5 + i * horner(_PSI_SERIES, i * i))
+    near, low = x < 3, x < 1
+    i = 1 / x
+    v = select(low, x + 1, x)
     root = ((v - _PSI_ROOT_1) - _PSI_ROOT_2) - _PSI_ROOT_3
-    return select(near, (root * horner(_PSI_NEAR_P, v - 1.5) * d - select(low, q, 0)) * inverse, value)
+    close = root * (horner(_PSI_NEAR_P, v - 1.5) / horner(_PSI_NEAR_Q, v - 1.5)) - select(low, i, 0)
+    return select(near, close, log(x) - i * (0.5 + i * horner(_PSI_SERIES, i * i)))
 
 
 @branch_free_with(psi_of_positive)
@@ -145,12 +133,17 @@ def zeta(s: Real, q: Real) -> Real:
     if q > 1e8:
         return (1 / (s - 1) + 1 / (2 * q)) * power(q, 1 - s)
     total, u = 0.0, q
+    if q < 0:
+        sign = 1.0 if 0.5 * s == floor(0.5 * s) else -1.0
+        v = q
+        while v < 0:            # with what it may cancel with, as far on the other side of 0
+            total += sign * power(-v, -s) + power(v - 2 * floor(v) - 1, -s)
+            v += 1
+        u = q - 2 * floor(q)
     while u < 8 + s:
-        term = power(fabs(u), -s)
-        if u < 0 and 0.5 * s != floor(0.5 * s):
-            term = -term
+        term = power(u, -s)
         total += term
-        if u > 0 and term <= 1e-17 * total:
+        if term <= 1e-17 * fabs(total):
             return total
         u += 1
     term = power(u, -s)
@@ -214,19 +207,20 @@ _STIRLING = (
 _PSI_ROOT_1 = 1569415565 / 1073741824
 _PSI_ROOT_2 = 381566830 / 1073741824 / 1073741824
 _PSI_ROOT_3 = 9.016312093258696e-20
-# psi(x)/(x - root) in x - 1.5, on [0.85, 2.6].
+# psi(x)/(x - root) in x - 1.5, on [1, 3].
 _PSI_NEAR_P = (
-    0.9510558760318328, 1.2014085891208737, 0.5535069557630222, 0.11527417144905333, 0.010719949621299324,
-    0.000357465931208748, 1.1380606446481188e-06, -8.007450697219262e-09,
+    0.9510558760318328, 1.1886580853461834, 0.5392860691185724, 0.10989201775037027, 0.009909072771727073,
+    0.00031615716356142977, 9.357570064610409e-07, -6.03999597262096e-09,
 )
 _PSI_NEAR_Q = (
-    1.0, 1.7086651282599745, 1.0901587380612128, 0.33067844143944897, 0.049587524341694694,
-    0.003390992209840712, 7.846603311443282e-05,
+    1.0, 1.6952584461753317, 1.0692342841932245, 0.3190897958128427, 0.046773239199918284,
+    0.0030989338146855477, 6.861767010295671e-05,
 )
-# The rest of the asymptotic series of psi for x >= 10, of tri_gamma for x >= 7, in 1/x**2.
+# The rest of the asymptotic series of psi for x >= 3, of tri_gamma for x >= 7, in 1/x**2.
 _PSI_SERIES = (
-    0.0833333333333333, -0.00833333333308159, 0.003968253673479358, -0.004166539940034663, 0.007550959652543505,
-    -0.018818831275584015,
+    0.08333333333333287, -0.0083333333323328, 0.003968253600942064, -0.004166613154056894, 0.007571670662698111,
+    -0.020904992716699745, 0.07768996902561713, -0.32525222437397994, 1.2213863296286607, -3.2200812668413126,
+    4.15409568940603,
 )
 _TRI_SERIES = (
     0.16666666666666663, -0.03333333333317285, 0.023809523643258137, -0.03333326728356461, 0.07574457214481482,

@@ -1,16 +1,17 @@
-"""The incomplete gamma functions, their derivatives and inverses, written once as `scalar_code` says."""
+"""The gamma function, the incomplete ones, their derivatives and inverses, written once as `scalar_code` says."""
 
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, erfc, exp, expm1, fabs, horner, log, log1p, power, sqrt
+from gradc.ir.scalar_math import Real, copysign, erfc, exp, expm1, fabs, floor, horner, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
-from gradc.ir.special_gamma import _NEAR_P, _NEAR_Q, _STIRLING, gammaln, psi
+from gradc.ir.special_gamma import _NEAR_P, _NEAR_Q, _STIRLING, gammaln, psi, sin_pi
 
 INFINITY = float("inf")
 NAN = float("nan")
 _TWO_PI = 6.283185307179586
-_HALF_LOG_TWO_PI = 0.9189385332046728
+_ROOT_TWO_PI = 2.5066282746310007
+_PI = 3.141592653589793
 LARGE = 200.0       # from which on Temme's expansion is used near a
 
 
@@ -46,13 +47,36 @@ def gammaln_plus_one(a: Real) -> Real:
 
 
 @scalar
-def gamma_plus_one(a: Real) -> Real:
-    """gamma(1 + a) for 0 <= a < 30."""
+def reciprocal_gamma_plus_one(a: Real) -> Real:
+    """1/gamma(1 + a) for 0 <= a < 30: a polynomial below 1, computed with mpmath."""
     product = 1.0
-    while a >= 2:
+    while a >= 1:
         product *= a
         a -= 1
-    return product * exp(gammaln_plus_one(a))
+    return horner(_RECIPROCAL, a) / product
+
+
+@scalar
+def gamma(x: Real) -> Real:
+    """The gamma function; nan at negative integers, a signed infinity at 0.
+
+    Below 12 a quotient of a product and a polynomial, then by Stirling's formula; below 0 by reflection.
+    """
+    if x == 0 or x != x:
+        return copysign(INFINITY, x) if x == 0 else x
+    a = fabs(x)
+    if not a < 180 or (x < 0 and x == floor(x)):
+        return INFINITY if x > 0 else NAN if x == floor(x) else 0.0
+    if a < 12:
+        product, u = 1.0, a
+        while u >= 1:
+            product *= u
+            u -= 1
+        value, half = product / (a * horner(_RECIPROCAL, u)), 1.0
+    else:
+        half = power(a, 0.5 * a - 0.25)         # so that nothing overflows before its time
+        value = half * exp(-a) * (_ROOT_TWO_PI * exp(stirling(a)))
+    return value * half if x > 0 else -_PI / (sin_pi(a) * (a * value)) / half
 
 
 @scalar
@@ -60,39 +84,50 @@ def gamma_prefix(a: Real, x: Real) -> Real:
     """x**a exp(-x)/gamma(1 + a), where powers and exponentials are not lost in each other."""
     if a < 20:
         if x < 200:
-            return power(x, a) * exp(-x) / gamma_plus_one(a)
+            return power(x, a) * exp(-x) * reciprocal_gamma_plus_one(a)
         return exp(a * log(x) - x - gammaln_plus_one(a))
     return exp(a * log_less_gap(x / a, (x - a) / a) - stirling(a)) / sqrt(_TWO_PI * a)
 
 
 @scalar
 def gamma_series(a: Real, x: Real) -> Real:
-    """The sum of x**k/((a + 1) ... (a + k)), k = 0, 1, ... (NIST DLMF 8.7.1)."""
+    """The sum of x**k/((a + 1) ... (a + k)), k = 0, 1, ... (NIST DLMF 8.7.1), four terms by one division."""
     total, term, r = 1.0, 1.0, a
     while True:
-        r += 1
-        term *= x / r
-        total += term
+        one, two, three, four = r + 1, r + 2, r + 3, r + 4
+        term *= x / ((one * two) * (three * four))
+        total += term * (four * (three * (two + x) + x * x) + x * x * x)
+        term *= x * x * x
+        r = four
         if term <= 1e-17 * total:
             return total
 
 
 @scalar
 def gamma_fraction(a: Real, x: Real) -> Real:
-    """exp(x) x**-a times the upper incomplete gamma function: the continued fraction of NIST DLMF 8.9.2."""
+    """exp(x) x**-a times the upper incomplete gamma function: the continued fraction of NIST DLMF 8.9.2.
+
+    Its convergents p/q by their recurrence, four of them by one division.
+    """
     b = x + 1 - a
-    c, d = 1e300, 1 / b
-    h = d
-    for i in range(1, 100000):
-        an = i * (a - i)
-        b += 2
-        d = 1 / (an * d + b)
-        c = b + an / c
-        delta = c * d
-        h *= delta
-        if not fabs(delta - 1) >= 1e-16:
+    p, q, p_before, q_before = 1.0, b, 0.0, 1.0
+    value = 1 / b
+    for k in range(25000):
+        for j in range(1, 5):
+            factor = (4 * k + j) * (a - (4 * k + j))
+            b += 2
+            p_before, p = p, b * p + factor * p_before
+            q_before, q = q, b * q + factor * q_before
+        inverse = 1 / q
+        p_before *= inverse
+        q_before *= inverse
+        p *= inverse
+        q = 1.0
+        change = p - value
+        value = p
+        if not fabs(change) > 2e-16 * value:
             break
-    return h
+    return value
 
 
 @scalar
@@ -140,39 +175,42 @@ def gamma_temme(a: Real, x: Real, side: Real) -> Real:
 
 
 @scalar
+def gamma_tail(a: Real, x: Real, side: Real, prefix: Real) -> Real:
+    """The lower tail for side = -1, the upper one for 1; 0 < a, x < inf; prefix: `gamma_prefix` unless near_large."""
+    if near_large(a, x) > 0:
+        return gamma_temme(a, x, side)
+    if prefix == 0:
+        return 1.0 if (x > a if side < 0 else x < a) else 0.0
+    by_series = x < a + 1 if side < 0 else x < a
+    if side > 0 and x < 1.1:
+        by_series = (a > -0.4 / log(x)) if x <= 0.5 else (a > 1.1 * x)
+        if not by_series:
+            return gamma_small(a, x)
+    if by_series:
+        lower = prefix * gamma_series(a, x)
+        return lower if side < 0 else 1 - lower
+    upper = prefix * a * gamma_fraction(a, x)
+    return upper if side > 0 else 1 - upper
+
+
+@scalar
 def gammainc(a: Real, x: Real) -> Real:
     """The regularized lower incomplete gamma function; nan for negative arguments, and at a = x = 0."""
-    if not (a >= 0 and x >= 0) or (a == 0 and x == 0) or (a == INFINITY and x == INFINITY):
-        return NAN
-    if a == 0 or x == INFINITY:
-        return 1.0
-    if x == 0 or a == INFINITY:
-        return 0.0
-    if near_large(a, x) > 0:
-        return gamma_temme(a, x, -1.0)
-    if x < a + 1:
-        return gamma_prefix(a, x) * gamma_series(a, x)
-    return 1 - gamma_prefix(a, x) * a * gamma_fraction(a, x)
+    if not (a > 0 and 0 < x < INFINITY and a < INFINITY):
+        if not (a >= 0 and x >= 0) or (a == 0 and x == 0) or (a == INFINITY and x == INFINITY):
+            return NAN
+        return 1.0 if a == 0 or x == INFINITY else 0.0
+    return gamma_tail(a, x, -1.0, 0.0 if near_large(a, x) > 0 else gamma_prefix(a, x))
 
 
 @scalar
 def gammaincc(a: Real, x: Real) -> Real:
     """The regularized upper incomplete gamma function; nan for negative arguments, and at a = x = 0."""
-    if not (a >= 0 and x >= 0) or (a == 0 and x == 0) or (a == INFINITY and x == INFINITY):
-        return NAN
-    if a == 0 or x == INFINITY:
-        return 0.0
-    if x == 0 or a == INFINITY:
-        return 1.0
-    if near_large(a, x) > 0:
-        return gamma_temme(a, x, 1.0)
-    if x < 1.1:
-        if (a > -0.4 / log(x)) if x <= 0.5 else (a > 1.1 * x):
-            return 1 - gamma_prefix(a, x) * gamma_series(a, x)
-        return gamma_small(a, x)
-    if x < a:
-        return 1 - gamma_prefix(a, x) * gamma_series(a, x)
-    return gamma_prefix(a, x) * a * gamma_fraction(a, x)
+    if not (a > 0 and 0 < x < INFINITY and a < INFINITY):
+        if not (a >= 0 and x >= 0) or (a == 0 and x == 0) or (a == INFINITY and x == INFINITY):
+            return NAN
+        return 0.0 if a == 0 or x == INFINITY else 1.0
+    return gamma_tail(a, x, 1.0, 0.0 if near_large(a, x) > 0 else gamma_prefix(a, x))
 
 
 @scalar
@@ -266,23 +304,23 @@ def gamma_quantile(a: Real, p: Real, q: Real) -> Real:
 
     Start: the Wilson-Hilferty approximation, or the first term of the series where that is negative.
     """
-    small = power(p * gamma_plus_one(a), 1 / a) if a < 20 else 0.0
+    small = power(p, 1 / a) * exp(gammaln_plus_one(a) / a) if a < 20 else 0.0
+    if a < 20 and small < 1e-18 * a:            # the other terms of the series are nothing beside the first
+        return small
     z = ndtri(p) if p < q else -ndtri(q)
     w = 1 - 1 / (9 * a) + z / (3 * sqrt(a))
     x = a * w * w * w
     if a < 1 or w < 0.2 or (a < 20 and small < 0.2 * (a + 1)):
         x = small if a < 20 else a * exp((log(p) + gammaln(a + 1)) / a - log(a))
         if q < 0.5 and a < 1:
-            start = -log(q * gamma_plus_one(a) / a)
+            start = -log(q / (a * reciprocal_gamma_plus_one(a)))
             x = start if start > 0.5 else x
-    if x == 0:
-        return 0.0
     for _ in range(60):
-        density = gamma_prefix(a, x) * a        # by the logarithm of x
-        gap = (gammainc(a, x) - p) if p < q else (q - gammaincc(a, x))
+        prefix = gamma_prefix(a, x)
+        density = prefix * a                    # by the logarithm of x
         if density == 0:
             return x
-        tail = p + gap if p < q else q - gap
+        tail = gamma_tail(a, x, -1.0 if p < q else 1.0, prefix)
         ratio = density / tail if p < q else -density / tail
         step = (log(tail / p) if p < q else log(tail / q)) / ratio
         bend = 0.5 * step * (a - x - ratio)
@@ -316,6 +354,12 @@ def gammainccinv(a: Real, q: Real) -> Real:
 
 # -------------------------------------------------------------------------------------------------- coefficients
 
+_RECIPROCAL = (
+    1.0, 0.5772156649015329, -0.6558780715202559, -0.04200263503401723, 0.1665386113807218, -0.04219773453633884,
+    -0.009621971683209187, 0.007218944122549672, -0.0011651711582134274, -0.00021523094537767175,
+    0.00012802610331145715, -2.009377474090673e-05, -1.3030643874115745e-06, 1.1832658730843587e-06,
+    -2.4083612503619526e-07, 2.3630858794920432e-08, -8.521820446681207e-10,
+)
 _ARTANH = tuple([1 / (2 * k + 3) for k in range(17)])
 _TEMME_0 = (
     -0.3333333333333333, 0.08333333333333333, -0.014814814814814815, 0.0011574074074074073,

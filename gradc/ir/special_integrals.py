@@ -287,23 +287,21 @@ def gamma_quotient(a: Real, b: Real, c: Real, d: Real) -> Real:
 
 
 @scalar
-def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
-    """Gauss' hypergeometric function for x <= 1: its series up to 1/2, below 0 of x/(x - 1) (NIST DLMF 15.8.1).
+def is_polynomial(a: Real) -> Real:
+    """Does a series with the factors a, a + 1, ... end?  1 or 0."""
+    return 1.0 if a <= 0 and a == floor(a) else 0.0
 
-    From 3/4 on its series in 1 - x (15.8.4) unless c - a - b is near a whole number; nan for x > 1 unless it is
-    a polynomial.
-    """
-    if a != a or b != b or c != c or x != x:
-        return NAN
-    polynomial = (a <= 0 and a == floor(a)) or (b <= 0 and b == floor(b))
+
+@scalar
+def hyper_inside(a: Real, b: Real, c: Real, x: Real) -> Real:
+    """2F1 for 0 <= x <= 1, and of polynomials, see `hyp2f1`."""
     if x == 0 or a == 0 or b == 0:
         return 1.0
-    if c <= 0 and c == floor(c) and not (polynomial and ((a == floor(a) and a > c and a <= 0)
-                                                         or (b == floor(b) and b > c and b <= 0))):
+    if is_polynomial(c) > 0 and not ((is_polynomial(a) > 0 and a > c) or (is_polynomial(b) > 0 and b > c)):
         return INFINITY
-    if polynomial:
-        n = -a if a <= 0 and a == floor(a) else -b
-        if b <= 0 and b == floor(b) and -b < n:
+    if is_polynomial(a) + is_polynomial(b) > 0:
+        n = -a if is_polynomial(a) > 0 else -b
+        if is_polynomial(b) > 0 and -b < n:
             n = -b
         if n > 1e6:
             return NAN
@@ -317,18 +315,33 @@ def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
     s = c - a - b
     if x == 1:
         return gamma_quotient(c, s, c - a, c - b) if s > 0 else INFINITY
-    if x < 0:
-        y = x / (x - 1)
-        if fabs(c - a) < fabs(c - b):
-            return power(1 - x, -b) * hyp2f1(c - a, b, c, y)
-        return power(1 - x, -a) * hyp2f1(a, c - b, c, y)
     if x > 0.75 and fabs(s - rint(s)) > 0.05:
         y = 1 - x
         return gamma_quotient(c, s, c - a, c - b) * hyper_series(a, b, 1 - s, y) \
             + power(y, s) * gamma_quotient(c, -s, a, b) * hyper_series(c - a, c - b, 1 + s, y)
+    factor = 1.0
     if s < 0 and x > 0.5:
-        return power(1 - x, s) * hyper_series(c - a, c - b, c, x)
-    return hyper_series(a, b, c, x)
+        factor = power(1 - x, s)
+        a, b = c - a, c - b
+    return factor * hyper_series(a, b, c, x)
+
+
+@scalar
+def hyp2f1(a: Real, b: Real, c: Real, x: Real) -> Real:
+    """Gauss' hypergeometric function for x <= 1: its series up to 1/2, below 0 of x/(x - 1) (NIST DLMF 15.8.1).
+
+    From 3/4 on its series in 1 - x (15.8.4) unless c - a - b is near a whole number; nan for x > 1 unless it is
+    a polynomial.
+    """
+    if a != a or b != b or c != c or x != x:
+        return NAN
+    factor = 1.0
+    if x < 0 and is_polynomial(a) + is_polynomial(b) + is_polynomial(c) == 0:
+        first = fabs(c - a) < fabs(c - b)
+        factor = power(1 - x, -b if first else -a)
+        a, b = c - a if first else a, b if first else c - b
+        x = x / (x - 1)
+    return factor * hyper_inside(a, b, c, x)
 
 
 # -------------------------------------------------------------------------------------------------- coefficients
@@ -350,16 +363,16 @@ _LAMBERT = (
     -0.00012957426685274883, 8.665035805208128e-05, -5.811360750441382e-05, 3.907668486743905e-05,
 )
 _LEGENDRE_X = (
-    0.00240639000148932, 0.012635722014345251, 0.030862723998633622, 0.056792236497799485, 0.08999900701304854,
-    0.12993790421072282, 0.17595317403151223, 0.22728926430558022, 0.2831032461869774, 0.3424786601519183,
-    0.40444056626319186, 0.4679715535686972, 0.5320284464313028, 0.5955594337368082, 0.6575213398480817,
-    0.7168967538130225, 0.7727107356944197, 0.8240468259684878, 0.8700620957892772, 0.9100009929869515,
-    0.9432077635022005, 0.9691372760013663, 0.9873642779856547, 0.9975936099985107,
+    0.002852707258800354, 0.014969751082285637, 0.036521613906413, 0.06709371113984994, 0.10609159701039592,
+    0.1527563684066586, 0.2061797982465442, 0.26532208100662147, 0.3290320895539579, 0.3960697866558894,
+    0.4651303633401389, 0.5348696366598611, 0.6039302133441107, 0.6709679104460421, 0.7346779189933785,
+    0.7938202017534558, 0.8472436315933414, 0.8939084029896041, 0.93290628886015, 0.963478386093587,
+    0.9850302489177144, 0.9971472927411996,
 )
 _LEGENDRE_W = (
-    0.0061706148999936, 0.014265694314466832, 0.022138719408709904, 0.02964929245771839, 0.03667324070554015,
-    0.04309508076597664, 0.04880932605205694, 0.05372213505798282, 0.0577528340268628, 0.060835236463901696,
-    0.06291872817341415, 0.06396909767337608, 0.06396909767337608, 0.06291872817341415, 0.060835236463901696,
-    0.0577528340268628, 0.05372213505798282, 0.04880932605205694, 0.04309508076597664, 0.03667324070554015,
-    0.02964929245771839, 0.022138719408709904, 0.014265694314466832, 0.0061706148999936,
+    0.0073139976491361, 0.016887450792407076, 0.026146667576341643, 0.034898234212260244, 0.042970803108533864,
+    0.05020707222144048, 0.05646614804026961, 0.06162618840525621, 0.06558675239353119, 0.06827074917300759,
+    0.06962593642781599, 0.06962593642781599, 0.06827074917300759, 0.06558675239353119, 0.06162618840525621,
+    0.05646614804026961, 0.05020707222144048, 0.042970803108533864, 0.034898234212260244, 0.026146667576341643,
+    0.016887450792407076, 0.0073139976491361,
 )

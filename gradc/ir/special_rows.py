@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
-from gradc.ir import special, special_error, special_gamma
+from gradc.ir import special, special_error, special_gamma, special_incomplete
 from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.scalars import Value, row
 
@@ -18,8 +17,8 @@ _INVERSE_ROOT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
-def special_row(function: ScalarFunction, d: tuple[Any, ...], numpy: Callable[..., Any] | None = None,
-                **rest: Any) -> None:
+def special_row(function: ScalarFunction, d: tuple[object, ...], numpy: Callable[..., object] | None = None,
+                **rest: object) -> None:
     """A row of a function that is written once; with `numpy`, a form for complex numbers too."""
     n = function.python.__code__.co_argcount
     places = ", ".join([f"{{{k}}}" for k in range(n)])
@@ -106,8 +105,8 @@ special_row(special_error.dawsn_slope, ulp=20,
 
 # --- the gamma family
 
-row("gamma", 1, "floating", special.gamma, "tgamma{s}({0})",
-    d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),), cost="special", ulp=10, domain="positive")
+special_row(special_incomplete.gamma, numpy=special.gamma, ulp=10, domain="positive",
+            d=(lambda o, g, out, x: o.mul(g, o.mul(out, o.psi(x))),))
 special_row(special_gamma.gammaln, numpy=special.gammaln, ulp=10, domain="positive",
             d=(lambda o, g, out, x: o.mul(g, o.psi(x)),))
 special_row(special_gamma.psi, numpy=special.psi, ulp=10, domain="positive",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -43,12 +44,16 @@ R = TypeVar("R")
 X = TypeVar("X")
 
 
+@cache
+def _parameters(fn: Callable[..., object]) -> frozenset[str]:
+    return frozenset(inspect.signature(fn).parameters)
+
+
 def _method(fn: Callable[Concatenate[X, P], R]) -> Callable[Concatenate[X, P], R]:
     """A method that is a function of gradc, or with options that only NumPy has, NumPy's."""
-    own = frozenset(inspect.signature(fn).parameters)
 
     def method(self: X, *args: P.args, **options: P.kwargs) -> R:
-        if options and not own.issuperset(options) and fn.__name__ in numpy_api.FUNCTIONS:
+        if options and fn.__name__ in numpy_api.FUNCTIONS and not _parameters(fn).issuperset(options):
             return numpy_api.call(fn.__name__, (self, *args), options)
         return fn(self, *args, **options)
 
@@ -285,16 +290,16 @@ class TensorVariable(Variable):
         return ew.elementwise("xor", other, self)
 
     def __lt__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("lt", self, other)
+        return ew.lt(self, other)
 
     def __le__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("le", self, other)
+        return ew.le(self, other)
 
     def __gt__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("gt", self, other)
+        return ew.gt(self, other)
 
     def __ge__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("ge", self, other)
+        return ew.ge(self, other)
 
     def __getitem__(self, key: object) -> TensorVariable:
         return index.getitem(self, key)

@@ -23,7 +23,7 @@ from gradc.ir import dtypes
 from gradc.ir.convert import to_program
 from gradc.ir.names import identifier
 from gradc.ir.program import Program
-from gradc.ir.scalar_code import c_functions
+from gradc.ir.scalar_c import c_functions
 from gradc.ir.scalars import ROWS
 from gradc.loops.lower import lower
 from gradc.passes import phases

@@ -1,4 +1,4 @@
-"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials, written once as `scalar_code` says."""
+"""Entropies, logit, sinc and differences of exponentials, written once as `scalar_code` says."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ pip    := $(py) -m pip install -qq --disable-pip-version-check
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-pytensor lint check nightly golden bench bench-peers docs loc clean clean-cache
+.PHONY: help build demo test test-pytensor lint check nightly golden bench bench-peers bench-pymc docs loc clean clean-cache
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -43,7 +43,7 @@ test: $(stamp)  ## the tests, in two processes: under eight minutes
 
 test-pytensor:  ## PyTensor and PyMC on gradc, in an environment of its own (minutes)
 	$(MAKE) VENV=.venv-pytensor build
-	.venv-pytensor/bin/python -m pip install -qq --disable-pip-version-check -e '.[pytensor]' pymc
+	.venv-pytensor/bin/python -m pip install -qq --disable-pip-version-check -e '.[pytensor,nutpie]'
 	.venv-pytensor/bin/python -m pytest -q tests/pytensor
 
 lint: $(stamp)  ## style and types
@@ -68,6 +68,11 @@ bench: $(stamp)  ## short benchmark: gradc, NumPy and hand-written C
 
 bench-peers: $(stamp) $(PEERS:%=.venv-peers/%/.ready)  ## full table with Aesara, JAX, numba, torch, PyTensor, CasADi
 	$(bench_env) $(py) -m benchmarks.run --peers "$(PEERS)"
+
+bench-pymc:  ## PyMC's models by gradc, Numba, C and JAX: writes the table of docs/pymc.md (hours)
+	$(MAKE) VENV=.venv-pytensor build
+	.venv-pytensor/bin/python -m pip install -qq --disable-pip-version-check -e '.[pytensor,nutpie]' numba jax
+	.venv-pytensor/bin/python -W ignore -m benchmarks.pymc_models --write
 
 # One environment a peer, for Aesara needs numpy < 2. A peer that can't be installed is left out of the table, with a note.
 .venv-peers/%/.ready: benchmarks/peers/%.txt

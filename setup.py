@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import runpy
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import cffi
 import numpy as np
@@ -112,14 +112,16 @@ DEPENDS = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "csrc").rglob("
 
 # NumPy's distributions of random numbers, as a static library; without it random numbers are drawn in the interpreter.
 NPYRANDOM = Path(np.random.__file__).parent / "lib"
-RANDOM: dict[str, Any] = {"library_dirs": [str(NPYRANDOM)], "define_macros": [("GRADC_HAS_NPYRANDOM", "1")]}
-if not (NPYRANDOM / "libnpyrandom.a").exists():
-    RANDOM = {}
+RANDOM = (NPYRANDOM / "libnpyrandom.a").exists()
+# What was compiled: an import from a source tree compares it with what is there.
+DIGEST = runpy.run_path(str(ROOT / "gradc" / "runtime" / "sources.py"))["digest"](str(ROOT / "csrc"))
+MACROS = [("GRADC_SOURCES", f'"{DIGEST}"'), *[("GRADC_HAS_NPYRANDOM", "1")] * RANDOM]
 
 os.chdir(ROOT)
 setup(
     ext_modules=[Extension("gradc.runtime._dispatch", SOURCES, depends=DEPENDS, extra_compile_args=FLAGS,
                            include_dirs=[np.get_include(), "csrc/include"],
-                           libraries=[*["npyrandom"] * bool(RANDOM), "m", "dl", "pthread"], optional=True, **RANDOM)],
+                           libraries=[*["npyrandom"] * RANDOM, "m", "dl", "pthread"], define_macros=MACROS,
+                           library_dirs=[str(NPYRANDOM)] * RANDOM, optional=True)],
     cmdclass={"build_ext": BuildExt},
 )

@@ -27,7 +27,7 @@ def _timer(call: Call) -> timeit.Timer:
     return timeit.Timer(f"f({', '.join(names)})", setup, globals={"F": call.function, "A": call.arguments})
 
 
-def interleaved(calls: dict[str, Call], seconds_a_run: float) -> dict[str, float]:
+def interleaved(calls: dict[str, Call], seconds_a_run: float, runs: int = RUNS) -> dict[str, float]:
     """Seconds of one call of each: minimum over the runs, each long enough to last `seconds_a_run`."""
     timers = {name: _timer(call) for name, call in calls.items()}
     timers.update((f"{name} shim", _timer(Call(call.shim))) for name, call in calls.items() if call.shim)
@@ -38,19 +38,19 @@ def interleaved(calls: dict[str, Call], seconds_a_run: float) -> dict[str, float
             number *= 2
         numbers[name] = max(1, round(number * seconds_a_run / spent))
     best = dict.fromkeys(timers, float("inf"))
-    for _ in range(RUNS):
+    for _ in range(runs):
         for name, timer in timers.items():
             best[name] = min(best[name], timer.timeit(numbers[name]) / numbers[name])
     return {name: best[name] - best.get(f"{name} shim", 0.0) for name in calls}
 
 
-def loop_of_calls(calls: dict[str, Call]) -> dict[str, float]:
+def loop_of_calls(calls: dict[str, Call], runs: int = RUNS) -> dict[str, float]:
     """Seconds of one call of each: minimum over runs of 1e5 calls in a loop, less the cost of the loop."""
     timers = {name: _timer(call) for name, call in calls.items()}
     empty = timeit.Timer("pass")
     best = dict.fromkeys(timers, float("inf"))
     loop = float("inf")
-    for _ in range(RUNS):
+    for _ in range(runs):
         loop = min(loop, empty.timeit(CALLS))
         for name, timer in timers.items():
             best[name] = min(best[name], timer.timeit(CALLS))

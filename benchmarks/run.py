@@ -159,7 +159,7 @@ def collect(names: list[str], only: list[str], short: bool) -> dict[str, Any]:
                                      "part": row.part[0] if row.part else None}
     for peer in ["gradc", *names]:
         found = run(peer, ["benchmarks.worker", peer, str(library), *[row.name for row in rows],
-                           "--seconds", "0.05" if short else "0.2"])
+                           *(["--seconds", "0.02", "--runs", "4"] if short else ["--seconds", "0.2"])])
         if found is None:
             for row in rows:
                 results["rows"][row.name]["faults"][peer] = "its process failed"
@@ -185,7 +185,7 @@ def add_starts(results: dict[str, Any], names: list[str], short: bool) -> None:
         results["rows"][name] = {"title": title, "must": describe(bound), "times": times, "faults": {},
                                  "met": met(bound, times)}
 
-    times = {peer: start_times(peer, 3 if short else 5) for peer in ["gradc", *names] if peer not in ("torch", "numba")}
+    times = {peer: start_times(peer, 2 if short else 5) for peer in ["gradc", *names] if peer not in ("torch", "numba")}
 
     def of(what: str) -> dict[str, float]:
         return {peer: found[what] for peer, found in times.items() if what in found}

@@ -49,7 +49,7 @@ def builder_of(row: Row, peer: str) -> Any:
     return row.symbolic if peer in peers.SYMBOLIC else getattr(row, peer, None)
 
 
-def measure_row(row: Row, peer: str, library: Any, hand: Any, seconds: float) -> dict[str, Any]:
+def measure_row(row: Row, peer: str, library: Any, hand: Any, seconds: float, runs: int) -> dict[str, Any]:
     """Times in seconds by candidate: the peer, hand (C), and in gradc's own process NumPy."""
     result: dict[str, Any] = {"times": {}, "faults": {}}
     reference = row.numpy(row.inputs()).answers()
@@ -82,7 +82,8 @@ def measure_row(row: Row, peer: str, library: Any, hand: Any, seconds: float) ->
             calls[name] = call
     if peer in calls:
         result["load"] = os.getloadavg()[0]
-        result["times"] = measure.loop_of_calls(calls) if row.loop_of_calls else measure.interleaved(calls, seconds)
+        result["times"] = measure.loop_of_calls(calls, runs) if row.loop_of_calls \
+            else measure.interleaved(calls, seconds, runs)
     return result
 
 
@@ -92,7 +93,8 @@ def main() -> None:
     parser.add_argument("peer")
     parser.add_argument("hand")
     parser.add_argument("rows", nargs="*")
-    parser.add_argument("--seconds", type=float, default=0.1, help="length of one of the seven runs")
+    parser.add_argument("--seconds", type=float, default=0.1, help="length of one run")
+    parser.add_argument("--runs", type=int, default=measure.RUNS, help="of which the shortest counts")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -101,7 +103,8 @@ def main() -> None:
     results = {}
     for row in all_rows():
         if row.name in options.rows or not options.rows:
-            results[row.name] = measure_row(row, options.peer, library, hand, options.seconds)
+            results[row.name] = measure_row(row, options.peer, library, hand, options.seconds,
+                                            options.runs)
             print(f"  {options.peer}: {row.name} " + (", ".join(
                 f"{name} {value * 1e6:.3g} us" for name, value in results[row.name]["times"].items())
                 or str(results[row.name]["faults"])), file=sys.stderr, flush=True)

@@ -1,9 +1,9 @@
 /* dispatch.c: the extension gradc.runtime._dispatch: its module, the Python names of the pool, the BLAS table and the
  * CPU table.
  *
- * The types are in function.c and bound.c, the way from a Python call into a generated unit is in call.c.  Not in C:
- * conversion of unusual arguments (`convert`) and the texts of failed checks (`fail`).  The types belong to the main
- * interpreter (NumPy supports no other).
+ * The types are in function.c, bound.c and lowlevel.c, the way from a Python call into a generated unit is in call.c.
+ * Not in C: conversion of unusual arguments (`convert`) and the texts of failed checks (`fail`).  The types belong to the
+ * main interpreter (NumPy supports no other).
  */
 #include "dispatch.h"
 
@@ -184,16 +184,18 @@ static int module_exec(PyObject *module)
     Py_XDECREF(errors);
     if (!gradc_BadArgumentError || !gradc_ExecutionError || !gradc_ShapeError || start_once())
         return -1;
-    if (PyModule_AddIntConstant(module, "draws_random_numbers", gradc_draw != NULL))
+    if (PyModule_AddIntConstant(module, "draws_random_numbers", gradc_draw != NULL)
+        || PyModule_AddStringConstant(module, "sources", GRADC_SOURCES))
         return -1;
     PyObject *function = PyType_FromModuleAndSpec(module, &gradc_function_spec, NULL);
     PyObject *bound = PyType_FromModuleAndSpec(module, &gradc_bound_spec, NULL);
+    PyObject *pointer = PyType_FromModuleAndSpec(module, &gradc_pointer_spec, NULL);
     Py_XSETREF(gradc_FunctionType, (PyTypeObject *)function);
     Py_XSETREF(gradc_BoundCallType, (PyTypeObject *)bound);
-    if (!function || !bound || PyModule_AddType(module, gradc_FunctionType) || PyModule_AddType(module,
-                                                                                                gradc_BoundCallType))
-        return -1;
-    return 0;
+    int rc = !function || !bound || !pointer || PyModule_AddType(module, gradc_FunctionType)
+        || PyModule_AddType(module, gradc_BoundCallType) || PyModule_AddType(module, (PyTypeObject *)pointer);
+    Py_XDECREF(pointer);
+    return rc ? -1 : 0;
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -147,7 +147,7 @@ typedef struct running {
 /* Errors of gradc.errors, and the types; set when the module is made. */
 extern PyObject *gradc_BadArgumentError, *gradc_ExecutionError, *gradc_ShapeError;
 extern PyTypeObject *gradc_FunctionType, *gradc_BoundCallType;
-extern PyType_Spec gradc_function_spec, gradc_bound_spec;
+extern PyType_Spec gradc_function_spec, gradc_bound_spec, gradc_pointer_spec;
 
 /* Each file below uses those above it only. */
 

@@ -134,7 +134,7 @@ static int set_input(Function *self, Py_ssize_t i, PyObject *spec, int64_t *shap
     in->type = in->descr->type_num;
     in->itemsize = PyDataType_ELSIZE(in->descr);
     in->scalar = in->descr->typeobj;
-    if (!PyTypeNum_ISNUMBER(in->type) && in->type != NPY_BOOL) {
+    if (!PyTypeNum_ISNUMBER(in->type) && in->type != NPY_BOOL && in->type != NPY_HALF) {
         PyErr_Format(PyExc_TypeError, "input %zd has the dtype %R, which units do not know", i, in->descr);
         return -1;
     }

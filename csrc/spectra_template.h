@@ -182,10 +182,17 @@ int NAME(EIGVALSH)(gradc_frame *frame, int number, const void *const *in, const 
 static void NAME(descending)(int64_t k, int64_t l, T *x, T *s, T *v)
 {
     for (int64_t i = 0; i < k; ++i) {
-        double sum = 0;
+        double sum = 0, least = 0;
         for (int64_t j = 0; j < l; ++j)
             sum += (double)x[i * l + j] * x[i * l + j];
-        s[i] = (T)sqrt(sum);
+        for (int64_t j = 0; sum < 1e-200 && j < l; ++j)         /* squares that vanish */
+            least = fabs((double)x[i * l + j]) > least ? fabs((double)x[i * l + j]) : least;
+        if (least > 0) {
+            sum = 0;
+            for (int64_t j = 0; j < l; ++j)
+                sum += x[i * l + j] / least * (x[i * l + j] / least);
+        }
+        s[i] = (T)(least > 0 ? least * sqrt(sum) : sqrt(sum));
     }
     for (int64_t i = 0; i < k; ++i) {
         int64_t most = i;
@@ -210,7 +217,8 @@ static void NAME(put_factors)(int64_t m, int64_t n, T *x, T *turned, T by, T *u,
     while (rank < k && s[rank] > 0)
         ++rank;
     for (int64_t i = 0; u && i < rank; ++i)
-        NAME(scale)(l, 1 / s[i], x + i * l, 1);
+        for (int64_t j = 0; j < l; ++j)
+            x[i * l + j] /= s[i];
     if (u)
         NAME(complete)(rank, k, l, x);
     /* rows of x: columns of u, or rows of v; those of turned: the other */

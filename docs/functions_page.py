@@ -11,7 +11,6 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,16 @@ import gradc.tensor as at
 from gradc.errors import GradcError
 from gradc.ir import ops
 from gradc.ir.convert import to_program
+from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.loops.lower import unsupported
 from tests.cases import CASES
 from tests.cases_base import Case
+from tests.dtype_cases import with_dtype
 
 PAGE = Path(__file__).parent / "functions.md"
-DTYPES = {"bool": "bool", "int64": "int", "float32": "float32", "float64": "float64", "complex128": "complex"}
+DTYPES = {"bool": "bool", "int64": "int", "float16": "float16", "float32": "float32", "float64": "float64",
+          "complex128": "complex"}
 HEAD = """# Functions
 
 Written by `docs/functions_page.py`: the public functions of `gradc.tensor` by family, each tested by its rows in
@@ -39,6 +41,9 @@ Written by `docs/functions_page.py`: the public functions of `gradc.tensor` by f
 - **derivatives**: orders that are tested, by reverse and forward mode, against complex steps (2) or differences (1);
   "-" where the function is piecewise constant, or of integers.
 - **C**: whether it runs in a kernel.
+- **error**: of an elementwise function that is one operation the bound for float64, in units in the last place; else
+  the relative difference from NumPy, SciPy or mpmath that tests allow. Of float32 the bound holds in its own units; of
+  float16 there is one rounding more. `tests/test_dtype_table.py` compares every function of every dtype it takes.
 
 ## Dtypes of Python numbers
 
@@ -74,6 +79,23 @@ These are the dtypes for floatX float64. With floatX float32 Python floats are f
 `set_subtensor`, `stack` and lists that hold variables, products, `ifelse`. An int that the dtype does not hold is an
 OverflowError with the line; comparisons see the number itself, and for `clip` such a bound is none. What has no array
 beside it (`full`, `constant`, the first value of a loop) is int64 or floatX; lists of numbers are arrays.
+
+## float16, and integers
+
+float16 (`tensor("x", dtype="float16", shape=(None,))`) is how numbers are kept: inputs, results, shared variables,
+constants, gradients. What is computed of them is computed in float32, sums in float64, and is rounded where it leaves
+the function, is stacked by a loop, is put into a part of an array or is cast to float16; what a loop carries from step
+to step is not rounded. NumPy rounds after each operation; so results differ from NumPy's by less than those differ
+from the exact value, and 65504 is no limit for what stands between. Beside integers of up to 8 bits the dtype is
+float16, 16 bits float32, more float64. Python floats that float16 holds exactly (2.5, not 0.1) are float16 beside one
+for `custom`, too. Conversions are those of NumPy bit by bit. Linear algebra (as in NumPy), `spacing`, `nextafter`,
+`verify_grad`, sparse matrices and `CFunction` refuse float16; Fourier transforms give float32 and complex64.
+
+Integers wrap around. Division and remainder by 0 give 0. uint64 beside signed integers is computed in float64, as in
+NumPy, but compared exactly. Casts from floats truncate and saturate, nan gives 0 (NumPy leaves that to the processor).
+Functions with values in the reals make float32 of integers of up to 16 bits, which includes bools (NumPy: float16 of 8
+bits), else float64; `floor`, `ceil` and `trunc` are such functions. Sums of integers are int64 or uint64. A negative
+power of integers is the truncated one (NumPy: ValueError).
 """
 
 
@@ -91,13 +113,6 @@ def _family(name: str) -> str:
     module = inspect.getmodule(_function(name))
     first = re.split(r"[:.;](?:\s|$)", (module and module.__doc__) or "", maxsplit=1)[0]
     return " ".join(first.split())
-
-
-def _with_dtype(case: Case, dtype: str) -> Case:
-    """`case` with its floats, or all of its arguments where none is, of another dtype."""
-    floats = any(a.dtype == "float64" for a in case.args)
-    return replace(case, args=tuple(replace(a, dtype=dtype) if a.dtype == "float64" or not floats else a
-                                    for a in case.args))
 
 
 def _builds(case: Case) -> bool:
@@ -134,14 +149,25 @@ def _in_c(case: Case) -> bool:
     return unsupported(to_program(inputs, case.outputs(inputs))) is None
 
 
+def _error(cases: list[Case]) -> str:
+    """The bound of the row, or else the largest tolerance."""
+    for case in cases:
+        inputs = case.variables()
+        node = case.outputs(inputs)[0].owner
+        if node is not None and type(node.op) is ops.Map and all(x in inputs for x in node.inputs):
+            bound = get_row(node.op.fn).ulp
+            return f"{bound:g} ulp" if bound else "exact"
+    return f"{max(c.rtol for c in cases):.0e}".replace("e-0", "e-")
+
+
 def _line(name: str, cases: list[Case]) -> str:
     """The row of a function."""
-    taken = [word for dtype, word in DTYPES.items() if any(_builds(_with_dtype(c, dtype)) for c in cases if c.args)]
+    taken = [word for dtype, word in DTYPES.items() if any(_builds(with_dtype(c, dtype)) for c in cases if c.args)]
     rows = {_rows(c) for c in cases} - {None}
     words = [word for word in ("at once", "loop", "one size") if word in rows]
     order = max((2 if c.grad == "complex" else 1) if c.differentiable() else 0 for c in cases)
     cells = [f"`{name}`", ", ".join(taken), ", ".join(words), str(order or "-"),
-             "yes" if all(map(_in_c, cases)) else "no" if not any(map(_in_c, cases)) else "partly"]
+             "yes" if all(map(_in_c, cases)) else "no" if not any(map(_in_c, cases)) else "partly", _error(cases)]
     return f"| {' | '.join(cells)} |"
 
 
@@ -158,7 +184,8 @@ def _tables() -> Iterator[str]:
     for name in cases:
         families.setdefault(_family(name), []).append(name)
     for family, names in sorted(families.items()):
-        yield from (f"## {family}", "", "| function | takes | rows | derivatives | C |", "|---|---|---|---|---|")
+        yield from (f"## {family}", "", "| function | takes | rows | derivatives | C | error |",
+                    "|---|---|---|---|---|---|")
         yield from (_line(name, cases[name]) for name in sorted(names))
         yield ""
 

@@ -23,9 +23,9 @@ TOPICS = ("compile", "passes", "cache")
 class Flag:
     """One flag: default, environment variable (or None), legal values (or a parser), and what it does."""
 
-    default: Any
+    default: object
     env: str | None
-    legal: tuple[Any, ...] | Callable[[str], Any]
+    legal: tuple[object, ...] | Callable[[str], object]
     doc: str
     changes_code: bool = False
 
@@ -97,7 +97,7 @@ class Config:
             self._values[name] = flag.default if text is None else self._parse(name, text, flag.env or name)
 
     @staticmethod
-    def _parse(name: str, value: Any, where: str) -> Any:
+    def _parse(name: str, value: Any, where: str) -> object:
         legal = FLAGS[name].legal
         if isinstance(legal, tuple):
             if value not in legal:

@@ -73,7 +73,7 @@ def _perm(op: ops.Transpose) -> str:
     return ",".join("x" if p < 0 else str(p) for p in op.perm)
 
 
-_LABELS: dict[type[ops.OpKind], Callable[[Any, Apply], str]] = {
+_LABELS: dict[type[ops.OpKind], Callable[..., str]] = {
     ops.Map: lambda op, node: f"Elemwise{{{op},no_inplace}}",
     ops.Cast: lambda op, node: f"Elemwise{{Cast{{{op.dtype}}}}}",
     ops.Reduce: _reduce_label,
@@ -208,7 +208,7 @@ def _changed_pieces(op: Any, node: Apply, place: Pieces) -> Pieces:
     return [f"{op.mode}_subtensor(", node.inputs[0], *place, ", ", node.inputs[1], ")"]
 
 
-_PIECES: dict[type[ops.OpKind], Callable[[Any, Apply], Pieces]] = {
+_PIECES: dict[type[ops.OpKind], Callable[..., Pieces]] = {
     ops.Map: _map_pieces,
     ops.Cast: lambda op, node: _call(op.dtype, node.inputs),
     ops.Reduce: _reduce_pieces,
@@ -242,7 +242,7 @@ def _pieces(variable: Variable) -> Pieces:
     return _call(name, node.inputs)
 
 
-def pprint(variable: Any) -> str:
+def pprint(variable: object) -> str:
     """The expression that computes `variable`, as one formula: `(x ** TensorConstant{2})`.
 
     Every operation is in parentheses; axes that are only added or dropped are not shown.  Parts that are used
@@ -308,7 +308,7 @@ class _Ids:
         return ""
 
 
-def _roots(obj: Any) -> tuple[list[Variable], list[Apply] | None, dict[int, Any]]:
+def _roots(obj: object) -> tuple[list[Variable], list[Apply] | None, dict[int, list[object]]]:
     """Variables to print, the order of a compiled function's nodes, and the values of its shared variables."""
     if isinstance(obj, Variable):
         return [obj], None, {}
@@ -334,7 +334,8 @@ def _inputs(obj: Any) -> list[Variable]:
     return list(graph.inputs) if hasattr(graph, "toposort") else []
 
 
-def debugprint(obj: Any, depth: int = -1, print_type: bool = False, file: TextIO | None = None, id_type: str = "CHAR",
+def debugprint(obj: object, depth: int = -1, print_type: bool = False, file: TextIO | None = None,
+               id_type: str = "CHAR",
                stop_on_name: bool = False, done: dict[object, str] | None = None, print_storage: bool = False,
                used_ids: dict[object, str] | None = None, print_op_info: bool = False, print_destroy_map: bool = False,
                print_view_map: bool = False, print_fgraph_inputs: bool = False,
@@ -404,7 +405,7 @@ def _print_bodies(lines: list[str], opened: Sequence[tuple[Apply, str]], ids: _I
 dprint = debugprint
 
 
-def min_informative_str(obj: Any) -> str:
+def min_informative_str(obj: object) -> str:
     """The graph of a variable by lines `A. name`, named and repeated parts not opened; for error messages."""
     lines: list[str] = []
     letters: dict[int, str] = {}

@@ -62,6 +62,7 @@ class Target:
     unknown: int = 32               # a size that nothing is known about
     vector: int = 8                 # values of fewer elements gain from vector code over the rows
     room: int = 16                  # times the memory of the sequences that values before a loop may take
+    drawn: int = 1 << 18            # random numbers that are drawn before a loop which has no other rows
     leaving: int = 100              # equations: a row or sum that takes more of them stays in its loop
     ends: int = 16                  # elements at the ends of a vector that are computed apart from the others
     copies: int = 24                # cheap operations that are computed again for such a part

@@ -4,8 +4,9 @@ The oracle is the interpreter on the graph as written (no optimizer), and NumPy.
 would take minutes, so rows are compiled in batches, many to one function; a batch that can't be compiled or
 called is taken apart to name the row.
 
-What the C compiler takes is nearly all of the time.  So a batch is compiled once for all tests that need it: values
-with the flags that users get, all else as most tests (conftest.py).
+What the C compiler takes is nearly all of the time.  So a batch is compiled once for all tests that need it: every
+third one of values with the flags that users get, all else as most tests (conftest.py; at night all as users).  Of
+second order and of float32 the first batches, which have every third row, run by day, and all at night.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from gradc.ir.interp import evaluate
 from tests.autodiff.test_cases import weighted
 from tests.cases import CASES
 from tests.cases_base import Case, compute
+from tests.seeds import first_by_day
 
 BATCH = 64
+BY_DAY = ("second", "single")        # of these a third is enough by day
 
 APART = ("arange-symbolic float",)      # special values would be sizes
 
@@ -132,20 +135,22 @@ ROW_OF = {"value": value_row, "gradient": gradient_row, "second": second_row, "s
 
 
 def cases_of(kind: str) -> list[Case]:
-    """The cases that have a row of this kind."""
-    return [c for c in CASES if c.id not in APART and (
+    """The cases that have a row of this kind; of those that run in part by day every third one first."""
+    found = [c for c in CASES if c.id not in APART and (
         kind in ("value", "single") or (c.differentiable() and (kind == "gradient" or c.grad == "complex")))]
+    return [c for k in range(3) for c in found[k::3]] if kind in BY_DAY else found
 
 
 @functools.cache
 def batch(kind: str, k: int) -> Batch:
-    with gradc.config.change_flags(cc_flags="" if kind == "value" else gradc.config.cc_flags):
+    with gradc.config.change_flags(cc_flags="" if kind == "value" and k % 3 == 0 else gradc.config.cc_flags):
         return Batch(list(map(ROW_OF[kind], cases_of(kind)[k * BATCH:(k + 1) * BATCH])))
 
 
-def batches(kind: str) -> range:
-    """The numbers of the batches of a kind."""
-    return range(-(-len(cases_of(kind)) // BATCH))
+def batches(kind: str) -> list:
+    """The numbers of the batches of a kind, as parameters of a test."""
+    count = -(-len(cases_of(kind)) // BATCH)
+    return first_by_day(range(count), count // 3 if kind in BY_DAY else count)
 
 
 def compare(row: Row, results: list, wants: list, what: str, rtol: float | None = None, atol: float = 1e-13) -> None:

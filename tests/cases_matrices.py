@@ -90,11 +90,12 @@ def whole_qr(a: Any) -> list[Any]:
 
 
 def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_ndim: int | None) -> Array:
-    if assumed in ("sym", "pos"):
+    if assumed in ("sym", "pos", "symmetric"):
         half = np.tril(a) if lower else np.triu(a)
         a = half + T(half) - a * np.eye(a.shape[-1])
     elif assumed != "gen":
-        a = {"d": a * np.eye(a.shape[-1]), "l": np.tril(a), "u": np.triu(a)}[assumed[0]]
+        a = {"d": a * np.eye(a.shape[-1]), "t": np.tril(np.triu(a, -1), 1), "l": np.tril(a),
+             "u": np.triu(a)}[assumed[0]]
     vectors = b.ndim == 1 or b_ndim == 1
     x = np.linalg.solve(T(a) if transposed else a, b[..., None] if vectors else b)
     return x[..., 0] if vectors else x
@@ -126,7 +127,9 @@ LINALG: list[Case] = [
             ((2, 4, 4), (4, 3), "gen", False, True, None), ((4, 4), (2, 4), "gen", False, False, 1),
             ((2, 4, 4), (2, 4), "pos", False, False, 1), ((4, 4), (2, 4, 3), "pos", True, True, None),
             ((4, 4), (4,), "sym", False, False, None), ((4, 4), (4, 3), "sym", True, False, None),
-            ((4, 4), (4, 3), "diagonal", False, False, None), ((4, 4), (4,), "lower triangular", False, True, None),
+            ((4, 4), (4, 3), "diagonal", False, False, None), ((2, 4, 4), (4, 3), "tridiagonal", False, True, None),
+            ((4, 4), (4,), "tridiagonal", False, False, None), ((4, 4), (4,), "symmetric", True, False, None),
+            ((4, 4), (4,), "lower triangular", False, True, None),
             ((2, 4, 4), (4, 3), "upper triangular", False, False, None),
         )
     ],

@@ -95,7 +95,7 @@ EXACT_SPECIAL: dict[str, Callable[..., Any]] = {
     "betainc_slope": lambda a, b, x, da: _by(da, derivative(beta_cdf, 1, 0, 0), derivative(beta_cdf, 0, 1, 0))(a, b, x),
     "betainc_curvature": lambda a, b, x, da, by: derivative(
         beta_cdf, int(da) + int(by), 2 - int(da) - int(by), 0)(a, b, x),
-    "scaled_expm1": lambda x, d: mpmath.exp(x) * mpmath.expm1(d),
+    "exp_difference": lambda x, y, d: mpmath.exp(x if d > 0 else y) * -mpmath.expm1(-abs(d)) * mpmath.sign(d),
     "xlogy": lambda x, y: x * mpmath.log(y), "xlog1py": lambda x, y: x * mpmath.log1p(y),
     "entr": lambda x: -x * mpmath.log(x), "log_ratio": lambda x, y: mpmath.log(x / y),
     "rel_entr": lambda x, y: x * mpmath.log(x / y), "kl_div": lambda x, y: x * mpmath.log(x / y) - x + y,

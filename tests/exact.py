@@ -78,7 +78,8 @@ ROWS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "true_divide": _divide,
     "neg": lambda x: -x, "abs": abs, "square": lambda x: x * x, "reciprocal": lambda x: _divide(mpmath.mpf(1), x),
     "sqrt": lambda x: mpmath.nan if x < 0 else mpmath.sqrt(x), "pow": _power, "exp": _exp,
-    "scaled_expm1": lambda x, d: _exp(x) * (mpmath.expm1(d) if abs(d) < 1 else _exp(d) - 1),
+    "exp_difference": lambda x, y, d: mpmath.sign(d) * _exp(x if d > 0 else y) * (
+        -mpmath.expm1(-abs(d)) if abs(d) < 1 else 1 - _exp(-abs(d))),
     "expm1": lambda x: mpmath.expm1(x) if abs(x) < 1 else _exp(x) - 1, "log": _log, "log1p": _log1p,
     "sigmoid": lambda x: 1 / (1 + _exp(-x)), "softplus": lambda x: max(x, 0) + _log1p(_exp(-abs(x))),
     "log1mexp": lambda x: _log(1 - _exp(x)), "log_cosh": lambda x: _log((_exp(x) + _exp(-x)) / 2),

@@ -44,7 +44,7 @@ def test_hand_written_c_agrees_with_numpy(row, hand):
     assert measure.wrong_answer(row.hand(hand, row.inputs()).answers(), expected, row.tolerance) is None
 
 
-@pytest.mark.slow
+@pytest.mark.nightly        # by day `make bench`, which CI runs too, compares answers
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_gradc_agrees_with_numpy(row):
     call = worker.builder_of(row, "gradc")(peers.load("gradc"), row.inputs())

@@ -14,7 +14,7 @@ from gradc.config import FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [path for name in ("README.md", "ARCHITECTURE.md", "benchmarks/README.md", "docs/derivatives.md",
-                                  "docs/mcmc.md")
+                           "docs/low_level.md", "docs/pymc.md", "docs/mcmc.md")
          if (path := ROOT / name).exists()]
 FOLDERS = "gradc|csrc|tests|benchmarks|docs|examples"
 

@@ -280,6 +280,19 @@ class TestStableForms:
                                 allowed = (20 + 2 * abs(p)) * limits.eps
                                 assert abs(float((mpmath.mpf(float(y)) - want) / want)) < allowed, (name, order, p)
 
+    def test_second_derivatives_over_differences(self):
+        """There were none, for a form of a form was sought without end; in the parts of a form e**467 was infinite."""
+        t, points = at.dvector("t"), np.array([-150, -120, -30, -2.5, 0.25, 3, 30, 120, 340])
+        for build in (lambda t, exp: 1 / (exp(t) - exp(2 * t + 2)), lambda t, exp: 1 / (9 * exp(-t / 3) - exp(2 * t))):
+            z = build(t, at.exp)
+            g = gradc.grad(z.sum(), t)
+            made = gradc.function([t], [z, g, gradc.grad(g.sum(), t)])(points)
+            with mpmath.workdps(400):
+                for p, *got in zip(points, *made):
+                    want = mpmath.taylor(lambda v, f=build: f(v, mpmath.exp), mpmath.mpf(p), 2)
+                    for y, w, scale in zip(got, want, (1, 1, 2)):
+                        assert y == pytest.approx(float(w * scale), rel=(10 + 2 * abs(p)) * 2.0 ** -52, abs=1e-307), p
+
     @pytest.mark.parametrize("mode", MODES)
     @pytest.mark.parametrize("build", [lambda x: np.e**x / (np.e**x).sum(),
                                        lambda x: at.exp(x + 0.0) / at.exp(x).sum()])

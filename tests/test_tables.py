@@ -18,14 +18,13 @@ from gradc import errors
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, JVP, VJP
 from gradc.errors import NoRuleError
 from gradc.ir import dtypes, infer, interp, ops
-from gradc.ir.batch import BATCH, batch
+from gradc.ir.batch import BATCH, ROW, batch, row_form
 from gradc.ir.complex_parts import SPLIT
 from gradc.ir.convert import to_program
 from gradc.ir.facts import FACTS, Facts
 from gradc.ir.graph import apply
 from gradc.ir.program import Builder, Program
 from gradc.ir.routines import MOST_SHOWN, ROUTINES, STATED, stands_for
-from gradc.ir.rows import ROW, row_form
 from gradc.ir.scalars import ROWS
 from gradc.ir.shapes import RULES, analyse
 
@@ -53,7 +52,7 @@ def test_every_kind_has_sizes(kind: type) -> None:
 def test_every_kind_has_facts_and_rows(kind: type) -> None:
     assert kind in FACTS, "no entry in ir/facts.py"
     assert kind in BATCH, "no entry in ir/batch.py"
-    assert kind in ROW, "no entry in ir/rows.py"
+    assert kind in ROW, "no entry in the inverse table of ir/batch.py"
 
 
 @KINDS
@@ -87,7 +86,7 @@ TWIST: dict[str, tuple[dict[type, Any] | None, Any, Callable[[], object]]] = {  
     "ir/interp.py": (interp._RUN, lambda op, args, eqn: args[0], lambda: interp.evaluate(_twisted(), [np.ones(2)])),
     "ir/facts.py": (FACTS, Facts(), lambda: gradc.grad(apply(Twist(), V).sum(), V)),
     "ir/batch.py": (BATCH, lambda b, op, args, flags: [(args[0], True)], _batched),
-    "ir/rows.py": (ROW, lambda op, eqn: None, lambda: row_form(_twisted().eqns[0])),
+    "the inverse table of ir/batch.py": (ROW, lambda op, eqn: None, lambda: row_form(_twisted().eqns[0])),
     "autodiff/rules": (VJP, lambda o, node, g, wanted: [g], lambda: gradc.grad(apply(Twist(), V).sum(), V)),
     "autodiff/rules ": (JVP, lambda o, node, ts: ts[0], lambda: gradc.gradient.Rop(apply(Twist(), V), V, V)),
     "loops/place_equations.py": (None, None, _compiled),
@@ -104,7 +103,7 @@ def test_an_unknown_kind_is_an_error_by_name(place: str, monkeypatch: pytest.Mon
         TWIST[place][2]()
 
 
-FILES = 13      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
+FILES = 12      # that may name a kind: its definition, the tables, its rule, and what builds and prints it
 
 
 @pytest.mark.parametrize("kind", ["Scatter", "Reduce", "Contract", "Slice", "Transpose", "Call"])

@@ -21,7 +21,7 @@ EQUATIONS = 20_000      # of steps that are walked one by one, in all
 
 
 def _scan(walk: Walk, eqn: Eqn) -> Sequence[Codes]:
-    op: Any = eqn.op
+    op = eqn.op
     number, _, seqs, inits, others = op.split(eqn.args)
     if number.data is None:
         raise UnknownSizes
@@ -141,7 +141,7 @@ class _Once:
 def _cond(walk: Walk, eqn: Eqn) -> Sequence[Codes]:
     """Of the branch that is taken, if that is known, else of both."""
     condition, *args = eqn.args
-    op: Any = eqn.op
+    op = eqn.op
     branches = (op.then, op.orelse) if condition.data is None else (op.then if condition.data else op.orelse,)
     made = [[walk.codes_of(v) for v in walk.run(branch, args)] for branch in branches]
     return [walk.union([codes for codes in each if codes.size]) for each in zip(*made)]

@@ -18,7 +18,7 @@ from gradc.errors import GradcError
 from gradc.ir import infer, ops
 from gradc.ir.facts import facts, kinds
 from gradc.ir.interp import run_equation
-from gradc.ir.program import Eqn, Program, Var, bodies, tensor
+from gradc.ir.program import Eqn, Program, Sources, Var, bodies, tensor
 from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.types import TensorType, Type
 
@@ -62,7 +62,7 @@ class Walk:
         self.n = max(n, 1)
         self.rules = rules
         self.codes: dict[Var, Codes] = {}
-        self.notes: dict[str, tuple[Any, ...]] = {}
+        self.notes: dict[str, Sources] = {}
 
     def run(self, program: Program, args: Sequence[Var]) -> list[Var]:
         """The outputs of `program`, equation by equation."""
@@ -240,7 +240,7 @@ def _note_positions(walk: Walk, eqn: Eqn) -> None:
     walk.note(f"the positions of {eqn.op} are known only when it runs", eqn)
 
 
-def _open_axes(op: Any, dynamic: Sequence[Var]) -> list[int]:
+def _open_axes(op: object, dynamic: Sequence[Var]) -> list[int]:
     """The axes at which positions are not known now."""
     if isinstance(op, ops.AT_ARRAYS):
         return [axis for axis, i in zip(op.axes, dynamic) if i.data is None]
@@ -254,7 +254,7 @@ def _collapsed(x: Var, axes: Sequence[int]) -> np.ndarray:
     return np.broadcast_to(np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape), shape_of(x))
 
 
-def _read(op: Any, places: np.ndarray, dynamic: Sequence[Var], out: Var | None = None) -> np.ndarray:
+def _read(op: object, places: np.ndarray, dynamic: Sequence[Var], out: Var | None = None) -> np.ndarray:
     """What `op` reads of `places`; position 0 where it is not known, of an axis along which all is the same."""
     if places.size == 0:
         return np.zeros(0 if out is None else shape_of(out), dtype=np.int64)
@@ -314,7 +314,7 @@ def _concat(walk: Walk, eqn: Eqn) -> list[Codes]:
 
 def _contract(walk: Walk, eqn: Eqn) -> list[Codes]:
     """Each element of the result depends on the elements of an argument with the same labels."""
-    op: Any = eqn.op
+    op = eqn.op
     sizes = dict(zip((*op.a, *op.b), (*shape_of(eqn.args[0]), *shape_of(eqn.args[1]))))
     parts = []
     for (x, labels), (w, others) in zip(zip(eqn.args, (op.a, op.b)), zip(eqn.args[::-1], (op.b, op.a))):

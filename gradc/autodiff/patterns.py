@@ -12,13 +12,12 @@ A. Walther, Evaluating Derivatives, 2nd ed. (2008), section 7.1 (propagation of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gradc.autodiff import pattern_loops, pattern_rules
 from gradc.autodiff.pattern_rules import Walk, elements
-from gradc.ir.program import Program, Var
+from gradc.ir.program import Program, Sources, Var
 from gradc.ir.types import StaticShape, TensorType
 from gradc.record import record
 
@@ -43,7 +42,7 @@ class Found:
     """The pattern; `notes`: what was not understood, so that there may be more entries than needed -> user lines."""
 
     pattern: SparsityPattern
-    notes: dict[str, tuple[Any, ...]]
+    notes: dict[str, Sources]
 
 
 def pattern_of(program: Program, shapes: Sequence[StaticShape] | None = None) -> Found:

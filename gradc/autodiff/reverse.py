@@ -17,7 +17,7 @@ from gradc.autodiff.guards import Guarded
 from gradc.autodiff.rules.user import user_vjp
 from gradc.autodiff.stable import ROOTS, SEEDING, GraphForms, new_nodes
 from gradc.autodiff.symbolic import Symbolic, cotangent_dtype, is_complex, is_continuous
-from gradc.autodiff.table import VJP, connection
+from gradc.autodiff.table import VJP, Pattern, connection
 from gradc.errors import (
     DisconnectedInputError,
     GradcWarning,
@@ -62,7 +62,7 @@ class GradOptions(TypedDict, total=False):
 
     disconnected_inputs: str
     add_names: bool
-    known_grads: Mapping[Variable, Any] | None
+    known_grads: Mapping[Variable, object] | None
     return_disconnected: str
     null_gradients: str
 
@@ -178,7 +178,7 @@ def Lop(f: Variable | Sequence[Variable], wrt: Wrt,
     return result[0] if single else as_given(wrt, result)
 
 
-def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mapping[Variable, Any] | None = None,
+def subgraph_grad(wrt: Sequence[Variable], end: Sequence[Variable], start: Mapping[Variable, object] | None = None,
                   cost: Variable | None = None, details: bool = False) -> Any:
     """Gradients of one stage of a larger graph: by its parameters `wrt` and by `end`, where the stage begins.
 
@@ -237,7 +237,7 @@ class _Backward:
         self.stop = {id(lazy.get(v, v)) for v in kept}
         self.cotangents: dict[int, Guarded] = {}
         self.connected: set[int] = set()
-        self._patterns: dict[int, Any] = {}
+        self._patterns: dict[int, Pattern | None] = {}
         self._forms = GraphForms(o, {*(id(lazy.get(x, x)) for x in targets), *self.stop, *self.fixed})
         self._made: list[Apply] = []        # nodes of forms: kept alive, for they are known by id
         order = self._visit([v for v, _ in starts])
@@ -409,7 +409,7 @@ def as_given(given: Any, results: list[Any]) -> Any:
     return tuple(results) if isinstance(given, tuple) else results
 
 
-def targets_of(wrt: Any) -> tuple[bool, list[Any]]:
+def targets_of(wrt: object) -> tuple[bool, list[Any]]:
     """(is it a single variable?, the variables to differentiate by)."""
     single = isinstance(wrt, (Variable, SparseVariable))
     targets = list(wrt) if isinstance(wrt, Iterable) and not single else [wrt]
@@ -434,7 +434,7 @@ def _check_cost(cost: object) -> Variable:
     return cost
 
 
-def _known(o: Symbolic, variable: Any, g: Any) -> Variable:
+def _known(o: Symbolic, variable: object, g: object) -> Variable:
     """A gradient given by the user, checked against its variable."""
     if not isinstance(variable, Variable):
         raise TypeMismatchError(f"expected a variable with a known gradient, got {quoted(variable)}{at(user_line())}")

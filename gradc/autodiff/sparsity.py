@@ -19,7 +19,6 @@ A. Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.ir import build, ops
 from gradc.ir.program import Builder, Var, tensor
@@ -56,7 +55,7 @@ class Term:
         """How many axes of `value` come before those of V."""
         return 1 if self.spread else 0
 
-    def key(self) -> Any:
+    def key(self) -> tuple[object, ...]:
         """Terms with equal keys can be added."""
         return self.spread, tuple(sorted((a, (t.axis, t.v0, t.v1, t.u0, t.u1)) for a, t in self.ties.items()))
 

@@ -10,7 +10,7 @@ the same forms.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
@@ -92,7 +92,7 @@ class GraphForms(stable_forms.Forms[Variable]):
             return None
         return Projection(self, kind, of, self.weights(softmax), softmax.axes, out.type.ndim, *more)
 
-    def made(self, v: Variable) -> tuple[Any, Sequence[Variable]]:
+    def made(self, v: Variable) -> tuple[object, Sequence[Variable]]:
         node = v.owner
         return (None, ()) if node is None or id(v) in self.keep else (node.op, node.inputs)
 

@@ -8,7 +8,7 @@ of the node that is being differentiated.  Operands are Variables; nothing is co
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -117,7 +117,7 @@ class Symbolic:
         return total
 
 
-def _fixed(x: Variable) -> Any:
+def _fixed(x: Variable) -> np.ndarray | None:
     """The value of a constant less some constants, else None."""
     less = 0
     while x.owner is not None and x.owner.op == _SUB and isinstance(x.owner.inputs[1], Constant):

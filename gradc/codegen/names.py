@@ -24,11 +24,12 @@ member sizes slot status step sz tile together width
 C_TYPE = {
     "bool": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
     "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "uint64": "uint64_t",
-    "float32": "float", "float64": "double", "complex64": "float _Complex", "complex128": "double _Complex",
+    "float16": "uint16_t", "float32": "float", "float64": "double",
+    "complex64": "float _Complex", "complex128": "double _Complex",
 }
 LOCAL_TYPE = {**C_TYPE, "bool": "bool"}
 KIND = {"bool": "b", **{f"int{b}": "i" for b in (8, 16, 32, 64)}, **{f"uint{b}": "u" for b in (8, 16, 32, 64)},
-        "float32": "f", "float64": "f", "complex64": "c", "complex128": "c"}
+        "float16": "f", "float32": "f", "float64": "f", "complex64": "c", "complex128": "c"}
 SUFFIX = {"float32": "f", "float64": ""}
 WIDTH = 110             # characters of a line
 BOUNDS = ("lo", "hi")         # sizes of a section that runs a block

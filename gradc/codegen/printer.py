@@ -59,6 +59,8 @@ STEP_ROWS = {"switch", "maximum", "minimum"}        # of floats: have another fo
 
 def literal(value: Any, dtype: str) -> str:
     """A number as a C literal of `dtype`."""
+    if dtype == "float16":
+        return hex(np.float16(value).view("uint16"))
     if dtype in dtypes.FLOATS:
         value = float(value)
         if math.isnan(value):
@@ -179,6 +181,12 @@ class Printer:
 
     def cast(self, value: Any, dtype: str) -> str:
         text, source = self.expr(value), value.dtype
+        if source == "float16":
+            text, source = f"gradc_f16_to_f32({text})", "float32"
+        if dtype == source:
+            return text
+        if dtype == "float16":
+            return f"gradc_{'f64' if source == 'float64' else 'f32'}_to_f16({text})"
         if dtype == "bool":
             return f"({text} != 0)"
         if source in dtypes.FLOATS and dtype in dtypes.INTEGERS:
@@ -506,7 +514,7 @@ class Printer:
                f"{len(s.outs)}, &{self.names[batch.var]}, {self.bound(batch.stop)}"
 
 
-_STATEMENT: dict[type, Callable[[Printer, Any], None]] = {
+_STATEMENT: dict[type, Callable[..., None]] = {
     Let: Printer.let, Assign: Printer.assign, Define: Printer.define, Take: Printer.take, Store: Printer.store,
     Accumulate: Printer.accumulate, Update: Printer.update, Check: Printer.check, For: Printer.for_,
     Invoke: Printer.call,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from gradc.codegen.names import C_TYPE, WIDTH, Blanks, Names, wrapped
 from gradc.codegen.printer import Printer, listed, row_template
@@ -39,6 +39,8 @@ from gradc.loops.nodes import (
 from gradc.record import record
 from gradc.target import TARGET
 
+S = TypeVar("S", Define | Check, Define | Check | Take)
+
 BRIEF = 256         # statements that take less time than it does to give up the GIL and take it again, or little more
 TABLE = 8           # scalar results of one section from which on a loop over their numbers copies them
 
@@ -48,7 +50,7 @@ class CUnit:
     """The text and what the caller needs to know of it."""
 
     text: str
-    constants: tuple[Any, ...]
+    constants: tuple[object, ...]
     checks: tuple[CheckInfo, ...]
     sections: int
     routines: tuple[str, ...]
@@ -124,7 +126,7 @@ class _Unit:
                  *[line for function in self.alike.values() for line in function.text()], *self.functions,
                  *self.prepare(), *self.entry_function()[:-1]]
         special = c_functions([s for s in self.snippets if isinstance(s, ScalarFunction)], "\n".join(parts))
-        header = "\n".join([self.header(), *special])
+        header = "\n".join([self.header(parts), *special])
         own = definitions([s for s in self.snippets if not isinstance(s, ScalarFunction)], header.count("\n") + 2)
         parts = [header, *own, *parts]
         return CUnit("\n".join(parts) + "\n", tuple(data for _, data in k.constants), k.checks,
@@ -140,10 +142,11 @@ class _Unit:
 
     # -- file skeleton
 
-    def header(self) -> str:
+    def header(self, parts: list[str]) -> str:
         lines = [f"/* gradc  function: {_comment(self.kernel.name)}", " *"]
         lines += [f" * {_comment(t)}" for t in self.kernel.program_text.splitlines()]
         own = ["#include <stdlib.h>", "#include <string.h>"] * any(type(s) is ArraySnippet for s in self.snippets)
+        own += ["#include <gradc_half.h>"] * any("f16" in part for part in parts)
         lines += [" */", "#include <gradc_runtime.h>", "#include <gradc_sizes.h>", "#include <gradc_math.h>", *own, ""]
         return "\n".join(lines)
 
@@ -481,7 +484,7 @@ def _shared(kernel: Kernel) -> Iterator[str]:
         yield from [d for d in b.shape if isinstance(d, str)]
 
 
-def _live(prologue: Sequence[object], used: set[str]) -> tuple[tuple[Any, ...], set[str]]:
+def _live(prologue: Sequence[S], used: set[str]) -> tuple[tuple[S, ...], set[str]]:
     """The statements whose results are used, and all names they use."""
     kept = []
     for s in reversed(prologue):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from gradc.compile import lowlevel
 from gradc.compile.ingest import Argument, Cell, Ingested
 from gradc.compile.profile import Profile
 from gradc.errors import GraphError, at, shown, user_line
@@ -88,6 +89,39 @@ class Function(Generic[Result], metaclass=ABCMeta):
     def c_source(self) -> str:
         """The C text of the function; made anew when it came from the cache."""
         return self.maker.c_source()
+
+    def low_level(self, signature: str, given: Mapping[str | int, object] | None = None,
+                  sizes: Mapping[str, int] | None = None, finite: bool | None = None,
+                  success: int | None = None) -> lowlevel.LowLevel:
+        """The function as a C function, which needs no Python: `.address`, `.capsule` (SciPy), `.ctypes`, `.cffi(ffi)`.
+
+        signature  its C type.  Parameters are inputs and then results, in order, or have the names of these; scalars
+                   are given by value or by pointer.  Sizes stand behind arrays: "double (int n, double x[n], void *)".
+                   A `void *` is the caller's own, and is not looked at.  One scalar result may be returned; else a
+                   status is: 0, or positive where other arguments may do (a check failed: 1; a result is nan or
+                   infinite: 2), negative where none will (no memory: -1; sizes that do not fit: -2).  A result that is
+                   returned is nan then.  What SciPy calls needs no names of sizes (quad, nquad, ndimage).  "logp_grad"
+                   is int (double *x, double *grad, double *logp, void *user) for a log density and its gradient, in any
+                   order, and "nutpie" the same as nutpie has it
+        given      values of inputs, by name or position, that are no parameters; arrays are not copied
+        sizes      sizes by name that no parameter tells; those that types state need not be repeated
+        finite     is a result that is nan or infinite a failure?  By default of log densities only
+        success    the status of a call that went well: 0, or 1 (by default of ndimage's signatures), then 0 is failure
+
+        Shared variables and defaults have the values of this moment.  Arrays are C-contiguous and do not overlap; the
+        function may be called by many threads at a time.  It works as long as the result of this method lives.
+
+        Raises: GraphError, TypeMismatchError for a signature that does not fit; BadArgumentError for functions with
+        updates, with results whose sizes depend on computed data, with Ops written in Python, or that are interpreted;
+        CompileError.
+        """
+        return lowlevel.low_level(self, signature, given, sizes, finite, success)
+
+    def address(self, signature: str = "logp_grad", **options: Any) -> int:
+        """The address of `low_level(signature, **options)`, which works as long as the function lives."""
+        made = lowlevel.low_level(self, signature, **options)
+        self.__dict__.setdefault("_addresses", []).append(made)
+        return made.address
 
     def copy(self, share_memory: bool = False, swap: Mapping[Variable, Variable] | None = None,
              delete_updates: bool = False, name: str | None = None,

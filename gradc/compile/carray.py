@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradc.codegen.names import LOCAL_TYPE, reserved
+from gradc.codegen.names import reserved
 from gradc.compile.function import function
 from gradc.errors import ExecutionError, GraphError, ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
@@ -37,7 +37,7 @@ _SIGNS: dict[type, Callable[[Size, Size], Size]] = {
 }
 _CHOICES = {"min": (min, elemwise.minimum), "max": (max, elemwise.maximum)}
 
-REAL = tuple(dtype for dtype in LOCAL_TYPE if not dtype.startswith("complex"))
+REAL = dtypes.DISCRETE + dtypes.WIDE
 
 
 def check_names(*names: object) -> None:
@@ -111,8 +111,8 @@ def _value(e: ast.expr, names: Mapping[str, Size]) -> Size:
     raise ValueError(ast.unparse(e))
 
 
-def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy: Callable[..., Any] | None,
-             grad: Callable[..., Any] | None, errors: Mapping[int, str] | None) -> CArrayOp:
+def array_op(name: str, inputs: Mapping[str, object], output: object, code: str, numpy: Callable[..., Any] | None,
+             grad: Callable[..., list[Variable]] | None, errors: Mapping[int, str] | None) -> CArrayOp:
     """The Op of a CFunction on whole arrays; GraphError and TypeMismatchError for what is declared wrongly."""
     ins = [(key, *declaration(name, key, declared)) for key, declared in inputs.items()]
     sizes: dict[str, tuple[str, int, int]] = {}
@@ -143,7 +143,7 @@ def array_op(name: str, inputs: Mapping[str, Any], output: Any, code: str, numpy
                              f"{quoted(meaning)}{at(user_line())}")
     snippet = ArraySnippet(name, tuple([(key, dtype, len(dims)) for key, dtype, dims in ins]), tuple(sizes.values()),
                            tuple(outs), code, tuple((errors or {}).items()))
-    return CArrayOp(snippet, [dims for _, _, dims in ins], grad, numpy)
+    return CArrayOp(snippet, [dims for _, _, dims in ins], numpy, grad)
 
 
 class CArrayOp(Op):
@@ -151,8 +151,8 @@ class CArrayOp(Op):
 
     __props__ = ("snippet", "gradient")
 
-    def __init__(self, snippet: ArraySnippet, dims: Sequence[tuple[str, ...]], gradient: Callable[..., Any] | None,
-                 numpy: Callable[..., Any] | None) -> None:
+    def __init__(self, snippet: ArraySnippet, dims: Sequence[tuple[str, ...]], numpy: Callable[..., Any] | None,
+                 gradient: Callable[..., list[Variable]] | None) -> None:
         self.snippet = snippet
         self.dims = tuple(dims)             # of each input, as declared
         self.gradient = gradient
@@ -180,7 +180,8 @@ class CArrayOp(Op):
             types.append(TensorType(dtype, tuple([n if n is None or n >= 0 else None for n in known])))
         return Apply(self, inputs, types)
 
-    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Sequence[Sequence[Size]]) -> list[tuple[Size, ...]]:
+    def infer_shape(self, fgraph: object, node: Apply,
+                    input_shapes: Sequence[Sequence[Size]]) -> list[tuple[Size, ...]]:
         names = self.names(node.inputs, input_shapes)
         return [tuple([size_of(size, names) for size in sizes]) for _, _, sizes in self.snippet.outputs]
 

@@ -87,7 +87,7 @@ class CFunction:
         snippet = Snippet(name, tuple(types.items()), dtype_of(name, "the output", output),
                           textwrap.dedent(code).strip())
         if derivatives is None:
-            rules: list[Any] = [f"CFunction {name} was given no derivatives"] * len(inputs)
+            rules: list[object] = [f"CFunction {name} was given no derivatives"] * len(inputs)
         elif len(derivatives) != len(inputs):
             raise GraphError(f"CFunction {name}: derivatives are one for each of its {len(inputs)} inputs, got "
                              f"{len(derivatives)}{at(user_line())}")
@@ -97,7 +97,7 @@ class CFunction:
         self.row = _row(snippet, numpy or _ScalarsByKernel(snippet), tuple(rules))
 
     @staticmethod
-    def _function(snippet: Snippet, k: int, given: Any) -> Callable[..., Any]:
+    def _function(snippet: Snippet, k: int, given: object) -> Callable[..., Any]:
         """A derivative as a function of the inputs."""
         if isinstance(given, str):
             return CFunction(f"{snippet.name}_d{k}", dict(snippet.inputs), snippet.output, given)
@@ -134,7 +134,7 @@ class _Derivative:
     def __init__(self, partial: Callable[..., Any]) -> None:
         self.partial = partial
 
-    def __call__(self, o: Any, g: Any, out: Any, *args: Any) -> Any:
+    def __call__(self, o: object, g: Any, out: object, *args: Any) -> Any:
         return mul(g, self.partial(*args))
 
 
@@ -159,7 +159,7 @@ class _ScalarsByKernel:
         return _ScalarsByKernel, (self.snippet,)
 
 
-def _row(snippet: Snippet, numpy: Callable[..., Any], derivatives: tuple[Any, ...]) -> Row:
+def _row(snippet: Snippet, numpy: Callable[..., object], derivatives: tuple[object, ...]) -> Row:
     places = ", ".join(f"{{{k}}}" for k in range(len(snippet.inputs)))
     return Row(snippet.name, len(snippet.inputs), "common", numpy, f"{c_name(snippet)}({places})", derivatives,
                cost="special", snippet=snippet)

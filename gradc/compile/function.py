@@ -100,7 +100,7 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
         return Maker(ingested, mode, name, profile).make(trust_input)
 
 
-def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> object:
     """What `Variable.eval` says."""
     if not isinstance(inputs_to_values, (Mapping, type(None))):
         raise GraphError(f"eval takes a dict of variables or names and their values, got {quoted(inputs_to_values)}"
@@ -120,7 +120,7 @@ def _value_of(variable: Variable, inputs_to_values: Mapping[Any, Any] | None, op
     return kept[key](*given.values())
 
 
-def _matrix_of(x: SparseVariable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+def _matrix_of(x: SparseVariable, inputs_to_values: Mapping[Any, Any] | None, options: dict[str, Any]) -> object:
     """What `SparseVariable.eval` says."""
     given = dict(inputs_to_values or {})
     return function(list(given), x, **options)(*given.values())

@@ -20,6 +20,7 @@ from gradc.ir import ops
 from gradc.ir.branches import selects, sink
 from gradc.ir.convert import to_program
 from gradc.ir.graph import Apply, Constant, Variable, describe, user_line
+from gradc.ir.halves import in_floats
 from gradc.ir.program import Eqn, Program, equations
 from gradc.ir.types import RngType, TensorType, Type
 from gradc.record import fresh, record
@@ -37,7 +38,7 @@ class In:
                      so far: kernels write to results and memory of their own, and need no such permission
     """
 
-    def __init__(self, variable: Variable, name: str | None = None, value: Any = None, update: Any = None,
+    def __init__(self, variable: Variable, name: str | None = None, value: object = None, update: Any = None,
                  mutable: bool | None = None, strict: bool = False, allow_downcast: bool | None = None,
                  autoname: bool = True, implicit: bool | None = None, borrow: bool | None = None,
                  shared: bool = False) -> None:
@@ -179,12 +180,13 @@ def ingest(inputs: object, outputs: object, updates: object = None, givens: obje
 
 def _lazy_program(inputs: Sequence[Variable], outputs: Sequence[Variable],
                   given: dict[Variable, Variable]) -> Program:
-    """The Program, in which branches of an `ifelse` hold what they alone need."""
+    """The Program, in which branches of an `ifelse` hold what they alone need, and float16 is computed in float32."""
     program = to_program(inputs, outputs, given)
     if not any(type(eqn.op) is ops.Cond and selects(eqn.op) for eqn in program.eqns):
-        return program
+        return in_floats(program)
     new = sink([*outputs, *given.values()], stop=[*inputs, *given])
-    return to_program(inputs, [new.get(v, v) for v in outputs], {old: new.get(v, v) for old, v in given.items()})
+    return in_floats(to_program(inputs, [new.get(v, v) for v in outputs],
+                                {old: new.get(v, v) for old, v in given.items()}))
 
 
 # ------------------------------------------------------------------------------------- what the user wrote
@@ -241,7 +243,7 @@ def _output(item: object, where: str) -> Out:
     return item if isinstance(item, Out) else Out(variable)
 
 
-def _pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
+def _pairs(what: str, given: object) -> list[tuple[object, object]]:
     if given is None:
         return []
     if hasattr(given, "items"):

@@ -185,7 +185,7 @@ def _typed(value: object, ingested: Ingested, place: int) -> Any:
     return a.type.filter(value, name=f"the update of {describe(a.variable)}{at(a.variable.source)}")
 
 
-def _packed(results: Values, ingested: Ingested) -> Any:
+def _packed(results: Values, ingested: Ingested) -> object:
     if ingested.result == "one":
         return results[0]
     if ingested.result == "dict":

@@ -96,7 +96,7 @@ class Maker:
         made.trust_input = trust_input
         return made
 
-    def _native(self) -> Function[Any]:
+    def _native(self) -> Function[object]:
         """The C route; the interpreter, with the reason, where it can't be taken and was not asked for by name."""
         if dispatch is None:
             return self._without_compiler("gradc was installed without a C compiler; install one (`apt install gcc` or "
@@ -286,7 +286,7 @@ class Maker:
 
 
 def _make(inputs: object, outputs: object, mode: Mode | str | None, updates: object, givens: object, name: str | None,
-          profile: bool | str | None, trust: bool) -> Function[Any]:
+          profile: bool | str | None, trust: bool) -> Function[object]:
     with pipeline.paused_gc():
         ingested = ingest(inputs, outputs, updates, givens, True, None, "ignore", False)
         return Maker(ingested, mode, name, profile).make(trust)

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from gradc.codegen.snippets import fault_of
@@ -51,7 +52,7 @@ class Compiled:
         self.key = ""
         self.seconds: dict[str, float] = {}
         self._optimized: Program | None = None
-        self._kernel: Any = None
+        self._kernel: object = None
 
     @property
     def optimized(self) -> Program:
@@ -119,7 +120,7 @@ class Compiled:
         log("compile", f"{self.name}: {stage} {1e3 * self.seconds[stage]:.2f} ms")
 
 
-def stages() -> Any:
+def stages() -> ModuleType:
     """The module of stages 3 to 5, imported when it is first needed: on a warm start never."""
     return importlib.import_module("gradc.compile.stages")
 

@@ -83,7 +83,7 @@ class SparseFunction(Function[Any]):
         return getattr(self.dense, name)
 
     def __call__(self, *args: object, **named: object) -> Any:
-        flat: list[Any] = []
+        flat = []
         for k, (slot, value) in enumerate(zip(self._ins, args)):
             if isinstance(slot, SparseInput):
                 flat += slot.values(value, self._what(k, slot.name))
@@ -128,7 +128,7 @@ class SparseFunction(Function[Any]):
 # ------------------------------------------------------------------------------------------- requests
 
 
-def _pairs(given: Any) -> list[tuple[Any, Any]]:
+def _pairs(given: object) -> list[tuple[object, object]]:
     """The pairs of updates or givens; what is malformed stays for `ingest` to complain about."""
     if isinstance(given, Mapping):
         return list(given.items())
@@ -136,13 +136,13 @@ def _pairs(given: Any) -> list[tuple[Any, Any]]:
     return [tuple(p) for p in listed if isinstance(p, (tuple, list)) and len(p) == 2]  # type: ignore[misc]
 
 
-def _listed(outputs: Any) -> list[Any]:
+def _listed(outputs: object) -> list[object]:
     if isinstance(outputs, Mapping):
         return list(outputs.values())
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
-def is_sparse_request(inputs: Any, outputs: Any, updates: Any, givens: Any) -> bool:
+def is_sparse_request(inputs: object, outputs: object, updates: object, givens: object) -> bool:
     """Is a sparse variable among them?"""
     given = (inputs if isinstance(inputs, (list, tuple)) else (), _listed(outputs),
              [v for pair in (*_pairs(updates), *_pairs(givens)) for v in pair])
@@ -153,7 +153,7 @@ def sparse_function(make: Make, inputs: Any, outputs: Any, updates: Any, givens:
                     **options: Any) -> Function[Any]:
     """The function of a request with sparse variables; `make` is `function`."""
     replaced, changed = _dense_pairs("givens", givens), _dense_pairs("updates", updates)
-    flat_outs: list[Any] = []
+    flat_outs: list[object] = []
     outs: list[SparseOutput | None] = []
     for out in _listed(outputs) if outputs is not None else ():
         outs.append(None if not isinstance(out, SparseVariable) else SparseOutput(
@@ -161,7 +161,7 @@ def sparse_function(make: Make, inputs: Any, outputs: Any, updates: Any, givens:
         flat_outs += out.parts() if isinstance(out, SparseVariable) else [out]
     roots = [v.variable if isinstance(v, Out) else v for v in (*flat_outs, *[new for _, new in replaced + changed])]
     needed = set(ancestors([v for v in roots if isinstance(v, Variable)]))
-    flat_ins: list[Any] = []
+    flat_ins = []
     ins: list[SparseInput | str | None] = []
     for v in inputs:
         if not isinstance(v, SparseVariable):
@@ -185,9 +185,9 @@ def sparse_function(make: Make, inputs: Any, outputs: Any, updates: Any, givens:
     return SparseFunction(dense, ins, outs, "list" if several else "one", [])
 
 
-def _dense_pairs(what: str, given: Any) -> list[tuple[Any, Any]]:
+def _dense_pairs(what: str, given: object) -> list[tuple[object, object]]:
     """Pairs of matrices as pairs of their parts; of shared ones only those that change."""
-    made: list[tuple[Any, Any]] = []
+    made = []
     for old, new in _pairs(given):
         if not isinstance(old, SparseVariable):
             made.append((old, new))

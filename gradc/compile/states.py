@@ -6,7 +6,7 @@ Kernels know the bit generators of `ir.bits`; functions of others run in the int
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gradc.ir.program import Eqn
 from gradc.ir.types import RngType, Type
 
 
-def learn(dispatch: Any) -> None:
+def learn(dispatch: ModuleType) -> None:
     """Let the call path find out, once, where states lie in memory."""
     if not _LEARNT:
         _LEARNT.append(True)

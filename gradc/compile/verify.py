@@ -41,7 +41,7 @@ class numeric_grad:
     Source: aesara.gradient.numeric_grad, which takes one-sided differences.
     """
 
-    def __init__(self, f: Callable[..., Any], pt: Points, eps: float | None = None,
+    def __init__(self, f: Callable[..., object], pt: Points, eps: float | None = None,
                  out_type: str | None = None) -> None:
         _check_eps(eps)
         single = not isinstance(pt, (list, tuple))
@@ -92,7 +92,7 @@ class numeric_grad:
         return worst
 
     @staticmethod
-    def _listed(x: Points) -> list[Any]:
+    def _listed(x: Points) -> list[np.ndarray]:
         return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
@@ -102,7 +102,7 @@ def _check_eps(eps: float | None) -> None:
                             f"{at(user_line())}")
 
 
-def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
+def _differences(f: Callable[..., object], points: Sequence[np.ndarray], p: np.ndarray, eps: float,
                  relative: bool) -> np.ndarray:
     """Central differences of f by each element of `p`, which is one of `points` and is changed in between."""
     result = np.zeros(p.shape, p.dtype)
@@ -119,7 +119,8 @@ def _differences(f: Callable[..., Any], points: Sequence[np.ndarray], p: np.ndar
     return result
 
 
-def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rng: np.random.Generator | None = None,
+def verify_grad(fun: Callable[..., object], pt: Sequence[object], n_tests: int = 2,
+                rng: np.random.Generator | None = None,
                 eps: float | None = None, out_type: str | None = None, abs_tol: float | None = None,
                 rel_tol: float | None = None, mode: Mode | str | None = None, cast_to_output_type: bool = False,
                 no_debug_ref: bool = True) -> None:
@@ -141,9 +142,9 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
     _check_eps(eps)
     points = [np.array(p) for p in pt]
     for k, p in enumerate(points):
-        if p.dtype.name not in dtypes.FLOATS:
-            raise TypeMismatchError(f"verify_grad: point {k} must hold floats, got dtype {p.dtype}; give integers and "
-                                    f"bools to fun as constants{at(user_line())}")
+        if p.dtype.name not in dtypes.WIDE:
+            raise TypeMismatchError(f"verify_grad: point {k} must hold float32 or float64, got dtype {p.dtype}; give "
+                                    f"integers and bools to fun as constants{at(user_line())}")
     inputs = [TensorType(p.dtype, tuple(1 if s == 1 else None for s in p.shape))(name=f"input {k}")
               for k, p in enumerate(points)]
     output = fun(*inputs)
@@ -151,7 +152,7 @@ def verify_grad(fun: Callable[..., Any], pt: Sequence[Any], n_tests: int = 2, rn
         raise TypeMismatchError(f"verify_grad: fun must return one variable, got a {type(output).__name__}"
                                 f"{at(user_line())}")
     dtype = getattr(output.type, "dtype", None)
-    if dtype not in dtypes.FLOATS or out_type not in (None, dtype):
+    if dtype not in dtypes.WIDE or out_type not in (None, dtype):
         raise TypeMismatchError(f"verify_grad: the output of fun must have dtype {out_type or 'float32 or float64'}, "
                                 f"got {output.type}{at(output.source)}")
     coarsest = max([dtype, *(p.dtype.name for p in points)], key=_TOLERANCE.__getitem__)

@@ -76,7 +76,7 @@ def _in_blocks(x: TensorVariable, blocks: TensorVariable, size: int, missing: Te
     return apply(ops.Reshape(2 + len(rest)), x, blocks, size_constant(size), *rest)
 
 
-def _initial(given: Any, k: int) -> Any:
+def _initial(given: Any, k: int) -> object:
     if isinstance(given, dict):
         if given.get("taps") not in (None, [-1], (-1,), -1):
             raise fault(f"outputs_info[{k}] has taps {given['taps']}; with checkpoints only the value of one step "

@@ -66,7 +66,7 @@ def ifelse(condition: TensorLike, then_branch: Any, else_branch: Any, name: str 
     return type(then_branch)(made if isinstance(made, list) else [made])
 
 
-def _pairs(then_branch: Any, else_branch: Any) -> list[tuple[Any, Any]]:
+def _pairs(then_branch: object, else_branch: object) -> list[tuple[Any, Any]]:
     """The results of both branches, by place, as variables."""
     branches = [list(b) if isinstance(b, (list, tuple)) else [b] for b in (then_branch, else_branch)]
     if len(branches[0]) != len(branches[1]) or not branches[0]:

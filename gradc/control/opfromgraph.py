@@ -60,7 +60,7 @@ class OpFromGraph(Op):
     """
 
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable], inline: bool = False,
-                 lop_overrides: Any = _DEFAULT, grad_overrides: Any = _DEFAULT, rop_overrides: Any = _DEFAULT,
+                 lop_overrides: object = _DEFAULT, grad_overrides: object = _DEFAULT, rop_overrides: object = _DEFAULT,
                  connection_pattern: Sequence[Sequence[bool]] | None = None, strict: bool = False,
                  name: str | None = None, **_: object) -> None:
         for what, group in (("inputs", inputs), ("outputs", outputs)):
@@ -210,7 +210,7 @@ class OpFromGraph(Op):
         return self._outside_of(found, [*zip(self.inner_inputs, inputs), *zip(us, cotangents)])
 
     def _outside_of(self, found: Sequence[Variable | None],
-                    pairs: Sequence[tuple[Any, Any]]) -> list[Variable | None]:
+                    pairs: Sequence[tuple[object, object]]) -> list[Variable | None]:
         """Expressions of the inner variables, in terms of the outer ones."""
         kept = [v for v in found if v is not None]
         made = iter(clone_replace(kept, [(old, new) for old, new in pairs if old is not None]))
@@ -226,7 +226,7 @@ class OpFromGraph(Op):
 
 
 def _restore(inputs: list[Variable], outputs: list[Variable], shared: list[Variable],
-             fields: dict[str, Any]) -> OpFromGraph:
+             fields: dict[str, object]) -> OpFromGraph:
     new = OpFromGraph.__new__(OpFromGraph)
     vars(new).update(fields, inner_inputs=inputs, inner_outputs=outputs, shared=shared)
     new._finish()
@@ -256,7 +256,7 @@ def _outside(inputs: Sequence[Variable], outputs: Sequence[Variable], strict: bo
     return [v for v in ancestors(outputs, blockers=[*inputs, *draws]) if v in taken or hasattr(v, "container")]
 
 
-def _replaced(override: Any) -> Any:
+def _replaced(override: object) -> Any:
     """An override in one form: None, a function, a variable, or a list of these."""
     if override is None or (isinstance(override, str) and override == _DEFAULT):
         return None

@@ -345,7 +345,7 @@ def _parameters(fn: StepFunction, count: int) -> Sequence[str]:
     return names[:count] if len(names) >= count else ()
 
 
-def _called(fn: StepFunction, args: Sequence[Variable]) -> Any:
+def _called(fn: StepFunction, args: Sequence[Variable]) -> object:
     """What the step returns; LoopError if it can't take the arguments."""
     try:
         return fn(*args)

@@ -328,7 +328,7 @@ def scan_jvp(o: Symbolic, node: Apply, tangents: Derivatives) -> Derivatives:
     loop.stop = step.stop
     steps, limit, _, _, others = op.split(node.inputs)
     captured = {id(v) for i in range(first + n, len(args)) for v in (given.get(i), flags.get(i)) if v is not None}
-    outside: list[Any] = [*zip(step.others, others), *((v, x) for v, x in beside if id(v) in captured)]
+    outside = [*zip(step.others, others), *((v, x) for v, x in beside if id(v) in captured)]
     made = loop.build(op, steps, limit, [], outside, node.source)
     result: list[Guarded | None] = []
     for j, term in enumerate(found):

@@ -2,10 +2,12 @@
 
     batch(builder, op, args, batched) -> [(result, has it the axis?), ...]
     batch_program(program, batched)   -> (Program, has each output the axis?)
+    row_form(eqn)                     the inverse: row t of the result is the op returned, of rows t of the arguments
+                                      flagged and others whole; None where there is no such form
 
 Row k along the axis of a result is what `op` makes of rows k of the batched arguments and of the others whole.
 A result that depends on no batched argument's values has no such axis.  Random draws of all rows come from one state,
-those of a row after those of the row before.  Table: `BATCH`, one entry per op kind; its inverse is `ir.rows`.
+those of a row after those of the row before.  Tables: `BATCH` and its inverse `ROW`, one entry per op kind.
 
 What can't be written so, within the closed set of op kinds, is refused: `Unbatchable`, with the reason.  With
 `loops=True` it is a loop over the rows instead; only what has no result of one shape for all rows is refused then.
@@ -15,12 +17,11 @@ Not here: whether it pays (`passes.scan_places`, `control.jacobian`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gradc.errors import NoRuleError
 from gradc.ir import ops
 from gradc.ir.facts import facts
-from gradc.ir.program import Builder, Program, Var, bodies, inline, tensor
+from gradc.ir.program import Builder, Eqn, Program, Sources, Var, bodies, inline, tensor
 from gradc.ir.routines import STATED, UserRoutine, get_routine
 from gradc.ir.shapes import analyse
 from gradc.ir.sizes import parts
@@ -29,12 +30,13 @@ from gradc.record import replace
 
 Flags = Sequence[bool]
 Result = list[tuple[Var, bool]]
+Form = tuple[ops.OpKind, tuple[bool, ...]] | None
 
 
 class Unbatchable(Exception):
     """An equation that has no vectorised form.  `sources`: its user lines."""
 
-    sources: tuple[Any, ...] = ()
+    sources: Sources = ()
 
 
 class Ragged(Unbatchable):
@@ -433,3 +435,81 @@ BATCH: dict[type, Callable[..., Result]] = {
     ops.Concat: _concat, ops.Iota: _never, ops.ShapeOf: _shapeof, ops.Assert: _assert, ops.Call: _call,
     ops.Words: _never, ops.Scan: _scan, ops.Cond: _cond, ops.GradientOf: _same,
 }
+
+
+# ----------------------------------------------------------------------------------- the inverse: a row of a result
+
+
+def _no_row(op: object, eqn: Eqn) -> Form:
+    return None
+
+
+def _map_row(op: ops.Map, eqn: Eqn) -> Form:
+    rank = tensor(eqn.out).ndim
+    return op, tuple([tensor(a).ndim == rank and tensor(a).shape[0] != 1 for a in eqn.args])
+
+
+def _first_row(op: ops.OpKind, eqn: Eqn) -> Form:
+    return op, (True,) + (False,) * (len(eqn.args) - 1)
+
+
+def _reduce_row(op: ops.Reduce, eqn: Eqn) -> Form:
+    return None if 0 in op.axes else (ops.Reduce(op.fn, tuple([k - 1 for k in op.axes])), (True,))
+
+
+def _along_row(op: ops.Cumulate | ops.ArgReduce, eqn: Eqn) -> Form:
+    return (type(op)(op.fn, op.axis - 1), (True,)) if op.axis else None
+
+
+def _contract_row(op: ops.Contract, eqn: Eqn) -> Form:
+    return without_label(op, op.out[0], op.out[1:])
+
+
+def without_label(op: ops.Contract, label: int, out: tuple[int, ...]) -> Form:
+    """Without the label that counts rows; it must come first wherever it stands."""
+    if label in (*op.a[1:], *op.b[1:]):
+        return None
+    a, b = [tuple([k for k in labels if k != label]) for labels in (op.a, op.b)]
+    return ops.Contract(a, b, out), (label in op.a, label in op.b)
+
+
+def _transpose_row(op: ops.Transpose, eqn: Eqn) -> Form:
+    return (ops.Transpose(tuple([p - 1 if p > 0 else p for p in op.perm[1:]])), (True,)) if op.perm[0] == 0 else None
+
+
+def _slice_row(op: ops.Slice, eqn: Eqn) -> Form:
+    return _first_row(ops.Slice(op.items[1:]), eqn) if op.items and op.items[0].is_all else None
+
+
+def _gather_row(op: ops.Gather, eqn: Eqn) -> Form:
+    """Of what is picked from one x; rows of index arrays."""
+    shapes = [tensor(i).shape for i in eqn.args[1:]]
+    rank = max(map(len, shapes))
+    rows = tuple([len(s) == rank > 0 for s in shapes])
+    return (op, (False, *rows)) if rank and all(s[0] != 1 for s, flag in zip(shapes, rows) if flag) else None
+
+
+def _concat_row(op: ops.Concat, eqn: Eqn) -> Form:
+    return (ops.Concat(op.axis - 1), (True,) * len(eqn.args)) if op.axis else None
+
+
+def _assert_row(op: ops.Assert, eqn: Eqn) -> Form:
+    return _first_row(op, eqn) if op.error == "shape" else None
+
+
+ROW: dict[type, Callable[..., Form]] = {
+    ops.Const: _no_row, ops.Map: _map_row, ops.Cast: _first_row, ops.Reduce: _reduce_row, ops.Cumulate: _along_row,
+    ops.ArgReduce: _along_row, ops.Contract: _contract_row, ops.Broadcast: _no_row, ops.Transpose: _transpose_row,
+    ops.Reshape: _no_row, ops.Slice: _slice_row, ops.Scatter: _no_row, ops.Gather: _gather_row, ops.ScatterAt: _no_row,
+    ops.Concat: _concat_row, ops.Iota: _no_row, ops.ShapeOf: _no_row, ops.Assert: _assert_row, ops.Call: _no_row,
+    ops.Words: _no_row, ops.Scan: _no_row, ops.Cond: _no_row, ops.GradientOf: _no_row,
+}
+
+
+def row_form(eqn: Eqn) -> Form:
+    """See the module.  The result must have rows."""
+    rule = ROW.get(type(eqn.op))
+    if rule is None:
+        raise NoRuleError(f"{eqn.op} has no entry in the inverse table of ir/batch.py")
+    t = eqn.out.type
+    return rule(eqn.op, eqn) if type(t) is TensorType and t.ndim and len(eqn.outs) == 1 else None

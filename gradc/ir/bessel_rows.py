@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gradc.ir import special_bessel, special_bessel_01, special_bessel_k
+from gradc.ir.scalar_code import ScalarFunction
 from gradc.ir.scalars import Value
 from gradc.ir.special_rows import special_row
 
@@ -61,7 +61,7 @@ def _less(rule: Callable[..., Value]) -> Callable[..., Value]:
     return lambda o, g, out, x: o.sub(rule(o, g, out, x), o.mul(o.mul(g, out), _sign(o, x)))
 
 
-_ROWS: dict[Any, tuple[Any, ...]] = {
+_ROWS: dict[ScalarFunction, tuple[object, ...]] = {
     special_bessel_01.i0: (_first("i1", 1),), special_bessel_01.i1: (_second("i0", "iv", 1),),
     special_bessel_01.i0e: (_less(_first("i1e", 1)),), special_bessel_01.i1e: (_less(_second("i0e", "ive", 1)),),
     special_bessel_01.j0: (_first("j1", -1),), special_bessel_01.j1: (_second("j0", "jv", -1),),

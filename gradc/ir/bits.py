@@ -53,7 +53,7 @@ def generator_of(words: np.ndarray, like: np.random.Generator | None = None) -> 
     """A Generator with that state; it spawns others as `like` does."""
     numbers = words.tolist()
     kind = KINDS[numbers[0]]
-    state: dict[str, Any] = {"bit_generator": kind, "state": {}}
+    state = {"bit_generator": kind, "state": {}}
     at = 1
     for field, n in _FIELDS[kind].items():
         value = numbers[at + 1] << 64 | numbers[at] if n == "integer" else words[at:at + n] if n else numbers[at]

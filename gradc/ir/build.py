@@ -23,6 +23,12 @@ class Applies(Protocol[V]):
     def apply(self, op: ops.OneResult, /, *args: V) -> V: ...
 
 
+class Measures(Applies[V], Protocol[V]):
+    """What knows sizes as well: a constant where the type tells it."""
+
+    def size(self, x: V, axis: int, /) -> V: ...
+
+
 # ------------------------------------------------------------------------------------------------ axes
 
 
@@ -122,14 +128,14 @@ def call(routine: object, ranks: tuple[int, ...] = ()) -> ops.OpKind:
 # ------------------------------------------------------------------------------------- positions along an axis
 
 
-def along(b: Applies[V], positions: V) -> list[V]:
+def along(b: Measures[V], positions: V) -> list[V]:
     """The index arrays by which x is taken at `positions` along its last axis, a row of them for each row of x."""
     last = positions.type.ndim - 1
-    rows = [b.apply(ops.Iota(), b.apply(ops.ShapeOf(axis), positions)) for axis in range(last)]
+    rows = [b.apply(ops.Iota(), b.size(positions, axis)) for axis in range(last)]
     return [*[dimshuffle(b, row, [0 if k == axis else -1 for k in range(last + 1)]) for axis, row in enumerate(rows)],
             positions]
 
 
-def take_along(b: Applies[V], x: V, positions: V) -> V:
+def take_along(b: Measures[V], x: V, positions: V) -> V:
     """x at `positions` along its last axis, a row of them for each row of x."""
     return b.apply(ops.Gather(tuple(range(x.type.ndim))), x, *along(b, positions))

@@ -59,7 +59,7 @@ def performed(eqn: Eqn, own: list[object], shapes: Sequence[tuple[int, ...] | No
     return [_result(eqn, k, cell, shapes[k] if shapes else None) for k, cell in enumerate(storage)]
 
 
-def _result(eqn: Eqn, k: int, cell: list[object], shape: tuple[int, ...] | None) -> Any:
+def _result(eqn: Eqn, k: int, cell: list[object], shape: tuple[int, ...] | None) -> object:
     """What stands in `cell`, as a value of the result's type, and of the shape stated."""
     type_, value = eqn.outs[k].type, cell[0] if cell else None
     if type(value) is np.ndarray and value.shape == shape and value.dtype == type_.dtype and value.flags.carray:

@@ -390,7 +390,7 @@ def _cond(of: _Splitter, op: ops.Cond, eqn: Eqn, args: Sequence[Value]) -> Value
     return _grouped(eqn.outs, of.b.equation(new, of.expanded(args)).outs)
 
 
-SPLIT: dict[type, Callable[..., Any]] = {
+SPLIT: dict[type, Callable[..., object]] = {
     ops.Const: _const, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _moved, ops.Transpose: _moved,
     ops.Reshape: _moved, ops.Slice: _moved, ops.Scatter: _written, ops.Gather: _moved, ops.ScatterAt: _written,

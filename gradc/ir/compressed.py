@@ -6,13 +6,11 @@ in any order; several of one column are added.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gradc.ir.matrices import Fault
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray
 
 
 def _entries(begin: Array, end: Array, indices: Array) -> tuple[Array, Array]:

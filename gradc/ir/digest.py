@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from gradc.ir import ops
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gradc.ir.program import Program
 
 _COUNT = itertools.count()
-_OF_USERS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()    # Ops and their numbers, which are not used again
+_OF_USERS: WeakKeyDictionary[object, int] = WeakKeyDictionary()    # Ops and their numbers, which are not used again
 
 
 def sanitised(name: str | None) -> str:

@@ -185,7 +185,7 @@ def fault(name: str, what: str, parameters: Sequence[object]) -> str:
     return f"{name} failed: {what}; got the parameters ({', '.join(map(str, parameters))})"
 
 
-def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[np.ndarray]) -> list[Any]:
+def _first_bad(name: str, shape: tuple[int, ...], parameters: Sequence[np.ndarray]) -> list[object]:
     """The parameters of the first draw that has no value."""
     sets = [np.broadcast_to(p, shape) for p in parameters]
     trial = np.random.default_rng(0)

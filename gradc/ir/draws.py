@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,12 @@ from gradc.ir.matrices import Array, Fault
 Shape = tuple[int, ...]
 
 
-def permutation(state: np.random.Generator, n: Array, shape: Shape) -> list[Any]:
+def permutation(state: np.random.Generator, n: Array, shape: Shape) -> list[object]:
     """0, ..., n - 1 in random order."""
     return _of_sets(state, prod(shape) // int(n) if n else 0, shape, "int64", lambda g: g.permutation(int(n)))
 
 
-def choice(state: np.random.Generator, count: Array, n: Array, mixed: Array, shape: Shape) -> list[Any]:
+def choice(state: np.random.Generator, count: Array, n: Array, mixed: Array, shape: Shape) -> list[object]:
     """`count` different ones of 0, ..., n - 1, for n (b); mixed: in random order?"""
     for few in n[n < count].tolist():
         raise Fault(0, int(count), few)
@@ -31,7 +30,7 @@ def choice(state: np.random.Generator, count: Array, n: Array, mixed: Array, sha
                     lambda g, n: g.choice(int(n), int(count), replace=False, shuffle=bool(mixed)), n)
 
 
-def choice_weighted(state: np.random.Generator, count: Array, weights: Array, shape: Shape) -> list[Any]:
+def choice_weighted(state: np.random.Generator, count: Array, weights: Array, shape: Shape) -> list[object]:
     """`count` different ones of 0, ..., k - 1, for weights (b, k)."""
     for possible in (weights > 0).sum(1)[(weights > 0).sum(1) < count].tolist():
         raise Fault(0, possible, int(count))
@@ -39,14 +38,14 @@ def choice_weighted(state: np.random.Generator, count: Array, weights: Array, sh
                     lambda g, p: g.choice(len(p), int(count), replace=False, p=p), weights)
 
 
-def dirichlet(state: np.random.Generator, alpha: Array, shape: Shape) -> list[Any]:
+def dirichlet(state: np.random.Generator, alpha: Array, shape: Shape) -> list[object]:
     """Vectors of k numbers with the sum 1, for alpha (b, k)."""
     for bad in alpha[alpha < 0].tolist():
         raise Fault(0, bad)
     return _of_sets(state, prod(shape[:-1]), shape, "float64", lambda g, a: g.dirichlet(a), alpha)
 
 
-def multinomial(state: np.random.Generator, trials: Array, p: Array, shape: Shape) -> list[Any]:
+def multinomial(state: np.random.Generator, trials: Array, p: Array, shape: Shape) -> list[object]:
     """How often each of k things happens in a number of trials (c), for probabilities (b, k)."""
     for bad in trials[trials < 0].tolist():
         raise Fault(0, bad, 0)
@@ -57,7 +56,7 @@ def multinomial(state: np.random.Generator, trials: Array, p: Array, shape: Shap
 
 
 def _of_sets(state: np.random.Generator, draws: int, shape: Shape, dtype: str, draw: Callable[..., Array],
-             *sets: Array) -> list[Any]:
+             *sets: Array) -> list[object]:
     after = copied(state)
     made = np.array([draw(after, *[s[k * len(s) // draws] for s in sets]) for k in range(draws)], dtype)
     return [after, made.reshape(shape)]

@@ -9,30 +9,32 @@ other policies; what they take beside arrays is decided where graphs are built (
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from gradc.config import config
 from gradc.errors import TypeMismatchError, at, quoted, user_line
 
-DTypeLike: TypeAlias = "str | np.dtype[Any] | type[Any]"       # what users name a dtype by
+DTypeLike: TypeAlias = "str | np.dtype | type"       # what users name a dtype by
 
 BOOL = ("bool",)
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
-FLOATS = ("float32", "float64")
+WIDE = ("float32", "float64")                  # floats that are computed with
+FLOATS = ("float16", *WIDE)
 COMPLEX = ("complex64", "complex128")
 DISCRETE = BOOL + INTEGERS
 ALL = DISCRETE + FLOATS + COMPLEX
 CONTINUOUS = FLOATS + COMPLEX
-REAL_PART = dict(zip(COMPLEX, FLOATS))        # of a complex dtype that of its parts
+REAL_PART = dict(zip(COMPLEX, WIDE))          # of a complex dtype that of its parts
+COMPLEX_OF = {"float16": "complex64", **dict(zip(WIDE, COMPLEX))}      # of such parts
 
 PREFIX = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64",
           "c": "complex64", "z": "complex128"}
 SHORT = {"bool": "bool", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64", "uint8": "u8",
-         "uint16": "u16", "uint32": "u32", "uint64": "u64", "float32": "f32", "float64": "f64",
+         "uint16": "u16", "uint32": "u32", "uint64": "u64", "float16": "f16", "float32": "f32", "float64": "f64",
          "complex64": "c64", "complex128": "c128"}
 ITEMSIZE = {name: np.dtype(name).itemsize for name in ALL}
 
@@ -107,4 +109,4 @@ def default_array(value: bool | int | float | complex) -> np.ndarray:
 
 def default_dtype(is_complex: bool) -> str:
     """floatX, or the complex dtype of such parts."""
-    return COMPLEX[FLOATS.index(config.floatX)] if is_complex else config.floatX
+    return COMPLEX_OF[config.floatX] if is_complex else config.floatX

@@ -9,11 +9,11 @@ Holomorphic functions accept complex arguments, so that derivatives can be check
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-Array: TypeAlias = Any      # an ndarray or a NumPy scalar
+Array: TypeAlias = np.ndarray       # or a NumPy scalar
 
 _ONE_OVER_E = (0.36787944117144233, -1.2428753672788363e-17)
 

@@ -22,7 +22,7 @@ from gradc.ir.exponents import CONTRACT, DEPTH, FOLD, REORDER, E, Exponents, Lin
 from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
-SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "erfcx", "ndtr", "expm1", "scaled_expm1", "sinh", "cosh"})
+SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "erfcx", "ndtr", "expm1", "exp_difference", "sinh", "cosh"})
 SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
                       REORDER})
@@ -175,9 +175,8 @@ class Reader(Exponents[E]):
                 return ({"erfc": "C", "erfcx": "X", "ndtr": "N"}[fn], self.linear(args[0])), 1
             case "expm1":
                 return ("D", ((1.0, self.linear(args[0])), (1.0, zero))), 1
-            case "scaled_expm1":
-                u = self.linear(args[0])
-                return ("D", ((1.0, u + self.linear(args[1])), (1.0, u))), 1
+            case "exp_difference":
+                return ("D", ((1.0, self.linear(args[0])), (1.0, self.linear(args[1])))), 1
             case "sinh" | "cosh":
                 u = self.linear(args[0])
                 key = "D" if fn == "sinh" else "L", ((0.5, u), (0.5, u.times(-1)))

@@ -7,14 +7,14 @@
     again(eqn)      recompute or store: here it is decided for an element,
     dear(eqn)       and here for a value of each step of a loop
 
-Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`, `ir.rows`).
+Not here: types (`ir.infer`), sizes of results (`ir.shapes`), what an op does row by row (`ir.batch`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from gradc.errors import NoRuleError
 from gradc.ir import ops
@@ -25,11 +25,13 @@ from gradc.ir.types import TensorType
 from gradc.record import record
 from gradc.target import TARGET
 
+T = TypeVar("T")
 Axes = tuple[int, ...]
+Of: TypeAlias = Callable[[Any], T]        # what is asked of an op of the kind that an entry is for
 Sizes = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
 
-def _none(op: object, args: Sequence[object]) -> Sequence[Any]:
+def _none(op: object, args: Sequence[object]) -> Sequence[object]:
     return ()
 
 
@@ -90,21 +92,21 @@ class Facts:
     elementwise: bool = False
     view: bool = False
     fused: bool = False
-    fails: Callable[[Any], bool] = lambda op: False
+    fails: Of[bool] = lambda op: False
     sizes: Sizes = _none
-    work: Callable[[Any], int] = _largest
+    work: Callable[[Eqn], int] = _largest
     values: int | None = None
     several: bool = False
-    draws: Callable[[Any], bool] = lambda op: False
-    permutation: Callable[[Any], Axes] | None = None
-    reads: Callable[[Any], ops.Items] | None = None
-    changes: Callable[[Any], ops.Items] | None = None
-    folds: Callable[[Any], Axes] | None = None
-    labels: Callable[[Any], tuple[Axes, Axes, Axes]] | None = None
-    routine: Callable[[Any], Any] | None = None
+    draws: Of[bool] = lambda op: False
+    permutation: Of[Axes] | None = None
+    reads: Of[ops.Items] | None = None
+    changes: Of[ops.Items] | None = None
+    folds: Of[Axes] | None = None
+    labels: Of[tuple[Axes, Axes, Axes]] | None = None
+    routine: Of[Any] | None = None
 
 
-def _bounds(items: ops.Items, dynamic: Sequence[object]) -> list[Any]:
+def _bounds(items: ops.Items, dynamic: Sequence[object]) -> list[object]:
     """The arguments of an index that are bounds of ranges."""
     return [a for item, given in ops.with_arguments(items, dynamic) if not item.is_single for a in given]
 

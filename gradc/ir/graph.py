@@ -60,7 +60,7 @@ class Variable:
         """A new input of the same type and, unless given, the same name."""
         return self.type.variable_class(self.type, name=self.name if name is None else name)
 
-    def eval(self, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    def eval(self, inputs_to_values: Mapping[Any, object] | None = None, **options: object) -> Any:
         """The value of this variable for values of the inputs it needs: `y.eval({x: 2.0})` (names work too).
 
         Compiles a function the first time, and keeps it with the variable.
@@ -94,7 +94,7 @@ class Constant(Variable):
         super().__init__(type, name=name)
         self.data = data
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         if isinstance(self.data, np.ndarray):
             self.data.flags.writeable = False           # pickles don't keep that
@@ -209,7 +209,7 @@ class Apply:
         return (_node, (_saved_before(self), self.op, inputs, tuple(o.__class__ for o in self.outputs), self.source),
                 [_state(o) for o in self.outputs])
 
-    def __setstate__(self, states: list[dict[str, Any]]) -> None:
+    def __setstate__(self, states: list[dict[str, object]]) -> None:
         for out, state in zip(self.outputs, states):
             out.__dict__.update(state)
 
@@ -453,14 +453,14 @@ def _refuse(value: object) -> Variable:
     raise MissingInputError(f"expected a variable, got {quoted(value)}")
 
 
-def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, Any] | None, options: dict[str, Any]) -> Any:
+def _refuse_to_evaluate(variable: Variable, values: Mapping[Any, object] | None, options: dict[str, object]) -> object:
     raise GraphError("eval needs the compiler; import gradc first")
 
 
 # Put here by the layers above: `as_tensor_variable`, how a variable is printed, and what `Variable.eval` does.
 conversion: Callable[[Any], Variable] = _refuse
 spelling: Callable[[Variable], str] = describe
-evaluation: Callable[[Variable, Mapping[Any, Any] | None, dict[str, Any]], Any] = _refuse_to_evaluate
+evaluation: Callable[[Variable, Mapping[object, object] | None, dict[str, object]], object] = _refuse_to_evaluate
 
 
 # -------------------------------------------------------------------- pickles and deep copies without recursion
@@ -472,7 +472,7 @@ _SHARED = ("type", "data", "name", "source")          # what copies have in comm
 _saving = threading.local()
 
 
-def _state(v: Variable) -> dict[str, Any]:
+def _state(v: Variable) -> dict[str, object]:
     return {k: value for k, value in v.__dict__.items() if k not in _NOT_KEPT}
 
 
@@ -513,7 +513,7 @@ def _output(node: Apply, index: int) -> Variable:
     return node.outputs[index]
 
 
-def _node(above: object, op: Any, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
+def _node(above: object, op: object, inputs: tuple[Variable, ...], classes: tuple[type[Variable], ...],
           source: SourceLine | None) -> Apply:
     return Apply(op, inputs, [cls.__new__(cls) for cls in classes], source)
 

@@ -99,8 +99,9 @@ special_row(special_entropy.xlog1py, ulp=6, domain="positive",
                                             o.true_divide(o.mul(g, x), o.add(o.const(1, g), y)))))
 special_row(special_entropy.entr, ulp=6, domain="positive",
             d=(lambda o, g, out, x: o.neg(o.mul(g, o.log_plus_one(x))),))
-special_row(special_entropy.scaled_expm1, ulp=6,
-            d=(lambda o, g, out, x, d: o.mul(g, out), lambda o, g, out, x, d: o.mul(g, o.exp(o.add(x, d)))))
+special_row(special_entropy.exp_difference, ulp=6,
+            d=(lambda o, g, out, x, y, d: o.mul(g, o.exp(x)), lambda o, g, out, x, y, d: o.neg(o.mul(g, o.exp(y))),
+               None))
 special_row(special_entropy.log_ratio, ulp=6, domain="positive",
             d=(lambda o, g, out, x, y: o.true_divide(g, x), lambda o, g, out, x, y: o.neg(o.true_divide(g, y))))
 special_row(special_entropy.rel_entr, ulp=6, domain="positive",

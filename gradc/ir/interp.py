@@ -104,7 +104,7 @@ def _map(op: ops.Map, args: Values, eqn: Eqn) -> Value:
 def _cast(op: ops.Cast, args: Values, eqn: Eqn) -> Value:
     x = np.asarray(args[0])
     if np.iscomplexobj(x) and op.dtype not in dtypes.COMPLEX and eqn.args[0].type.dtype not in dtypes.COMPLEX:
-        return x if op.dtype in ("float64", "float32") else x.real.astype(op.dtype)
+        return x if op.dtype in dtypes.FLOATS else x.real.astype(op.dtype)
     if x.dtype.kind == "f" and op.dtype[0] in "iu":
         return float_to_int(x, op.dtype)
     return x.astype(op.dtype)
@@ -151,9 +151,9 @@ def _cumulate(op: ops.Cumulate, args: Values, eqn: Eqn) -> Value:
     return fold(x, axis=op.axis, dtype=_accumulator(x))
 
 
-def _accumulator(x: np.ndarray) -> Any:
+def _accumulator(x: np.ndarray) -> object:
     """What sums and products of x are made in; `run_equation` rounds what they come to."""
-    return np.float64 if x.dtype == np.float32 else x.dtype
+    return np.float64 if x.dtype.name in dtypes.FLOATS else x.dtype
 
 
 def _argreduce(op: ops.ArgReduce, args: Values, eqn: Eqn) -> Value:
@@ -445,7 +445,7 @@ def _is_complex_step(args: Values, eqn: Eqn) -> bool:
                for x, v in zip(args, eqn.args) if isinstance(x, np.ndarray))
 
 
-_RUN: dict[type[ops.OpKind], Callable[[Any, Values, Eqn], Value]] = {
+_RUN: dict[type[ops.OpKind], Callable[..., Value]] = {
     ops.Const: _constant, ops.Map: _map, ops.Cast: _cast, ops.Reduce: _reduce, ops.Cumulate: _cumulate,
     ops.ArgReduce: _argreduce, ops.Contract: _contract, ops.Broadcast: _broadcast, ops.Transpose: _transpose,
     ops.Reshape: _reshape, ops.Slice: _slice, ops.Scatter: _scatter, ops.Gather: _gather,

@@ -7,11 +7,10 @@ nothing.  Products are without conjugates, signs and sizes are those of the real
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray
 
 
 class Fault(Exception):

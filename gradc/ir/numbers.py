@@ -104,9 +104,9 @@ row("signbit", 1, "predicate", lambda x: np.signbit(np.real(x)) if np.asarray(x)
     d=(None,))
 row("heaviside", 2, "floating", _heaviside, "gradc_heaviside_{t}({0}, {1})",
     d=(None, lambda o, g, out, x, y: keep(o, o.eq(x, o.const(0, x)), g)))
-row("nextafter", 2, "floating", np.nextafter, "nextafter{s}({0}, {1})", cost="power", vector=False,
+row("nextafter", 2, "neighbour", np.nextafter, "nextafter{s}({0}, {1})", cost="power", vector=False,
     d=(lambda o, g, out, x, y: g, None))
-row("spacing", 1, "floating", np.spacing, "gradc_spacing_{t}({0})", cost="power", vector=False, d=(None,))
+row("spacing", 1, "neighbour", np.spacing, "gradc_spacing_{t}({0})", cost="power", vector=False, d=(None,))
 row("ldexp", 2, "scaled", _ldexp, "gradc_ldexp_{t}({0}, {1})", cost="power", vector=False,
     d=(lambda o, g, out, x, n: o.ldexp(g, n), None))
 row("frexp_mantissa", 1, "floating", _mantissa, "gradc_frexp_mantissa_{t}({0})", cost="power", vector=False,

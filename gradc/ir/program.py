@@ -160,7 +160,7 @@ class Builder:
             self.producer[out] = eqn
         return eqn
 
-    def constant(self, value: Any, dtype: str | None = None) -> Var:
+    def constant(self, value: object, dtype: str | None = None) -> Var:
         """A constant; Python numbers take the dtype given (or autocast's)."""
         data = np.asarray(value, dtype=dtype) if dtype is not None else dtypes.autocast(value)
         return self.equation(ops.Const(ops.ConstantValue(data)), ()).outs[0]

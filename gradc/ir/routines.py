@@ -26,7 +26,7 @@ from gradc.record import record
 
 Core = tuple[str, ...]      # the core dimensions of an argument or result: names, numbers and "min(m,n)"
 STATED = ("...",)           # as many axes as the call states sizes, after the batch; an argument has them all or none
-GENERIC = {"float": dtypes.FLOATS, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
+GENERIC = {"float": dtypes.WIDE, "real": dtypes.DISCRETE + dtypes.FLOATS,       # dtypes that a word stands for
            "complex": dtypes.COMPLEX}
 MOST_SHOWN = 4              # values in the message of an error (csrc/include/gradc_runtime.h)
 
@@ -215,7 +215,7 @@ def _bincount(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.bincount(x, minlength=shape[0])
 
 
-def _drawn(name: str) -> Callable[..., list[Any]]:
+def _drawn(name: str) -> Callable[..., list[object]]:
     return lambda state, *rest: drawn(name, state, rest[-1], rest[:-1])
 
 

@@ -21,7 +21,8 @@ import numpy as np
 class ScalarFunction:
     """A function of numbers, to be run and to be translated; called, it is the Python function."""
 
-    def __init__(self, python: Callable[..., Any], branch_free: bool, positive: ScalarFunction | None = None) -> None:
+    def __init__(self, python: Callable[..., object], branch_free: bool,
+                 positive: ScalarFunction | None = None) -> None:
         self.python, self.branch_free, self.positive = python, branch_free, positive
         self.name = python.__name__
         self.__doc__, self.__module__ = python.__doc__, python.__module__
@@ -29,7 +30,7 @@ class ScalarFunction:
     def __call__(self, *args: Any) -> Any:
         return self.python(*args)
 
-    def numpy(self, *args: Any) -> Any:
+    def numpy(self, *args: object) -> Any:
         """Its value for arrays that broadcast: computed in float64, and rounded to their common dtype."""
         arrays = [np.asarray(a) for a in args]
         dtype = np.result_type(*arrays)
@@ -60,12 +61,12 @@ class ScalarFunction:
         return self.python.__qualname__
 
 
-def scalar(python: Callable[..., Any]) -> ScalarFunction:
+def scalar(python: Callable[..., object]) -> ScalarFunction:
     """Mark a function of float64 numbers, see the module's docstring."""
     return ScalarFunction(python, False)
 
 
-def branch_free(python: Callable[..., Any]) -> ScalarFunction:
+def branch_free(python: Callable[..., object]) -> ScalarFunction:
     """Mark a function of float64 numbers or arrays, which only assigns and returns."""
     return ScalarFunction(python, True)
 

@@ -94,7 +94,7 @@ def erfc(x: Real) -> Real:
     return made - 1j * np.imag(x) * _SLOPE * np.exp(-np.real(x) ** 2) if np.iscomplexobj(x) else made
 
 
-C_TEXT: dict[Callable[..., Any], str] = {
+C_TEXT: dict[Callable[..., object], str] = {
     exp: "exp({0})", expm1: "expm1({0})", log: "log({0})", log1p: "log1p({0})", sqrt: "sqrt({0})",
     sin: "gradc_sin_f64({0})", cos: "gradc_cos_f64({0})", tan: "tan({0})", sinh: "sinh({0})", cosh: "cosh({0})",
     arctan: "atan({0})", fabs: "fabs({0})",

@@ -66,6 +66,14 @@ def _floating(*d: str) -> tuple[str, str]:
     return c, c
 
 
+def _neighbour(*d: str) -> tuple[str, str]:
+    """As floating, but not for float16, which is computed in float32: its neighbours are other ones."""
+    c = dtypes.floating(*d)
+    if c == "float16":
+        raise TypeMismatchError("it is not defined for float16; cast it to float32")
+    return c, c
+
+
 def _division(*d: str) -> tuple[str, str]:
     """True division: integers of any width give float64."""
     c = dtypes.upcast(*d)
@@ -109,7 +117,7 @@ def _pair(*d: str) -> tuple[str, str]:
     c = dtypes.floating(*d)
     if c in dtypes.COMPLEX:
         raise TypeMismatchError("expected real numbers")
-    return c, dtypes.COMPLEX[dtypes.FLOATS.index(c)]
+    return c, dtypes.COMPLEX_OF[c]
 
 
 def _phase(d: str) -> tuple[str, str]:
@@ -139,7 +147,8 @@ def _second(a: str, b: str) -> tuple[str, str]:
 
 
 RULES: dict[str, Callable[..., tuple[str, str]]] = {
-    "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "division": _division,
+    "common": _common, "signed": _signed, "integral": _integral, "floating": _floating, "neighbour": _neighbour,
+    "division": _division,
     "comparison": _comparison, "predicate": _predicate, "bitwise": _bitwise, "shift": _shift, "same": _same,
     "magnitude": _magnitude, "phase": _phase, "pair": _pair,
     "scaled": _scaled, "exponent": _exponent, "bits": _bits, "select": _select, "second": _second,
@@ -165,11 +174,11 @@ class Row:
     name: str
     nin: int
     rule: str
-    numpy: Callable[..., Any]
+    numpy: Callable[..., object]
     c: str | dict[str, str]
     d: Any = None                      # one derivative per argument, see the table
     cost: str = "add"
-    identity: Any = None               # neutral element of a fold; see `neutral`
+    identity: object = None               # neutral element of a fold; see `neutral`
     commutative: bool = False
     ulp: float = 0.0                   # bound of the C form against the exact value, in float64
     domain: str = "all"                # where tests sample: a key of DOMAINS

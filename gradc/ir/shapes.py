@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Args = Sequence[Any]        # variables of a graph or Vars, as who asks has them
 Sizing: TypeAlias = Any     # `Shapes`, `Static` or a kernel's size code: each has dimensions of its own kind
 Known = Sequence["Dim | None"] | None       # dimensions of a result; None: only the result itself can tell
-Rule: TypeAlias = "Callable[[Sizing, Any, Args], Sequence[Known]]"
+Rule: TypeAlias = "Callable[..., Sequence[Known]]"
 
 OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
@@ -36,7 +36,7 @@ OUT_OF_BOUNDS = "index {{0}} is out of bounds for {} of size {{1}}"
 
 def broadcast(s: Sizing, what: object, args: Args, all_dims: Sequence[Any], fixed: Sequence[StaticShape]) -> Any:
     """Dimensions of `all_dims` broadcast: 1s that `fixed` states and missing axes repeat, other sizes must agree."""
-    first: Any = ()
+    first = ()
     for dims in all_dims:
         if dims and dims is not first and dims != first:
             if first:
@@ -172,7 +172,7 @@ def _fills(s: Sizing, op: Any, v: Any, place: Dims) -> None:
             s.unify(d, p, _differ(s, f"{op.mode}_subtensor", [v]))
 
 
-def picked(s: Sizing, axes: Sequence[int], x: Any, index: Args) -> Dims:
+def picked(s: Sizing, axes: Sequence[int], x: object, index: Args) -> Dims:
     """Dimensions of x at index arrays for `axes`."""
     dims = s.of(x)
     for axis, i in zip(axes, index):
@@ -379,7 +379,7 @@ class Shapes(Sizes):
         """Are the conditions of an Assert checked wherever its value is used as a size?"""
         return self.told
 
-    def _element(self, eqn: Eqn) -> Any:
+    def _element(self, eqn: Eqn) -> object:
         """What `v[k]` is, of a vector that was put together from scalars: the scalar, or None; k constant."""
         items = eqn.op.items
         made = self.producer.get(self.whole(eqn.args[0]))
@@ -407,7 +407,7 @@ class Shapes(Sizes):
     def must_equal(self, a: Dim, b: Dim, error: str, message: Callable[[], str]) -> None:
         """a and b must be equal, of which nothing more follows."""
 
-    def check_position(self, at: Any, n: Dim, axis: int) -> None:
+    def check_position(self, at: object, n: Dim, axis: int) -> None:
         """`at`, an int or a scalar, must be inside an axis of n."""
 
     def asserted(self, op: ops.Assert, args: Args) -> None:
@@ -560,7 +560,7 @@ class Static:
     def at_least(self, a: int | None, low: int, error: str, message: Callable[[], str]) -> None:
         """Left to the run: what is in a branch that is not taken may be so."""
 
-    def check_position(self, place: Any, n: int | None, axis: int) -> None:
+    def check_position(self, place: object, n: int | None, axis: int) -> None:
         if n is not None and isinstance(place, int) and not -n <= place < n:
             raise ShapeError(f"{OUT_OF_BOUNDS.format(f'dimension {axis}').format(place, n)}{at(self.source)}")
 

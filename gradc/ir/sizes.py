@@ -104,7 +104,7 @@ class Sizes:
             self._terms[key] = found
         return found
 
-    def known(self, fn: str, args: tuple[Any, ...]) -> Symbol | None:
+    def known(self, fn: str, args: tuple[object, ...]) -> Symbol | None:
         """As `term`, if it is there."""
         return self._terms.get((fn, *args))
 
@@ -521,7 +521,7 @@ def _number(size: Symbol) -> int:
 def parts(size: Dim) -> Iterator[Symbol]:
     """A size and all that it is made of, each once."""
     seen: set[Symbol] = set()
-    stack: list[Any] = [size]
+    stack = [size]
     while stack:
         s = stack.pop()
         if type(s) is Symbol and s not in seen:

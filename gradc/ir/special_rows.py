@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from gradc.ir import special, special_error, special_gamma, special_incomplete
 from gradc.ir.scalar_code import ScalarFunction
@@ -18,8 +17,8 @@ _INVERSE_ROOT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
-def special_row(function: ScalarFunction, d: tuple[Any, ...], numpy: Callable[..., Any] | None = None,
-                **rest: Any) -> None:
+def special_row(function: ScalarFunction, d: tuple[object, ...], numpy: Callable[..., object] | None = None,
+                **rest: object) -> None:
     """A row of a function that is written once; with `numpy`, a form for complex numbers too."""
     n = function.python.__code__.co_argcount
     places = ", ".join([f"{{{k}}}" for k in range(n)])

@@ -178,8 +178,8 @@ class Forms(Weighted[E]):
             outer = self._term(2 * math.sqrt(a * b), middle)
             inner = self.map("sinh", self.variable(delta.times(0.5)))
         elif w.terms:
-            low = self.variable(w + Linear(const=math.log(b)))
-            return self.map("scaled_expm1", low, self.variable(delta))
+            both = [self.variable(v + Linear(const=math.log(c))) for c, v in (first, second)]
+            return self.map("exp_difference", *both, self.variable(delta))
         else:
             outer, inner = self._term(b, w), self.map("expm1", self.variable(delta))
         return inner if self.number(outer) == 1 else self.map("mul", outer, inner)

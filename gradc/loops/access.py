@@ -33,7 +33,7 @@ class Elements:
     root: Var
     strides: tuple[SizeExpr, ...]
     offset: tuple[Any, ...] = ()
-    begin: tuple[Any, ...] = ()
+    begin: tuple[object, ...] = ()
 
 
 class Layout:
@@ -63,7 +63,7 @@ class Layout:
         found = self.schedule.memory.get(root)
         return 0 if found is None else found.outer
 
-    def _in_memory(self, root: Var) -> tuple[Var, Sequence[SizeExpr], tuple[Any, ...]]:
+    def _in_memory(self, root: Var) -> tuple[Var, Sequence[SizeExpr], tuple[object, ...]]:
         """The value whose memory a stored value is in, its stride per axis, and where in it it begins."""
         part = self.schedule.aliases.get(root)
         if part is not None:
@@ -130,7 +130,7 @@ class Buffers:
         self.layout = layout
         self.sizes = layout.sizes
         self.buffers: dict[Var, Buffer] = dict(inputs)
-        self.constants: list[tuple[Buffer, object]] = []
+        self.constants: list[tuple[Buffer, np.ndarray]] = []
         self.arena = memory.Arena(self.sizes)
         self.taken: dict[Buffer, tuple[SizeExpr, Point]] = {}    # when entry runs: bytes, and where at the earliest
         self._rooms = 1 + max([a.position for a in schedule.memory.values() if a.taken is not None], default=-1)

@@ -16,7 +16,7 @@ Not here: whether values are right (tests compare with the interpreter).
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from gradc.errors import GradcError, KernelCheckError
 from gradc.ir import dtypes
@@ -111,7 +111,7 @@ class _Checker:
         for b in k.outputs:
             self.buffer(b)
 
-    def frame(self, buffers: Any, place: str) -> None:
+    def frame(self, buffers: list[Buffer] | tuple[Buffer, ...], place: str) -> None:
         """Buffers that the frame holds stand at their positions."""
         for position, b in enumerate(buffers):
             if b.place != place or b.position != position:

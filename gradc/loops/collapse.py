@@ -75,9 +75,9 @@ class _Collapse:
             top = _Collapsing(self, top, inner, accesses).made()
         return top
 
-    def _accesses(self, top: Nest, size: SizeExpr) -> dict[Any, Elements] | None:
+    def _accesses(self, top: Nest, size: SizeExpr) -> dict[object, Elements] | None:
         """Where all operands and results in memory are, if they go on across the two outermost loops, else None."""
-        used: list[Any] = []
+        used = []
         for n in statements(top):
             if len(n.domain) < 2 or n.is_serial or (0 in n.reduced) != (1 in n.reduced):
                 return None

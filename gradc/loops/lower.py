@@ -87,7 +87,7 @@ def schedule_of(program: Program, checked: bool = False) -> Schedule:
 
 
 def _scheduled(program: Program, sizes: KernelSizes, checked: bool) -> Schedule:
-    check: Any = check_schedule if checked else lambda schedule, step: None
+    check = check_schedule if checked else lambda schedule, step: None
     made = place(program, sizes)
     check(made, "place")
     uses = Uses(made.body)

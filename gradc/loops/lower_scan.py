@@ -13,8 +13,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.errors import literal
 from gradc.ir.program import Var
 from gradc.ir.types import TensorType
@@ -249,5 +247,5 @@ def _dtype(var: Var) -> str:
     return var.type.dtype
 
 
-def _zero(var: Var) -> Any:
+def _zero(var: Var) -> object:
     return False if _dtype(var) == "bool" else 0

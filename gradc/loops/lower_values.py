@@ -170,7 +170,7 @@ class ValueWriter:
             place.names[key] = found = value
         return found
 
-    def _key(self, operand: Operand) -> tuple[Any, int]:
+    def _key(self, operand: Operand) -> tuple[object, int]:
         """Equal keys, equal values; and how many loops the value depends on, which are those of the body at work."""
         found = self._keys.get((self.base, operand))
         if found is None:

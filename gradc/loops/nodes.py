@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from gradc.ir.scalars import Row
 from gradc.ir.sizes import Dim
 from gradc.ir.snippet import ArraySnippet
@@ -172,7 +174,7 @@ class Fold:
 
     name: str
     row: str
-    identity: Any
+    identity: object
     dtype: str
 
 
@@ -406,7 +408,7 @@ class Kernel:
     name: str
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
-    constants: tuple[tuple[Buffer, Any], ...] = ()
+    constants: tuple[tuple[Buffer, np.ndarray], ...] = ()
     prologue: tuple[Define | Check, ...] = ()
     arena_bytes: SizeExpr = 0
     sections: tuple[Section, ...] = ()

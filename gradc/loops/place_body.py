@@ -79,7 +79,7 @@ class BodyBuilder:
 
     def ranges(self, op: Reading | Changing, x: Var, dynamic: Sequence[Var]) -> list[tuple[Any, ...]]:
         """What an index takes of each axis of `x`, as `View.sliced` is told it."""
-        ranges: list[tuple[Any, ...]] = []
+        ranges: list[tuple[object, ...]] = []
         for (item, given), n in zip(ops.with_arguments(op.items, dynamic), self.sizes.of(x)):
             bounds = item.filled(given)
             if not item.is_single:

@@ -82,7 +82,7 @@ def _section(section: Section) -> list[str]:
     return lines
 
 
-def statement_lines(statement: Any) -> list[str]:
+def statement_lines(statement: object) -> list[str]:
     """One statement, and what stands in it, as lines."""
     lines: list[str] = []
     stack: list[tuple[Any, int]] = [(statement, 0)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradc.loops.nodes import Expr, Fn, Fold, Lit
+from gradc.loops.sizes import Point
 from gradc.record import fresh, record
 
 BODY = 128      # levels from one body (a step of a Scan, a branch of a Cond) to one inside it
@@ -26,11 +27,11 @@ class Scope:
     level: int
     parent: Scope | None
     statements: list[Any] = fresh(factory=list)
-    names: dict[Any, Expr] = fresh(factory=dict)
+    names: dict[object, Expr] = fresh(factory=dict)
     folds: list[Fold] = fresh(factory=list)
     after: list[Callable[[Scope], None]] = fresh(factory=list)     # run in the parent once the loop is closed
     closed: bool = False
-    points: list[tuple[int, Any]] = fresh(factory=list)     # (how many statements are before it, the point)
+    points: list[tuple[int, Point]] = fresh(factory=list)     # (how many statements are before it, the point)
 
     def find(self, key: object) -> Expr | None:
         scope: Scope | None = self

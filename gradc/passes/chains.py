@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ir import build, ops
 from gradc.ir.facts import PRODUCTS, product_labels
-from gradc.ir.program import Eqn, Var, tensor
+from gradc.ir.program import Var, tensor
 from gradc.passes.pattern import Args, On, Rule, Sample, matrix
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _factors(b: Rewriter, factor: Factor, work: list[tuple[Size, ...]], depth: i
 
 def _is_inner(b: Rewriter, args: Args) -> bool:
     """Is this product, which has a product among its factors, itself a factor of one that is looked at as a whole?"""
-    users: dict[Var, Eqn[Any]] = b.memo.get("products") or {}
+    users = b.memo.get("products") or {}
     if not users:
         users = b.memo["products"] = {v: eqn for eqn in b.before.eqns for v in eqn.args
                                       if product_labels(eqn.op) is not None}

@@ -132,7 +132,7 @@ def _sum_of_pieces(b: Rewriter, op: Any, args: Args) -> Var | None:
     pieces: list[Piece] = []
     bases: list[Var] = []
     like = next(a for a in args if b.kinds[a.number] in CHANGING)
-    work: list[tuple[Any, Args]] = [(op, args)]
+    work = [(op, args)]
     while work:
         op, args = work.pop()
         if op != ADD:
@@ -277,7 +277,7 @@ class _JoinSearch:
         self.sums: dict[Var, list[Piece]] = {}
         self.rows: dict[Var, Rows] = {}
         for eqn in program.eqns:
-            out: Any = eqn.outs[0]
+            out = eqn.outs[0]
             if type(eqn.op) is ops.Reshape:
                 self._row_by_row(eqn)
             elif len(getattr(out.type, "shape", ())) != 1:

@@ -11,8 +11,6 @@ none where the sigmoid is near 1.  No rule, because it asks for the whole Progra
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradc.ir import dtypes
 from gradc.ir.program import Program, Var, tensor
 from gradc.passes.dce import drop_unused
@@ -26,8 +24,8 @@ def share_exponentials(program: Program, state: State) -> Program:
     """`program` with one exp for all sigmoids and softplus of x and -x, where there are several."""
     kinds = state.kinds
     negated = {eqn.out: eqn.args[0] for eqn in program.eqns if kinds[eqn.outs[0].number] == "neg"}
-    members: dict[Var, tuple[Any, Var, bool]] = {}      # result -> row, x, is the argument -x?
-    found: dict[Var, set[tuple[Any, bool]]] = {}
+    members = {}      # result -> row, x, is the argument -x?
+    found: dict[Var, set[tuple[object, bool]]] = {}
     for eqn in program.eqns:
         row = kinds[eqn.outs[0].number]
         if row in _MEMBERS and tensor(eqn.out).dtype in dtypes.FLOATS and eqn.args[0].type == eqn.out.type:

@@ -22,9 +22,10 @@ from typing import Any, TypeAlias
 
 from gradc.errors import FEW_ROWS, NEGATIVE_STEPS, literal
 from gradc.ir import build, ops
+from gradc.ir.batch import Form, row_form
 from gradc.ir.facts import may_fail
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, name_results, rebuild, tensor
-from gradc.ir.rows import Form, apply_row, row_form, term_form
+from gradc.ir.rows import apply_row, term_form
 from gradc.ir.shapes import Shapes
 from gradc.ir.types import TensorType, Type
 from gradc.passes.dce import drop_unused

@@ -298,7 +298,7 @@ def compile_pattern(rule: Rule, root: Applied) -> Callable[..., Var | None]:
     row = get_row(root.fn)
 
     def attempt(b: Rewriter, op: ops.OpKind, args: Args) -> Var | None:
-        vals: list[Any] = list(args)
+        vals = list(args)
         producer = b.producer
         sources = b.sources
         compute, dtype = row.dtypes(*[a.type.dtype for a in args])

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from gradc.config import config
 from gradc.ir import ops
@@ -36,6 +35,7 @@ from gradc.passes.logistic import share_exponentials
 from gradc.passes.pattern import Rule, Table
 from gradc.passes.rewrite import Fired, Rewriter, State, sweep
 from gradc.passes.scan_checkpoints import checkpoints
+from gradc.passes.scan_draws import batch_draws
 from gradc.passes.scan_merge import merge_branches, merge_siblings, simplify_branches
 from gradc.passes.scan_places import inline_sequences, split
 from gradc.passes.scan_simplify import affine_carries, drop_unused_results, last_rows, simplify
@@ -99,6 +99,8 @@ STEPS: tuple[Step, ...] = (
     Step("merge_siblings", lambda p, _: merge_siblings(p), "before loops are split, which may take carries away"),
     Step("checkpoints", lambda p, _: checkpoints(p), "after merge_siblings: the loop that a gradient runs again is the "
          "user's; before loops are split, each part by itself", bodies=False),
+    Step("batch_draws", lambda p, _: batch_draws(p), "after checkpoints, of which each part draws its own; what is "
+         "drawn before a loop is a sequence like others"),
     Step("affine_carries", affine_carries, "before split: coefficients need no carry, they may leave"),
     Step("split", lambda p, _: split(p), "once loops are what they will be; the rules have what leaves them"),
     Step("drop_unused_results", lambda p, _: drop_unused_results(p), "what is summed after a loop is stacked no more"),
@@ -209,7 +211,7 @@ def keep_size_checks(program: Program, state: State) -> Program:
     b = Rewriter(state, _NO_RULES, "checks", program)
     for eqn in program.eqns:                # equal equations (the reciprocals' 1.0) merge: follow what is replaced
         b.adopt(eqn, tuple([state.latest(a) for a in eqn.args]))
-    outputs: list[Any] = [state.latest(v) for v in program.outputs]
+    outputs = [state.latest(v) for v in program.outputs]
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
     for first, second, message in lost:

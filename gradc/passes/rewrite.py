@@ -101,10 +101,10 @@ class Rewriter(Builder):
         cls = type(op)
         kinds = self.kinds
         if cls is ops.Map:
-            root: Any = op.fn  # type: ignore[attr-defined]
+            root = op.fn  # type: ignore[attr-defined]
             if len(args) == 2 and root in COMMUTATIVE:
                 args = ordered(args)
-            signature: Any = (root, *[kinds[a.number] for a in args])
+            signature = (root, *[kinds[a.number] for a in args])
             if len(args) == 2:
                 signature += (args[0] is args[1],)
         else:
@@ -134,7 +134,7 @@ class Rewriter(Builder):
             found = self._const[key] = self.apply(ops.Cast(dtype), x)
         return found
 
-    def constant(self, value: Any, dtype: str | None = None) -> Var:
+    def constant(self, value: object, dtype: str | None = None) -> Var:
         """A constant (arrays with equal elements become a Broadcast of a scalar)."""
         key = (type(value), value, dtype) if type(value) in (int, float) and value else None
         if key is not None and key in self._const:
@@ -306,7 +306,7 @@ class Rewriter(Builder):
         return new
 
 
-def _key(op: ops.OpKind, args: Sequence[Var]) -> tuple[Any, ...]:
+def _key(op: ops.OpKind, args: Sequence[Var]) -> tuple[object, ...]:
     """What is the same of equations that are one; `sweep` makes it itself, from what it knows."""
     return (op.fn if type(op) is ops.Map else op, *[a.number for a in args])
 
@@ -338,13 +338,13 @@ def sweep(program: Program, table: Table, state: State, phase: str) -> Program:
                 moved = True
                 break
         if type(op) is ops.Map:
-            root: Any = op.fn
+            root = op.fn
             if len(args) == 2:
                 x, y = args
                 if root in COMMUTATIVE and (x.number > y.number or y.data is not None):
                     args = x, y = ordered(args)
-                key: Any = (root, x.number, y.number)
-                signature: Any = (root, kinds[x.number], kinds[y.number], x is y)
+                key = (root, x.number, y.number)
+                signature = (root, kinds[x.number], kinds[y.number], x is y)
             else:
                 key = (root, *[a.number for a in args])
                 signature = (root, *[kinds[a.number] for a in args])

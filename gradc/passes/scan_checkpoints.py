@@ -33,9 +33,10 @@ from typing import Any
 from gradc.config import config
 from gradc.errors import NEGATIVE_STEPS, literal
 from gradc.ir import build, dtypes, interp, ops
+from gradc.ir.batch import row_form
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, equations, rebuild, state_type, tensor
 from gradc.ir.routines import get_routine
-from gradc.ir.rows import row_form, term_form
+from gradc.ir.rows import term_form
 from gradc.ir.shapes import Shapes, analyse
 from gradc.ir.sizes import Dim, parts
 from gradc.ir.types import RngType

@@ -11,7 +11,7 @@ are merged also where they share nothing: two recurrences side by side take the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from gradc.ir import ops
 from gradc.ir.facts import may_fail
@@ -22,6 +22,7 @@ from gradc.passes.loop import STOP, Loop, is_loop
 
 Optimise = Callable[[Program], Program]
 Item = Eqn | Loop
+Each = TypeVar("Each", bound=Eqn | Loop)
 
 
 def merge_siblings(program: Program) -> Program:
@@ -56,14 +57,14 @@ def _pair(items: list[Item], tried: set[tuple[Loop, Loop]]) -> list[Item] | None
     return None
 
 
-def in_place(items: Sequence[Any], first: Any, second: Any, both: Any) -> list[Any] | None:
+def in_place(items: Sequence[Each], first: Each, second: Each, both: Each) -> list[Each] | None:
     """`items`, equations or loops, with `both` in the place of the second; what needs the first follows.
 
     None if the second needs the first.
     """
     late: set[Var] = set(_results(first))
-    before: list[Any] = []
-    after: list[Any] = []
+    before: list[Each] = []
+    after: list[Each] = []
     at = next(k for k, item in enumerate(items) if item is second)
     for item in items[:at]:
         if item is not first:

@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 
 from gradc.ir import build, ops
-from gradc.ir.batch import Unbatchable, batch, repeat, with_rows
+from gradc.ir.batch import Unbatchable, batch, repeat, row_form, with_rows
 from gradc.ir.facts import again, dear, elements, facts, may_fail, permutation, product_labels, weight, work
 from gradc.ir.program import Builder, Eqn, Program, Var, copy_inputs, rebuild, tensor
-from gradc.ir.rows import row_form, term_form
+from gradc.ir.rows import term_form
 from gradc.ir.types import TensorType
 from gradc.passes.loop import Key, Loop, SizedBuilder, check_rows, each_loop, is_loop, rows_of, take_in
 from gradc.passes.sums import Addend, Sums, accumulators

@@ -88,7 +88,7 @@ class _Forms(Forms[Var]):
         super().__init__()
         self.b = b
 
-    def made(self, v: Var) -> tuple[Any, Sequence[Var]]:
+    def made(self, v: Var) -> tuple[object, Sequence[Var]]:
         eqn = self.b.producer.get(v)
         return (None, ()) if eqn is None else (eqn.op, eqn.args)
 

@@ -31,7 +31,7 @@ from gradc.config import config
 from gradc.errors import CompileError
 from gradc.record import fresh, record
 from gradc.runtime import cache, folders, toolchain
-from gradc.runtime.entry import Entry, Manifest, pack, unpack
+from gradc.runtime.entry import Entry, Manifest, pack, read, unpack
 from gradc.runtime.process import Finished, run
 
 _MODULE = "_gradc_kernel"
@@ -48,7 +48,7 @@ _CHILD_START = (
 
 # Kernels loaded by this process: path -> (digest of the entry, module).  The dynamic linker never looks at a
 # path twice, so this also says which names are used up.
-_LOADED: dict[str, tuple[bytes, Any]] = {}
+_LOADED: dict[str, tuple[bytes, object]] = {}
 _LOADING = [allocate_lock()]
 
 
@@ -112,6 +112,21 @@ def obtain(key: str, generate: Callable[[], Unit]) -> Loaded:
                 return _make(stores[0], key, generate(), compiler, found)
     cache.COUNTERS["hits"] += 1
     return loaded
+
+
+def copied(kernel: Loaded) -> Loaded:
+    """Another copy of a kernel in memory, whose static data are its own.
+
+    Raises: CompileError if its entry has gone from the cache.
+    """
+    try:
+        data = read(kernel.path)
+        entry = unpack(kernel.path, data) if data is not None else None
+        if entry is None:
+            raise CompileError(f"the kernel {kernel.path} can't be loaded again: its entry in the cache is damaged")
+        return _loaded(entry, _import_from_memory(entry), kernel.path, cached=True, seconds=0.0, reason="hit")
+    except (OSError, ImportError) as error:
+        raise CompileError(f"the kernel {kernel.path} can't be loaded again: {error}") from error
 
 
 def stats() -> dict[str, int]:
@@ -335,7 +350,7 @@ def _compile_error(argv: Sequence[str], ended: Finished, kept: str) -> CompileEr
 # ---- loading -----------------------------------------------------------------------------------------
 
 
-def _load(entry: Entry) -> Any:
+def _load(entry: Entry) -> object:
     """The cffi module of a verified entry.
 
     Raises: ImportError if it can't be loaded, neither from its file nor from memory.
@@ -355,7 +370,7 @@ def _load(entry: Entry) -> Any:
         return module
 
 
-def _import(path: str) -> Any:
+def _import(path: str) -> object:
     loader = ExtensionFileLoader(_MODULE, path)
     try:
         module = loader.create_module(ModuleSpec(_MODULE, loader, origin=path))
@@ -366,7 +381,7 @@ def _import(path: str) -> Any:
     return module
 
 
-def _import_from_memory(entry: Entry) -> Any:
+def _import_from_memory(entry: Entry) -> object:
     """Load a copy in an anonymous file; its descriptor stays open, or the path would be used again."""
     try:
         fd = os.memfd_create(_MODULE, os.MFD_CLOEXEC)

@@ -19,6 +19,7 @@ from typing import Any
 from gradc.config import config
 from gradc.errors import CompileError, GraphError, ToolchainNotFoundError, quoted
 from gradc.record import record
+from gradc.runtime import sources
 from gradc.runtime.process import run
 from gradc.target import FAULTS
 
@@ -26,6 +27,8 @@ try:
     from gradc.runtime import _dispatch as dispatch  # type: ignore[attr-defined]
 except ImportError:  # installed without a C compiler: no kernel can run, but the messages still work
     dispatch = None
+else:
+    sources.check(getattr(dispatch, "sources", ""), os.path.dirname(os.path.dirname(__file__)))
 
 # Instruction sets that units are compiled for, as names of -m flags; a feature that changes no code we
 # generate stays out, so that two machines which differ only in it share their kernels.

@@ -65,7 +65,7 @@ def _structured(name: str, fn: Callable[[TensorLike], TensorVariable]) -> Struct
     return made
 
 
-def _structured_by(name: str, fn: Callable[..., TensorVariable]) -> Callable[[Any, TensorLike], SparseVariable]:
+def _structured_by(name: str, fn: Callable[..., TensorVariable]) -> Callable[[object, TensorLike], SparseVariable]:
     def made(x: Any, y: TensorLike) -> SparseVariable:
         x = sum_duplicates(x)
         y = y if is_python_number(y) else as_tensor_variable(y)
@@ -100,13 +100,13 @@ abs, conj = _structured("abs", ew.abs), _structured("conj", ew.conj)
 abs_ = abs
 
 
-def neg(x: Any) -> SparseVariable:
+def neg(x: object) -> SparseVariable:
     """-x, on the pattern of x."""
     x = as_sparse_variable(x)
     return x.with_data(ew.neg(x.data))
 
 
-def cast(x: Any, dtype: DTypeLike) -> SparseVariable:
+def cast(x: object, dtype: DTypeLike) -> SparseVariable:
     """The matrix in another dtype, as `gradc.tensor.cast`."""
     return sum_duplicates(x).astype(dtype)
 
@@ -115,13 +115,13 @@ bcast, wcast, icast, lcast = (partial(cast, dtype=dtype) for dtype in ("int8", "
 fcast, dcast = partial(cast, dtype="float32"), partial(cast, dtype="float64")
 
 
-def sp_ones_like(x: Any) -> SparseVariable:
+def sp_ones_like(x: object) -> SparseVariable:
     """The matrix with 1 at each entry of x."""
     x = sum_duplicates(x)
     return x.with_data(ones_like(x.data))
 
 
-def sp_zeros_like(x: Any) -> SparseVariable:
+def sp_zeros_like(x: object) -> SparseVariable:
     """The matrix of the shape and dtype of x without entries."""
     x = as_sparse_variable(x)
     pointers = zeros((ew.add(x.major, 1),), "int32")
@@ -139,7 +139,7 @@ def _same_shape(what: str, x: SparseVariable, y: SparseVariable) -> SparseVariab
     return y.with_data(data)
 
 
-def add_s_s(x: Any, y: Any) -> SparseVariable:
+def add_s_s(x: object, y: object) -> SparseVariable:
     """The sum of two sparse matrices, with an entry where one of them has one, in the format of x.
 
     Raises: ShapeError, at the call if need be, for different shapes.
@@ -149,12 +149,12 @@ def add_s_s(x: Any, y: Any) -> SparseVariable:
     return from_places(x, join(0, majors(x), majors(y)), join(0, minors(x), minors(y)), join(0, x.data, y.data))
 
 
-def _operand(x: Any) -> Any:
+def _operand(x: object) -> Any:
     """x as a sparse variable or a tensor; a Python number as it is, so that the other operand can tell its dtype."""
     return x if is_python_number(x) else as_sparse_or_tensor_variable(x)
 
 
-def add_s_d(x: Any, y: TensorLike) -> TensorVariable:
+def add_s_d(x: object, y: TensorLike) -> TensorVariable:
     """The dense sum of a sparse matrix and a dense one, which broadcasts."""
     return ew.add(dense_from_sparse(x), y)
 
@@ -178,7 +178,7 @@ def sub(x: SparseLike, y: SparseLike) -> Any:
 subtract = sub
 
 
-def structured_add_s_v(x: Any, y: TensorLike) -> SparseVariable:
+def structured_add_s_v(x: object, y: TensorLike) -> SparseVariable:
     """The entries of x, to those in column j y[j] added; elements without an entry stay 0."""
     x = sum_duplicates(x)
     return x.with_data(ew.add(x.data, _by_column(x, y)))
@@ -187,7 +187,7 @@ def structured_add_s_v(x: Any, y: TensorLike) -> SparseVariable:
 # ------------------------------------------------------------------------------------------- products
 
 
-def mul_s_s(x: Any, y: Any) -> SparseVariable:
+def mul_s_s(x: object, y: object) -> SparseVariable:
     """The products of the elements of two sparse matrices, with an entry where both have one, in the format of x.
 
     Raises: ShapeError, at the call if need be, for different shapes.
@@ -201,7 +201,7 @@ def mul_s_s(x: Any, y: Any) -> SparseVariable:
     return selected(x, kept, ew.mul(x.data[kept], y.data[found[kept]]))
 
 
-def mul_s_d(x: Any, y: TensorLike) -> SparseVariable:
+def mul_s_d(x: object, y: TensorLike) -> SparseVariable:
     """The entries of a sparse matrix times the elements of a dense one, which broadcasts, on the pattern of x.
 
     Elements without an entry are 0, also where y is inf or nan.
@@ -214,7 +214,7 @@ def mul_s_d(x: Any, y: TensorLike) -> SparseVariable:
         return x.with_data(ew.mul(x.data, _by_column(x, y) if y.type.ndim else y))
     if y.type.ndim > 2:
         raise ShapeError(f"mul: a sparse matrix has 2 dimensions, {describe(y)} is {y.type.short()}{at(y.source)}")
-    place: list[Any] = []
+    place = []
     for k, (at_entry, static) in enumerate(zip(places(x), y.type.shape)):
         place.append(0 if static == 1 else at_entry)
         if static != 1:
@@ -222,7 +222,7 @@ def mul_s_d(x: Any, y: TensorLike) -> SparseVariable:
     return x.with_data(ew.mul(x.data, y[tuple(place)]))
 
 
-def mul_s_v(x: Any, y: TensorLike) -> SparseVariable:
+def mul_s_v(x: object, y: TensorLike) -> SparseVariable:
     """The entries of x, those in column j times y[j]."""
     x = as_sparse_variable(x)
     return x.with_data(ew.mul(x.data, _by_column(x, y)))
@@ -249,12 +249,12 @@ def _by_column(x: SparseVariable, y: TensorLike) -> TensorVariable:
     return v[places(x)[1]]
 
 
-def col_scale(x: Any, s: TensorLike) -> SparseVariable:
+def col_scale(x: object, s: TensorLike) -> SparseVariable:
     """The matrix with its column j times s[j]."""
     return mul_s_v(x, s)
 
 
-def row_scale(x: Any, s: TensorLike) -> SparseVariable:
+def row_scale(x: object, s: TensorLike) -> SparseVariable:
     """The matrix with its row i times s[i]."""
     return mul_s_v(as_sparse_variable(x).T, s).T
 

@@ -53,7 +53,7 @@ def _rows(x: SparseVariable, rows: TensorVariable) -> SparseVariable:
     return SparseVariable(x.format, x.data[entry], x.indices[entry], pointers_of(counts), shape, x.canonical)
 
 
-def _along(x: SparseVariable, axis: int, key: Any) -> SparseVariable:
+def _along(x: SparseVariable, axis: int, key: object) -> SparseVariable:
     """Rows (axis 0) or columns at `key`, a slice or a vector of positions or of bools."""
     if isinstance(key, slice) and key == slice(None):
         return x
@@ -67,7 +67,7 @@ def _is_position(key: Any) -> bool:
     return not isinstance(key, (slice, list, tuple)) and as_tensor_variable(key).type.ndim == 0
 
 
-def getitem(x: SparseVariable, key: Any) -> Any:
+def getitem(x: SparseVariable, key: object) -> Any:
     """x[i, j] as a scalar; x[i], x[a:b], x[a:b, c:d], x[positions] and the like as a matrix of the same format."""
     keys_ = key if isinstance(key, tuple) else (key,)
     if not 1 <= len(keys_) <= 2 or any(k is None or k is Ellipsis for k in keys_):
@@ -84,12 +84,12 @@ def getitem(x: SparseVariable, key: Any) -> Any:
     return x
 
 
-def get_item_2d(x: Any, index: Any) -> SparseVariable:
+def get_item_2d(x: object, index: object) -> SparseVariable:
     """The rows and columns at two slices, or rows at one."""
     return getitem(as_sparse_variable(x), index)  # type: ignore[no-any-return]
 
 
-def get_item_list(x: Any, index: TensorLike) -> SparseVariable:
+def get_item_list(x: object, index: TensorLike) -> SparseVariable:
     """The rows at a vector of positions, in its order; negative ones count from the end.
 
     Raises: IndexOutOfBoundsError.
@@ -97,7 +97,7 @@ def get_item_list(x: Any, index: TensorLike) -> SparseVariable:
     return _along(as_sparse_variable(x), 0, as_tensor_variable(index))
 
 
-def get_item_2lists(x: Any, rows: TensorLike, columns: TensorLike) -> TensorVariable:
+def get_item_2lists(x: object, rows: TensorLike, columns: TensorLike) -> TensorVariable:
     """The dense vector of the elements at these rows and columns.  Derivative: by the entries.
 
     Raises: IndexOutOfBoundsError.
@@ -113,7 +113,7 @@ def get_item_2lists(x: Any, rows: TensorLike, columns: TensorLike) -> TensorVari
     return ew.switch(there, values, constant(0, dtype=x.dtype))
 
 
-def get_item_scalar(x: Any, index: Sequence[TensorLike]) -> TensorVariable:
+def get_item_scalar(x: object, index: Sequence[TensorLike]) -> TensorVariable:
     """The element at a row and a column, as a scalar.  Derivative: by the entries.
 
     Raises: IndexOutOfBoundsError.
@@ -130,7 +130,7 @@ def get_item_scalar(x: Any, index: Sequence[TensorLike]) -> TensorVariable:
 # ------------------------------------------------------------------------------------------- diagonals
 
 
-def diag(x: Any) -> TensorVariable:
+def diag(x: object) -> TensorVariable:
     """The diagonal as a dense vector.  Derivative: by the entries on it."""
     x = as_sparse_variable(x)
     row, column = places(x)
@@ -148,7 +148,7 @@ def square_diagonal(diagonal: TensorLike) -> SparseVariable:
 # ------------------------------------------------------------------------------------------- stacks and blocks
 
 
-def vstack(blocks: Sequence[Any], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
+def vstack(blocks: Sequence[object], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
     """The matrix of these, one below the other.  format: default that of the first one; dtype: the common one.
 
     Raises: ShapeError, at the call if need be, if they differ in their number of columns.
@@ -172,7 +172,7 @@ def vstack(blocks: Sequence[Any], format: str | None = None, dtype: DTypeLike | 
     return as_format(made, form)
 
 
-def hstack(blocks: Sequence[Any], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
+def hstack(blocks: Sequence[object], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
     """The matrix of these, one beside the other.  format: default that of the first one; dtype: the common one.
 
     Raises: ShapeError, at the call if need be, if they differ in their number of rows.
@@ -182,7 +182,8 @@ def hstack(blocks: Sequence[Any], format: str | None = None, dtype: DTypeLike | 
     return vstack([x.T for x in given], "csr" if form == "csc" else "csc", dtype).T
 
 
-def bmat(blocks: Sequence[Sequence[Any]], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
+def bmat(blocks: Sequence[Sequence[object]], format: str | None = None,
+         dtype: DTypeLike | None = None) -> SparseVariable:
     """The matrix made of blocks, a sequence for each row of them; None is a block of zeros.
 
     Raises: ShapeError if a row or column of blocks has none, or, at the call if need be, if their sizes differ.
@@ -201,7 +202,7 @@ def bmat(blocks: Sequence[Sequence[Any]], format: str | None = None, dtype: DTyp
     return vstack([hstack(row, "csr", want) for row in filled], first.format if format is None else format, want)
 
 
-def block_diag(blocks: Sequence[Any], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
+def block_diag(blocks: Sequence[object], format: str | None = None, dtype: DTypeLike | None = None) -> SparseVariable:
     """The matrix with these along its diagonal."""
     given = [as_sparse_variable(x) for x in blocks]
     return bmat([[x if k == j else None for j in range(len(given))] for k, x in enumerate(given)], format, dtype)

@@ -106,7 +106,7 @@ def dot(x: SparseLike, y: SparseLike) -> TensorVariable:
     return dense_from_sparse(made) if isinstance(made, SparseVariable) else made
 
 
-def sampling_dot(x: TensorLike, y: TensorLike, p: Any) -> SparseVariable:
+def sampling_dot(x: TensorLike, y: TensorLike, p: object) -> SparseVariable:
     """p * dot(x, y.T), computed at the entries of the sparse matrix p only.
 
     Shapes: (m, k), (n, k), (m, n) -> (m, n).
@@ -125,7 +125,7 @@ def usmm(alpha: TensorLike, x: SparseLike, y: SparseLike, z: TensorLike) -> Tens
     return ew.add(ew.mul(alpha, dot(x, y)), z)
 
 
-def sp_sum(x: Any, axis: int | None = None) -> TensorVariable:
+def sp_sum(x: object, axis: int | None = None) -> TensorVariable:
     """The sum of all elements, or the vector of the sums along one axis, 0 or 1 (-1, -2).
 
     Dtype: as `gradc.tensor.sum`: integers are summed in int64 (unsigned in uint64).

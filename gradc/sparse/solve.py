@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["spsolve"]
 
 KEPT = 4                    # matrices of which factors are kept
-_factors: OrderedDict[int, tuple[tuple[np.ndarray, ...], Any]] = OrderedDict()
+_factors: OrderedDict[int, tuple[tuple[np.ndarray, ...], object]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -78,7 +78,7 @@ class SuperLUSolve(Op):
         *arrays, b = inputs
         output_storage[0][0] = _factored(tuple(arrays)).solve(b, "T" if self.transposed else "N") if b.size else b
 
-    def infer_shape(self, fgraph: Any, node: Apply, input_shapes: Sequence[Any]) -> list[Any]:
+    def infer_shape(self, fgraph: object, node: Apply, input_shapes: Sequence[object]) -> list[Any]:
         """That of b."""
         return [input_shapes[3]]
 
@@ -107,7 +107,7 @@ class SuperLUSolve(Op):
         return [[True], [False], [False], [True]]
 
 
-def spsolve(a: Any, b: TensorLike) -> TensorVariable:
+def spsolve(a: object, b: TensorLike) -> TensorVariable:
     """x with a x = b, a being a square sparse matrix, b dense, by SciPy's SuperLU.
 
     Factors are those of one matrix: they are kept for its gradient, and for calls with an equal one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.ir import build
 from gradc.ir.graph import apply
@@ -95,26 +95,26 @@ def selected(x: SparseVariable, kept: TensorVariable, data: TensorVariable) -> S
     return SparseVariable(x.format, data, x.indices[kept], pointers(majors(x)[kept], x.major), x.shape, x.canonical)
 
 
-def sum_duplicates(x: Any) -> SparseVariable:
+def sum_duplicates(x: object) -> SparseVariable:
     """The matrix with entries in order, those of one place added.  Explicit zeros stay."""
     x = as_sparse_variable(x)
     return x if x.canonical else from_places(x, majors(x), minors(x), x.data)
 
 
-def ensure_sorted_indices(x: Any) -> SparseVariable:
+def ensure_sorted_indices(x: object) -> SparseVariable:
     """The matrix with the indices of each row (column, of csc) in order; duplicates and explicit zeros stay."""
     x = as_sparse_variable(x)
     return x if x.canonical else reordered(x, argsort(keys(majors(x), minors(x), x.minor)))
 
 
-def remove0(x: Any) -> SparseVariable:
+def remove0(x: object) -> SparseVariable:
     """The matrix without the entries that are 0.  Derivative: by the others."""
     x = as_sparse_variable(x)
     kept = flatnonzero(ew.neq(x.data, 0))
     return selected(x, kept, x.data[kept])
 
 
-def clean(x: Any) -> SparseVariable:
+def clean(x: object) -> SparseVariable:
     """The matrix without entries that are 0, with indices in order."""
     return ensure_sorted_indices(remove0(x))
 
@@ -130,12 +130,12 @@ def as_format(x: SparseVariable, format: str) -> SparseVariable:
                           x.canonical)
 
 
-def transpose(x: Any) -> SparseVariable:
+def transpose(x: object) -> SparseVariable:
     """The transposed matrix, in the other format: of the same arrays."""
     return as_sparse_variable(x).T
 
 
-def dense_from_sparse(x: Any) -> TensorVariable:
+def dense_from_sparse(x: object) -> TensorVariable:
     """The dense matrix.  Derivative: by the entries."""
     x = as_sparse_variable(x)
     return inc_subtensor(zeros(x.shape, x.dtype)[places(x)], x.data)

@@ -43,7 +43,7 @@ def is_sparse_value(x: object) -> bool:
     return all(hasattr(x, name) for name in CompressedArrays._fields)
 
 
-def _fields(value: Any, what: str) -> list[Any]:
+def _fields(value: object, what: str) -> list[object]:
     """Data, indices, indptr and shape, as they were given."""
     if is_sparse_value(value):
         return [getattr(value, name) for name in CompressedArrays._fields]
@@ -68,7 +68,7 @@ def taken(value: object, form: str, what: str) -> CompressedArrays:
         raise BadArgumentError(f"{what}: expected a {form} matrix, got a {have} one; convert it with .to{form}()")
     rows, columns = _shape(shape, what)
     data, indices, indptr = np.asarray(data), _integers(indices, what, "indices"), _integers(indptr, what, "indptr")
-    if data.dtype.name not in dtypes.DISCRETE + dtypes.FLOATS:
+    if data.dtype.name not in dtypes.DISCRETE + dtypes.WIDE:
         raise BadArgumentError(f"{what}: expected real numbers, got data of dtype {data.dtype}")
     major = rows if form == "csr" else columns
     if data.ndim != 1 or len(data) != len(indices):
@@ -92,7 +92,7 @@ def taken(value: object, form: str, what: str) -> CompressedArrays:
     return CompressedArrays(data, indices, indptr, (rows, columns))
 
 
-def _shape(shape: Any, what: str) -> tuple[int, int]:
+def _shape(shape: object, what: str) -> tuple[int, int]:
     if type(shape) is tuple and len(shape) == 2 and all(type(s) is int and s >= 0 for s in shape):
         return shape
     sizes = np.asarray(shape)
@@ -101,7 +101,7 @@ def _shape(shape: Any, what: str) -> tuple[int, int]:
     return int(sizes[0]), int(sizes[1])
 
 
-def _integers(given: Any, what: str, name: str) -> np.ndarray:
+def _integers(given: object, what: str, name: str) -> np.ndarray:
     """A vector as int32."""
     made = np.asarray(given)
     if made.dtype == np.int32 and made.ndim == 1:

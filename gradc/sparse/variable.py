@@ -169,7 +169,7 @@ class SparseVariable:
         """As the operator @."""
         return OPERATIONS["structured_dot"](self, y)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         return OPERATIONS["getitem"](self, key)
 
     def sum(self, axis: int | None = None) -> TensorVariable:
@@ -189,7 +189,7 @@ class SparseVariable:
     def astype(self, dtype: DTypeLike) -> SparseVariable:
         return self.with_data(cast(self.data, dtype))
 
-    def eval(self, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    def eval(self, inputs_to_values: Mapping[Any, object] | None = None, **options: object) -> Any:
         """The value, as `Variable.eval`."""
         return OPERATIONS["eval"](self, inputs_to_values, options)
 
@@ -197,7 +197,7 @@ class SparseVariable:
 SparseLike: TypeAlias = "SparseVariable | TensorLike"
 
 
-def dense_part(x: Any) -> Any:
+def dense_part(x: object) -> Any:
     """What a derivative by x is one by: the data of a sparse matrix; anything else itself."""
     return x.data if isinstance(x, SparseVariable) else x
 
@@ -307,7 +307,7 @@ def _narrow(given: TensorLike, name: str) -> TensorVariable:
     return cast(v, "int32")
 
 
-def as_sparse_variable(x: Any, name: str | None = None) -> SparseVariable:
+def as_sparse_variable(x: object, name: str | None = None) -> SparseVariable:
     """x as a sparse variable: itself, or a constant of a SciPy matrix or another object with data, indices, indptr
     and shape.
 
@@ -355,24 +355,24 @@ csc_dmatrix, csc_fmatrix = SparseTensorType("csc", "float64"), SparseTensorType(
 # ------------------------------------------------------------------------------------------- what they are made of
 
 
-def csm_properties(x: Any) -> tuple[TensorVariable, TensorVariable, TensorVariable, TensorVariable]:
+def csm_properties(x: object) -> tuple[TensorVariable, TensorVariable, TensorVariable, TensorVariable]:
     """Data, indices, indptr (int32) and shape (an int64 vector) of a matrix."""
     return csm_data(x), csm_indices(x), csm_indptr(x), csm_shape(x)
 
 
-def csm_data(x: Any) -> TensorVariable:
+def csm_data(x: object) -> TensorVariable:
     return as_sparse_variable(x).data
 
 
-def csm_indices(x: Any) -> TensorVariable:
+def csm_indices(x: object) -> TensorVariable:
     return as_sparse_variable(x).indices
 
 
-def csm_indptr(x: Any) -> TensorVariable:
+def csm_indptr(x: object) -> TensorVariable:
     return as_sparse_variable(x).indptr
 
 
-def csm_shape(x: Any) -> TensorVariable:
+def csm_shape(x: object) -> TensorVariable:
     """The shape as an int64 vector."""
     return stack(list(as_sparse_variable(x).shape))
 

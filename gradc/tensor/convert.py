@@ -19,6 +19,7 @@ from gradc.ir import build, dtypes, graph, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.facts import facts, permutation, reads
 from gradc.ir.graph import Apply, Constant, Variable, apply, describe, is_tensor, tensor_type
+from gradc.ir.scalars import get_row
 from gradc.ir.types import TensorType
 from gradc.tensor.types import List, ShapeLike, TensorLike
 
@@ -160,10 +161,11 @@ def together(args: Sequence[TensorLike], *, converting: bool = True, beyond: Bey
              ) -> list[TensorVariable]:
     """`args`, which meet in one operation, as tensors, with the dtypes that `config.cast_policy` says.
 
-    "custom": each as if alone.  "numpy+floatX": so too; with floatX float32, integers become float32 where they would
-    make a float64 of what is none.  "weak": Python numbers take the common dtype of the others if it is of their kind
-    or a higher one (bool, integer, float, complex), else int64, floatX or complex; where floatX is float32, integers
-    beside a Python float become float32.  `converting`: may arguments that have a dtype be cast so?
+    "custom": each as if alone; Python floats that float16 holds are float16 beside one.  "numpy+floatX": each as if
+    alone; with floatX float32, integers become float32 where they would make a float64 of what is none.  "weak":
+    Python numbers take the common dtype of the others if it is of their kind or a higher one (bool, integer, float,
+    complex), else int64, floatX or complex; where floatX is float32, integers beside a Python float become float32.
+    `converting`: may arguments that have a dtype be cast so?
     An int that the dtype does not hold is an error, or what `beyond` makes of it.
     Raises: NumberRangeError for it.
     Source of "weak": NumPy enhancement proposal 50; of "numpy+floatX": Aesara's documentation of the flag.
@@ -171,6 +173,9 @@ def together(args: Sequence[TensorLike], *, converting: bool = True, beyond: Bey
     policy = config.cast_policy
     if policy != "weak":
         made = [as_tensor_variable(a) for a in args]
+        if policy == "custom" and any([v.type.dtype == "float16" for v in made]):
+            return [constant(a, dtype="float16") if a.__class__ is float and _is_half(a) else v
+                    for a, v in zip(args, made)]
         if policy == "numpy+floatX" and converting and config.floatX == "float32":
             have = [v.type.dtype for v in made]
             if "float64" not in have and dtypes.upcast(*have) == "float64":
@@ -183,6 +188,12 @@ def together(args: Sequence[TensorLike], *, converting: bool = True, beyond: Bey
     if converting:
         typed = {k: v if dtypes.upcast(v.type.dtype, want) == want else converted(v, want) for k, v in typed.items()}
     return [typed[k] if k in typed else constant(_literal(a, want, beyond)) for k, a in enumerate(args)]
+
+
+def _is_half(value: float) -> bool:
+    """Does float16 hold it exactly?"""
+    with np.errstate(over="ignore"):
+        return float(np.float16(value)) == value or value != value
 
 
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
@@ -199,7 +210,7 @@ def _beside(common: str, kind: int) -> str:
     if kind == 1:
         return "int64"
     if kind == 3 and common in dtypes.FLOATS:
-        return dtypes.COMPLEX[dtypes.FLOATS.index(common)]
+        return dtypes.COMPLEX_OF[common]
     return dtypes.default_dtype(kind == 3)
 
 
@@ -218,6 +229,25 @@ def _literal(value: Any, dtype: str, beyond: Beyond | None = None) -> np.ndarray
     except OverflowError:           # an int beyond all floats
         raise NumberRangeError(f"expected a number that {dtype} holds, got {quoted(value)}"
                                f"{at(graph.user_line())}") from None
+
+
+def meeting(fn: str, args: Sequence[TensorLike]) -> Sequence[TensorVariable]:
+    """The arguments of the row `fn` as tensors, as `config.cast_policy` says."""
+    row = get_row(fn)
+    if row.rule == "select":
+        return [as_tensor_variable(args[0]), *together(args[1:])]
+    if row.rule == "scaled":
+        return [as_tensor_variable(a) for a in args]
+    if row.rule == "second":            # of the dtype of the second one, whatever the first is
+        return [as_tensor_variable(args[0]), together(args, converting=False)[1]]
+    if row.rule == "comparison":        # of the values themselves, as NumPy compares them
+        return together(args, converting=False, beyond=lambda value, _: np.asarray(np.inf if value > 0 else -np.inf))
+    if fn == "clip":                    # a bound that the dtype does not hold is none
+        return together(args, beyond=lambda value, dtype:
+                        np.asarray(np.iinfo(dtype).max if value > 0 else np.iinfo(dtype).min, dtype))
+    if row.rule in ("division", "floating", "pair"):            # computed in floats
+        return together(args, beyond=lambda value, dtype: np.asarray(value, row.dtypes(*[dtype] * len(args))[0]))
+    return together(args)
 
 
 def has_variable(items: List) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,7 +41,7 @@ __all__ = [
 
 def alloc(value: TensorLike, *shape: ShapeLike) -> TensorVariable:
     """`value` repeated to a shape, given as one argument per size or as one tuple."""
-    spec: Any = shape
+    spec: ShapeLike = shape
     if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
         spec = shape[0]
     return apply(ops.Broadcast(), as_tensor_variable(value), *[not_negative(s, "alloc") for s in sizes(spec)])

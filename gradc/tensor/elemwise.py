@@ -22,10 +22,9 @@ import numpy as np
 from gradc.config import config
 from gradc.errors import TypeMismatchError, at, quoted
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import Variable, apply, user_line
-from gradc.ir.scalars import get_row
+from gradc.ir.graph import Constant, Variable, apply, user_line
 from gradc.ir.types import TensorType
-from gradc.tensor.convert import as_tensor_variable, cast, constant, number, together
+from gradc.tensor.convert import as_tensor_variable, cast, constant, converted, meeting, number, together
 from gradc.tensor.types import TensorLike
 
 if TYPE_CHECKING:
@@ -53,30 +52,11 @@ def elementwise(fn: str, *args: TensorLike) -> TensorVariable:
     op = _MAPS.get(fn)
     if op is None:
         op = _MAPS[fn] = ops.Map(fn)
-    if config.cast_policy != "custom":
-        return apply(op, *_meeting(fn, args))
+    if config.cast_policy != "custom" or (len(args) > 1 and any([a.__class__ is float for a in args])):
+        return apply(op, *meeting(fn, args))
     return apply(op, *[a if isinstance(a, Variable) and type(a.type) is TensorType else
                        number(a) if a.__class__ is int or a.__class__ is float else as_tensor_variable(a)
                        for a in args])
-
-
-def _meeting(fn: str, args: Sequence[TensorLike]) -> Sequence[TensorVariable]:
-    """The arguments of the row `fn` as tensors, under another cast_policy than "custom"."""
-    row = get_row(fn)
-    if row.rule == "select":
-        return [as_tensor_variable(args[0]), *together(args[1:])]
-    if row.rule == "scaled":
-        return [as_tensor_variable(a) for a in args]
-    if row.rule == "second":            # of the dtype of the second one, whatever the first is
-        return [as_tensor_variable(args[0]), together(args, converting=False)[1]]
-    if row.rule == "comparison":        # of the values themselves, as NumPy compares them
-        return together(args, converting=False, beyond=lambda value, _: np.asarray(np.inf if value > 0 else -np.inf))
-    if fn == "clip":                    # a bound that the dtype does not hold is none
-        return together(args, beyond=lambda value, dtype:
-                        np.asarray(np.iinfo(dtype).max if value > 0 else np.iinfo(dtype).min, dtype))
-    if row.rule in ("division", "floating", "pair"):            # computed in floats
-        return together(args, beyond=lambda value, dtype: np.asarray(value, row.dtypes(*[dtype] * len(args))[0]))
-    return together(args)
 
 
 def _fold(fn: str, x: TensorLike, y: TensorLike, more: Sequence[TensorLike]) -> TensorVariable:
@@ -304,34 +284,53 @@ def clip(x: TensorLike, min: TensorLike, max: TensorLike) -> TensorVariable:
     return elementwise("clip", x, min, max)
 
 
+_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
+
+
+def _compared(fn: str, x: TensorLike, y: TensorLike) -> TensorVariable:
+    """A comparison; uint64 and signed integers, whose common dtype is float64, are compared exactly, as in NumPy 2."""
+    result = elementwise(fn, x, y)
+    assert result.owner is not None
+    a, b = result.owner.inputs
+    if "uint64" not in (a.type.dtype, b.type.dtype) or not {a.type.dtype, b.type.dtype} & set(dtypes.SIGNED):
+        return result
+    if b.type.dtype == "uint64":
+        fn, a, b = _MIRRORED.get(fn, fn), b, a
+    same = elementwise(fn, a, converted(b, "uint64"))
+    if isinstance(b, Constant) and (b.data >= 0).all():
+        return same
+    negative = elementwise("lt", b, number(0))
+    return or_(negative, same) if fn in ("gt", "ge", "neq") else and_(invert(negative), same)
+
+
 def eq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x == y, elementwise (the operator `==` is identity of variables).  Dtype: bool."""
-    return elementwise("eq", x, y)
+    return _compared("eq", x, y)
 
 
 def neq(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x != y, elementwise.  Dtype: bool."""
-    return elementwise("neq", x, y)
+    return _compared("neq", x, y)
 
 
 def lt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x < y.  Dtype: bool."""
-    return elementwise("lt", x, y)
+    return _compared("lt", x, y)
 
 
 def le(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x <= y.  Dtype: bool."""
-    return elementwise("le", x, y)
+    return _compared("le", x, y)
 
 
 def gt(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x > y.  Dtype: bool."""
-    return elementwise("gt", x, y)
+    return _compared("gt", x, y)
 
 
 def ge(x: TensorLike, y: TensorLike) -> TensorVariable:
     """x >= y.  Dtype: bool."""
-    return elementwise("ge", x, y)
+    return _compared("ge", x, y)
 
 
 def isnan(x: TensorLike) -> TensorVariable:

@@ -34,7 +34,7 @@ NUMPY: dict[str, str] = {
 }
 
 
-def _monotonic(edges: TensorVariable, message: str, falling: bool) -> tuple[TensorVariable, Any]:
+def _monotonic(edges: TensorVariable, message: str, falling: bool) -> tuple[TensorVariable, TensorVariable | bool]:
     """The vector `edges` as a rising one, once it is certain that it rises or, if `falling`, falls; does it fall?
 
     The message is of `fail`: {0} and {1} are two neighbours that are in the wrong order.
@@ -104,7 +104,7 @@ def _edges(what: str, x: TensorVariable, bins: Any, span: Any) -> TensorVariable
                          ew.add(count, 1)), floating)
 
 
-def _span(what: str, x: TensorVariable, span: Any) -> tuple[TensorVariable, TensorVariable]:
+def _span(what: str, x: TensorVariable, span: object) -> tuple[TensorVariable, TensorVariable]:
     """The ends of all bins: those that are given, or of the elements of x (0 and 1 of none)."""
     if span is not None:
         if not isinstance(span, (list, tuple)) or len(span) != 2:
@@ -133,12 +133,12 @@ def _span(what: str, x: TensorVariable, span: Any) -> tuple[TensorVariable, Tens
     return _asserted(first, valid, message, ends), last
 
 
-def histogram_bin_edges(a: TensorLike, bins: TensorLike = 10, range: Any = None) -> TensorVariable:
+def histogram_bin_edges(a: TensorLike, bins: TensorLike = 10, range: object = None) -> TensorVariable:
     """The edges of the bins of `histogram`."""
     return _edges("histogram_bin_edges", flatten(real_numbers("histogram_bin_edges", a)), bins, range)
 
 
-def histogram(a: TensorLike, bins: TensorLike = 10, range: Any = None, density: bool | None = None,
+def histogram(a: TensorLike, bins: TensorLike = 10, range: object = None, density: bool | None = None,
               weights: TensorLike | None = None) -> tuple[TensorVariable, TensorVariable]:
     """How many elements are in each bin, and the edges of the bins, as numpy.histogram.
 
@@ -161,7 +161,7 @@ def histogram(a: TensorLike, bins: TensorLike = 10, range: Any = None, density: 
     outside = ew.or_(ew.lt(bin_, 0), ew.ge(bin_, count))
     place = ew.switch(outside, count, bin_)                 # one more bin for what is in none
     if weights is None:
-        parts: Any = constant(1, dtype="int64")
+        parts = constant(1, dtype="int64")
     else:
         w = real_numbers("histogram", weights)
         if w.type.ndim != x.type.ndim:

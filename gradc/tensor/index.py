@@ -119,7 +119,7 @@ def _axes(entry: Entry) -> int:
     return int(entry is not None and entry is not Ellipsis)
 
 
-def getitem(x: TensorVariable, key: Any) -> TensorVariable:
+def getitem(x: TensorVariable, key: object) -> TensorVariable:
     """`x[key]`.
 
     Raises: IndexOutOfBoundsError at run time, ShapeError at build for an index that can't fit (of a mask, at run time
@@ -137,7 +137,7 @@ def getitem(x: TensorVariable, key: Any) -> TensorVariable:
     if dots:
         entries[dots[0]:dots[0] + 1] = [slice(None)] * (ndim - used)
     if any(isinstance(e, Positions) for e in entries):
-        return _at_arrays(x, _beside_scalars(entries, what), what)
+        return _at_arrays(x, _beside_arrays(_beside_scalars(entries, what)), what)
     items, dynamic = _items(entries, what)
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and None not in entries \
             and type(x.owner.op) is ops.ShapeOf and x.owner.op.axis is None:
@@ -217,6 +217,28 @@ def _beside_scalars(entries: list[Entry], what: str) -> list[Entry]:
             last = e.array.type.ndim - 1
             return Positions(build.move_axis(graph, apply(ops.Gather((last,)), e.array, kept), 0, last), e.mask)
         return e
+
+    return list(map(made, entries))
+
+
+def _beside_arrays(entries: list[Entry]) -> list[Entry]:
+    """`entries`, of which a mask with one true element has this position as often as others beside it have positions.
+
+    How many are true only the call tells, so that its type can't say that it broadcasts.
+    """
+    arrays = [e for e in entries if isinstance(e, Positions) and e.array.type.ndim and e.array.type.shape[-1] != 1]
+    arrays.sort(key=lambda e: e.mask is not None)
+
+    def made(e: Entry) -> Entry:
+        if not isinstance(e, Positions) or e.mask is None or not e.mask.type.ndim or isinstance(e.array, Constant):
+            return e
+        others = [other for other in arrays if other is not e]
+        if not others:
+            return e
+        count, n = size_of(e.array, 0), size_of(others[0].array, others[0].array.type.ndim - 1)
+        single = ew.eq(count, 1)
+        places = apply(ops.Iota(), ew.switch(single, n, count))
+        return Positions(apply(ops.Gather((0,)), e.array, ew.switch(single, np.int64(0), places)), e.mask)
 
     return list(map(made, entries))
 
@@ -312,7 +334,7 @@ def _scatter(mode: str, part: Any, value: Any) -> Any:
     return value
 
 
-def _transposed_back(what: str, value: Any, node: Any) -> Any:
+def _transposed_back(what: str, value: Any, node: Any) -> object:
     """`value`, which fits the result of `node`, a permutation, with the axes of its argument."""
     perm, have = node.op.perm, value.type.ndim
     if have > len(perm):
@@ -327,7 +349,7 @@ def _transposed_back(what: str, value: Any, node: Any) -> Any:
     return build.reorder(graph, value, back)
 
 
-def _fit(value: Any, part: Any, what: str, mode: str) -> Any:
+def _fit(value: Any, part: Any, what: str, mode: str) -> object:
     """`value` in the dtype of `part`; it is set by any cast to a real dtype, and added by those of the same kind."""
     want = part.type.dtype
     if isinstance(value, (int, float)) and not isinstance(value, bool) and want in dtypes.CONTINUOUS:

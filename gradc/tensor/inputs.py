@@ -96,7 +96,7 @@ def plurals(word: str, *makers: One) -> tuple[Several, ...]:
 
 
 def _several(word: str, make: One) -> Several:
-    def make_several(*names: str | int | Sequence[str | None], **options: Any) -> Any:
+    def make_several(*names: str | int | Sequence[str | None], **options: object) -> Any:
         wanted: Sequence[Any] = names
         if len(names) == 1:
             only = names[0]

@@ -433,7 +433,7 @@ ADVICE: dict[str, str] = {                  # what to write instead of functions
     "savetxt": "save what a function returns", "gradient": "use diff, or gradc.grad for derivatives",
 }
 
-_MEMORY: dict[str, tuple[Any, ...]] = {     # parameters about memory and checks only, at these values
+_MEMORY: dict[str, tuple[object, ...]] = {     # parameters about memory and checks only, at these values
     "order": ("C", "K", "A"), "copy": (True, False), "subok": (True, False), "device": ("cpu",),
     "casting": ("same_kind", "unsafe", "safe", "equiv", "no"),
 }

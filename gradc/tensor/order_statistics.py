@@ -178,9 +178,10 @@ def _quantile(what: str, a: TensorLike, q: TensorLike, axis: Axes, method: str, 
         exact = formula(n, part)
         whole = ew.floor(exact)
         first = cast(whole, "int64")
-        low, high = (cast(part, floating) for part in _elements(
+        work = "float32" if floating == "float16" else floating         # in which the weight is not rounded much
+        low, high = (cast(part, work) for part in _elements(
             rows, *[ew.minimum(ew.maximum(place, 0), last) for place in (first, ew.add(first, 1))]))
-        result = _mixture(low, high, cast(weight(ew.sub(exact, whole)), floating))
+        result = cast(_mixture(low, high, cast(weight(ew.sub(exact, whole)), work)), floating)
     result = moveaxis(_nan_of_nan(result, rows, without_nan), -1, 0)
     kept = result[0] if not given.type.ndim else result
     lead = given.type.ndim and 1

@@ -37,7 +37,7 @@ NUMPY = {"pad": "array pad_width mode= stat_length= constant_values= end_values=
 
 Pair = tuple[Any, Any]          # what is said of both sides of an axis
 Sides = tuple["TensorVariable", "TensorVariable"]
-_STATISTICS: dict[str, Callable[..., Any]] = {"maximum": red.max, "minimum": red.min, "mean": red.mean,
+_STATISTICS: dict[str, Callable[..., TensorVariable]] = {"maximum": red.max, "minimum": red.min, "mean": red.mean,
                                               "median": median}
 
 
@@ -86,7 +86,7 @@ def pad(array: TensorLike, pad_width: object, mode: str = "constant", stat_lengt
     return x
 
 
-def _of_dict(given: object, x: TensorVariable) -> Any:
+def _of_dict(given: object, x: TensorVariable) -> object:
     """Widths by axis as a pair for each axis."""
     if not isinstance(given, dict):
         return given

@@ -224,6 +224,8 @@ def mean(x: TensorLike, axis: Axes = None, dtype: DTypeLike | None = None, keepd
     Error: that of `sum`, and two roundings (of the number of elements, and of the quotient).
     """
     x = as_tensor_variable(x)
+    if dtype is None and x.type.dtype == "float16":
+        return cast(mean(cast(x, "float32"), axis, None, keepdims, acc_dtype), "float16")
     if dtype is None and x.type.dtype in dtypes.DISCRETE:
         dtype = "float64"
     axes = normalize_axes(axis, x, "mean")
@@ -243,6 +245,8 @@ def var(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool =
     Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance" (1983), eq. 1.7.
     """
     x = as_tensor_variable(x)
+    if x.type.dtype == "float16":
+        return cast(var(cast(x, "float32"), axis, ddof, keepdims, corrected), "float16")
     axes = normalize_axes(axis, x, "var")
     deviation = ew.sub(x, mean(x, axes, keepdims=True))
     if deviation.type.dtype in dtypes.COMPLEX:
@@ -297,14 +301,16 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
 
     `ord`: None or 2 Euclidean (of all elements along `axis`), 1, any p > 0, inf, -inf, 0 (number of non-zeros),
     "fro".  With two axes, 1, -1, inf and -inf are the matrix norms of numpy.linalg.norm.
-    Dtype: floating.  The gradient at 0 is nan.  Raises: TypeMismatchError for other values of `ord`.
+    Dtype: that of x, real; float64 for integers and bool.  The gradient at 0 is nan.
+    Raises: TypeMismatchError for other values of `ord`.
     """
     x = as_tensor_variable(x)
+    if x.type.dtype in dtypes.DISCRETE:
+        x = cast(x, "float64")
     axes = normalize_axes(axis, x, "norm")
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
         real = ew.abs(x) if x.type.dtype in dtypes.COMPLEX else x
-        floats = real if real.type.dtype in dtypes.CONTINUOUS else cast(real, "float64")
-        return ew.sqrt(sum(ew.square(floats), axes, keepdims=keepdims))
+        return ew.sqrt(sum(ew.square(real), axes, keepdims=keepdims))
     size = ew.abs(x)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         inner, outer = axes if np.abs(ord) == 1 else axes[::-1]

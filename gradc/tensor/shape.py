@@ -330,7 +330,7 @@ def broadcast_arrays(*arrays: TensorLike) -> tuple[TensorVariable, ...]:
 def specify_shape(x: TensorLike, shape: ShapeLike) -> TensorVariable:
     """x, known to have `shape` (None entries: not known), which is checked at run time."""
     x = as_tensor_variable(x)
-    entries: list[Any] = list(shape) if isinstance(shape, (list, tuple)) else sizes(shape)
+    entries = list(shape) if isinstance(shape, (list, tuple)) else sizes(shape)
     if len(entries) != x.type.ndim:
         raise ShapeError(f"specify_shape: {describe(x)} has {x.type.ndim} dimension(s), the shape {len(entries)}"
                          f"{at(x.source)}")

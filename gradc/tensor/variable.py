@@ -290,16 +290,16 @@ class TensorVariable(Variable):
         return ew.elementwise("xor", other, self)
 
     def __lt__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("lt", self, other)
+        return ew.lt(self, other)
 
     def __le__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("le", self, other)
+        return ew.le(self, other)
 
     def __gt__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("gt", self, other)
+        return ew.gt(self, other)
 
     def __ge__(self, other: TensorLike) -> TensorVariable:
-        return ew.elementwise("ge", self, other)
+        return ew.ge(self, other)
 
     def __getitem__(self, key: object) -> TensorVariable:
         return index.getitem(self, key)

@@ -131,7 +131,8 @@ def compare(cases: Sequence[Case], builds: Sequence[Build], folder: Path) -> lis
 
 def compile_object(build: Build, source: Path, out: Path, extra: Sequence[str], optimize: str) -> None:
     flags = [optimize if f == "-O3" else f for f in build.flags]
-    run_tool([*build.command, "-pipe", *flags, *extra, f"-I{toolchain.include_dir()}", "-c", str(source), "-o", str(out)])
+    include = f"-I{toolchain.include_dir()}"
+    run_tool([*build.command, "-pipe", *flags, *extra, include, "-c", str(source), "-o", str(out)])
 
 
 def execute(program: Path, needs_avx512: bool) -> str:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from gradc.loops.nodes import For, Kernel, Tile
@@ -121,13 +122,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     made_by = {c: [builds.production(f"x86-64-{t}", c, options.flags.split()) for t in targets]
                for c in ["", *compilers]}
     state, reference = State(options.state, options.seed), builds.reference()
-    print("builds:", ", ".join(w.name for w in (reference, *sum(made_by.values(), []))), " seed", state.seed, flush=True)
+    names = [w.name for w in (reference, *chain(*made_by.values()))]
+    print("builds:", ", ".join(names), " seed", state.seed, flush=True)
     while (nests := state.nests.get(reference.name, 0)) < options.nests or \
             state.programs.get(reference.name, 0) < options.programs:
         made = hand_made(state.seed + state.batch, min(PER_BATCH, -(-max(options.nests - nests, 0) // PER_KERNEL)))
         left = options.programs - state.programs.get(reference.name, 0)
         made += gradcs_own(state.seed + state.batch, max(0, min(PROGRAMS, left)))
-        ways = [reference, *sum([made_by[c] for c in ["", *rotated(compilers, state.batch, options.rotate)]], [])]
+        ways = [reference, *chain(*[made_by[c] for c in ["", *rotated(compilers, state.batch, options.rotate)]])]
         reported = set()
         for fault in compare(made, ways):
             if (fault.case, fault.build) not in reported:

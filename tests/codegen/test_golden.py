@@ -28,6 +28,7 @@ from gradc.loops.lower import lower
 from gradc.passes import phases
 from tests.cases import CASES
 from tests.loops.test_fuzz import grown
+from tests.seeds import first_by_day
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "softmax_rows.c"
@@ -78,7 +79,7 @@ from gradc.passes import phases
 from tests.cases import CASES
 from tests.codegen.test_golden import softmax_rows
 digest = hashlib.sha256(softmax_rows().encode())
-for case in CASES[::15]:
+for case in CASES[::40]:
     inputs = case.variables()
     try:
         text = unit.generate(lower(phases.optimize(to_program(inputs, case.outputs(inputs))), "f")).text
@@ -91,7 +92,7 @@ print(digest.hexdigest())
 
 def test_equal_graphs_give_equal_bytes_whatever_the_hash_seed():
     running = [subprocess.Popen([sys.executable, "-c", SCRIPT, str(ROOT)], stdout=subprocess.PIPE, text=True,
-                                env={**os.environ, "PYTHONHASHSEED": str(seed)}) for seed in range(3)]
+                                env={**os.environ, "PYTHONHASHSEED": str(seed)}) for seed in range(2)]
     digests = [process.communicate()[0] for process in running]
     assert all(process.returncode == 0 for process in running)
     assert len(set(digests)) == 1
@@ -192,7 +193,7 @@ print("done")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(600, 660, 15))
+@pytest.mark.parametrize("first", first_by_day(range(600, 660, 5), 1))
 def test_random_units_run_under_sanitizers(first: int, tmp_path: Path):
     """No access outside of an array, no signed overflow; arrays are NumPy's, of the sanitizer's malloc."""
     gcc = find("gcc")
@@ -201,7 +202,7 @@ def test_random_units_run_under_sanitizers(first: int, tmp_path: Path):
                  for name in ("libasan.so", "libubsan.so")]
     if not all(map(os.path.isabs, libraries)):
         pytest.skip("this compiler has no sanitizers")
-    ran = subprocess.run([sys.executable, "-c", SANITIZED, str(ROOT), str(tmp_path), str(first), str(first + 15)],
+    ran = subprocess.run([sys.executable, "-c", SANITIZED, str(ROOT), str(tmp_path), str(first), str(first + 5)],
                          capture_output=True, text=True, timeout=280,
                          env={**os.environ, "LD_PRELOAD": " ".join(libraries), "PYTHONMALLOC": "malloc",
                               "ASAN_OPTIONS": "detect_leaks=0", "GRADC_CC": gcc, "GRADC_NUM_THREADS": "1"})

@@ -16,6 +16,7 @@ import gradc
 import gradc.tensor as at
 from gradc import CFunction, Mode, as_op
 from gradc.tensor.random import normal
+from tests.seeds import seeds
 
 PLAIN = Mode("interpret", optimizer=None)
 
@@ -149,7 +150,7 @@ def given(random: np.random.Generator, n: int) -> list[np.ndarray]:
     return [0.7 * random.normal(size=shape) for shape in ((n, n), (n, n), n, n)]
 
 
-SEEDS = [*range(8), *[pytest.param(k, marks=pytest.mark.slow) for k in range(8, 32)]]
+SEEDS = seeds(0, 12, 32)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

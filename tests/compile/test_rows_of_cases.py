@@ -16,6 +16,7 @@ from tests.batches import (
     value_row,
 )
 from tests.cases import CASES
+from tests.seeds import sampled
 
 
 @pytest.mark.slow
@@ -27,8 +28,7 @@ def test_float32(k: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("position", [k if k % 4 == 0 else pytest.param(k, marks=pytest.mark.nightly)
-                                      for k in range(len(CASES))])
+@pytest.mark.parametrize("position", sampled(range(len(CASES)), 16))
 def test_one_row_alone(position: int) -> None:
     """A row on its own (another schedule than in a batch): values, and the same errors as the interpreter."""
     row = value_row(CASES[position])

@@ -1,4 +1,4 @@
-"""Every row of tests/cases.py in C, compiled as for users: values, layouts, edge shapes, special values."""
+"""Every row of tests/cases.py in C: values, layouts, edge shapes, special values."""
 
 from __future__ import annotations
 

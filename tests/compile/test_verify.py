@@ -62,7 +62,7 @@ def test_a_wrong_gradient_is_located():
 
 
 def test_what_is_refused():
-    with pytest.raises(TypeMismatchError, match="point 1 must hold floats, got dtype int64"):
+    with pytest.raises(TypeMismatchError, match="point 1 must hold float32 or float64, got dtype int64"):
         gradc.verify_grad(lambda x, k: x * k, [B, np.arange(3)])
     with pytest.raises(TypeMismatchError, match="must return one variable, got a list"):
         gradc.verify_grad(lambda x: [x, x], [B])

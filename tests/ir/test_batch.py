@@ -11,12 +11,11 @@ import pytest
 
 from gradc.errors import BadValueError
 from gradc.ir import interp, ops
-from gradc.ir.batch import Unbatchable, batch, batch_program
+from gradc.ir.batch import Unbatchable, batch, batch_program, row_form
 from gradc.ir.check import check
 from gradc.ir.facts import facts
 from gradc.ir.pretty import pretty
 from gradc.ir.program import Builder, Program, Var
-from gradc.ir.rows import row_form
 from gradc.ir.types import TensorType
 
 F, INT, B = "float64", "int64", "bool"

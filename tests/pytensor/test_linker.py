@@ -21,6 +21,7 @@ from pytensor.scan.utils import until  # noqa: E402
 
 import gradc  # noqa: E402
 import gradc.interop.pytensor as interop  # noqa: E402
+from gradc.interop.pytensor import remember  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
@@ -78,6 +79,9 @@ EXPRESSIONS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "batched": (lambda a: (pt.linalg.cholesky(pt.stack([a, 2 * a])), pt.linalg.det(pt.stack([a, a + 1]))),
                 (SYMMETRIC,)),
     "spectra": (lambda a: (pt.linalg.eigh(a)[0], pt.linalg.svd(a, compute_uv=False)), (SYMMETRIC,)),
+    "factors": (lambda a, x: (pt.linalg.lu_solve(pt.linalg.lu_factor(a), x[:, 0]),), (POSITIVE[::-1], X)),
+    "loops of scalars": (lambda k, x: (pt.gammainc(k, x), pt.gammaincc(k[0], x)),
+                         (np.array([0.5, 1.5, 7.0]), np.array([0.7, 12.0, 3.0]))),
     "ifelse": (lambda x: ifelse(pt.gt(x.sum(), 0), x * 2, x - 1), (X,)),
 }
 
@@ -135,6 +139,36 @@ def test_draws_are_those_of_the_generator() -> None:
         a, b = f()
         np.testing.assert_array_equal(a, right.normal(1.0, 2.0, size=3))
         np.testing.assert_array_equal(b, after2.owner.op.rng_fn(right, 0.0, 1.0, (2,)))
+
+
+P = np.array([0.7, 1.5, 2.5])
+DRAWS: dict[str, tuple[Any, ...]] = {
+    "halfnormal": (0.5, P), "pareto": (P, 2.0), "cauchy": (0.1, P), "halfcauchy": (0.1, P), "invgamma": (P, 1.3),
+    "wald": (P, 1.2), "truncexpon": (P, 0.3, 1.7), "t": (P + 1, 0.2, 1.4), "bernoulli": (P / 4,),
+    "negative_binomial": (P * 2, 0.4), "betabinom": (np.array([5, 7, 9]), 1.2, 2.3), "gengamma": (P, 1.2, 0.8),
+    "hypergeometric": (np.array([5, 6, 7]), 4, 3), "integers": (np.array([0, 1, 2]), 9), "dirichlet": (P,),
+    "multinomial": (10, np.array([0.2, 0.3, 0.5])), "categorical": (np.array([0.2, 0.3, 0.5]),), "gumbel": (0.1, P),
+    "gamma": (P, 1.3), "multivariate_normal": (P, np.eye(3) + 0.2)}
+OF_VECTORS = ("dirichlet", "multinomial", "categorical", "multivariate_normal")
+
+
+def test_distributions_draw_bit_by_bit() -> None:
+    """Twice in a row, with a size and without: the numbers of PyTensor's own Python, and the generator after them."""
+    rngs = [pytensor.shared(np.random.default_rng(k)) for k in range(2 * len(DRAWS))]
+    outputs, updates = [], {}
+    for k, (name, parameters) in enumerate(DRAWS.items()):
+        for rng, size in zip(rngs[2 * k:], (None, (4,) if name in OF_VECTORS else (4, 3))):
+            updates[rng], draws = getattr(pt.random, name)(*parameters, size=size, rng=rng).owner.outputs
+            outputs.append(draws)
+    found = []
+    for mode in ("GRADC", "FAST_COMPILE"):
+        for k, rng in enumerate(rngs):
+            rng.set_value(np.random.default_rng(k))
+        f = pytensor.function([], outputs, updates=updates, mode=mode)
+        found.append([*f(), *f(), *[rng.get_value().random() for rng in rngs]])
+    for ours, theirs in zip(*found):
+        assert np.asarray(ours).dtype == np.asarray(theirs).dtype
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_draws_in_a_loop_go_on_from_call_to_call() -> None:
@@ -231,3 +265,41 @@ def test_errors_name_the_users_line() -> None:
     f = pytensor.function([x, k], picked * 2, mode="GRADC")
     with pytest.raises(gradc.errors.IndexOutOfBoundsError, match=r"index 7 is out of bounds[\s\S]*test_linker\.py"):
         f(np.zeros(3), np.array([7]))
+
+
+def _rewritten(f: Any) -> bool:
+    """Was the graph rewritten, or is it one node that is known?"""
+    return not any(isinstance(node.op, remember.KernelOp) for node in f.maker.fgraph.apply_nodes)
+
+
+def test_graphs_are_remembered() -> None:
+    """A graph that was compiled before is not rewritten; what may change its meaning is part of its key."""
+    def build(number: float = 2.5, name: str = "x", check: bool = False, **options: Any) -> Any:
+        x = pt.dvector(name)
+        total = pytensor.shared(np.zeros(3), name="total")
+        y = CheckAndRaise(KeyError, "small")(x, pt.all(x > -9)) if check else x
+        return pytensor.function([x], [pt.log(pt.exp(y) * number).sum(), y + total], updates={total: total + x},
+                                 mode=pytensor.compile.get_mode("GRADC").including(*options.get("rewrites", ())))
+
+    value, expected = np.array([1000.0, 0.0, -1.0]), 999 + 3 * np.log(2.5)
+    first, again = build(), build()
+    assert _rewritten(first) and not _rewritten(again)
+    for f, times in ((first, 1), (again, 1), (again.copy(), 2), (again, 3), (pickle.loads(pickle.dumps(again)), 1)):
+        got = f(value)                                                  # a copy shares the variable
+        np.testing.assert_allclose(got[0], expected, rtol=1e-14)        # stable: log(exp(1000))
+        np.testing.assert_array_equal(got[1], times * value)
+    for changed in ({"number": 3.5}, {"name": "z"}, {"check": True}, {"rewrites": ("some_tag",)}):
+        assert _rewritten(build(**changed)) and not _rewritten(build(**changed))
+    with pytest.raises(KeyError, match="small"):
+        build(check=True)(np.full(3, -10.0))
+    only = build().copy(delete_updates=True)
+    np.testing.assert_array_equal(only(value)[1], value)
+    np.testing.assert_array_equal(only(value)[1], value)
+
+
+def test_what_is_not_remembered() -> None:
+    """Ops of users, whose meaning a name does not tell."""
+    x = pt.dvector()
+    for build in (lambda: Tripled()(x), lambda: CheckAndRaise(TooSmall, "small")(x, x[0] > 0)):
+        for _ in range(2):
+            assert _rewritten(pytensor.function([x], build(), mode="GRADC"))

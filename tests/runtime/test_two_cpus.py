@@ -19,7 +19,7 @@ from gradc.runtime import toolchain
 
 QEMU = shutil.which("qemu-x86_64")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64 (qemu-user)"),
     pytest.mark.skipif("avx2" not in toolchain.cpu_isa(), reason="this CPU has no more than the emulated one"),
 ]

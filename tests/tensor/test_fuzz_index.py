@@ -168,6 +168,6 @@ def test_numpys_values(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(2, 6, 200))
+@pytest.mark.parametrize("seed", seeds(2, 3, 200))
 def test_numpys_values_at_length(seed: int) -> None:
     agrees(seed)

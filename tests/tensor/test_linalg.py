@@ -108,6 +108,19 @@ def test_matrices_of_special_spectra(library: str) -> None:
             assert np.all(np.diff(w) >= 0) and np.all(np.diff(s) <= 0) and np.all(s >= 0)
 
 
+def test_singular_values_far_apart() -> None:
+    """Those whose squares are 0, beside large ones."""
+    a = at.dmatrix("a")
+    f = gradc.function([a], [*linalg.svd(a, False), linalg.svdvals(a)])
+    for x in (np.diag([1.0, 1e-200]), np.array([[1.0, 0, 0], [0, 2e-180, 1e-180]]), np.diag([1e150, 1e-150]),
+              np.array([[3e-170, 1e-170], [0, 2e-170]])):
+        u, s, v, alone = f(x)
+        np.testing.assert_allclose(s, np.linalg.svd(x, compute_uv=False), rtol=1e-14)
+        np.testing.assert_array_equal(s, alone)
+        for basis in (u.T @ u, v @ v.T):
+            np.testing.assert_allclose(basis, np.eye(2), atol=1e-14)
+
+
 @both
 def test_functions_and_equations_of_all_sizes(library: str, dtype: str) -> None:
     a, b, q = (at.matrix(name, dtype=dtype) for name in "abq")

@@ -138,3 +138,27 @@ def test_what_is_no_mask_or_position() -> None:
             build()
     with pytest.raises(TypeMismatchError, match="in place of a function: pad by 0, then set_subtensor of the borders"):
         at.pad(x, 1, lambda row, widths, axis, options: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"], ids=["C", "interpreted"])
+def test_one_true_element_beside_index_arrays(mode: Any) -> None:
+    """One position repeats, as NumPy has it; two masks, too."""
+    y, m, i = at.dtensor3("y"), at.vector("m", dtype="bool"), at.lvector("i")
+    other = at.vector("o", dtype="bool")
+    part = y[m, :, i]
+    f = gradc.function([y, m, i, other], [part, y[m, i], grad((part ** 2).sum(), y), at.set_subtensor(y[m, i], 7.0),
+                                          at.inc_subtensor(part, 1.0), y[m, other]], mode=mode)
+    values = np.random.default_rng(5).normal(size=(3, 4, 5))
+    for mask, where, two in (([0, 1, 0], [1, 2, 3], [1, 0, 1, 1]), ([1, 0, 0], [1], [0, 0, 0, 1]),
+                             ([0, 0, 1], [], [0] * 4), ([1, 1, 1], [1, 1, 2], [1, 1, 1, 0]),
+                             ([1, 1, 1], [3, 0, 2], [0, 1, 0, 0])):
+        mask, where, two = np.array(mask, bool), np.array(where, int), np.array(two, bool)
+        a, b, c = values.copy(), values.copy(), np.zeros_like(values)
+        a[mask, where] = 7
+        np.add.at(b, (mask, slice(None), where), 1)
+        np.add.at(c, (mask, slice(None), where), 2 * values[mask, :, where])
+        for got, want in zip(f(values, mask, where, two), [values[mask, :, where], values[mask, where], c, a, b,
+                                                           values[mask, two]]):
+            np.testing.assert_array_equal(got, want)
+    with pytest.raises(ShapeError, match=r"sizes 2 and 3 of dimension 0 differ|sizes 3 and 2 of dimension 0 differ"):
+        f(values, np.array([True, True, False]), [1, 2, 3], two)

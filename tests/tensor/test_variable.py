@@ -160,7 +160,7 @@ def test_cast_and_astype():
     with pytest.raises(TypeMismatchError, match="real"):
         at.cast(at.zvector(), "float64")
     with pytest.raises(TypeMismatchError, match="expected a dtype out of"):
-        x.astype("float16")
+        x.astype("datetime64[s]")
 
 
 # --------------------------------------------------------------------------------------------- operators
@@ -432,13 +432,13 @@ def test_numbers_from_variables():
 
 def test_things_that_are_no_tensors():
     x = at.dvector("x")
-    for thing in ("text", None, object(), {1: 2}, [1, [2, 3]], np.float16(1)):
+    for thing in ("text", None, object(), {1: 2}, [1, [2, 3]], np.longdouble(1)):
         with pytest.raises(TypeError):
             at.as_tensor_variable(thing)
     with pytest.raises(TypeError, match=r"or an array of numbers, got 'text' of type str \(.*test_variable.py:"):
         x + "text"
-    with pytest.raises(TypeError, match=r"float16 from a float16 \(.*test_variable.py:\d+\); cast it"):
-        x + np.float16(1)
+    with pytest.raises(TypeError, match=r" from a longdouble \(.*test_variable.py:\d+\); cast it"):
+        x + np.longdouble(1)
     with pytest.raises(TypeError, match=r"and_: .* bool or integers, got float64, int8; x is f64.*test_variable.py:"):
         x & 1
     with pytest.raises(TypeError, match="uint64 and int8 have no integer dtype in common; cast one"):

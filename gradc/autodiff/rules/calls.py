@@ -7,7 +7,6 @@ routine has several arguments and results, None where one is zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.autodiff import guards
 from gradc.autodiff.guards import Guarded
@@ -64,7 +63,7 @@ def _draws_jvp(o: Symbolic, node: Apply, tangents: Sequence[Variable | None]) ->
     path, x = PATHS.get(node.op.routine), node.outputs[-1]
     if path is None:
         raise NotDifferentiableError(f"{why(node)}{at(node.source)}")
-    terms: list[Any] = [ew.second(x, t * slope) for t, slope in zip(tangents[1:], path(x, *parameters))  # type: ignore
+    terms = [ew.second(x, t * slope) for t, slope in zip(tangents[1:], path(x, *parameters))  # type: ignore
                         if t is not None]
     return [None, ew.add(*terms, 0.0)]
 

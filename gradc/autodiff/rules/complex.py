@@ -32,7 +32,7 @@ def _over_size(o: Value, u: Value, z: Value) -> Value:
 
 
 # row: (in reverse mode, in forward mode), each by argument, of (o, cotangent or tangent, result, arguments)
-NOT_HOLOMORPHIC: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+NOT_HOLOMORPHIC: dict[str, tuple[tuple[object, ...], tuple[object, ...]]] = {
     "complex": ((lambda o, g, w, x, y: o.real(g), lambda o, g, w, x, y: o.imag(g)),
                 (lambda o, t, w, x, y: o.complex(t, o.const(0, t)), lambda o, t, w, x, y: o.complex(o.const(0, t), t))),
     "real": ((lambda o, g, w, z: g,), (lambda o, t, w, z: o.real(t),)),

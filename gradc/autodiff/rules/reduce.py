@@ -7,7 +7,6 @@ are differentiated again.  In a maximum or minimum the tied elements share the g
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def _other_factors(o: Symbolic, node: Apply) -> Variable:
     Computed as the product over the factor where no product is 0, inf or nan: in a tenth of the time.
     """
     (x,), axes = node.inputs, node.op.axes
-    y: Any = node.outputs[0]
+    y = node.outputs[0]
     exact = _products_without(o, x, axes)
     if not axes or y.type.dtype not in dtypes.FLOATS:
         return exact
@@ -114,7 +113,7 @@ def _reverse_cumsum(o: Symbolic, x: Variable, axis: int) -> Variable:
 
 def _recurrence(o: Symbolic, a: Variable, b: Variable, axis: int) -> Variable:
     """r[i] = a[i] r[i-1] + b[i] along `axis`, with r[-1] = 0."""
-    seqs: list[Any] = [build.move_axis(o, v, axis, 0) for v in (a, b)]
+    seqs = [build.move_axis(o, v, axis, 0) for v in (a, b)]
     first = build.fold(o, "add", o.add(*seqs), (0,))                        # for its shape
     rows = [TensorType.make(s.type.dtype, s.type.shape[1:]) for s in seqs] + [first.type]
     factor, term, r = (row.variable_class(row) for row in rows)

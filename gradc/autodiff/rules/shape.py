@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import Cotangents, jvp, vjp
@@ -47,11 +46,11 @@ def concat_vjp(o: Symbolic, node: Apply, g: Variable, wanted: Sequence[bool]) ->
     """The slice of g that came from each argument."""
     axis = node.op.axis
     result: list[Variable | None] = []
-    start: Any = 0                                  # an int as long as all sizes are static
+    start = 0                                  # an int as long as all sizes are static
     for x, want in zip(node.inputs, wanted):
         size = x.type.shape[axis]
         if isinstance(start, int) and size is not None:
-            stop: Any = start + size
+            stop = start + size
         else:
             stop = o.add(start if isinstance(start, Variable) else o.number(start, "int64"), o.size(x, axis))
         result.append(build.cut(o, g, start, stop, axis=axis) if want else None)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 from pytensor.tensor.math import Dot
 
 import gradc
 import gradc.tensor as at
 from gradc.interop.pytensor.convert import Converted, Row, classes, has_row, performed, row, to_gradc
 from gradc.tensor import linalg
+
+if TYPE_CHECKING:
+    from pytensor.tensor.blockwise import Blockwise
+    from pytensor.tensor.nlinalg import SVD, Eigh, EighGrad, MatrixPinv
+    from pytensor.tensor.slinalg import LU, QR, Cholesky, CholeskySolve, Eigvalsh, Solve, SolveTriangular
 
 BATCHED: set[type] = set()
 
@@ -23,7 +29,7 @@ def batched_row(*paths: str) -> Callable[[Row], Row]:
 
 
 @row("tensor.blockwise.Blockwise")
-def _blockwise(op: Any, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
+def _blockwise(op: Blockwise, node: Apply, *inputs: Converted) -> Converted | Sequence[Converted]:
     core = op.core_op
     if isinstance(core, Dot):
         return at.matmul(*inputs)
@@ -52,37 +58,47 @@ def _over(ndim: int, core: Any, op: Any, node: Apply, inputs: Sequence[Converted
 
 
 @batched_row("tensor.slinalg.Cholesky")
-def _cholesky(op: Any, node: Apply, x: Converted) -> Converted:
+def _cholesky(op: Cholesky, node: Apply, x: Converted) -> Converted:
     return linalg.cholesky(x, lower=op.lower, on_error="nan")
 
 
 @batched_row("tensor.slinalg.SolveTriangular")
-def _solve_triangular(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+def _solve_triangular(op: SolveTriangular, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve_triangular(a, b, lower=op.lower, unit_diagonal=op.unit_diagonal, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.CholeskySolve")
-def _cholesky_solve(op: Any, node: Apply, c: Converted, b: Converted) -> Converted:
+def _cholesky_solve(op: CholeskySolve, node: Apply, c: Converted, b: Converted) -> Converted:
     return linalg.cho_solve((c, op.lower), b, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.Solve")
-def _solve(op: Any, node: Apply, a: Converted, b: Converted) -> Converted:
+def _solve(op: Solve, node: Apply, a: Converted, b: Converted) -> Converted:
     return linalg.solve(a, b, assume_a=op.assume_a, lower=op.lower, b_ndim=op.b_ndim)
 
 
 @batched_row("tensor.slinalg.LU")
-def _lu(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _lu(op: LU, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu(a, permute_l=op.permute_l, p_indices=op.p_indices))
 
 
 @batched_row("tensor.slinalg.LUFactor")
-def _lu_factor(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _lu_factor(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.lu_factor(a))
 
 
+@row("tensor.slinalg.PivotToPermutations", "tensor.linalg.decomposition.lu.PivotToPermutations")
+def _permutation(op: Any, node: Apply, pivots: Converted) -> Converted:
+    def swapped(i: Converted, j: Converted, p: Converted) -> Converted:
+        return at.set_subtensor(at.set_subtensor(p[i], p[j])[j], p[i])
+
+    count = at.arange(pivots.shape[0])
+    made, _ = gradc.scan(swapped, sequences=[count, at.cast(pivots, "int64")], outputs_info=[count])
+    return made[-1] if op.inverse else at.argsort(made[-1])
+
+
 @batched_row("tensor.slinalg.QR")
-def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+def _qr(op: QR, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     if op.pivoting or op.mode not in ("full", "economic", "r"):
         return performed(op, node, a)
     made = linalg.qr(a, mode={"full": "complete", "economic": "reduced", "r": "r"}[op.mode])
@@ -90,54 +106,54 @@ def _qr(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
 
 
 @batched_row("tensor.slinalg.Eigvalsh")
-def _eigvalsh(op: Any, node: Apply, a: Converted, b: Converted = None) -> Converted:
+def _eigvalsh(op: Eigvalsh, node: Apply, a: Converted, b: Converted = None) -> Converted:
     return linalg.eigvalsh(a, b, lower=op.lower)
 
 
 @batched_row("tensor.slinalg.Expm")
-def _expm(op: Any, node: Apply, a: Converted) -> Converted:
+def _expm(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.expm(a)
 
 
 @row("tensor.slinalg.BaseBlockDiagonal")
-def _block_diagonal(op: Any, node: Apply, *parts: Converted) -> Converted:
+def _block_diagonal(op: Op, node: Apply, *parts: Converted) -> Converted:
     return at.block_diag(*parts)
 
 
 @batched_row("tensor.nlinalg.MatrixInverse")
-def _inverse(op: Any, node: Apply, a: Converted) -> Converted:
+def _inverse(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.inv(a)
 
 
 @batched_row("tensor.nlinalg.MatrixPinv")
-def _pinv(op: Any, node: Apply, a: Converted) -> Converted:
+def _pinv(op: MatrixPinv, node: Apply, a: Converted) -> Converted:
     return linalg.pinv(a, hermitian=op.hermitian)
 
 
 @batched_row("tensor.nlinalg.Det")
-def _det(op: Any, node: Apply, a: Converted) -> Converted:
+def _det(op: Op, node: Apply, a: Converted) -> Converted:
     return linalg.det(a)
 
 
 @batched_row("tensor.nlinalg.SLogDet")
-def _slogdet(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _slogdet(op: Op, node: Apply, a: Converted) -> Sequence[Converted]:
     return list(linalg.slogdet(a))
 
 
 @batched_row("tensor.nlinalg.Eigh")
-def _eigh(op: Any, node: Apply, a: Converted) -> Sequence[Converted]:
+def _eigh(op: Eigh, node: Apply, a: Converted) -> Sequence[Converted]:
     lower = op.lower if hasattr(op, "lower") else op.UPLO == "L"       # PyTensor 3, PyTensor 2
     return list(linalg.eigh(a, lower=lower))
 
 
 @batched_row("tensor.nlinalg.SVD")
-def _svd(op: Any, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
+def _svd(op: SVD, node: Apply, a: Converted) -> Converted | Sequence[Converted]:
     made = linalg.svd(a, full_matrices=op.full_matrices, compute_uv=op.compute_uv)
     return list(made) if isinstance(made, tuple) else made
 
 
 @batched_row("tensor.nlinalg.EighGrad")
-def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
+def _eigh_gradient(op: EighGrad, node: Apply, x: Converted, w: Converted, v: Converted, gw: Converted,
                    gv: Converted) -> Converted:
     """The adjoint of a symmetric matrix's spectrum (Giles 2008, 3.1), as a function of one triangle."""
     count = at.arange(w.shape[-1])
@@ -155,30 +171,30 @@ def _eigh_gradient(op: Any, node: Apply, x: Converted, w: Converted, v: Converte
 # BLAS Ops are rewritten into graphs only where the mode says so; a user may build them
 
 @row("tensor.blas.Dot22")
-def _dot22(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+def _dot22(op: Op, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.dot(x, y)
 
 
 @row("tensor.blas.Dot22Scalar")
-def _dot22_scalar(op: Any, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
+def _dot22_scalar(op: Op, node: Apply, x: Converted, y: Converted, a: Converted) -> Converted:
     return a * at.dot(x, y)
 
 
 @row("tensor.blas.Gemm")
-def _gemm(op: Any, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
+def _gemm(op: Op, node: Apply, z: Converted, a: Converted, x: Converted, y: Converted, b: Converted) -> Converted:
     return b * z + a * at.dot(x, y)
 
 
 @row("tensor.blas.Gemv")
-def _gemv(op: Any, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
+def _gemv(op: Op, node: Apply, y: Converted, a: Converted, matrix: Converted, x: Converted, b: Converted) -> Converted:
     return b * y + a * at.dot(matrix, x)
 
 
 @row("tensor.blas.Ger")
-def _ger(op: Any, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
+def _ger(op: Op, node: Apply, matrix: Converted, a: Converted, x: Converted, y: Converted) -> Converted:
     return matrix + a * at.outer(x, y)
 
 
 @row("tensor.blas.BatchedDot")
-def _batched_dot(op: Any, node: Apply, x: Converted, y: Converted) -> Converted:
+def _batched_dot(op: Op, node: Apply, x: Converted, y: Converted) -> Converted:
     return at.batched_dot(x, y)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 from pytensor.tensor.random import basic as pytensor_random
 from pytensor.tensor.random.op import RandomVariable
 
@@ -20,27 +21,36 @@ from gradc.interop.pytensor.convert import Converted, to_gradc
 _same: Callable[..., Sequence[Converted]] = lambda *parameters: parameters      # noqa: E731
 NATIVE: dict[str, tuple[str, Callable[..., Sequence[Converted]]]] = {
     "UniformRV": ("uniform", _same), "NormalRV": ("normal", _same), "LogNormalRV": ("lognormal", _same),
-    "ExponentialRV": ("exponential", _same), "BetaRV": ("beta", _same), "GumbelRV": ("gumbel", _same),
+    "ExponentialRV": ("exponential", _same), "BetaRV": ("beta", _same),
     "LaplaceRV": ("laplace", _same), "LogisticRV": ("logistic", _same), "TriangularRV": ("triangular", _same),
     "VonMisesRV": ("vonmises", _same), "WeibullRV": ("weibull", _same), "PoissonRV": ("poisson", _same),
     "GeometricRV": ("geometric", _same), "BinomialRV": ("binomial", _same),
-    "GammaRV": ("gamma", lambda shape, scale: (shape, 1 / scale)),
+    "GammaRV": ("gamma", lambda shape, scale: (shape, 1 / scale)), "HalfNormalRV": ("halfnormal", _same),
+    "ParetoRV": ("pareto", _same), "CauchyRV": ("cauchy", _same), "HalfCauchyRV": ("halfcauchy", _same),
+    "WaldRV": ("wald", _same),
+    "InvGammaRV": ("gamma", _same),         # one over it
+    "StudentTRV": ("t", _same), "BernoulliRV": ("bernoulli", _same), "NegBinomialRV": ("negative_binomial", _same),
+    "BetaBinomialRV": ("betabinom", _same), "GenGammaRV": ("gengamma", _same),
+    "HyperGeometricRV": ("hypergeometric", _same), "IntegersRV": ("integers", _same),
+    "DirichletRV": ("dirichlet", _same), "MultinomialRV": ("multinomial", _same),
 }
 
 
 @to_gradc.register(RandomVariable)
-def _draw(op: Any, node: Apply, rng: Converted, size: Converted, *parameters: Converted) -> Sequence[Converted]:
+def _draw(op: Op, node: Apply, rng: Converted, size: Converted, *parameters: Converted) -> Sequence[Converted]:
     dtype = node.outputs[1].type.dtype
     name, of = NATIVE.get(type(op).__name__, ("", _same))
-    if type(op).__module__ == pytensor_random.__name__ and hasattr(at.random, name) and type(op).rng_fn is _rng_fn(op):
+    if type(op).__module__ == pytensor_random.__name__ and hasattr(at.random, name) and type(op).rng_fn == _rng_fn(op):
         variable = getattr(at.random, name)
         draws = variable(*of(*parameters), size=size, rng=rng, dtype=dtype)
+        if type(op) is pytensor_random.InvGammaRV:
+            return [draws.owner.outputs[0], 1 / draws]
     else:
         draws = _by_rng_fn(op, dtype)(*parameters, size=size, rng=rng)
     return [draws.owner.outputs[0], draws]
 
 
-def _rng_fn(op: Any) -> object:
+def _rng_fn(op: Op) -> object:
     """`rng_fn` of PyTensor's own class: a subclass may draw otherwise."""
     return getattr(getattr(pytensor_random, type(op).__name__, None), "rng_fn", None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 from pytensor.scalar import basic as scalar
 from pytensor.scalar import math as scalar_math
@@ -20,8 +19,8 @@ def _all(function: Elementwise) -> Elementwise:
     return lambda *arguments: reduce(function, arguments)
 
 
-def _multiply_without_zeros(x: Any, y: Any) -> Variable:
-    return at.switch(at.eq(x, 0), y, at.switch(at.eq(y, 0), x, x * y))
+def _multiply_without_zeros(x: Variable, y: Variable) -> Variable:
+    return at.switch(at.eq(x, 0), y, at.switch(at.eq(y, 0), x, at.mul(x, y)))
 
 
 def _upper_gamma(k: Variable, x: Variable) -> Variable:

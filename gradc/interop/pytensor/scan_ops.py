@@ -17,7 +17,7 @@ from pytensor.scan.op import Scan
 
 import gradc
 import gradc.tensor as at
-from gradc.interop.pytensor.convert import Converted, graph, to_gradc
+from gradc.interop.pytensor.convert import Converted, graph, row, to_gradc
 from gradc.ir.types import RngType
 
 
@@ -102,3 +102,23 @@ def _buffer(buffer: Converted, rows: Converted, depth: int) -> Converted:
     """PyTensor's result of a state: the first rows and those of the steps, the last ones if the buffer is shorter."""
     whole = at.concatenate([buffer[:depth], rows])
     return whole[-buffer.shape[0]:]
+
+
+@row("scalar.loop.ScalarLoop")
+def scalar_loop(op: Any, node: Apply, n_steps: Converted, *inputs: Converted) -> Sequence[Converted]:
+    """A loop of scalars, for arrays of them too: each element goes on until its own condition or last step."""
+    n_steps, *arrays = at.broadcast_arrays(n_steps, *inputs)
+    count = len(op.fgraph.outputs) - op.is_while
+    start, fixed = arrays[:count], arrays[count:]
+
+    def step(k: Converted, done: Converted, *state: Converted) -> Any:
+        active = at.and_(k < n_steps, at.invert(done))
+        new = graph(op.fgraph, [*state, *fixed])
+        kept = [at.switch(active, a, b) for a, b in zip(new, state)]
+        done = at.or_(done, at.and_(active, new[-1])) if op.is_while else done
+        return [done, *kept], gradc.scan.utils.until(at.all(at.or_(done, k + 1 >= n_steps)))
+
+    started = at.zeros_like(n_steps, dtype="bool")
+    made, _ = gradc.scan(step, sequences=[at.arange(at.max(n_steps))], outputs_info=[started, *start], return_list=True)
+    whole = [at.concatenate([x[None], rows])[-1] for x, rows in zip([started, *start], made)]
+    return [*whole[1:], whole[0]] if op.is_while else whole[1:]

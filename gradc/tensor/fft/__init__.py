@@ -7,8 +7,8 @@ batch.
 - norm: None or "backward" (the inverse is divided by n), "forward" (the transform is), "ortho" (both are, by sqrt(n)).
 - Dtypes: float32 and complex64 are computed in single precision; integers become floatX.
 - Error: of the order of eps log2(n), relative to the root of the mean square of the result.
-- Elements that are nan or infinite: all of the transform they are in is nan or infinite, of complex numbers in a part at
-  least, and no other one of the batch; in which of the two ways is not said.  (`irfft`: of a real part.)
+- Elements that are nan or infinite: all of the transform they are in is nan or infinite, of complex numbers in a part
+  at least, and no other one of the batch; in which of the two ways is not said.  (`irfft`: of a real part.)
 - Gradients: by the adjoint map, which is a transform, too.
 - Raises: BadValueError for a length below 1, TypeMismatchError for an unknown norm, and for complex numbers where real
   ones are transformed.

@@ -114,7 +114,7 @@ def _plan(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tupl
     if s is None:
         given = list(range(x.type.ndim)) if axes is None else [axes] if not isinstance(axes, Sequence) else list(axes)
         return [None] * len(given), [normalize_axis(k, x.type.ndim, what, x) for k in given]
-    lengths: list[Any] = [None if isinstance(n, int) and n == -1 else n for n in s] \
+    lengths = [None if isinstance(n, int) and n == -1 else n for n in s] \
         if isinstance(s, (list, tuple)) else list(sizes(s))
     given = list(range(-len(lengths), 0)) if axes is None else [axes] if not isinstance(axes, Sequence) else list(axes)
     if len(given) != len(lengths):
@@ -163,7 +163,7 @@ def irfftn(a: TensorLike, s: ShapeLike | None = None, axes: Axes = None, norm: s
     return irfft(x, lengths[-1], places[-1], norm)
 
 
-def _some(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tuple[list[Any], list[int]]:
+def _some(what: str, x: TensorVariable, s: ShapeLike | None, axes: Axes) -> tuple[list[SizeLike | None], list[int]]:
     """As `_plan`, at least one axis."""
     lengths, places = _plan(what, x, s, axes)
     if not places:

@@ -30,13 +30,13 @@ def numbers(what: str, x: TensorLike, complex: bool) -> TensorVariable:
         raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
     if x.type.ndim == 0:
         raise ShapeError(f"{what} takes at least one dimension, {describe(x)} is a scalar{at(x.source)}")
-    dtype = dtype if dtype in dtypes.CONTINUOUS else config.floatX
+    dtype = "float32" if dtype == "float16" else dtype if dtype in dtypes.CONTINUOUS else config.floatX
     return cast(x, dtype)
 
 
 def as_complex(x: TensorVariable) -> TensorVariable:
     """x as complex numbers of its precision."""
-    return cast(x, dict(zip(dtypes.FLOATS, dtypes.COMPLEX)).get(x.type.dtype, x.type.dtype))
+    return cast(x, dtypes.COMPLEX_OF.get(x.type.dtype, x.type.dtype))
 
 
 def checked_norm(what: str, norm: str | None) -> str:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 def floats(what: str, ndim: int, *given: TensorLike) -> list[TensorVariable]:
-    """Tensors of one float dtype, of at least `ndim` dimensions."""
+    """Tensors of float32 or float64 (float16 is refused, as by NumPy), of at least `ndim` dimensions."""
     values = [as_tensor_variable(x) for x in given]
     for x in values:
         if x.type.dtype in dtypes.COMPLEX:
             raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
+        if x.type.dtype == "float16":
+            raise TypeMismatchError(f"{what} does not take float16, {describe(x)} is {x.type.short()}{at(x.source)}; "
+                                    f"cast it to float32")
         if x.type.ndim < ndim:
             raise ShapeError(f"{what} takes at least {ndim} dimension(s), {describe(x)} is {x.type.short()}"
                              f"{at(x.source)}")

@@ -11,7 +11,7 @@ from gradc.ir.routines import solve_name
 from gradc.tensor import elemwise as ew
 from gradc.tensor.checks import python_integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_of
-from gradc.tensor.creation import alloc, arange, eye
+from gradc.tensor.creation import alloc, arange, eye, zeros_like
 from gradc.tensor.diagonals import diagonal, offsets, tril, triu
 from gradc.tensor.joining import join
 from gradc.tensor.linalg.arguments import floats, matrix, one_of, square, symmetric
@@ -36,7 +36,8 @@ NUMPY: dict[str, Any] = {
     "slogdet": (lambda a: slogdet(a), "a"), "inv": (lambda a: inv(a), "a"), "solve": (lambda a, b: solve(a, b), "a b"),
 }
 
-_ASSUMED = ("gen", "sym", "her", "pos", "diagonal", "lower triangular", "upper triangular")
+_ASSUMED = ("gen", "sym", "her", "pos", "diagonal", "tridiagonal", "lower triangular", "upper triangular")
+_LONG = {"general": "gen", "symmetric": "sym", "hermitian": "her", "positive definite": "pos"}
 _TRANSPOSED = {0: False, "N": False, 1: True, "T": True, 2: True, "C": True}
 
 
@@ -215,10 +216,12 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
 
     Shapes: (..., m, m) and (m,), or (..., m, m) and (..., m, n).  b_ndim=1: b is a batch of vectors, (..., m).
     assume_a: "gen"; "sym", "her" or "pos" for symmetric or positive definite matrices, of which the upper triangle is
-    read (`lower`: the lower one); "diagonal", "lower triangular", "upper triangular".
+    read (`lower`: the lower one); "diagonal", "tridiagonal" (of which the rest is not read), "lower triangular", "upper
+    triangular".  SciPy's long names are taken, too.
     Raises: LinAlgError, at the call, for singular matrices, or for "pos" ones that are not positive definite.
     Error: that of LU or Cholesky factors with pivots, of the LAPACK in use where matrices are large.
     """
+    assume_a = _LONG.get(assume_a, assume_a)
     one_of("solve", "assume_a", assume_a, _ASSUMED)
     a, b, vectors = _system("solve", a, b, b_ndim)
     square("solve", a)
@@ -226,6 +229,8 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
         x = solve_triangular(a, b, int(transposed), assume_a.startswith("lower"), b_ndim=2)
     elif assume_a == "diagonal":
         x = ew.true_divide(b, shape_padright(diagonal(a, 0, -2, -1)))
+    elif assume_a == "tridiagonal":
+        x = solve_banded((1, 1), _three_diagonals(matrix_transpose(a) if transposed else a), b, b_ndim=2)
     elif assume_a == "pos":
         a = a if lower else matrix_transpose(a)
         x = apply(build.call("cholesky_solve"), cholesky(a), b, a)
@@ -235,6 +240,15 @@ def solve(a: TensorLike, b: TensorLike, assume_a: str = "gen", lower: bool = Fal
         factors, swaps, a = _factored(a)
         x = apply(build.call("lu_solve_transposed" if transposed else "lu_solve"), factors, swaps, b, a)
     return x[..., 0] if vectors else x
+
+
+def _three_diagonals(a: TensorVariable) -> TensorVariable:
+    """What `solve_banded` takes for the first diagonal and those beside it."""
+    above, below = (diagonal(a, k, -2, -1) for k in (1, -1))
+    axis = a.type.ndim - 2
+    edge = zeros_like(a[..., 0, :1])
+    rows = [join(axis, edge, above), diagonal(a, 0, -2, -1), join(axis, below, edge)]
+    return join(axis, *[x[..., None, :] for x in rows])
 
 
 def solve_banded(l_and_u: tuple[int, int], ab: TensorLike, b: TensorLike, check_finite: bool = True,
@@ -265,7 +279,7 @@ def toeplitz(c: TensorLike, r: TensorLike | None = None) -> TensorVariable:
     return ew.switch(ew.le(below, 0), column[ew.maximum(ew.neg(below), 0)], rest[ew.maximum(below, 0)])
 
 
-def solve_toeplitz(c_or_cr: Any, b: TensorLike, check_finite: bool = True) -> TensorVariable:
+def solve_toeplitz(c_or_cr: object, b: TensorLike, check_finite: bool = True) -> TensorVariable:
     """x with toeplitz(c, r) x = b; c_or_cr: c, or the pair.  By `solve`, in m**3 steps."""
     column, rest = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, None)
     return solve(toeplitz(*floats("solve_toeplitz", 1, column, *([] if rest is None else [rest]))), b)

@@ -6,8 +6,7 @@ of NumPy's Generator.  Those of halfnormal, cauchy, halfcauchy, pareto, truncexp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -100,7 +99,7 @@ bernoulli = RandomVariable("bernoulli", {"p": REQUIRED}, "int64", _bernoulli, eq
 class _Integers(RandomVariable):
     """low, ..., high - 1; with one argument 0, ..., low - 1."""
 
-    def bind(self, args: Sequence[Any], named: Any) -> list[Any]:
+    def bind(self, args: Sequence[object], named: Mapping[str, object]) -> list[object]:
         low, high = super().bind(args, named)
         return [0, low] if high is None else [low, high]
 

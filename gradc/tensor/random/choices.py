@@ -179,7 +179,7 @@ class _Choice(_Along):
         found = b.apply(build.call("searchsorted_right"), sums, flat)
         return after, b.apply(ops.Reshape(len(sizes)), found, *sizes)
 
-    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> Any:
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> object:
         a, p = parameters if len(parameters) == 2 else (*parameters, None)
         return rng.choice(a if a.ndim else int(a), size, self.replace, p, self.axis, self.shuffled)
 
@@ -204,7 +204,7 @@ class _Permutation(_Along):
         after, order = b.equation(build.call("permutation", (0, 1)), [state, n, n]).outs
         return after, self.taken(b, x, order)
 
-    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> Any:
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> object:
         (x,) = parameters
         return rng.permutation(x if x.ndim else int(x), axis=self.axis)
 
@@ -219,7 +219,7 @@ class _Shuffle(_Permutation):
                                     f"{at(x.source or user_line())}")
         return super().__call__(x, axis, **options)
 
-    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> Any:
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> object:
         x = np.array(parameters[0])
         rng.shuffle(x, axis=self.axis)
         return x

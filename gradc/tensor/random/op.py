@@ -33,7 +33,7 @@ from gradc.tensor.types import ShapeLike
 
 Value: TypeAlias = Any           # of a parameter: an array or a number; of a draw: the same
 Size: TypeAlias = "tuple[int, ...] | None"
-REQUIRED: Any = object()        # stands where a parameter has no default
+REQUIRED: object = object()        # stands where a parameter has no default
 Equations = Callable[[Builder, Var, Sequence[Var], Sequence[Var]], "Sequence[Var] | None"]
 _TAKEN = {"int64": tuple(d for d in dtypes.INTEGERS if d != "uint64"),          # what becomes that without a loss
           "float64": (*dtypes.INTEGERS, *dtypes.FLOATS)}
@@ -145,7 +145,7 @@ class RandomVariable(Op):
             values = ", ".join(f"{k}={str(v.tolist())[:60]}" for k, v in zip(self.parameters, parameters))
             raise BadValueError(f"{self.name}: {error}; got {values}{at(user_line())}") from None
 
-    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: tuple[int, ...] | None) -> Any:
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: tuple[int, ...] | None) -> object:
         """Draws in Python from `rng`, which advances."""
         return self.draw(rng, *parameters, size=size) if self.draw else sample(self.name, rng, parameters, size)
 
@@ -207,7 +207,7 @@ class RandomVariable(Op):
     def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
              output_gradients: Sequence[Variable]) -> list[Variable | None]:
         """By the parameters, if draws move with them (`random.pathwise`); else undefined."""
-        parameters: list[Any] = list(inputs[2:])
+        parameters = list(inputs[2:])
         if self.path is None:
             why = f"draws of {self.name} have no gradient by its parameters"
             return [None, None, *[NullVariable(NullType(why)) for _ in parameters]]

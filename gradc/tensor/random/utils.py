@@ -81,7 +81,7 @@ class RandomStream:
         jumps = python_integer(jumps, "jumped", "the number of jumps", 0)
 
         def ahead(seed: np.random.SeedSequence) -> np.random.Generator:
-            bits: Any = self.rng_ctor(seed).bit_generator
+            bits = self.rng_ctor(seed).bit_generator
             if not hasattr(bits, "jumped"):
                 raise BadArgumentError(f"jumped: {type(bits).__name__} has no jumps; take the streams of spawn, which "
                                        f"are independent, too{at(user_line())}")

@@ -23,7 +23,7 @@ from gradc.tensor.random.pathwise import beta_slope, pulled
 from gradc.tensor.shape import expand_dims, swapaxes
 
 
-def _each(draw: Callable[..., Any], parameters: Sequence[Value], ndims: Sequence[int], size: Size) -> Value:
+def _each(draw: Callable[..., object], parameters: Sequence[Value], ndims: Sequence[int], size: Size) -> Value:
     """Draws by a method that takes one set of parameters: set after set in C order, if there are several."""
     if all(p.ndim == n for p, n in zip(parameters, ndims)):
         return draw(*parameters, size=size)
@@ -159,7 +159,7 @@ class _MultivariateNormal(RandomVariable):
         back = apply(build.call("cholesky_back"), factor, moved)
         return [None, None, pulled(g, 1.0, inputs[2]), pulled(back, 1.0, inputs[3])]  # type: ignore[arg-type]
 
-    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> Any:
+    def _drawn(self, rng: np.random.Generator, parameters: Sequence[Value], size: Size) -> object:
         def draw(mean: Value, cov: Value, size: Size = None) -> Any:
             return rng.multivariate_normal(mean, cov, size, self.check_valid, self.tol, method=self.method)  # type: ignore
         return _each(draw, parameters, self.ndims_params, size)

@@ -1,4 +1,7 @@
-"""Entropies, logit, sinc and differences of exponentials, written once as `scalar_code` says."""
+"""Logarithms beside products and quotients (entropies), logit, sinc, differences of exponentials.
+
+Written once, as `scalar_code` says.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ def entr(x: Real) -> Real:
 
 
 @branch_free
-def scaled_expm1(x: Real, d: Real) -> Real:
-    """exp(x) expm1(d) = exp(x + d) - exp(x), infinite or 0 only where the difference is: the larger one outside."""
-    return copysign(exp(x + select(d > 0, d, 0)) * expm1(-fabs(d)), d)
+def exp_difference(x: Real, y: Real, d: Real) -> Real:
+    """exp(x) - exp(y) for d = x - y, which is given as it may be known without rounding; the larger one is outside."""
+    return copysign(exp(select(d > 0, x, y)) * expm1(-fabs(d)), d)
 
 
 @branch_free

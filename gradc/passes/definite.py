@@ -107,9 +107,9 @@ def _may_be_definite(b: Rewriter, v: Var, depth: int = 4) -> bool:
 
 
 def _factors(b: Rewriter, op: Any, args: Args) -> tuple[Var, ...] | None:
-    a = args[0]
-    if op.routine != "lu" or a in _read(b) or not mirrored(b, a, a):
+    if op.routine != "lu" or args[0] in _read(b) or not mirrored(b, args[0], args[0]):
         return None
+    a = args[0]
     if any(eqn.args[0] is a or b.latest(eqn.args[0]) is a for eqn in _choleskys(b)):
         return _of_cholesky(b, a)
     sizes = [s for s in a.type.shape[-2:] if s is not None]

@@ -8,10 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from gradc.ir.dtypes import DISCRETE, FLOATS, SHORT
+from gradc.ir.dtypes import DISCRETE, SHORT, WIDE
 from tests.csrc import units
 
-DTYPES = DISCRETE + FLOATS
+DTYPES = DISCRETE + WIDE
 
 
 MALLOC = """
@@ -45,7 +45,7 @@ def samples(dtype: str, n: int) -> list[np.ndarray]:
     """Of few values and of many, of all orders of magnitude, of one value, and one far away from the others."""
     rng = np.random.default_rng(n)
     wide = np.exp(rng.normal(size=n) * 30) * rng.choice([-1, 1], n)
-    if dtype in FLOATS:
+    if dtype in WIDE:
         wide[rng.random(n) < 0.3] = 0
         wide[rng.random(n) < 0.1] *= -1
         wide[rng.random(n) < 0.1] = np.nan
@@ -110,7 +110,7 @@ def test_search_and_rows(library: ctypes.CDLL, dtype: str) -> None:
                 np.testing.assert_array_equal(found, np.searchsorted(x, v, side))
     for rows, columns in ((0, 2), (1, 3), (2, 0), (9, 2), (300, 3)):
         table = (np.random.default_rng(1).integers(0, 3, (rows, columns))).astype(dtype)
-        if dtype in FLOATS and rows:
+        if dtype in WIDE and rows:
             table[::4] = np.nan
         order = np.empty(rows, "int64")
         assert call(library, "ORDER_OF_ROWS", [table], [rows, columns], order) == 0

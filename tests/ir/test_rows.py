@@ -24,7 +24,7 @@ FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fno-math-errno", "-fno-tra
 # Bools are loaded as bytes: gcc 12 does not vectorise loops that load _Bool.
 C_TYPE = {"bool": "uint8_t", "float64": "double", "float32": "float", "complex64": "float _Complex",
           "complex128": "double _Complex", **{d: f"{d}_t" for d in dtypes.INTEGERS}}
-REAL = dtypes.DISCRETE + dtypes.FLOATS
+REAL = dtypes.DISCRETE + dtypes.WIDE
 
 
 def instances():
@@ -69,7 +69,7 @@ def compile_rows(directory, compiler, flags, dtypes_):
 @pytest.fixture(scope="module", params=["vector", "scalar", "clang"])
 def compiled(request, tmp_path_factory):
     """All rows in one library: with libmvec (floats only), without it, and by clang."""
-    made_for = dtypes.FLOATS if request.param == "vector" else REAL
+    made_for = dtypes.WIDE if request.param == "vector" else REAL
     if request.param == "clang":
         compiler, flags = shutil.which("clang") or shutil.which("clang-14"), ["-O1"]
     else:
@@ -198,7 +198,7 @@ HELPERS = ("sigmoid", "softplus", "log1mexp", "logaddexp", "maximum", "minimum",
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 def test_hot_rows_vectorise(tmp_path):
     """gcc's own report: each of these loops is vectorised, for AVX2 and with glibc's vector functions."""
-    names = [(ROWS[n], d) for n in HELPERS for d in dtypes.FLOATS]
+    names = [(ROWS[n], d) for n in HELPERS for d in dtypes.WIDE]
     source = tmp_path / "hot.c"
     source.write_text('#include "gradc_math.h"\n#if !__GLIBC_PREREQ(2, 35)\n#error old\n#endif\n'
                       + "".join(c_function(row, dtype) for row, dtype in names))
@@ -216,7 +216,7 @@ def test_hot_rows_vectorise(tmp_path):
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 def test_casts_equal_the_interpreter(tmp_path):
-    pairs = [(a, b) for a in dtypes.FLOATS for b in dtypes.INTEGERS]
+    pairs = [(a, b) for a in dtypes.WIDE for b in dtypes.INTEGERS]
     text = "".join(
         f"void c_{a}_{b}({C_TYPE[b]} *y, const {C_TYPE[a]} *x, int64_t n) {{ for (int64_t i = 0; i < n; ++i) "
         f"y[i] = gradc_{dtypes.SHORT[a]}_to_{dtypes.SHORT[b]}(x[i]); }}\n" for a, b in pairs)

@@ -236,7 +236,7 @@ def test_sparse_derivatives_are_sparse_variables() -> None:
 # ------------------------------------------------------------------------------------------- dtypes
 
 
-@pytest.mark.parametrize("dtype", dtypes.DISCRETE + dtypes.FLOATS)
+@pytest.mark.parametrize("dtype", dtypes.DISCRETE + dtypes.WIDE)
 def test_every_dtype(dtype: str) -> None:
     """Products as SciPy's, integers wrap; in C and in the interpreter."""
     rng = np.random.default_rng(8)

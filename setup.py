@@ -12,6 +12,7 @@ import os
 import runpy
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cffi
@@ -86,6 +87,18 @@ class BuildExt(build_ext):
             for header in HEADERS:
                 shutil.copyfile(header, include / header.name)
             written.write_text(build_id(ROOT / "gradc", wrapper) + "\n")
+
+    def build_extensions(self) -> None:
+        """Sources are compiled side by side, as many as there are CPUs."""
+        whole = self.compiler.compile
+
+        def compile_all(sources: list[str], *args: object, **options: object) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = pool.map(lambda source: whole([source], *args, **options), sources)
+                return [name for objects in made for name in objects]
+
+        self.compiler.compile = compile_all
+        super().build_extensions()
 
     def get_source_files(self) -> list[str]:
         return [*super().get_source_files(), *(str(p.relative_to(ROOT)) for p in HEADERS)]

@@ -63,7 +63,7 @@ def function(inputs: Inputs, outputs: Output | Mapping[str, Output] | Sequence[O
              no_default_updates: bool | Sequence[Variable] = False, accept_inplace: bool = False,
              name: str | None = None, rebuild_strict: bool = True, allow_input_downcast: bool | None = None,
              profile: bool | str | None = None, on_unused_input: str | None = None,
-             trust_input: bool = False) -> Function[Any]:
+             trust_input: bool = False) -> Function[object]:
     """A callable that computes `outputs` from `inputs`.
 
     inputs:   list of variables or In(...)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _UPDATING = threading.RLock()       # one interpreted function with updates at a time
 
 
-class InterpretedFunction(Function[Any]):
+class InterpretedFunction(Function[object]):
     """A function that runs its Program in NumPy, equation by equation."""
 
     def __init__(self, maker: Maker, info: Info) -> None:

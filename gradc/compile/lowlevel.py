@@ -56,7 +56,7 @@ class LowLevel:
     signature  its type, as SciPy spells it
     """
 
-    def __init__(self, function: Function[Any], signature: str, pointer: Any, parsed: Signature) -> None:
+    def __init__(self, function: Function[object], signature: str, pointer: Any, parsed: Signature) -> None:
         self.function = function
         self.signature = signature
         self.address: int = pointer.address
@@ -98,7 +98,7 @@ class LowLevel:
         return f"<{self.signature} of gradc function {shown(self.function.name or 'f')} at {self.address:#x}>"
 
 
-def low_level(f: Function[Any], signature: str, given: Mapping[str | int, object] | None = None,
+def low_level(f: Function[object], signature: str, given: Mapping[str | int, object] | None = None,
               sizes: Mapping[str, int] | None = None, finite: bool | None = None,
               success: int | None = None) -> LowLevel:
     """What `Function.low_level` says."""
@@ -158,7 +158,7 @@ class _Value:
 class _Match:
     """Which parameter is what."""
 
-    def __init__(self, f: Function[Any], signature: Signature, sizes: dict[str, int], given: Collection[int],
+    def __init__(self, f: Function[object], signature: Signature, sizes: dict[str, int], given: Collection[int],
                  order: Sequence[int] | None) -> None:
         self.signature = signature
         self.where = f"signature {quoted(signature.text)} of {_title(f)}"
@@ -281,7 +281,7 @@ class _Match:
         return dims
 
 
-def _given(f: Function[Any], given: Mapping[str | int, object]) -> dict[int, object]:
+def _given(f: Function[object], given: Mapping[str | int, object]) -> dict[int, object]:
     """Values of inputs, by number."""
     arguments = f.maker.ingested.arguments
     explicit = [k for k, a in enumerate(arguments) if a.storage is None]
@@ -296,7 +296,7 @@ def _given(f: Function[Any], given: Mapping[str | int, object]) -> dict[int, obj
     return found
 
 
-def _values_of(f: Function[Any], given: Collection[int]) -> tuple[list[_Value], int]:
+def _values_of(f: Function[object], given: Collection[int]) -> tuple[list[_Value], int]:
     """Inputs that a call gives, then results; and how many sizes all inputs and outputs have."""
     ingested, first = f.maker.ingested, 0
     values = []
@@ -319,7 +319,7 @@ def _in_memory(t: Any) -> TensorType:
     return t if isinstance(t, TensorType) else t.words
 
 
-def _outputs_of_density(f: Function[Any], signature: str) -> list[int]:
+def _outputs_of_density(f: Function[object], signature: str) -> list[int]:
     """The numbers of the gradient and of the log density."""
     outs = {v.type.ndim: k for k, v in enumerate(f.maker.ingested.program.outputs)}
     if sorted(outs) != [0, 1] or f.maker.ingested.results != 2:
@@ -345,5 +345,5 @@ def _described(values: Sequence[_Value], results: bool) -> str:
                    for v in values if v.is_result is results]) or "(none)"
 
 
-def _title(f: Function[Any]) -> str:
+def _title(f: Function[object]) -> str:
     return f"function {shown(f.name)}" if f.name else "the function"

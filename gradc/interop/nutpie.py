@@ -29,7 +29,7 @@ EXPAND = "int64_t (uint64_t n, uint64_t m, const double x[n], double out[m], voi
 class CompiledModel(compile_pymc.CompiledPyMCModel):
     """What `nutpie.sample` takes.  `with_data(name=value)` gives the model with other values of `pm.Data`."""
 
-    def with_data(self, **updates: Any) -> CompiledModel:
+    def with_data(self, **updates: object) -> CompiledModel:
         """The model with other data; raises GraphError for data that it does not have, or of another rank."""
         data = dict(self.shared_data)
         for name, value in updates.items():
@@ -41,14 +41,14 @@ class CompiledModel(compile_pymc.CompiledPyMCModel):
                 raise GraphError(f"data {quoted(name)} has {data[name].ndim} dimension(s), got {new.ndim}"
                                  f"{at(user_line())}")
             data[name] = new
-        changed: dict[str, Any] = {
+        changed: dict[str, object] = {
             "shared_data": data, "compiled_logp_func": _density(self.logp_func, self.n_dim, data),
             "compiled_expand_func": _expansion(self.expand_func, self.n_dim, self.n_expanded, data)}
         return dataclasses.replace(self, **changed)
 
 
-def compile_pymc_model(model: pymc.Model, *, initial_points: Mapping[Any, Any] | None = None,
-                       jitter_rvs: Collection[Any] | None = None,
+def compile_pymc_model(model: pymc.Model, *, initial_points: Mapping[object, object] | None = None,
+                       jitter_rvs: Collection[object] | None = None,
                        default_initialization_strategy: str = "support_point",
                        var_names: Iterable[str] | None = None) -> CompiledModel:
     """A model of PyMC for `nutpie.sample`; the arguments are those of `nutpie.compile_pymc_model`.

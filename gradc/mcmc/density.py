@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from gradc import Variable, clone_replace, grad
 from gradc import tensor as aet
 from gradc.errors import BadArgumentError, at, listed, quoted, user_line
 from gradc.ir.graph import describe
+from gradc.tensor.variable import TensorVariable
 
-if TYPE_CHECKING:
-    from gradc.tensor.variable import TensorVariable
-
-Start: TypeAlias = "Mapping[Any, Any]"      # names or variables, and values
+Start: TypeAlias = "Mapping[str, object] | Mapping[Variable, object]"
 LogDensity: TypeAlias = "Variable | Callable[..., Variable]"
 
 
@@ -40,7 +38,7 @@ class Density:
         if twice:
             raise BadArgumentError(f"parameters need names of their own, got two called {listed(sorted(twice))}")
         if isinstance(logp, Variable):
-            strange = [name for name, key in zip(self.names, self.keys) if not isinstance(key, Variable)]
+            strange = [name for name, key in zip(self.names, self.keys) if not isinstance(key, TensorVariable)]
             if strange:
                 raise BadArgumentError(f"the log density {describe(logp)} is an expression, so the keys of the "
                                        f"starting point are variables in it, got {listed(strange)}{at(user_line())}")
@@ -62,7 +60,7 @@ class Density:
 
     def __call__(self, q: TensorVariable) -> tuple[TensorVariable, TensorVariable]:
         """The log density at q, float64, and its gradient by q."""
-        logp: Any = self._expression(q)
+        logp = self._expression(q)
         if not isinstance(logp, Variable) or getattr(logp, "ndim", None) != 0:
             got = f"{describe(logp)}: {logp.type}" if isinstance(logp, Variable) else quoted(logp)
             raise BadArgumentError(f"the log density is a scalar, a sum over all terms, got {got}{at(user_line())}")
@@ -77,8 +75,9 @@ class Density:
             parts.append(part)
             begin += v.size
         if isinstance(self._logp, Variable):
-            replaced: Variable = clone_replace(self._logp, [(key, aet.cast(part, key.type.dtype))
-                                                            for key, part in zip(self.keys, parts)])
+            pairs = [(key, aet.cast(part, key.dtype)) for key, part in zip(self.keys, parts)
+                     if isinstance(key, TensorVariable)]
+            replaced: Variable = clone_replace(self._logp, pairs)
             return replaced
         return self._logp(**dict(zip(self.names, parts)))
 

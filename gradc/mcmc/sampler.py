@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -189,7 +189,7 @@ class _Kernel:
         self.stream = RandomStream(0)
         tuning, learning, renewing = (aet.TensorType("bool", (None,))(name) for name in Flags._fields)
 
-        def step(tune: Any, learn: Any, renew: Any, *state: Any) -> Any:
+        def step(tune: TensorVariable, learn: TensorVariable, renew: TensorVariable, *state: TensorVariable) -> object:
             point, sizes, moments, scales = Point(*state[:3]), StepSize(*state[3:8]), Moments(*state[8:13]), state[13]
             step = aet.exp(aet.switch(tune, sizes.log_step, sizes.log_average))
             made = move(self.stream, density, point, step, scales)
@@ -203,7 +203,7 @@ class _Kernel:
 
         rows, updates = scan(step, sequences=[tuning, learning, renewing], outputs_info=[*self.states, *[None] * 6])
         ends = [(s, row[-1]) for s, row in zip(self.states, rows)]
-        self.call: Function[Any] = function([tuning, learning, renewing], [rows[0], rows[1], *rows[14:]],
+        self.call: Function[list[np.ndarray]] = function([tuning, learning, renewing], [rows[0], rows[1], *rows[14:]],
                                             updates=[*ends, *updates.items()], name="chain")
 
 

@@ -8,8 +8,8 @@ one remembered leaf a level: Phan, Pradhan and Jankowiak, arXiv:1912.11554.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,10 +19,12 @@ from gradc.scan.utils import until
 from gradc.tensor.random.utils import RandomStream
 
 if TYPE_CHECKING:
+    from gradc import Variable
+    from gradc.tensor.sharedvar import SharedVariable
     from gradc.tensor.variable import TensorVariable
 
 Potential: TypeAlias = "Callable[[TensorVariable], tuple[TensorVariable, TensorVariable]]"
-Updates: TypeAlias = "Any"
+Updates: TypeAlias = "Mapping[SharedVariable, Variable]"
 
 LOST = 1000.0       # a trajectory whose energy rose by more has diverged (Stan's limit)
 
@@ -80,7 +82,8 @@ def turns_back(first: TensorVariable, last: TensorVariable, total: TensorVariabl
     return aet.or_(aet.dot(first, middle) <= 0, aet.dot(last, middle) <= 0)
 
 
-def chosen(condition: TensorVariable, yes: tuple[Any, ...], no: tuple[Any, ...]) -> list[Any]:
+def chosen(condition: TensorVariable, yes: Sequence[TensorVariable],
+           no: Sequence[TensorVariable]) -> list[TensorVariable]:
     return [aet.switch(condition, a, b) for a, b in zip(yes, no)]
 
 
@@ -102,7 +105,7 @@ def hmc_transition(stream: RandomStream, potential: Potential, at: Point, step: 
     start = kinetic(p, scales) - at.logp
     steps = aet.clip(aet.ceil(2 * length * stream.uniform() / step), 1, most).astype("int64")
 
-    def leap(q: Any, p: Any, slope: Any, logp: Any) -> Any:
+    def leap(q: TensorVariable, p: TensorVariable, slope: TensorVariable, _: TensorVariable) -> object:
         edge, logp = leapfrog(potential, Edge(q, p, slope), step, scales)
         energy = kinetic(edge.p, scales) - logp
         _, lost = gain(start, energy)
@@ -123,8 +126,9 @@ def nuts_transition(stream: RandomStream, potential: Potential, at: Point, step:
     p = momentum(stream, at.q, scales)
     start = kinetic(p, scales) - at.logp
 
-    def double(depth: Any, *state: Any) -> Any:
-        (left, right, point), (energy, weight, total, accept, steps) = _edges(state), state[9:14]
+    def double(depth: TensorVariable, *state: TensorVariable) -> object:
+        left, right, point = Edge(*state[:3]), Edge(*state[3:6]), Point(*state[6:9])
+        energy, weight, total, accept, steps = state[9:]
         forwards = stream.uniform() < 0.5
         begin = Edge(*chosen(forwards, right, left))
         new = _subtree(stream, potential, begin, aet.switch(forwards, step, -step), scales, start, depth, deepest)
@@ -142,10 +146,6 @@ def nuts_transition(stream: RandomStream, potential: Potential, at: Point, step:
     rows, updates = scan(double, sequences=aet.arange(deepest), outputs_info=states)
     q, logp, slope, energy, _, _, accept, steps, diverging = (row[-1] for row in rows[6:])
     return Transition(Point(q, logp, slope), energy, accept / steps, steps, rows[12].shape[0], diverging, updates)
-
-
-def _edges(state: tuple[Any, ...]) -> tuple[Edge, Edge, Point]:
-    return Edge(*state[:3]), Edge(*state[3:6]), Point(*state[6:9])
 
 
 class _Subtree(NamedTuple):
@@ -170,9 +170,10 @@ def _subtree(stream: RandomStream, potential: Potential, begin: Edge, step: Tens
     """
     size = begin.q.type.shape[0]
 
-    def leaf(i: Any, q: Any, p: Any, slope: Any, q_drawn: Any, logp_drawn: Any, slope_drawn: Any, energy_drawn: Any,
-             weight: Any, total: Any, firsts: Any, sums: Any, accept: Any) -> Any:
-        edge, logp = leapfrog(potential, Edge(q, p, slope), step, scales)
+    def leaf(i: TensorVariable, *state: TensorVariable) -> object:
+        at, (q_drawn, logp_drawn, slope_drawn, energy_drawn) = Edge(*state[:3]), state[3:7]
+        weight, total, firsts, sums, accept = state[7:]
+        edge, logp = leapfrog(potential, at, step, scales)
         energy = kinetic(edge.p, scales) - logp
         gained, lost = gain(start, energy)
         weight = aet.logaddexp(weight, gained)
@@ -183,14 +184,13 @@ def _subtree(stream: RandomStream, potential: Potential, begin: Edge, step: Tens
         firsts = aet.set_subtensor(firsts[row], aet.switch(odd, firsts[row], edge.p))
         sums = aet.set_subtensor(sums[row], aet.switch(odd, sums[row], total))
 
-        def ends_subtree(k: Any, p: Any, firsts: Any, sums: Any, total: Any, row: Any) -> Any:
+        def ends_subtree(k: TensorVariable) -> object:
             first = firsts[row - k]
-            turning = turns_back(first, p, total - sums[row - k] + first, scales)
+            turning = turns_back(first, edge.p, total - sums[row - k] + first, scales)
             return turning, until(turning)
 
         ended = aet.bitwise_count(aet.bitwise_and(i, aet.invert(i + 1))).astype("int64")
-        turns, _ = scan(ends_subtree, sequences=aet.arange(aet.maximum(ended, 1)),
-                        non_sequences=[edge.p, firsts, sums, total, row])
+        turns, _ = scan(ends_subtree, sequences=aet.arange(aet.maximum(ended, 1)))
         turning = aet.and_(odd, turns[-1])
         return ([*edge, *drawn, weight, total, firsts, sums, accept + aet.minimum(1.0, aet.exp(gained)), turning, lost],
                 until(aet.or_(turning, lost)))

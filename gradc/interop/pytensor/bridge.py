@@ -19,9 +19,10 @@ from gradc.errors import BadArgumentError, GraphError, at, quoted, user_line
 from gradc.interop.pytensor import convert
 from gradc.interop.pytensor.convert import Converted, row
 from gradc.interop.pytensor.linker import GRADC
+from gradc.tensor.types import TensorLike
 
 
-def from_pytensor(variables: Variable | Sequence[Variable], replace: Mapping[Variable, Any] | None = None,
+def from_pytensor(variables: Variable | Sequence[Variable], replace: Mapping[Variable, TensorLike] | None = None,
                   rewrite: bool = True) -> Converted:
     """PyTensor expressions as gradc's: one for one variable, a list for a sequence.
 
@@ -46,7 +47,7 @@ def from_pytensor(variables: Variable | Sequence[Variable], replace: Mapping[Var
     return made[0] if isinstance(variables, Variable) else made
 
 
-def _given(v: Variable, value: Any) -> Converted:
+def _given(v: Variable, value: TensorLike | None) -> Converted:
     if value is not None:
         return value if isinstance(value, gradc.Variable) else gradc.tensor.as_tensor_variable(value)
     if isinstance(v, SharedVariable):
@@ -63,7 +64,7 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
 
     __props__ = ("function",)
 
-    def __init__(self, function: gradc.Function[Any]) -> None:
+    def __init__(self, function: gradc.Function[object]) -> None:
         maker = function.maker
         if maker.ingested.updates:
             raise GraphError("as_pytensor_op: the function has updates, which an Op of PyTensor can't have; make it "
@@ -72,14 +73,14 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
         self.inputs = [i.variable for i in maker.inputs]
         self.outputs = gradc.clone_replace([o.variable for o in maker.outputs], maker.ingested.given)
 
-    def make_node(self, *inputs: Any) -> Apply:
+    def make_node(self, *inputs: object) -> Apply:
         """Arguments of the function's types."""
         if len(inputs) != len(self.inputs):
             raise TypeError(f"{self} takes {len(self.inputs)} arguments, got {len(inputs)}")
         taken = [_taken(x, wanted) for x, wanted in zip(inputs, self.inputs)]
         return Apply(self, taken, [_pytensor_type(v)() for v in self.outputs])
 
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: list[list[object]]) -> None:
         """A call of the kernel."""
         results = self.function(*inputs)
         if isinstance(results, dict):
@@ -126,7 +127,7 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
         return f"GradcOp({self.function.name or 'f'})"
 
 
-def as_pytensor_op(function: gradc.Function[Any]) -> GradcOp:
+def as_pytensor_op(function: gradc.Function[object]) -> GradcOp:
     """An Op of PyTensor that calls a compiled function of gradc, with its gradient and Rop (of any order).
 
     In another mode of PyTensor it is one call of a kernel; in mode "GRADC" the expressions are part of the whole.
@@ -138,20 +139,20 @@ def as_pytensor_op(function: gradc.Function[Any]) -> GradcOp:
     return GradcOp(function)
 
 
-def _call(inputs: Sequence[Any], outputs: Any, arguments: Sequence[Variable]) -> list[Variable]:
+def _call(inputs: Sequence[gradc.Variable], outputs: Converted, arguments: Sequence[Variable]) -> list[Variable]:
     outputs = outputs if isinstance(outputs, list) else [outputs]
     function = gradc.function(inputs, outputs, on_unused_input="ignore")
     results: list[Variable] = GradcOp(function)(*arguments, return_list=True)
     return results
 
 
-def _pytensor_type(v: Any) -> Any:
+def _pytensor_type(v: gradc.Variable) -> pt.TensorType:
     return pt.TensorType(v.type.dtype, v.type.shape)
 
 
-def _taken(x: Any, wanted: Any) -> Variable:
-    x = pt.as_tensor_variable(x)
-    return x if x.type.dtype == wanted.type.dtype else pt.cast(x, wanted.type.dtype)
+def _taken(x: object, wanted: Converted) -> Variable:
+    made = pt.as_tensor_variable(x)
+    return made if made.type.dtype == wanted.type.dtype else pt.cast(made, wanted.type.dtype)
 
 
 @row("gradc.interop.pytensor.bridge.GradcOp")

@@ -147,7 +147,7 @@ def _class(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _text(x: Any) -> str:
+def _text(x: object) -> str:
     """A value as text that is equal in each process."""
     if isinstance(x, np.generic | np.ndarray) and not x.dtype.hasobject:
         a = np.ascontiguousarray(x)
@@ -224,7 +224,7 @@ class KernelOp(Op):
         """The gradc function, of which a call returns a list."""
         return Maker.restore({**self.recipe, "name": name})
 
-    def perform(self, node: Apply, inputs: Sequence[Any], output_storage: Sequence[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: Sequence[object], output_storage: Sequence[list[object]]) -> None:
         """For linkers that are not gradc's."""
         for cell, value in zip(output_storage, self.function("pytensor")(*inputs)):
             cell[0] = value

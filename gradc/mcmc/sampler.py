@@ -77,13 +77,13 @@ def nuts(logp: LogDensity, init: Start, draws: int = 1000, tune: int = 1000, cha
     deepest = python_integer(max_depth, who, "max_depth", 1)
     if deepest > 20:
         raise BadArgumentError(f"nuts: max_depth is at most 20, a million steps, got {max_depth}{at(user_line())}")
-    run = _Run(who, draws, tune, chains, target_accept, jitter, step_size, threads, progress)
+    options = _Options(who, draws, tune, chains, target_accept, jitter, step_size, threads, progress)
 
     def move(stream: RandomStream, potential: Potential, point: Point, step: TensorVariable,
              scales: TensorVariable) -> Transition:
         return nuts_transition(stream, potential, point, step, scales, deepest)
 
-    return _sampled(run, move, Density(logp, init), seed)
+    return _sampled(options, move, Density(logp, init), seed)
 
 
 def hmc(logp: LogDensity, init: Start, draws: int = 1000, tune: int = 1000, chains: int = 4, seed: Seed = None, *,
@@ -99,16 +99,16 @@ def hmc(logp: LogDensity, init: Start, draws: int = 1000, tune: int = 1000, chai
     who = "hmc"
     length = _positive(who, "path_length", path_length)
     most = python_integer(max_steps, who, "max_steps", 1)
-    run = _Run(who, draws, tune, chains, target_accept, jitter, step_size, threads, progress)
+    options = _Options(who, draws, tune, chains, target_accept, jitter, step_size, threads, progress)
 
     def move(stream: RandomStream, potential: Potential, point: Point, step: TensorVariable,
              scales: TensorVariable) -> Transition:
         return hmc_transition(stream, potential, point, step, scales, length, most)
 
-    return _sampled(run, move, Density(logp, init), seed)
+    return _sampled(options, move, Density(logp, init), seed)
 
 
-class _Run:
+class _Options:
     """What both samplers are told, checked."""
 
     def __init__(self, who: str, draws: int, tune: int, chains: int, target_accept: float, jitter: float,
@@ -125,26 +125,27 @@ class _Run:
                                    f"{at(user_line())}")
 
 
-def _sampled(run: _Run, move: Move, density: Density, seed: Seed) -> Draws:
+def _sampled(options: _Options, move: Move, density: Density, seed: Seed) -> Draws:
     if not density.size:
-        raise BadArgumentError(f"{run.who}: the starting point has no elements{at(user_line())}")
+        raise BadArgumentError(f"{options.who}: the starting point has no elements{at(user_line())}")
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    seeds = np.random.SeedSequence(root.entropy, spawn_key=root.spawn_key, pool_size=root.pool_size).spawn(run.chains)
-    starts = _starting_points(run, density, seeds)
-    kernel = _Kernel(density, move, run.target)
-    step = run.step_size or 0.25 / density.size ** 0.25
-    flags = schedule(run.tune, run.draws)
-    chains = [_Chain(kernel, flags, run.tune, start, step, s) for start, s in zip(starts, seeds)]
+    fresh = np.random.SeedSequence(root.entropy, spawn_key=root.spawn_key, pool_size=root.pool_size)
+    seeds = fresh.spawn(options.chains)
+    starts = _starting_points(options, density, seeds)
+    kernel = _Kernel(density, move, options.target)
+    step = options.step_size or 0.25 / density.size ** 0.25
+    flags = schedule(options.tune, options.draws)
+    chains = [_Chain(kernel, flags, options.tune, start, step, s) for start, s in zip(starts, seeds)]
     began = time.perf_counter()
-    interrupted = _run(run, chains)
+    interrupted = _run(options, chains)
     seconds = time.perf_counter() - began
-    kept = min(c.done for c in chains) - run.tune
+    kept = min(c.done for c in chains) - options.tune
     if interrupted and kept <= 0:
         raise KeyboardInterrupt
     found = Draws(density.parts(np.stack([c.rows[:kept] for c in chains])),
                   {name: np.stack([c.stats[name][:kept] for c in chains]) for name in STATS},
-                  np.array([c.step for c in chains]), np.stack([c.scales for c in chains]), run.tune, seconds)
-    _warn(run, found, interrupted)
+                  np.array([c.step for c in chains]), np.stack([c.scales for c in chains]), options.tune, seconds)
+    _warn(options, found, interrupted)
     return found
 
 
@@ -154,7 +155,8 @@ def _positive(who: str, what: str, value: object) -> float:
     return float(value)
 
 
-def _starting_points(run: _Run, density: Density, seeds: list[np.random.SeedSequence]) -> list[list[np.ndarray]]:
+def _starting_points(options: _Options, density: Density,
+                     seeds: list[np.random.SeedSequence]) -> list[list[np.ndarray]]:
     """Position, log density and gradient that each chain begins with."""
     q = aet.TensorType("float64", (density.size,))("q")
     evaluate = function([q], list(density(q)), on_unused_input="ignore", name="density")
@@ -162,19 +164,19 @@ def _starting_points(run: _Run, density: Density, seeds: list[np.random.SeedSequ
     for k, s in enumerate(seeds):
         numbers = np.random.default_rng(s)
         for _ in range(TRIES):
-            point = density.position() + run.jitter * numbers.uniform(-1, 1, density.size)
+            point = density.position() + options.jitter * numbers.uniform(-1, 1, density.size)
             logp, slope = evaluate(point)
             if np.isfinite(logp) and np.isfinite(slope).all():
                 found.append([point, logp, slope])
                 break
-            if not run.jitter:
+            if not options.jitter:
                 break
         if len(found) == k:
             bad = "log density" if not np.isfinite(logp) else "gradient"
             worst = logp if not np.isfinite(logp) else slope[~np.isfinite(slope)][0]
             shown = quoted({name: v.tolist() for name, v in density.parts(point).items()})
-            tried = f" and at {TRIES - 1} other points near it" if run.jitter else ""
-            raise ValueError(f"{run.who}: the {bad} is {worst} where chain {k} begins, at {shown}{tried}"
+            tried = f" and at {TRIES - 1} other points near it" if options.jitter else ""
+            raise ValueError(f"{options.who}: the {bad} is {worst} where chain {k} begins, at {shown}{tried}"
                              f"{at(user_line())}; give a starting point where the density is positive")
     return found
 
@@ -258,18 +260,18 @@ class _Chain:
         self.done = upto
 
 
-def _run(run: _Run, chains: list[_Chain]) -> bool:
+def _run(options: _Options, chains: list[_Chain]) -> bool:
     """Run all chains; was it interrupted?"""
     stop, began, shown, interrupted = threading.Event(), time.perf_counter(), False, False
-    show = sys.stderr.isatty() if run.progress is None else run.progress
-    with ThreadPoolExecutor(min(run.threads, len(chains))) as pool:
+    show = sys.stderr.isatty() if options.progress is None else options.progress
+    with ThreadPoolExecutor(min(options.threads, len(chains))) as pool:
         futures = [pool.submit(c.run, stop) for c in chains]
         while True:
             try:
                 _, waiting = wait(futures, timeout=0.2)
-                if show and (time.perf_counter() - began > 1 or run.progress):
+                if show and (time.perf_counter() - began > 1 or options.progress):
                     shown = True
-                    print(f"\r{_progress(run.who, chains)}", end="", file=sys.stderr, flush=True)
+                    print(f"\r{_progress(options.who, chains)}", end="", file=sys.stderr, flush=True)
                 if not waiting:
                     break
             except KeyboardInterrupt:
@@ -287,13 +289,13 @@ def _progress(who: str, chains: list[_Chain]) -> str:
     return f"{who}: {done:,} of {total:,} draws, {sum(c.diverged for c in chains):,} diverging"
 
 
-def _warn(run: _Run, found: Draws, interrupted: bool) -> None:
+def _warn(options: _Options, found: Draws, interrupted: bool) -> None:
     line = at(user_line())
     if interrupted:
-        warnings.warn(f"{run.who} was interrupted: {found.draws:,} of {run.draws:,} draws of each chain{line}",
+        warnings.warn(f"{options.who} was interrupted: {found.draws:,} of {options.draws:,} draws of each chain{line}",
                       SamplingWarning, stacklevel=4)
     if found.diverging:
         by_chain = found.stats["diverging"].sum(axis=1)
-        warnings.warn(f"{run.who}: {found.diverging:,} of {found.chains * found.draws:,} trajectories diverged, "
+        warnings.warn(f"{options.who}: {found.diverging:,} of {found.chains * found.draws:,} trajectories diverged, "
                       f"{by_chain.max():,} of them in chain {by_chain.argmax()}: draws are biased where the density "
                       f"bends sharply; reparametrise it, or raise target_accept{line}", SamplingWarning, stacklevel=4)

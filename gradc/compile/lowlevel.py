@@ -114,16 +114,29 @@ def low_level(f: Function[object], signature: str, given: Mapping[str | int, obj
     values = _given(f, given or {})
     match = _Match(f, parsed, dict(sizes or {}), values, _outputs_of_density(f, signature) if density else None)
     roles = match.roles(status if success is None else success)
-    for fresh in (False, True):
-        library = _library(unit_text(parsed, roles), fresh)
-        try:
-            pointer = dispatch.Pointer(f, library.prepare, match.inputs, match.outputs, match.sizes, match.at,
-                                       tuple(values.items()), density if finite is None else finite)
-            break
-        except OverflowError:
-            if fresh:
-                raise
+    pointer = _pointer(f, unit_text(parsed, roles), match.inputs, match.outputs, match.sizes, match.at,
+                       tuple(values.items()), density if finite is None else finite)
     return LowLevel(f, asked.text, pointer, parsed)
+
+
+def pointer_of_all(f: Function[object], text: str) -> dispatch.Pointer:
+    """A Pointer that gives all inputs, all results and the sizes of both, in order, to a function of the unit `text`."""
+    values, n = _values_of(f, ())
+    sizes, told = [-1] * n, []
+    for v in values:
+        told += range(v.first, v.first + v.type.ndim)
+        sizes[v.first:v.first + v.type.ndim] = [-1 if s is None else s for s in v.type.shape]
+    numbers = [tuple([v.number for v in values if v.is_result is result]) for result in (False, True)]
+    return _pointer(f, text, *numbers, tuple(sizes), tuple(told), (), False)
+
+
+def _pointer(f: Function[object], text: str, *bound: object) -> dispatch.Pointer:
+    """A Pointer of `f`; where all functions of its unit are in use, of a copy of the unit."""
+    library = _library(text, False)
+    try:
+        return dispatch.Pointer(f, library.prepare, *bound)
+    except OverflowError:
+        return dispatch.Pointer(f, _library(text, True).prepare, *bound)
 
 
 _LIBRARIES: dict[str, build.Loaded] = {}

@@ -130,9 +130,9 @@ class Reader(Exponents[E]):
                 if found is not None:
                     return found
             case "add" | "sub":
-                tail = self._tail(v, depth - 1)
-                if tail is not None:
-                    return tail
+                found = self._tail(v, depth - 1) or self._multiple(v, depth)
+                if found is not None:
+                    return found
         key, sign = self._factor(v, fn, args, depth)
         if key is not None:
             if sign > 0:
@@ -254,8 +254,38 @@ class Reader(Exponents[E]):
             return ("G", v, None), 1
         return None, 1
 
+    def _multiple(self, v: E, depth: int) -> Product[E] | None:
+        """2 exp(u + 1) - exp(u): a number times exp(u)."""
+        terms = self.terms(v)
+        parts = self._multiples(terms, depth) if 2 <= len(terms) <= MOST_TERMS and depth else None
+        if parts is None or len({u - Linear(const=u.const) for u, _ in parts}) > 1:
+            return None
+        top = max([u for u, _ in parts], key=lambda u: u.const)
+        c = math.fsum([c * math.exp(u.const - top.const) for u, c in parts])
+        size = max([abs(c) for _, c in parts])
+        if not top.terms or abs(c) < 1e-3 * size:       # the numbers cancel as rounded
+            return None
+        return Product(1 if c > 0 else -1, {("E", top): 1}, [(self.const(abs(c)), None, 1)])
+
     def exponentials(self, terms: list[tuple[int, E]], depth: int) -> tuple[Key, int] | None:
         """A sum of multiples of exponentials as a factor, and its sign."""
+        found = self._multiples(terms, depth)
+        if found is None:
+            return None
+        parts = [(c, u) for u, c in found]
+        if len(parts) < 2 or not all([math.isfinite(c) and c for c, _ in parts]):
+            return None
+        signs = {c > 0 for c, _ in parts}
+        if len(signs) == 1:
+            sign = 1 if True in signs else -1
+            return ("L", tuple([(sign * c, u) for c, u in parts])), sign
+        if len(parts) != 2:
+            return None
+        (c, more), (d, less) = sorted(parts, key=lambda part: part[0] < 0)
+        return ("D", ((c, more), (-d, less))), 1
+
+    def _multiples(self, terms: list[tuple[int, E]], depth: int) -> list[tuple[Linear, float]] | None:
+        """The (u, c) of a sum of c exp(u), each u once."""
         total: dict[Linear, float] = {}
         for sign, u in terms:
             number = self.number(u)
@@ -271,17 +301,7 @@ class Reader(Exponents[E]):
                     return None
                 c *= value**n
             total[exponent] = total.get(exponent, 0.0) + p.sign * c
-        parts = [(c, u) for u, c in total.items()]
-        if len(parts) < 2 or not all([math.isfinite(c) and c for c, _ in parts]):
-            return None
-        signs = {c > 0 for c, _ in parts}
-        if len(signs) == 1:
-            sign = 1 if True in signs else -1
-            return ("L", tuple([(sign * c, u) for c, u in parts])), sign
-        if len(parts) != 2:
-            return None
-        (c, more), (d, less) = sorted(parts, key=lambda part: part[0] < 0)
-        return ("D", ((c, more), (-d, less))), 1
+        return list(total.items())
 
     def _positive_term(self, u: E, depth: int) -> bool:
         number = self.number(u)

@@ -194,6 +194,24 @@ def dawsn_slope(x: Real) -> Real:
 
 
 @scalar
+def dawson_bend(t: Real) -> Real:
+    """x**2 (x**2 (2x dawsn(x) - 1) - 1/2) for t = 1/x**2 < 1/10.24."""
+    if t > 1 / 49:
+        return (dawson_rest(t) - 0.5) / t
+    return horner(_DAWSON_BEND_P, t) / horner(_DAWSON_FAR_Q, t)
+
+
+@scalar
+def dawsn_curvature(x: Real) -> Real:
+    """The second derivative -2 (dawsn(x) + x dawsn_slope(x)), from 3.2 on without what cancels there."""
+    y = x * x
+    if y < 10.24:
+        return -2 * (dawsn(x) + x * dawsn_slope(x))
+    t = 1 / y
+    return (2 * dawson_bend(t) - dawson_rest(t)) * t / x
+
+
+@scalar
 def ierfcx(n: Real, x: Real) -> Real:
     """exp(x**2) times the n-th repeated integral of erfc: erfcx for n = 0; its derivative is -2 (n+1) ierfcx(n+1, x).
 
@@ -275,3 +293,4 @@ _DAWSON_FAR_P = (
 _DAWSON_FAR_Q = (
     1.0, -38.094498955582424, 489.0965198693161, -2558.7440187931616, 5186.467077381282, -2993.1703698236292,
 )
+_DAWSON_BEND_P = tuple([p - 0.5 * q for p, q in zip(_DAWSON_FAR_P[1:], _DAWSON_FAR_Q[1:])])

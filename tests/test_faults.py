@@ -350,6 +350,19 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"split: a size must not be negative, got -1"):
             f(np.arange(5.0), [-1, 6])
 
+    @pytest.mark.parametrize("mode", [None, "interpret"])
+    def test_masks_of_different_counts_beside_one_without_axes(self, mode):
+        """The first positions of the longer one were taken."""
+        x, m = at.dmatrix("x"), at.scalar("m", dtype="bool")
+        a, b = at.vector("a", dtype="bool"), at.vector("b", dtype="bool")
+        f = gradc.function([x, m, a, b], x[m, a, b], mode=mode)
+        table = np.arange(12.0).reshape(3, 4)
+        for m_, a_, b_ in ((1, [1, 1, 0], [1, 0, 0, 1]), (1, [0, 1, 0], [1, 0, 1, 1]), (0, [0, 1, 0], [0, 0, 1, 0])):
+            m_, a_, b_ = [np.array(v, bool) for v in (m_, a_, b_)]
+            np.testing.assert_array_equal(f(table, m_, a_, b_), table[m_, a_, b_])
+        with pytest.raises(ShapeError, match="sizes 2 and 3"):
+            f(table, np.True_, np.array([1, 1, 0], bool), np.array([1, 0, 1, 1], bool))
+
     def test_the_diagonal_set(self):
         m, v = at.matrix("m"), at.vector("v")
         f = gradc.function([m, v], at.set_subtensor(at.diag(m), v))

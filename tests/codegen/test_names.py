@@ -187,7 +187,8 @@ def _renamed(old: str, new: str) -> str:
         if len(x) != len(y):
             return f"{a}\nbecame\n{b}"
         for p, q in zip(x, y):
-            fixed = p in OWN or not p.strip("->.")[:1].isalpha() or Names().new(p) != p
+            word = p.strip("->.")
+            fixed = p in OWN or not word[:1].isalpha() or Names().new(word) != word
             known = functions if p.startswith(("section_", "measure_", "fold_")) else there
             if (fixed and p != q) or known.setdefault(p, q) != q or back.setdefault(q, p) != p:
                 return f"{p} became {q} in\n{b}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, copysign, cos, cosh, exp, fabs, floor, log, power, sin, sinh, sqrt
-from gradc.ir.special_bessel_k import LARGEST_ORDER, bessel_k_pair, kve, temme_gammas
+from gradc.ir.special_bessel_k import _LOG_TWO, LARGEST_ORDER, bessel_k_pair, kve, temme_gammas
 from gradc.ir.special_gamma import gammaln, sin_pi
 from gradc.ir.special_incomplete import reciprocal_gamma_plus_one
 
@@ -52,7 +52,7 @@ def positive_ive(v: Real, x: Real) -> Real:
                 break
         if v < 20:
             return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total * exp(-x)
-        return exp(v * log(0.5 * x) - gammaln(v + 1) - x) * total
+        return exp(v * (log(x) - _LOG_TWO) - gammaln(v + 1) - x) * total if v < 1e100 else 0.0
     if x > 25 + 0.5 * v * v:
         total, term = 1.0, 1.0
         for k in range(1, 60):
@@ -86,7 +86,7 @@ def positive_ive(v: Real, x: Real) -> Real:
 @scalar
 def ive(v: Real, x: Real) -> Real:
     """exp(-|x|) I(v, x); nan for x < 0 unless v is whole."""
-    if v != v or x != x:
+    if not fabs(v) < INFINITY or x != x:
         return NAN
     sign = 1.0
     if x < 0:
@@ -101,7 +101,7 @@ def ive(v: Real, x: Real) -> Real:
             return 1.0
         return 0.0 if v > 0 else copysign(INFINITY, sin_pi(-v))
     if x > 1e300:
-        return sign / sqrt(2 * _PI * x)
+        return sign * sqrt(0.5 / _PI / x)
     if v >= 0:
         return sign * positive_ive(v, x)
     half = exp(-x)
@@ -113,6 +113,8 @@ def iv(v: Real, x: Real) -> Real:
     """I(v, x), the modified Bessel function of the first kind; nan for x < 0 unless v is whole."""
     half = exp(0.5 * fabs(x))
     scaled = ive(v, x)
+    if half == INFINITY and scaled == scaled:
+        return copysign(INFINITY, scaled)
     return scaled if scaled == 0 else scaled * half * half
 
 
@@ -244,13 +246,13 @@ def bessel_jy(v: Real, x: Real) -> Real:
     j_of_v = top * (j / below)
     for i in range(1, int(n) + 1):
         y, y_next = y_next, (m + i) * 2 * xi * y_next - y
-    return j_of_v, y
+    return j_of_v, y if y == y else -INFINITY           # which overflowed
 
 
 @scalar
 def jv(v: Real, x: Real) -> Real:
     """J(v, x), the Bessel function of the first kind; nan for x < 0 unless v is whole."""
-    if v != v or x != x:
+    if not fabs(v) < INFINITY or x != x:
         return NAN
     sign = 1.0
     whole = v == floor(v)
@@ -298,21 +300,22 @@ def small_jv(v: Real, x: Real) -> Real:
     if 0 <= v < 20:
         return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total
     sign = 1.0 if v > -1 else gamma_turn(v)
-    return sign * exp(v * log(0.5 * x) - gammaln(v + 1)) * total
+    return sign * exp(v * (log(x) - _LOG_TWO) - gammaln(v + 1)) * total
 
 
 @scalar
 def yv(v: Real, x: Real) -> Real:
-    """Y(v, x), the Bessel function of the second kind; -inf at 0, nan for x < 0."""
-    if v != v or x != x or x < 0:
+    """Y(v, x), the Bessel function of the second kind; infinite at 0 but for v = -1/2, -3/2, ...; nan for x < 0."""
+    if not fabs(v) < INFINITY or x != x or x < 0:
         return NAN
     if x > 1e300:
         return 0.0
-    if x == 0:
-        return INFINITY if v < 0 and v == floor(v) and v != 2 * floor(0.5 * v) else -INFINITY
-    if v < 0:
-        j, y = bessel_jy(-v, x)
-        part = sin_pi(0.5 - v)
-        return sin_pi(-v) * j + (part * y if part != 0 else 0.0)
-    j, y = bessel_jy(v, x)
-    return -INFINITY if y != y else y
+    a = fabs(v)
+    part = sin_pi(0.5 - v) if v < 0 else 1.0            # cos(pi v)
+    turn = sin_pi(-v) if v < 0 else 0.0
+    j, y = 0.0, -INFINITY
+    if x > 0:
+        j, y = bessel_jy(a, x)
+        if x < 1e-280:
+            j, y = small_jv(a, x), -exp(gammaln(a) + a * (_LOG_TWO - log(x))) / _PI if a >= 0.5 else y
+    return (turn * j if turn != 0 else 0.0) + (part * y if part != 0 else 0.0)

@@ -21,6 +21,7 @@ from gradc.ir.scalar_math import (
 INFINITY = float("inf")
 NAN = float("nan")
 _ROOT_HALF = 0.7071067811865476
+_LOG_TWO = 0.6931471805599453
 _TWO_OVER_ROOT_PI = 1.1283791670955126
 _ROOT_TWO_OVER_PI = 0.7978845608028654
 
@@ -117,9 +118,9 @@ def normal_center(q: Real) -> Real:
 
 
 @scalar
-def normal_tail(p: Real) -> Real:
-    """Minus the quantile of the standard normal distribution at p <= 0.075 (the tail of AS 241)."""
-    r = sqrt(-log(p))
+def normal_tail(minus_log: Real) -> Real:
+    """Minus the quantile of the standard normal distribution at p <= 0.075, given as -log(p) (the tail of AS 241)."""
+    r = sqrt(minus_log)
     if r <= 5:
         return horner(_TAIL_P, r - 1.6) / horner(_TAIL_Q, r - 1.6)
     return horner(_FAR_P, r - 5) / horner(_FAR_Q, r - 5)
@@ -136,7 +137,7 @@ def erfinv(x: Real) -> Real:
     if a <= 0.85:
         return normal_center(x / 2) * _ROOT_HALF
     if a < 1:
-        return copysign(normal_tail((1 - a) / 2), x) * _ROOT_HALF
+        return copysign(normal_tail(-log((1 - a) / 2)), x) * _ROOT_HALF
     return copysign(INFINITY, x) if a == 1 else NAN
 
 
@@ -147,7 +148,7 @@ def erfcinv(x: Real) -> Real:
     if small >= 0.15:
         return normal_center((1 - x) / 2) * _ROOT_HALF
     if small > 0:
-        return copysign(normal_tail(small / 2), 1 - x) * _ROOT_HALF
+        return copysign(normal_tail(_LOG_TWO - log(small)), 1 - x) * _ROOT_HALF
     return copysign(INFINITY, 1 - x) if small == 0 else NAN
 
 
@@ -159,7 +160,7 @@ def ndtri(p: Real) -> Real:
         return normal_center(q)
     small = p if p < 0.5 else 1 - p
     if small > 0:
-        return copysign(normal_tail(small), q)
+        return copysign(normal_tail(-log(small)), q)
     return copysign(INFINITY, q) if small == 0 else NAN
 
 

@@ -59,34 +59,6 @@ def test_accuracy_over_the_domain(name: str) -> None:
                 assert abs(mpmath.mpf(value) - want) <= bound * abs(want), (point, value, float(want))
 
 
-EDGES = np.array([np.nan, -np.inf, -3.0, -2.5, -1.0, -0.5, -0.0, 0.0, 0.3, 1.0, 2.0, 7.5, np.inf])
-TWO = [a.ravel() for a in np.meshgrid(EDGES, EDGES)]
-LIMITS = {"j0", "j1", "y0", "y1", "spence"}      # at infinity, where SciPy has nan
-
-
-@pytest.mark.parametrize("name", ["ndtr", "log_ndtr", "ndtri", "erfcx", "erfinv", "erfcinv", "i0", "i1", "i0e", "i1e",
-                                  "j0", "j1", "y0", "y1", "expi", "exp1", "dawsn", "spence", "entr", "logit", "psi"])
-def test_edges_of_one_argument_are_scipys(name: str) -> None:
-    got, want = ROWS[name].numpy(EDGES), getattr(sp, name)(EDGES)
-    keep = ~np.isinf(EDGES) if name in LIMITS else slice(None)
-    if name == "psi":
-        keep = EDGES != -np.inf
-    np.testing.assert_allclose(got[keep], want[keep], rtol=1e-13)
-
-
-@pytest.mark.parametrize("name", ["gammainc", "gammaincc", "gammaincinv", "gammainccinv", "xlogy", "xlog1py",
-                                  "rel_entr", "kl_div", "jv", "yv", "iv"])
-def test_edges_of_two_arguments_are_scipys(name: str) -> None:
-    first, second = TWO
-    got, want = ROWS[name].numpy(first, second), getattr(sp, name)(first, second)
-    keep = np.ones(first.shape, bool)
-    if name in ("jv", "yv", "iv"):
-        keep = np.isfinite(first) & ~np.isinf(second)
-    if name.endswith("inv"):
-        keep = np.isfinite(first) & (first != 0)
-    np.testing.assert_allclose(got[keep], want[keep], rtol=1e-12, atol=1e-15)
-
-
 def test_branches_of_lambertw_are_named() -> None:
     with pytest.raises(TypeError, match="lambertw: k must be 0 or -1"):
         at.lambertw(at.dscalar(), 1)

@@ -356,7 +356,7 @@ def gamma_far_quantile(a: Real, p: Real, q: Real) -> Real:
 
 @scalar
 def gammaincinv(a: Real, p: Real) -> Real:
-    """The x with gammainc(a, x) = p: 0 for p = 0, inf for p = 1; nan where there is none, for a < 0 and p off [0, 1]."""
+    """The x with gammainc(a, x) = p: 0 for p = 0, inf for p = 1; nan for a < 0 and for p off [0, 1]."""
     if not (0 < a < INFINITY and 0 < p < 1):
         return NAN if not (a >= 0 and (p == 0 or p == 1)) else INFINITY if p == 1 else 0.0
     if p < 1e-280 and a < 2e4:
@@ -367,7 +367,7 @@ def gammaincinv(a: Real, p: Real) -> Real:
 
 @scalar
 def gammainccinv(a: Real, q: Real) -> Real:
-    """The x with gammaincc(a, x) = q: inf for q = 0, 0 for q = 1; nan where there is none, for a < 0 and q off [0, 1]."""
+    """The x with gammaincc(a, x) = q: inf for q = 0, 0 for q = 1; nan for a < 0 and for q off [0, 1]."""
     if not (0 < a < INFINITY and 0 < q < 1):
         return NAN if not (a >= 0 and (q == 0 or q == 1)) else INFINITY if q == 0 else 0.0
     if q < 1e-280 and 1e-250 < a < 2e4:

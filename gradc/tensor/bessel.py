@@ -85,7 +85,8 @@ def yv(v: TensorLike, x: TensorLike) -> TensorVariable:
 def iv(v: TensorLike, x: TensorLike) -> TensorVariable:
     """Modified Bessel function of the first kind of real order v; nan for x < 0 unless v is whole.  Dtype: floating.
 
-    Error: 100 epsilon for 0 <= v < 30 and integers.  nan for infinite v, and for abs(v) > 1e5 as `jv`.  Derivative: by x; that by v is refused.
+    Error: 100 epsilon for 0 <= v < 30 and integers.  nan for infinite v, and for abs(v) > 1e5 as `jv`.
+    Derivative: by x; that by v is refused.
     Sources: NIST DLMF 10.25.2, 10.40.1; N. Temme, J. Comput. Phys. 19 (1975) 324-337.
     """
     return elementwise("iv", v, x)

@@ -307,7 +307,8 @@ def inc_subtensor(x: Variable, y: TensorLike, inplace: bool = False, set_instead
     """A copy of the tensor that `x` is a part of, with `y` added to that part: `inc_subtensor(a[0], 1)`.
 
     Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).  What is added at one
-    position several times is added one by one in the dtype of x, as by numpy.add.at; `bincount` and sums do so in float64.
+    position several times is added one by one in the dtype of x, as by numpy.add.at; `bincount` and sums do so in
+    float64.
     """
     return _scatter("set" if set_instead_of_inc else "inc", x, y)
 

@@ -145,7 +145,8 @@ def _repeated(x: TensorVariable, axis: int, before: TensorVariable, after: Tenso
     two = converted(2, x.type.dtype)
     turned = ew.switch(along(forth, axis, ndim), result, ew.sub(ew.mul(two, high), result))
     higher = ew.mul(ew.mul(two, rounds), ew.sub(high, low))
-    return ew.add(turned, ew.switch(ew.eq(rounds, 0), 0, higher))       # 0 of the x itself, inf and nan at its ends or not
+    # x itself is not raised, though its ends may be inf or nan
+    return ew.add(turned, ew.switch(ew.eq(rounds, 0), 0, higher))
 
 
 def _statistics(x: TensorVariable, axis: int, widths: Sides, mode: str,

@@ -433,7 +433,8 @@ def test_guards_around_functions_of_whole_arrays():
     flag, x = at.scalar("flag", dtype="bool"), at.dmatrix("x")
     made = []
     for build in (lambda x: at.linalg.cond(x, 1), lambda x: at.linalg.inv(at.tril(x)), at.corrcoef,
-                  lambda x: abs(x).sum(axis=0, keepdims=True).max(axis=1), lambda x: (abs(x) ** 3).sum(axis=1) ** (1 / 3)):
+                  lambda x: abs(x).sum(axis=0, keepdims=True).max(axis=1),
+                  lambda x: (abs(x) ** 3).sum(axis=1) ** (1 / 3)):
         g = grad(at.switch(flag, build(x), 0.0).sum(), x)
         made += [g, grad(g.sum(), x, disconnected_inputs="ignore")]
     f = gradc.function([flag, x], made)

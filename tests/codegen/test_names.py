@@ -148,8 +148,10 @@ def _routines() -> tuple[list[Any], list[Any]]:
     """Sorting, searching, masks, transforms, systems, small matrices side by side, special functions in lanes."""
     v, m = at.dvector("name"), at.dmatrix("m")
     small = at.outer(v, v)[:3, :3] + 4 * at.eye(3)
-    return [v, m], [at.sort(v), at.searchsorted(at.sort(v), v), v[v > 0].sum(), abs(at.fft.fft(v)), at.linalg.solve(m, v),
-                    at.linalg.inv(at.stack([small, 2 * small])), at.special.gammainc(v ** 2 + 1, 0.5), at.special.jv(0.5, v ** 2),
+    return [v, m], [at.sort(v), at.searchsorted(at.sort(v), v), v[v > 0].sum(), abs(at.fft.fft(v)),
+                    at.linalg.solve(m, v),
+                    at.linalg.inv(at.stack([small, 2 * small])), at.special.gammainc(v ** 2 + 1, 0.5),
+                    at.special.jv(0.5, v ** 2),
                     (at.complex(v, 2 * v) ** 3).imag, m[at.argsort(v)]]
 
 

@@ -28,8 +28,10 @@ Build = Callable[..., Any]
 
 # Of two vectors with exact elements, exact again.
 EXACT: dict[str, Build] = {
-    "sum": lambda x, y: x + y, "difference": lambda x, y: x - y, "double": lambda x, y: 2 * x, "abs": lambda x, y: abs(x),
-    "maximum": at.maximum, "minimum": at.minimum, "clip": lambda x, y: at.clip(x, y, 1), "sort": lambda x, y: at.sort(x),
+    "sum": lambda x, y: x + y, "difference": lambda x, y: x - y, "double": lambda x, y: 2 * x,
+    "abs": lambda x, y: abs(x),
+    "maximum": at.maximum, "minimum": at.minimum, "clip": lambda x, y: at.clip(x, y, 1),
+    "sort": lambda x, y: at.sort(x),
     "reversed": lambda x, y: x[::-1], "cumsum": lambda x, y: at.cumsum(x), "relu": lambda x, y: at.nnet.relu(x),
     "switch": lambda x, y: at.switch(x > y, x, y), "put": lambda x, y: at.set_subtensor(x[:2], y[1:3]),
     "gathered": lambda x, y: x[at.argsort(y)], "less the largest": lambda x, y: x - x.max()}
@@ -37,12 +39,16 @@ EXACT: dict[str, Build] = {
 SMOOTH: dict[str, Build] = {
     "tanh": lambda x, y: at.tanh(x), "product": lambda x, y: x * y, "cumprod": lambda x, y: at.cumprod(x),
     "prod": lambda x, y: at.prod(x) * y, "share": lambda x, y: at.softmax(x) * y, "bell": lambda x, y: at.exp(-x**2),
-    "logaddexp": at.logaddexp, "hypot": at.hypot, "norm": lambda x, y: at.linalg.norm(x) * y, "std": lambda x, y: x.std() * y,
-    "largest": lambda x, y: x.max() * y, "at the largest": lambda x, y: x[at.argmax(x)] * y, "median": lambda x, y: at.median(x) * y,
-    "spread": lambda x, y: at.ptp(x) * y, "power": lambda x, y: x**2 * y**3, "outer": lambda x, y: at.outer(x, y).max(axis=0)}
+    "logaddexp": at.logaddexp, "hypot": at.hypot, "norm": lambda x, y: at.linalg.norm(x) * y,
+    "std": lambda x, y: x.std() * y,
+    "largest": lambda x, y: x.max() * y, "at the largest": lambda x, y: x[at.argmax(x)] * y,
+    "median": lambda x, y: at.median(x) * y,
+    "spread": lambda x, y: at.ptp(x) * y, "power": lambda x, y: x**2 * y**3,
+    "outer": lambda x, y: at.outer(x, y).max(axis=0)}
 GUARDED: dict[str, Build] = {
     "root": lambda x, y: at.switch(x > 0, at.sqrt(x), 0), "log": lambda x, y: at.switch(x <= 0, y, at.log(x)),
-    "quotient": lambda x, y: at.switch(at.eq(y, 0), x, x / y), "sinc": lambda x, y: at.switch(at.neq(x, 0), at.sin(x) / x, 1),
+    "quotient": lambda x, y: at.switch(at.eq(y, 0), x, x / y),
+    "sinc": lambda x, y: at.switch(at.neq(x, 0), at.sin(x) / x, 1),
     "entropy": lambda x, y: at.switch(x > 0, x * at.log(x), 0), "power": lambda x, y: at.where(x > 0, x**y, y),
     "rows": lambda x, y: at.switch(x.min() > 0, at.log_softmax(at.log(x)), y),
     "inner": lambda x, y: at.switch(x > 0, at.sqrt(at.switch(y > 0, y, 1)) * at.log(at.switch(x > 0, x, 2)), y)}
@@ -100,7 +106,8 @@ class Maker:
         if name == "scan":
             return name, gradc.scan(lambda a, h: at.tanh(h) + a * u, x, at.zeros_like(other * u))[0][-1] + x
         if name == "guard":
-            return name, gradc.scan(lambda a, h: at.switch(a > 0, at.sqrt(a) * u, h), x, at.zeros_like(x * u))[0].sum(axis=0)
+            return name, gradc.scan(lambda a, h: at.switch(a > 0, at.sqrt(a) * u, h), x,
+                                    at.zeros_like(x * u))[0].sum(axis=0)
         made, updates = gradc.scan(lambda a: (a * u).sum() + self.stream.normal(dtype=self.dtype), x)
         self.updates.update(updates)
         return name, made
@@ -110,7 +117,8 @@ class Maker:
         for _ in range(self.rng.integers(2, 6)):
             self.values.append(self.vector())
         last = self.values[-min(len(self.values), 3):]
-        cost = sum((at.nnet.softsign(v - 0.25 * k).sum() for k, v in enumerate(last)), at.constant(0.0, dtype=self.dtype))
+        cost = sum((at.nnet.softsign(v - 0.25 * k).sum() for k, v in enumerate(last)),
+                   at.constant(0.0, dtype=self.dtype))
         ones = [at.ones_like(x) for x in self.inputs]
         g = grad(cost, self.inputs, disconnected_inputs="ignore")
         tangent = Rop(cost, self.inputs, ones, disconnected_outputs="ignore")
@@ -140,8 +148,8 @@ def agrees(seed: int) -> set[str]:
     tangent, along = wanted[3:5]
     np.testing.assert_allclose(tangent, along, rtol=tolerance, atol=10 * tolerance)
     ties = any(len(set(x.tolist())) < N for x in numbers)
-    return maker.kinds | ({"ties"} if ties else set()) | ({"zeros"} if any((x == 0).any() for x in numbers) else set()) | (
-        {"others"} if others else set()) | {x.name for x in maker.inputs}
+    drawn = {"ties": ties, "zeros": any((x == 0).any() for x in numbers), "others": others}
+    return maker.kinds | {kind for kind, there in drawn.items() if there} | {x.name for x in maker.inputs}
 
 
 @pytest.mark.parametrize("seed", seeds(0, 3, 150))
@@ -157,5 +165,6 @@ def test_seeds_draw_every_kind() -> None:
             maker.values.append(maker.vector())
         kinds |= maker.kinds | {x.name for x in maker.inputs}
     loops = {f"loop: {name}" for name in ("map", "scan", "drawn", "guard")}
-    assert kinds == {"float64", "float32", "branch: ifelse", *loops, *NAMES, *[
-        f"{kind}: {name}" for kind, table in (("exact", EXACT), ("smooth", SMOOTH), ("guarded", GUARDED)) for name in table]}
+    tables = (("exact", EXACT), ("smooth", SMOOTH), ("guarded", GUARDED))
+    assert kinds == {"float64", "float32", "branch: ifelse", *loops, *NAMES,
+                     *[f"{kind}: {name}" for kind, table in tables for name in table]}

@@ -1,6 +1,7 @@
 """Special functions at poles, signed zeros, infinities, nan, tiny and huge numbers: SciPy's value, or a better one.
 
-Where gradc differs from SciPy, mpmath decides: it agrees with gradc, or the point is one of `OURS`, each with its reason.
+Where gradc differs from SciPy, mpmath decides: it agrees with gradc, or the point is one of `OURS`,
+each with its reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ LINE = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, TINY, -TINY, LEAST, 2.0**-52, 1e-5
 FEW = [0.0, -0.0, 1.0, -1.0, INF, NAN, TINY, 1e10, 0.5, 1.5, 2.0]
 ONE = ("gamma", "gammaln", "psi", "erfcx", "erfinv", "erfcinv", "ndtr", "log_ndtr", "ndtri", "i0", "i0e", "i1", "i1e",
        "j0", "j1", "y0", "y1", "expi", "exp1", "dawsn", "spence", "entr", "logit", "cbrt", "lambertw")
-TWO = ("gammainc", "gammaincc", "gammaincinv", "gammainccinv", "beta", "betaln", "xlogy", "xlog1py", "rel_entr", "kl_div",
+TWO = ("gammainc", "gammaincc", "gammaincinv", "gammainccinv", "beta", "betaln", "xlogy", "xlog1py", "rel_entr",
+       "kl_div",
        "zeta", "iv", "ive", "jv", "yv", "kv", "kve", "owens_t", "logaddexp2")
 THREE = ("betainc", "betaincinv")
 

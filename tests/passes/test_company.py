@@ -38,7 +38,8 @@ PARTS: dict[str, Build] = {
     "exp(u) / (1 + exp(u))": lambda u: at.exp(u) / (1 + at.exp(u)), "sigmoid(u)": at.sigmoid,
     "1 - sigmoid(u)": lambda u: 1 - at.sigmoid(u), "log(1 + exp(u))": lambda u: at.log(1 + at.exp(u)),
     "softplus(u)": at.softplus, "(1 + exp(u)) ** -2": lambda u: (1 + at.exp(u)) ** -2, "erfc(u)": at.erfc,
-    "1 + erf(u)": lambda u: 1 + at.erf(u), "u": lambda u: u}
+    "1 + erf(u)": lambda u: 1 + at.erf(u), "1 - tanh(u)": lambda u: 1 - at.tanh(u),
+    "1 + tanh(u)": lambda u: 1 + at.tanh(u), "expm1(u)": at.expm1, "u": lambda u: u}
 WHOLES: dict[str, Callable[[Any, Any], Any]] = {
     "a": lambda a, b: a, "log(a)": lambda a, b: at.log(a), "a * b": lambda a, b: a * b, "a / b": lambda a, b: a / b,
     "log(a / b)": lambda a, b: at.log(a / b), "log(a * b)": lambda a, b: at.log(a * b),

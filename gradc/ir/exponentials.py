@@ -196,7 +196,7 @@ class Reader(Exponents[E]):
         return None, 1
 
     def _tail(self, v: E, depth: int) -> Product[E] | None:
-        """a + b erf(u), a + b tanh(u), a - b erfc(u) / 2, a - b ndtr(u) with b = a or -a: the tail of the other side."""
+        """a + b erf(u), a + b tanh(u), a - b erfc(u) / 2, a - b ndtr(u): with b = +-a tails of the other side."""
         terms = self.terms(v)
         if len(terms) != 2 or depth <= 0:
             return None

@@ -269,9 +269,9 @@ class Reader(Exponents[E]):
         if parts is None or len({u - Linear(const=u.const) for u, _ in parts}) > 1:
             return None
         top = max([u for u, _ in parts], key=lambda u: u.const)
-        c = math.fsum([c * math.exp(u.const - top.const) for u, c in parts])
-        size = max([abs(c) for _, c in parts])
-        if not top.terms or abs(c) < 1e-3 * size:       # the numbers cancel as rounded
+        weights = [c * math.exp(u.const - top.const) for u, c in parts]
+        c = sum(weights)
+        if not top.terms or not math.isfinite(c) or abs(c) <= 1e-3 * max(map(abs, weights)):  # cancelled as rounded
             return None
         return Product(1 if c > 0 else -1, {("E", top): 1}, [(self.const(abs(c)), None, 1)])
 

@@ -59,6 +59,20 @@ def test_accuracy_over_the_domain(name: str) -> None:
                 assert abs(mpmath.mpf(value) - want) <= bound * abs(want), (point, value, float(want))
 
 
+def test_orders_up_to_400() -> None:
+    """Series, recurrences and expansions, errors in epsilon: of J and Y beyond x = v against their modulus."""
+    v = np.concatenate([RNG.uniform(0, 30, 40), RNG.uniform(20, 400, 80), RNG.integers(20, 400, 40)])
+    x = 10.0 ** RNG.uniform(-1, 2.7, v.size)
+    modulus = np.where(x > v, np.sqrt(2 / (np.pi * x)), 0)
+    for name, bound in (("jv", 200), ("yv", 200), ("ive", 20)):
+        exact = [EXACT_SPECIAL[name](*map(mpmath.mpf, point)) for point in zip(v, x)]
+        normal = np.array([1e-300 < abs(e) < 1e300 for e in exact])
+        want = np.array([float(e) if n else 1.0 for e, n in zip(exact, normal)])
+        size = np.abs(want) if name == "ive" else np.maximum(np.abs(want), modulus)
+        error = np.abs(getattr(at.special, name)(v, x).eval() - want) / size / np.finfo(float).eps
+        assert error[normal].max() < bound, (name, v[normal][error[normal].argmax()], x[normal][error[normal].argmax()])
+
+
 def test_branches_of_lambertw_are_named() -> None:
     with pytest.raises(TypeError, match="lambertw: k must be 0 or -1"):
         at.lambertw(at.dscalar(), 1)

@@ -222,6 +222,17 @@ def test_tails_of_tanh(dtype: str) -> None:
     np.testing.assert_allclose(flat[inside], 0, atol=16 * np.finfo(dtype).eps)
 
 
+def test_multiples_of_an_exponential_that_are_too_large_together() -> None:
+    """They ended in an OverflowError when the derivative was built."""
+    x = at.dvector("x")
+    y = at.exp(x) * 1e308 + at.exp(x + 0.1) * 1e308 + at.exp(x - 0.1) * 1e308
+    _, after = compiled([x], [y, grad(y.sum(), x)])
+    points = np.array([-700.0, -3.0, -1.5])
+    want = exact(lambda v: mpmath.mpf(1e308) * mpmath.exp(v) * (1 + mpmath.exp(0.1) + mpmath.exp(-0.1)), points)
+    for got in interp.evaluate(after, [points]):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
 @pytest.mark.parametrize("power, most", [
     (2, {"square"}), (0.5, {"sqrt"}), (3, {"square", "mul"}), (1.5, {"sqrt", "mul"}), (-1, {"true_divide"}),
     (-2, {"square", "true_divide"})])

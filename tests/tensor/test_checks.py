@@ -236,7 +236,8 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     "lexsort.axis": (lambda v: at.lexsort([X, X], v), [*ONE_AXIS, (None, TYPE)]),
     "searchsorted.side": (lambda v: at.searchsorted(x, w, v), [("both", ARGUMENT), (None, ARGUMENT), (1, ARGUMENT)]),
     "searchsorted.sorter": (lambda v: at.searchsorted(at.vector(shape=(3,)), w, sorter=v), [
-        (x, TYPE), (at.lmatrix(), TYPE), ([True, False], TYPE), ([0, 3, 1], INDEX), ([0, -1, 1], INDEX), ([0, 1], SHAPE)]),
+        (x, TYPE), (at.lmatrix(), TYPE), ([True, False], TYPE), ([0, 3, 1], INDEX), ([0, -1, 1], INDEX),
+        ([0, 1], SHAPE)]),
     **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, axis=v), AXES) for f in ("median", "nanmedian")},
     **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, 0.5, axis=v), AXES) for f in (*QUANTILES, *PERCENTILES)},
     **{f"{f}.q": (lambda v, f=f: getattr(at, f)(X, v), [*SHARE, (1.5, VALUE)]) for f in QUANTILES},

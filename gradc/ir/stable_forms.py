@@ -68,7 +68,7 @@ class Forms(Weighted[E]):
     def _merged(self, p: Product[E]) -> Product[E] | None:
         if len(p.factors) == 1:
             (letter, *rest), n = next(iter(p.factors.items()))
-            if letter == "E" and n < 0:     # the derivative of 1 / exp(u) is one of 1 / exp(u)**2 times exp(u)
+            if letter == "E" and n < 0:     # exp(-u), as the derivative of 1 / exp(u) has exp(u) / exp(u)**2
                 return Product(p.sign, {("E", rest[0].times(n)): 1}, p.rest)
             if letter not in "LX" or n > 0 or not (letter == "X" or is_logistic(rest[0]) or is_mirrored(rest[0])):
                 return None

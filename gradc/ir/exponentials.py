@@ -23,7 +23,7 @@ from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "erfcx", "ndtr", "expm1", "exp_difference", "sinh", "cosh"})
-SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
+SEEDING = SEEDS | {"pow", "tanh"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
                       REORDER})
 MOST_TERMS = 8      # of a sum
@@ -94,7 +94,7 @@ class Reader(Exponents[E]):
                 work.pop()
                 continue
             fn, args = self.row(u)
-            if fn in SEEDS or (fn == "pow" and self.number(args[0]) is not None):
+            if fn in SEEDS or (fn == "pow" and self.number(args[0]) is not None) or self._is_tanh_tail(fn, args):
                 seeds[u] = True
             elif fn not in _THROUGH or not depth:
                 seeds[u] = False
@@ -106,6 +106,12 @@ class Reader(Exponents[E]):
                 seeds[u] = any([seeds[a] for a in args])
             work.pop()
         return seeds[v]
+
+    def _is_tanh_tail(self, fn: object, args: Sequence[E]) -> bool:
+        """Is it a number and tanh(u), as 1 - tanh(u) is?  tanh alone is no factor."""
+        if fn not in ("add", "sub"):
+            return False
+        return any([self.row(a)[0] == "tanh" and self.number(b) is not None for a, b in (args, args[::-1])])
 
     # -------------------------------------------------------------------------------------------- products
 
@@ -190,7 +196,7 @@ class Reader(Exponents[E]):
         return None, 1
 
     def _tail(self, v: E, depth: int) -> Product[E] | None:
-        """a + b erf(u), a - b erfc(u) / 2 and a - b ndtr(u) with b = a or -a: the tail of the other side."""
+        """a + b erf(u), a + b tanh(u), a - b erfc(u) / 2, a - b ndtr(u): with b = +-a tails of the other side."""
         terms = self.terms(v)
         if len(terms) != 2 or depth <= 0:
             return None
@@ -206,8 +212,8 @@ class Reader(Exponents[E]):
                 fn, args = self.row(w)
                 if number:
                     share *= number**n
-                elif fn == "erf" and n == 1 and perm is None and found is None and not p.factors:
-                    found = ("erf", self.linear(args[0]))
+                elif fn in ("erf", "tanh") and n == 1 and perm is None and found is None and not p.factors:
+                    found = (fn, self.linear(args[0]))
                 else:
                     return None
             if found is None and len(p.factors) == 1:
@@ -217,6 +223,8 @@ class Reader(Exponents[E]):
                 letter, x = found[:2]
                 if letter == "erf" and abs(share) == 1:
                     return Product(1, {("C", x.times(-share)): 1}, [(a, None, 1)])
+                if letter == "tanh" and abs(share) == 1:
+                    return Product(1, {("Q", x.times(2 * share)): 1}, [(a, None, 1), (self.const(2.0), None, 1)])
                 if share == {"C": -0.5, "N": -1}.get(letter):
                     half = [(self.const(0.5), None, 1)] if letter == "C" else []
                     return Product(1, {(letter, x.times(-1)): 1}, [(a, None, 1), *half])
@@ -261,9 +269,9 @@ class Reader(Exponents[E]):
         if parts is None or len({u - Linear(const=u.const) for u, _ in parts}) > 1:
             return None
         top = max([u for u, _ in parts], key=lambda u: u.const)
-        c = math.fsum([c * math.exp(u.const - top.const) for u, c in parts])
-        size = max([abs(c) for _, c in parts])
-        if not top.terms or abs(c) < 1e-3 * size:       # the numbers cancel as rounded
+        weights = [c * math.exp(u.const - top.const) for u, c in parts]
+        c = sum(weights)
+        if not top.terms or not math.isfinite(c) or abs(c) <= 1e-3 * max(map(abs, weights)):  # cancelled as rounded
             return None
         return Product(1 if c > 0 else -1, {("E", top): 1}, [(self.const(abs(c)), None, 1)])
 

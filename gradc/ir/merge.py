@@ -30,7 +30,8 @@ class Merge(Generic[E]):
         for u in exponents:
             self.exponent += u
         self.into = {key: n for key, n in p.factors.items() if key[0] != "E"}
-        # exp(u) / exp(w) of the same variable; / exp(u), whose derivative would be / exp(u)**2 * exp(u)
+        # Quotients exp(u) / exp(w) of one variable can be inf/inf; so can the derivative of 1 / exp(u), which has
+        # exp(u) / exp(u)**2.
         self.changed = any([n < 0 for _, n in self.exps]) or any([
             u.along(w) < 0 for k, u in enumerate(exponents) for w in exponents[:k]])
         self.ratios()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, copysign, cos, cosh, exp, fabs, floor, log, power, sin, sinh, sqrt
-from gradc.ir.special_bessel_k import _LOG_TWO, LARGEST_ORDER, bessel_k_pair, kve, temme_gammas
+from gradc.ir.special_bessel_k import LARGEST_ORDER, LOG_TWO, bessel_k_pair, kve, temme_gammas
 from gradc.ir.special_gamma import gammaln, sin_pi
 from gradc.ir.special_incomplete import reciprocal_gamma_plus_one, stirling
 
@@ -318,7 +318,7 @@ def small_jv(v: Real, x: Real) -> Real:
     if v >= 0:
         return (power(0.5 * x, v) * reciprocal_gamma_plus_one(v) if v < 20 else power_over_gamma(v, x)) * total
     sign = 1.0 if v > -1 else gamma_turn(v)
-    return sign * exp(v * (log(x) - _LOG_TWO) - gammaln(v + 1)) * total
+    return sign * exp(v * (log(x) - LOG_TWO) - gammaln(v + 1)) * total
 
 
 @scalar
@@ -335,5 +335,5 @@ def yv(v: Real, x: Real) -> Real:
     if x > 0:
         j, y = bessel_jy(a, x)
         if x < 1e-280:
-            j, y = small_jv(a, x), -exp(gammaln(a) + a * (_LOG_TWO - log(x))) / _PI if a >= 0.5 else y
+            j, y = small_jv(a, x), -exp(gammaln(a) + a * (LOG_TWO - log(x))) / _PI if a >= 0.5 else y
     return (turn * j if turn != 0 else 0.0) + (part * y if part != 0 else 0.0)

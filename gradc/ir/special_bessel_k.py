@@ -12,7 +12,7 @@ from gradc.ir.scalar_math import Real, cosh, exp, fabs, floor, horner, log, sin,
 INFINITY = float("inf")
 NAN = float("nan")
 _PI = 3.141592653589793
-_LOG_TWO = 0.6931471805599453
+LOG_TWO = 0.6931471805599453
 LARGEST_ORDER = 1e5     # of what recurrences take; beyond, nan but where a series or expansion holds
 
 
@@ -31,7 +31,7 @@ def bessel_k_pair(m: Real, x: Real) -> Real:
         half = 0.5 * x
         turn = _PI * m
         fact = 1.0 if fabs(turn) < 1e-15 else turn / sin(turn)
-        d = _LOG_TWO - log(x)
+        d = LOG_TWO - log(x)
         e = m * d
         fact2 = 1.0 if fabs(e) < 1e-15 else sinh(e) / e
         gamma_1, gamma_2, plus, minus = temme_gammas(m)

@@ -74,6 +74,7 @@ class Target:
     short_row: int = 8              # elements of a row that are folded one after the other, without lanes:
     short_body: int = 6             # in loops of so few statements, for the loop is printed once more
     rounds: int = 128               # elements of a lane of products of float32 that are added up in float32
+    window: int = 24                # statements that the processor sees at once: in longer bodies their order counts
     # blocks of a parallel loop
     whole: int = 8192               # a nest of static sizes below this is not cut
     blocks_of_scalars: int = 256    # at most, where folds end in scalars

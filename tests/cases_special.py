@@ -86,6 +86,7 @@ EXACT_SPECIAL: dict[str, Callable[..., Any]] = {
     "log_ndtr_slope": lambda x: mpmath.npdf(x) / mpmath.ncdf(x),
     "log_ndtr_bend": lambda x: -(h := mpmath.npdf(x) / mpmath.ncdf(x)) * (x + h),
     "dawsn": dawson, "dawsn_slope": lambda x: 1 - 2 * x * dawson(x),
+    "dawsn_curvature": lambda x: -2 * (dawson(x) + x * (1 - 2 * x * dawson(x))),
     "zeta": lambda s, q: mpmath.zeta(s, q),
     "gammainc": lower, "gammaincc": upper, "gamma_density": gamma_pdf,
     "gammainc_slope": derivative(lower, 1, 0), "gammainc_curvature": derivative(lower, 2, 0),

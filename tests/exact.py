@@ -21,9 +21,7 @@ class NotExact(Exception):
 
 
 def _divide(x: Any, y: Any) -> Any:
-    if y == 0:
-        return mpmath.nan if x == 0 or mpmath.isnan(x) else mpmath.inf * mpmath.sign(x)
-    return x / y
+    return mpmath.nan if y == 0 else x / y              # as in _log: of which sign?
 
 
 def _log(x: Any) -> Any:
@@ -37,7 +35,7 @@ def _log1p(x: Any) -> Any:
 def _power(x: Any, y: Any) -> Any:
     if x < 0 and y != int(y):
         return mpmath.nan
-    return mpmath.inf if x == 0 and y < 0 else mpmath.power(x, y)
+    return mpmath.nan if x == 0 and y < 0 else mpmath.power(x, y)
 
 
 def _exp(x: Any) -> Any:

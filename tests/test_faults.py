@@ -235,6 +235,9 @@ class TestStableForms:
         "half": (lambda t: at.exp(t / 2) / (1 + at.exp(t)), lambda t: mpmath.sech(t / 2) / 2),
         "weights": (lambda t: 3 * at.exp(t) / (2 + 5 * at.exp(t)), lambda t: 3 / (2 * mpmath.exp(-t) + 5)),
         "sech": (lambda t: 1 / (at.exp(t) + at.exp(-t)), lambda t: mpmath.sech(t) / 2),
+        "reciprocal": (lambda t: 3 / at.exp(t), lambda t: 3 * mpmath.exp(-t)),
+        "multiples of one": (lambda t: (2 * at.exp(t + 1) - at.exp(t)) / (1 + at.exp(2 * t)),
+                             lambda t: (2 * mpmath.e - 1) / (2 * mpmath.cosh(t))),
         "log cosh": (lambda t: at.log(at.cosh(t)), lambda t: mpmath.log(mpmath.cosh(t))),
         "log of mean": (lambda t: at.log((at.exp(t) + at.exp(-t)) / 2), lambda t: mpmath.log(mpmath.cosh(t))),
         "log sinh": (lambda t: at.log(at.sinh(abs(t))), lambda t: mpmath.log(mpmath.sinh(abs(t)))),
@@ -283,7 +286,8 @@ class TestStableForms:
     def test_second_derivatives_over_differences(self):
         """There were none, for a form of a form was sought without end; in the parts of a form e**467 was infinite."""
         t, points = at.dvector("t"), np.array([-150, -120, -30, -2.5, 0.25, 3, 30, 120, 340])
-        for build in (lambda t, exp: 1 / (exp(t) - exp(2 * t + 2)), lambda t, exp: 1 / (9 * exp(-t / 3) - exp(2 * t))):
+        for build in (lambda t, exp: 1 / (exp(t) - exp(2 * t + 2)), lambda t, exp: 1 / (9 * exp(-t / 3) - exp(2 * t)),
+                      lambda t, exp: (exp(t) - exp(t + 1)) * (exp(-3 * t) - exp(-3 * t - 2))):
             z = build(t, at.exp)
             g = gradc.grad(z.sum(), t)
             made = gradc.function([t], [z, g, gradc.grad(g.sum(), t)])(points)
@@ -345,6 +349,19 @@ class TestBadInput:
         f = gradc.function([x, s], at.split(x, s, 2), mode=mode)
         with pytest.raises(ValueError, match=r"split: a size must not be negative, got -1"):
             f(np.arange(5.0), [-1, 6])
+
+    @pytest.mark.parametrize("mode", [None, "interpret"])
+    def test_masks_of_different_counts_beside_one_without_axes(self, mode):
+        """The first positions of the longer one were taken."""
+        x, m = at.dmatrix("x"), at.scalar("m", dtype="bool")
+        a, b = at.vector("a", dtype="bool"), at.vector("b", dtype="bool")
+        f = gradc.function([x, m, a, b], x[m, a, b], mode=mode)
+        table = np.arange(12.0).reshape(3, 4)
+        for m_, a_, b_ in ((1, [1, 1, 0], [1, 0, 0, 1]), (1, [0, 1, 0], [1, 0, 1, 1]), (0, [0, 1, 0], [0, 0, 1, 0])):
+            m_, a_, b_ = [np.array(v, bool) for v in (m_, a_, b_)]
+            np.testing.assert_array_equal(f(table, m_, a_, b_), table[m_, a_, b_])
+        with pytest.raises(ShapeError, match="sizes 2 and 3"):
+            f(table, np.True_, np.array([1, 1, 0], bool), np.array([1, 0, 1, 1], bool))
 
     def test_the_diagonal_set(self):
         m, v = at.matrix("m"), at.vector("v")

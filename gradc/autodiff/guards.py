@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 # Rows whose derivative is finite for every argument, and those where it is for finite ones: what is 0 behind a guard
 # stays 0 in them.
-BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip abs complex real imag conj deg2rad "
+BOUNDED = frozenset("add sub neg identity second switch maximum minimum clip complex real imag conj deg2rad "
                     "rad2deg".split())
-SMOOTH = BOUNDED | frozenset("mul square exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh sigmoid softplus "
+SMOOTH = BOUNDED | frozenset("abs mul square exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh sigmoid softplus "
                                "logaddexp erf erfc".split())
-_SWITCH, _INVERT = ops.Map("switch"), ops.Map("invert")
+_SWITCH, _INVERT, _AND, _OR = [ops.Map(fn) for fn in ("switch", "invert", "and_", "or_")]
 _UNCHANGED = (ops.Cast, ops.GradientOf, ops.Assert)
 _MOVES = (*ops.VIEWS, *ops.WRITES, ops.Concat)      # elements, and add them up
 _MANY = 8           # conditions that are kept apart, so that opposite ones are seen
@@ -54,6 +54,11 @@ class Guarded:
         self.raw, self.mask, self.weak = raw, mask, weak
         self.clean = clean or not mask
         self._value = raw if self.clean else None
+
+    @property
+    def guards_poles_only(self) -> bool:
+        """Is every condition an `any`?  One that is the same for all elements guards whatever there is."""
+        return self.weak and not any(_is_uniform(c) for c, _ in self.mask)
 
     def value(self, o: Symbolic) -> Variable:
         """The derivative itself."""
@@ -234,9 +239,8 @@ def peeled(o: Symbolic, g: Guarded) -> Guarded:
     else:
         return g
     raw = o.fit(raw, g.raw)
-    if c.owner is not None and c.owner.op == _INVERT:
-        c, holds = c.owner.inputs[0], not holds
-    mask = (*_minus(g.mask, ((c, holds),)), (c, holds))
+    literals = _literals(c, holds)
+    mask = (*_minus(g.mask, literals), *literals)
     if len(mask) > _MANY:
         mask = ((_all(o, mask), True),)
     new = Guarded(raw, mask, False, g.weak)
@@ -278,6 +282,8 @@ def _is_zero(v: Variable) -> bool:
 
 def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
     """Are these the same condition, as far as is quickly seen?"""
+    if _is_uniform(a) and _is_uniform(b):
+        a, b = _without_axes(a), _without_axes(b)
     if a is b:
         return True
     if isinstance(a, Constant) and isinstance(b, Constant):
@@ -289,6 +295,18 @@ def _same(a: Variable, b: Variable, depth: int = 3) -> bool:
 
 def _quick(op: ops.OpKind) -> bool:
     return facts(op).elementwise or permutation(op) is not None
+
+
+def _literals(c: Variable, holds: bool) -> Mask:
+    """A condition as those of which it is made, so that one for all elements is seen among them."""
+    node = c.owner
+    if node is not None and node.op == _INVERT:
+        return _literals(node.inputs[0], not holds)
+    if node is not None and node.op == (_AND if holds else _OR) and c.type.dtype == "bool":
+        parts = tuple([part for v in node.inputs for part in _literals(v, holds)])
+        if any(_is_uniform(v) for v, _ in parts):
+            return parts
+    return ((c, holds),)
 
 
 def _minus(a: Mask, b: Mask) -> Mask:
@@ -315,10 +333,22 @@ def _either(o: Symbolic, a: Mask, b: Mask) -> Mask:
     return (*shared, (o.or_(*[_all(o, m) for m in rest]), True)) if all(rest) else shared
 
 
+def _is_uniform(c: Variable) -> bool:
+    return all(s == 1 for s in c.type.shape)
+
+
+def _without_axes(c: Variable) -> Variable:
+    """What a condition that is one for all elements was, before it was given other axes of size 1."""
+    while c.owner is not None and permutation(c.owner.op) is not None:
+        c = c.owner.inputs[0]
+    return c
+
+
 def _split(o: Symbolic, mask: Mask) -> tuple[Mask, Mask]:
     """The conditions that are one for all elements, as scalars, and the others."""
-    uniform = [(c, holds) for c, holds in mask if all(s == 1 for s in c.type.shape)]
-    return tuple((build.scalar(o, c), holds) for c, holds in uniform), tuple(m for m in mask if m not in uniform)
+    uniform = [(c, holds) for c, holds in mask if _is_uniform(c)]
+    rest = tuple([m for m in mask if m not in uniform])
+    return tuple([(build.scalar(o, _without_axes(c)), holds) for c, holds in uniform]), rest
 
 
 def _is_folded(mask: Mask, labels: Sequence[int], wanted: Sequence[int]) -> bool:

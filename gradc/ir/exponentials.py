@@ -23,7 +23,7 @@ from gradc.ir.facts import reads
 
 ROOTS = frozenset({"true_divide", "mul", "reciprocal", "pow", "log", "log1p"})
 SEEDS = frozenset({"exp", "sigmoid", "erf", "erfc", "erfcx", "ndtr", "expm1", "exp_difference", "sinh", "cosh"})
-SEEDING = SEEDS | {"pow"}       # without one of these there are no forms
+SEEDING = SEEDS | {"pow", "tanh"}       # without one of these there are no forms
 _THROUGH = frozenset({"mul", "true_divide", "neg", "square", "reciprocal", "pow", "add", "sub", FOLD, CONTRACT,
                       REORDER})
 MOST_TERMS = 8      # of a sum
@@ -94,7 +94,7 @@ class Reader(Exponents[E]):
                 work.pop()
                 continue
             fn, args = self.row(u)
-            if fn in SEEDS or (fn == "pow" and self.number(args[0]) is not None):
+            if fn in SEEDS or (fn == "pow" and self.number(args[0]) is not None) or self._is_tanh_tail(fn, args):
                 seeds[u] = True
             elif fn not in _THROUGH or not depth:
                 seeds[u] = False
@@ -106,6 +106,12 @@ class Reader(Exponents[E]):
                 seeds[u] = any([seeds[a] for a in args])
             work.pop()
         return seeds[v]
+
+    def _is_tanh_tail(self, fn: object, args: Sequence[E]) -> bool:
+        """Is it a number and tanh(u), as 1 - tanh(u) is?  tanh alone is no factor."""
+        if fn not in ("add", "sub"):
+            return False
+        return any([self.row(a)[0] == "tanh" and self.number(b) is not None for a, b in (args, args[::-1])])
 
     # -------------------------------------------------------------------------------------------- products
 
@@ -130,9 +136,9 @@ class Reader(Exponents[E]):
                 if found is not None:
                     return found
             case "add" | "sub":
-                tail = self._tail(v, depth - 1)
-                if tail is not None:
-                    return tail
+                found = self._tail(v, depth - 1) or self._multiple(v, depth)
+                if found is not None:
+                    return found
         key, sign = self._factor(v, fn, args, depth)
         if key is not None:
             if sign > 0:
@@ -190,7 +196,7 @@ class Reader(Exponents[E]):
         return None, 1
 
     def _tail(self, v: E, depth: int) -> Product[E] | None:
-        """a + b erf(u), a - b erfc(u) / 2 and a - b ndtr(u) with b = a or -a: the tail of the other side."""
+        """a + b erf(u), a + b tanh(u), a - b erfc(u) / 2, a - b ndtr(u): with b = +-a tails of the other side."""
         terms = self.terms(v)
         if len(terms) != 2 or depth <= 0:
             return None
@@ -206,8 +212,8 @@ class Reader(Exponents[E]):
                 fn, args = self.row(w)
                 if number:
                     share *= number**n
-                elif fn == "erf" and n == 1 and perm is None and found is None and not p.factors:
-                    found = ("erf", self.linear(args[0]))
+                elif fn in ("erf", "tanh") and n == 1 and perm is None and found is None and not p.factors:
+                    found = (fn, self.linear(args[0]))
                 else:
                     return None
             if found is None and len(p.factors) == 1:
@@ -217,6 +223,8 @@ class Reader(Exponents[E]):
                 letter, x = found[:2]
                 if letter == "erf" and abs(share) == 1:
                     return Product(1, {("C", x.times(-share)): 1}, [(a, None, 1)])
+                if letter == "tanh" and abs(share) == 1:
+                    return Product(1, {("Q", x.times(2 * share)): 1}, [(a, None, 1), (self.const(2.0), None, 1)])
                 if share == {"C": -0.5, "N": -1}.get(letter):
                     half = [(self.const(0.5), None, 1)] if letter == "C" else []
                     return Product(1, {(letter, x.times(-1)): 1}, [(a, None, 1), *half])
@@ -254,8 +262,38 @@ class Reader(Exponents[E]):
             return ("G", v, None), 1
         return None, 1
 
+    def _multiple(self, v: E, depth: int) -> Product[E] | None:
+        """2 exp(u + 1) - exp(u): a number times exp(u)."""
+        terms = self.terms(v)
+        parts = self._multiples(terms, depth) if 2 <= len(terms) <= MOST_TERMS and depth else None
+        if parts is None or len({u - Linear(const=u.const) for u, _ in parts}) > 1:
+            return None
+        top = max([u for u, _ in parts], key=lambda u: u.const)
+        weights = [c * math.exp(u.const - top.const) for u, c in parts]
+        c = sum(weights)
+        if not top.terms or not math.isfinite(c) or abs(c) <= 1e-3 * max(map(abs, weights)):  # cancelled as rounded
+            return None
+        return Product(1 if c > 0 else -1, {("E", top): 1}, [(self.const(abs(c)), None, 1)])
+
     def exponentials(self, terms: list[tuple[int, E]], depth: int) -> tuple[Key, int] | None:
         """A sum of multiples of exponentials as a factor, and its sign."""
+        found = self._multiples(terms, depth)
+        if found is None:
+            return None
+        parts = [(c, u) for u, c in found]
+        if len(parts) < 2 or not all([math.isfinite(c) and c for c, _ in parts]):
+            return None
+        signs = {c > 0 for c, _ in parts}
+        if len(signs) == 1:
+            sign = 1 if True in signs else -1
+            return ("L", tuple([(sign * c, u) for c, u in parts])), sign
+        if len(parts) != 2:
+            return None
+        (c, more), (d, less) = sorted(parts, key=lambda part: part[0] < 0)
+        return ("D", ((c, more), (-d, less))), 1
+
+    def _multiples(self, terms: list[tuple[int, E]], depth: int) -> list[tuple[Linear, float]] | None:
+        """The (u, c) of a sum of c exp(u), each u once."""
         total: dict[Linear, float] = {}
         for sign, u in terms:
             number = self.number(u)
@@ -271,17 +309,7 @@ class Reader(Exponents[E]):
                     return None
                 c *= value**n
             total[exponent] = total.get(exponent, 0.0) + p.sign * c
-        parts = [(c, u) for u, c in total.items()]
-        if len(parts) < 2 or not all([math.isfinite(c) and c for c, _ in parts]):
-            return None
-        signs = {c > 0 for c, _ in parts}
-        if len(signs) == 1:
-            sign = 1 if True in signs else -1
-            return ("L", tuple([(sign * c, u) for c, u in parts])), sign
-        if len(parts) != 2:
-            return None
-        (c, more), (d, less) = sorted(parts, key=lambda part: part[0] < 0)
-        return ("D", ((c, more), (-d, less))), 1
+        return list(total.items())
 
     def _positive_term(self, u: E, depth: int) -> bool:
         number = self.number(u)

@@ -30,8 +30,10 @@ class Merge(Generic[E]):
         for u in exponents:
             self.exponent += u
         self.into = {key: n for key, n in p.factors.items() if key[0] != "E"}
-        # exp(u) / exp(w) of the same variable
-        self.changed = any([u.along(w) < 0 for k, u in enumerate(exponents) for w in exponents[:k]])
+        # Quotients exp(u) / exp(w) of one variable can be inf/inf; so can the derivative of 1 / exp(u), which has
+        # exp(u) / exp(u)**2.
+        self.changed = any([n < 0 for _, n in self.exps]) or any([
+            u.along(w) < 0 for k, u in enumerate(exponents) for w in exponents[:k]])
         self.ratios()
         for key, n in list(self.into.items()):
             match key[0]:
@@ -56,7 +58,7 @@ class Merge(Generic[E]):
         # those of variables of their own, which nothing moved
         for k, (key, n) in enumerate(self.exps if not self.inside else ()):
             u = key[1].times(n)
-            if all([left.terms.get(a) == c for a, c in u.terms.items()]) \
+            if n > 0 and all([left.terms.get(a) == c for a, c in u.terms.items()]) \
                     and not any([u.terms.keys() & w.terms for j, ((_, w), _) in enumerate(self.exps) if j != k]):
                 add_power(factors, key, n)
                 left -= u

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, copysign, cos, cosh, exp, fabs, floor, log, power, sin, sinh, sqrt
-from gradc.ir.special_bessel_k import LARGEST_ORDER, bessel_k_pair, kve, temme_gammas
+from gradc.ir.special_bessel_k import LARGEST_ORDER, LOG_TWO, bessel_k_pair, kve, temme_gammas
 from gradc.ir.special_gamma import gammaln, sin_pi
-from gradc.ir.special_incomplete import reciprocal_gamma_plus_one
+from gradc.ir.special_incomplete import reciprocal_gamma_plus_one, stirling
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -19,6 +19,18 @@ _PI = 3.141592653589793
 _TWO_OVER_PI = 0.6366197723675814
 _TINY = 1e-280
 
+
+@scalar
+def power_over_gamma(v: Real, x: Real) -> Real:
+    """(x/2)**v / gamma(v + 1) for v >= 20 and 0 < x < max(12, 2 sqrt(v)).
+
+    Stirling's formula in powers of numbers that are exact; scaled, they overflow nowhere.
+    """
+    if v > 420:
+        return 0.0
+    scale = 8.0 if v < 64 else 16.0
+    half = power(v / scale, -0.5 * v)
+    return power(0.5 * x / scale, v) * exp(v) * half * half * exp(-stirling(v)) / sqrt(2 * _PI * v)
 
 
 @scalar
@@ -52,7 +64,7 @@ def positive_ive(v: Real, x: Real) -> Real:
                 break
         if v < 20:
             return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total * exp(-x)
-        return exp(v * log(0.5 * x) - gammaln(v + 1) - x) * total
+        return power_over_gamma(v, x) * exp(-x) * total
     if x > 25 + 0.5 * v * v:
         total, term = 1.0, 1.0
         for k in range(1, 60):
@@ -69,11 +81,9 @@ def positive_ive(v: Real, x: Real) -> Real:
     slope = ratio_of_i(v, x)
     top, below = 1.0, 1.0
     step = slope
-    fact = v / x
-    for _ in range(int(n)):
-        following = fact * below + step
-        fact -= 1 / x
-        step = fact * following + below
+    for k in range(int(n)):
+        following = (v - k) / x * below + step
+        step = (v - k - 1) / x * following + below
         below = following
         if below > 1e250:
             below *= 1e-250
@@ -86,7 +96,7 @@ def positive_ive(v: Real, x: Real) -> Real:
 @scalar
 def ive(v: Real, x: Real) -> Real:
     """exp(-|x|) I(v, x); nan for x < 0 unless v is whole."""
-    if v != v or x != x:
+    if not fabs(v) < INFINITY or x != x:
         return NAN
     sign = 1.0
     if x < 0:
@@ -101,7 +111,7 @@ def ive(v: Real, x: Real) -> Real:
             return 1.0
         return 0.0 if v > 0 else copysign(INFINITY, sin_pi(-v))
     if x > 1e300:
-        return sign / sqrt(2 * _PI * x)
+        return sign * sqrt(0.5 / _PI / x)
     if v >= 0:
         return sign * positive_ive(v, x)
     half = exp(-x)
@@ -113,6 +123,8 @@ def iv(v: Real, x: Real) -> Real:
     """I(v, x), the modified Bessel function of the first kind; nan for x < 0 unless v is whole."""
     half = exp(0.5 * fabs(x))
     scaled = ive(v, x)
+    if half == INFINITY and scaled == scaled:
+        return copysign(INFINITY, scaled)
     return scaled if scaled == 0 else scaled * half * half
 
 
@@ -145,6 +157,16 @@ def bessel_jy(v: Real, x: Real) -> Real:
         return hankel(v, x, 0.0), hankel(v, x, 1.0)
     if v > LARGEST_ORDER:
         return 0.0 if x < 0.5 * v else NAN, -INFINITY if x < 0.5 * v else NAN
+    if x > 26 and x > v:            # from low orders upwards: J and Y are of one size up to the order x
+        n = floor(v)
+        m = v - n
+        j, y = hankel(m, x, 0.0), hankel(m, x, 1.0)
+        j_next, y_next = hankel(m + 1, x, 0.0), hankel(m + 1, x, 1.0)
+        for i in range(1, int(n) + 1):
+            turn = 2 * (m + i) / x
+            j, j_next = j_next, turn * j_next - j
+            y, y_next = y_next, turn * y_next - y
+        return j, y
     n = floor(v + 0.5) if x < 2 else floor(v - x + 1.5)
     n = n if n > 0 else 0.0
     m = v - n
@@ -171,11 +193,9 @@ def bessel_jy(v: Real, x: Real) -> Real:
     below = sign
     top = sign
     step = h * below
-    fact = v * xi
-    for _ in range(int(n)):
-        following = fact * below + step
-        fact -= xi
-        step = fact * following - below
+    for k in range(int(n)):
+        following = (v - k) * xi * below + step
+        step = (v - k - 1) * xi * following - below
         below = following
         if fabs(below) > 1e250:
             below *= 1e-250
@@ -244,13 +264,13 @@ def bessel_jy(v: Real, x: Real) -> Real:
     j_of_v = top * (j / below)
     for i in range(1, int(n) + 1):
         y, y_next = y_next, (m + i) * 2 * xi * y_next - y
-    return j_of_v, y
+    return j_of_v, y if y == y else -INFINITY           # which overflowed
 
 
 @scalar
 def jv(v: Real, x: Real) -> Real:
     """J(v, x), the Bessel function of the first kind; nan for x < 0 unless v is whole."""
-    if v != v or x != x:
+    if not fabs(v) < INFINITY or x != x:
         return NAN
     sign = 1.0
     whole = v == floor(v)
@@ -295,24 +315,25 @@ def small_jv(v: Real, x: Real) -> Real:
         total += term
         if fabs(term) < 1e-17 * fabs(total):
             break
-    if 0 <= v < 20:
-        return power(0.5 * x, v) * reciprocal_gamma_plus_one(v) * total
+    if v >= 0:
+        return (power(0.5 * x, v) * reciprocal_gamma_plus_one(v) if v < 20 else power_over_gamma(v, x)) * total
     sign = 1.0 if v > -1 else gamma_turn(v)
-    return sign * exp(v * log(0.5 * x) - gammaln(v + 1)) * total
+    return sign * exp(v * (log(x) - LOG_TWO) - gammaln(v + 1)) * total
 
 
 @scalar
 def yv(v: Real, x: Real) -> Real:
-    """Y(v, x), the Bessel function of the second kind; -inf at 0, nan for x < 0."""
-    if v != v or x != x or x < 0:
+    """Y(v, x), the Bessel function of the second kind; infinite at 0 but for v = -1/2, -3/2, ...; nan for x < 0."""
+    if not fabs(v) < INFINITY or x != x or x < 0:
         return NAN
     if x > 1e300:
         return 0.0
-    if x == 0:
-        return INFINITY if v < 0 and v == floor(v) and v != 2 * floor(0.5 * v) else -INFINITY
-    if v < 0:
-        j, y = bessel_jy(-v, x)
-        part = sin_pi(0.5 - v)
-        return sin_pi(-v) * j + (part * y if part != 0 else 0.0)
-    j, y = bessel_jy(v, x)
-    return -INFINITY if y != y else y
+    a = fabs(v)
+    part = sin_pi(0.5 - v) if v < 0 else 1.0            # cos(pi v)
+    turn = sin_pi(-v) if v < 0 else 0.0
+    j, y = 0.0, -INFINITY
+    if x > 0:
+        j, y = bessel_jy(a, x)
+        if x < 1e-280:
+            j, y = small_jv(a, x), -exp(gammaln(a) + a * (LOG_TWO - log(x))) / _PI if a >= 0.5 else y
+    return (turn * j if turn != 0 else 0.0) + (part * y if part != 0 else 0.0)

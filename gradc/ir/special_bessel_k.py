@@ -12,6 +12,7 @@ from gradc.ir.scalar_math import Real, cosh, exp, fabs, floor, horner, log, sin,
 INFINITY = float("inf")
 NAN = float("nan")
 _PI = 3.141592653589793
+LOG_TWO = 0.6931471805599453
 LARGEST_ORDER = 1e5     # of what recurrences take; beyond, nan but where a series or expansion holds
 
 
@@ -30,7 +31,7 @@ def bessel_k_pair(m: Real, x: Real) -> Real:
         half = 0.5 * x
         turn = _PI * m
         fact = 1.0 if fabs(turn) < 1e-15 else turn / sin(turn)
-        d = -log(half)
+        d = LOG_TWO - log(x)
         e = m * d
         fact2 = 1.0 if fabs(e) < 1e-15 else sinh(e) / e
         gamma_1, gamma_2, plus, minus = temme_gammas(m)
@@ -83,12 +84,12 @@ def bessel_k_pair(m: Real, x: Real) -> Real:
 @scalar
 def kve(v: Real, x: Real) -> Real:
     """exp(x) K(v, x); inf at 0, nan for x < 0."""
-    if v != v or x != x or x < 0:
+    if not fabs(v) < INFINITY or x != x or x < 0:
         return NAN
     if x == 0:
         return INFINITY
     if x > 1e300:
-        return sqrt(_PI / (2 * x))
+        return sqrt(0.5 * _PI / x)
     v = fabs(v)
     n = floor(v + 0.5)
     if n > LARGEST_ORDER:

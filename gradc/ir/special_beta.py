@@ -5,12 +5,14 @@ from __future__ import annotations
 from gradc.ir.scalar_code import scalar
 from gradc.ir.scalar_math import Real, exp, fabs, floor, log, log1p, power, sqrt
 from gradc.ir.special_error import ndtri
-from gradc.ir.special_gamma import gammaln, psi
+from gradc.ir.special_gamma import gammaln, psi, sin_pi
 from gradc.ir.special_incomplete import log_less_gap, reciprocal_gamma_plus_one, stirling
 
 INFINITY = float("inf")
 NAN = float("nan")
 _HALF_LOG_TWO_PI = 0.9189385332046728
+_PI = 3.141592653589793
+_LOG_PI = 1.1447298858494002
 _TWO_PI = 6.283185307179586
 
 
@@ -24,42 +26,70 @@ def gamma_sign(x: Real) -> Real:
 
 
 @scalar
-def betaln(a: Real, b: Real) -> Real:
-    """log |beta(a, b)|; by Stirling's formula where large terms are not lost in each other.
-
-    Arguments below 3 are raised by beta(a, b) = beta(a, b + 1) (a + b)/b, those below -30 taken by gammaln.
-    """
-    if a != a or b != b:
-        return NAN
+def betaln_of_positive(a: Real, b: Real) -> Real:
+    """log beta(a, b) for a, b > 0, by Stirling's formula: arguments below 3 are raised by what is multiplied up."""
     small, large = a if a < b else b, b if a < b else a
-    if small <= 0 and (small < -30 or small == floor(small) or not 3 < large < 1e6):
-        return gammaln(a) + gammaln(b) - gammaln(a + b)
-    if large > 1e100:
+    if large > 1e15 and (small < 3 or large == INFINITY):
         return -INFINITY if large == INFINITY else gammaln(small) - small * log(large)
+    if small < 1e-200:          # gamma(small) is 1/small
+        return log1p(small / large) - log(small)
     product = 1.0
-    while small < 3:
-        product *= (small + large) / small
+    while small < 3:            # beta(a, b) = beta(a + 1, b) (a + b)/a
+        product *= small / (small + large)
         small += 1
     small, large = small if small < large else large, large if small < large else small
     while small < 3:
-        product *= (small + large) / small
+        product *= small / (small + large)
         small += 1
     small, large = small if small < large else large, large if small < large else small
     ratio = small / large
     value = small * log(small / (small + large)) - (large - 0.5) * log1p(ratio) - 0.5 * log(small) + _HALF_LOG_TWO_PI
-    return value + (stirling(small) + stirling(large) - stirling(small + large)) + log(fabs(product))
+    return value + (stirling(small) + stirling(large) - stirling(small + large)) - log(product)
+
+
+@scalar
+def betaln(a: Real, b: Real) -> Real:
+    """log |beta(a, b)|; where it has a pole and a zero at once, as `beta`.
+
+    Arguments not above 0 by reflection, gamma(a) gamma(1 - a) = pi/sin(pi a), to the beta function of positive ones.
+    """
+    if a > 0 and b > 0:
+        return betaln_of_positive(a, b)
+    if a != a or b != b:
+        return NAN
+    small, large = a if a < b else b, b if a < b else a
+    if small == -INFINITY or large == INFINITY:
+        return NAN if small == -INFINITY else INFINITY
+    s = small + large
+    if small == floor(small):
+        if large == floor(large) and s <= 0 and large > 0:
+            return betaln_of_positive(1 - s, large)             # the limit of whole numbers: the poles cancel
+        return INFINITY
+    if large <= 0 and large == floor(large):
+        return INFINITY
+    turn = fabs(sin_pi(small))
+    if large <= 0:              # 1/((1 - s) beta(1 - a, 1 - b)) pi sin(pi s)/(sin(pi a) sin(pi b))
+        return log(_PI * fabs(sin_pi(s)) / (1 - s)) - log(turn) - log(fabs(sin_pi(large))) \
+            - betaln_of_positive(1 - small, 1 - large)
+    if s > 0:                   # pi/(sin(pi a) b beta(a + b, 1 - a))
+        return _LOG_PI - log(large) - log(turn) - betaln_of_positive(s, 1 - small)
+    return betaln_of_positive(1 - s, large) + log(fabs(sin_pi(s)) / turn)      # beta(1 - a - b, b) sin(pi s)/sin(pi a)
 
 
 @scalar
 def beta(a: Real, b: Real) -> Real:
-    """gamma(a) gamma(b)/gamma(a + b)."""
+    """gamma(a) gamma(b)/gamma(a + b), inf at poles; (-1)**b beta(1 - a - b, b) for whole numbers a <= -b < 0."""
     if a > 0 and b > 0:
-        return exp(betaln(a, b))
-    if gamma_sign(a) == 0 or gamma_sign(b) == 0:
-        return INFINITY if gamma_sign(a + b) != 0 else NAN
-    if gamma_sign(a + b) == 0:
-        return 0.0
-    return gamma_sign(a) * gamma_sign(b) * gamma_sign(a + b) * exp(betaln(a, b))
+        return exp(betaln_of_positive(a, b))
+    small, large = a if a < b else b, b if a < b else a
+    s = small + large
+    sign = gamma_sign(small) * gamma_sign(large)
+    if sign == 0:                       # at a pole
+        odd = large == floor(large) and large != 2 * floor(0.5 * large)
+        sign = -1.0 if odd and large > 0 and s <= 0 else 1.0
+    else:
+        sign *= gamma_sign(s)
+    return sign * exp(betaln(a, b))
 
 
 @scalar
@@ -116,6 +146,8 @@ def beta_lower(a: Real, b: Real, x: Real, prefix: Real) -> Real:
     """The incomplete beta function for 0 < a, b < inf, 0 < x < 1; prefix: its `beta_prefix`."""
     y = 1 - x
     above = x * (a + b + 2) > a + 1
+    if prefix == 0:
+        return 1.0 if above else 0.0
     value = prefix * beta_fraction(b if above else a, a if above else b, y if above else x, x if above else y)
     return 1 - value if above else value
 
@@ -223,8 +255,9 @@ def betainc_curvature(a: Real, b: Real, x: Real, da: Real, by_a: Real) -> Real:
 def beta_quantile(a: Real, b: Real, p: Real) -> Real:
     """The x <= the mean's neighbourhood with betainc(a, b, x) = p, by Halley's method on logarithms within brackets."""
     low, high = 0.0, 1.0
-    logarithm = (log(p) + log(a) + betaln(a, b)) / a
-    x = exp(logarithm)
+    x = exp((log(p) + log(a) + betaln_of_positive(a, b)) / a)      # by the first term of the series
+    if x < 1e-250:
+        return x
     if a >= 1 and b >= 1:
         z = ndtri(p)
         r, s = (z * z - 3) / 6, 1 / (2 * a - 1)
@@ -255,9 +288,11 @@ def beta_quantile(a: Real, b: Real, p: Real) -> Real:
 
 @scalar
 def betaincinv(a: Real, b: Real, p: Real) -> Real:
-    """The x with betainc(a, b, x) = p; nan outside of a, b > 0, 0 <= p <= 1."""
-    if not (a > 0 and b > 0 and 0 <= p <= 1) or a == INFINITY or b == INFINITY:
+    """The x with betainc(a, b, x) = p; nan outside of a, b > 0 (one may be inf), 0 <= p <= 1."""
+    if not (a > 0 and b > 0 and 0 <= p <= 1) or (a == INFINITY and b == INFINITY):
         return NAN
     if p == 0 or p == 1:
-        return p
+        return fabs(p)
+    if a == INFINITY or b == INFINITY:
+        return 1.0 if a == INFINITY else 0.0
     return beta_quantile(a, b, p)

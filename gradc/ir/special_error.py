@@ -21,6 +21,7 @@ from gradc.ir.scalar_math import (
 INFINITY = float("inf")
 NAN = float("nan")
 _ROOT_HALF = 0.7071067811865476
+_LOG_TWO = 0.6931471805599453
 _TWO_OVER_ROOT_PI = 1.1283791670955126
 _ROOT_TWO_OVER_PI = 0.7978845608028654
 
@@ -117,9 +118,9 @@ def normal_center(q: Real) -> Real:
 
 
 @scalar
-def normal_tail(p: Real) -> Real:
-    """Minus the quantile of the standard normal distribution at p <= 0.075 (the tail of AS 241)."""
-    r = sqrt(-log(p))
+def normal_tail(minus_log: Real) -> Real:
+    """Minus the quantile of the standard normal distribution at p <= 0.075, given as -log(p) (the tail of AS 241)."""
+    r = sqrt(minus_log)
     if r <= 5:
         return horner(_TAIL_P, r - 1.6) / horner(_TAIL_Q, r - 1.6)
     return horner(_FAR_P, r - 5) / horner(_FAR_Q, r - 5)
@@ -136,7 +137,7 @@ def erfinv(x: Real) -> Real:
     if a <= 0.85:
         return normal_center(x / 2) * _ROOT_HALF
     if a < 1:
-        return copysign(normal_tail((1 - a) / 2), x) * _ROOT_HALF
+        return copysign(normal_tail(-log((1 - a) / 2)), x) * _ROOT_HALF
     return copysign(INFINITY, x) if a == 1 else NAN
 
 
@@ -147,7 +148,7 @@ def erfcinv(x: Real) -> Real:
     if small >= 0.15:
         return normal_center((1 - x) / 2) * _ROOT_HALF
     if small > 0:
-        return copysign(normal_tail(small / 2), 1 - x) * _ROOT_HALF
+        return copysign(normal_tail(_LOG_TWO - log(small)), 1 - x) * _ROOT_HALF
     return copysign(INFINITY, 1 - x) if small == 0 else NAN
 
 
@@ -159,7 +160,7 @@ def ndtri(p: Real) -> Real:
         return normal_center(q)
     small = p if p < 0.5 else 1 - p
     if small > 0:
-        return copysign(normal_tail(small), q)
+        return copysign(normal_tail(-log(small)), q)
     return copysign(INFINITY, q) if small == 0 else NAN
 
 
@@ -191,6 +192,24 @@ def dawsn_slope(x: Real) -> Real:
     if y < 10.24:
         return 1 - 2 * x * dawsn(x)
     return -dawson_rest(1 / y) / y
+
+
+@scalar
+def dawson_bend(t: Real) -> Real:
+    """x**2 (x**2 (2x dawsn(x) - 1) - 1/2) for t = 1/x**2 < 1/10.24."""
+    if t > 1 / 49:
+        return (dawson_rest(t) - 0.5) / t
+    return horner(_DAWSON_BEND_P, t) / horner(_DAWSON_FAR_Q, t)
+
+
+@scalar
+def dawsn_curvature(x: Real) -> Real:
+    """The second derivative -2 (dawsn(x) + x dawsn_slope(x)), from 3.2 on without what cancels there."""
+    y = x * x
+    if y < 10.24:
+        return -2 * (dawsn(x) + x * dawsn_slope(x))
+    t = 1 / y
+    return (2 * dawson_bend(t) - dawson_rest(t)) * t / x
 
 
 @scalar
@@ -275,3 +294,4 @@ _DAWSON_FAR_P = (
 _DAWSON_FAR_Q = (
     1.0, -38.094498955582424, 489.0965198693161, -2558.7440187931616, 5186.467077381282, -2993.1703698236292,
 )
+_DAWSON_BEND_P = tuple([p - 0.5 * q for p, q in zip(_DAWSON_FAR_P[1:], _DAWSON_FAR_Q[1:])])

@@ -44,17 +44,17 @@ def gammaln_of_positive(a: Real) -> Real:
     z = select(below, a, a - 1)
     i = 1 / a
     logarithm = log(a)
-    center = z * (z - 1) * (horner(_NEAR_P, z) / horner(_NEAR_Q, z)) - select(below, logarithm, 0)
+    center = z * (z - 1) * (horner(_NEAR_P, z) / horner(_NEAR_Q, z)) + select(below, -logarithm, 0)
     far = (a - 0.5) * (logarithm - 1) + (horner(_STIRLING, i * i) * i + (_HALF_LOG_TWO_PI - 0.5))
     return select(near, center, select(a > 1e300, a * (logarithm - 1), far))
 
 
 @branch_free_with(gammaln_of_positive)
 def gammaln(x: Real) -> Real:
-    """log |gamma(x)|; infinite at 0 and at negative integers; below 0 by reflection."""
+    """log |gamma(x)|; infinite at 0, at negative integers and at -inf (as C's lgamma); below 0 by reflection."""
     a = fabs(x)
-    value = gammaln_of_positive(a)
-    reflected = -log(select(x < 0, a * fabs(sin_pi(a)) * _INVERSE_PI, 1)) - value
+    value = gammaln_of_positive(select(x < 0, a + 1, a))
+    reflected = -log(select(x < 0, fabs(sin_pi(a)) * _INVERSE_PI, 1)) - value
     pole = both(x <= 0, x == floor(x))
     return select(either(pole, a == INFINITY), INFINITY, select(x < 0, reflected, value))
 

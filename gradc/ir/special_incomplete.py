@@ -333,22 +333,45 @@ def gamma_quantile(a: Real, p: Real, q: Real) -> Real:
 
 
 @scalar
+def gamma_far_quantile(a: Real, p: Real, q: Real) -> Real:
+    """As `gamma_quantile` where p or q < 1e-280, for a < 2e4, by Newton's method on the tail's logarithm by that of x.
+
+    Both are concave in log(x): it converges from x too small for p, from x too large for q.
+    """
+    lower = p < q
+    target = log(p if lower else q)
+    x = exp((target + gammaln_plus_one(a)) / a) if lower else a + 40 * sqrt(a) + 750
+    for _ in range(60):
+        if a < 20:
+            logarithm = a * log(x) - x - gammaln_plus_one(a)
+        else:
+            logarithm = a * log_less_gap(x / a, (x - a) / a) - stirling(a) - 0.5 * log(_TWO_PI * a)
+        tail = gamma_series(a, x) if lower else a * gamma_fraction(a, x)        # over exp(logarithm)
+        step = (logarithm + log(tail) - target) * tail / a
+        x *= exp(-step if lower else step)
+        if not fabs(step) > 1e-8:
+            break
+    return x
+
+
+@scalar
 def gammaincinv(a: Real, p: Real) -> Real:
-    """The x with gammainc(a, x) = p; nan outside of a > 0, 0 <= p <= 1."""
-    if not (a > 0 and 0 <= p <= 1) or a == INFINITY:
-        return NAN if p != 0 or not a >= 0 else 0.0
-    if p == 0 or p == 1:
-        return 0.0 if p == 0 else INFINITY
+    """The x with gammainc(a, x) = p: 0 for p = 0, inf for p = 1; nan for a < 0 and for p off [0, 1]."""
+    if not (0 < a < INFINITY and 0 < p < 1):
+        return NAN if not (a >= 0 and (p == 0 or p == 1)) else INFINITY if p == 1 else 0.0
+    if p < 1e-280 and a < 2e4:
+        small = exp((log(p) + gammaln_plus_one(a)) / a)
+        return gamma_far_quantile(a, p, 1.0) if small > 1e-18 * a else small
     return gamma_quantile(a, p, 1 - p)
 
 
 @scalar
 def gammainccinv(a: Real, q: Real) -> Real:
-    """The x with gammaincc(a, x) = q; nan outside of a > 0, 0 <= q <= 1."""
-    if not (a > 0 and 0 <= q <= 1) or a == INFINITY:
-        return NAN if q != 1 or not a >= 0 else 0.0
-    if q == 0 or q == 1:
-        return 0.0 if q == 1 else INFINITY
+    """The x with gammaincc(a, x) = q: inf for q = 0, 0 for q = 1; nan for a < 0 and for q off [0, 1]."""
+    if not (0 < a < INFINITY and 0 < q < 1):
+        return NAN if not (a >= 0 and (q == 0 or q == 1)) else INFINITY if q == 0 else 0.0
+    if q < 1e-280 and 1e-250 < a < 2e4:
+        return gamma_far_quantile(a, 1.0, q)
     return gamma_quantile(a, 1 - q, q)
 
 

@@ -265,12 +265,19 @@ def owens_t(h: Real, a: Real) -> Real:
 
 @scalar
 def hyper_series(a: Real, b: Real, c: Real, x: Real) -> Real:
-    """The power series of 2F1."""
+    """The power series of 2F1, up to a small term behind those that may grow again."""
+    least = fabs(a) + fabs(b)
+    if c > 0 and least > c:             # the other factor, of size below 1, lets none grow
+        if fabs(a) <= c:
+            least = fabs(b)
+        elif fabs(b) <= c:
+            least = fabs(a)
     total, term = 1.0, 1.0
     for k in range(1000000):
         term *= (a + k) * (b + k) / ((c + k) * (k + 1)) * x
         total += term
-        if (fabs(term) <= 1e-17 * fabs(total) and k > fabs(a) + fabs(b)) or not fabs(term) < INFINITY:
+        size = fabs(term)
+        if (size <= 1e-17 * fabs(total) and k > least) or size == 0 or not size < INFINITY:
             break
     return total
 

@@ -100,8 +100,11 @@ special_row(special_error.ndtri, ulp=8, domain="zero_to_one",
 special_row(special_error.dawsn, ulp=8,
             d=(lambda o, g, out, x: o.mul(g, o.dawsn_slope(x)),))
 special_row(special_error.dawsn_slope, ulp=20,
-     # -2 (D + x D'), which cancels as 1/x**2 does far out: D' itself is small there
-            d=(lambda o, g, out, x: o.mul(o.mul(o.const(-2, g), g), o.add(o.dawsn(x), o.mul(x, out))),))
+            d=(lambda o, g, out, x: o.mul(g, o.dawsn_curvature(x)),))
+special_row(special_error.dawsn_curvature, ulp=150,
+     # -2 (2 D' + x D''), which cancels as 1/x**2 does far out: D'' itself is small there
+            d=(lambda o, g, out, x: o.mul(o.mul(o.const(-2, g), g), o.add(
+                o.mul(o.const(2, g), o.dawsn_slope(x)), o.mul(x, out))),))
 
 # --- the gamma family
 

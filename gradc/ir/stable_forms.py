@@ -7,6 +7,7 @@
     exp(-x**2) / erfc(x), of ndtr too   1 / erfcx(x), the hazard function
     log of products of these, of sums and differences of exponentials  logsumexp, softplus, logaddexp, log1mexp
     log of erfc, of 1 - erf, 1 + erf; ndtr; cosh                       log_erfc; log_ndtr; log_cosh
+    1 - tanh(x), 1 + tanh(x) in any of these                           2 sigmoid(-2 x), 2 sigmoid(2 x)
 
 A product is changed only where two of its factors can be infinite, or 0, in opposite directions at once; what its
 factors are used for elsewhere is not asked.  No variable disappears from a product, so that nan stays nan.
@@ -67,6 +68,8 @@ class Forms(Weighted[E]):
     def _merged(self, p: Product[E]) -> Product[E] | None:
         if len(p.factors) == 1:
             (letter, *rest), n = next(iter(p.factors.items()))
+            if letter == "E" and n < 0:     # exp(-u), as the derivative of 1 / exp(u) has exp(u) / exp(u)**2
+                return Product(p.sign, {("E", rest[0].times(n)): 1}, p.rest)
             if letter not in "LX" or n > 0 or not (letter == "X" or is_logistic(rest[0]) or is_mirrored(rest[0])):
                 return None
         m = Merge(self, p)

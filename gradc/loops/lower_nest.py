@@ -35,6 +35,7 @@ from gradc.loops.nodes import (
     Store,
     Update,
 )
+from gradc.loops.order import ordered
 from gradc.loops.schedule import LOOP_NAMES, Block, CheckItem, Nest, Node
 from gradc.loops.scopes import BODY, Scope, cast, truth
 from gradc.loops.size_code import inside
@@ -102,7 +103,8 @@ class NestWriter(ValueWriter):
         free = scope.level >= BODY and not nested and not nest.is_serial
         is_row = scope.level % BODY > 0 and not isinstance(stop, int)
         short = TARGET.short_row if lanes and is_row and len(inner.statements) <= TARGET.short_body else 0
-        made = For(LOOP_NAMES[scope.level % BODY], start, stop, tuple(inner.statements), tuple(inner.folds), lanes,
+        body = tuple(inner.statements) if nested or inner.points else ordered(inner.statements)
+        made = For(LOOP_NAMES[scope.level % BODY], start, stop, body, tuple(inner.folds), lanes,
                    "free" if free else "", rounds, short)
         scope.statements.append(tiled(made, self.local_name) if nested and scope.level < BODY else made)
         for action in inner.after:

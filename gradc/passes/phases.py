@@ -214,9 +214,10 @@ def keep_size_checks(program: Program, state: State) -> Program:
     outputs = [state.latest(v) for v in program.outputs]
     k = min(range(len(outputs)), key=lambda i: getattr(outputs[i].type, "ndim", 99))
     old = outputs[k]
-    for first, second, message in lost:
-        same = b.map("eq", *[shapes.size_var(b, dim, merged=False) for dim in (first, second)])
-        outputs[k] = b.raw(ops.Assert(message, "shape"), (outputs[k], same))
+    for c, message in lost:
+        b.sources = () if c.eqn is None else c.eqn.sources
+        both = [shapes.size_var(b, dim, merged=False) for dim in (c.a, c.b)]
+        outputs[k] = b.raw(ops.Assert(message, "shape", 2), (outputs[k], b.map("eq", *both), *both))
     return b.program([outputs[k] if v is old else v for v in outputs])
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gradc.errors import SIZE_ONE, InternalError
+from gradc.errors import SIZE_ONE, InternalError, literal
 from gradc.ir import build, ops
 from gradc.ir.program import Eqn, Program, Var
 from gradc.ir.shapes import Shapes, analyse, describe
@@ -163,7 +163,7 @@ RULES = (
 
 
 def lost_checks(constraints: Sequence[Constraint], latest: Callable[[Var], Var],
-                program: Program, makers: Mapping[Var, Eqn]) -> list[tuple[Dim, Dim, str]]:
+                program: Program, makers: Mapping[Var, Eqn]) -> list[tuple[Constraint, str]]:
     """Of the comparisons of sizes `constraints`, those of the original Program, what `program` compares no more.
 
     `latest` says what a Var has been replaced by, `makers` which equation makes it.  Result: (dimension, dimension,
@@ -176,18 +176,17 @@ def lost_checks(constraints: Sequence[Constraint], latest: Callable[[Var], Var],
     after = analyse(program)
     memo: dict[Dim, Dim | None] = {}
 
-
     def atom(size: Symbol) -> Dim | None:
         var = latest(size.args[0])
         if var not in after.dims and (size.fn == "shape" or var.data is None):
             return None
         return after.dims[var][size.args[1]] if size.fn == "shape" else after.value(var)
 
-    lost: list[tuple[Dim, Dim, str]] = []
+    lost: list[tuple[Constraint, str]] = []
     for c in constraints:
         x, y = [after.translated(d, atom, memo) for d in (c.a, c.b)]
         if x is None or y is None or after.find(x) != after.find(y):
-            lost.append((c.a, c.b, _message(c, makers)))
+            lost.append((c, _message(c, makers)))
     return lost
 
 
@@ -200,4 +199,4 @@ def _message(c: Constraint, makers: Mapping[Var, Eqn]) -> str:
         return "a computed size"
 
     what = f"{c.eqn.op}: " if c.eqn is not None else ""
-    return f"{what}{text(c.a)} and {text(c.b)} differ{SIZE_ONE}"
+    return literal(f"{what}{text(c.a)} and {text(c.b)} differ") + f": {{0}} and {{1}}{SIZE_ONE}"

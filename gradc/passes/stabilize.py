@@ -57,6 +57,10 @@ EXPRESSIONS = (
     Rule("one_minus_sigmoid", 1 - r.sigmoid(x), r.sigmoid(-x), exact=False, why=_CANCEL),
     Rule("sigmoid_minus_one", r.sigmoid(x) - 1, -r.sigmoid(-x), exact=False, why=_CANCEL),
     Rule("minus_one_plus_sigmoid", -1 + r.sigmoid(x), -r.sigmoid(-x), exact=False, why=_CANCEL),
+    Rule("one_minus_tanh", 1 - r.tanh(x), 2 * r.sigmoid(-2 * x), exact=False, why=_CANCEL),
+    Rule("one_plus_tanh", 1 + r.tanh(x), 2 * r.sigmoid(2 * x), exact=False, why=_CANCEL),
+    Rule("tanh_minus_one", r.tanh(x) - 1, -2 * r.sigmoid(-2 * x), exact=False, why=_CANCEL),
+    Rule("minus_one_plus_tanh", -1 + r.tanh(x), -2 * r.sigmoid(-2 * x), exact=False, why=_CANCEL),
     Rule("log1p_of_neg_sigmoid", r.log1p(-r.sigmoid(x)), -r.softplus(x), exact=False, why=_LIMIT),
     Rule("one_minus_erf", 1 - r.erf(x), r.erfc(x), exact=False, why=_CANCEL),
     Rule("one_plus_erf", 1 + r.erf(x), r.erfc(-x), exact=False, why=_CANCEL),
@@ -206,16 +210,17 @@ _EMPTY = _LIMIT + "; a maximum of nothing is an error where the sum of nothing w
 
 _PROJECTION = "the literal form cancels where a weight is near 1 (ir/weighted.py)"
 
-_PRODUCT = (*SEEDING, "mul", "true_divide", "neg", "square", "reciprocal", "add", "sub", *FOLDING, *REORDERING)
+_FACTORS = tuple(sorted(SEEDING - {"tanh"}))     # 1 - tanh(u) is a sigmoid here
+_PRODUCT = (*_FACTORS, "mul", "true_divide", "neg", "square", "reciprocal", "add", "sub", *FOLDING, *REORDERING)
 
 FORMS = (
-    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=(*SEEDING,)), _form, exact=False,
+    Rule("log_of_exponentials", On(("log", "log1p"), first=_PRODUCT, needs=_FACTORS), _form, exact=False,
          why=_EMPTY, sample=(_sample_log, _sample_log_of_sum, _sample_log_of_difference, _sample_logsumexp), ulps=64),
     Rule("weighted_mean_taken_off",
          On(("add", "sub"), some=(*REORDERING, *FOLDING, *PRODUCTS, "mul", "true_divide", "neg"),
             needs=("exp",)),
          _form, exact=False, why=_PROJECTION, sample=_sample_remainders, ulps=1000),
-    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=(*SEEDING,)), _form,
+    Rule("positive_factors", On(("mul", "true_divide", "reciprocal"), some=_PRODUCT, needs=_FACTORS), _form,
          exact=False, why=_GRADIENT, sample=(_sample_logistic, _sample_softmax, _sample_sums), ulps=64),
 )
 

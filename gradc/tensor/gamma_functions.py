@@ -34,7 +34,7 @@ def gammaincc(a: TensorLike, x: TensorLike) -> TensorVariable:
 
 
 def gammaincinv(a: TensorLike, p: TensorLike) -> TensorVariable:
-    """The x with gammainc(a, x) = p.  Dtype: floating.  nan outside of a > 0, 0 <= p <= 1.
+    """The x with gammainc(a, x) = p.  Dtype: floating.  0 for p = 0, inf for p = 1, nan outside of a > 0, 0 <= p <= 1.
 
     Error: a relative 1e-13.  Derivatives: by both arguments, from those of gammainc.
     """
@@ -49,7 +49,8 @@ def gammainccinv(a: TensorLike, q: TensorLike) -> TensorVariable:
 def betaln(a: TensorLike, b: TensorLike) -> TensorVariable:
     """log(abs(beta(a, b))), without loss for large arguments.  Dtype: floating.
 
-    Error: 20 ulp of the larger of it and 1, for positive a and b; else that of the three gammaln.
+    Error: 20 ulp of the larger of it and 1, for positive a and b; else that of the reflection's three
+    logarithms.  inf at poles, nan for -inf.
     """
     return elementwise("betaln", a, b)
 
@@ -57,7 +58,8 @@ def betaln(a: TensorLike, b: TensorLike) -> TensorVariable:
 def beta(a: TensorLike, b: TensorLike) -> TensorVariable:
     """Beta function gamma(a) gamma(b) / gamma(a + b).  Dtype: floating.
 
-    Error: 40 ulp for a, b < 100, a relative 1e-15 * abs(betaln(a, b)) beyond.  inf where a or b is a pole of gamma.
+    Error: 40 ulp for a, b < 100, a relative 1e-15 * abs(betaln(a, b)) beyond.  inf where a or b is a
+    pole of gamma, but (-1)**b beta(1 - a - b, b) for whole numbers a <= -b < 0, as SciPy.
     """
     return elementwise("beta", a, b)
 
@@ -74,7 +76,7 @@ def betainc(a: TensorLike, b: TensorLike, x: TensorLike) -> TensorVariable:
 
 
 def betaincinv(a: TensorLike, b: TensorLike, p: TensorLike) -> TensorVariable:
-    """The x with betainc(a, b, x) = p.  Dtype: floating.  nan outside of a, b > 0, 0 <= p <= 1.
+    """The x with betainc(a, b, x) = p.  Dtype: floating.  nan outside of a, b > 0 (one may be inf), 0 <= p <= 1.
 
     Error: a relative 1e-12.  Derivatives: by all arguments, from those of betainc.
     """

@@ -172,7 +172,9 @@ def histogram(a: TensorLike, bins: TensorLike = 10, range: object = None, densit
                       f"has size {{0}}, of {named(x)} {{1}}", on=w, error="shape")
         parts = flatten(w)
         parts = cast(parts, "int64") if parts.type.dtype == "bool" else parts
-    total = inc_subtensor(zeros(ew.add(count, 1), dtype=parts.type.dtype)[place], parts)[:-1]
+    wide = "float64" if parts.type.dtype in ("float16", "float32") else parts.type.dtype     # as sums are made
+    total = inc_subtensor(zeros(ew.add(count, 1), dtype=wide)[place], cast(parts, wide))[:-1]
+    total = cast(total, parts.type.dtype)
     if divided:
         widths = diff(edges)
         return ew.true_divide(ew.true_divide(cast(total, "float64") if total.type.dtype not in dtypes.FLOATS else total,

@@ -137,7 +137,7 @@ def getitem(x: TensorVariable, key: object) -> TensorVariable:
     if dots:
         entries[dots[0]:dots[0] + 1] = [slice(None)] * (ndim - used)
     if any(isinstance(e, Positions) for e in entries):
-        return _at_arrays(x, _beside_arrays(_beside_scalars(entries, what)), what)
+        return _at_arrays(x, _beside_scalars(_beside_arrays(entries), what), what)
     items, dynamic = _items(entries, what)
     if len(items) == 1 and not dynamic and x.owner is not None and items[0].is_single and None not in entries \
             and type(x.owner.op) is ops.ShapeOf and x.owner.op.axis is None:
@@ -205,17 +205,22 @@ def _beside_scalars(entries: list[Entry], what: str) -> list[Entry]:
     if not others or all(isinstance(mask, Constant) for mask in masks):
         return entries
     mask = reduce(ew.and_, masks)
-    n = size_of(others[0].array, others[0].array.type.ndim - 1)
-    fits = ew.or_(mask, ew.le(n, 1))
     message = f"{what}: a mask that is False stands for no position, beside it are {{0}} positions"
-    kept = flatnonzero(apply(ops.Broadcast(), apply(ops.Assert(message, "shape", 1), mask, fits, n), n))
+
+    def kept(e: Positions) -> TensorVariable:
+        """Which positions of e remain; arrays of different sizes stay such, and are refused as they are elsewhere."""
+        n = size_of(e.array, e.array.type.ndim - 1)
+        fits = ew.or_(mask, ew.le(n, 1))
+        return flatnonzero(apply(ops.Broadcast(), apply(ops.Assert(message, "shape", 1), mask, fits, n), n))
+
+    count = size_of(kept(others[0]), 0)
 
     def made(e: Entry) -> Entry:
         if e in scalars:
-            return Positions(apply(ops.Broadcast(), constant(0, dtype="int64"), size_of(kept, 0)), e.mask)
+            return Positions(apply(ops.Broadcast(), constant(0, dtype="int64"), count), e.mask)
         if e in others:
             last = e.array.type.ndim - 1
-            return Positions(build.move_axis(graph, apply(ops.Gather((last,)), e.array, kept), 0, last), e.mask)
+            return Positions(build.move_axis(graph, apply(ops.Gather((last,)), e.array, kept(e)), 0, last), e.mask)
         return e
 
     return list(map(made, entries))
@@ -226,7 +231,8 @@ def _beside_arrays(entries: list[Entry]) -> list[Entry]:
 
     How many are true only the call tells, so that its type can't say that it broadcasts.
     """
-    arrays = [e for e in entries if isinstance(e, Positions) and e.array.type.ndim and e.array.type.shape[-1] != 1]
+    arrays = [e for e in entries if isinstance(e, Positions) and e.array.type.ndim and e.array.type.shape[-1] != 1
+              and (e.mask is None or e.mask.type.ndim)]
     arrays.sort(key=lambda e: e.mask is not None)
 
     def made(e: Entry) -> Entry:
@@ -300,7 +306,9 @@ def inc_subtensor(x: Variable, y: TensorLike, inplace: bool = False, set_instead
                   tolerate_inplace_aliasing: bool = False) -> TensorVariable:
     """A copy of the tensor that `x` is a part of, with `y` added to that part: `inc_subtensor(a[0], 1)`.
 
-    Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).
+    Otherwise as `set_subtensor`, but floats are not added to integers (TypeMismatchError).  What is added at one
+    position several times is added one by one in the dtype of x, as by numpy.add.at; `bincount` and sums do so in
+    float64.
     """
     return _scatter("set" if set_instead_of_inc else "inc", x, y)
 

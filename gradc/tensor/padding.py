@@ -144,7 +144,9 @@ def _repeated(x: TensorVariable, axis: int, before: TensorVariable, after: Tenso
     low, high = [expand_dims(_edge(x, axis, k), axis) for k in (0, -1)]
     two = converted(2, x.type.dtype)
     turned = ew.switch(along(forth, axis, ndim), result, ew.sub(ew.mul(two, high), result))
-    return ew.add(turned, ew.mul(ew.mul(two, rounds), ew.sub(high, low)))
+    higher = ew.mul(ew.mul(two, rounds), ew.sub(high, low))
+    # x itself is not raised, though its ends may be inf or nan
+    return ew.add(turned, ew.switch(ew.eq(rounds, 0), 0, higher))
 
 
 def _statistics(x: TensorVariable, axis: int, widths: Sides, mode: str,

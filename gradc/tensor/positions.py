@@ -12,9 +12,9 @@ import numpy as np
 
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes, ops
-from gradc.ir.graph import apply, describe, user_line
+from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.checks import equal, in_range, integer, named, not_negative, python_integer
+from gradc.tensor.checks import equal, fail, in_range, integer, named, not_negative, python_integer
 from gradc.tensor.convert import as_tensor_variable, constant, converted, size_constant, size_of, sizes, sizes_of
 from gradc.tensor.creation import tri, zeros_like
 from gradc.tensor.index import no_index
@@ -190,7 +190,10 @@ def ix_(*args: TensorLike) -> Place:
 
 
 def inverse_permutation(perm: TensorLike) -> TensorVariable:
-    """The permutation that undoes `perm`, a permutation of 0, 1, ..., n-1 (along the last axis, in each row)."""
+    """The permutation that undoes `perm`, a permutation of 0, 1, ..., n-1 (along the last axis, in each row).
+
+    Raises: IndexOutOfBoundsError for other numbers; BadValueError for one that stands there twice.
+    """
     p = as_tensor_variable(perm)
     if p.type.dtype not in dtypes.INTEGERS:
         raise no_index(p, "inverse_permutation")
@@ -198,19 +201,31 @@ def inverse_permutation(perm: TensorLike) -> TensorVariable:
         raise ShapeError(f"inverse_permutation takes at least one dimension, {describe(p)} is {p.type.short()}"
                          f"{at(p.source)}")
     last = p.type.ndim - 1
-    places = along(apply(ops.Iota(), size_of(p, last)), last, p.type.ndim)
-    return put_along_axis(zeros_like(p, dtype="int64"), p, places, -1)
+    n = size_of(p, last)
+    p = in_range(p, 0, n, "inverse_permutation: {0} is none of the {1} positions", "index")
+    places = along(apply(ops.Iota(), n), last, p.type.ndim)
+    inverse = put_along_axis(zeros_like(p, dtype="int64"), p, places, -1)
+    twice = "inverse_permutation: position {0} stands there more than once"
+    if isinstance(p, Constant):
+        for row in p.data.reshape(-1, p.data.shape[last]):
+            values, counts = np.unique(row, return_counts=True)
+            if (counts > 1).any():
+                fail(twice, "value", int(values[counts > 1][0]))
+        return inverse
+    return apply(ops.Assert(twice, "value", 1), inverse, ew.eq(take_along_axis(inverse, p, -1), places), p)
 
 
 def permute_row_elements(x: TensorLike, y: TensorLike, inverse: bool = False) -> TensorVariable:
     """x with the elements of each row (along the last axis) in the order of y: x[..., y], or `inverse`, back again.
 
-    Shapes: all but the last axes broadcast.   Dtype: same as x.   Derivative: by x.
+    Shapes: all but the last axes broadcast, the last ones are equal.   Dtype: same as x.   Derivative: by x.
     """
     x, p = as_tensor_variable(x), as_tensor_variable(y)
     if 0 in (x.type.ndim, p.type.ndim):
         raise ShapeError(f"permute_row_elements takes at least one dimension each, got {x.type.short()} and "
                          f"{p.type.short()}{at(x.source or p.source)}")
+    p = equal(size_of(p, p.type.ndim - 1), size_of(x, x.type.ndim - 1),
+              "permute_row_elements: {0} positions for rows of size {1}", p)
     if inverse:
         p = inverse_permutation(p)
     ndim = max(x.type.ndim, p.type.ndim)

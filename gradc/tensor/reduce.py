@@ -265,8 +265,14 @@ def var(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool =
 
 def std(x: TensorLike, axis: Axes = None, ddof: TensorLike = 0, keepdims: bool = False,
         corrected: bool = False) -> TensorVariable:
-    """Square root of `var`; the gradient at 0 is nan."""
-    return ew.sqrt(var(x, axis, ddof, keepdims, corrected))
+    """Square root of `var`; the gradient at 0 is 0, the middle, as that of `norm`."""
+    return ew.sqrt(_flat_at_0(var(x, axis, ddof, keepdims, corrected)))
+
+
+def _flat_at_0(x: TensorVariable) -> TensorVariable:
+    """x, with a gradient of 0 where it is 0: for roots of sums that have a kink there."""
+    zero = constant(0, dtype=x.type.dtype)
+    return ew.switch(ew.eq(x, zero), zero, x)
 
 
 def _cumulate(fn: str, what: str, x: TensorLike, axis: Axis | None) -> TensorVariable:
@@ -301,7 +307,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
 
     `ord`: None or 2 Euclidean (of all elements along `axis`), 1, any p > 0, inf, -inf, 0 (number of non-zeros),
     "fro".  With two axes, 1, -1, inf and -inf are the matrix norms of numpy.linalg.norm.
-    Dtype: that of x, real; float64 for integers and bool.  The gradient at 0 is nan.
+    Dtype: that of x, real; float64 for integers and bool.  The gradient at 0 is 0, the middle, as that of `abs`.
     Raises: TypeMismatchError for other values of `ord`.
     """
     x = as_tensor_variable(x)
@@ -310,7 +316,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
     axes = normalize_axes(axis, x, "norm")
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
         real = ew.abs(x) if x.type.dtype in dtypes.COMPLEX else x
-        return ew.sqrt(sum(ew.square(real), axes, keepdims=keepdims))
+        return ew.sqrt(_flat_at_0(sum(ew.square(real), axes, keepdims=keepdims)))
     size = ew.abs(x)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         inner, outer = axes if np.abs(ord) == 1 else axes[::-1]
@@ -326,7 +332,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
             return sum(cast(ew.neq(x, 0), _moment_dtype(size.type.dtype)), axes, keepdims=keepdims)
         if ord == 1:
             return sum(size, axes, keepdims=keepdims)
-        return ew.pow(sum(ew.pow(size, ord), axes, keepdims=keepdims), 1.0 / ord)
+        return ew.pow(_flat_at_0(sum(ew.pow(size, ord), axes, keepdims=keepdims)), 1.0 / ord)
     raise TypeMismatchError(f"norm: ord={quoted(ord)} is not there for {len(axes)} axes; use None, 'fro', 1, inf, "
                             f"-inf, or one axis and any number{at(user_line())}")
 

@@ -21,7 +21,7 @@ from gradc.ir import build, dtypes, ops
 from gradc.ir.dtypes import DTypeLike
 from gradc.ir.graph import Constant, apply, describe, user_line
 from gradc.tensor import elemwise as ew
-from gradc.tensor.checks import fail, flag, in_range, integer
+from gradc.tensor.checks import equal, fail, flag, in_range, integer
 from gradc.tensor.convert import as_tensor_variable, cast, constant, size_constant, size_of, sizes_of
 from gradc.tensor.joining import join, stack
 from gradc.tensor.reduce import any as any_of
@@ -320,5 +320,7 @@ def _sorted_by(x: TensorVariable, sorter: TensorVariable) -> TensorVariable:
     if sorter.type.ndim != 1 or sorter.type.dtype not in dtypes.INTEGERS:
         raise TypeMismatchError(f"searchsorted: sorter is a vector of integers, got {describe(sorter)} of type "
                                 f"{sorter.type}{at(sorter.source or user_line())}")
-    from_zero = in_range(sorter, 0, size_of(x, 0), "searchsorted: sorter has position {0}, x has size {1}", "index")
+    n = size_of(x, 0)
+    sorter = equal(size_of(sorter, 0), n, "searchsorted: sorter has {0} positions, x has size {1}", sorter)
+    from_zero = in_range(sorter, 0, n, "searchsorted: sorter has position {0}, x has size {1}", "index")
     return apply(ops.Gather((0,)), x, from_zero)

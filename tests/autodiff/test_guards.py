@@ -11,10 +11,13 @@ import pytest
 
 import gradc
 import gradc.tensor as at
+from gradc.errors import GradcError
 from gradc.gradient import Rop, grad, hessian
 from gradc.ir import ops
 from gradc.ir.convert import to_program
 from gradc.ir.interp import evaluate
+from tests import cases
+from tests.seeds import sampled
 
 
 def value(inputs, outputs, *values):
@@ -397,3 +400,43 @@ def test_programs_without_guards_have_none():
     x = at.dvector("x")
     g = grad((at.log(at.exp(x) * at.sqrt(x)) / x.sum()).sum(), x)
     assert all(eqn.op != ops.Map("switch") for eqn in to_program([x], [g]).eqns)
+
+
+def differentiable_cases():
+    return [case for case in cases.CASES if any(case.args[k].dtype == "float64" for k in case.differentiable())]
+
+
+@pytest.mark.parametrize("case", sampled(differentiable_cases(), 60), ids=lambda case: case.id)
+def test_every_function_in_a_branch_that_is_not_taken(case):
+    """All derivatives are 0, of first and second order, reverse and forward, whatever the arguments are."""
+    inputs, flag = case.variables(), at.scalar("flag", dtype="bool")
+    outputs = [y for y in case.outputs(inputs) if getattr(y, "dtype", "") == "float64"]
+    cost = sum((at.switch(flag, y, 0.0).sum() for y in outputs), at.constant(0.0))
+    numbers = [k for k in case.differentiable() if case.args[k].dtype == "float64"]
+    wrt = [inputs[k] for k in numbers]
+    ones = [at.ones_like(x) for x in wrt]
+    g = grad(cost, wrt, disconnected_inputs="ignore")
+    zeros = [*g, Rop(cost, wrt, ones, disconnected_outputs="ignore"),
+             *grad(sum((v.sum() for v in g), at.constant(0.0)), wrt, disconnected_inputs="ignore"),
+             *[Rop(v, wrt, ones, disconnected_outputs="ignore") for v in g]]
+    for number in (np.nan, np.inf, 0.0, -1.0):
+        values = [np.full_like(v, number) if k in numbers else v for k, v in enumerate(case.sample())]
+        try:
+            found = value([flag, *inputs], zeros, False, *values)
+        except GradcError:              # no value, so no derivative: a singular matrix, a quantile of -1
+            continue
+        assert all((v == 0).all() for v in found), number
+
+
+def test_guards_around_functions_of_whole_arrays():
+    """Where nan came from: a condition for all that other conditions or axes hid, and the slope of abs at nan."""
+    flag, x = at.scalar("flag", dtype="bool"), at.dmatrix("x")
+    made = []
+    for build in (lambda x: at.linalg.cond(x, 1), lambda x: at.linalg.inv(at.tril(x)), at.corrcoef,
+                  lambda x: abs(x).sum(axis=0, keepdims=True).max(axis=1),
+                  lambda x: (abs(x) ** 3).sum(axis=1) ** (1 / 3)):
+        g = grad(at.switch(flag, build(x), 0.0).sum(), x)
+        made += [g, grad(g.sum(), x, disconnected_inputs="ignore")]
+    f = gradc.function([flag, x], made)
+    for found in (f(False, np.full((3, 3), np.nan)), value([flag, x], made, False, np.full((3, 3), np.nan))):
+        assert all((v == 0).all() for v in found)

@@ -50,6 +50,22 @@ def test_first_and_second_derivatives(name: str, k: int) -> None:
                 assert got[j] == pytest.approx(want, rel=1e-11 if order == 1 else 1e-9, abs=1e-13), (order, point)
 
 
+def test_the_second_derivative_of_dawsons_integral_far_out() -> None:
+    """-2 (D + x D') cancels as 1/x**2 does: all digits were lost from 1e8 on."""
+    x = at.dvector("x")
+    first = grad(at.special.dawsn(x).sum(), x)
+    points = [3.25, -4.5, 6.99, 7.01, -30.0, 1e4, 1e8, -1e60]
+    with mpmath.workdps(300):
+        def exact(v: float) -> float:
+            d = EXACT_SPECIAL["dawsn"](mpmath.mpf(v)) if abs(v) < 20 else mpmath.fsum(
+                [mpmath.fac2(2 * k - 1) / (2 * mpmath.mpf(v) ** 2) ** k for k in range(30)]) / (2 * mpmath.mpf(v))
+            return float(-2 * (d + v * (1 - 2 * v * d)))
+        wanted = [exact(v) for v in points]
+    for mode in ("c", "interpret"):
+        found = gradc.function([x], grad(first.sum(), x), mode=mode)(points)
+        np.testing.assert_allclose(found, wanted, rtol=150 * 2.0 ** -52)
+
+
 @pytest.mark.parametrize("name,message", [
     ("jv", "jv has no derivative by its order"), ("kve", "kve has no derivative by its order"),
     ("polygamma", "polygamma has no derivative by its order"), ("zeta", "zeta has no derivative by its first argument"),

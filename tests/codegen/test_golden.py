@@ -193,7 +193,7 @@ print("done")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", first_by_day(range(600, 660, 5), 1))
+@pytest.mark.parametrize("first", first_by_day(range(600, 660, 3), 1))
 def test_random_units_run_under_sanitizers(first: int, tmp_path: Path):
     """No access outside of an array, no signed overflow; arrays are NumPy's, of the sanitizer's malloc."""
     gcc = find("gcc")
@@ -202,7 +202,7 @@ def test_random_units_run_under_sanitizers(first: int, tmp_path: Path):
                  for name in ("libasan.so", "libubsan.so")]
     if not all(map(os.path.isabs, libraries)):
         pytest.skip("this compiler has no sanitizers")
-    ran = subprocess.run([sys.executable, "-c", SANITIZED, str(ROOT), str(tmp_path), str(first), str(first + 5)],
+    ran = subprocess.run([sys.executable, "-c", SANITIZED, str(ROOT), str(tmp_path), str(first), str(first + 3)],
                          capture_output=True, text=True, timeout=280,
                          env={**os.environ, "LD_PRELOAD": " ".join(libraries), "PYTHONMALLOC": "malloc",
                               "ASAN_OPTIONS": "detect_leaks=0", "GRADC_CC": gcc, "GRADC_NUM_THREADS": "1"})

@@ -144,7 +144,18 @@ def _product() -> tuple[list[Any], list[Any]]:
     return [m, t], [at.dot(m, m.T), at.batched_dot(t, t), at.cumsum(m, axis=0), at.concatenate([m, m])[::2]]
 
 
-UNITS: list[Callable[[], tuple[list[Any], list[Any]]]] = [_softmax, _regression, _sums, _loop, _product]
+def _routines() -> tuple[list[Any], list[Any]]:
+    """Sorting, searching, masks, transforms, systems, small matrices side by side, special functions in lanes."""
+    v, m = at.dvector("name"), at.dmatrix("m")
+    small = at.outer(v, v)[:3, :3] + 4 * at.eye(3)
+    return [v, m], [at.sort(v), at.searchsorted(at.sort(v), v), v[v > 0].sum(), abs(at.fft.fft(v)),
+                    at.linalg.solve(m, v),
+                    at.linalg.inv(at.stack([small, 2 * small])), at.special.gammainc(v ** 2 + 1, 0.5),
+                    at.special.jv(0.5, v ** 2),
+                    (at.complex(v, 2 * v) ** 3).imag, m[at.argsort(v)]]
+
+
+UNITS: list[Callable[[], tuple[list[Any], list[Any]]]] = [_softmax, _regression, _sums, _loop, _product, _routines]
 
 
 @cache
@@ -178,7 +189,8 @@ def _renamed(old: str, new: str) -> str:
         if len(x) != len(y):
             return f"{a}\nbecame\n{b}"
         for p, q in zip(x, y):
-            fixed = p in OWN or not p.strip("->.")[:1].isalpha() or Names().new(p) != p
+            word = p.strip("->.")
+            fixed = p in OWN or not word[:1].isalpha() or Names().new(word) != word
             known = functions if p.startswith(("section_", "measure_", "fold_")) else there
             if (fixed and p != q) or known.setdefault(p, q) != q or back.setdefault(q, p) != p:
                 return f"{p} became {q} in\n{b}"

@@ -201,3 +201,13 @@ def test_dtypes_that_are_asked_for(mode: str) -> None:
     check(got[2], v)
     assert got[3] == int(wide.sum())
     np.testing.assert_allclose(got[4:6], wide.mean(), rtol=1e-7)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_weights_of_a_histogram(mode: str) -> None:
+    """They were added one by one in float32: 1.5 % were lost of two million tenths."""
+    x = at.fvector("x")
+    total, _ = at.histogram(x, bins=[0.0, 1.0, 2.0], weights=x)
+    v = np.full(500_001, 0.1, F32)
+    got = gradc.function([x], total, mode=mode)(v)
+    check(got[:1], v[:, None], 0)

@@ -151,7 +151,7 @@ def size_of(row, exact, args):
         return np.maximum(size, 0.3 / np.sqrt(np.maximum(np.abs(args[-1]), 1)))
     if row.name == "betaln" or row.name.endswith("_curvature"):
         return np.maximum(size, 1)
-    if row.name == "dawsn_slope":
+    if row.name in ("dawsn_slope", "dawsn_curvature"):
         return np.where(np.abs(args[0]) < 3.2, np.maximum(size, 1), size)
     if row.name in ("gammaln", "psi", "polygamma"):
         return np.where(args[-1] < 0, np.maximum(size, size.dtype.type(4)), size)

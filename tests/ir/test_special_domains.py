@@ -59,32 +59,18 @@ def test_accuracy_over_the_domain(name: str) -> None:
                 assert abs(mpmath.mpf(value) - want) <= bound * abs(want), (point, value, float(want))
 
 
-EDGES = np.array([np.nan, -np.inf, -3.0, -2.5, -1.0, -0.5, -0.0, 0.0, 0.3, 1.0, 2.0, 7.5, np.inf])
-TWO = [a.ravel() for a in np.meshgrid(EDGES, EDGES)]
-LIMITS = {"j0", "j1", "y0", "y1", "spence"}      # at infinity, where SciPy has nan
-
-
-@pytest.mark.parametrize("name", ["ndtr", "log_ndtr", "ndtri", "erfcx", "erfinv", "erfcinv", "i0", "i1", "i0e", "i1e",
-                                  "j0", "j1", "y0", "y1", "expi", "exp1", "dawsn", "spence", "entr", "logit", "psi"])
-def test_edges_of_one_argument_are_scipys(name: str) -> None:
-    got, want = ROWS[name].numpy(EDGES), getattr(sp, name)(EDGES)
-    keep = ~np.isinf(EDGES) if name in LIMITS else slice(None)
-    if name == "psi":
-        keep = EDGES != -np.inf
-    np.testing.assert_allclose(got[keep], want[keep], rtol=1e-13)
-
-
-@pytest.mark.parametrize("name", ["gammainc", "gammaincc", "gammaincinv", "gammainccinv", "xlogy", "xlog1py",
-                                  "rel_entr", "kl_div", "jv", "yv", "iv"])
-def test_edges_of_two_arguments_are_scipys(name: str) -> None:
-    first, second = TWO
-    got, want = ROWS[name].numpy(first, second), getattr(sp, name)(first, second)
-    keep = np.ones(first.shape, bool)
-    if name in ("jv", "yv", "iv"):
-        keep = np.isfinite(first) & ~np.isinf(second)
-    if name.endswith("inv"):
-        keep = np.isfinite(first) & (first != 0)
-    np.testing.assert_allclose(got[keep], want[keep], rtol=1e-12, atol=1e-15)
+def test_orders_up_to_400() -> None:
+    """Series, recurrences and expansions, errors in epsilon: of J and Y beyond x = v against their modulus."""
+    v = np.concatenate([RNG.uniform(0, 30, 40), RNG.uniform(20, 400, 80), RNG.integers(20, 400, 40)])
+    x = 10.0 ** RNG.uniform(-1, 2.7, v.size)
+    modulus = np.where(x > v, np.sqrt(2 / (np.pi * x)), 0)
+    for name, bound in (("jv", 200), ("yv", 200), ("ive", 20)):
+        exact = [EXACT_SPECIAL[name](*map(mpmath.mpf, point)) for point in zip(v, x)]
+        normal = np.array([1e-300 < abs(e) < 1e300 for e in exact])
+        want = np.array([float(e) if n else 1.0 for e, n in zip(exact, normal)])
+        size = np.abs(want) if name == "ive" else np.maximum(np.abs(want), modulus)
+        error = np.abs(getattr(at.special, name)(v, x).eval() - want) / size / np.finfo(float).eps
+        assert error[normal].max() < bound, (name, v[normal][error[normal].argmax()], x[normal][error[normal].argmax()])
 
 
 def test_branches_of_lambertw_are_named() -> None:

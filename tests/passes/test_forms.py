@@ -201,6 +201,38 @@ def test_small_arguments_keep_their_digits(build: Any, fn: Any) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tails_of_tanh(dtype: str) -> None:
+    """1 - tanh(x) is 2 sigmoid(-2 x), in quotients and in derivatives too: no 0/0 where it is small."""
+    x = at.vector("x", dtype=dtype)
+    ends = 1 + at.tanh(x), 1 - at.tanh(x), at.tanh(x) - 1, -1 + at.tanh(x)
+    log, share = at.log(1 - at.tanh(x)), (1 - at.tanh(x)) / (1 - at.tanh(x) + at.sigmoid(-2 * x))
+    slope = grad(log.sum(), x)
+    _, after = compiled([x], [*ends, log, slope, grad(slope.sum(), x), share, grad(share.sum(), x)])
+    points = np.array([-700, -120, -30, -2, 0.5, 8, 30, 120, 700], dtype)
+    at_points = points.astype("float64")
+    low, high = [exact(lambda v, k=k: _sig(k * v), at_points) for k in (-2, 2)]
+    want = [2 * high, 2 * low, -2 * low, -2 * low, exact(lambda v: mpmath.log(2 * _sig(-2 * v)), at_points),
+            -2 * high, -4 * low * high]
+    *made, part, flat = interp.evaluate(after, [points])
+    for got, right in zip(made, want):
+        np.testing.assert_allclose(got, right, rtol=16 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+    inside = np.abs(points) <= 30       # beyond, sigmoid(-2 * x) itself is 0
+    np.testing.assert_allclose(part[inside], 2 / 3, rtol=16 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(flat[inside], 0, atol=16 * np.finfo(dtype).eps)
+
+
+def test_multiples_of_an_exponential_that_are_too_large_together() -> None:
+    """They ended in an OverflowError when the derivative was built."""
+    x = at.dvector("x")
+    y = at.exp(x) * 1e308 + at.exp(x + 0.1) * 1e308 + at.exp(x - 0.1) * 1e308
+    _, after = compiled([x], [y, grad(y.sum(), x)])
+    points = np.array([-700.0, -3.0, -1.5])
+    want = exact(lambda v: mpmath.mpf(1e308) * mpmath.exp(v) * (1 + mpmath.exp(0.1) + mpmath.exp(-0.1)), points)
+    for got in interp.evaluate(after, [points]):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
 @pytest.mark.parametrize("power, most", [
     (2, {"square"}), (0.5, {"sqrt"}), (3, {"square", "mul"}), (1.5, {"sqrt", "mul"}), (-1, {"true_divide"}),
     (-2, {"square", "true_divide"})])

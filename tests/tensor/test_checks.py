@@ -103,8 +103,10 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     "unravel_index.indices": (lambda v: at.unravel_index(v, (2, 3)), [(x, TYPE), ([0, 6], VALUE), (-1, VALUE)]),
     "unravel_index.shape": (lambda v: at.unravel_index(labels, v), SIZES),
     "unravel_index.order": (lambda v: at.unravel_index(labels, (2, 3), v), [("A", TYPE)]),
-    "inverse_permutation.perm": (at.inverse_permutation, [(x, TYPE), (n, SHAPE), ([0, 2], SHAPE)]),
-    "permute_row_elements.inverse": (lambda v: at.permute_row_elements(X, v, inverse=True), [(x, TYPE), (n, SHAPE)]),
+    "inverse_permutation.perm": (at.inverse_permutation, [
+        (x, TYPE), (n, SHAPE), ([0, 2], INDEX), ([-1, 0], INDEX), ([0, 0, 1], VALUE), ([[0, 1], [1, 1]], VALUE)]),
+    "permute_row_elements.inverse": (lambda v: at.permute_row_elements(at.matrix(shape=(2, 3)), v, inverse=True), [
+        (x, TYPE), (n, SHAPE), ([0, 1], SHAPE), ([0, 1, 1], VALUE)]),
     "fill_diagonal_offset.val": (lambda v: at.fill_diagonal_offset(X, v, 0), [(x, SHAPE)]),
     "fill_diagonal_offset.offset": (lambda v: at.fill_diagonal_offset(X, 0.0, v), OFFSET),
     "pad.array": (lambda v: at.pad(v, 1, "edge"), [(at.vector(shape=(0,)), SHAPE), ("m", TYPE)]),
@@ -234,7 +236,8 @@ ARGUMENTS: dict[str, tuple[Any, list[tuple[Any, type[Exception]]]]] = {
     "lexsort.axis": (lambda v: at.lexsort([X, X], v), [*ONE_AXIS, (None, TYPE)]),
     "searchsorted.side": (lambda v: at.searchsorted(x, w, v), [("both", ARGUMENT), (None, ARGUMENT), (1, ARGUMENT)]),
     "searchsorted.sorter": (lambda v: at.searchsorted(at.vector(shape=(3,)), w, sorter=v), [
-        (x, TYPE), (at.lmatrix(), TYPE), ([True, False], TYPE), ([0, 3], INDEX), ([0, -1], INDEX)]),
+        (x, TYPE), (at.lmatrix(), TYPE), ([True, False], TYPE), ([0, 3, 1], INDEX), ([0, -1, 1], INDEX),
+        ([0, 1], SHAPE)]),
     **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, axis=v), AXES) for f in ("median", "nanmedian")},
     **{f"{f}.axis": (lambda v, f=f: getattr(at, f)(X, 0.5, axis=v), AXES) for f in (*QUANTILES, *PERCENTILES)},
     **{f"{f}.q": (lambda v, f=f: getattr(at, f)(X, v), [*SHARE, (1.5, VALUE)]) for f in QUANTILES},
@@ -435,6 +438,15 @@ DATA: dict[str, tuple[Any, Any, list[tuple[Any, type[Exception], str]]]] = {
                                                                            (0, INDEX, "number 0 .* 0 classes")]),
     "labels": (lambda v: nnet.categorical_crossentropy(at.constant(P), v), [0, 1, 3], [
         ([0, 1, 4], INDEX, "number 4 .* 4 classes"), ([0, -1, 1], INDEX, "number -1")]),
+    "inverse_permutation": (at.inverse_permutation, [1, 0, 2], [
+        ([0, 1, 3], INDEX, "3 is none of the 3 positions"), ([-1, 0, 1], INDEX, "-1 is none"),
+        ([2, 0, 0], VALUE, "position 0 stands there more than once")]),
+    "permute_row_elements": (lambda v: at.permute_row_elements(at.constant(A), v), [1, 0, 2, 3], [
+        ([1, 0], SHAPE, "2 positions for rows of size 4")]),
+    "sorter": (lambda v: at.searchsorted(at.constant(V[:3]), at.constant(V), sorter=v), [0, 1, 2], [
+        ([0, 1], SHAPE, "2 positions, x has size 3"), ([0, 1, 3], INDEX, "position 3, x has size 3")]),
+    "alloc that is summed": (lambda v: at.alloc(at.cast(v, "float64"), 3, 2).sum(), [1, 2], [
+        ([1, 2, 3], SHAPE, "size 2 and dimension 0 of .* differ: 2 and 3|sizes 2 and 3 differ|does not broadcast")]),
     "labels of softmax": (lambda v: nnet.categorical_crossentropy(nnet.softmax(at.constant(A)), v), [0, 1, 3], [
         ([0, 7, 1], INDEX, "number 7 .* 4 classes")]),
     "size of draws": (lambda v: random.uniform(size=(v,), rng=np.random.default_rng(1)), 3, [(-1, SHAPE, "got .*-1")]),

@@ -67,7 +67,7 @@ def _terms(o: Symbolic, node: Apply, given: Sequence[Guarded | None], reverse: b
         else:
             term = o.conjugate(derivative(o, o.conjugate(g.raw), out, *args)) if conjugate else \
                 derivative(o, g.raw, out, *args)
-            clean = g.clean and not (g.mask and _is_hazard(node, k, g.weak))
+            clean = g.clean and not (g.mask and _is_hazard(node, k, g.guards_poles_only))
             result.append(g if term is g.raw else peeled(o, Guarded(term, g.mask, clean, g.weak)))
     return result
 

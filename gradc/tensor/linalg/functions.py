@@ -110,7 +110,7 @@ def norm(x: TensorLike, ord: float | str | None = None, axis: Axes = None, keepd
 
     ord: None (the root of the sum of squares, of all elements if there is no axis); for vectors any number; for
     matrices "fro", 1, -1, inf, -inf, "nuc" (sum of the singular values), 2 and -2 (the largest, the smallest of them).
-    The gradient of "nuc", 2 and -2 asks for distinct singular values; that of None, "fro" and 2 at 0 is nan.
+    The gradient of "nuc", 2 and -2 asks for distinct singular values; at 0 that of the others is 0, the middle.
     """
     x = as_tensor_variable(x)
     axes = red.normalize_axes(axis, x, "norm")

@@ -6,13 +6,21 @@ LinAlgError tells the index of the matrix in the batch.
 `gradc.tensor.slinalg` and `gradc.tensor.nlinalg` have the same functions.
 """
 
+from gradc.tensor.contract import matmul as matmul
+from gradc.tensor.contract import outer as outer
+from gradc.tensor.contract import tensordot as tensordot
+from gradc.tensor.contract import vecdot as vecdot
 from gradc.tensor.linalg import functions, general, spectra, systems
 from gradc.tensor.linalg.functions import *
 from gradc.tensor.linalg.general import *
 from gradc.tensor.linalg.spectra import *
 from gradc.tensor.linalg.systems import *
+from gradc.tensor.products import block_diag as block_diag
+from gradc.tensor.products import cross as cross
+from gradc.tensor.products import kron as kron
+from gradc.tensor.shape import matrix_transpose as matrix_transpose
 
-__all__: list[str] = []
+__all__ = ["block_diag", "cross", "kron", "matmul", "matrix_transpose", "outer", "tensordot", "vecdot"]
 __all__ += systems.__all__
 __all__ += spectra.__all__
 __all__ += functions.__all__

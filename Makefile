@@ -11,7 +11,7 @@ pip    := $(py) -m pip install -qq --disable-pip-version-check
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-pytensor lint check nightly golden bench bench-peers bench-pymc docs loc clean clean-cache
+.PHONY: help build demo test test-pytensor test-bridges lint check nightly golden bench bench-peers bench-pymc docs loc clean clean-cache
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -46,6 +46,11 @@ test-pytensor:  ## PyTensor and PyMC on gradc, in an environment of its own (min
 	.venv-pytensor/bin/python -m pip install -qq --disable-pip-version-check -e '.[pytensor,nutpie]'
 	.venv-pytensor/bin/python -m pytest -q tests/pytensor
 
+test-bridges:  ## JAX and PyTorch on gradc, in an environment of its own (minutes)
+	$(MAKE) VENV=.venv-bridges build
+	.venv-bridges/bin/python -m pip install -qq --disable-pip-version-check -e '.[jax,torch]'
+	.venv-bridges/bin/python -m pytest -q tests/bridges
+
 lint: $(stamp)  ## style and types
 	$(py) -m ruff check .
 	$(py) -m mypy
@@ -56,7 +61,7 @@ check: lint  ## style, types, fast tests (layers, tables, golden file)
 
 nightly: $(stamp)  ## hours: all tests, as users compile; 20,000 loop nests by each compiler, numbers compared (tests/campaign/README.md)
 	$(tests) --users-flags --timeout 3600
-	$(MAKE) test-pytensor
+	$(MAKE) test-pytensor test-bridges
 	$(py) -W ignore -m tests.campaign.run --nests 20000 --programs 2000 \
 	  --compilers gcc-11,gcc-12,gcc-13,gcc-14,gcc-15,clang-14,clang-15,clang-16,clang-17,clang-18,clang-19,clang-20
 

@@ -120,9 +120,10 @@ def low_level(f: Function[object], signature: str, given: Mapping[str | int, obj
 
 
 def pointer_of_all(f: Function[object], text: str) -> dispatch.Pointer:
-    """A Pointer that gives all inputs, all results and the sizes of both, in order, to a function of the unit `text`."""
+    """A Pointer that gives all inputs, all results and their sizes, in order, to a function of the unit `text`."""
     values, n = _values_of(f, ())
-    sizes, told = [-1] * n, []
+    sizes = [-1] * n
+    told: list[int] = []
     for v in values:
         told += range(v.first, v.first + v.type.ndim)
         sizes[v.first:v.first + v.type.ndim] = [-1 if s is None else s for s in v.type.shape]

@@ -9,6 +9,7 @@ import gradc
 from gradc.compile.ingest import ingest
 from gradc.errors import BadArgumentError, GraphError, at, quoted, shown, user_line
 from gradc.ir.shapes import analyse
+from gradc.ir.types import TensorType
 
 
 class Derived:
@@ -23,15 +24,18 @@ class Derived:
             raise BadArgumentError(f"{who} expects a function made by gradc.function, got {quoted(function)}"
                                    f"{at(user_line())}")
         maker = function.maker
+        if not maker.outputs:
+            raise GraphError(f"{who}: the function has no results{at(user_line())}")
         if maker.ingested.updates:
-            raise GraphError(f"{who}: the function has updates, of which the other library knows nothing; make it without "
-                             f"them, or with delete_updates=True of its copy{at(user_line())}")
+            raise GraphError(f"{who}: the function has updates, of which the other library knows nothing"
+                             f"{at(user_line())}; make it without them, or take its copy(delete_updates=True)")
         self.function = function
         self.who = who
         self.inputs = [i.variable for i in maker.inputs]
         self.outputs = gradc.clone_replace([o.variable for o in maker.outputs], maker.ingested.given)
         self.real = _floats(self.inputs)
         self.smooth = _floats(self.outputs)
+        self.bridged: Any = None                # what a bridge made of it
         self._made: dict[tuple[object, ...], Derived] = {}
 
     def pullback(self, there: Sequence[int]) -> Derived:
@@ -44,7 +48,7 @@ class Derived:
         """(inputs, tangents of the inputs `moved`) -> the Jacobian times vector, for each of `smooth`."""
         vs = [self.inputs[k].type() for k in moved]
         return self._once(("pushforward", *moved), vs, lambda: gradc.Rop(
-            [self.outputs[k] for k in self.smooth], [self.inputs[k] for k in moved], vs))
+            [self.outputs[k] for k in self.smooth], [self.inputs[k] for k in moved], vs, disconnected_outputs="ignore"))
 
     def vectorized(self, in_axes: Sequence[int | None]) -> Derived:
         """The same over a new axis of some inputs; of results it is the first."""
@@ -61,15 +65,15 @@ class Derived:
 
         Raises: ShapeError for inputs that do not fit, GraphError where only values tell.
         """
-        inputs = [v.type.clone(shape=tuple(shape))(v.name) for v, shape in zip(self.inputs, given)]
+        inputs = [_of_shape(v, shape) for v, shape in zip(self.inputs, given)]
         program = ingest(inputs, gradc.clone_replace(self.outputs, dict(zip(self.inputs, inputs))),
                          on_unused_input="ignore").program
         shapes = analyse(program)
         found = [shapes.of(v) for v in program.outputs]
         for k, dims in enumerate(found):
             if not all(isinstance(d, int) for d in dims):
-                raise GraphError(f"{self.who}: the size of result {k} of {self} depends on values{at(user_line())}; the "
-                                 "other library needs sizes that the shapes of the inputs tell")
+                raise GraphError(f"{self.who}: the size of result {k} of {self} depends on values{at(user_line())}; "
+                                 "the other library needs sizes that the shapes of the inputs tell")
         return [tuple([int(d) for d in dims]) for dims in found]
 
     def listed(self, results: Any) -> list[Any]:
@@ -105,4 +109,8 @@ def _floats(variables: Sequence[gradc.Variable]) -> list[int]:
 def _with_rows(v: gradc.Variable, axis: int) -> gradc.Variable:
     shape = list(v.type.shape)
     shape.insert(axis, None)
-    return v.type.clone(shape=shape)(v.name)
+    return _of_shape(v, shape)
+
+
+def _of_shape(v: gradc.Variable, shape: Sequence[int | None]) -> gradc.Variable:
+    return TensorType(v.type.dtype, tuple(shape))(v.name)

@@ -34,7 +34,7 @@ static const int ranks[BUFFERS] = {@ranks@}, item_bytes[BUFFERS] = {@bytes@};
 static const gradc_pointer *pointers[GRADC_POINTERS];
 static int used;
 
-/* Where element b of the batch begins; the axes of a batch are in front, of size 1 where all elements share a buffer. */
+/* Where element b of the batch begins; the batch's axes are in front, of size 1 where all elements share a buffer. */
 static char *element(const XLA_FFI_Buffer *buffer, int k, const int64_t *batch, int64_t batch_axes, int64_t b)
 {
     int64_t stride = item_bytes[k], offset = 0;
@@ -127,10 +127,10 @@ class JaxFunction:
         handler = ctypes.CFUNCTYPE(None)(self._pointer.address)
         jax.ffi.register_ffi_target(self._target, jax.ffi.pycapsule(handler), platform="cpu")
         self._run = jax.custom_vjp(self._call)
-        self._run.defvjp(lambda *arguments: (self._call(*arguments), arguments), self._pullback)
+        self._run.defvjp(lambda *arguments: (self._run(*arguments), arguments), self._pullback)
 
     def __call__(self, *arguments: Any) -> Any:
-        """The results for arrays of JAX, tracers, or what `jax.numpy.asarray` takes; arranged as gradc's function has them.
+        """The results for arrays of JAX, tracers, or what `jax.numpy.asarray` takes; arranged as gradc's function does.
 
         Raises: TypeMismatchError for dtypes that do not fit, ShapeError for shapes; what a kernel's check says comes as
         JAX's own error, and `error()` has gradc's exception.
@@ -154,14 +154,15 @@ class JaxFunction:
         v = self._derived.inputs[k]
         array = value if isinstance(value, jax.Array) else jnp.asarray(value)
         if array.dtype != v.type.dtype:
-            if not np.can_cast(array.dtype, v.type.dtype, "safe") or jnp.zeros((), v.type.dtype).dtype != v.type.dtype:
-                wide = " (JAX has 64 bits with jax_enable_x64 only)" if v.type.dtype.endswith(("64", "128")) else ""
+            narrow = jnp.zeros((), v.type.dtype).dtype != v.type.dtype
+            if narrow or not np.can_cast(array.dtype, v.type.dtype, "safe"):
+                wide = " (JAX has 64 bits with jax_enable_x64 only)" if narrow else ""
                 raise TypeMismatchError(f"input {shown(v.name or str(k))} of {self._derived} is {v.type.short()}, got "
                                         f"an array of {array.dtype}{wide}{at(user_line())}")
             array = array.astype(v.type.dtype)
         if array.ndim != v.type.ndim:
-            raise BadArgumentError(f"input {shown(v.name or str(k))} of {self._derived} is {v.type.short()}, got an array "
-                                   f"of shape {array.shape}{at(user_line())}")
+            raise BadArgumentError(f"input {shown(v.name or str(k))} of {self._derived} is {v.type.short()}, got an "
+                                   f"array of shape {array.shape}{at(user_line())}")
         return array
 
     def _call(self, *arguments: Any) -> list[Any]:
@@ -181,8 +182,9 @@ class JaxFunction:
 def as_jax_function(function: gradc.Function[Any]) -> JaxFunction:
     """A compiled function of gradc as a function of JAX: for jit, grad, value_and_grad, jacrev (of any order) and vmap.
 
-    Shapes: what the inputs' types allow; those of results must follow from shapes, not from values.  Dtypes are gradc's:
-        float64 needs `jax.config.update("jax_enable_x64", True)`.  A batch is one call of the kernel an element.
+    Shapes: what the inputs' types allow; those of results must follow from shapes, not from values.
+    Dtypes: gradc's; float64 needs `jax.config.update("jax_enable_x64", True)`.
+    A batch is one call of the kernel for each element.
     Derivatives: in reverse mode (`jax.custom_vjp`), by all inputs of real floats; forward mode (jvp, jacfwd) is refused
         by JAX.  Of complex inputs there are none.
     Shared variables have the values of now.  What JAX compiled may call the kernel at any time: it is never freed.

@@ -49,6 +49,7 @@ def test_what_is_no_variable_of_pytensor_is_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", ["FAST_COMPILE", "GRADC"])
+@pytest.mark.filterwarnings("error::gradc.interop.pytensor.convert.UnknownOpWarning")
 def test_an_op_has_value_gradient_second_derivative_and_rop(mode: str) -> None:
     op = as_pytensor_op(squares())
     x, v, k = pt.vector("x"), pt.vector("v"), 1.5

@@ -15,9 +15,10 @@ from pytensor.graph.op import Op
 from pytensor.graph.traversal import graph_inputs
 
 import gradc
-from gradc.errors import BadArgumentError, GraphError, at, quoted, user_line
+from gradc.errors import BadArgumentError, at, quoted, user_line
+from gradc.interop.derived import Derived
 from gradc.interop.pytensor import convert
-from gradc.interop.pytensor.convert import Converted, row
+from gradc.interop.pytensor.convert import Converted
 from gradc.interop.pytensor.linker import GRADC
 from gradc.tensor.types import TensorLike
 
@@ -64,14 +65,11 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
 
     __props__ = ("function",)
 
-    def __init__(self, function: gradc.Function[object]) -> None:
-        maker = function.maker
-        if maker.ingested.updates:
-            raise GraphError("as_pytensor_op: the function has updates, which an Op of PyTensor can't have; make it "
-                             f"without them, or with delete_updates=True of its copy{at(user_line())}")
-        self.function = function
-        self.inputs = [i.variable for i in maker.inputs]
-        self.outputs = gradc.clone_replace([o.variable for o in maker.outputs], maker.ingested.given)
+    def __init__(self, derived: Derived) -> None:
+        self.derived = derived
+        self.function = derived.function
+        self.inputs = derived.inputs
+        self.outputs = derived.outputs
 
     def make_node(self, *inputs: object) -> Apply:
         """Arguments of the function's types."""
@@ -82,10 +80,7 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
 
     def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: list[list[object]]) -> None:
         """A call of the kernel."""
-        results = self.function(*inputs)
-        if isinstance(results, dict):
-            results = list(results.values())
-        for storage, value in zip(output_storage, results if isinstance(results, list) else [results]):
+        for storage, value in zip(output_storage, self.derived.listed(self.function(*inputs))):
             storage[0] = np.asarray(value)
 
     def L_op(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
@@ -97,11 +92,8 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
                  cotangents: Sequence[Variable]) -> list[Variable]:
         """PyTensor 3's name for L_op."""
         there = [k for k, g in enumerate(cotangents) if not isinstance(g.type, DisconnectedType)]
-        real = [k for k, v in enumerate(self.inputs) if v.type.dtype.startswith("float")]
-        gs = [self.outputs[k].type() for k in there]
-        slopes = gradc.Lop([self.outputs[k] for k in there], [self.inputs[k] for k in real], gs,
-                           disconnected_inputs="ignore")
-        made = dict(zip(real, _call([*self.inputs, *gs], slopes, [*inputs, *(cotangents[k] for k in there)])))
+        slopes = _call(self.derived.pullback(there), [*inputs, *(cotangents[k] for k in there)])
+        made = dict(zip(self.derived.real, slopes))
         return [made[k] if k in made else DisconnectedType()() for k in range(len(self.inputs))]
 
     def R_op(self, inputs: Sequence[Variable], eval_points: Sequence[Variable | None]) -> list[Variable | None]:
@@ -110,9 +102,9 @@ class GradcOp(Op):  # type: ignore[misc]    # PyTensor is not typed
         moved = [k for k, v in enumerate(points) if v is not None]
         if not moved:
             return [None] * len(self.outputs)
-        vs = [self.inputs[k].type() for k in moved]
-        results = gradc.Rop(self.outputs, [self.inputs[k] for k in moved], vs)
-        return list(_call([*self.inputs, *vs], results, [*inputs, *(points[k] for k in moved)]))
+        made = dict(zip(self.derived.smooth, _call(self.derived.pushforward(moved),
+                                                   [*inputs, *(points[k] for k in moved)])))
+        return [made.get(k) for k in range(len(self.outputs))]
 
     def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable],
                     tangents: Sequence[Variable]) -> list[Variable]:
@@ -131,18 +123,13 @@ def as_pytensor_op(function: gradc.Function[object]) -> GradcOp:
     """An Op of PyTensor that calls a compiled function of gradc, with its gradient and Rop (of any order).
 
     In another mode of PyTensor it is one call of a kernel; in mode "GRADC" the expressions are part of the whole.
-    Raises: GraphError for a function with updates.
+    Raises: GraphError for a function with updates or without results.
     """
-    if not isinstance(function, gradc.Function):
-        raise BadArgumentError(f"as_pytensor_op expects a function made by gradc.function, got {quoted(function)}"
-                               f"{at(user_line())}")
-    return GradcOp(function)
+    return GradcOp(Derived(function, "as_pytensor_op"))
 
 
-def _call(inputs: Sequence[gradc.Variable], outputs: Converted, arguments: Sequence[Variable]) -> list[Variable]:
-    outputs = outputs if isinstance(outputs, list) else [outputs]
-    function = gradc.function(inputs, outputs, on_unused_input="ignore")
-    results: list[Variable] = GradcOp(function)(*arguments, return_list=True)
+def _call(derived: Derived, arguments: Sequence[Variable]) -> list[Variable]:
+    results: list[Variable] = GradcOp(derived)(*arguments, return_list=True)
     return results
 
 
@@ -155,6 +142,6 @@ def _taken(x: object, wanted: Converted) -> Variable:
     return made if made.type.dtype == wanted.type.dtype else pt.cast(made, wanted.type.dtype)
 
 
-@row("gradc.interop.pytensor.bridge.GradcOp")
+@convert.to_gradc.register(GradcOp)
 def _inlined(op: GradcOp, node: Apply, *inputs: Converted) -> Converted:
     return gradc.clone_replace(op.outputs, dict(zip(op.inputs, inputs)))

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 
 import gradc
@@ -25,7 +26,7 @@ from gradc.errors import BadArgumentError, TypeMismatchError, at, shown, user_li
 from gradc.interop.derived import Derived
 
 _HANDLER = r'''
-/* A handler of XLA for each compiled function. */
+/* A handler of XLA for each compiled function, with the headers of jaxlib @version@. */
 #include "gradc_lowlevel.h"
 #include "xla/ffi/api/c_api.h"
 
@@ -205,7 +206,7 @@ def _unit(derived: Derived) -> str:
     fill = {"inputs": len(derived.inputs), "outputs": len(derived.outputs), "sizes": sum(t.ndim for t in types),
             "ranks": ", ".join([str(t.ndim) for t in types]),
             "bytes": ", ".join([str(np.dtype(t.dtype).itemsize) for t in types])}
-    text = _HANDLER.lstrip()
+    text = _HANDLER.lstrip().replace("@version@", jaxlib.__version__)       # part of the key in the cache
     for name, value in fill.items():
         text = text.replace(f"@{name}@", str(value))
     return text.replace('"xla/', f'"{jax.ffi.include_dir()}/xla/')

@@ -9,10 +9,10 @@ function (`f.maker.fgraph`, whose constants `ir.convert.inline` marks as `bare`)
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from string import Formatter
 from typing import Any, TextIO
 
 import numpy as np
@@ -132,13 +132,8 @@ def variable_text(variable: Variable) -> str:
 @lru_cache(maxsize=512)
 def _template(text: str) -> tuple[str | int, ...]:
     """A row's template as texts and argument numbers."""
-    parts: list[str | int] = []
-    for literal, field, _, _ in Formatter().parse(text):
-        if literal:
-            parts.append(literal)
-        if field is not None:
-            parts.append(int(field))
-    return tuple(parts)
+    parts = re.split(r"\{(\d+)\}", text)           # texts, with an argument number between each two
+    return tuple([int(part) if k % 2 else part for k, part in enumerate(parts) if part])
 
 
 def _call(name: str, args: Sequence[Variable | str]) -> Pieces:

@@ -7,7 +7,6 @@ the axes of an ellipsis, from the right; so they sort as NumPy orders the axes o
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
@@ -33,7 +32,7 @@ Labels: TypeAlias = "list[int]"                 # one for each axis
 Term: TypeAlias = "tuple[TensorVariable, Labels]"
 Optimize: TypeAlias = "bool | str | Sequence[object]"
 
-_LETTERS = "".join(sorted(string.ascii_letters))
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 @record
@@ -105,7 +104,7 @@ def _of_text(text: str) -> tuple[list[Pattern], Pattern | None]:
 
 def _letters(part: str, text: str) -> Pattern:
     pieces = re.findall(r"\.\.\.|.", part, re.DOTALL)
-    wrong = [piece for piece in pieces if piece != "..." and piece not in string.ascii_letters]
+    wrong = [piece for piece in pieces if piece != "..." and piece not in _LETTERS]
     if wrong:
         raise _misfit(f"labels are letters, and '...' stands for other axes; got {quoted(wrong[0])} in {quoted(text)}")
     return [None if piece == "..." else ord(piece) for piece in pieces]

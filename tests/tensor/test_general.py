@@ -12,9 +12,16 @@ import gradc
 import gradc.tensor as at
 from gradc.errors import NotDifferentiableError, TypeMismatchError
 from gradc.gradient import Rop, grad
+from gradc.ir.schur import GAUSS
 from gradc.tensor import linalg
 
 RNG = np.random.default_rng(17)
+
+
+def test_the_rule_of_the_logarithm_integrates_polynomials_of_degree_31() -> None:
+    for degree in range(32):
+        found = sum(w * (x**degree + (-x)**degree) for x, w in GAUSS)
+        assert abs(found - (1 + (-1)**degree) / (degree + 1)) < 1e-15, degree
 
 
 def of_size(n: int, dtype: str = "float64") -> np.ndarray:

@@ -105,7 +105,7 @@ def flat(x: Any) -> list[Any]:
 
 
 def test_each_function_has_a_row() -> None:
-    assert set(ROWS) == set(linalg.__all__)
+    assert set(ROWS) == {n for n in linalg.__all__ if getattr(linalg, n).__module__.startswith(linalg.__name__)}
 
 
 def test_wrong_shapes() -> None:

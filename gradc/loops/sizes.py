@@ -90,8 +90,13 @@ class KernelSizes(Shapes):
             self._order[out] = len(self._order)
 
     def naming(self) -> Callable[[Var], str]:
-        names = self.names
-        return lambda var: names.get(var) or "a result"
+        def name(var: Var) -> str:
+            eqn = self.producer.get(var)
+            if var not in self.names and eqn is not None and type(eqn.op) is ops.Assert:
+                return name(eqn.args[0])            # positions that were checked are the user's index array
+            return self.names.get(var) or "a result"
+
+        return name
 
     def stating(self, op: Any) -> str:
         code = get_routine(op.routine).snippet      # the cache's key knows no names of users' Ops but of C code

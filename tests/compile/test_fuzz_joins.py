@@ -80,6 +80,7 @@ class Growth:
             lambda: at.outer(v(), v()), lambda: m().reshape((-1,)).reshape((self.n, self.n)),
             lambda: in_python(m())[0], lambda: IN_C(m())[0],
             lambda: gradc.ifelse(v().sum() > 0, at.dot(m(), m()) / 3, in_python(m())[0]),
+            lambda: at.inc_subtensor(m()[:at.argmax(v())], 0.5), self.factored, self.factored, self.vectorized,
         ]
 
     def vector_steps(self) -> list[Callable[[], Any]]:
@@ -117,6 +118,35 @@ class Growth:
             lambda: gradc.scan(lambda x, q: at.dot(q, x) / 5, sequences=x, non_sequences=q),
             lambda: gradc.scan(called, sequences=x, outputs_info=h, non_sequences=q)])()
         return rows
+
+    def factored(self) -> Any:
+        """Of a factorization, what the order of its pivots does not change; perhaps in a branch."""
+        x, y, w = at.tanh(self.m()), self.m(), self.v()
+        definite = at.dot(x, x.T) / 5 + at.eye(self.n)
+
+        def by_ldl() -> Any:
+            low, d, _ = at.linalg.ldl(x + x.T)
+            return at.dot(at.dot(low, d), low.T) / 2
+
+        def by_lu() -> Any:
+            """Of a matrix with one column more than rows."""
+            p, low, up = at.linalg.lu(at.concatenate([x, w[:, None]], axis=1))
+            return at.dot(at.dot(p, low), up)[:, 1:]
+
+        made = self.pick([lambda: at.linalg.cholesky(definite), lambda: at.linalg.solve(definite, y) / 2, by_ldl,
+                          by_lu])()
+        return gradc.ifelse(w[0] > 0, made, y) if self.chance(0.3) else made
+
+    def vectorized(self) -> Any:
+        """A function of rows and a matrix; a row is read where it is largest, written, and ends a loop."""
+        def of_row(x: Any, q: Any) -> Any:
+            last = gradc.scan(lambda a, h: at.tanh(a + h), sequences=q, outputs_info=x)[0][-1]
+            return self.pick([lambda: at.inc_subtensor(x[at.argmax(x)], q[0, 0]), lambda: last,
+                              lambda: gradc.ifelse(x.sum() > 0, at.dot(q, x) / 4, x),
+                              lambda: at.linalg.solve(at.eye(self.n) + at.outer(at.tanh(x), at.tanh(x)), q[0])])()
+
+        axis = int(self.random.integers(2))
+        return gradc.vectorize(of_row, in_axes=(axis, None), out_axes=1 - axis)(self.m(), self.m())
 
     def drawn(self) -> Any:
         values = normal(self.m(), 0.1, rng=self.state)

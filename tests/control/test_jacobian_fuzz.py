@@ -216,9 +216,20 @@ def branch(r: Recipe, v: int, n: int) -> None:
         r.add(lambda m, s, v, w: m.either(m.greater(s, 0.2), v * 2, m.sin(w)), s, v, r.pick(n), length=n)
 
 
+def gathered(r: Recipe, v: int, n: int) -> None:
+    """Elements at positions that repeat and count from the end."""
+    places = np.array([r.random.randrange(-n, n) for _ in range(r.random.randint(1, 6))])
+    r.add(lambda m, v: v[places] * 0.7, v, length=len(places))
+
+
+def solved(r: Recipe, v: int, n: int) -> None:
+    """The solution of a system that depends on vectors, far from singular."""
+    r.add(lambda m, v, w: m.linalg.solve(2 * np.eye(n) + m.outer(m.tanh(v), m.sin(w)) / n, w), v, r.pick(n), length=n)
+
+
 STEPS: dict[Callable[[Recipe, int, int], None], int] = {
     unary: 16, binary: 14, part: 12, element: 8, with_scalar: 5, fold: 8, joined: 5, woven: 4, placed: 8, matrix: 5,
-    outer: 4, table: 6, running: 3, loop: 6, branch: 5,
+    outer: 4, table: 6, running: 3, loop: 6, branch: 5, gathered: 5, solved: 4,
 }
 
 

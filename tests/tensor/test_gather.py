@@ -171,6 +171,9 @@ def test_positions_that_do_not_broadcast(mode: str) -> None:
     f = gradc.function([x, i, k], x[i, k], mode=mode)
     with pytest.raises(ShapeError, match=r"index arrays: sizes 2 and 3 .*differ"):
         f(X, [0, 1], np.array([0, 1, 2], "int32"))
+    rows, columns = at.lvector("rows"), at.lvector("columns")
+    with pytest.raises(ShapeError, match=r"\(rows is i64\[\?\], columns is i64\[\?\]\)"):
+        gradc.function([x, rows, columns], x[rows, columns], mode=mode)(X, [0, 1], [0, 1, 2])
     with pytest.raises(ShapeError, match=r"index arrays: sizes 2 and 3 of dimension 0 differ"):
         x[[0, 1], [0, 1, 2]]
     v = at.dvector("v")

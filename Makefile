@@ -5,7 +5,8 @@ PEERS  ?= aesara numba casadi jax pytensor torch
 
 py     := $(VENV)/bin/python
 stamp  := $(VENV)/.gradc-ready
-tests  := $(py) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# The tests run hundreds of processes that import gradc: with bytecode, whatever the environment says.
+tests  := env -u PYTHONDONTWRITEBYTECODE $(py) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 pip    := $(py) -m pip install -qq --disable-pip-version-check
 # gradc's tests and examples run with the settings of the machine, minus those that would change what is measured.
 bench_env := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 GRADC_NUM_THREADS=1

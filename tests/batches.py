@@ -5,9 +5,8 @@ would take minutes, so rows are compiled in batches, many to one function; a bat
 called is taken apart to name the row.
 
 What the C compiler takes is nearly all of the time.  So a batch is compiled once for all tests that need it: every
-third one of values with the flags that users get, all else without optimization, in two fifths of the time that -O1
-takes (at night all as users).  Of second order and of float32 the first batches, which have every third row, run by
-day, and all at night.
+third one of values with the flags that users get, all else as most tests (conftest.py; at night all as users).  Of
+second order and of float32 the first batches, which have every third row, run by day, and all at night.
 """
 
 from __future__ import annotations
@@ -144,8 +143,7 @@ def cases_of(kind: str) -> list[Case]:
 
 @functools.cache
 def batch(kind: str, k: int) -> Batch:
-    by_day = gradc.config.cc_flags.replace("-O1", "-O0")        # of conftest.py; at night there is no -O1
-    with gradc.config.change_flags(cc_flags="" if kind == "value" and k % 3 == 0 else by_day):
+    with gradc.config.change_flags(cc_flags="" if kind == "value" and k % 3 == 0 else gradc.config.cc_flags):
         return Batch(list(map(ROW_OF[kind], cases_of(kind)[k * BATCH:(k + 1) * BATCH])))
 
 

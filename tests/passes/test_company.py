@@ -28,7 +28,7 @@ from tests import exact
 
 POINTS = (30.0, -30.0, 120.0, -120.0, 700.0, -700.0, 0.5, -2.0, 8.0, 37.0, -37.0, 1e-8, 1e-300, -1e-300, 1e300, -1e300)
 POINTS_32 = (8.0, -8.0, 20.0, -20.0, 30.0, -30.0, 60.0, -60.0, 86.0, -86.0, 0.5, -2.0, 1e-8, 120.0, -120.0)
-UNITS = 64.0
+UNITS = 80.0
 NOTHING = mpmath.mpf(2) ** -3000    # a true derivative of 0, by differences
 Build = Callable[[Any], Any]
 

@@ -91,6 +91,8 @@ class Target:
     short_nest: int = 100           # in place of `nest`
     short_fold: int = 2             # in place of `fold`: -O1, which such units get, walks less
     function: int = 64              # calls or sizes in one C function; more follow in functions of their own
+    pointers: int = 16              # arrays of a section, from which on a table says where they are: gcc takes 30 ms
+                                    # for an initializer of a hundred
     one_copy: int = 24              # statements: a longer body with lanes is printed once, with a run-time width
     # statements from which on a unit is compiled with less effort: -O2 vectorises the same loops in half the time, -O1
     # (no vector code) takes half of that again, and graphs so large are seldom run on large arrays

@@ -156,6 +156,14 @@ static inline int gradc_blocks(gradc_frame *frame, const void *context, int64_t 
     return 0;
 }
 
+/* Where n arrays begin: place k is slot k, ~k input k. */
+static GRADC_NOINLINE __attribute__((unused)) void gradc_find_arrays(
+    const gradc_frame *frame, char *const *slots, const int *places, int n, void **arrays)
+{
+    for (int at = 0; at < n; ++at)
+        arrays[at] = places[at] < 0 ? (void *)frame->inputs[~places[at]] : slots[places[at]];
+}
+
 /* Runs all blocks of a section, perhaps on several threads; returns how many they were. */
 static GRADC_NOINLINE __attribute__((unused)) int64_t gradc_run(
     gradc_frame *frame, gradc_body body, void *const *arrays, const int64_t *numbers, int64_t extent, int64_t work,

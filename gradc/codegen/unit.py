@@ -325,20 +325,30 @@ class _Unit:
     def run(self, function: str, s: Section, cut: BlockCut, buffers: list[Buffer], sizes: list[str],
             printer: Printer) -> list[str]:
         """Cut the loop of a section into blocks, run them all, combine their parts."""
-        arrays = listed("void *const", [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}"
-                                        for b in buffers])
+        start, arrays = self.arrays_of(buffers, len(buffers) + 1 if printer.frame else TARGET.pointers)
         numbers = [*map(self.z, sizes), *[self.bytes(b) for b in buffers if b.place == "block"]]
         given = f"frame, {function}, {arrays}, {listed('const int64_t', numbers)}, {self.z(cut.extent)}, " \
                 f"{self.z(cut.work)}"
-        if printer.frame:
-            call = f"gradc_run_batch({given}, {cut.cost});"
+        call = f"gradc_run_batch({given}, {cut.cost});" if printer.frame else \
+            f"gradc_run({given}, {cut.multiple}, {cut.limit}, {cut.cost});"
+        if not (start or s.partial):
             return [*wrapped(f"    /* {_comment(s.title)} */", 7),
                     *(_checked(call) if printer.checks else wrapped(f"    {call}", 8))]
-        call = f"gradc_run({given}, {cut.multiple}, {cut.limit}, {cut.cost});"
-        if not s.partial:
-            return [*wrapped(f"    /* {_comment(s.title)} */", 7), *wrapped(f"    {call}", 8)]
-        return [f"    {{   /* {_comment(s.title)} */", *wrapped(f"        const int64_t blocks = {call}", 12),
+        return [f"    {{   /* {_comment(s.title)} */", *start,
+                *wrapped(f"        {'const int64_t blocks = ' * bool(s.partial)}{call}", 12),
                 *[line for c in s.partial for line in self.combine(c)], "    }"]
+
+    def arrays_of(self, buffers: list[Buffer], many: int) -> tuple[list[str], str]:
+        """Statements that come first, and the array of where the buffers of a section begin: a table from many on."""
+        pointers = [f"{'(void *)' * (b.place in ('input', 'constant'))}{self.pointer(b)}" for b in buffers]
+        places = [match.group(1) or f"~{match.group(2)}" for match in map(_PLACE.fullmatch, pointers) if match]
+        if len(pointers) < many or len(places) < len(pointers) or not self.slots:
+            return [], listed("void *const", pointers)
+        names = Names(self.names)
+        table, arrays = names.new("places"), names.new("arrays")
+        return [f"        static const int {table}[] = {{", *wrapped(f"            {', '.join(places)}", 12),
+                "        };", f"        void *{arrays}[{len(places)}];",
+                f"        gradc_find_arrays(frame, sz->slot, {table}, {len(places)}, {arrays});"], arrays
 
     def bytes(self, b: Buffer) -> str:
         """From the memory that a block has to that of the next one."""
@@ -424,6 +434,9 @@ class _Unit:
         if region not in self.slots:
             self.slots[region] = self.slot_count()
         return f"sz->slot[{self.slots[region] + b.position}]"
+
+
+_PLACE = re.compile(r"\(void \*\)(?:sz->slot\[(\d+)\]|frame->inputs\[(\d+)\])")
 
 
 def _function(head: str, body: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from benchmarks import measure, peers
 from benchmarks.row import Call, Row
 
 WORKLOADS = ("scalar", "logistic", "chain", "seawater", "mlp", "regression", "loops", "curvature", "random", "gather",
-             "linalg", "sorting", "sparse", "special", "complex_chain", "fft")
+             "linalg", "sorting", "sparse", "sparse_derivatives", "special", "complex_chain", "fft")
 
 
 def all_rows() -> list[Row]:

@@ -257,8 +257,7 @@ class Printer:
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.buffer.dtype)};")
 
     def update(self, s: Update) -> None:
-        name = self.names[s.name]
-        place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else name
+        place = f"{self.lanes[s.name]}[lane]" if s.name in self.lanes else self._folded.get(s.name, self.names[s.name])
         self.line(f"{place} = {self.folded(s.row, place, s.expr, s.expr.dtype)};")
 
     def check(self, s: Check) -> None:
@@ -347,7 +346,13 @@ class Printer:
 
     def short_or_lanes(self, s: For) -> None:
         """Few elements are folded one after the other, more in lanes."""
-        self.accumulators(s.folds)
+        if self._together == 1:
+            self.accumulators(s.folds)
+        for f in s.folds if self._together > 1 else ():
+            totals = self.names.new(f"{self.names[f.name]}_totals")
+            self.line(f"{LOCAL_TYPE[f.dtype]} {totals}[{self._together}];")
+            self.over(f"[{self._together}]", "[member]", f"{totals}[member] = {literal(f.identity, f.dtype)};")
+            self._folded[f.name] = f"{totals}[member]"
         outside, inside = self._indent, self._indent + "    "
         self.line(f"if ({self.bound(s.stop)} <= {s.short}) {{")
         self._indent = inside
@@ -382,7 +387,9 @@ class Printer:
             for k, f in enumerate(group):
                 at = a.at if self._together > 1 else f"[{k}]" if a.rows else ""
                 result = f"({LOCAL_TYPE[a.dtype]}){a.total}{at}" if s.rounds else f"{a.name}{at}[0]"
-                if self._together > 1:
+                if s.short and self._together > 1:
+                    self.over(a.rows, a.at, f"{self._folded[f.name]} = {result};")
+                elif self._together > 1:
                     self._folded[f.name] = f"({result})" if s.rounds else result
                 else:
                     define = "" if s.short else f"const {LOCAL_TYPE[a.dtype]} "

@@ -229,7 +229,7 @@ class _Tiling:
                 own.add(s.name)
         lanes = TARGET.line // dtypes.ITEMSIZE[inner.folds[0].dtype] if inner.lanes else 0
         return For(inner.var, inner.start, inner.stop, (*common, EachRow((*fetch, *rest)), *after), inner.folds, lanes,
-                   rounds=inner.rounds)
+                   rounds=inner.rounds, short=inner.short)
 
 
 def _is_narrow(s: object) -> bool:

@@ -137,3 +137,19 @@ def test_short_rows_of_any_number_are_folded_in_order() -> None:
             np.testing.assert_array_equal(found[0], np.cumsum(a, axis=1)[:, -1])
     assert np.isnan(f(np.array([[1.0, np.nan, 3.0]]))[2])
     assert [r.tolist() for r in of_any(np.zeros((2, 0)))] == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_short_rows_that_pass_together_are_folded_in_order(dtype: str) -> None:
+    b = Builder()
+    x, w = b.input(tensor(None, None, dtype=dtype), "x"), b.input(tensor(None, dtype=dtype), "w")
+    program = b.program([b.apply(ops.Contract((0, 1), (1,), (0,)), x, w)])
+    assert any(phase.together > 1 for tile in tiles(program) for phase in tile.phases)
+    f = compiled(program)
+    short = TARGET.short_row
+    for m, n in itertools.product((1, TOGETHER, ROWS + TOGETHER + 1), (0, 1, 3, short, short + 1, 40)):
+        a, v = RNG.normal(size=(m, n)).astype(dtype), RNG.normal(size=n).astype(dtype)
+        got, = f(a, v)
+        error = np.abs(got - a.astype(float) @ v.astype(float))
+        assert (error <= n * np.finfo(dtype).eps * (np.abs(a) @ np.abs(v))).all()
+        np.testing.assert_array_equal(got, np.concatenate([f(row[None], v)[0] for row in a]))

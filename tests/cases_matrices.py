@@ -272,8 +272,9 @@ LINALG: list[Case] = [
          (SQUARE, Arg((4, 4))), rtol=LOOSE),
     Case("linalg.solve_discrete_lyapunov", linalg.solve_discrete_lyapunov, scipy.linalg.solve_discrete_lyapunov,
          (SQUARE, Arg((4, 4))), rtol=LOOSE),
-    *[Case("linalg.solve_discrete_are", linalg.solve_discrete_are, each(lambda a, b, q, r: scipy.linalg.
-           solve_discrete_are(a, b, q, r) if a.size and b.size else q, 2, 2, 2, 2), (
+    *[Case("linalg.solve_discrete_are", lambda a, b, q, r: linalg.solve_discrete_are(a / 8, b, q, r),
+           each(lambda a, b, q, r: scipy.linalg.solve_discrete_are(a / 8, b, q, r) if a.size and b.size else q,
+                2, 2, 2, 2), (
         Arg(shape, "triangles", static=shape), Arg((4, 2), static=(4, 2)),
         POSITIVE, Arg((2, 2), "positive_definite")), rtol=1e-8, label=str(shape)) for shape in ((4, 4), (2, 4, 4))],
 ]

@@ -390,11 +390,12 @@ _ROWS = (
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
             cost=("m", "m", "n"), blas=True, works=True, title="solve_sylvester"),
-    Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("float",) * 4, ("float",), matrices.riccati, "riccati",
+    Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("number",) * 4, ("number",), matrices.riccati, "riccati",
             ("C",) * 4, faults=(("LinAlgError", "solve_discrete_are: a matrix has nan or inf"),
                                 ("LinAlgError", "solve_discrete_are: r is singular"),
                                 ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
-            cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are"),
+            cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are",
+            of_complex=complex_matrices.riccati),
     # eigenvalues, vectors, their inverse, and of each the element that is positive
     Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("number",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
             faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),

@@ -26,7 +26,6 @@ AGREED = {                  # name -> the dtypes, and why
     **dict.fromkeys(("pow", "power"), ("int64", "a negative power of integers is truncated")),
     **dict.fromkeys(("gcd", "lcm", "bitwise_count"), ("bool", "NumPy knows none of bools")),
     **dict.fromkeys(("hypot", "sigmoid", "expit"), ("complex128", "NumPy and SciPy know no complex one")),
-    "partition": ("complex128", "complex numbers are sorted, which parts them, too"),
     "geomspace": ("int64", "NumPy refuses 0, gradc gives nan"),
     "unique": ("bool", "of a row of equal numbers only one is left"),
     "linalg.ldl": ("int64", "pivots of equal size: both factorizations are right"),

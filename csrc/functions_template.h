@@ -255,8 +255,7 @@ int NAME(SYLVESTER)(gradc_frame *frame, int number, const void *const *in, const
     return status;
 }
 
-#if !IS_COMPLEX
-/* The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling: E. Chu, H. Fan, W. Lin, C.
+/* The stabilizing x of x = a^H x a - a^H x b (r + b^H x b)^-1 b^H x a + q, by doubling: E. Chu, H. Fan, W. Lin, C.
  * Wang, Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations (2004).
  * numbers: m, n. */
 int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
@@ -277,7 +276,7 @@ int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const i
     memcpy(r, in[3], (size_t)(n * n) * sizeof(T));
     for (int64_t i = 0; i < n; ++i)
         for (int64_t j = 0; j < m; ++j)
-            rb[i * m + j] = ((const T *)in[1])[j * n + i];
+            rb[i * m + j] = CONJ(((const T *)in[1])[j * n + i]);
     NAME(LU)(frame, 0, (const void *const[]){r}, &n, (void *const[]){r, swaps});
     int status = NAME(singular)(frame, n, r, n) ? 2 : 0, moving = 1;
     if (!status) {
@@ -294,18 +293,18 @@ int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const i
         NAME(solved_by_lu)(frame, 0, m, m, w, swaps, va);
         NAME(solved_by_lu)(frame, 0, m, m, w, swaps, vg);
         NAME(times)(frame, 0, 0, m, m, m, x, va, half);
-        NAME(times)(frame, 1, 0, m, m, m, a, half, step);
-        T most = 0, moved = 0;
+        NAME(times)(frame, ADJOINT, 0, m, m, m, a, half, step);
+        double most = 0, moved = 0;
         for (int64_t i = 0; i < size; ++i) {
             x[i] += step[i];
-            most = fabs((double)x[i]) > most ? (T)fabs((double)x[i]) : most;
-            moved = fabs((double)step[i]) > moved ? (T)fabs((double)step[i]) : moved;
+            most = MODULUS(x[i]) > most ? MODULUS(x[i]) : most;
+            moved = MODULUS(step[i]) > moved ? MODULUS(step[i]) : moved;
         }
         moving = moved > EPSILON * most;
         if (count == 60 || !NAME(all_finite)(size, x))
             status = 3;
         NAME(times)(frame, 0, 0, m, m, m, a, vg, half);
-        NAME(times)(frame, 0, 1, m, m, m, half, a, step);
+        NAME(times)(frame, 0, ADJOINT, m, m, m, half, a, step);
         for (int64_t i = 0; i < size; ++i)
             g[i] += step[i];
         NAME(times)(frame, 0, 0, m, m, m, a, va, half);
@@ -314,4 +313,3 @@ int NAME(RICCATI)(gradc_frame *frame, int number, const void *const *in, const i
     work_done(room, swaps);
     return status;
 }
-#endif

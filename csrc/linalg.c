@@ -354,6 +354,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #define T double _Complex
 #define PART double
 #define NAME(x) gradc_##x##_C128
+#define PARTS(x) gradc_##x##_F64
 #define ONE(x) gradc_one_##x##_C128
 #define BLAS(x) z##x
 #define TEXT(before, after) before "z" after
@@ -364,10 +365,12 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"
 #undef T
 #undef PART
 #undef NAME
+#undef PARTS
 #undef ONE
 #undef BLAS
 #undef TEXT
@@ -376,6 +379,7 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #define T float _Complex
 #define PART float
 #define NAME(x) gradc_##x##_C64
+#define PARTS(x) gradc_##x##_F32
 #define ONE(x) gradc_one_##x##_C64
 #define BLAS(x) c##x
 #define TEXT(before, after) before "c" after
@@ -386,4 +390,5 @@ SMALL_LOOP void vector_by_lu_side(int64_t m, int trans, const lanes *factors, co
 #include "spectra_template.h"
 #include "qr_template.h"
 #include "functions_template.h"
+#include "schur_template.h"
 #include "ldl_template.h"

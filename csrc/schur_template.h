@@ -1,28 +1,28 @@
 /* schur_template.h: Schur's form of any square matrix, and what goes by it, for one type T; see linalg.c.  LAPACK finds
  * it.  Of complex matrices the real and imaginary parts are two arrays. */
 
-/* t becomes the quasi-triangular form of t, z the orthogonal matrix with t = z form z^T, in rows; values: real, then
- * imaginary parts of n eigenvalues.  Returns 0, 1 for what has nan or does not converge, 2 without LAPACK. */
+/* t becomes the (quasi-)triangular form of t, z the unitary matrix with t = z form z^H, in rows; values: real, then
+ * imaginary parts of n eigenvalues, or n complex ones.  Returns 0, 1 for what has nan or does not converge, 2 without
+ * LAPACK. */
 static int NAME(schur_form)(gradc_frame *frame, int64_t n, T *t, T *z, T *values)
 {
-    int64_t sorted = 0, length = 40 * n, fault = 0;
+    const int64_t length = 40 * n;
     int bits;
     if (!NAME(all_finite)(n * n, t))
         return 1;
     if (!n)
         return 0;
-    void *found = any_lapack(frame, TEXT("", "gees_"), n, &bits);
-    if (!found)
+    void *gees = any_lapack(frame, TEXT("", "gees_"), n, &bits);
+    if (!gees)
         return 2;
-    T *work = malloc((size_t)length * sizeof(T));
+    T *work = malloc((size_t)(2 * n + length) * sizeof(T));
     if (!work)
         return GRADC_NO_MEMORY;
     NAME(transpose)(n, t);
-    ((void (*)(const char *, const char *, void *, const int64_t *, T *, const int64_t *, int64_t *, T *, T *, T *,
-               const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t))found)(
-        "V", "N", NULL, &n, t, &n, &sorted, values, values + n, z, &n, work, &length, NULL, &fault, 1, 1);
+    const int64_t fault = NAME(schur)(gees, n, t, z, work, length);
     NAME(transpose)(n, t);
     NAME(transpose)(n, z);
+    memcpy(values, work, (size_t)(2 * n) * sizeof(T));
     free(work);
     return fault ? 1 : 0;
 }
@@ -40,6 +40,7 @@ int NAME(SCHUR)(gradc_frame *frame, int number, const void *const *in, const int
     return status;
 }
 
+#if !IS_COMPLEX
 /* Columns j and j + 1 of x, those of `rows` rows, times [[i c, -s], [s, -i c]]. */
 static void NAME(turn_columns)(int64_t rows, int64_t n, int64_t j, T c, T s, T *x, T *xi)
 {
@@ -220,13 +221,54 @@ int NAME(OF_SCHUR)(gradc_frame *frame, int number, const void *const *in, const 
     return status;
 }
 
+#else
+/* The square root, or the logarithm.  numbers and status: as of real matrices, but that each eigenvalue has one of both,
+ * except 0 (status 3). */
+int NAME(OF_SCHUR)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
+{
+    (void)number;
+    const int64_t n = numbers[1], size = n * n;
+    T *t = calloc((size_t)(7 * size + 2 * n + 1), sizeof(T)), *made = out[0];
+    if (!t)
+        return GRADC_NO_MEMORY;
+    T *z = t + size, *half = z + size, *values = half + 5 * size;
+    PART *re = (PART *)(half + size), *im = re + size;
+    memcpy(t, in[0], (size_t)size * sizeof(T));
+    int status = NAME(schur_form)(frame, n, t, z, values);
+    status = status == 2 ? 4 : status;
+    for (int64_t i = 0; !status && i < n; ++i)
+        status = numbers[0] && t[i * (n + 1)] == 0 ? 3 : 0;
+    if (!status) {
+        for (int64_t i = 0; i < size; ++i) {
+            re[i] = (PART)creal(t[i]);
+            im[i] = (PART)cimag(t[i]) + 0;              /* no -0: below the cut */
+        }
+        if (!(numbers[0] ? PARTS(log_of_triangle)(n, re, im, im + size) : PARTS(root_of_triangle)(n, re, im)))
+            status = 3;
+        for (int64_t i = 0; i < size; ++i)
+            t[i] = (T)(re[i] + I * (double)im[i]);
+        NAME(times)(frame, 0, 0, n, n, n, z, t, half);
+        NAME(times)(frame, 0, ADJOINT, n, n, n, half, z, made);
+    }
+    free(t);
+    return status;
+}
+#endif
+
+/* Element i of a vector that LAPACK gives: of real matrices real and imaginary parts are n apart, sign is that of the
+ * eigenvalue's imaginary part. */
+static double complex NAME(element)(const T *x, int64_t n, int64_t i, int sign)
+{
+    return IS_COMPLEX || !sign ? x[i] : x[i] + I * sign * x[n + i];
+}
+
 /* Eigenvalues, right eigenvectors of norm 1 (columns), and the inverse of their matrix, all of them complex; of each
  * vector the element that is made positive: the first that is not smaller than 0.6 of the largest. */
 int NAME(EIG)(gradc_frame *frame, int number, const void *const *in, const int64_t *numbers, void *const *out)
 {
     (void)number;
     int64_t n = numbers[0], length = 40 * n, fault = 0, *place = out[3];
-    T *w = out[0], *vectors = out[1], *inverse = out[2];
+    PART *w = out[0], *vectors = out[1], *inverse = out[2];
     if (!NAME(all_finite)(n * n, in[0]))
         return 1;
     if (!n)
@@ -235,28 +277,35 @@ int NAME(EIG)(gradc_frame *frame, int number, const void *const *in, const int64
     void *found = any_lapack(frame, TEXT("", "geev_"), n, &bits);
     if (!found)
         return 2;
-    T *a = malloc((size_t)(3 * n * n + 2 * n + length) * sizeof(T));
+    T *a = malloc((size_t)(3 * n * n + 4 * n + length) * sizeof(T));
     if (!a)
         return GRADC_NO_MEMORY;
-    T *left = a + n * n, *right = left + n * n, *wr = right + n * n, *wi = wr + n;
+    T *left = a + n * n, *right = left + n * n, *values = right + n * n, *work = values + 2 * n;
     memcpy(a, in[0], (size_t)(n * n) * sizeof(T));
     NAME(transpose)(n, a);
+#if IS_COMPLEX
+    ((void (*)(const char *, const char *, const int64_t *, T *, const int64_t *, T *, T *, const int64_t *, T *,
+               const int64_t *, T *, const int64_t *, void *, int64_t *, size_t, size_t))found)(
+        "V", "V", &n, a, &n, values, left, &n, right, &n, work + 2 * n, &length, work, &fault, 1, 1);
+#else
     ((void (*)(const char *, const char *, const int64_t *, T *, const int64_t *, T *, T *, T *, const int64_t *, T *,
                const int64_t *, T *, const int64_t *, int64_t *, size_t, size_t))found)(
-        "V", "V", &n, a, &n, wr, wi, left, &n, right, &n, wi + n, &length, &fault, 1, 1);
+        "V", "V", &n, a, &n, values, values + n, left, &n, right, &n, work, &length, &fault, 1, 1);
+#endif
     for (int64_t j = 0; !fault && j < n; ++j) {
-        const int later = wi[j] < 0;            /* of a pair: the conjugate of the vector before */
-        const double sign = later ? -1 : 1;
-        const T *v = right + (j - later) * n, *u = left + (j - later) * n;
+        const double imaginary = IS_COMPLEX ? cimag(values[j]) : (double)RE(values[n + j]);
+        const int sign = (imaginary > 0) - (imaginary < 0);
+        const int64_t first = !IS_COMPLEX && sign < 0 ? j - 1 : j;      /* of a pair: the conjugate of the one before */
+        const T *v = right + first * n, *u = left + first * n;
         double most = 0, norm = 0;
         for (int64_t i = 0; i < n; ++i) {
-            const double size = wi[j] == 0 ? fabs((double)v[i]) : hypot((double)v[i], (double)v[n + i]);
+            const double size = cabs(NAME(element)(v, n, i, sign));
             most = size > most ? size : most;
             norm += size * size;
         }
         double complex turn = 1;
         for (int64_t i = n - 1; i >= 0; --i) {
-            const double complex value = wi[j] == 0 ? v[i] : v[i] + I * sign * v[n + i];
+            const double complex value = NAME(element)(v, n, i, sign);
             if (cabs(value) >= 0.6 * most) {
                 place[j] = i;
                 turn = conj(value) / cabs(value) / sqrt(norm);
@@ -264,18 +313,18 @@ int NAME(EIG)(gradc_frame *frame, int number, const void *const *in, const int64
         }
         double complex inner = 0;
         for (int64_t i = 0; i < n; ++i) {
-            const double complex value = turn * (wi[j] == 0 ? v[i] : v[i] + I * sign * v[n + i]);
-            inner += (wi[j] == 0 ? u[i] : u[i] - I * sign * u[n + i]) * value;
-            vectors[2 * (i * n + j)] = (T)creal(value);
-            vectors[2 * (i * n + j) + 1] = (T)cimag(value);
+            const double complex value = turn * NAME(element)(v, n, i, sign);
+            inner += conj(NAME(element)(u, n, i, sign)) * value;
+            vectors[2 * (i * n + j)] = (PART)creal(value);
+            vectors[2 * (i * n + j) + 1] = (PART)cimag(value);
         }
         for (int64_t i = 0; i < n; ++i) {
-            const double complex value = (wi[j] == 0 ? u[i] : u[i] - I * sign * u[n + i]) / inner;
-            inverse[2 * (j * n + i)] = (T)creal(value);
-            inverse[2 * (j * n + i) + 1] = (T)cimag(value);
+            const double complex value = conj(NAME(element)(u, n, i, sign)) / inner;
+            inverse[2 * (j * n + i)] = (PART)creal(value);
+            inverse[2 * (j * n + i) + 1] = (PART)cimag(value);
         }
-        w[2 * j] = wr[j];
-        w[2 * j + 1] = wi[j];
+        w[2 * j] = RE(values[j]);
+        w[2 * j + 1] = (PART)imaginary;
     }
     free(a);
     return fault ? 1 : 0;

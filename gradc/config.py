@@ -62,7 +62,8 @@ def _switch(text: str) -> bool:
 
 
 FLAGS: dict[str, Flag] = {
-    "floatX": Flag("float64", "GRADC_FLOATX", ("float64", "float32"), "dtype of constructors without prefix"),
+    "floatX": Flag("float64", "GRADC_FLOATX", ("float64", "float32", "float16"),
+                   "dtype of constructors without prefix"),
     "cast_policy": Flag("custom", "GRADC_CAST_POLICY", ("custom", "numpy+floatX", "weak"), "dtypes of Python numbers: "
                         "the smallest (Aesara's), int64 and floatX, or those of the arrays they meet"),
     "mode": Flag("c", "GRADC_MODE", ("c", "interpret"), "default mode of `function`"),

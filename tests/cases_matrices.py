@@ -78,7 +78,7 @@ def complex_spectrum(a: Array) -> tuple[Array, Array]:
 def of_schur(a: Any) -> list[Any]:
     """What is determined: the product, that z is orthogonal, and where there is nothing."""
     t, z = linalg.schur(a)
-    return [z @ t @ z.mT, 1 + z @ z.mT, at.tril(t, -2)]
+    return [z @ t @ adjoint(z), 1 + z @ adjoint(z), at.tril(t, -2)]
 
 
 def projector(x: Array) -> Array:
@@ -108,7 +108,7 @@ def whole_qr(a: Any) -> list[Any]:
 def systems(a: Array, b: Array, assumed: str, lower: bool, transposed: bool, b_ndim: int | None) -> Array:
     if assumed in ("sym", "pos", "symmetric"):
         half = np.tril(a) if lower else np.triu(a)
-        a = half + (T if assumed == "sym" else H)(half) - a * np.eye(a.shape[-1])
+        a = half + (H if assumed == "pos" else T)(half) - a * np.eye(a.shape[-1])
     elif assumed != "gen":
         a = {"d": a * np.eye(a.shape[-1]), "t": np.tril(np.triu(a, -1), 1), "l": np.tril(a),
              "u": np.triu(a)}[assumed[0]]
@@ -272,8 +272,9 @@ LINALG: list[Case] = [
          (SQUARE, Arg((4, 4))), rtol=LOOSE),
     Case("linalg.solve_discrete_lyapunov", linalg.solve_discrete_lyapunov, scipy.linalg.solve_discrete_lyapunov,
          (SQUARE, Arg((4, 4))), rtol=LOOSE),
-    *[Case("linalg.solve_discrete_are", linalg.solve_discrete_are, each(lambda a, b, q, r: scipy.linalg.
-           solve_discrete_are(a, b, q, r) if a.size and b.size else q, 2, 2, 2, 2), (
+    *[Case("linalg.solve_discrete_are", lambda a, b, q, r: linalg.solve_discrete_are(a / 8, b, q, r),
+           each(lambda a, b, q, r: scipy.linalg.solve_discrete_are(a / 8, b, q, r) if a.size and b.size else q,
+                2, 2, 2, 2), (
         Arg(shape, "triangles", static=shape), Arg((4, 2), static=(4, 2)),
         POSITIVE, Arg((2, 2), "positive_definite")), rtol=1e-8, label=str(shape)) for shape in ((4, 4), (2, 4, 4))],
 ]

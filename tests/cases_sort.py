@@ -47,7 +47,7 @@ def _parts(x: np.ndarray, kth: list[int], axis: int = -1) -> np.ndarray:
 
 
 def _parted(x: np.ndarray, kth: list[int], axis: int = -1) -> np.ndarray:
-    return np.take_along_axis(x, _parts(x.real, kth, axis), axis)
+    return np.take_along_axis(x, _parts(x, kth, axis), axis)
 
 
 SORTING: list[Case] = [

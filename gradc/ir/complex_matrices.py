@@ -74,6 +74,7 @@ lu = matrices.lu_by(sizes)
 ldl = matrices.ldl_by(sizes, _hermitian, np.conj)
 expm = matrices.expm_by(np.abs)
 solve_banded = matrices.solve_banded_by(sizes)
+riccati = matrices.riccati_by(_adjoint, lu)
 
 
 def lu_slogdet(factors: Array, swaps: Array, a: Array) -> list[Array]:

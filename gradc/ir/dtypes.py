@@ -69,8 +69,8 @@ def floating(*dtypes: str) -> str:
 def autocast(value: object) -> np.ndarray:
     """A Python or NumPy number (or array) as an array with gradc's dtype for it.
 
-    Python ints get the smallest signed type that holds them; Python floats float32 where that is exact or
-    floatX is float32, else float64; NumPy values keep their dtype.
+    Python ints get the smallest signed type that holds them; Python floats float32 where that is exact or floatX is
+    float32, else float64 (floatX float16: that, but float32 for what is beyond it); NumPy values keep their dtype.
     """
     if isinstance(value, (bool, np.bool_)):
         return np.asarray(value, dtype="bool")
@@ -86,9 +86,11 @@ def autocast(value: object) -> np.ndarray:
         raise TypeMismatchError(f"the integer {value} does not fit in 64 bits{at(user_line())}; use a float instead")
     if isinstance(value, float):
         with np.errstate(over="ignore"):
-            single = np.float32(value)
+            single, half = np.float32(value), np.float16(value)
         exact = float(single) == value or value != value
-        return np.asarray(value, dtype="float32" if exact or config.floatX == "float32" else "float64")
+        if config.floatX == "float16" and (np.isfinite(half) or not np.isfinite(value)):
+            return np.asarray(half)
+        return np.asarray(value, dtype="float32" if exact or config.floatX != "float64" else "float64")
     return np.asarray(value)
 
 
@@ -109,4 +111,9 @@ def default_array(value: bool | int | float | complex) -> np.ndarray:
 
 def default_dtype(is_complex: bool) -> str:
     """floatX, or the complex dtype of such parts."""
-    return COMPLEX_OF[config.floatX] if is_complex else config.floatX
+    return COMPLEX_OF[working()] if is_complex else config.floatX
+
+
+def working() -> str:
+    """The dtype in which what has floatX is computed: float32 for float16."""
+    return "float32" if config.floatX == "float16" else config.floatX

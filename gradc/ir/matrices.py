@@ -454,27 +454,35 @@ def sylvester(a: Array, b: Array, q: Array) -> Array:
         raise Fault(1) from None
 
 
-def riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
-    """The stabilizing x of x = a^T x a - a^T x b (r + b^T x b)^-1 b^T x a + q, by doubling."""
-    for v in (a, b, q, r):
-        check_finite(v)
-    factors, _ = lu(r)
-    if (np.diagonal(factors) == 0).any():
-        raise Fault(1)
-    g, x = b @ np.linalg.solve(r, b.T), np.array(q)
-    for _ in range(61):
-        with np.errstate(all="ignore"):
-            w = np.eye(len(a), dtype=a.dtype) + g @ x
-            try:
-                va, vg = np.linalg.solve(w, a), np.linalg.solve(w, g)
-            except np.linalg.LinAlgError:
+def riccati_by(adjoint: Callable[[Array], Array],
+               factored: Callable[[Array], list[Array]]) -> Callable[[Array, Array, Array, Array], Array]:
+    """The stabilizing x of x = a^H x a - a^H x b (r + b^H x b)^-1 b^H x a + q, by doubling."""
+
+    def riccati(a: Array, b: Array, q: Array, r: Array) -> Array:
+        for v in (a, b, q, r):
+            check_finite(v)
+        factors, _ = factored(r)
+        if (np.diagonal(factors) == 0).any():
+            raise Fault(1)
+        g, x = b @ np.linalg.solve(r, adjoint(b)), np.array(q)
+        for _ in range(61):
+            with np.errstate(all="ignore"):
+                w = np.eye(len(a), dtype=a.dtype) + g @ x
+                try:
+                    va, vg = np.linalg.solve(w, a), np.linalg.solve(w, g)
+                except np.linalg.LinAlgError:
+                    break
+                step = adjoint(a) @ (x @ va)
+                x = x + step
+                g, a = g + a @ vg @ adjoint(a), a @ va
+            if not np.isfinite(x).all():
                 break
-            step = a.T @ (x @ va)
-            x = x + step
-            g, a = g + a @ vg @ a.T, a @ va
-        if not np.isfinite(x).all():
-            break
-        if not np.any(np.abs(step.real) > np.finfo(x.dtype).eps * np.abs(x.real).max(initial=0)) and not np.any(
-                np.abs(step.imag) > np.finfo(x.dtype).eps * np.abs(x.imag).max(initial=0)):
-            return x
-    raise Fault(2)
+            if not np.any(np.abs(step.real) > np.finfo(x.dtype).eps * np.abs(x.real).max(initial=0)) and not np.any(
+                    np.abs(step.imag) > np.finfo(x.dtype).eps * np.abs(x.imag).max(initial=0)):
+                return x
+        raise Fault(2)
+
+    return riccati
+
+
+riccati = riccati_by(np.transpose, lu)

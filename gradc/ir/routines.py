@@ -372,14 +372,17 @@ _ROWS = (
               ("C",), (log,), (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is "
                                                    f"{'not positive' if log else 'negative'}")),
               cost=("m", "m", "m"), blas=True, works=True) for name, log in (("sqrtm", 0), ("logm", 1))],
-    *[Routine(name, "(m,m)->(m,m)", ("float",), ("float",), of_matrix, "of_schur", ("C",), (log,),
-              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {which}, the result would not be real"),
+    *[Routine(name, "(m,m)->(m,m)", ("number",), ("number",), of_matrix, "of_schur", ("C",), (log,),
+              (_not_finite(name), ("LinAlgError", f"{name}: an eigenvalue is {which}, the result would not be real; "
+                                   f"that of complex(a, 0) is complex"),
                ("LinAlgError", f"{name}: the matrix is singular, and there is no result"), _no_lapack(name)),
-              cost=("16", "m", "m", "m"), blas=True, works=True)
-      for name, log, of_matrix, which in (("sqrtm", 0, schur.sqrtm, "negative"),
-                                          ("logm", 1, schur.logm, "negative or 0"))],
-    Routine("schur", "(m,m)->(m,m),(m,m)", ("float",), ("float",) * 2, schur.schur, "schur", ("C",),
-            faults=(_not_finite("schur"), _no_lapack("schur")), cost=("m", "m", "m"), blas=True, works=True),
+              cost=("16", "m", "m", "m"), blas=True, works=True, of_complex=of_complex)
+      for name, log, of_matrix, of_complex, which in (
+          ("sqrtm", 0, schur.sqrtm, schur.complex_sqrtm, "negative"),
+          ("logm", 1, schur.logm, schur.complex_logm, "negative or 0"))],
+    Routine("schur", "(m,m)->(m,m),(m,m)", ("number",), ("number",) * 2, schur.schur, "schur", ("C",),
+            faults=(_not_finite("schur"), _no_lapack("schur")), cost=("m", "m", "m"), blas=True, works=True,
+            of_complex=schur.complex_schur),
     Routine("solve_banded", "(),(d,m),(m,n)->(m,n)", ("int64", "number", "number"), ("number",), matrices.solve_banded,
             "solve_banded", ("C", "C", "C"), faults=(_singular("solve_banded"),), shown=1, cost=("d", "m", "n"),
             works=True, of_complex=complex_matrices.solve_banded),
@@ -387,13 +390,14 @@ _ROWS = (
             ("C", "C", "C"), faults=(_not_finite("solve_sylvester"), (
                 "LinAlgError", "solve_sylvester: the equation is singular, a and -b have a common eigenvalue")),
             cost=("m", "m", "n"), blas=True, works=True, title="solve_sylvester"),
-    Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("float",) * 4, ("float",), matrices.riccati, "riccati",
+    Routine("riccati", "(m,m),(m,n),(m,m),(n,n)->(m,m)", ("number",) * 4, ("number",), matrices.riccati, "riccati",
             ("C",) * 4, faults=(("LinAlgError", "solve_discrete_are: a matrix has nan or inf"),
                                 ("LinAlgError", "solve_discrete_are: r is singular"),
                                 ("LinAlgError", "solve_discrete_are: there is no stabilizing solution")),
-            cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are"),
+            cost=("m", "m", "m"), blas=True, works=True, title="solve_discrete_are",
+            of_complex=complex_matrices.riccati),
     # eigenvalues, vectors, their inverse, and of each the element that is positive
-    Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("float",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
+    Routine("eig", "(m,m)->(m),(m,m),(m,m),(m)", ("number",), ("complex",) * 3 + ("int64",), schur.eig, "eig", ("C",),
             faults=(_not_finite("eig"), _no_lapack("eig")), cost=("16", "m", "m", "m"), blas=True, works=True),
     *[_transform(name, "(n),()->(n)", "complex", "complex", value, "fft", (int(inverse),))
       for name, value, inverse in (("fft", transforms.fft, False), ("ifft", transforms.ifft, True))],

@@ -68,6 +68,11 @@ def schur(a: Array) -> list[Array]:
     return _deflated(a, True)
 
 
+def complex_schur(a: Array) -> list[Array]:
+    """A triangular t; the order of its diagonal and the phases are not those of LAPACK."""
+    return _deflated(a, False)
+
+
 def _root(t: Array) -> Array:
     """A. Bjorck, S. Hammarling, A Schur method for the square root of a matrix (1983)."""
     made = np.diag(np.sqrt(np.diagonal(t)))
@@ -110,3 +115,23 @@ def sqrtm(a: Array) -> Array:
 def logm(a: Array) -> Array:
     """The principal logarithm."""
     return _of_matrix(a, True)
+
+
+def _of_complex_matrix(a: Array, log: bool) -> Array:
+    if not a.size:
+        return a
+    t, z = _deflated(a.astype(np.complex128), False)
+    t.imag += 0.0                               # no -0: below the cut
+    if log and not np.diagonal(t).all():
+        raise Fault(2)
+    return (z @ (_log if log else _root)(t) @ np.conj(z.T)).astype(a.dtype)
+
+
+def complex_sqrtm(a: Array) -> Array:
+    """The principal square root, also of negative eigenvalues."""
+    return _of_complex_matrix(a, False)
+
+
+def complex_logm(a: Array) -> Array:
+    """The principal logarithm, also of negative eigenvalues."""
+    return _of_complex_matrix(a, True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.config import config
 from gradc.errors import GraphError, IndexOutOfBoundsError, LinAlgError, ShapeError, TypeMismatchError, at, fill
 from gradc.ir import build, dtypes
 from gradc.ir.graph import Apply, Op, Variable, apply, describe, user_line
@@ -118,7 +117,7 @@ def spsolve(a: object, b: TensorLike) -> TensorVariable:
     if scipy_module("scipy.sparse.linalg") is None:
         raise GraphError(f"spsolve needs SciPy, which is not installed{at(user_line())}")
     a, y = as_sparse_variable(a), as_tensor_variable(b)
-    given = [d if d in dtypes.CONTINUOUS else config.floatX for d in (a.dtype, y.type.dtype)]
+    given = [d if d in dtypes.CONTINUOUS else dtypes.working() for d in (a.dtype, y.type.dtype)]
     dtype = dtypes.upcast(*given)
     if dtype in dtypes.COMPLEX:
         raise TypeMismatchError(f"spsolve takes real numbers, {describe(y)} is {y.type.short()}{at(y.source)}")

@@ -6,7 +6,7 @@ from math import pi
 from typing import TYPE_CHECKING
 
 from gradc.config import config
-from gradc.ir import ops
+from gradc.ir import dtypes, ops
 from gradc.ir.graph import apply
 from gradc.tensor import elemwise as ew
 from gradc.tensor.bessel import i0e
@@ -25,11 +25,11 @@ def _places(what: str, M: SizeLike, sym: bool) -> TensorVariable:
     """The places of M samples, from -1 to 1; not `sym`: of M + 1 all but the last.  0 if there is one."""
     more = 0 if flag(sym, what, "sym") else 1
     size = integer(M, what, "M")
-    places = cast(apply(ops.Iota(), size), config.floatX)
-    last = cast(of_sizes(lambda m: m - 1 + more, size), config.floatX)
-    one, two = [constant(value, dtype=config.floatX) for value in (1, 2)]
+    work = dtypes.working()
+    places, last = cast(apply(ops.Iota(), size), work), cast(of_sizes(lambda m: m - 1 + more, size), work)
+    one, two = [constant(value, dtype=work) for value in (1, 2)]
     alone = ew.le(size, constant(1, dtype="int64"))
-    return ew.switch(alone, constant(0, dtype=config.floatX),
+    return ew.switch(alone, constant(0, dtype=work),
                      ew.true_divide(ew.sub(ew.mul(two, places), last), ew.maximum(last, one)))
 
 
@@ -40,7 +40,7 @@ def _cosines(what: str, M: SizeLike, sym: bool, *weights: float) -> TensorVariab
     for k, weight in enumerate(weights[1:], 1):
         turn = cos(ew.mul(constant(k * pi, dtype=t.type.dtype), t))
         made = ew.add(made, ew.mul(constant(weight, dtype=t.type.dtype), turn))
-    return made
+    return cast(made, config.floatX)
 
 
 def bartlett(M: SizeLike, sym: bool = True) -> TensorVariable:
@@ -49,7 +49,7 @@ def bartlett(M: SizeLike, sym: bool = True) -> TensorVariable:
     sym: False leaves out the last of M + 1 points, for periods of M samples.   Dtype: floatX.
     """
     t = _places("bartlett", M, sym)
-    return ew.sub(constant(1, dtype=t.type.dtype), ew.abs(t))
+    return cast(ew.sub(constant(1, dtype=t.type.dtype), ew.abs(t)), config.floatX)
 
 
 def blackman(M: SizeLike, sym: bool = True) -> TensorVariable:
@@ -84,4 +84,5 @@ def kaiser(M: SizeLike, beta: TensorLike, sym: bool = True) -> TensorVariable:
     beta = as_tensor_variable(beta)
     falls = ew.mul(beta, ew.sqrt(ew.maximum(ew.sub(constant(1, dtype=t.type.dtype), ew.square(t)), 0)))
     # by exp(-x) I0(x), which does not overflow
-    return ew.mul(ew.true_divide(i0e(falls), i0e(beta)), ew.exp(ew.sub(falls, beta)))
+    made = ew.mul(ew.true_divide(i0e(falls), i0e(beta)), ew.exp(ew.sub(falls, beta)))
+    return cast(made, dtypes.upcast(config.floatX, beta.type.dtype))

@@ -15,7 +15,7 @@ from scipy import stats
 
 import gradc
 import gradc.tensor as at
-from gradc.errors import BadArgumentError, BadValueError, ExecutionError, GraphError, ShapeError
+from gradc.errors import BadArgumentError, BadValueError, ExecutionError, GraphError, ShapeError, TypeMismatchError
 from gradc.ir.types import RngType
 from gradc.runtime import _dispatch as dispatch
 from gradc.tensor.random import RandomStream, RandomVariable, bernoulli, categorical, integers, normal, uniform
@@ -183,6 +183,19 @@ def test_categories() -> None:
         np.testing.assert_array_equal(f(), want)
         np.testing.assert_array_equal(g(), want)
         assert f().dtype == "int64"
+
+
+@pytest.mark.parametrize("mode", [None, "interpret"], ids=["C", "interpreted"])
+def test_integers_with_their_endpoint(mode: Any) -> None:
+    high = at.TensorType("int8", (None,))("high")
+    f = gradc.function([high], [integers(9, size=50, endpoint=True, rng=rng()),
+                                integers(-3, high, endpoint=True, rng=rng())], mode=mode)
+    given = np.array([127, 5, -3], "int8")
+    one, other = f(given)
+    np.testing.assert_array_equal(one, rng().integers(9, size=50, endpoint=True))
+    np.testing.assert_array_equal(other, rng().integers(-3, given.astype("int64"), endpoint=True))
+    with pytest.raises(TypeMismatchError, match="endpoint"):
+        integers(9, endpoint=high)
 
 
 def test_states_that_are_inputs_and_results() -> None:

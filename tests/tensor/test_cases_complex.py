@@ -23,7 +23,7 @@ MADE_OF = {"arange": "ceil", "bincount": "weights", "chi2sf": "gammaincc", "comp
            "cov": "cast", "digamma": "psi", "divmod": "floor_divide", "frexp": "frexp_mantissa", "gammal": "gammainc",
            "gammau": "gammaincc", "kaiser": "i0e", "log1pexp": "softplus", "modf": "trunc", "remainder": "mod",
            "trigamma": "tri_gamma", "fft.irfft_parts": "complex", "fft.rfft_parts": "rfftn", "fft.rfft2": "rfftn",
-           "linalg.eigvals": "eig", "nnet.binary_crossentropy": "softplus", "signal.periodogram": "cast",
+           "nnet.binary_crossentropy": "softplus", "signal.periodogram": "cast",
            "nnet.sigmoid_binary_crossentropy": "softplus"}
 # NumPy's functions of these names take no complex numbers, gradc's do.
 WITHOUT_REFERENCE = ("sigmoid", "expit", "hypot", "inc_subtensor")

@@ -292,3 +292,39 @@ def test_every_gradient() -> None:
                                        err_msg=case.id)
         count += 1
     assert count > 700
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_of_floatx_float16(mode: str) -> None:
+    """Constructors, Python's floats, draws, updates and gradients are float16; the numbers are NumPy's, rounded."""
+    with gradc.config.change_flags(floatX="float16"):
+        x, w = at.vector("x"), gradc.shared(np.ones(3, HALF))
+        loss = ((x * w - 0.1) ** 2).mean() + 1e-2 * (w ** 2).sum()
+        slope = gradc.grad(loss, w)
+        f = gradc.function([x], [loss, slope, at.zeros((2,)), at.arange(3.0), at.hanning(5000), at.fft.fftfreq(5000),
+                                 at.random.normal(0, 1, size=(3,), rng=np.random.default_rng(3)), x + 1e5],
+                           updates=[(w, w - 0.1 * slope)], mode=mode)
+        given = np.array([1, 0.5, 2], HALF)
+        *found, beyond = f(given)
+        assert {y.dtype for y in found} == {np.dtype(HALF)} and beyond.dtype == np.float32
+        wide, weights = given.astype("float64"), np.ones(3)
+        error = wide * weights - float(HALF(0.1))
+        slopes = 2 * error * wide / 3 + 2 * float(HALF(1e-2)) * weights
+        for y, want in zip(found, ((error ** 2).mean() + float(HALF(1e-2)) * 3, slopes, np.zeros(2), np.arange(3.0),
+                                   np.hanning(5000), np.fft.fftfreq(5000),
+                                   np.random.default_rng(3).normal(size=3))):
+            np.testing.assert_allclose(y, want, rtol=3 * EPS, atol=2.0 ** -23)
+        np.testing.assert_allclose(w.get_value(), weights - float(HALF(0.1)) * slopes, rtol=2 * EPS)
+
+
+def test_what_is_computed_of_integers_where_floatx_is_float16() -> None:
+    """Transforms and linear algebra, which take no float16, compute in float32."""
+    n = at.lmatrix("n")
+    with gradc.config.change_flags(floatX="float16"):
+        outputs = [at.linalg.inv(n), at.fft.rfft(n), at.fft.dct(n), at.sqrt(n) * (1 + 2j)]
+        found = gradc.function([n], outputs)(np.array([[2, 1], [1, 3]]))
+    given = np.array([[2.0, 1.0], [1.0, 3.0]])
+    np.testing.assert_allclose(found[0], np.linalg.inv(given), rtol=1e-6)
+    np.testing.assert_allclose(found[1], np.fft.rfft(given), rtol=1e-6)
+    assert [y.dtype for y in found[:3]] == ["float32", "complex64", "float32"]
+    np.testing.assert_allclose(found[3], np.sqrt(given) * (1 + 2j), rtol=1e-6)

@@ -24,7 +24,7 @@ from gradc.tensor.random.pathwise import PATHS, pulled
 # mode they get and give conjugates, as elementwise rows do (`rules.complex`).
 HOLOMORPHIC = frozenset((
     "solve_lower", "solve_upper", "solve_lower_unit", "solve_upper_unit", "lu", "lu_solve", "lu_solve_transposed",
-    "interchange", "interchange_back", "lu_inverse", "lu_det", "expm", "solve_banded", "sylvester"))
+    "interchange", "interchange_back", "lu_inverse", "lu_det", "expm", "sqrtm", "logm", "solve_banded", "sylvester"))
 
 
 @vjp(ops.Call)

@@ -9,7 +9,7 @@ from gradc.autodiff.rules.spectra import diagonal_of, gaps, on_diagonal
 from gradc.autodiff.symbolic import Symbolic
 from gradc.autodiff.table import CALL_JVP, CALL_VJP, Cotangents
 from gradc.errors import NotDifferentiableError, at
-from gradc.ir import build, ops
+from gradc.ir import build, dtypes, ops
 from gradc.ir.graph import Apply, Variable
 
 
@@ -56,7 +56,8 @@ def _eig_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -
         terms.append(o.mul(o.conj(gaps(o, values, vectors)), product(o, _adjoint(o, vectors), across)))
     inner = o.add_terms(terms)
     assert inner is not None
-    return [o.real(product(o, product(o, back, inner), _adjoint(o, vectors)))]
+    moved = product(o, product(o, back, inner), _adjoint(o, vectors))
+    return [moved if node.inputs[0].type.dtype in dtypes.COMPLEX else o.real(moved)]
 
 
 def _eig_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
@@ -64,7 +65,8 @@ def _eig_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     values, vectors, inverse, place = node.outputs
     da = tangents[0]
     assert da is not None
-    inner = product(o, product(o, inverse, o.complex(da, o.const(0, da))), vectors)
+    da = da if da.type.dtype in dtypes.COMPLEX else o.complex(da, o.const(0, da))
+    inner = product(o, product(o, inverse, da), vectors)
     moved = product(o, vectors, o.mul(gaps(o, values, vectors), inner))
     there = _is_positive(o, vectors, place)
     turn = o.true_divide(o.imag(_of_place(o, moved, there)), o.real(_of_place(o, vectors, there)))
@@ -77,7 +79,9 @@ CALL_VJP["eig"], CALL_JVP["eig"] = _eig_vjp, _eig_jvp
 
 
 def _schur(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool] = ()) -> Cotangents:
-    raise NotDifferentiableError(f"schur has no derivative, but linalg.eigh of symmetric matrices has{at(node.source)}")
+    raise NotDifferentiableError(f"schur has no derivative: which eigenvalue comes first, and the signs or phases of "
+                                 f"z, jump where a moves; linalg.eig, sqrtm and logm have one, and linalg.eigh of "
+                                 f"symmetric matrices{at(node.source)}")
 
 
 CALL_VJP["schur"], CALL_JVP["schur"] = _schur, _schur

@@ -229,20 +229,20 @@ CALL_VJP["sylvester"], CALL_JVP["sylvester"] = _sylvester_vjp, _sylvester_jvp
 
 
 def _stein(o: Symbolic, f: Variable, q: Variable) -> Variable:
-    """x = f x f^T + q, made continuous as by `tensor.linalg.solve_discrete_lyapunov`."""
+    """x = f x f^H + q, made continuous as by `tensor.linalg.solve_discrete_lyapunov`."""
     one = o.switch(diagonal(o, f), o.const(1, f), o.const(0, f))
     shifted = o.add(f, one)
     factors, swaps = several(o, "lu", shifted)
     inverse = o.apply(build.call("lu_inverse"), factors, swaps, shifted)
     b = product(o, inverse, o.sub(f, one))
-    right = o.mul(o.const(-2, f), product(o, product(o, inverse, q), transposed(o, inverse)))
-    return o.apply(build.call("sylvester"), b, transposed(o, b), right)
+    right = o.mul(o.const(-2, f), product(o, product(o, inverse, q), adjoint(o, inverse)))
+    return o.apply(build.call("sylvester"), b, adjoint(o, b), right)
 
 
 def _feedback(o: Symbolic, node: Apply) -> tuple[Variable, Variable]:
-    """k = (r + b^T x b)^-1 b^T x a, and a - b k."""
+    """k = (r + b^H x b)^-1 b^H x a, and a - b k."""
     a, b, _, r = node.inputs
-    turned = product(o, transposed(o, b), node.outputs[0])
+    turned = product(o, adjoint(o, b), node.outputs[0])
     whole = o.add(r, product(o, turned, b))
     factors, swaps = several(o, "lu", whole)
     k = o.apply(build.call("lu_solve"), factors, swaps, product(o, turned, a), whole)
@@ -250,13 +250,13 @@ def _feedback(o: Symbolic, node: Apply) -> tuple[Variable, Variable]:
 
 
 def _riccati_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool]) -> Cotangents:
-    """T.-C. Kao, G. Hennequin (2020), 3.3; q and r move as symmetric matrices."""
+    """T.-C. Kao, G. Hennequin (2020), 3.3; q and r move as symmetric, or Hermitian, matrices."""
     (a, b, q, r), (x,), (g,) = node.inputs, node.outputs, gs
     assert g is not None
     k, closed = _feedback(o, node)
     w = _stein(o, closed, g)
-    by_a = product(o, product(o, x, closed), o.add(w, transposed(o, w)))
-    turned = transposed(o, k)
+    by_a = product(o, product(o, x, closed), o.add(w, adjoint(o, w)))
+    turned = adjoint(o, k)
     by_r = product(o, product(o, k, w), turned)
     return [o.sum_to(by_a, a), o.sum_to(o.neg(product(o, by_a, turned)), b), o.sum_to(w, q), o.sum_to(by_r, r)]
 
@@ -264,13 +264,13 @@ def _riccati_vjp(o: Symbolic, node: Apply, gs: Cotangents, wanted: Sequence[bool
 def _riccati_jvp(o: Symbolic, node: Apply, tangents: Cotangents) -> Cotangents:
     (da, db, dq, dr), x = tangents, node.outputs[0]
     k, closed = _feedback(o, node)
-    turned = transposed(o, closed)
+    turned = adjoint(o, closed)
     moved = [] if dq is None else [dq]
     if dr is not None:
-        moved.append(product(o, product(o, transposed(o, k), dr), k))
+        moved.append(product(o, product(o, adjoint(o, k), dr), k))
     for part in ([] if da is None else [da]) + ([] if db is None else [o.neg(product(o, db, k))]):
         half = product(o, product(o, turned, x), part)
-        moved.append(o.add(half, transposed(o, half)))
+        moved.append(o.add(half, adjoint(o, half)))
     right = o.add_terms(moved)
     return [None if right is None else _stein(o, turned, right)]
 

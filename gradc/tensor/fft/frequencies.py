@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gradc.config import config
-from gradc.ir import ops
+from gradc.ir import dtypes, ops
 from gradc.ir.graph import apply
 from gradc.tensor import elemwise as ew
 from gradc.tensor.convert import as_tensor_variable, cast, size_constant, size_of
@@ -39,7 +39,9 @@ def rfftfreq(n: SizeLike, d: TensorLike = 1.0) -> TensorVariable:
 
 
 def _by(places: TensorVariable, n: TensorVariable, d: TensorLike) -> TensorVariable:
-    return ew.true_divide(cast(places, config.floatX), ew.mul(cast(n, config.floatX), d))
+    d, work = as_tensor_variable(d), dtypes.working()
+    made = ew.true_divide(cast(places, work), ew.mul(cast(n, work), d))
+    return cast(made, dtypes.upcast(config.floatX, d.type.dtype))
 
 
 def fftshift(x: TensorLike, axes: Axes = None) -> TensorVariable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at, quoted
 from gradc.ir import build, dtypes, graph
 from gradc.ir.graph import Constant, describe, user_line
@@ -30,7 +29,7 @@ def numbers(what: str, x: TensorLike, complex: bool) -> TensorVariable:
         raise TypeMismatchError(f"{what} takes real numbers, {describe(x)} is {x.type.short()}{at(x.source)}")
     if x.type.ndim == 0:
         raise ShapeError(f"{what} takes at least one dimension, {describe(x)} is a scalar{at(x.source)}")
-    dtype = "float32" if dtype == "float16" else dtype if dtype in dtypes.CONTINUOUS else config.floatX
+    dtype = "float32" if dtype == "float16" else dtype if dtype in dtypes.CONTINUOUS else dtypes.working()
     return cast(x, dtype)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradc.config import config
 from gradc.errors import ShapeError, TypeMismatchError, at
 from gradc.ir import dtypes
 from gradc.ir.graph import describe, user_line
@@ -31,7 +30,7 @@ def numbers(what: str, ndim: int, *given: TensorLike, real: bool = False) -> lis
         if x.type.ndim < ndim:
             raise ShapeError(f"{what} takes at least {ndim} dimension(s), {describe(x)} is {x.type.short()}"
                              f"{at(x.source)}")
-    dtype = dtypes.upcast(*[x.type.dtype if x.type.dtype in dtypes.CONTINUOUS else config.floatX for x in values])
+    dtype = dtypes.upcast(*[x.type.dtype if x.type.dtype in dtypes.CONTINUOUS else dtypes.working() for x in values])
     return [cast(x, dtype) for x in values]
 
 

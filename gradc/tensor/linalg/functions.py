@@ -259,12 +259,13 @@ def solve_discrete_lyapunov(a: TensorLike, q: TensorLike, method: str | None = N
 
 
 def solve_discrete_are(a: TensorLike, b: TensorLike, q: TensorLike, r: TensorLike) -> TensorVariable:
-    """The stabilizing x of x = a.T x a - a.T x b (r + b.T x b)^-1 b.T x a + q (Riccati's equation).
+    """The stabilizing x of x = a.T x a - a.T x b (r + b.T x b)^-1 b.T x a + q (Riccati's equation); of complex
+    matrices .T stands for the adjoint, and q and r are Hermitian.
 
     Shapes: (..., m, m), (..., m, n), (..., m, m), (..., n, n).  q and r are symmetric, of which the lower triangle is
     read; r is invertible.   Error: about the spacing of floats times the condition of the equation; it is solved by
     doubling.
     Raises: LinAlgError, at the call, if r is singular or there is no such x, and for nan and inf.
     """
-    a, b, q, r = numbers("solve_discrete_are", 2, a, b, q, r, real=True)
+    a, b, q, r = numbers("solve_discrete_are", 2, a, b, q, r)
     return apply(build.call("riccati"), a, b, symmetric(q), symmetric(r))

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gradc.ir.program import Builder, Var
+from gradc.tensor import elemwise as ew
+from gradc.tensor.checks import flag
 from gradc.tensor.random.choices import categorical, choice, permutation, shuffle
 from gradc.tensor.random.op import REQUIRED, RandomVariable, Size, Value, row_equations
 from gradc.tensor.random.pathwise import gamma_by_rate
@@ -97,11 +99,14 @@ bernoulli = RandomVariable("bernoulli", {"p": REQUIRED}, "int64", _bernoulli, eq
 
 
 class _Integers(RandomVariable):
-    """low, ..., high - 1; with one argument 0, ..., low - 1."""
+    """low, ..., high - 1; with one argument 0, ..., low - 1.  endpoint=True: the last number, too."""
 
     def bind(self, args: Sequence[object], named: Mapping[str, object]) -> list[object]:
+        named = dict(named)
+        endpoint = flag(named.pop("endpoint", False), "integers", "endpoint")
         low, high = super().bind(args, named)
-        return [0, low] if high is None else [low, high]
+        low, high = (0, low) if high is None else (low, high)
+        return [low, ew.add(high, np.int64(1)) if endpoint else high]
 
 
 integers = _Integers("integers", {"low": REQUIRED, "high": None}, "int64")

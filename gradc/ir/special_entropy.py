@@ -6,13 +6,15 @@ Written once, as `scalar_code` says.
 from __future__ import annotations
 
 from gradc.ir.scalar_code import branch_free, scalar
-from gradc.ir.scalar_math import Real, both, copysign, either, exp, expm1, fabs, floor, log, log1p, select
+from gradc.ir.scalar_math import Real, both, copysign, either, exp, expm1, fabs, floor, horner, log, log1p, select
 from gradc.ir.special_gamma import sin_pi
-from gradc.ir.special_incomplete import log1pmx
+from gradc.ir.special_incomplete import _ARTANH
 
 INFINITY = float("inf")
 NAN = float("nan")
 _PI = 3.141592653589793
+_UP, _DOWN = 2.0 ** 600, 2.0 ** -600
+_LOG_SCALE = 831.7766166719343     # log(2**1200)
 
 
 @branch_free
@@ -40,12 +42,19 @@ def exp_difference(x: Real, y: Real, d: Real) -> Real:
 
 
 @branch_free
+def far_log_ratio(x: Real, y: Real) -> Real:
+    """log(x/y), without overflow of the quotient: both are scaled by 2**600 where it would leave float64."""
+    low, high = fabs(x) < 1e-300 * fabs(y), fabs(y) < 1e-300 * fabs(x)
+    up, down = select(low, _UP, select(high, _DOWN, 1)), select(low, _DOWN, select(high, _UP, 1))
+    return log((x * up) / (y * down)) + select(low, -_LOG_SCALE, select(high, _LOG_SCALE, 0))
+
+
+@branch_free
 def log_ratio(x: Real, y: Real) -> Real:
     """log(x/y), without overflow of the quotient, and accurate where x is about y."""
     ratio = x / y
-    near, normal = both(ratio > 0.5, ratio < 2), both(ratio > 1e-300, ratio < 1e300)
-    t = select(near, (x - y) / y, 0)
-    return select(near, log1p(t), select(normal, log(select(normal, ratio, 1)), log(x) - log(y)))
+    near = both(ratio > 0.5, ratio < 2)
+    return select(near, log1p(select(near, (x - y) / y, 0)), far_log_ratio(x, y))
 
 
 @branch_free
@@ -57,20 +66,21 @@ def rel_entr(x: Real, y: Real) -> Real:
     return select(positive, value, outside)
 
 
-@scalar
+@branch_free
 def kl_div(x: Real, y: Real) -> Real:
     """x log(x/y) - x + y for positive x and y, y for x = 0 and y >= 0, else inf; nan of nan.
 
-    Where x is about y it is y ((1 + t) (log(1 + t) - t) + t**2), t = (x - y)/y.
+    Where x is about y it is (x - y) r + 2 x (artanh(r) - r), r = (x - y)/(x + y), whose second term is the lesser one.
     """
-    if x != x or y != y:
-        return NAN
-    if x > 0 and y > 0:
-        t = (x - y) / y
-        if fabs(t) < 0.2:
-            return y * ((1 + t) * log1pmx(t) + t * t)
-        return x * log_ratio(x, y) - x + y
-    return y if x == 0 and y >= 0 else INFINITY
+    positive = both(x > 0, y > 0)
+    a, b = select(positive, x, 1), select(positive, y, 1)
+    near = both(a > 0.5 * b, a < 1.65 * b)
+    d = a - b
+    r = select(near, 0.5 * d / (0.5 * a + 0.5 * b + 5e-324), 0)     # of the least numbers 0, no 0/0
+    s = r * r
+    value = select(near, d * r + a * (2 * r * s * horner(_ARTANH, s)), a * far_log_ratio(a, b) - a + b)
+    outside = select(both(x == 0, y >= 0), y, select(either(x != x, y != y), NAN, INFINITY))
+    return select(positive, value, outside)
 
 
 @branch_free

@@ -93,6 +93,7 @@ def in_process(kind: str, name: str, backend: str, folder: str) -> dict[str, flo
                    "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                    "GRADC_CACHE_DIR": f"{folder}/gradc", "NUMBA_CACHE_DIR": f"{folder}/numba",
                    "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)     # a source tree gets byte code, as an installed package has
     argv = [sys.executable, "-W", "ignore", "-m", "benchmarks.pymc_models", "--one", kind, name, backend]
     ended = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
